@@ -1,0 +1,141 @@
+# Moongate. `make help` explains the targets. Everything made lies in build/<mode>/; nothing else is written to.
+
+MODE   ?= release
+PREFIX ?= /usr/local
+CC     ?= gcc
+B      := build/$(MODE)
+
+# --- modes -----------------------------------------------------------------------------------------------------------
+WARN := -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes
+flags_release := -O2 -g -fno-plt -fno-semantic-interposition
+flags_debug   := -O0 -g3 -DMG_DEBUG
+flags_asan    := -O1 -g -DMG_DEBUG -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+flags_fuzz    := -O1 -g -DMG_DEBUG -fsanitize=address,undefined,fuzzer-no-link -fno-omit-frame-pointer
+ifeq ($(MODE),fuzz)
+CC := clang
+endif
+ifeq ($(filter $(MODE),release debug asan fuzz),)
+$(error MODE=$(MODE): allowed are release, debug, asan, fuzz)
+endif
+CFLAGS_ALL := -std=c11 -D_GNU_SOURCE -fPIC -fvisibility=hidden -pthread $(WARN) $(flags_$(MODE)) -Isrc $(CFLAGS)
+
+# --- what there is ---------------------------------------------------------------------------------------------------
+ROOMS   := gate lua server http event base
+LIBS    := $(ROOMS:%=$(B)/lib%.a) $(B)/libllhttp.a
+SOURCES := $(wildcard $(ROOMS:%=src/%/*.c))
+HEADERS := $(wildcard $(ROOMS:%=src/%/*.h))
+LUA     := $(shell find lua spec tests conf -name '*.lua' 2>/dev/null)
+UNITS   := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/*/*_test.c))
+FUZZERS := $(patsubst tests/fuzz/%.c,build/fuzz/fuzz/%,$(wildcard tests/fuzz/*_fuzz.c))
+DEPS    := $(B)/deps.mk.done
+LINK     = $$(cat $(B)/link.flags) -lm -ldl
+.SECONDARY:
+.DELETE_ON_ERROR:
+.PHONY: all run test check unit spec integration fuzz bench install uninstall clean help \
+        format lint asan-binary fuzzers units
+
+all: $(B)/moongate $(B)/moongate.so ## build build/moongate (MODE=release, debug, asan or fuzz)
+ifeq ($(MODE),release)
+	@ln -sf release/moongate build/moongate && ln -sf release/moongate.so build/moongate.so
+endif
+
+help: ## this page
+	@echo "make TARGET [MODE=release|debug|asan|fuzz]"; echo
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r t d; do \
+	  printf '  %-14s%s\n' "$$t" "$$d"; done
+
+# --- packages: asked for once for each build folder -------------------------------------------------------------------
+build/packages-%: tests/setup/packages.sh
+	@mkdir -p build && tests/setup/packages.sh $* && touch $@
+
+# Compiler and linker flags of the libraries, found when a recipe first needs them, never while this file is read.
+$(DEPS): tests/setup/flags.sh | build/packages-build
+	@mkdir -p $(B) && tests/setup/flags.sh $(B) && touch $@
+
+# --- objects ---------------------------------------------------------------------------------------------------------
+$(B)/obj/%.o: src/%.c $(DEPS) Makefile
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_ALL) $$(cat $(B)/compile.flags) -MMD -MP -c $< -o $@
+
+define room
+$(B)/lib$(1).a: $(patsubst src/%.c,$(B)/obj/%.o,$(filter src/$(1)/%.c,$(SOURCES)))
+	@rm -f $$@ && ar rcs $$@ $$^
+endef
+$(foreach r,$(ROOMS),$(eval $(call room,$(r))))
+
+# A system libllhttp (9.2 or later) is linked if there is one, else the sources of Debian's node-llhttp are compiled, strict.
+$(B)/libllhttp.a: $(DEPS)
+	@mkdir -p $(B)/obj/llhttp && rm -f $@
+	@for f in $$(cat $(B)/llhttp.sources); do \
+	  $(CC) $(filter-out $(WARN) -Wall,$(CFLAGS_ALL)) -w -DLLHTTP_STRICT_MODE=1 $$(cat $(B)/compile.flags) \
+	    -c $$f -o $(B)/obj/llhttp/$$(basename $$f .c).o || exit 1; done
+	@ar rcs $@ $$(ls $(B)/obj/llhttp/*.o 2>/dev/null)
+
+$(B)/moongate: $(LIBS)
+	$(CC) $(CFLAGS_ALL) -rdynamic -o $@ -Wl,--whole-archive $(B)/libgate.a -Wl,--no-whole-archive $(LIBS) $(LINK)
+
+# The same objects as a module for `busted` under a plain LuaJIT, which brings the Lua symbols itself.
+$(B)/moongate.so: $(LIBS)
+	$(CC) $(CFLAGS_ALL) -shared -o $@ -Wl,--whole-archive $(B)/libgate.a -Wl,--no-whole-archive $(LIBS) \
+	  $$(sed 's/-lluajit-5.1//' $(B)/link.flags) -lm -ldl
+
+-include $(shell find $(B)/obj $(B)/unit -name '*.d' 2>/dev/null)
+
+# --- run and test ----------------------------------------------------------------------------------------------------
+run: all ## build and serve the sample app on port 8080
+	@build/moongate run
+
+test: build/packages-test ## everything: unit, specs, integration, fuzz; plain and with sanitizers
+	@$(MAKE) --no-print-directory all units
+	@$(MAKE) --no-print-directory MODE=asan all units
+	@$(MAKE) --no-print-directory fuzzers
+	@tests/run.sh all
+
+unit: build/packages-test ## unit tests (MODE=asan for sanitizers)
+	@$(MAKE) --no-print-directory units
+	@tests/run.sh unit $(MODE)
+
+spec: build/packages-test all ## busted specs, plain and inside moongate
+	@tests/run.sh spec $(MODE)
+
+integration: build/packages-test all ## black-box tests of the binary
+	@tests/run.sh integration $(MODE)
+
+fuzz: build/packages-test fuzzers ## run each fuzzer for a bounded time (FUZZ_SECONDS=, default 10)
+	@tests/run.sh fuzz
+
+bench: build/packages-bench all ## measure against peers (see tests/bench/README.md)
+	@tests/bench/run.sh
+
+units: $(UNITS)
+fuzzers: build/packages-test
+	@$(MAKE) --no-print-directory MODE=fuzz $(FUZZERS) /dev/null
+
+$(B)/unit/%: tests/unit/%.c $(LIBS)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_ALL) $$(cat $(B)/compile.flags) -Itests/unit -MMD -MP -MF $@.d -o $@ $< $(LIBS) -lcmocka $(LINK)
+
+build/fuzz/fuzz/%: tests/fuzz/%.c $(wildcard tests/fuzz/*.h) $(LIBS)
+	@mkdir -p $(@D)
+	clang $(CFLAGS_ALL) -fsanitize=fuzzer $$(cat $(B)/compile.flags) -Itests/fuzz -o $@ $< $(LIBS) $(LINK)
+
+# --- order -----------------------------------------------------------------------------------------------------------
+check: build/packages-test ## formatting, lints, the rooms' include rule, warnings as errors with gcc and clang
+	@tests/lint/check.sh
+
+format: build/packages-test ## rewrite C files with clang-format
+	@clang-format -i $(SOURCES) $(HEADERS) $(shell find tests -name '*.[ch]' 2>/dev/null)
+
+# --- install ---------------------------------------------------------------------------------------------------------
+install: all ## install below PREFIX (DESTDIR= for packagers)
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/moongate $(DESTDIR)$(PREFIX)/lib/systemd/system
+	install -m 755 $(B)/moongate $(DESTDIR)$(PREFIX)/bin/moongate
+	cd lua && find moongate -name '*.lua' -exec install -D -m 644 {} $(abspath $(DESTDIR)$(PREFIX))/share/moongate/lua/{} \;
+	sed 's|@PREFIX@|$(PREFIX)|g' conf/moongate.service > $(DESTDIR)$(PREFIX)/lib/systemd/system/moongate.service
+
+uninstall: ## remove what install put there
+	rm -f $(DESTDIR)$(PREFIX)/bin/moongate $(DESTDIR)$(PREFIX)/lib/systemd/system/moongate.service
+	rm -rf $(DESTDIR)$(PREFIX)/share/moongate
+
+clean: ## remove build/
+	rm -rf build

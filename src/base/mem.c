@@ -1,0 +1,42 @@
+#include "base/mem.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void *must(void *p, size_t n) {
+    if (p == NULL) {
+        fprintf(stderr, "moongate: out of memory (%zu bytes wanted)\n", n);
+        abort();
+    }
+    return p;
+}
+
+void *mg_malloc(size_t n) {
+    return must(malloc(n == 0 ? 1 : n), n);
+}
+
+void *mg_calloc(size_t count, size_t n) {
+    return must(calloc(count == 0 ? 1 : count, n == 0 ? 1 : n), count * n);
+}
+
+void *mg_realloc(void *p, size_t n) {
+    return must(realloc(p, n == 0 ? 1 : n), n);
+}
+
+char *mg_strdup(const char *s) {
+    return mg_strndup(s, strlen(s));
+}
+
+char *mg_strndup(const char *s, size_t n) {
+    char *copy = mg_malloc(n + 1);
+    if (n > 0) {
+        memcpy(copy, s, n);
+    }
+    copy[n] = '\0';
+    return copy;
+}
+
+void mg_free(void *p) {
+    free(p);
+}

@@ -1,0 +1,15 @@
+// base/mem.h: memory that is there or ends the process.
+//
+// No memory aborts with a message: so every size that a peer controls meets a limit before it comes here.
+#pragma once
+
+#include <stddef.h>
+
+void *mg_malloc(size_t n) __attribute__((malloc, returns_nonnull));
+void *mg_calloc(size_t count, size_t n) __attribute__((malloc, returns_nonnull));
+void *mg_realloc(void *p, size_t n) __attribute__((returns_nonnull));
+char *mg_strdup(const char *s) __attribute__((malloc, returns_nonnull));
+char *mg_strndup(const char *s, size_t n) __attribute__((malloc, returns_nonnull));
+
+// Accepts NULL.
+void mg_free(void *p);

@@ -1,0 +1,112 @@
+#include "base/str.h"
+
+#define Y 1
+const uint8_t mg_tchar[256] = {
+    ['!'] = Y, ['#'] = Y, ['$'] = Y, ['%'] = Y, ['&'] = Y, ['\''] = Y, ['*'] = Y, ['+'] = Y,
+    ['-'] = Y, ['.'] = Y, ['^'] = Y, ['_'] = Y, ['`'] = Y, ['|'] = Y,  ['~'] = Y, ['0'] = Y,
+    ['1'] = Y, ['2'] = Y, ['3'] = Y, ['4'] = Y, ['5'] = Y, ['6'] = Y,  ['7'] = Y, ['8'] = Y,
+    ['9'] = Y, ['A'] = Y, ['B'] = Y, ['C'] = Y, ['D'] = Y, ['E'] = Y,  ['F'] = Y, ['G'] = Y,
+    ['H'] = Y, ['I'] = Y, ['J'] = Y, ['K'] = Y, ['L'] = Y, ['M'] = Y,  ['N'] = Y, ['O'] = Y,
+    ['P'] = Y, ['Q'] = Y, ['R'] = Y, ['S'] = Y, ['T'] = Y, ['U'] = Y,  ['V'] = Y, ['W'] = Y,
+    ['X'] = Y, ['Y'] = Y, ['Z'] = Y, ['a'] = Y, ['b'] = Y, ['c'] = Y,  ['d'] = Y, ['e'] = Y,
+    ['f'] = Y, ['g'] = Y, ['h'] = Y, ['i'] = Y, ['j'] = Y, ['k'] = Y,  ['l'] = Y, ['m'] = Y,
+    ['n'] = Y, ['o'] = Y, ['p'] = Y, ['q'] = Y, ['r'] = Y, ['s'] = Y,  ['t'] = Y, ['u'] = Y,
+    ['v'] = Y, ['w'] = Y, ['x'] = Y, ['y'] = Y, ['z'] = Y,
+};
+#undef Y
+
+bool mg_str_ieq(mg_str a, mg_str b) {
+    if (a.n != b.n) {
+        return false;
+    }
+    for (size_t i = 0; i < a.n; i++) {
+        if (mg_lower(a.p[i]) != mg_lower(b.p[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool mg_str_starts(mg_str s, mg_str prefix) {
+    return s.n >= prefix.n && (prefix.n == 0 || memcmp(s.p, prefix.p, prefix.n) == 0);
+}
+
+static bool is_ows(char c) {
+    return c == ' ' || c == '\t';
+}
+
+mg_str mg_str_trim(mg_str s) {
+    while (s.n > 0 && is_ows(s.p[0])) {
+        s.p++;
+        s.n--;
+    }
+    while (s.n > 0 && is_ows(s.p[s.n - 1])) {
+        s.n--;
+    }
+    return s;
+}
+
+bool mg_str_to_u64(mg_str s, uint64_t max, uint64_t *out) {
+    if (s.n == 0) {
+        return false;
+    }
+    uint64_t value = 0;
+    for (size_t i = 0; i < s.n; i++) {
+        if (s.p[i] < '0' || s.p[i] > '9') {
+            return false;
+        }
+        uint64_t digit = (uint64_t)(s.p[i] - '0');
+        if (value > (max - digit) / 10 || digit > max) {
+            return false;
+        }
+        value = value * 10 + digit;
+    }
+    *out = value;
+    return true;
+}
+
+// Where the item that starts at `s.p` ends: the next comma outside a quoted string, or the end.
+static size_t item_end(mg_str s) {
+    bool quoted = false;
+    for (size_t i = 0; i < s.n; i++) {
+        if (quoted && s.p[i] == '\\') {
+            i++;
+        } else if (s.p[i] == '"') {
+            quoted = !quoted;
+        } else if (s.p[i] == ',' && !quoted) {
+            return i;
+        }
+    }
+    return s.n;
+}
+
+bool mg_str_next_item(mg_str *rest, mg_str *item) {
+    while (rest->n > 0) {
+        size_t end = item_end(*rest);
+        *item = mg_str_trim((mg_str){rest->p, end});
+        size_t skip = end < rest->n ? end + 1 : end;
+        rest->p += skip;
+        rest->n -= skip;
+        if (item->n > 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool mg_str_is_token(mg_str s) {
+    for (size_t i = 0; i < s.n; i++) {
+        if (!mg_tchar[(uint8_t)s.p[i]]) {
+            return false;
+        }
+    }
+    return s.n > 0;
+}
+
+int mg_hex_value(char c) {
+    if (c >= '0' && c <= '9') {
+        return c - '0';
+    }
+    char l = mg_lower(c);
+    return l >= 'a' && l <= 'f' ? l - 'a' + 10 : -1;
+}

@@ -1,0 +1,49 @@
+// base/str.h: a borrowed run of bytes, and the ASCII helpers that protocols need.
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+// Borrows `n` bytes at `p`; not terminated. {NULL, 0} is the empty string.
+typedef struct mg_str {
+    const char *p;
+    size_t n;
+} mg_str;
+
+#define MG_STR(literal) ((mg_str){(literal), sizeof(literal) - 1})
+
+static inline mg_str mg_str_of(const char *s) {
+    return (mg_str){s, strlen(s)};
+}
+
+static inline bool mg_str_eq(mg_str a, mg_str b) {
+    return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
+}
+
+static inline char mg_lower(char c) {
+    return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
+}
+
+// Compares ignoring ASCII case.
+bool mg_str_ieq(mg_str a, mg_str b);
+
+bool mg_str_starts(mg_str s, mg_str prefix);
+
+// Without leading and trailing SP and HTAB (OWS of RFC 9110 section 5.6.3).
+mg_str mg_str_trim(mg_str s);
+
+// Parses all of `s` as decimal digits. False if empty, if anything else is in it, or above `max`.
+bool mg_str_to_u64(mg_str s, uint64_t max, uint64_t *out);
+
+// Takes the next item of a comma separated list (RFC 9110 section 5.6.1), trimmed; empty items are skipped. Commas inside
+// quoted strings do not separate. False at the end. `*rest` is advanced.
+bool mg_str_next_item(mg_str *rest, mg_str *item);
+
+// token and its characters, RFC 9110 section 5.6.2.
+extern const uint8_t mg_tchar[256];
+bool mg_str_is_token(mg_str s);
+
+// The value of a hex digit, or -1.
+int mg_hex_value(char c);

@@ -1,0 +1,40 @@
+// event/deadline.h: many deadlines of one kind, all with the same wait, for the price of a list.
+//
+// Every entry of a queue waits equally long, so the list is in deadline order by itself: starting one is an append, and one
+// timer serves the head. Used for connection timeouts, of which there are 100,000.
+#pragma once
+
+#include "event/timer.h"
+
+typedef struct mg_deadline {
+    mg_link link;
+    uint64_t at_ms;
+} mg_deadline;
+
+typedef struct mg_deadlines mg_deadlines;
+struct mg_deadlines {
+    mg_loop *loop;
+    mg_link head;
+    mg_timer timer;
+    uint64_t wait_ms; // 0: never
+    void (*on_late)(mg_deadlines *q, mg_deadline *d); // `d` has been taken out
+};
+
+// Caller-owned memory. `wait_ms` 0 means that starting an entry does nothing.
+void mg_deadlines_init(mg_deadlines *q, mg_loop *loop, uint64_t wait_ms,
+                       void (*on_late)(mg_deadlines *q, mg_deadline *d));
+void mg_deadlines_deinit(mg_deadlines *q);
+
+// Changes the wait of entries started from now on. Entries already running keep their own deadline: those of the old wait
+// may then fire late by the difference, never early.
+void mg_deadlines_set_wait(mg_deadlines *q, uint64_t wait_ms);
+
+// An entry that is in no queue. Must come before the first start.
+static inline void mg_deadline_init(mg_deadline *d) {
+    mg_link_init(&d->link);
+    d->at_ms = 0;
+}
+
+// Starts `d`, or starts it again (taken out of whatever queue it was in).
+void mg_deadline_start(mg_deadlines *q, mg_deadline *d);
+void mg_deadline_stop(mg_deadline *d);

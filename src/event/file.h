@@ -1,0 +1,34 @@
+// event/file.h: files through the thread pool; the loop never waits for a disk.
+#pragma once
+
+#include "event/task.h"
+
+#include <sys/stat.h>
+
+typedef struct mg_file_read mg_file_read;
+
+// Reads a whole regular file of at most `max_bytes`. `on_done(arg, status, data, n)` comes once, later: status 0 and the bytes
+// (borrowed for the call), or a negative errno (-EFBIG beyond the limit, -EISDIR, -ENOENT, ...), or MG_ECANCELLED.
+int mg_file_read_all(mg_file_read **out, mg_loop *loop, const char *path, size_t max_bytes,
+                     void (*on_done)(void *arg, int status, const char *data, size_t n), void *arg);
+void mg_file_read_cancel(mg_file_read *r);
+
+// An open regular file that is read piecewise for an answer. One operation at a time.
+typedef struct mg_file mg_file;
+typedef struct mg_file_events {
+    void (*on_open)(void *arg, int status, const struct stat *st); // st is NULL unless status is 0
+    void (*on_read)(void *arg, int status, const char *data, size_t n); // n 0: end of file. Borrowed for the call.
+} mg_file_events;
+
+// Opens for reading: close-on-exec, non-blocking (a FIFO must not hang a thread), regular files only (-EISDIR, -EINVAL).
+// `beneath` NULL: `path` as it is. Else `path` is relative and resolved below that folder by openat2 RESOLVE_BENEATH |
+// RESOLVE_NO_SYMLINKS|RESOLVE_NO_MAGICLINKS (-ENOENT, -EXDEV, -ELOOP are passed on); where the kernel lacks openat2, each component is
+// opened with O_NOFOLLOW.
+int mg_file_open(mg_file **out, mg_loop *loop, const char *beneath, const char *path,
+                 const mg_file_events *events, void *arg);
+
+// Reads up to `n` (<= 256 KiB) bytes at `offset`. MG_EAGAIN if an operation is under way.
+int mg_file_read_at(mg_file *f, uint64_t offset, size_t n);
+
+// No event comes after this; accepts NULL; the memory goes when the thread is done with it.
+void mg_file_close(mg_file *f);

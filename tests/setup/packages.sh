@@ -1,0 +1,42 @@
+#!/bin/sh
+# Installs the Debian packages that are missing: packages.sh build|test|bench. Asks nothing; says what it does.
+set -eu
+
+build="gcc libc6-dev libuv1-dev libluajit2-5.1-dev node-llhttp libssl-dev zlib1g-dev pkg-config"
+test="luajit2 lua-busted lua-socket lua-check libcmocka-dev clang clang-format clang-tidy cppcheck libclang-rt-14-dev curl procps"
+bench="luajit2 wrk curl python3"
+
+case "${1-}" in
+build) want=$build ;;
+test) want="$build $test" ;;
+bench) want="$build $bench" ;;
+*)
+    echo "usage: packages.sh build|test|bench" >&2
+    exit 2
+    ;;
+esac
+
+missing=
+for p in $want; do
+    dpkg-query -W -f '${db:Status-Status}' "$p" 2>/dev/null | grep -qx installed || missing="$missing $p"
+done
+[ -z "$missing" ] && exit 0
+
+command="apt-get install -y --no-install-recommends$missing"
+if [ "$(id -u)" = 0 ]; then
+    as_root=
+elif command -v sudo >/dev/null && sudo -n true 2>/dev/null; then
+    as_root=sudo
+else
+    echo "Moongate needs these Debian packages first. As root, run:" >&2
+    echo "  apt-get update && $command" >&2
+    exit 1
+fi
+echo "Installing from Debian:$missing"
+log=$(mktemp)
+if ! { $as_root apt-get update -q && $as_root env DEBIAN_FRONTEND=noninteractive $command; } >"$log" 2>&1; then
+    tail -20 "$log" >&2
+    echo "The installation failed; its log is $log. The command was: $command" >&2
+    exit 1
+fi
+rm -f "$log"
