@@ -1,0 +1,49 @@
+// server/options.h: what an operator may set about inbound peers, and what a finished exchange tells the access log.
+#pragma once
+
+#include "base/str.h"
+
+struct mg_trust; // http/forwarded.h
+
+// Sizes in bytes, times in milliseconds. Plain data, copied by the server; `trust` is borrowed.
+typedef struct mg_server_options {
+    uint32_t request_line_bytes;    // beyond: 414
+    uint32_t header_bytes;          // beyond: 431
+    uint32_t header_fields;         // beyond: 431
+    uint32_t chunk_extension_bytes; // beyond: 400
+    uint32_t trailer_bytes;         // beyond: 431
+    uint64_t body_bytes;            // beyond: 413; a route may set its own
+    uint32_t body_rate;             // bytes a second, judged after body_grace_ms
+    uint32_t discard_bytes;         // unread request body that is read away after the answer
+    uint32_t pipeline_bytes;        // held while a handler runs
+    uint32_t requests_per_connection;
+    uint32_t connections; // open at a time; derived from limits.descriptors
+
+    uint32_t header_ms;
+    uint32_t body_grace_ms;
+    uint32_t send_ms;
+    uint32_t handler_ms;
+    uint32_t idle_ms;
+    uint32_t half_close_ms;
+    uint32_t linger_ms;
+
+    const struct mg_trust *trust; // peers whose Forwarded fields are believed; NULL: none
+} mg_server_options;
+
+// One finished exchange. Everything is borrowed for the call.
+typedef struct mg_access_record {
+    mg_str method;
+    mg_str target;
+    mg_str host;
+    mg_str referer;
+    mg_str user_agent;
+    mg_str request_id; // empty if nobody asked for one
+    mg_str route;      // name or pattern; empty if none matched
+    mg_str client_ip;
+    int version_minor; // HTTP/1.x; -1 if the request line was not understood
+    int status;        // 0: the peer left before an answer began
+    uint64_t body_bytes_out;
+    uint64_t duration_us;
+    uint64_t wall_ms;
+    bool aborted; // the answer did not reach its end
+} mg_access_record;
