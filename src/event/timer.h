@@ -1,7 +1,7 @@
 // event/timer.h: one-shot and repeating timers over the loop's clock.
 //
-// A heap inside the loop holds them all and one libuv timer serves the earliest: no system call and no handle for each.
-// Resolution is a millisecond; a timer never fires early.
+// A heap inside the loop holds them all and one libuv timer serves the earliest: no system call and
+// no handle for each. Resolution is a millisecond; a timer never fires early.
 #pragma once
 
 #include "event/loop.h"
@@ -19,8 +19,8 @@ struct mg_timer {
     uint32_t slot;      // 1 + index in the heap; 0: stopped
 };
 
-// Starts, or starts again, `t` to fire `after_ms` from now (and every `repeat_ms` if that is not 0; a late repeat is not made
-// up for: the next one counts from now).
+// Starts, or starts again, `t` to fire `after_ms` from now (and every `repeat_ms` if that is not 0;
+// a late repeat is not made up for: the next one counts from now).
 void mg_timer_start(mg_loop *loop, mg_timer *t, uint64_t after_ms, uint32_t repeat_ms,
                     mg_timer_cb on_time);
 
