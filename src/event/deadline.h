@@ -1,7 +1,8 @@
 // event/deadline.h: many deadlines of one kind, all with the same wait, for the price of a list.
 //
-// Every entry of a queue waits equally long, so the list is in deadline order by itself: starting one is an append, and one
-// timer serves the head. Used for connection timeouts, of which there are 100,000.
+// Every entry of a queue waits equally long, so the list is in deadline order by itself: starting
+// one is an append, and one timer serves the head. Used for connection timeouts, of which there are
+// 100,000.
 #pragma once
 
 #include "event/timer.h"
@@ -16,7 +17,7 @@ struct mg_deadlines {
     mg_loop *loop;
     mg_link head;
     mg_timer timer;
-    uint64_t wait_ms; // 0: never
+    uint64_t wait_ms;                                 // 0: never
     void (*on_late)(mg_deadlines *q, mg_deadline *d); // `d` has been taken out
 };
 
@@ -25,8 +26,8 @@ void mg_deadlines_init(mg_deadlines *q, mg_loop *loop, uint64_t wait_ms,
                        void (*on_late)(mg_deadlines *q, mg_deadline *d));
 void mg_deadlines_deinit(mg_deadlines *q);
 
-// Changes the wait of entries started from now on. Entries already running keep their own deadline: those of the old wait
-// may then fire late by the difference, never early.
+// Changes the wait of entries started from now on. Entries already running keep their own deadline:
+// those of the old wait may then fire late by the difference, never early.
 void mg_deadlines_set_wait(mg_deadlines *q, uint64_t wait_ms);
 
 // An entry that is in no queue. Must come before the first start.
