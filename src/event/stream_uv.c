@@ -1,0 +1,212 @@
+// TCP and Unix sockets.
+
+#include "base/error.h"
+#include "base/mem.h"
+#include "event/loop_inside.h"
+#include "event/stream_ops.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+
+// What the kernel did not take at once.
+typedef struct write_block {
+    uv_write_t req;
+    uint32_t n;
+    char data[];
+} write_block;
+
+static int read_start(mg_stream *s);
+static void read_stop(mg_stream *s);
+static int write_now(mg_stream *s, const struct iovec *v, int count);
+static int shut(mg_stream *s);
+static void close_socket(mg_stream *s, bool reset);
+static int peer(const mg_stream *s, struct sockaddr_storage *out);
+static int local(const mg_stream *s, struct sockaddr_storage *out);
+static mg_loop *loop_of(const mg_stream *s);
+static void lend_block(uv_handle_t *h, size_t wanted, uv_buf_t *out);
+static void on_read(uv_stream_t *h, ssize_t n, const uv_buf_t *buf);
+static int queue_rest(mg_stream *s, const struct iovec *v, int count, size_t sent, size_t n);
+static void on_written(uv_write_t *req, int status);
+static int send_fin(const mg_stream *s);
+static void on_closed(uv_handle_t *h);
+
+_Static_assert(sizeof(struct iovec) == sizeof(uv_buf_t) &&
+                   offsetof(struct iovec, iov_base) == offsetof(uv_buf_t, base) &&
+                   offsetof(struct iovec, iov_len) == offsetof(uv_buf_t, len),
+               "an iovec is passed to libuv as it is");
+
+static const mg_stream_ops uv_ops = {
+    .read_start = read_start,
+    .read_stop = read_stop,
+    .write = write_now,
+    .shutdown = shut,
+    .close = close_socket,
+    .peer = peer,
+    .local = local,
+    .loop = loop_of,
+};
+
+void mg_stream_uv_open(mg_loop *loop, mg_stream *s, const mg_stream_events *events, int fd,
+                       bool is_unix) {
+    mg_stream_prepare(s, &uv_ops, events);
+    int rc;
+    if (is_unix) {
+        uv_pipe_init(&loop->uv, &s->u.pipe, 0);
+        rc = uv_pipe_open(&s->u.pipe, fd);
+    } else {
+        uv_tcp_init(&loop->uv, &s->u.tcp);
+        rc = uv_tcp_open(&s->u.tcp, fd);
+    }
+    assert(rc == 0); // fails only for what is no socket, or is in this loop already
+    (void)rc;
+    s->u.handle.data = s;
+    loop->descriptors++;
+}
+
+static int read_start(mg_stream *s) {
+    return uv_read_start(&s->u.uv, lend_block, on_read);
+}
+
+static void read_stop(mg_stream *s) {
+    uv_read_stop(&s->u.uv);
+}
+
+static int write_now(mg_stream *s, const struct iovec *v, int count) {
+    size_t n = 0;
+    for (int i = 0; i < count; i++) {
+        n += v[i].iov_len;
+    }
+    if (n > UINT32_MAX - s->queued) {
+        return -ENOBUFS;
+    }
+    size_t sent = 0;
+    if (s->queued == 0 && n > 0) {
+        int rc = uv_try_write(&s->u.uv, (const uv_buf_t *)v, (unsigned)count);
+        if (rc < 0 && rc != UV_EAGAIN) {
+            return rc;
+        }
+        sent = rc < 0 ? 0 : (size_t)rc;
+    }
+    return sent == n ? MG_OK : queue_rest(s, v, count, sent, n - sent);
+}
+
+// uv_shutdown would cost a request, another turn, and the right to reset; the socket needs none of
+// that.
+static int shut(mg_stream *s) {
+    return s->queued == 0 ? send_fin(s) : MG_OK;
+}
+
+static void close_socket(mg_stream *s, bool reset) {
+    loop_of(s)->descriptors--;
+    if (reset && s->u.handle.type == UV_TCP && uv_tcp_close_reset(&s->u.tcp, on_closed) == 0) {
+        return;
+    }
+    uv_close(&s->u.handle, on_closed);
+}
+
+static int peer(const mg_stream *s, struct sockaddr_storage *out) {
+    memset(out, 0, sizeof *out);
+    if (s->u.handle.type != UV_TCP) {
+        out->ss_family = AF_UNIX;
+        return MG_OK;
+    }
+    int n = sizeof *out;
+    return uv_tcp_getpeername(&s->u.tcp, (struct sockaddr *)out, &n);
+}
+
+static int local(const mg_stream *s, struct sockaddr_storage *out) {
+    memset(out, 0, sizeof *out);
+    uv_os_fd_t fd;
+    int rc = uv_fileno(&s->u.handle, &fd);
+    if (rc != 0) {
+        return rc;
+    }
+    socklen_t n = sizeof *out;
+    return getsockname(fd, (struct sockaddr *)out, &n) == 0 ? MG_OK : -errno;
+}
+
+static mg_loop *loop_of(const mg_stream *s) {
+    return mg_loop_of(s->u.handle.loop);
+}
+
+static void lend_block(uv_handle_t *h, size_t wanted, uv_buf_t *out) {
+    (void)wanted;
+    *out = uv_buf_init(mg_loop_of(h->loop)->read_block, MG_STREAM_READ_BYTES);
+}
+
+static void on_read(uv_stream_t *h, ssize_t n, const uv_buf_t *buf) {
+    mg_stream *s = h->data;
+    mg_loop_note(mg_loop_of(h->loop));
+    if (n > 0) {
+        s->events->on_read(s, buf->base, (size_t)n);
+    } else if (n < 0) {
+        uv_read_stop(h);
+        mg_stream_end(s, n == UV_EOF ? 0 : (int)n);
+    }
+}
+
+static int queue_rest(mg_stream *s, const struct iovec *v, int count, size_t sent, size_t n) {
+    write_block *b = mg_malloc(sizeof *b + n);
+    b->n = (uint32_t)n;
+    char *to = b->data;
+    for (int i = 0; i < count; i++) {
+        size_t skip = sent < v[i].iov_len ? sent : v[i].iov_len;
+        sent -= skip;
+        if (v[i].iov_len > skip) {
+            memcpy(to, (const char *)v[i].iov_base + skip, v[i].iov_len - skip);
+            to += v[i].iov_len - skip;
+        }
+    }
+    uv_buf_t buf = {b->data, n};
+    int rc = uv_write(&b->req, &s->u.uv, &buf, 1, on_written);
+    if (rc != 0) {
+        mg_free(b);
+        return rc;
+    }
+    s->queued += b->n;
+    return MG_OK;
+}
+
+static void on_written(uv_write_t *req, int status) {
+    write_block *b = (write_block *)(void *)req;
+    mg_stream *s = req->handle->data;
+    uint32_t n = b->n;
+    mg_loop_note(mg_loop_of(req->handle->loop));
+    mg_free(b);
+    // libuv gives the blocks behind a failed one back only when the handle closes: the first
+    // failure speaks for all.
+    if (s->closing || s->output == MG_OUTPUT_BROKEN || status == UV_ECANCELED) {
+        return;
+    }
+    if (status < 0) {
+        mg_stream_fail_output(s, status);
+        return;
+    }
+    s->queued -= n;
+    if (s->queued > 0) {
+        return;
+    }
+    if (s->output == MG_OUTPUT_SHUT) {
+        send_fin(s);
+    }
+    s->events->on_drain(s, 0);
+}
+
+static int send_fin(const mg_stream *s) {
+    uv_os_fd_t fd;
+    int rc = uv_fileno(&s->u.handle, &fd);
+    if (rc != 0) {
+        return rc;
+    }
+    return shutdown(fd, SHUT_WR) == 0 ? MG_OK : -errno;
+}
+
+static void on_closed(uv_handle_t *h) {
+    mg_stream *s = h->data;
+    mg_loop *loop = mg_loop_of(h->loop);
+    mg_loop_note(loop);
+    // libuv closes after the hooks: what this callback records would wait for the next event.
+    mg_loop_turn_soon(loop);
+    s->events->on_closed(s);
+}
