@@ -1,0 +1,67 @@
+#include "base/utf8.h"
+
+static bool follows(char c) {
+    return ((uint8_t)c & 0xC0) == 0x80;
+}
+
+// The second byte carries the rules against overlong forms, surrogates and the end of Unicode.
+static bool second_fits(uint8_t first, uint8_t second) {
+    switch (first) {
+    case 0xE0:
+        return second >= 0xA0;
+    case 0xED:
+        return second < 0xA0;
+    case 0xF0:
+        return second >= 0x90;
+    case 0xF4:
+        return second < 0x90;
+    default:
+        return true;
+    }
+}
+
+size_t mg_utf8_sequence(const char *p, size_t n) {
+    if (n == 0) {
+        return 0;
+    }
+    uint8_t first = (uint8_t)p[0];
+    if (first < 0x80) {
+        return 1;
+    }
+    size_t len = first < 0xE0 ? 2 : first < 0xF0 ? 3 : 4;
+    if (first < 0xC2 || first > 0xF4 || n < len) {
+        return 0;
+    }
+    for (size_t i = 1; i < len; i++) {
+        if (!follows(p[i])) {
+            return 0;
+        }
+    }
+    return second_fits(first, (uint8_t)p[1]) ? len : 0;
+}
+
+bool mg_utf8_valid(mg_str s) {
+    size_t i = 0;
+    while (i < s.n) {
+        size_t len = mg_utf8_sequence(s.p + i, s.n - i);
+        if (len == 0) {
+            return false;
+        }
+        i += len;
+    }
+    return true;
+}
+
+size_t mg_utf8_write(char *out, uint32_t code) {
+    if (code < 0x80) {
+        out[0] = (char)code;
+        return 1;
+    }
+    size_t len = code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
+    for (size_t i = len - 1; i > 0; i--) {
+        out[i] = (char)(0x80 | (code & 0x3F));
+        code >>= 6;
+    }
+    out[0] = (char)((0xF00u >> len & 0xFF) | code);
+    return len;
+}

@@ -1,0 +1,14 @@
+// base/utf8.h: UTF-8 as RFC 3629 has it: no surrogates, no overlong forms, nothing above U+10FFFF.
+#pragma once
+
+#include "base/str.h"
+
+// The length, 1 to 4, of the sequence that begins at `p` within `n` bytes; 0 if there is no whole,
+// valid one.
+size_t mg_utf8_sequence(const char *p, size_t n);
+
+bool mg_utf8_valid(mg_str s);
+
+// Writes the sequence of `code` and returns its length. `code` is a Unicode scalar value; `out`
+// holds 4 bytes.
+size_t mg_utf8_write(char *out, uint32_t code);
