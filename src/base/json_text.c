@@ -1,0 +1,128 @@
+#include "base/json_text.h"
+
+#include "base/error.h"
+#include "base/json.h"
+#include "base/utf8.h"
+
+static bool plain(char c) {
+    return (uint8_t)c >= 0x20 && (uint8_t)c < 0x80 && c != '"' && c != '\\';
+}
+
+// Skips whole words of plain characters; the first byte that is not plain lies less than 8 bytes
+// behind.
+static size_t skip_words(const char *p, size_t n) {
+    const uint64_t ones = 0x0101010101010101u;
+    size_t i = 0;
+    for (; i + 8 <= n; i += 8) {
+        uint64_t w;
+        memcpy(&w, p + i, 8);
+        uint64_t quote = w ^ ones * '"';
+        uint64_t slash = w ^ ones * '\\';
+        // A byte's top bit is set here if it was set before, if the byte was below 0x20, or if it
+        // was one of the two. A borrow can only come from a lower byte that is a hit itself.
+        uint64_t hits = w | (w - ones * 0x20) | (quote - ones) | (slash - ones);
+        if ((hits & ones * 0x80) != 0) {
+            break;
+        }
+    }
+    return i;
+}
+
+size_t mg_json_run(const char *p, size_t n) {
+    size_t i = skip_words(p, n);
+    while (i < n) {
+        if (plain(p[i])) {
+            i++;
+            continue;
+        }
+        size_t len = (uint8_t)p[i] < 0x80 ? 0 : mg_utf8_sequence(p + i, n - i);
+        if (len == 0) {
+            break;
+        }
+        i += len;
+        i += skip_words(p + i, n - i);
+    }
+    return i;
+}
+
+// The four hex digits behind "\u", or -1.
+static int32_t hex4(mg_str s) {
+    if (s.n < 6 || s.p[0] != '\\' || s.p[1] != 'u') {
+        return -1;
+    }
+    int32_t value = 0;
+    for (size_t i = 2; i < 6; i++) {
+        int digit = mg_hex_value(s.p[i]);
+        if (digit < 0) {
+            return -1;
+        }
+        value = value * 16 + digit;
+    }
+    return value;
+}
+
+static const char *unescape_unicode(mg_str s, mg_buf *out, size_t *taken) {
+    int32_t code = hex4(s);
+    if (code < 0) {
+        return "four hex digits must follow \\u";
+    }
+    *taken = 6;
+    if (code >= 0xD800 && code < 0xE000) {
+        int32_t low = hex4((mg_str){s.p + 6, s.n - 6});
+        if (code >= 0xDC00 || low < 0xDC00 || low >= 0xE000) {
+            return "lone surrogate";
+        }
+        code = 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00);
+        *taken = 12;
+    }
+    out->n += mg_utf8_write(mg_buf_reserve(out, 4), (uint32_t)code);
+    return NULL;
+}
+
+const char *mg_json_unescape(mg_str s, mg_buf *out, size_t *taken) {
+    static const char names[] = "\"\\/bfnrt";
+    static const char values[] = "\"\\/\b\f\n\r\t";
+    if (s.n > 1 && s.p[1] == 'u') {
+        return unescape_unicode(s, out, taken);
+    }
+    const char *name = s.n > 1 ? memchr(names, s.p[1], sizeof names - 1) : NULL;
+    if (name == NULL) {
+        return "unknown escape";
+    }
+    mg_buf_append_char(out, values[name - names]);
+    *taken = 2;
+    return NULL;
+}
+
+static void write_escape(mg_buf *b, char c) {
+    static const char hex[] = "0123456789abcdef";
+    static const char names[] = "\"\\bfnrt";
+    static const char values[] = "\"\\\b\f\n\r\t";
+    const char *value = memchr(values, c, sizeof values - 1);
+    if (value != NULL) {
+        mg_buf_append(b, (char[]){'\\', names[value - values]}, 2);
+    } else {
+        mg_buf_append(b, (char[]){'\\', 'u', '0', '0', hex[c >> 4], hex[c & 15]}, 6);
+    }
+}
+
+int mg_json_write_string(mg_buf *b, mg_str s) {
+    size_t before = b->n;
+    mg_buf_reserve(b, s.n + 2);
+    mg_buf_append_char(b, '"');
+    for (size_t i = 0; i < s.n; i++) {
+        size_t run = mg_json_run(s.p + i, s.n - i);
+        mg_buf_append(b, s.p + i, run);
+        i += run;
+        if (i == s.n) {
+            break;
+        }
+        if ((uint8_t)s.p[i] >= 0x80) {
+            b->n = before;
+            return MG_ESYNTAX;
+        }
+        write_escape(b, s.p[i]);
+    }
+    mg_buf_append_char(b, '"');
+    return MG_OK;
+}
