@@ -46,7 +46,8 @@ void mg_arena_reset(mg_arena *a) {
 }
 
 void *mg_arena_alloc(mg_arena *a, size_t n) {
-    n = (n + 7) & ~(size_t)7;
+    // Even an empty piece has an address.
+    n = n == 0 ? 8 : (n + 7) & ~(size_t)7;
     if ((size_t)(a->end - a->at) < n) {
         mg_arena_block *b = block_new(n > BLOCK_BYTES ? n : BLOCK_BYTES);
         if (a->first == NULL) {

@@ -32,6 +32,9 @@ const char *mg_strerror(int code) {
     case MG_ECANCELLED:
         return "cancelled";
     default:
-        return strerrordesc_np(-code) != NULL ? strerrordesc_np(-code) : "unknown error";
+        break;
     }
+    // Kept away from INT_MIN, which has no positive twin.
+    const char *phrase = code < 0 && code > MG_ELIMIT ? strerrordesc_np(-code) : NULL;
+    return phrase != NULL ? phrase : "unknown error";
 }
