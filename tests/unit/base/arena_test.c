@@ -1,0 +1,76 @@
+#include "base/arena.h"
+
+#include "unit.h"
+
+static void pieces_are_aligned_and_apart(void **state) {
+    (void)state;
+    mg_arena a = {0};
+    char *before = NULL;
+    for (size_t n = 1; n <= 64; n++) {
+        char *p = mg_arena_alloc(&a, n);
+        assert_int_equal((uintptr_t)p % 8, 0);
+        assert_true(p != before);
+        memset(p, (int)n, n);
+        if (before != NULL) {
+            assert_int_equal(before[n - 2], n - 1);
+        }
+        before = p;
+    }
+    mg_arena_deinit(&a);
+}
+
+static void an_empty_piece_of_an_empty_arena_has_an_address(void **state) {
+    (void)state;
+    mg_arena a = {0};
+    void *p = mg_arena_alloc(&a, 0);
+    assert_int_equal((uintptr_t)p % 8, 0);
+    assert_non_null(a.first);
+    mg_arena_deinit(&a);
+}
+
+static void a_piece_may_be_larger_than_a_block(void **state) {
+    (void)state;
+    mg_arena a = {0};
+    char *small = mg_arena_copy(&a, MG_STR("small"));
+    char *large = mg_arena_alloc(&a, 100000);
+    memset(large, 'x', 100000);
+    char *after = mg_arena_copy(&a, MG_STR("after"));
+    assert_string_equal(small, "small");
+    assert_string_equal(after, "after");
+    assert_int_equal(large[99999], 'x');
+    mg_arena_deinit(&a);
+    assert_null(a.first);
+}
+
+static void reset_reuses_the_first_block(void **state) {
+    (void)state;
+    mg_arena a = {0};
+    mg_arena_reset(&a);
+    void *first = mg_arena_alloc(&a, 16);
+    for (int i = 0; i < 100; i++) {
+        mg_arena_alloc(&a, 1000);
+    }
+    mg_arena_reset(&a);
+    assert_ptr_equal(first, mg_arena_alloc(&a, 16));
+    mg_arena_deinit(&a);
+    mg_arena_deinit(&a);
+}
+
+static void copies_are_terminated(void **state) {
+    (void)state;
+    mg_arena a = {0};
+    assert_string_equal(mg_arena_copy(&a, (mg_str){0}), "");
+    assert_string_equal(mg_arena_copy(&a, (mg_str){"abcdefgh", 3}), "abc");
+    mg_arena_deinit(&a);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(pieces_are_aligned_and_apart),
+        cmocka_unit_test(an_empty_piece_of_an_empty_arena_has_an_address),
+        cmocka_unit_test(a_piece_may_be_larger_than_a_block),
+        cmocka_unit_test(reset_reuses_the_first_block),
+        cmocka_unit_test(copies_are_terminated),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

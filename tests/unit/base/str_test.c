@@ -1,0 +1,137 @@
+#include "base/str.h"
+
+#include "unit.h"
+
+static void equal_strings_may_be_null(void **state) {
+    (void)state;
+    assert_true(mg_str_eq((mg_str){0}, MG_STR("")));
+    assert_true(mg_str_eq(MG_STR("a\0b"), MG_STR("a\0b")));
+    assert_false(mg_str_eq(MG_STR("a\0b"), MG_STR("a\0c")));
+    assert_false(mg_str_eq(MG_STR("a"), MG_STR("ab")));
+}
+
+static void ignoring_case_touches_letters_only(void **state) {
+    (void)state;
+    assert_true(mg_str_ieq(MG_STR("Content-LENGTH"), MG_STR("content-length")));
+    assert_true(mg_str_ieq((mg_str){0}, MG_STR("")));
+    assert_false(mg_str_ieq(MG_STR("@"), MG_STR("`")));
+    assert_false(mg_str_ieq(MG_STR("["), MG_STR("{")));
+    assert_false(mg_str_ieq(MG_STR("\xC4"), MG_STR("\xE4")));
+    assert_false(mg_str_ieq(MG_STR("a"), MG_STR("ab")));
+}
+
+static void starts_with_a_prefix(void **state) {
+    (void)state;
+    assert_true(mg_str_starts(MG_STR("abc"), MG_STR("ab")));
+    assert_true(mg_str_starts(MG_STR("abc"), (mg_str){0}));
+    assert_true(mg_str_starts((mg_str){0}, (mg_str){0}));
+    assert_false(mg_str_starts(MG_STR("a"), MG_STR("ab")));
+}
+
+static void trims_spaces_and_tabs_but_no_line_ends(void **state) {
+    (void)state;
+    assert_text("a b", mg_str_trim(MG_STR(" \t a b\t ")));
+    assert_text("\r\na", mg_str_trim(MG_STR("\r\na ")));
+    assert_text("", mg_str_trim(MG_STR(" \t")));
+    assert_text("", mg_str_trim((mg_str){0}));
+}
+
+static void reads_decimal_digits_up_to_a_maximum(void **state) {
+    (void)state;
+    uint64_t v = 1;
+    assert_true(mg_str_to_u64(MG_STR("0"), 0, &v));
+    assert_int_equal(v, 0);
+    assert_true(mg_str_to_u64(MG_STR("18446744073709551615"), UINT64_MAX, &v));
+    assert_true(v == UINT64_MAX);
+    assert_true(mg_str_to_u64(MG_STR("0000000000000000000000255"), 255, &v));
+    assert_int_equal(v, 255);
+    assert_false(mg_str_to_u64(MG_STR("18446744073709551616"), UINT64_MAX, &v));
+    assert_false(mg_str_to_u64(MG_STR("99999999999999999999"), UINT64_MAX, &v));
+    assert_false(mg_str_to_u64(MG_STR("256"), 255, &v));
+    assert_false(mg_str_to_u64(MG_STR("9"), 5, &v));
+    assert_int_equal(v, 255);
+}
+
+static void reads_nothing_but_digits(void **state) {
+    (void)state;
+    static const char *const wrong[] = {"", "+1", "-1", " 1", "1 ", "0x1", "1e1", "1_0", "\xB2"};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        uint64_t v;
+        assert_false(mg_str_to_u64(mg_str_of(wrong[i]), UINT64_MAX, &v));
+    }
+    uint64_t v;
+    assert_false(mg_str_to_u64(MG_STR("1\0"), UINT64_MAX, &v));
+}
+
+static void takes_items_apart_and_skips_empty_ones(void **state) {
+    (void)state;
+    mg_str rest = MG_STR(" , gzip;q=1 ,\t, br,,");
+    mg_str item;
+    assert_true(mg_str_next_item(&rest, &item));
+    assert_text("gzip;q=1", item);
+    assert_true(mg_str_next_item(&rest, &item));
+    assert_text("br", item);
+    assert_false(mg_str_next_item(&rest, &item));
+    assert_false(mg_str_next_item(&rest, &item));
+}
+
+static void a_comma_in_quotes_does_not_separate(void **state) {
+    (void)state;
+    mg_str rest = MG_STR("a=\"x,\\\",y\", b=\"open, c");
+    mg_str item;
+    assert_true(mg_str_next_item(&rest, &item));
+    assert_text("a=\"x,\\\",y\"", item);
+    assert_true(mg_str_next_item(&rest, &item));
+    assert_text("b=\"open, c", item);
+    assert_false(mg_str_next_item(&rest, &item));
+}
+
+static void a_backslash_may_end_an_item(void **state) {
+    (void)state;
+    mg_str rest = MG_STR("\"\\");
+    mg_str item;
+    assert_true(mg_str_next_item(&rest, &item));
+    assert_text("\"\\", item);
+    assert_int_equal(rest.n, 0);
+}
+
+static void a_token_has_no_delimiters(void **state) {
+    (void)state;
+    assert_true(mg_str_is_token(MG_STR("!#$%&'*+-.^_`|~09azAZ")));
+    assert_false(mg_str_is_token(MG_STR("")));
+    unsigned count = 0;
+    for (int c = 0; c < 256; c++) {
+        char one = (char)c;
+        count += mg_str_is_token((mg_str){&one, 1}) ? 1 : 0;
+    }
+    assert_int_equal(count, 10 + 26 + 26 + 15);
+}
+
+static void knows_hex_digits(void **state) {
+    (void)state;
+    assert_int_equal(mg_hex_value('0'), 0);
+    assert_int_equal(mg_hex_value('9'), 9);
+    assert_int_equal(mg_hex_value('a'), 10);
+    assert_int_equal(mg_hex_value('F'), 15);
+    static const char wrong[] = "/:@G`g \xE1";
+    for (size_t i = 0; i < sizeof wrong; i++) {
+        assert_int_equal(mg_hex_value(wrong[i]), -1);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(equal_strings_may_be_null),
+        cmocka_unit_test(ignoring_case_touches_letters_only),
+        cmocka_unit_test(starts_with_a_prefix),
+        cmocka_unit_test(trims_spaces_and_tabs_but_no_line_ends),
+        cmocka_unit_test(reads_decimal_digits_up_to_a_maximum),
+        cmocka_unit_test(reads_nothing_but_digits),
+        cmocka_unit_test(takes_items_apart_and_skips_empty_ones),
+        cmocka_unit_test(a_comma_in_quotes_does_not_separate),
+        cmocka_unit_test(a_backslash_may_end_an_item),
+        cmocka_unit_test(a_token_has_no_delimiters),
+        cmocka_unit_test(knows_hex_digits),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
