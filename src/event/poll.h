@@ -1,6 +1,7 @@
 // event/poll.h: watches a descriptor that belongs to a library.
 //
-// Law: mg_poll_close first, then let the library close its descriptor; the other way round aborts libuv.
+// Law: mg_poll_close first, then let the library close its descriptor; the other way round aborts
+// libuv.
 #pragma once
 
 #include "event/loop.h"
@@ -10,6 +11,7 @@ typedef struct mg_poll mg_poll;
 enum { MG_POLL_READ = 1, MG_POLL_WRITE = 2 };
 
 // Calls `on_ready(arg, events)`; a failed descriptor is reported as both events.
-int mg_poll_open(mg_poll **out, mg_loop *loop, int fd, void (*on_ready)(void *arg, int events), void *arg);
+int mg_poll_open(mg_poll **out, mg_loop *loop, int fd, void (*on_ready)(void *arg, int events),
+                 void *arg);
 int mg_poll_want(mg_poll *p, int events); // 0 stops watching
 void mg_poll_close(mg_poll *p);           // accepts NULL

@@ -6,6 +6,6 @@
 typedef struct mg_signal mg_signal;
 
 // Calls `on_signal(arg, signum)` on the loop. An open signal does not keep the loop running.
-int mg_signal_open(mg_signal **out, mg_loop *loop, int signum, void (*on_signal)(void *arg, int signum),
-                   void *arg);
+int mg_signal_open(mg_signal **out, mg_loop *loop, int signum,
+                   void (*on_signal)(void *arg, int signum), void *arg);
 void mg_signal_close(mg_signal *s); // accepts NULL
