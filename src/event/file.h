@@ -7,8 +7,9 @@
 
 typedef struct mg_file_read mg_file_read;
 
-// Reads a whole regular file of at most `max_bytes`. `on_done(arg, status, data, n)` comes once, later: status 0 and the bytes
-// (borrowed for the call), or a negative errno (-EFBIG beyond the limit, -EISDIR, -ENOENT, ...), or MG_ECANCELLED.
+// Reads a whole regular file of at most `max_bytes`. `on_done(arg, status, data, n)` comes once,
+// later: status 0 and the bytes (borrowed for the call), or a negative errno (-EFBIG beyond the
+// limit, -EISDIR, -ENOENT, ...), or MG_ECANCELLED.
 int mg_file_read_all(mg_file_read **out, mg_loop *loop, const char *path, size_t max_bytes,
                      void (*on_done)(void *arg, int status, const char *data, size_t n), void *arg);
 void mg_file_read_cancel(mg_file_read *r);
@@ -16,14 +17,17 @@ void mg_file_read_cancel(mg_file_read *r);
 // An open regular file that is read piecewise for an answer. One operation at a time.
 typedef struct mg_file mg_file;
 typedef struct mg_file_events {
-    void (*on_open)(void *arg, int status, const struct stat *st); // st is NULL unless status is 0
-    void (*on_read)(void *arg, int status, const char *data, size_t n); // n 0: end of file. Borrowed for the call.
+    // `st` is NULL unless status is 0.
+    void (*on_open)(void *arg, int status, const struct stat *st);
+    // `data` is borrowed for the call. `n` 0: end of file.
+    void (*on_read)(void *arg, int status, const char *data, size_t n);
 } mg_file_events;
 
-// Opens for reading: close-on-exec, non-blocking (a FIFO must not hang a thread), regular files only (-EISDIR, -EINVAL).
-// `beneath` NULL: `path` as it is. Else `path` is relative and resolved below that folder by openat2 RESOLVE_BENEATH |
-// RESOLVE_NO_SYMLINKS|RESOLVE_NO_MAGICLINKS (-ENOENT, -EXDEV, -ELOOP are passed on); where the kernel lacks openat2, each component is
-// opened with O_NOFOLLOW.
+// Opens for reading: close-on-exec, non-blocking (a FIFO must not hang a thread), regular files
+// only (-EISDIR, -EINVAL). `beneath` NULL: `path` as it is. Else `path` is relative and resolved
+// below that folder by openat2 RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS|RESOLVE_NO_MAGICLINKS
+// (-ENOENT, -EXDEV, -ELOOP are passed on); where the kernel lacks openat2, each component is opened
+// with O_NOFOLLOW.
 int mg_file_open(mg_file **out, mg_loop *loop, const char *beneath, const char *path,
                  const mg_file_events *events, void *arg);
 
