@@ -26,8 +26,8 @@ void mg_deadlines_init(mg_deadlines *q, mg_loop *loop, uint64_t wait_ms,
                        void (*on_late)(mg_deadlines *q, mg_deadline *d));
 void mg_deadlines_deinit(mg_deadlines *q);
 
-// Changes the wait of entries started from now on. Entries already running keep their own deadline:
-// those of the old wait may then fire late by the difference, never early.
+// Changes the wait of entries started from now on; those already running keep their deadline. After
+// a cut, new entries stand behind older ones: they may fire late by the difference, never early.
 void mg_deadlines_set_wait(mg_deadlines *q, uint64_t wait_ms);
 
 // An entry that is in no queue. Must come before the first start.

@@ -42,8 +42,9 @@ int mg_listener_accept(mg_listener *l, mg_stream *s, const mg_stream_events *eve
 
 void mg_listener_pause(mg_listener *l); // peers wait in the kernel's queue
 void mg_listener_resume(mg_listener *l);
-void mg_listener_close(
-    mg_listener *l); // accepts NULL; the memory goes by itself. Does not unlink a Unix path.
+
+// Accepts NULL; the memory goes by itself. Does not unlink a Unix path.
+void mg_listener_close(mg_listener *l);
 
 // The address as bound (with the real port).
 int mg_listener_address(const mg_listener *l, mg_address *out);

@@ -13,8 +13,9 @@
 typedef struct mg_loop mg_loop;
 
 typedef struct mg_loop_options {
-    bool virtual_clock; // time stands still and jumps to the next timer when nothing else can
-                        // happen (specs)
+    // Time begins at 0, stands still, and jumps to the next timer when nothing else can happen
+    // (specs).
+    bool virtual_clock;
 } mg_loop_options;
 
 // Something to be done once a turn. Caller-owned memory, embedded in a long-lived struct; `run` may
@@ -30,7 +31,8 @@ int mg_loop_new(mg_loop **out, const mg_loop_options *options);
 // closed; in debug builds each of them is named on stderr.
 int mg_loop_free(mg_loop *loop);
 
-// Turns until mg_loop_stop, or until nothing is left that could ever happen.
+// Turns until mg_loop_stop, or until nothing is left that could ever happen: no timer, no turn
+// asked for, no listener (real clock only), no task, no descriptor that is watched.
 void mg_loop_run(mg_loop *loop);
 void mg_loop_stop(mg_loop *loop);
 
@@ -42,7 +44,9 @@ typedef enum mg_loop_progress {
 
 // One turn. `may_wait`: sleep in the poll while only threads or real descriptors can go on. On a
 // virtual clock the clock jumps only if the turn found nothing to do, no task runs in a thread and
-// `may_jump` is set; it never jumps beyond `limit_ms` (UINT64_MAX: no limit).
+// `may_jump` is set; it never jumps beyond `limit_ms` (UINT64_MAX: no limit). Work handed to a hook
+// from outside the loop must be announced by mg_loop_turn_soon, or the turn that does it counts as
+// idle.
 mg_loop_progress mg_loop_turn(mg_loop *loop, bool may_wait, bool may_jump, uint64_t limit_ms);
 
 // Monotonic milliseconds, read once a turn.
@@ -63,7 +67,8 @@ void mg_loop_set_now(mg_loop *loop, uint64_t ms);
 void mg_loop_add_turn(mg_loop *loop, mg_turn *turn);
 void mg_loop_remove_turn(mg_turn *turn);
 
-// The next poll does not wait: a hook has left work for another turn.
+// The next poll does not wait: a hook has left work for another turn. Needed only by hooks and by
+// code outside the loop; after every callback of this room the hooks run anyway.
 void mg_loop_turn_soon(mg_loop *loop);
 
 // True if a task runs in a thread, or a real descriptor (not a memory pair, not a listener) is
