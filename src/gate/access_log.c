@@ -1,0 +1,157 @@
+#include "gate/access_log.h"
+
+#include <stdio.h>
+#include <time.h>
+
+enum { STATUS_PEER_LEFT = 499 }; // nginx's number, which log readers know
+
+void mg_access_log_init(mg_access_log *a, mg_log *log, bool json) {
+    *a = (mg_access_log){.log = log, .json = json, .second = UINT64_MAX};
+}
+
+void mg_access_log_deinit(mg_access_log *a) {
+    mg_buf_deinit(&a->line);
+}
+
+static const char *const months[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                     "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+
+// Once a second, so printf may.
+static void refresh_date(mg_access_log *a, uint64_t second) {
+    time_t seconds = (time_t)second;
+    struct tm t;
+    gmtime_r(&seconds, &t);
+    int n = a->json
+                ? snprintf(a->date, sizeof a->date, "%04d-%02d-%02dT%02d:%02d:%02d",
+                           t.tm_year + 1900, t.tm_mon + 1, t.tm_mday, t.tm_hour, t.tm_min, t.tm_sec)
+                : snprintf(a->date, sizeof a->date, "%02d/%s/%04d:%02d:%02d:%02d +0000", t.tm_mday,
+                           months[t.tm_mon], t.tm_year + 1900, t.tm_hour, t.tm_min, t.tm_sec);
+    a->date_n = (size_t)n;
+    a->second = second;
+}
+
+// `v` in exactly `width` digits.
+static void append_padded(mg_buf *out, uint64_t v, size_t width) {
+    char *p = mg_buf_reserve(out, width);
+    for (size_t i = width; i-- > 0; v /= 10) {
+        p[i] = (char)('0' + v % 10);
+    }
+    out->n += width;
+}
+
+static bool is_plain(char c) {
+    return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
+}
+
+static size_t plain_run(mg_str s) {
+    size_t i = 0;
+    while (i < s.n && is_plain(s.p[i])) {
+        i++;
+    }
+    return i;
+}
+
+static void append_hex(mg_buf *out, uint8_t byte) {
+    static const char hex[] = "0123456789ABCDEF";
+    const char text[] = {'\\', 'x', hex[byte >> 4], hex[byte & 15]};
+    mg_buf_append(out, text, sizeof text);
+}
+
+static void append_escaped(mg_buf *out, mg_str s) {
+    while (s.n > 0) {
+        size_t n = plain_run(s);
+        mg_buf_append(out, s.p, n);
+        if (n < s.n) {
+            append_hex(out, (uint8_t)s.p[n++]);
+        }
+        s.p += n;
+        s.n -= n;
+    }
+}
+
+static void append_or_dash(mg_buf *out, mg_str s) {
+    if (s.n == 0) {
+        mg_buf_append_char(out, '-');
+    } else {
+        append_escaped(out, s);
+    }
+}
+
+static void append_request_line(mg_buf *out, const mg_access_record *r) {
+    append_or_dash(out, r->method);
+    if (r->target.n > 0) {
+        mg_buf_append_char(out, ' ');
+        append_escaped(out, r->target);
+    }
+    if (r->version_minor >= 0) {
+        mg_buf_append_str(out, MG_STR(" HTTP/1."));
+        mg_buf_append_u64(out, (uint64_t)r->version_minor);
+    }
+}
+
+static void format_combined(mg_access_log *a, const mg_access_record *r) {
+    mg_buf *out = &a->line;
+    append_or_dash(out, r->client_ip);
+    mg_buf_append_str(out, MG_STR(" - - ["));
+    mg_buf_append(out, a->date, a->date_n);
+    mg_buf_append_str(out, MG_STR("] \""));
+    append_request_line(out, r);
+    mg_buf_append_str(out, MG_STR("\" "));
+    mg_buf_append_u64(out, r->status == 0 ? STATUS_PEER_LEFT : (uint64_t)r->status);
+    mg_buf_append_char(out, ' ');
+    mg_buf_append_u64(out, r->body_bytes_out);
+    mg_buf_append_str(out, MG_STR(" \""));
+    append_or_dash(out, r->referer);
+    mg_buf_append_str(out, MG_STR("\" \""));
+    append_or_dash(out, r->user_agent);
+    mg_buf_append_str(out, MG_STR("\"\n"));
+}
+
+// `key` comes with its punctuation: `,"host":`.
+static void append_json(mg_buf *out, mg_str key, mg_str value) {
+    mg_buf_append_str(out, key);
+    if (value.n == 0) {
+        mg_buf_append_str(out, MG_STR("null"));
+    } else {
+        mg_log_append_json_string(out, value);
+    }
+}
+
+static void format_json(mg_access_log *a, const mg_access_record *r) {
+    mg_buf *out = &a->line;
+    mg_buf_append_str(out, MG_STR("{\"time\":\""));
+    mg_buf_append(out, a->date, a->date_n);
+    mg_buf_append_char(out, '.');
+    append_padded(out, r->wall_ms % 1000, 3);
+    append_json(out, MG_STR("Z\",\"client_ip\":"), r->client_ip);
+    append_json(out, MG_STR(",\"method\":"), r->method);
+    append_json(out, MG_STR(",\"target\":"), r->target);
+    append_json(out, MG_STR(",\"host\":"), r->host);
+    mg_buf_append_str(out, MG_STR(",\"status\":"));
+    mg_buf_append_u64(out, (uint64_t)r->status);
+    mg_buf_append_str(out, MG_STR(",\"bytes\":"));
+    mg_buf_append_u64(out, r->body_bytes_out);
+    mg_buf_append_str(out, MG_STR(",\"duration\":"));
+    mg_buf_append_u64(out, r->duration_us / 1000000);
+    mg_buf_append_char(out, '.');
+    append_padded(out, r->duration_us % 1000000, 6);
+    append_json(out, MG_STR(",\"referer\":"), r->referer);
+    append_json(out, MG_STR(",\"user_agent\":"), r->user_agent);
+    append_json(out, MG_STR(",\"request_id\":"), r->request_id);
+    append_json(out, MG_STR(",\"route\":"), r->route);
+    mg_buf_append_str(out, r->aborted ? MG_STR(",\"aborted\":true}\n")
+                                      : MG_STR(",\"aborted\":false}\n"));
+}
+
+void mg_access_log_write(mg_access_log *a, const mg_access_record *r) {
+    if (r->wall_ms / 1000 != a->second) {
+        refresh_date(a, r->wall_ms / 1000);
+    }
+    mg_buf_clear(&a->line);
+    if (a->json) {
+        format_json(a, r);
+    } else {
+        format_combined(a, r);
+    }
+    mg_log_line(a->log, a->line.p, a->line.n);
+}

@@ -1,0 +1,130 @@
+#include "gate/access_log.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static const mg_access_record ordinary = {
+    .method = {"GET", 3},
+    .target = {"/users/7?full=1", 15},
+    .host = {"example.org", 11},
+    .referer = {"http://a/", 9},
+    .user_agent = {"curl/7.88", 9},
+    .request_id = {"r-1", 3},
+    .route = {"/users/:id", 10},
+    .client_ip = {"::1", 3},
+    .version_minor = 1,
+    .status = 200,
+    .body_bytes_out = 12345,
+    .duration_us = 1002003,
+    .wall_ms = 1709210096007u,
+};
+
+// Writes the records through a log in a file and compares the whole of it.
+static void check(bool json, const mg_access_record *records, size_t n, const char *expected) {
+    char path[] = "/tmp/moongate-access-XXXXXX";
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    mg_log *log = NULL;
+    assert_int_equal(mg_log_open(&log, &(mg_log_options){.target = path}, NULL), MG_OK);
+    mg_access_log a;
+    mg_access_log_init(&a, log, json);
+    for (size_t i = 0; i < n; i++) {
+        mg_access_log_write(&a, &records[i]);
+    }
+    mg_access_log_deinit(&a);
+    assert_int_equal(mg_log_close(log, 60000), MG_OK);
+
+    char text[4096];
+    ssize_t got = read(fd, text, sizeof text - 1);
+    close(fd);
+    unlink(path);
+    assert_true(got >= 0);
+    text[got] = '\0';
+    assert_string_equal(text, expected);
+}
+
+static void combined_is_apaches(void **state) {
+    (void)state;
+    check(false, &ordinary, 1,
+          "::1 - - [29/Feb/2024:12:34:56 +0000] \"GET /users/7?full=1 HTTP/1.1\" 200 12345 "
+          "\"http://a/\" \"curl/7.88\"\n");
+}
+
+static void combined_shows_what_is_absent_as_a_dash(void **state) {
+    (void)state;
+    mg_access_record empty = {.version_minor = -1, .status = 400};
+    check(false, &empty, 1, "- - - [01/Jan/1970:00:00:00 +0000] \"-\" 400 0 \"-\" \"-\"\n");
+}
+
+static void combined_escapes_like_nginx(void **state) {
+    (void)state;
+    mg_access_record r = ordinary;
+    r.target = MG_STR("/a\"b\\c\r\n\xff");
+    r.user_agent = MG_STR("\x1b[31m\x7f");
+    r.referer = MG_STR("\xc3\xa9");
+    r.client_ip = MG_STR("1.2.3.4");
+    check(false, &r, 1,
+          "1.2.3.4 - - [29/Feb/2024:12:34:56 +0000] \"GET /a\\x22b\\x5Cc\\x0D\\x0A\\xFF HTTP/1.1\" "
+          "200 12345 \"\\xC3\\xA9\" \"\\x1B[31m\\x7F\"\n");
+}
+
+static void a_peer_that_left_early_is_499(void **state) {
+    (void)state;
+    mg_access_record r = {.version_minor = 0,
+                          .method = MG_STR("POST"),
+                          .target = MG_STR("/"),
+                          .client_ip = MG_STR("::1"),
+                          .aborted = true};
+    check(false, &r, 1,
+          "::1 - - [01/Jan/1970:00:00:00 +0000] \"POST / HTTP/1.0\" 499 0 \"-\" \"-\"\n");
+}
+
+static void the_date_moves_with_the_second(void **state) {
+    (void)state;
+    mg_access_record r[3] = {{.version_minor = -1, .status = 200, .wall_ms = 999},
+                             {.version_minor = -1, .status = 200, .wall_ms = 1000},
+                             {.version_minor = -1, .status = 200, .wall_ms = 999}};
+    check(false, r, 3,
+          "- - - [01/Jan/1970:00:00:00 +0000] \"-\" 200 0 \"-\" \"-\"\n"
+          "- - - [01/Jan/1970:00:00:01 +0000] \"-\" 200 0 \"-\" \"-\"\n"
+          "- - - [01/Jan/1970:00:00:00 +0000] \"-\" 200 0 \"-\" \"-\"\n");
+}
+
+static void json_has_all_keys(void **state) {
+    (void)state;
+    check(true, &ordinary, 1,
+          "{\"time\":\"2024-02-29T12:34:56.007Z\",\"client_ip\":\"::1\",\"method\":\"GET\","
+          "\"target\":\"/users/7?full=1\",\"host\":\"example.org\",\"status\":200,\"bytes\":12345,"
+          "\"duration\":1.002003,\"referer\":\"http://a/\",\"user_agent\":\"curl/7.88\","
+          "\"request_id\":\"r-1\",\"route\":\"/users/:id\",\"aborted\":false}\n");
+}
+
+static void json_is_valid_whatever_comes(void **state) {
+    (void)state;
+    mg_access_record r = {
+        .version_minor = -1, .target = MG_STR("\"\r\n\xff"), .wall_ms = 5, .aborted = true};
+    check(true, &r, 1,
+          "{\"time\":\"1970-01-01T00:00:00.005Z\",\"client_ip\":null,\"method\":null,"
+          "\"target\":\"\\\"\\r\\n\\ufffd\",\"host\":null,\"status\":0,\"bytes\":0,"
+          "\"duration\":0.000000,\"referer\":null,\"user_agent\":null,\"request_id\":null,"
+          "\"route\":null,\"aborted\":true}\n");
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(combined_is_apaches),
+        cmocka_unit_test(combined_shows_what_is_absent_as_a_dash),
+        cmocka_unit_test(combined_escapes_like_nginx),
+        cmocka_unit_test(a_peer_that_left_early_is_499),
+        cmocka_unit_test(the_date_moves_with_the_second),
+        cmocka_unit_test(json_has_all_keys),
+        cmocka_unit_test(json_is_valid_whatever_comes),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
