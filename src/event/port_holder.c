@@ -39,7 +39,7 @@ mg_port_holder mg_port_holder_find(const mg_address *addr) {
     read_table("/proc/self/net/tcp", false, &w, &found);
     read_table("/proc/self/net/tcp6", true, &w, &found);
     if (holds("/proc/self/fd", found.exact, found.exact_n)) {
-        return (mg_port_holder){.ours = true};
+        return (mg_port_holder){.ours = true, .pid = getpid()};
     }
     return (mg_port_holder){.pid = find_pid(&found)};
 }

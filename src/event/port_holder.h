@@ -6,7 +6,7 @@
 
 typedef struct mg_port_holder {
     bool ours; // this process itself listens on exactly this address
-    int pid;   // of another process that is in the way; 0: not to be seen
+    int pid;   // of a process that is in the way; 0: not to be seen
 } mg_port_holder;
 
 mg_port_holder mg_port_holder_find(const mg_address *addr);
