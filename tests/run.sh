@@ -1,0 +1,213 @@
+#!/bin/bash
+# Runs tests that `make` has built: run.sh unit|spec|integration [release|debug|asan] | fuzz | all
+#
+# Quiet about passes (one line a suite), full about failures. The last line is "N passed, N failed"; ends with 1 if
+# anything failed, a runner that died without a count included.
+set -u
+cd "$(dirname "$0")/.." || exit 2
+
+FUZZ_SECONDS=${FUZZ_SECONDS:-10}
+FUZZ_SEED=20240229
+SUITE_SECONDS=${SUITE_SECONDS:-1800} # a runner that hangs is ended after this
+
+passed=0
+failed=0
+scratch=$(mktemp -d -t moongate-tests-XXXXXX)
+trap 'rm -rf "$scratch"' EXIT
+
+# Reads the output of a runner, prints "passed failed skipped complete". TAP (cmocka, busted) or busted's own summary.
+count() {
+    awk '
+    { sub(/^[ \t]+/, "") }
+    /^1\.\.[0-9]+/            { split($0, plan, "\\.\\."); planned += plan[2]; plans++ }
+    /^ok [0-9]+.*# SKIP/      { skip++; next }
+    /^ok [0-9]+/              { pass++ }
+    /^not ok [0-9]+.*# TODO/  { skip++; next }
+    /^not ok [0-9]+/          { fail++ }
+    /[0-9]+ success(es)? \/ [0-9]+ failures? \/ [0-9]+ errors? \/ [0-9]+ pending/ {
+        gsub(/\033\[[0-9;]*m/, "")
+        split($0, n, /[^0-9]+/)
+        pass += n[1]; fail += n[2] + n[3]; skip += n[4]; summaries++
+    }
+    END {
+        complete = summaries > 0 || (plans > 0 && pass + fail + skip >= planned)
+        printf "%d %d %d %d\n", pass, fail, skip, complete
+    }' "$1"
+}
+
+# suite NAME COMMAND...: runs a runner, adds its numbers, prints its line; its whole output if something failed.
+suite() {
+    local name=$1 out=$scratch/out status p f s complete note=
+    shift
+    timeout -k 10 "$SUITE_SECONDS" "$@" >"$out" 2>&1
+    status=$?
+    read -r p f s complete < <(count "$out")
+    if [ "$complete" = 0 ]; then
+        note=" (died: status $status)"
+        f=$((f + 1))
+    elif [ $status != 0 ] && [ "$f" = 0 ]; then
+        note=" (ended with status $status)"
+        f=1
+    fi
+    passed=$((passed + p))
+    failed=$((failed + f))
+    [ "$s" != 0 ] && note="$note ($s skipped)"
+    [ "$f" != 0 ] && failures "$out"
+    echo "$name: $p passed, $f failed$note"
+}
+
+# The output without its passes.
+failures() {
+    grep -av '^[[:space:]]*ok [0-9]' "$1"
+}
+
+missing() {
+    echo "$1: $2 is missing"
+    failed=$((failed + 1))
+}
+
+# LeakSanitizer needs ptrace, which some containers forbid: then all else is still checked.
+use_sanitizers() {
+    local leaks=1 probe
+    export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
+    probe=$(ASAN_OPTIONS=detect_leaks=1 build/asan/moongate --version 2>&1)
+    case $probe in
+    *"LeakSanitizer has encountered a fatal error"*)
+        leaks=0
+        echo "leaks are not checked: LeakSanitizer cannot work here"
+        ;;
+    esac
+    export ASAN_OPTIONS=detect_leaks=$leaks:quarantine_size_mb=32:strict_string_checks=1
+}
+
+need_binary() {
+    [ -x "build/$2/moongate" ] && return 0
+    missing "$1 ($2)" "build/$2/moongate"
+    return 1
+}
+
+# --- kinds -----------------------------------------------------------------------------------------------------------
+
+unit() {
+    local mode=$1 test name found=0
+    for test in build/"$mode"/unit/*/*_test; do
+        [ -x "$test" ] || continue
+        found=1
+        name=${test#build/"$mode"/unit/}
+        suite "unit $name ($mode)" env CMOCKA_MESSAGE_OUTPUT=TAP "$test"
+    done
+    [ $found = 1 ] || missing "unit ($mode)" "every test in build/$mode/unit"
+}
+
+spec() {
+    local mode=$1
+    if [ "$mode" != asan ]; then
+        suite "spec (busted)" busted -o TAP
+    fi
+    if need_binary spec "$mode"; then
+        suite "spec (moongate test, $mode)" "build/$mode/moongate" test -o TAP
+    fi
+}
+
+integration() {
+    local mode=$1
+    if need_binary integration "$mode"; then
+        suite "integration ($mode)" env MOONGATE="build/$mode/moongate" busted --run=integration -o TAP
+    fi
+}
+
+# --- fuzzing ---------------------------------------------------------------------------------------------------------
+
+# fuzz_one PROGRAM OUT: writes TAP: the replay of what is known, then a bounded run on a copy of the corpus.
+fuzz_one() {
+    local program=$1 name work known=() options=()
+    name=$(basename "$program" _fuzz)
+    work=$(mktemp -d "$scratch/$name-XXXXXX")
+    mkdir "$work/corpus" "$work/found"
+    for folder in "tests/fuzz/regression/$name" "tests/fuzz/corpus/$name"; do
+        [ -d "$folder" ] && known+=("$folder")
+    done
+    [ ${#known[@]} != 0 ] && find "${known[@]}" -type f -exec cp -t "$work/corpus" --backup=numbered {} +
+    [ -f "tests/fuzz/$name.dict" ] && options=(-dict="tests/fuzz/$name.dict")
+    options+=(-seed="$FUZZ_SEED" -artifact_prefix="$work/found/" -print_final_stats=0)
+    echo 1..2
+    fuzz_step "1 - $name replays what is known" "$work" "$program" "${options[@]}" -runs=0 "$work/corpus"
+    fuzz_step "2 - $name finds nothing in $FUZZ_SECONDS s" "$work" "$program" "${options[@]}" \
+        -max_total_time="$FUZZ_SECONDS" "$work/corpus"
+}
+
+fuzz_step() {
+    local title=$1 work=$2
+    shift 2
+    if timeout -k 10 $((FUZZ_SECONDS + 300)) "$@" >"$work/log" 2>&1; then
+        echo "ok $title"
+        return
+    fi
+    echo "not ok $title"
+    tail -n 60 "$work/log"
+    keep_reproducers "$work/found"
+}
+
+# What made it fail outlives this run.
+keep_reproducers() {
+    local file
+    mkdir -p build/fuzz/found
+    for file in "$1"/*; do
+        [ -f "$file" ] || continue
+        mv "$file" build/fuzz/found/
+        echo "reproducer: build/fuzz/found/$(basename "$file"), in base64:"
+        base64 -w 0 "build/fuzz/found/$(basename "$file")"
+        echo
+    done
+}
+
+fuzz() {
+    local program found=0 running=0
+    for program in build/fuzz/fuzz/*_fuzz; do
+        [ -x "$program" ] || continue
+        found=1
+        if [ $running -ge "$(nproc)" ]; then
+            wait -n
+            running=$((running - 1))
+        fi
+        fuzz_one "$program" >"$scratch/$(basename "$program").tap" &
+        running=$((running + 1))
+    done
+    wait
+    [ $found = 1 ] || missing fuzz "every fuzzer in build/fuzz/fuzz"
+    for program in build/fuzz/fuzz/*_fuzz; do
+        [ -x "$program" ] && suite "fuzz $(basename "$program" _fuzz)" cat "$scratch/$(basename "$program").tap"
+    done
+}
+
+# --- what was asked --------------------------------------------------------------------------------------------------
+
+in_mode() {
+    local kind=$1 mode=$2
+    if [ "$mode" = asan ]; then
+        use_sanitizers
+    fi
+    "$kind" "$mode"
+}
+
+everything() {
+    local kind
+    for kind in unit spec integration; do
+        in_mode "$kind" release
+        in_mode "$kind" asan
+    done
+    fuzz
+}
+
+case "${1-} ${2-release}" in
+"unit "* | "spec "* | "integration "*) in_mode "$1" "${2-release}" ;;
+"fuzz "*) fuzz ;;
+"all "*) everything ;;
+*)
+    echo "usage: run.sh unit|spec|integration [release|debug|asan] | fuzz | all" >&2
+    exit 2
+    ;;
+esac
+
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ]
