@@ -1,0 +1,153 @@
+--- Future.all, any, race and all_settled: over a list or a table with names. Items that are no Futures count as resolved.
+local Future = require("moongate.future")
+local errors = require("moongate.core.errors")
+
+local M = {}
+
+local function check_table(name, items)
+  if type(items) ~= "table" or getmetatable(items) == Future then
+    error("Future." .. name .. ": a list or a table of Futures is wanted", 3)
+  end
+end
+
+-- Lets `visit(key, future)` see each Future as it settles, until `result` is settled; then the rest is withdrawn from.
+-- Returns how many items there are.
+local function gather(result, items, visit)
+  local reactions, count = {}, 0
+  result._cancel = function()
+    for future, list in pairs(reactions) do
+      for _, reaction in ipairs(list) do
+        if future:state() == "pending" then
+          Future._withdraw(future, reaction)
+        end
+      end
+    end
+  end
+  for _ in pairs(items) do
+    count = count + 1
+  end
+  local withdraw = result._cancel
+  for key, item in pairs(items) do
+    if getmetatable(item) == Future then
+      local reaction = {
+        direct = function(future)
+          visit(key, future)
+          if result:state() ~= "pending" then
+            withdraw()
+          end
+        end,
+      }
+      reactions[item] = reactions[item] or {}
+      table.insert(reactions[item], reaction)
+      Future._react(item, reaction)
+    else
+      visit(key, { _state = "resolved", _n = 1, _value = item })
+    end
+  end
+  if result:state() ~= "pending" then
+    withdraw()
+  end
+  return count
+end
+
+local function new_result()
+  return Future._new(Future._current_scope(), 3)
+end
+
+local function value_of(future)
+  return (Future._values(future))
+end
+
+--- All values, under the keys of `items`; the first failure rejects it and cancels the siblings.
+---@return moongate.Future
+function M.all(items)
+  check_table("all", items)
+  local result, out, done = new_result(), {}, 0
+  local count
+  local function finish()
+    if done == count then
+      result:resolve(out)
+    end
+  end
+  count = gather(result, items, function(key, future)
+    if future._state == "rejected" then
+      result:reject(future._value)
+    else
+      out[key] = value_of(future)
+      done = done + 1
+      finish()
+    end
+  end)
+  finish()
+  return result
+end
+
+--- The first value; rejected only when all are, with `errors` under the keys of `items`.
+---@return moongate.Future
+function M.any(items)
+  check_table("any", items)
+  local result, failures, done, last = new_result(), {}, 0, nil
+  local count
+  local function finish()
+    if done == count then
+      result:reject(errors.new(last and last.code or "error", "none of the Futures was resolved", {
+        errors = failures,
+        cause = last,
+      }))
+    end
+  end
+  count = gather(result, items, function(key, future)
+    if future._state == "resolved" then
+      result:resolve(value_of(future))
+    else
+      failures[key], last = future._value, future._value
+      done = done + 1
+      finish()
+    end
+  end)
+  finish()
+  return result
+end
+
+--- Settles like the first that settles. Of an empty table it stays pending.
+---@return moongate.Future
+function M.race(items)
+  check_table("race", items)
+  local result = new_result()
+  gather(result, items, function(_, future)
+    if future._state == "resolved" then
+      result:resolve(value_of(future))
+    else
+      result:reject(future._value)
+    end
+  end)
+  return result
+end
+
+--- Never rejected: { state =, value = } or { state =, err = } under the keys of `items`.
+---@return moongate.Future
+function M.all_settled(items)
+  check_table("all_settled", items)
+  local result, out, done = new_result(), {}, 0
+  local count
+  local function finish()
+    if done == count then
+      result:resolve(out)
+    end
+  end
+  count = gather(result, items, function(key, future)
+    if future._state == "resolved" then
+      out[key] = { state = "resolved", value = value_of(future) }
+    else
+      out[key] = { state = "rejected", err = future._value }
+    end
+    done = done + 1
+    finish()
+  end)
+  finish()
+  return result
+end
+
+Future.all, Future.any, Future.race, Future.all_settled = M.all, M.any, M.race, M.all_settled
+
+return M

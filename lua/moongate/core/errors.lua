@@ -1,0 +1,81 @@
+--- Errors are tables: code, message, where, cause, traceback; tostring gives a line.
+---
+--- Codes of the runtime: timeout cancelled dns connect tls closed protocol database cache file limit status reload. A script's
+--- own error("text") becomes code "error" when it crosses from one coroutine to another.
+local M = {}
+
+---@class moongate.Error
+---@field code string
+---@field message string
+---@field status integer? the HTTP status, with code "status"
+---@field details table? members added to the problem+json, with code "status"
+---@field where string? "file:line" of whatever failed
+---@field cause any what was raised below it
+---@field traceback string? stitched over the coroutines that awaited each other
+local Error = {}
+Error.__index = Error
+M.Error = Error
+
+function Error:__tostring()
+  local where = self.where and (self.where .. ": ") or ""
+  return where .. self.message .. " (" .. self.code .. ")"
+end
+
+---@param code string
+---@param message string
+---@param fields table? further members: where, cause, status, details
+---@return moongate.Error
+function M.new(code, message, fields)
+  local err = fields or {}
+  err.code = code
+  err.message = message
+  return setmetatable(err, Error)
+end
+
+---@return boolean
+function M.is(value)
+  return type(value) == "table" and type(value.code) == "string"
+end
+
+--- What another coroutine gets to see of a raised value: a table of the runtime as it is, anything else wrapped.
+---@param value any
+---@return table
+function M.wrap(value)
+  if type(value) == "table" then
+    return value
+  end
+  local text = tostring(value)
+  return M.new("error", text, { cause = value })
+end
+
+--- Adds what a failed coroutine looked like. Answers that a handler chose with ctx:fail need no traceback.
+---@param err table
+---@param traceback string
+function M.stitch(err, traceback)
+  if err.code == "status" and not err.traceback then
+    return
+  end
+  local old = rawget(err, "traceback")
+  if old then
+    traceback = old .. "\n-- awaited by --\n" .. traceback
+  end
+  if #traceback < 16384 and getmetatable(err) == Error then
+    err.traceback = traceback
+  end
+end
+
+--- The text for a log: message and stitched traceback.
+---@param err any
+---@return string
+function M.describe(err)
+  if type(err) ~= "table" then
+    return tostring(err)
+  end
+  local text = getmetatable(err) and tostring(err) or (err.message or err.code or "error object")
+  if rawget(err, "traceback") then
+    text = text .. "\n" .. err.traceback
+  end
+  return tostring(text)
+end
+
+return M

@@ -1,0 +1,209 @@
+--- The scheduler: the one door from C into Lua.
+---
+--- C queues requests, finished operations and signals; once a turn of the loop it calls `turn`, which takes them out, and runs
+--- every coroutine that can go on. A task is a coroutine with a record beside it; both are recycled, so that a request costs
+--- no new coroutine. Nothing here yields across C.
+local native = require("moongate.native")
+local errors = require("moongate.core.errors")
+
+local M = {}
+
+local resume, yield, create = coroutine.resume, coroutine.yield, coroutine.create
+local next_event = native.next_event
+local traceback = debug.traceback
+
+-- What a task's coroutine yields: AWAIT passes through a user's own coroutines up to here, DONE gives the coroutine back.
+local AWAIT, DONE = {}, {}
+M.AWAIT = AWAIT
+
+local EVENT_REQUEST, EVENT_DONE = 1, 2
+local IN_A_ROW = 1000 -- resumptions in a turn before the loop may look at its sockets again
+local IDLE_TASKS = 512
+
+---@class moongate.Task
+---@field co thread
+---@field run function what the coroutine does next: run(task)
+---@field scope table
+---@field waiting table|false the Future it awaits
+---@field cancelled table|false raised at the pending await and at every later one
+
+M.current = false -- the task that runs
+M.loading = false -- an app's scripts are being loaded
+M.native = native
+
+local idle, idle_count = {}, 0
+local ready, first, last = {}, 1, 0 -- a queue of tasks, and of functions to call
+local on_request, on_signal -- set by serve.lua
+local operations = {} -- operation handle -> Future
+local alive = setmetatable({}, { __mode = "k" }) -- tasks under way, for the leak check of specs
+
+local function main(task)
+  while true do
+    task.run(task)
+    task = yield(DONE)
+  end
+end
+
+local function take_task()
+  if idle_count > 0 then
+    local task = idle[idle_count]
+    idle[idle_count] = nil
+    idle_count = idle_count - 1
+    return task
+  end
+  return {
+    co = create(main),
+    run = false,
+    scope = false,
+    waiting = false,
+    cancelled = false,
+    on_failure = false,
+    a = false,
+    b = false,
+    c = false,
+    streak = 0,
+    shielded = false, -- its awaits go on though its scope is cancelled: it answers for the scope
+  }
+end
+
+local function give_task(task)
+  task.run, task.scope, task.cancelled, task.on_failure = false, false, false, false
+  task.a, task.b, task.c, task.streak, task.shielded = false, false, false, 0, false
+  if idle_count < IDLE_TASKS then
+    idle_count = idle_count + 1
+    idle[idle_count] = task
+  end
+end
+
+local function fail(task, err)
+  local wrapped = errors.wrap(err)
+  if wrapped.code ~= "status" then
+    errors.stitch(wrapped, traceback(task.co))
+  end
+  alive[task] = nil
+  task.on_failure(task, wrapped)
+end
+
+-- Runs the task until it waits or ends.
+local function step(task)
+  local before = M.current
+  M.current = task
+  local ok, what = resume(task.co, task)
+  M.current = before
+  if what == DONE and ok then
+    alive[task] = nil
+    give_task(task)
+  elseif not ok then
+    fail(task, what)
+  elseif what ~= AWAIT then
+    fail(task, errors.new("error", "coroutine.yield outside of a coroutine of your own: await a Future instead"))
+  end
+end
+
+--- Runs `run(task)` in a coroutine at once. `run` finds its arguments in task.a, .b, .c. If it raises, `on_failure(task, err)`
+--- is called outside of it.
+function M.start(scope, run, on_failure, a, b, c)
+  local task = take_task()
+  task.run, task.scope, task.on_failure = run, scope, on_failure
+  task.a, task.b, task.c = a, b, c
+  alive[task] = true
+  step(task)
+end
+
+--- The same, but in this turn or the next, behind what is ready already. Returns the task.
+function M.start_soon(scope, run, on_failure, a, b, c)
+  local task = take_task()
+  task.run, task.scope, task.on_failure = run, scope, on_failure
+  task.a, task.b, task.c = a, b, c
+  alive[task] = true
+  M.ready(task)
+  return task
+end
+
+--- Lets a waiting task go on, behind what is ready already.
+function M.ready(task)
+  last = last + 1
+  ready[last] = task
+  if last == first then
+    native.turn_soon()
+  end
+end
+
+local function run_ready()
+  local budget = IN_A_ROW
+  while first <= last and budget > 0 do
+    local task = ready[first]
+    ready[first] = nil
+    first = first + 1
+    budget = budget - 1
+    step(task)
+  end
+  if first > last then
+    first, last = 1, 0
+  end
+  return budget > 0
+end
+
+local function finished(handle, ok, ...)
+  local future = operations[handle]
+  if future then
+    operations[handle] = nil
+    if ok then
+      future:_settle_operation(true, ...)
+    else
+      future:_settle_operation(false, ...)
+    end
+  end
+end
+
+local function turn()
+  local kind, a, b, c, d, e = next_event()
+  while kind do
+    if kind == EVENT_REQUEST then
+      on_request(a, b, c, d, e)
+    elseif kind == EVENT_DONE then
+      finished(a, b, c, d, e)
+    else
+      on_signal(a, b)
+    end
+    if not run_ready() then
+      break
+    end
+    kind, a, b, c, d, e = next_event()
+  end
+  if not run_ready() or kind then
+    native.turn_soon()
+  end
+end
+
+native.bind_turn(turn)
+
+--- The functions that take requests and signals.
+function M.serve(request, signal)
+  on_request, on_signal = request, signal
+end
+
+--- `future` is settled when the operation ends.
+function M.watch(handle, future)
+  operations[handle] = future
+end
+
+--- Nobody wants the operation's result any more.
+function M.cancel_operation(handle)
+  operations[handle] = nil
+  native.cancel(handle)
+end
+
+--- Tasks and operations that are under way, for the leak check of specs.
+function M.under_way()
+  local tasks, ops = {}, {}
+  for task in pairs(alive) do
+    tasks[#tasks + 1] = task
+  end
+  for handle, future in pairs(operations) do
+    ops[#ops + 1] = { handle = handle, future = future }
+  end
+  return tasks, ops
+end
+
+return M

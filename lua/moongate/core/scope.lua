@@ -1,0 +1,76 @@
+--- A scope: the unit of cancellation. A request is one (its ctx), the app is one, each spec's app too.
+---
+--- A scope is a table whose array slots have the fixed numbers below; ctx adds its own behind them (context.lua). Array slots,
+--- because a request's whole record is then one allocation.
+local M = {
+  CHILDREN = 1, -- set of the pending Futures that die with the scope; false: none yet
+  CANCELLED = 2, -- the error that every await raises; false while the scope lives
+  ON_CLOSE = 3, -- list of functions; false: none
+  REJECTED = 4, -- list of rejected Futures that nobody has looked at; false: none
+  ENDED = 5, -- it ended in good order: what is still in flight is detached
+  ROOT = 6, -- the scope of the app that it belongs to
+}
+
+local CHILDREN, CANCELLED, REJECTED, ENDED, ROOT = 1, 2, 4, 5, 6
+
+--- The scope of an app, to which everything belongs that no request started.
+function M.new_root()
+  local scope = { false, false, false, false, false, false }
+  scope[ROOT] = scope
+  return scope
+end
+
+--- `future` is cancelled with the scope. It takes itself out when it settles.
+function M.add(scope, future)
+  local children = scope[CHILDREN]
+  if not children then
+    children = {}
+    scope[CHILDREN] = children
+  end
+  children[future] = true
+end
+
+function M.remove(scope, future)
+  local children = scope[CHILDREN]
+  if children then
+    children[future] = nil
+  end
+end
+
+--- A rejected Future of this scope that has no consumer yet.
+function M.reject(scope, future)
+  local list = scope[REJECTED]
+  if not list then
+    list = {}
+    scope[REJECTED] = list
+  end
+  list[#list + 1] = future
+end
+
+--- Cancels all that is pending in it, now and in future, with `err`.
+function M.cancel(scope, err)
+  if scope[CANCELLED] then
+    return
+  end
+  scope[CANCELLED] = err
+  local children = scope[CHILDREN]
+  while children and next(children) do
+    local list = {}
+    for future in pairs(children) do
+      list[#list + 1] = future
+    end
+    for _, future in ipairs(list) do
+      children[future] = nil
+      if not future.uncancellable then
+        future:_abandon(err)
+      end
+    end
+  end
+end
+
+--- Ended in good order.
+function M.finish(scope)
+  scope[ENDED] = true
+end
+
+return M

@@ -1,0 +1,49 @@
+--- "did you mean": the nearest of the names that there are.
+local M = {}
+
+-- Edit distance (Levenshtein), given up beyond 3.
+local function distance(a, b)
+  if math.abs(#a - #b) > 3 then
+    return 4
+  end
+  local row = {}
+  for j = 0, #b do
+    row[j] = j
+  end
+  for i = 1, #a do
+    local left = row[0]
+    row[0] = i
+    for j = 1, #b do
+      local cost = a:byte(i) == b:byte(j) and 0 or 1
+      local best = math.min(row[j] + 1, row[j - 1] + 1, left + cost)
+      left, row[j] = row[j], best
+    end
+  end
+  return row[#b]
+end
+
+--- The nearest key of the tables to `name`, or nil if none is near.
+---@return string?
+function M.nearest(name, ...)
+  local best, best_distance
+  name = tostring(name)
+  for _, names in ipairs({ ... }) do
+    for key in pairs(names) do
+      local d = distance(name, tostring(key))
+      if d <= math.max(1, math.floor(#name / 3)) and (not best or d < best_distance
+        or (d == best_distance and tostring(key) < best)) then
+        best, best_distance = tostring(key), d
+      end
+    end
+  end
+  return best
+end
+
+--- ": did you mean 'x'?" or "".
+---@return string
+function M.for_name(name, ...)
+  local near = M.nearest(name, ...)
+  return near and (" (did you mean '" .. near .. "'?)") or ""
+end
+
+return M

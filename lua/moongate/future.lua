@@ -1,0 +1,496 @@
+--- Future: a value that comes later. It settles once; whoever awaits it is resumed, whoever registered a callback is called back,
+--- in the order of registration, never inside the call that settled it.
+local sched = require("moongate.core.sched")
+local errors = require("moongate.core.errors")
+local scopes = require("moongate.core.scope")
+local coroutines = require("moongate.core.coroutines")
+local boundary = require("moongate.core.boundary")
+
+local native = sched.native
+local yield, isyieldable = coroutine.yield, coroutine.isyieldable
+local unpack, select = unpack, select
+local CANCELLED, ROOT = scopes.CANCELLED, scopes.ROOT
+
+local PENDING, RESOLVED, REJECTED = "pending", "resolved", "rejected"
+local IN_A_ROW = 1000 -- awaits of settled Futures before the loop may turn
+local GRACE = 5 -- seconds that a rejection outside of a scope may stay unnoticed
+
+---@class moongate.Future
+---@field uncancellable boolean? the scope's end does not stop it (a write under way)
+local Future = {}
+Future.__index = Future
+
+local M = Future -- require("moongate.future") is the class itself
+
+-- Where log lines about forgotten rejections go; set by log.lua.
+M._log = function(_) end
+
+--- A pending Future.
+---@param scope table|nil the scope with which it is cancelled
+---@param level integer|nil the stack level of the line that "made" it
+local function new(scope, level)
+  local source, line = native.where((level or 1) + 1)
+  local future = setmetatable({
+    _state = PENDING,
+    _n = 0,
+    _value = nil, -- the value (of one), a table of values (of several), or the error
+    _reactions = false, -- list of tasks that await and of reaction records
+    _consumers = 0,
+    _looked_at = false,
+    _scope = scope or false,
+    _cancel = false, -- function(future): stops the work beneath
+    _source = source,
+    _line = line,
+  }, Future)
+  if scope then
+    scopes.add(scope, future)
+  end
+  return future
+end
+M._new = new
+
+--- "file:line" of the call that made it.
+function Future:_where()
+  return (self._source or "?") .. ":" .. (self._line or 0)
+end
+
+M._root = scopes.new_root() -- the scope of whatever runs outside of tasks; replaced by each app
+
+--- The scope of the running task; outside of tasks the app's.
+local function current_scope()
+  local task = sched.current
+  return task and task.scope or M._root
+end
+M._current_scope = current_scope
+
+--- The app's scope.
+function M._current_root()
+  return current_scope()[ROOT]
+end
+
+-- A mistake that can be told while the app is loading.
+local function refuse_loading(what, level)
+  if sched.loading then
+    error(what .. " while the app is loading, which only declares: put it into app:on_start(fn)", level + 1)
+  end
+end
+M._refuse_loading = refuse_loading
+
+-- --- settling ---
+
+local function log_forgotten(future)
+  if not future._looked_at and future._value.code ~= "cancelled" then
+    future._looked_at = true
+    M._log(future)
+  end
+end
+
+--- Logs what nobody looked at in a scope that has ended.
+function M._end_scope(scope)
+  local list = scope[scopes.REJECTED]
+  scope[scopes.REJECTED] = false
+  for i = 1, list and #list or 0 do
+    log_forgotten(list[i])
+  end
+end
+
+local function note_rejection(future)
+  if future._looked_at or future._value.code == "cancelled" then
+    return
+  end
+  local scope = future._scope
+  local in_request = scope and scope[ROOT] ~= scope
+  if in_request and not scope[scopes.ENDED] then
+    if not scope[CANCELLED] then
+      scopes.reject(scope, future)
+    end
+  elseif in_request then
+    log_forgotten(future) -- detached work: nobody is left who could look
+  else
+    M._after(GRACE, log_forgotten, future)
+  end
+end
+
+local run_reaction, reaction_failed
+
+local function settle(future, state, n, value)
+  if future._state ~= PENDING then
+    return false
+  end
+  future._state, future._n, future._value = state, n, value
+  future._cancel = false
+  if future._scope then
+    scopes.remove(future._scope, future)
+  end
+  local reactions = future._reactions
+  if reactions then
+    future._reactions = false
+    for i = 1, #reactions do
+      local r = reactions[i]
+      if r.co then
+        sched.ready(r)
+      elseif r.gone then -- luacheck: ignore 542
+        -- its derived Future was cancelled
+      elseif r.direct then
+        r.direct(future)
+      else
+        sched.start_soon(r.scope, run_reaction, reaction_failed, r, future)
+      end
+    end
+  end
+  if state == REJECTED then
+    note_rejection(future)
+  end
+  return true
+end
+
+local function pack_values(...)
+  local n = select("#", ...)
+  if n <= 1 then
+    return n, (...)
+  end
+  return n, { ... }
+end
+
+--- Settles it with values. A second settle is ignored. A single Future as the value is adopted.
+function Future:resolve(...)
+  if self._adopted then
+    return false
+  end
+  local value = ...
+  if getmetatable(value) == Future and select("#", ...) == 1 then
+    return self:_adopt(value)
+  end
+  return settle(self, RESOLVED, pack_values(...))
+end
+
+--- Settles it with an error: a table with code and message, or a text.
+function Future:reject(err)
+  if err == nil then
+    err = errors.new("error", "rejected without an error")
+  end
+  return settle(self, REJECTED, 1, errors.wrap(err))
+end
+
+function Future:_settle_operation(ok, a, b, c)
+  self._operation = nil
+  if ok then
+    settle(self, RESOLVED, pack_values(a, b))
+  else
+    settle(self, REJECTED, 1, errors.new(a, b, { where = self:_where(), errno = c }))
+  end
+end
+
+-- --- consumers ---
+
+local function look_at(future)
+  future._looked_at = true
+end
+
+local function leave(future)
+  future._consumers = future._consumers - 1
+  if future._consumers <= 0 and future._state == PENDING then
+    future:_abandon(errors.new("cancelled", "nobody waits for it any more"))
+  end
+end
+
+--- Rejects it and stops the work beneath it.
+function Future:_abandon(err)
+  local stop = self._cancel
+  if settle(self, REJECTED, 1, err) and stop then
+    stop(self, err)
+  end
+end
+
+--- Rejects with code `cancelled`; the work beneath is stopped once its last consumer is gone.
+---@param why string?
+function Future:cancel(why)
+  if self._state == PENDING then
+    self:_abandon(errors.new("cancelled", why or "cancelled", { where = self:_where() }))
+  end
+  return self
+end
+
+---@return "pending"|"resolved"|"rejected"
+function Future:state()
+  return self._state
+end
+
+-- --- await ---
+
+local function values(future)
+  local n = future._n
+  if n <= 1 then
+    if n == 0 then
+      return
+    end
+    return future._value
+  end
+  return unpack(future._value, 1, n)
+end
+
+-- Lets the loop turn once; the task goes on behind whatever is ready.
+local function breathe(task)
+  sched.ready(task)
+  yield(sched.AWAIT)
+end
+
+local function check_task(task, level)
+  if not task then
+    refuse_loading("await", level + 1)
+    error("await outside a coroutine: await inside a handler, a callback or moongate.spawn(fn)", level + 1)
+  end
+  if task.scope[CANCELLED] and not task.shielded then
+    error(task.scope[CANCELLED], 0)
+  end
+  if task.cancelled then
+    error(task.cancelled, 0)
+  end
+end
+
+local function check_boundary(task, level)
+  if not isyieldable() then
+    local name, where = boundary.find(level + 1)
+    error("await cannot cross the C function '" .. (name or "?") .. "'"
+      .. (where and (" (called back at " .. where .. ")") or "")
+      .. ": collect the Futures first and await them outside of it", level + 1)
+  end
+  if not coroutines.may_await(task) then
+    error("await inside a coroutine that was not made by the app's own coroutine.wrap or coroutine.create", level + 1)
+  end
+end
+
+-- Waits until the Future is settled. Raises if the task is cancelled.
+local function wait(future, level)
+  local task = sched.current
+  check_task(task, level + 1)
+  if future._state ~= PENDING then
+    task.streak = task.streak + 1
+    if task.streak >= IN_A_ROW and isyieldable() and coroutines.may_await(task) then
+      task.streak = 0
+      breathe(task)
+    end
+    return
+  end
+  check_boundary(task, level + 1)
+  task.streak = 0
+  local reactions = future._reactions
+  if reactions then
+    reactions[#reactions + 1] = task
+  else
+    future._reactions = { task }
+  end
+  future._consumers = future._consumers + 1
+  task.waiting = future
+  yield(sched.AWAIT)
+  task.waiting = false
+  if task.cancelled then
+    error(task.cancelled, 0)
+  end
+end
+
+--- The value or values; raises the error. Yields the coroutine, never the thread.
+function Future:await()
+  look_at(self)
+  if self._state == PENDING or sched.current then
+    wait(self, 2)
+  end
+  if self._state == RESOLVED then
+    return values(self)
+  end
+  error(self._value, 0)
+end
+
+--- The value or values, or nil and the error (never nil then).
+function Future:try_await()
+  look_at(self)
+  if self._state == PENDING or sched.current then
+    wait(self, 2)
+  end
+  if self._state == RESOLVED then
+    return values(self)
+  end
+  return nil, self._value
+end
+
+--- Cancels a task: the error is raised at its pending await and at every later one.
+function M._cancel_task(task, err)
+  task.cancelled = err
+  local future = task.waiting
+  if not future then
+    return
+  end
+  local reactions = future._reactions
+  if not reactions then
+    return -- settled meanwhile: the task is in the queue already
+  end
+  for i = #reactions, 1, -1 do
+    if reactions[i] == task then
+      table.remove(reactions, i)
+    end
+  end
+  sched.ready(task)
+  leave(future)
+end
+
+-- --- derived Futures ---
+
+-- Registers a reaction: { on_value, on_error, finally, derived } with functions of the user, which run in a coroutine of their
+-- own, or { direct = function(future) } of the framework, which only settles other Futures.
+local function react(future, reaction)
+  look_at(future)
+  reaction.scope = current_scope()
+  future._consumers = future._consumers + 1
+  if future._state == PENDING then
+    local reactions = future._reactions
+    if not reactions then
+      reactions = {}
+      future._reactions = reactions
+    end
+    reactions[#reactions + 1] = reaction
+  elseif reaction.direct then
+    reaction.direct(future)
+  else
+    sched.start_soon(reaction.scope, run_reaction, reaction_failed, reaction, future)
+  end
+  return reaction
+end
+M._react = react
+
+-- The consumer that registered `reaction` is gone.
+local function withdraw(future, reaction)
+  reaction.gone = true
+  leave(future)
+end
+M._withdraw = withdraw
+
+local function settle_like(derived, future)
+  settle(derived, future._state, future._n, future._value)
+end
+
+function run_reaction(task)
+  local r, future = task.a, task.b
+  local derived = r.derived
+  if r.finally then
+    r.finally()
+  elseif derived._state ~= PENDING then
+    return
+  elseif future._state == RESOLVED and r.on_value then
+    return derived:resolve(r.on_value(values(future)))
+  elseif future._state == REJECTED and r.on_error then
+    return derived:resolve(r.on_error(future._value))
+  end
+  settle_like(derived, future)
+end
+
+function reaction_failed(task, err)
+  settle(task.a.derived, REJECTED, 1, err)
+end
+
+local function derive(future, reaction)
+  local derived = new(future._scope or nil, 3)
+  reaction.derived = derived
+  derived._cancel = function()
+    if reaction.finally then
+      leave(future) -- it runs all the same
+    else
+      withdraw(future, reaction)
+    end
+  end
+  react(future, reaction)
+  return derived
+end
+
+local function check_callable(name, fn, optional)
+  if fn == nil and optional then
+    return
+  end
+  if type(fn) ~= "function" and not (getmetatable(fn) or {}).__call then
+    error(name .. ": a function is wanted, not " .. type(fn), 3)
+  end
+end
+
+--- A new Future of what `on_value(values...)` or `on_error(err)` returns. A Future returned is adopted.
+---@param on_value function?
+---@param on_error function?
+---@return moongate.Future
+function Future:and_then(on_value, on_error)
+  check_callable("and_then", on_value, true)
+  check_callable("and_then", on_error, true)
+  return (derive(self, { on_value = on_value or false, on_error = on_error or false }))
+end
+
+---@param on_error function
+---@return moongate.Future
+function Future:catch(on_error)
+  check_callable("catch", on_error)
+  return (derive(self, { on_value = false, on_error = on_error }))
+end
+
+--- Calls `fn()` in either case, then settles like this one; an error that `fn` raises wins.
+---@return moongate.Future
+function Future:finally(fn)
+  check_callable("finally", fn)
+  return (derive(self, { finally = fn }))
+end
+
+-- Settles like `other`.
+function Future:_adopt(other)
+  if other == self then
+    return self:reject(errors.new("error", "a Future cannot be resolved with itself"))
+  end
+  if self._state ~= PENDING or self._adopted then
+    return false
+  end
+  self._adopted = true
+  local reaction = {
+    direct = function(settled)
+      settle_like(self, settled)
+    end,
+  }
+  self._cancel = function()
+    withdraw(other, reaction)
+  end
+  react(other, reaction)
+  return true
+end
+
+--- A derived Future, rejected with code `timeout` if `seconds` pass first.
+---@param seconds number
+---@return moongate.Future
+function Future:timeout(seconds)
+  if type(seconds) ~= "number" or not (seconds >= 0) then
+    error("timeout: seconds are wanted, a number of at least 0", 2)
+  end
+  local derived = new(self._scope or nil, 2)
+  local timer
+  local reaction = {
+    direct = function(settled)
+      M._stop_timer(timer)
+      settle_like(derived, settled)
+    end,
+  }
+  derived._cancel = function()
+    M._stop_timer(timer)
+    withdraw(self, reaction)
+  end
+  if self._state == PENDING then
+    timer = M._after(seconds, function()
+      derived:_abandon(errors.new("timeout", "no result within " .. seconds .. " s", { where = derived:_where() }))
+    end)
+  end
+  react(self, reaction)
+  return derived
+end
+
+--- A deferred: settle it with :resolve(...) or :reject(err).
+---@return moongate.Future
+function M.deferred(level)
+  refuse_loading("moongate.future()", (level or 1) + 1)
+  return new(current_scope(), (level or 1) + 1)
+end
+
+M._settle = settle
+M._values = values
+
+return Future

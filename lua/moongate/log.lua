@@ -1,0 +1,82 @@
+--- The error log: moongate.log.debug/info/warn/error(message, fields).
+local native = require("moongate.native")
+local errors = require("moongate.core.errors")
+local Future = require("moongate.future")
+local time = require("moongate.time")
+
+local M = {}
+
+local LEVELS = { debug = 0, info = 1, warn = 2, error = 3 }
+
+-- Fields are written as JSON; what JSON cannot say becomes text.
+local function encode(fields)
+  if fields == nil then
+    return nil
+  end
+  local plain = {}
+  for key, value in pairs(fields) do
+    local kind = type(value)
+    if kind == "table" then
+      local ok, text = pcall(native.json.encode, value)
+      value = ok and text or tostring(value)
+    elseif kind ~= "number" and kind ~= "boolean" then
+      value = tostring(value)
+    end
+    plain[tostring(key)] = value
+  end
+  local ok, text = pcall(native.json.encode, plain)
+  return ok and text or nil
+end
+
+local function write(level, message, fields)
+  native.log(level, tostring(message), encode(fields))
+end
+
+for name, level in pairs(LEVELS) do
+  M[name] = function(message, fields)
+    if fields ~= nil and type(fields) ~= "table" then
+      error("log." .. name .. ": fields are a table such as { user = 7 }", 2)
+    end
+    write(level, message, fields)
+  end
+end
+
+--- A log whose lines all carry `extra` fields.
+---@param extra fun(): table
+function M.with(extra)
+  local log = {}
+  for name, level in pairs(LEVELS) do
+    log[name] = function(message, fields)
+      local all = extra()
+      for key, value in pairs(fields or {}) do
+        all[key] = value
+      end
+      write(level, message, all)
+    end
+  end
+  return log
+end
+
+--- `print` of app code.
+function M.print(...)
+  local parts = {}
+  for i = 1, select("#", ...) do
+    parts[i] = tostring((select(i, ...)))
+  end
+  write(LEVELS.info, table.concat(parts, "\t"))
+end
+
+--- A failure with its stitched traceback.
+function M.failure(message, err, fields)
+  write(LEVELS.error, message .. ": " .. errors.describe(err), fields)
+end
+
+Future._log = function(future)
+  M.failure("a rejected Future that nobody awaited, made at " .. future:_where(), future._value)
+end
+
+time.log = function(message, err)
+  M.failure(message, err)
+end
+
+return M

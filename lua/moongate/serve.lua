@@ -1,0 +1,493 @@
+--- Serves an app: from a request that C has read to the answer that C will send.
+---
+--- request -> coroutine -> onion of middleware around the handler -> the staged answer is sent when it has unwound. An error goes to
+--- app:on_error, else becomes problem+json. The scope ends when the last byte of the answer is queued.
+local sched = require("moongate.core.sched")
+local scopes = require("moongate.core.scope")
+local errors = require("moongate.core.errors")
+local context = require("moongate.context")
+local Future = require("moongate.future")
+local time = require("moongate.time")
+local log = require("moongate.log")
+
+local native = sched.native
+local slots = context.slots
+local HANDLE, ROUTE, PHASE, KIND, STATUS = slots.HANDLE, slots.ROUTE, slots.PHASE, slots.KIND, slots.STATUS
+local TYPE, BODY, FIELDS, TASK, METHOD = slots.TYPE, slots.BODY, slots.FIELDS, slots.TASK, slots.METHOD
+local START, ANSWERING, ALLOWED = slots.START, slots.ANSWERING, slots.ALLOWED
+local OPEN, STAGED, COMMITTED, OVER = slots.OPEN, slots.STAGED, slots.COMMITTED, slots.OVER
+local PLAIN, STREAM = slots.PLAIN, slots.STREAM
+local CHILDREN, CANCELLED, ON_CLOSE = scopes.CHILDREN, scopes.CANCELLED, scopes.ON_CLOSE
+local REJECTED, ENDED = scopes.REJECTED, scopes.ENDED
+local respond, new_ctx, stage_returned = native.respond, context.new, context.stage_returned
+
+local M = {}
+
+local HANDLER_SECONDS = 30 -- of detached work, when neither route nor configuration say
+local METHOD_HEAD, METHOD_OPTIONS = 1, 6 -- http/method.h
+
+local live = {} -- handle -> ctx of the requests under way
+local served -- the app that is being served: see M.start
+
+-- --- the end of a scope ---
+
+local function run_on_close(task)
+  task.a(task.b or nil)
+end
+
+local function on_close_failed(_, err)
+  log.failure("an on_close function failed", err)
+end
+
+-- What is still in flight may finish within the handler's deadline.
+local function detach(ctx)
+  ctx[ENDED] = true
+  local seconds = (ctx[ROUTE].timeout or served.handler_seconds) - (native.now() - ctx[START])
+  Future._after(math.max(seconds, 0), function()
+    scopes.cancel(ctx, errors.new("cancelled", "the request's deadline passed"))
+  end)
+end
+
+local function end_scope(ctx, why)
+  live[ctx[HANDLE]] = nil
+  ctx[PHASE] = OVER
+  local fns = ctx[ON_CLOSE]
+  if fns then
+    ctx[ON_CLOSE] = false
+    for _, fn in ipairs(fns) do
+      sched.start_soon(served.root, run_on_close, on_close_failed, fn, why)
+    end
+  end
+  if ctx[REJECTED] then
+    Future._end_scope(ctx)
+  end
+  local children = ctx[CHILDREN]
+  if children and next(children) and not ctx[CANCELLED] then
+    detach(ctx)
+  end
+end
+
+-- Cancels the request's work, its handler included.
+local function cancel(ctx, err)
+  if ctx[CANCELLED] then
+    return
+  end
+  scopes.cancel(ctx, err)
+  local task = ctx[TASK]
+  if task and task ~= sched.current then
+    ctx[TASK] = false
+    Future._cancel_task(task, err)
+  end
+end
+
+-- --- sending ---
+
+local Out = {}
+Out.__index = Out
+
+--- Sends a piece of the answer; suspends while the peer is slow.
+function Out:write(data)
+  if type(data) ~= "string" and type(data) ~= "number" then
+    error("out:write: a string is wanted, not " .. type(data), 2)
+  end
+  local ctx = self.ctx
+  if ctx[CANCELLED] then
+    error(ctx[CANCELLED], 0)
+  end
+  local taken, err = native.stream_write(ctx[HANDLE], tostring(data))
+  if taken == nil then
+    error(errors.new("closed", "the connection is closed (" .. err .. ")"), 0)
+  elseif not taken then
+    time.operation(native.stream_wait(ctx[HANDLE]), ctx, 2):await()
+  end
+  return self
+end
+
+--- A field to be sent behind the last piece (chunked answers only).
+function Out:trailer(name, value)
+  self.trailers = self.trailers or {}
+  table.insert(self.trailers, tostring(name))
+  table.insert(self.trailers, tostring(value))
+  return self
+end
+
+local function check_sent(ok, err)
+  if not ok and err ~= "closed" then
+    error(err, 0)
+  end
+end
+
+local function send_stream(ctx)
+  check_sent(native.stream_begin(ctx[HANDLE], ctx[STATUS], ctx[TYPE], ctx[FIELDS]))
+  ctx[PHASE] = COMMITTED
+  if ctx[ROUTE].stream_max then
+    native.set_deadline(ctx[HANDLE], ctx[ROUTE].stream_max)
+  end
+  local out = setmetatable({ ctx = ctx }, Out)
+  if ctx[METHOD] ~= METHOD_HEAD then
+    ctx[BODY](out)
+  end
+  check_sent(native.stream_end(ctx[HANDLE], out.trailers))
+end
+
+local FILE_STATUS = { [-2] = 404, [-20] = 404, [-21] = 404, [-36] = 404, [-40] = 404, [-18] = 404, [-22] = 404, [-13] = 403 }
+
+local function send_file(ctx)
+  local file = ctx[BODY]
+  local operation, err = native.send_file(ctx[HANDLE], ctx[STATUS], ctx[TYPE], ctx[FIELDS], file.path, file.root)
+  if not operation then
+    return check_sent(operation, err)
+  end
+  local _, failure = time.operation(operation, ctx, 2):try_await()
+  if failure then
+    local status = FILE_STATUS[failure.errno]
+    if status then
+      failure = errors.new("status", status == 404 and "no such file" or "not allowed", { status = status, cause = failure })
+    end
+    error(failure, 0)
+  end
+end
+
+-- Sends what is staged; the scope ends with it.
+local function send(ctx)
+  local kind = ctx[KIND]
+  if kind == PLAIN then
+    local ok, err = respond(ctx[HANDLE], ctx[STATUS], ctx[TYPE], ctx[FIELDS], ctx[BODY])
+    if not ok then
+      check_sent(ok, err)
+    end
+  elseif kind == STREAM then
+    send_stream(ctx)
+  else
+    send_file(ctx)
+  end
+  end_scope(ctx)
+end
+
+-- --- the onion ---
+
+local call
+
+local function call_middleware(ctx, list, i, handler)
+  local called = false
+  local middleware = list[i]
+  local a, b = middleware(ctx, function()
+    if called then
+      error("next() was called a second time by the same middleware", 2)
+    end
+    called = true
+    call(ctx, list, i + 1, handler)
+  end)
+  if a ~= nil then
+    stage_returned(ctx, a, b)
+  end
+end
+
+function call(ctx, list, i, handler)
+  if list[i] then
+    return call_middleware(ctx, list, i, handler)
+  end
+  local a, b = handler(ctx)
+  if a ~= nil then
+    stage_returned(ctx, a, b)
+  end
+end
+
+local function run_request(task)
+  local ctx = task.a
+  local route = ctx[ROUTE]
+  ctx[TASK] = task
+  if route.middleware[1] then
+    call(ctx, route.middleware, 1, route.handler)
+  else
+    local a, b = route.handler(ctx)
+    if a ~= nil then
+      stage_returned(ctx, a, b)
+    end
+  end
+  if ctx[PHASE] == OPEN then
+    error("the handler of " .. route.label .. " ended without an answer: return one, or call ctx:text, ctx:json, ...", 0)
+  end
+  if ctx[PHASE] == STAGED then
+    send(ctx)
+  end
+  ctx[TASK] = false
+end
+
+-- --- errors ---
+
+local STATUS_OF_CODE = {
+  timeout = 504, limit = 413, dns = 502, connect = 502, tls = 502, closed = 502, protocol = 502,
+  database = 503, cache = 503, reload = 503,
+}
+
+local TITLES = {
+  [400] = "Bad Request", [401] = "Unauthorized", [403] = "Forbidden", [404] = "Not Found", [405] = "Method Not Allowed",
+  [409] = "Conflict", [410] = "Gone", [412] = "Precondition Failed", [413] = "Content Too Large",
+  [415] = "Unsupported Media Type", [422] = "Unprocessable Content", [429] = "Too Many Requests",
+  [500] = "Internal Server Error", [502] = "Bad Gateway", [503] = "Service Unavailable", [504] = "Gateway Timeout",
+}
+
+local function status_of(err)
+  return err.code == "status" and err.status or STATUS_OF_CODE[err.code] or 500
+end
+
+-- Stages RFC 9457 problem+json.
+local function stage_problem(ctx, err)
+  local status = status_of(err)
+  local problem = {
+    type = "about:blank",
+    title = TITLES[status] or native.status_phrase(status),
+    status = status,
+    request_id = ctx.request_id,
+  }
+  if err.code == "status" then
+    problem.detail = err.message ~= "" and err.message or nil
+    for key, value in pairs(err.details or {}) do
+      problem[key] = value
+    end
+  elseif status == 504 then
+    problem.detail = "no answer in time"
+  end
+  ctx[FIELDS] = ctx[FIELDS] or false
+  ctx[KIND], ctx[STATUS], ctx[TYPE] = PLAIN, status, "application/problem+json"
+  ctx[BODY], ctx[PHASE] = problem, STAGED
+  if err.fields then
+    for name, value in pairs(err.fields) do
+      ctx:header(name, value)
+    end
+  end
+end
+
+local function log_failure(ctx, err)
+  local status = status_of(err)
+  if err.code == "status" and status < 500 then
+    return
+  end
+  log.failure("the handler of " .. ctx[ROUTE].label .. " failed", err, {
+    request_id = ctx.request_id,
+    route = ctx[ROUTE].name or ctx[ROUTE].pattern,
+  })
+end
+
+local function clear_answer(ctx)
+  ctx[PHASE], ctx[KIND], ctx[STATUS], ctx[TYPE], ctx[BODY] = OPEN, PLAIN, 200, false, false
+end
+
+-- In a task of its own: ctx's scope is cancelled, this task is not.
+local function answer_error(task)
+  local ctx, err = task.a, task.b
+  task.shielded = true
+  clear_answer(ctx)
+  local on_error = served.app.on_error
+  if on_error then
+    ctx[STATUS] = status_of(err)
+    local a, b = on_error(ctx, err)
+    if a ~= nil then
+      stage_returned(ctx, a, b)
+    end
+  end
+  if ctx[PHASE] == OPEN then
+    stage_problem(ctx, err)
+  end
+  if ctx[PHASE] == STAGED then
+    send(ctx)
+  end
+end
+
+-- on_error itself failed, or what it staged cannot be sent: the plain answer.
+local function answer_failed(task, err)
+  local ctx = task.a
+  if ctx[PHASE] == OVER then
+    return
+  end
+  log_failure(ctx, err)
+  if ctx[PHASE] == COMMITTED then
+    native.abort(ctx[HANDLE])
+    return end_scope(ctx, err)
+  end
+  clear_answer(ctx)
+  ctx[FIELDS] = false
+  stage_problem(ctx, errors.new("error", "app:on_error failed"))
+  respond(ctx[HANDLE], ctx[STATUS], ctx[TYPE], ctx[FIELDS], ctx[BODY])
+  end_scope(ctx, err)
+end
+
+local function request_failed(task, err)
+  local ctx = task.a
+  ctx[TASK] = false
+  if ctx[PHASE] == OVER or ctx[ANSWERING] then
+    if err.code ~= "cancelled" then
+      log_failure(ctx, err)
+    end
+    return
+  end
+  log_failure(ctx, err)
+  scopes.cancel(ctx, errors.new("cancelled", "the handler failed", { cause = err }))
+  if ctx[PHASE] == COMMITTED then
+    native.abort(ctx[HANDLE])
+    return end_scope(ctx, err)
+  end
+  sched.start(ctx, answer_error, answer_failed, ctx, err)
+end
+
+-- --- what C tells ---
+
+-- Routes for requests that no declared route takes.
+local function fallback_of(app, allowed, method)
+  if allowed ~= 0 then
+    return method == METHOD_OPTIONS and app.options_route or app.method_route
+  end
+  return app.none_route
+end
+
+local function on_request(handle, route_id, allowed, method, start)
+  local app = served.app
+  local route = app.by_id[route_id]
+  local ctx
+  if route then
+    ctx = new_ctx(served.root, handle, route, method, start, served)
+  else
+    ctx = new_ctx(served.root, handle, fallback_of(app, allowed, method), method, start, served)
+    ctx[ALLOWED] = allowed
+  end
+  live[handle] = ctx
+  sched.start(ctx, run_request, request_failed, ctx)
+end
+
+local function on_late(ctx)
+  local err = errors.new("timeout", "the handler took longer than " .. (ctx[ROUTE].timeout or served.handler_seconds) .. " s")
+  if ctx[PHASE] == COMMITTED then
+    cancel(ctx, errors.new("cancelled", "the stream took longer than its stream_max"))
+    native.abort(ctx[HANDLE])
+    return end_scope(ctx, err)
+  end
+  ctx[ANSWERING] = true
+  log_failure(ctx, err)
+  cancel(ctx, errors.new("cancelled", "the handler's deadline passed", { cause = err }))
+  sched.start(ctx, answer_error, answer_failed, ctx, err)
+end
+
+local REASONS = {
+  closed = "the client left",
+  fault = "the request's body could not be read",
+  stop = "the server stops",
+}
+
+local function on_signal(handle, what)
+  local ctx = live[handle]
+  if not ctx then
+    return
+  end
+  if what == "deadline" then
+    return on_late(ctx)
+  end
+  local err = errors.new("cancelled", REASONS[what])
+  cancel(ctx, err)
+  end_scope(ctx, err)
+end
+
+-- --- apps ---
+
+local function allowed_methods(bits)
+  local names = {}
+  for method = 0, 8 do
+    if math.floor(bits / 2 ^ method) % 2 == 1 then
+      names[#names + 1] = native.method_name(method)
+    end
+  end
+  return table.concat(names, ", ")
+end
+
+local function answer_none(ctx)
+  ctx:fail(404, "nothing is served here")
+end
+
+local function answer_method(ctx)
+  ctx:header("Allow", allowed_methods(ctx[ALLOWED]))
+  ctx:fail(405, "the method is not served here")
+end
+
+local function answer_options(ctx)
+  ctx:header("Allow", allowed_methods(ctx[ALLOWED]))
+  return 204
+end
+
+local function fallback(app, label, handler)
+  return { label = label, middleware = app.middleware or {}, handler = handler, pattern = nil }
+end
+
+--- Makes a frozen app (app:freeze()) ready to serve. `options.root`: the project's folder.
+---@return table served
+function M.prepare(app, options)
+  app.by_id = {}
+  local native_routes = {}
+  for _, route in ipairs(app.routes) do
+    route.label = table.concat(route.methods or {}, ",") .. " " .. route.pattern
+    app.by_id[route.id] = route
+    native_routes[route.id] = {
+      name = route.name or route.pattern,
+      deadline_ms = route.timeout and math.floor(route.timeout * 1000 + 0.5),
+      body_bytes = route.body,
+    }
+  end
+  app.none_route = fallback(app, "app:not_found", app.not_found or answer_none)
+  app.method_route = fallback(app, "405", answer_method)
+  app.options_route = fallback(app, "OPTIONS", answer_options)
+  return {
+    app = app,
+    root = scopes.new_root(),
+    folder = options.root,
+    native_routes = native_routes,
+    handler_seconds = options.handler_seconds or HANDLER_SECONDS,
+  }
+end
+
+local function run_start(task)
+  for _, fn in ipairs(task.a.app.on_start or {}) do
+    fn()
+  end
+  task.c(true)
+end
+
+local function start_failed(task, err)
+  task.c(false, errors.describe(err))
+end
+
+--- Serves `target` (of M.prepare) from now on. on_start functions run first; `ready(ok, message)` is called when they are through.
+function M.start(target, ready)
+  served = target
+  served.root[scopes.CANCELLED] = false
+  Future._root = target.root
+  sched.start_soon(target.root, run_start, start_failed, target, false, function(ok, message)
+    if ok then
+      native.bind_routes(target.app.router, target.native_routes)
+      for _, job in ipairs(target.app.jobs or {}) do
+        time.run_job(target.root, job)
+      end
+    end
+    ready(ok, message)
+  end)
+end
+
+local function run_stop(task)
+  for _, fn in ipairs(task.a.app.on_stop or {}) do
+    local ok, err = pcall(fn)
+    if not ok then
+      log.failure("an on_stop function failed", errors.wrap(err))
+    end
+  end
+  task.c()
+end
+
+--- Runs on_stop, then cancels what the app still does in the background and calls `done()`.
+function M.stop(target, done)
+  sched.start_soon(scopes.new_root(), run_stop, on_close_failed, target, false, function()
+    scopes.cancel(target.root, errors.new("cancelled", "the app stops"))
+    done()
+  end)
+end
+
+sched.serve(on_request, on_signal)
+
+return M

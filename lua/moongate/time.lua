@@ -1,0 +1,163 @@
+--- Time and background work: sleep, spawn, after, every.
+local sched = require("moongate.core.sched")
+local Future = require("moongate.future")
+local errors = require("moongate.core.errors")
+local scopes = require("moongate.core.scope")
+
+local native = sched.native
+local select, unpack = select, unpack
+local refuse_loading = Future._refuse_loading
+
+local M = {}
+
+local function check_seconds(name, seconds, level)
+  if type(seconds) ~= "number" or not (seconds >= 0 and seconds < 1e10) then
+    error(name .. ": seconds are wanted, a number of at least 0", level + 1)
+  end
+end
+
+local function cancel_operation(future)
+  sched.cancel_operation(future._operation)
+end
+
+--- A Future of an operation of C; `handle` comes from a native function.
+---@return moongate.Future
+function M.operation(handle, scope, level)
+  local future = Future._new(scope, level + 1)
+  future._operation = handle
+  future._cancel = cancel_operation
+  sched.watch(handle, future)
+  return future
+end
+
+--- Resolved, with nothing, after `seconds`.
+---@param scope table
+---@param seconds number
+---@return moongate.Future
+function M.sleep_in(scope, seconds, level)
+  check_seconds("sleep", seconds, level + 1)
+  refuse_loading("sleep", level + 1)
+  return M.operation(native.sleep(seconds), scope, level + 1)
+end
+
+---@param seconds number
+---@return moongate.Future
+function M.sleep(seconds)
+  return (M.sleep_in(Future._current_scope(), seconds, 2))
+end
+
+-- --- bare timers of the framework: no Future, no scope ---
+
+local Timer = {}
+Timer.__index = Timer
+
+local function run_timer(task)
+  task.a(task.b)
+end
+
+local function timer_failed(_, err)
+  M.log("a timer's function failed", err)
+end
+
+function Timer:_settle_operation()
+  self.handle = false
+  sched.start_soon(self.scope, run_timer, timer_failed, self.fn, self.arg)
+end
+
+function Future._after(seconds, fn, arg)
+  local handle = native.sleep(seconds)
+  local timer = setmetatable({
+    handle = handle, fn = fn, arg = arg or false, scope = Future._current_root(), internal = true,
+  }, Timer)
+  sched.watch(handle, timer)
+  return timer
+end
+
+function Future._stop_timer(timer)
+  if timer and timer.handle then
+    sched.cancel_operation(timer.handle)
+    timer.handle = false
+  end
+end
+
+-- --- spawn ---
+
+local function run_spawned(task)
+  local args = task.c
+  task.a:resolve(task.b(unpack(args, 1, args.n)))
+end
+
+local function spawned_failed(task, err)
+  Future._settle(task.a, "rejected", 1, err)
+end
+
+--- Runs `fn(...)` in a coroutine of its own, as a child of `scope`.
+---@return moongate.Future of what it returns
+function M.spawn_in(scope, level, fn, ...)
+  if type(fn) ~= "function" then
+    error("spawn: a function is wanted, not " .. type(fn), level + 1)
+  end
+  refuse_loading("spawn", level + 1)
+  local future = Future._new(scope, level + 1)
+  if scope[scopes.CANCELLED] then
+    Future._settle(future, "rejected", 1, scope[scopes.CANCELLED])
+    return future
+  end
+  local task = sched.start_soon(scope, run_spawned, spawned_failed, future, fn, { n = select("#", ...), ... })
+  future._cancel = function(_, err)
+    Future._cancel_task(task, err)
+  end
+  return future
+end
+
+--- Background work of the app: it outlives the request that starts it.
+---@return moongate.Future
+function M.spawn(fn, ...)
+  return (M.spawn_in(Future._current_root(), 2, fn, ...))
+end
+
+--- Calls `fn()` in a coroutine after `seconds`. Cancel the Future to prevent it.
+---@return moongate.Future of what it returns
+function M.after(seconds, fn)
+  check_seconds("after", seconds, 2)
+  if type(fn) ~= "function" then
+    error("after: a function is wanted, not " .. type(fn), 2)
+  end
+  refuse_loading("after", 2)
+  return (M.sleep_in(Future._current_root(), seconds, 2):and_then(fn))
+end
+
+--- Runs a declared job for as long as its app lives. A run in progress ends before the next tick.
+---@param job { name: string, seconds: number, fn: function }
+function M.run_job(root, job)
+  return M.spawn_in(root, 2, function()
+    while true do
+      M.sleep_in(root, job.seconds, 2):await()
+      local ok, err = pcall(job.fn)
+      if not ok then
+        err = errors.wrap(err)
+        if err.code == "cancelled" and root[scopes.CANCELLED] then
+          error(err, 0)
+        end
+        M.log("job " .. job.name .. " failed", err)
+      end
+    end
+  end)
+end
+
+--- Seconds since 1970; virtual in specs.
+---@return number
+function M.now()
+  return native.wall()
+end
+
+--- Seconds of a clock that never jumps; virtual in specs.
+---@return number
+function M.monotonic()
+  return native.now()
+end
+
+-- Set by log.lua.
+M.log = function(_, _) end
+
+return M

@@ -1,0 +1,302 @@
+#include "gate/testkit.h"
+
+#include "base/mem.h"
+#include "gate/config.h"
+#include "lua/vm.h"
+
+enum { WINDOW = 256 * 1024, CLOSE_TURNS = 1000 };
+
+#define PEER_TYPE "moongate.test.peer"
+
+typedef struct kit {
+    mg_loop *loop;
+    mg_vm *vm;
+    mg_server *server;
+} kit;
+
+// The far end of a connection, driven by a spec. It outlives its userdata until the stream is closed.
+typedef struct peer {
+    mg_stream stream;
+    mg_conn *conn;
+    mg_buf in;
+    bool ended;
+    bool closed;   // the stream's memory may go
+    bool released; // the userdata is gone
+} peer;
+
+// --- the far end ---
+
+static void free_if_done(peer *p) {
+    if (p->closed && p->released) {
+        mg_buf_deinit(&p->in);
+        mg_free(p);
+    }
+}
+
+static void on_read(mg_stream *s, const char *data, size_t n) {
+    mg_buf_append(&MG_OF(s, peer, stream)->in, data, n);
+}
+
+static void on_end(mg_stream *s, int status) {
+    (void)status;
+    MG_OF(s, peer, stream)->ended = true;
+}
+
+static void on_drain(mg_stream *s, int status) {
+    (void)s;
+    (void)status;
+}
+
+static void on_closed(mg_stream *s) {
+    peer *p = MG_OF(s, peer, stream);
+    p->closed = true;
+    free_if_done(p);
+}
+
+static const mg_stream_events peer_events = {on_read, on_end, on_drain, on_closed};
+
+static peer *check_peer(lua_State *L) {
+    return *(peer **)luaL_checkudata(L, 1, PEER_TYPE);
+}
+
+// peer:send(bytes) -> true | nil, message
+static int peer_send(lua_State *L) {
+    peer *p = check_peer(L);
+    struct iovec v;
+    v.iov_base = (void *)(uintptr_t)luaL_checklstring(L, 2, &v.iov_len);
+    int rc = mg_stream_closing(&p->stream) ? MG_ECLOSED : mg_stream_write(&p->stream, &v, 1);
+    if (rc == 0) {
+        lua_pushboolean(L, 1);
+        return 1;
+    }
+    lua_pushnil(L);
+    lua_pushstring(L, mg_strerror(rc));
+    return 2;
+}
+
+// peer:received() -> all bytes that came and were not taken, whether the server has closed
+static int peer_received(lua_State *L) {
+    const peer *p = check_peer(L);
+    lua_pushlstring(L, p->in.p, p->in.n);
+    lua_pushboolean(L, p->ended);
+    return 2;
+}
+
+// peer:count() -> how many bytes are there
+static int peer_count(lua_State *L) {
+    const peer *p = check_peer(L);
+    lua_pushinteger(L, (lua_Integer)p->in.n);
+    lua_pushboolean(L, p->ended);
+    return 2;
+}
+
+// peer:take(n): drops `n` bytes
+static int peer_take(lua_State *L) {
+    peer *p = check_peer(L);
+    size_t n = (size_t)luaL_checkinteger(L, 2);
+    mg_buf_consume(&p->in, n < p->in.n ? n : p->in.n);
+    return 0;
+}
+
+// peer:pause(true): does not read, like a slow client
+static int peer_pause(lua_State *L) {
+    peer *p = check_peer(L);
+    if (lua_toboolean(L, 2)) {
+        mg_stream_read_stop(&p->stream);
+    } else {
+        mg_stream_read_start(&p->stream);
+    }
+    return 0;
+}
+
+static int peer_shutdown(lua_State *L) {
+    mg_stream_shutdown(&check_peer(L)->stream);
+    return 0;
+}
+
+// peer:close(reset)
+static int peer_close(lua_State *L) {
+    mg_stream_close(&check_peer(L)->stream, lua_toboolean(L, 2));
+    return 0;
+}
+
+static int peer_gc(lua_State *L) {
+    peer *p = check_peer(L);
+    p->released = true;
+    if (!p->closed) {
+        mg_stream_close(&p->stream, false);
+    }
+    free_if_done(p);
+    return 0;
+}
+
+static void push_peer_type(lua_State *L) {
+    static const luaL_Reg methods[] = {
+        {"send", peer_send},   {"received", peer_received}, {"count", peer_count},
+        {"take", peer_take},   {"pause", peer_pause},       {"shutdown", peer_shutdown},
+        {"close", peer_close}, {"__gc", peer_gc},           {NULL, NULL},
+    };
+    if (luaL_newmetatable(L, PEER_TYPE)) {
+        luaL_register(L, NULL, methods);
+        lua_pushvalue(L, -1);
+        lua_setfield(L, -2, "__index");
+    }
+}
+
+// --- the kit ---
+
+static kit *kit_of(lua_State *L) {
+    return lua_touserdata(L, lua_upvalueindex(1));
+}
+
+// test_connect() -> peer
+static int connect_peer(lua_State *L) {
+    kit *k = kit_of(L);
+    if (k->server == NULL) {
+        return luaL_error(L, "test_serve comes before test_connect");
+    }
+    peer **box = lua_newuserdata(L, sizeof *box);
+    peer *p = mg_calloc(1, sizeof *p);
+    *box = p;
+    push_peer_type(L);
+    lua_setmetatable(L, -2);
+    p->conn = mg_server_connect_pair(k->server, &p->stream, &peer_events, WINDOW);
+    mg_stream_read_start(&p->stream);
+    return 1;
+}
+
+static void turn_until_closed(kit *k) {
+    for (int i = 0; i < CLOSE_TURNS && k->server->stats.connections > 0; i++) {
+        mg_loop_turn(k->loop, false, false, 0);
+    }
+}
+
+static void close_server(kit *k) {
+    if (k->server != NULL) {
+        mg_server_close(k->server);
+        turn_until_closed(k);
+        mg_server_free(k->server);
+        k->server = NULL;
+        k->vm->server = NULL;
+    }
+}
+
+// test_serve(limits and timeouts as JSON, or nil): a server with these options instead of the last one
+static int serve(lua_State *L) {
+    kit *k = kit_of(L);
+    mg_server_options options;
+    mg_error err;
+    int rc = mg_config_server_options_of_json(luaL_optstring(L, 1, "{}"), &options, &err);
+    if (rc != MG_OK) {
+        return luaL_error(L, "%s", err.text);
+    }
+    close_server(k);
+    k->server = mg_server_new(k->loop, &k->vm->app, &options);
+    k->vm->server = k->server;
+    return 0;
+}
+
+// test_turn(may_jump, not beyond this time in seconds or nil) -> "idle" | "moved" | "jumped"
+static int turn(lua_State *L) {
+    static const char *const names[] = {
+        [MG_LOOP_IDLE] = "idle", [MG_LOOP_MOVED] = "moved", [MG_LOOP_JUMPED] = "jumped"};
+    kit *k = kit_of(L);
+    uint64_t limit = lua_isnumber(L, 2) ? (uint64_t)(lua_tonumber(L, 2) * 1000 + 0.5) : UINT64_MAX;
+    lua_pushstring(L, names[mg_loop_turn(k->loop, true, lua_toboolean(L, 1), limit)]);
+    return 1;
+}
+
+// test_set_now(seconds): moves the clock
+static int set_now(lua_State *L) {
+    mg_loop_set_now(kit_of(L)->loop, (uint64_t)(luaL_checknumber(L, 1) * 1000 + 0.5));
+    return 0;
+}
+
+// test_connections() -> how many are open on the server's side
+static int connections(lua_State *L) {
+    const kit *k = kit_of(L);
+    lua_pushinteger(L, k->server != NULL ? (lua_Integer)k->server->stats.connections : 0);
+    return 1;
+}
+
+static void forward_log(void *arg, int level, mg_str message, mg_str fields) {
+    mg_vm *vm = arg;
+    lua_State *L = vm->L;
+    lua_getfield(L, LUA_REGISTRYINDEX, "moongate.test.log");
+    if (!lua_isfunction(L, -1)) {
+        lua_pop(L, 1);
+        return;
+    }
+    lua_pushinteger(L, level);
+    lua_pushlstring(L, message.p, message.n);
+    lua_pushlstring(L, fields.p, fields.n);
+    if (lua_pcall(L, 3, 0, 0) != 0) {
+        lua_pop(L, 1);
+    }
+}
+
+// test_on_log(fn(level, message, fields_json)): where the log goes
+static int on_log(lua_State *L) {
+    kit *k = kit_of(L);
+    lua_pushvalue(L, 1);
+    lua_setfield(L, LUA_REGISTRYINDEX, "moongate.test.log");
+    k->vm->on_log = lua_isfunction(L, 1) ? forward_log : NULL;
+    k->vm->log_arg = k->vm;
+    return 0;
+}
+
+static int kit_gc(lua_State *L) {
+    kit *k = lua_touserdata(L, 1);
+    if (k->loop == NULL) {
+        return 0;
+    }
+    close_server(k);
+    mg_vm_free(k->vm);
+    mg_loop_free(k->loop);
+    k->loop = NULL;
+    return 0;
+}
+
+static void push_kit(lua_State *L, kit **out) {
+    kit *k = lua_newuserdata(L, sizeof *k);
+    memset(k, 0, sizeof *k);
+    lua_newtable(L);
+    lua_pushcfunction(L, kit_gc);
+    lua_setfield(L, -2, "__gc");
+    lua_setmetatable(L, -2);
+    *out = k;
+}
+
+int mg_testkit_open(lua_State *L) {
+    static const luaL_Reg functions[] = {
+        {"test_connect", connect_peer}, {"test_serve", serve},   {"test_turn", turn},
+        {"test_set_now", set_now},      {"test_on_log", on_log}, {"test_connections", connections},
+        {NULL, NULL},
+    };
+    kit *k;
+    push_kit(L, &k);
+    int rc = mg_loop_new(&k->loop, &(mg_loop_options){.virtual_clock = true});
+    if (rc != 0) {
+        return luaL_error(L, "the event loop cannot be made: %s", mg_strerror(rc));
+    }
+    // A thread of its own: the coroutine that requires the module may be gone when the loop turns.
+    lua_State *thread = lua_newthread(L);
+    k->vm = mg_vm_new(thread, k->loop);
+    mg_vm_push_native(L, k->vm);
+    lua_insert(L, -3);
+    lua_setfield(L, -3, "thread");
+    lua_setfield(L, -2, "kit");
+    for (const luaL_Reg *f = functions; f->name != NULL; f++) {
+        lua_pushlightuserdata(L, k);
+        lua_pushcclosure(L, f->func, 1);
+        lua_setfield(L, -2, f->name);
+    }
+    return 1;
+}
+
+// The entry that `require("moongate.native")` finds in moongate.so.
+__attribute__((visibility("default"))) int luaopen_moongate_native(lua_State *L);
+
+int luaopen_moongate_native(lua_State *L) {
+    return mg_testkit_open(L);
+}

@@ -1,0 +1,227 @@
+#include "http/body.h"
+
+// chunked-body, one state a byte class:
+//
+//   SIZE --;--> EXTENSION <--"--> QUOTED <--\--> ESCAPED
+//    | \--BWS--> SPACE --;-^   |
+//    CR                        CR
+//    v                         v
+//   SIZE_LF --size > 0--> DATA --> DATA_CR --> DATA_LF --> SIZE
+//      \-----size 0-----> TRAILERS --> END
+enum {
+    END,
+    LENGTH,
+    SIZE,
+    SPACE,
+    EXTENSION,
+    QUOTED,
+    ESCAPED,
+    SIZE_LF,
+    DATA,
+    DATA_CR,
+    DATA_LF,
+    TRAILERS,
+};
+
+enum { SIZE_DIGITS = 16 }; // leading zeros included
+
+static mg_body_verdict bad(mg_body *b, int status, const char *reason) {
+    b->refusal = (mg_refusal){status, reason};
+    return MG_BODY_BAD;
+}
+
+void mg_body_init(mg_body *b, const mg_head *head, const mg_body_limits *limits, mg_arena *arena) {
+    *b = (mg_body){.arena = arena, .limits = limits, .left = head->length};
+    b->state = head->framing == MG_FRAMING_NONE     ? END
+               : head->framing == MG_FRAMING_LENGTH ? LENGTH
+                                                    : SIZE;
+    b->left = head->framing == MG_FRAMING_LENGTH ? head->length : 0;
+}
+
+void mg_body_deinit(mg_body *b) {
+    mg_buf_deinit(&b->trailer_bytes);
+}
+
+bool mg_body_complete(const mg_body *b) {
+    return b->state == END;
+}
+
+static mg_body_verdict take_size_digit(mg_body *b, char c) {
+    int digit = mg_hex_value(c);
+    if (digit < 0) {
+        return bad(b, 400, "a chunk size is not a hexadecimal number");
+    }
+    if (b->left > (INT64_MAX >> 4) || ++b->digits > SIZE_DIGITS) {
+        return bad(b, 400, "a chunk size is too large");
+    }
+    b->left = (b->left << 4) + (uint64_t)digit;
+    return MG_BODY_MORE;
+}
+
+static mg_body_verdict take_size(mg_body *b, char c) {
+    bool delimiter = c == ';' || c == ' ' || c == '\t' || c == '\r';
+    if (!delimiter || b->digits == 0) {
+        return take_size_digit(b, c);
+    }
+    b->state = c == ';' ? EXTENSION : c == '\r' ? SIZE_LF : SPACE;
+    return MG_BODY_MORE;
+}
+
+static mg_body_verdict take_space(mg_body *b, char c) {
+    if (c == ';') {
+        b->state = EXTENSION;
+    } else if (c != ' ' && c != '\t') {
+        return bad(b, 400, "a space behind a chunk size");
+    }
+    return MG_BODY_MORE;
+}
+
+static mg_body_verdict take_extension(mg_body *b, char c) {
+    if (c == '\r') {
+        b->state = SIZE_LF;
+    } else if (c == '"') {
+        b->state = QUOTED;
+    } else if (!mg_tchar[(uint8_t)c] && strchr(";= \t", c) == NULL) {
+        return bad(b, 400, "a chunk extension is malformed");
+    }
+    return c == '\0' ? bad(b, 400, "a chunk extension is malformed") : MG_BODY_MORE;
+}
+
+static mg_body_verdict take_quoted(mg_body *b, char c) {
+    uint8_t byte = (uint8_t)c;
+    if ((byte < 0x20 && c != '\t') || byte == 0x7f) {
+        return bad(b, 400, "a chunk extension is malformed");
+    }
+    if (b->state == ESCAPED) {
+        b->state = QUOTED;
+    } else if (c == '"') {
+        b->state = EXTENSION;
+    } else if (c == '\\') {
+        b->state = ESCAPED;
+    }
+    return MG_BODY_MORE;
+}
+
+static mg_body_verdict take_size_lf(mg_body *b, char c) {
+    if (c != '\n') {
+        return bad(b, 400, "a chunk size line does not end in CRLF");
+    }
+    b->state = b->left > 0 ? DATA : TRAILERS;
+    b->digits = 0;
+    return MG_BODY_MORE;
+}
+
+static mg_body_verdict take_data_end(mg_body *b, char c) {
+    if (c != (b->state == DATA_CR ? '\r' : '\n')) {
+        return bad(b, 400, "chunk data does not end in CRLF");
+    }
+    b->state = b->state == DATA_CR ? DATA_LF : SIZE;
+    return MG_BODY_MORE;
+}
+
+// One byte of chunk framing.
+static mg_body_verdict take_framing(mg_body *b, char c) {
+    if (b->state < SIZE_LF && ++b->extension_bytes > b->limits->extension_bytes) {
+        return bad(b, 400, "the chunk extensions are too large");
+    }
+    switch (b->state) {
+    case SIZE:
+        // Plain size lines are free: only what is beyond 16 digits counts as an extension.
+        b->extension_bytes -= b->left <= (INT64_MAX >> 4) && (b->left > 0 || b->digits == 0);
+        return take_size(b, c);
+    case SPACE:
+        return take_space(b, c);
+    case EXTENSION:
+        return take_extension(b, c);
+    case QUOTED:
+    case ESCAPED:
+        return take_quoted(b, c);
+    case SIZE_LF:
+        return take_size_lf(b, c);
+    default:
+        return take_data_end(b, c);
+    }
+}
+
+// --- trailers (RFC 9112 section 7.1.2) ---
+
+// field-line of RFC 9112 section 5, without its CRLF. llhttp does this for heads; trailers come to us alone.
+static bool parse_field(mg_str line, mg_field *f) {
+    const char *colon = memchr(line.p, ':', line.n);
+    if (colon == NULL) {
+        return false;
+    }
+    f->name = (mg_str){line.p, (size_t)(colon - line.p)};
+    f->value = mg_str_trim((mg_str){colon + 1, line.n - f->name.n - 1});
+    for (size_t i = 0; i < f->value.n; i++) {
+        uint8_t c = (uint8_t)f->value.p[i];
+        if ((c < 0x20 && c != '\t') || c == 0x7f) {
+            return false;
+        }
+    }
+    return mg_str_is_token(f->name);
+}
+
+static mg_body_verdict parse_trailers(mg_body *b) {
+    b->trailers = mg_arena_alloc(b->arena, sizeof(mg_field) * (b->guard.lines + 1));
+    const char *at = mg_arena_copy(b->arena, mg_buf_str(&b->trailer_bytes));
+    for (uint32_t i = 0; i < b->guard.lines; i++) {
+        const char *end = strstr(at, "\r\n");
+        if (end == NULL || !parse_field((mg_str){at, (size_t)(end - at)}, &b->trailers[i])) {
+            return bad(b, 400, "a trailer field is malformed");
+        }
+        b->trailer_count++;
+        at = end + 2;
+    }
+    b->state = END;
+    return MG_BODY_END;
+}
+
+static mg_body_verdict take_trailers(mg_body *b, const char *data, size_t n, size_t *used) {
+    size_t before = b->trailer_bytes.n;
+    size_t room = (size_t)b->limits->trailers.bytes + 64 - before;
+    mg_buf_append(&b->trailer_bytes, data, n < room ? n : room);
+    mg_guard_verdict verdict = mg_guard_scan(&b->guard, &b->limits->trailers, b->trailer_bytes.p,
+                                             b->trailer_bytes.n);
+    if (verdict == MG_GUARD_BAD) {
+        b->refusal = b->guard.refusal;
+        return MG_BODY_BAD;
+    }
+    if (verdict == MG_GUARD_MORE) {
+        *used += n;
+        return MG_BODY_MORE;
+    }
+    *used += b->guard.at - before;
+    b->trailer_bytes.n = b->guard.at;
+    return parse_trailers(b);
+}
+
+static mg_body_verdict take_content(mg_body *b, const char *data, size_t n, mg_str *piece) {
+    *piece = (mg_str){data, n < b->left ? n : (size_t)b->left};
+    b->left -= piece->n;
+    b->received += piece->n;
+    if (b->left == 0) {
+        b->state = b->state == LENGTH ? END : DATA_CR;
+    }
+    return MG_BODY_PIECE;
+}
+
+mg_body_verdict mg_body_read(mg_body *b, const char *data, size_t n, size_t *used, mg_str *piece) {
+    *used = 0;
+    while (b->state != END && *used < n) {
+        mg_body_verdict verdict;
+        if (b->state == DATA || b->state == LENGTH) {
+            verdict = take_content(b, data + *used, n - *used, piece);
+            *used += piece->n;
+        } else if (b->state == TRAILERS) {
+            verdict = take_trailers(b, data + *used, n - *used, used);
+        } else {
+            verdict = take_framing(b, data[*used]);
+            *used += 1;
+        }
+        if (verdict != MG_BODY_MORE) {
+            return verdict;
+        }
+    }
+    return b->state == END ? MG_BODY_END : MG_BODY_MORE;
+}

@@ -1,0 +1,154 @@
+#include "http/framing.h"
+
+typedef struct seen {
+    const mg_field *host;
+    const mg_field *length;
+    uint32_t codings; // Transfer-Encoding members
+    bool chunked_last;
+    bool chunked_twice;
+    bool unknown_coding;
+    bool wrong_expect;
+    bool close;
+    bool persist;
+    bool twice; // Host or Content-Length
+} seen;
+
+static const mg_refusal good = {0, NULL};
+
+static void read_codings(seen *s, mg_str value) {
+    mg_str item;
+    while (mg_str_next_item(&value, &item)) {
+        bool chunked = mg_str_ieq(item, MG_STR("chunked"));
+        s->chunked_twice |= chunked && s->chunked_last;
+        s->unknown_coding |= !chunked;
+        s->chunked_last = chunked;
+        s->codings++;
+    }
+}
+
+static void read_connection(seen *s, mg_str value) {
+    mg_str item;
+    while (mg_str_next_item(&value, &item)) {
+        s->close |= mg_str_ieq(item, MG_STR("close"));
+        s->persist |= mg_str_ieq(item, MG_STR("keep-alive"));
+    }
+}
+
+static void once(seen *s, const mg_field **slot, const mg_field *f) {
+    s->twice |= *slot != NULL;
+    *slot = f;
+}
+
+static void read_field(seen *s, mg_head *h, const mg_field *f) {
+    switch (f->name.n) {
+    case 4:
+        if (mg_str_ieq(f->name, MG_STR("host"))) {
+            once(s, &s->host, f);
+        }
+        break;
+    case 6:
+        // A list of which 100-continue is the only known member; HTTP/1.0 has no expectations.
+        if (h->minor > 0 && mg_str_ieq(f->name, MG_STR("expect"))) {
+            h->expect_continue = mg_str_ieq(f->value, MG_STR("100-continue"));
+            s->wrong_expect |= !h->expect_continue;
+        }
+        break;
+    case 10:
+        if (mg_str_ieq(f->name, MG_STR("connection"))) {
+            read_connection(s, f->value);
+        }
+        break;
+    case 14:
+        if (mg_str_ieq(f->name, MG_STR("content-length"))) {
+            once(s, &s->length, f);
+        }
+        break;
+    case 17:
+        if (mg_str_ieq(f->name, MG_STR("transfer-encoding"))) {
+            read_codings(s, f->value);
+            s->codings += s->codings == 0; // an empty field is still one that asks for a coding
+        }
+        break;
+    default:
+        break;
+    }
+}
+
+static mg_refusal judge_coding(const seen *s, mg_head *h) {
+    if (h->minor == 0) {
+        return (mg_refusal){400, "Transfer-Encoding in HTTP/1.0"};
+    }
+    if (s->length != NULL) {
+        return (mg_refusal){400, "Transfer-Encoding together with Content-Length"};
+    }
+    if (s->chunked_twice) {
+        return (mg_refusal){400, "chunked is applied twice"};
+    }
+    if (s->unknown_coding) {
+        return s->chunked_last || s->codings == 1
+                   ? (mg_refusal){501, "a transfer coding other than chunked"}
+                   : (mg_refusal){400, "chunked is not the last transfer coding"};
+    }
+    if (!s->chunked_last) {
+        return (mg_refusal){400, "chunked is not the last transfer coding"};
+    }
+    h->framing = MG_FRAMING_CHUNKED;
+    return good;
+}
+
+static mg_refusal judge_body(const seen *s, mg_head *h) {
+    if (s->codings > 0) {
+        return judge_coding(s, h);
+    }
+    if (s->length == NULL) {
+        return good;
+    }
+    if (!mg_str_to_u64(s->length->value, INT64_MAX, &h->length)) {
+        return (mg_refusal){400, "Content-Length is not a number"};
+    }
+    h->framing = h->length > 0 ? MG_FRAMING_LENGTH : MG_FRAMING_NONE;
+    return good;
+}
+
+static mg_refusal judge_host(const seen *s, mg_head *h) {
+    if (s->host == NULL && h->minor > 0) {
+        return (mg_refusal){400, "the Host field is missing"};
+    }
+    if (s->host != NULL && !mg_host_valid(s->host->value)) {
+        return (mg_refusal){400, "the Host field is not host[:port]"};
+    }
+    if (h->target.authority.n > 0) {
+        h->host = h->target.authority;
+    } else if (s->host != NULL) {
+        h->host = s->host->value;
+    }
+    return good;
+}
+
+mg_refusal mg_framing_of(mg_head *h) {
+    seen s = {0};
+    for (uint32_t i = 0; i < h->field_count; i++) {
+        read_field(&s, h, &h->fields[i]);
+    }
+    h->keep_alive = h->minor > 0 ? !s.close : s.persist && !s.close;
+    if (s.twice) {
+        return (mg_refusal){400, "Host or Content-Length is repeated"};
+    }
+    mg_refusal refusal = judge_host(&s, h);
+    if (refusal.status == 0) {
+        refusal = judge_body(&s, h);
+    }
+    if (refusal.status == 0 && s.wrong_expect) {
+        return (mg_refusal){417, "an expectation other than 100-continue"};
+    }
+    return refusal;
+}
+
+const mg_field *mg_head_find(const mg_head *h, mg_str name) {
+    for (uint32_t i = 0; i < h->field_count; i++) {
+        if (mg_str_ieq(h->fields[i].name, name)) {
+            return &h->fields[i];
+        }
+    }
+    return NULL;
+}

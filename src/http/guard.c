@@ -1,0 +1,91 @@
+#include "http/guard.h"
+
+enum { EMPTY_LINES_BEFORE = 4 };
+
+static mg_guard_verdict bad(mg_guard *g, int status, const char *reason) {
+    g->refusal = (mg_refusal){status, reason};
+    return MG_GUARD_BAD;
+}
+
+static bool in_first_line(const mg_guard *g, const mg_guard_limits *limits) {
+    return limits->first_line_bytes > 0 && g->first_end == 0;
+}
+
+// Judges the size of what lies between the line's start and `end`, complete or not.
+static mg_guard_verdict check_size(mg_guard *g, const mg_guard_limits *limits, size_t end) {
+    if (in_first_line(g, limits)) {
+        if (end - g->line_start > (size_t)limits->first_line_bytes + 2) {
+            return bad(g, 414, "the request line is too long");
+        }
+    } else if (end - g->first_end > (size_t)limits->bytes + 2) {
+        return bad(g, 431, "the header section is too large");
+    }
+    return MG_GUARD_MORE;
+}
+
+// The line from line_start to `end` (behind its CRLF) is complete and not empty.
+static mg_guard_verdict take_line(mg_guard *g, const mg_guard_limits *limits, const char *p,
+                                  size_t end) {
+    char c = p[g->line_start];
+    if (c == ' ' || c == '\t') {
+        return bad(g, 400, "a line begins with white space");
+    }
+    if (check_size(g, limits, end) == MG_GUARD_BAD) {
+        return MG_GUARD_BAD;
+    }
+    if (in_first_line(g, limits)) {
+        g->first = g->line_start;
+        g->first_end = end;
+    } else if (g->lines - (limits->first_line_bytes > 0) >= limits->lines) {
+        return bad(g, 431, "too many header fields");
+    }
+    g->lines++;
+    g->line_start = end;
+    return MG_GUARD_MORE;
+}
+
+static mg_guard_verdict take_empty_line(mg_guard *g, const mg_guard_limits *limits, size_t end) {
+    if (!in_first_line(g, limits)) {
+        g->at = end;
+        return MG_GUARD_END;
+    }
+    if (++g->skipped > EMPTY_LINES_BEFORE) {
+        return bad(g, 400, "too many empty lines before the request line");
+    }
+    g->line_start = end;
+    return MG_GUARD_MORE;
+}
+
+// No LF lies between g->at and `n`: a CR is in order only as the last byte.
+static mg_guard_verdict check_tail(mg_guard *g, const mg_guard_limits *limits, const char *p,
+                                   size_t n) {
+    const char *cr = n > g->at ? memchr(p + g->at, '\r', n - g->at) : NULL;
+    if (cr != NULL && cr != p + n - 1) {
+        return bad(g, 400, "a CR without LF");
+    }
+    g->at = cr != NULL ? n - 1 : n;
+    return check_size(g, limits, n);
+}
+
+mg_guard_verdict mg_guard_scan(mg_guard *g, const mg_guard_limits *limits, const char *p, size_t n) {
+    for (;;) {
+        const char *lf = n > g->at ? memchr(p + g->at, '\n', n - g->at) : NULL;
+        if (lf == NULL) {
+            return check_tail(g, limits, p, n);
+        }
+        size_t end = (size_t)(lf - p) + 1;
+        const char *cr = memchr(p + g->at, '\r', end - g->at);
+        if (cr == NULL) {
+            return bad(g, 400, "an LF without CR");
+        }
+        if (cr + 1 != lf) {
+            return bad(g, 400, "a CR without LF");
+        }
+        mg_guard_verdict verdict = end - g->line_start == 2 ? take_empty_line(g, limits, end)
+                                                            : take_line(g, limits, p, end);
+        if (verdict != MG_GUARD_MORE) {
+            return verdict;
+        }
+        g->at = end;
+    }
+}

@@ -1,0 +1,168 @@
+#include "http/h1_write.h"
+
+#include "base/error.h"
+
+static const struct {
+    int status;
+    mg_str phrase;
+} phrases[] = {
+    {100, {"Continue", 8}},
+    {101, {"Switching Protocols", 19}},
+    {103, {"Early Hints", 11}},
+    {200, {"OK", 2}},
+    {201, {"Created", 7}},
+    {202, {"Accepted", 8}},
+    {203, {"Non-Authoritative Information", 29}},
+    {204, {"No Content", 10}},
+    {205, {"Reset Content", 13}},
+    {206, {"Partial Content", 15}},
+    {207, {"Multi-Status", 12}},
+    {300, {"Multiple Choices", 16}},
+    {301, {"Moved Permanently", 17}},
+    {302, {"Found", 5}},
+    {303, {"See Other", 9}},
+    {304, {"Not Modified", 12}},
+    {307, {"Temporary Redirect", 18}},
+    {308, {"Permanent Redirect", 18}},
+    {400, {"Bad Request", 11}},
+    {401, {"Unauthorized", 12}},
+    {402, {"Payment Required", 16}},
+    {403, {"Forbidden", 9}},
+    {404, {"Not Found", 9}},
+    {405, {"Method Not Allowed", 18}},
+    {406, {"Not Acceptable", 14}},
+    {407, {"Proxy Authentication Required", 29}},
+    {408, {"Request Timeout", 15}},
+    {409, {"Conflict", 8}},
+    {410, {"Gone", 4}},
+    {411, {"Length Required", 15}},
+    {412, {"Precondition Failed", 19}},
+    {413, {"Content Too Large", 17}},
+    {414, {"URI Too Long", 12}},
+    {415, {"Unsupported Media Type", 22}},
+    {416, {"Range Not Satisfiable", 21}},
+    {417, {"Expectation Failed", 18}},
+    {418, {"I'm a teapot", 12}},
+    {421, {"Misdirected Request", 19}},
+    {422, {"Unprocessable Content", 21}},
+    {423, {"Locked", 6}},
+    {425, {"Too Early", 9}},
+    {426, {"Upgrade Required", 16}},
+    {428, {"Precondition Required", 21}},
+    {429, {"Too Many Requests", 17}},
+    {431, {"Request Header Fields Too Large", 31}},
+    {451, {"Unavailable For Legal Reasons", 29}},
+    {499, {"Client Closed Request", 21}},
+    {500, {"Internal Server Error", 21}},
+    {501, {"Not Implemented", 15}},
+    {502, {"Bad Gateway", 11}},
+    {503, {"Service Unavailable", 19}},
+    {504, {"Gateway Timeout", 15}},
+    {505, {"HTTP Version Not Supported", 26}},
+    {507, {"Insufficient Storage", 20}},
+};
+
+mg_str mg_status_phrase(int status) {
+    for (size_t i = 0; i < sizeof phrases / sizeof *phrases; i++) {
+        if (phrases[i].status == status) {
+            return phrases[i].phrase;
+        }
+    }
+    return (mg_str){"", 0};
+}
+
+bool mg_status_is_bodyless(int status) {
+    return status < 200 || status == 204 || status == 304;
+}
+
+// Appends at `*at`, which has room.
+static void put(char **at, const char *data, size_t n) {
+    memcpy(*at, data, n);
+    *at += n;
+}
+
+#define PUT(at, literal) put(at, literal, sizeof(literal) - 1)
+
+static void put_status(char **at, int status) {
+    if (status == 200) {
+        PUT(at, "HTTP/1.1 200 OK\r\n");
+        return;
+    }
+    PUT(at, "HTTP/1.1 ");
+    *at += mg_format_u64(*at, (uint64_t)status);
+    PUT(at, " ");
+    mg_str phrase = mg_status_phrase(status);
+    put(at, phrase.p, phrase.n);
+    PUT(at, "\r\n");
+}
+
+static void put_length(char **at, const mg_answer_head *a) {
+    if (a->kind == MG_LENGTH_KNOWN) {
+        PUT(at, "Content-Length: ");
+        *at += mg_format_u64(*at, a->length);
+        PUT(at, "\r\n");
+    } else if (a->kind == MG_LENGTH_CHUNKED) {
+        PUT(at, "Transfer-Encoding: chunked\r\n");
+    }
+}
+
+void mg_h1_write_head(mg_buf *out, const mg_answer_head *a) {
+    enum { FIXED = 256 }; // more than all that is written here besides the variable parts
+    char *start = mg_buf_reserve(out, FIXED + a->content_type.n + a->fields.n);
+    char *at = start;
+    put_status(&at, a->status);
+    if (!a->has_date) {
+        PUT(&at, "Date: ");
+        put(&at, a->date.p, a->date.n);
+        PUT(&at, "\r\n");
+    }
+    if (a->content_type.n > 0) {
+        PUT(&at, "Content-Type: ");
+        put(&at, a->content_type.p, a->content_type.n);
+        PUT(&at, "\r\n");
+    }
+    put_length(&at, a);
+    if (a->close) {
+        PUT(&at, "Connection: close\r\n");
+    } else if (a->keep_alive_to_10) {
+        PUT(&at, "Connection: keep-alive\r\n");
+    }
+    if (a->fields.n > 0) {
+        put(&at, a->fields.p, a->fields.n);
+    }
+    PUT(&at, "\r\n");
+    out->n += (size_t)(at - start);
+}
+
+void mg_h1_write_chunk(mg_buf *out, const char *data, size_t n) {
+    mg_buf_printf(out, "%zx\r\n", n);
+    mg_buf_append(out, data, n);
+    mg_buf_append(out, "\r\n", 2);
+}
+
+void mg_h1_write_last_chunk(mg_buf *out, mg_str trailers) {
+    mg_buf_append(out, "0\r\n", 3);
+    mg_buf_append_str(out, trailers);
+    mg_buf_append(out, "\r\n", 2);
+}
+
+static bool value_is_sound(mg_str v) {
+    for (size_t i = 0; i < v.n; i++) {
+        uint8_t c = (uint8_t)v.p[i];
+        if ((c < 0x20 && c != '\t') || c == 0x7f) {
+            return false;
+        }
+    }
+    return true;
+}
+
+int mg_h1_write_field(mg_buf *out, mg_str name, mg_str value) {
+    if (!mg_str_is_token(name) || !value_is_sound(value)) {
+        return MG_ESYNTAX;
+    }
+    mg_buf_append_str(out, name);
+    mg_buf_append(out, ": ", 2);
+    mg_buf_append_str(out, value);
+    mg_buf_append(out, "\r\n", 2);
+    return MG_OK;
+}

@@ -1,0 +1,43 @@
+// http/message.h: a request's head as the grammar leaves it.
+#pragma once
+
+#include "http/method.h"
+#include "http/url.h"
+
+// One field line (RFC 9110 section 5). The value is trimmed of OWS.
+typedef struct mg_field {
+    mg_str name;
+    mg_str value;
+} mg_field;
+
+// How the body is delimited (RFC 9112 section 6.3).
+typedef enum mg_framing {
+    MG_FRAMING_NONE,
+    MG_FRAMING_LENGTH,
+    MG_FRAMING_CHUNKED,
+} mg_framing;
+
+// Every mg_str lies in the arena that was given to the reader.
+typedef struct mg_head {
+    mg_method method;
+    int minor; // HTTP/1.minor
+    mg_framing framing;
+    bool keep_alive;      // the peer would reuse the connection (RFC 9112 section 9.3)
+    bool expect_continue; // Expect: 100-continue in HTTP/1.1
+    uint32_t field_count;
+    uint64_t length; // Content-Length with MG_FRAMING_LENGTH, else 0
+    mg_field *fields;
+    mg_str method_text;
+    mg_str target_text;
+    mg_str host; // of the absolute-form target, else the Host field; may be empty
+    mg_target target;
+} mg_head;
+
+// The first field of that name, ignoring case, or NULL.
+const mg_field *mg_head_find(const mg_head *h, mg_str name);
+
+// A refusal: the status to answer, and why in a sentence that a client's author understands. Static text.
+typedef struct mg_refusal {
+    int status;
+    const char *reason;
+} mg_refusal;

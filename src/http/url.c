@@ -1,0 +1,258 @@
+#include "http/url.h"
+
+// What may stand in a path or query: everything printable but  " < > \ ^ ` #  and space. Real clients send | { } [ ].
+enum { PLAIN = 1, PERCENT, QUESTION, DOT, SLASH };
+
+static const uint8_t kinds[256] = {
+    ['!'] = PLAIN, ['$'] = PLAIN, ['%'] = PERCENT, ['&'] = PLAIN, ['\''] = PLAIN,   ['('] = PLAIN,
+    [')'] = PLAIN, ['*'] = PLAIN, ['+'] = PLAIN,   [','] = PLAIN, ['-'] = PLAIN,    ['.'] = DOT,
+    ['/'] = SLASH, ['0'] = PLAIN, ['1'] = PLAIN,   ['2'] = PLAIN, ['3'] = PLAIN,    ['4'] = PLAIN,
+    ['5'] = PLAIN, ['6'] = PLAIN, ['7'] = PLAIN,   ['8'] = PLAIN, ['9'] = PLAIN,    [':'] = PLAIN,
+    [';'] = PLAIN, ['='] = PLAIN, ['?'] = QUESTION, ['@'] = PLAIN, ['A'] = PLAIN,   ['B'] = PLAIN,
+    ['C'] = PLAIN, ['D'] = PLAIN, ['E'] = PLAIN,   ['F'] = PLAIN, ['G'] = PLAIN,    ['H'] = PLAIN,
+    ['I'] = PLAIN, ['J'] = PLAIN, ['K'] = PLAIN,   ['L'] = PLAIN, ['M'] = PLAIN,    ['N'] = PLAIN,
+    ['O'] = PLAIN, ['P'] = PLAIN, ['Q'] = PLAIN,   ['R'] = PLAIN, ['S'] = PLAIN,    ['T'] = PLAIN,
+    ['U'] = PLAIN, ['V'] = PLAIN, ['W'] = PLAIN,   ['X'] = PLAIN, ['Y'] = PLAIN,    ['Z'] = PLAIN,
+    ['['] = PLAIN, [']'] = PLAIN, ['_'] = PLAIN,   ['a'] = PLAIN, ['b'] = PLAIN,    ['c'] = PLAIN,
+    ['d'] = PLAIN, ['e'] = PLAIN, ['f'] = PLAIN,   ['g'] = PLAIN, ['h'] = PLAIN,    ['i'] = PLAIN,
+    ['j'] = PLAIN, ['k'] = PLAIN, ['l'] = PLAIN,   ['m'] = PLAIN, ['n'] = PLAIN,    ['o'] = PLAIN,
+    ['p'] = PLAIN, ['q'] = PLAIN, ['r'] = PLAIN,   ['s'] = PLAIN, ['t'] = PLAIN,    ['u'] = PLAIN,
+    ['v'] = PLAIN, ['w'] = PLAIN, ['x'] = PLAIN,   ['y'] = PLAIN, ['z'] = PLAIN,    ['{'] = PLAIN,
+    ['|'] = PLAIN, ['}'] = PLAIN, ['~'] = PLAIN,
+};
+
+static bool is_code(mg_str s, size_t i) {
+    return i + 2 < s.n && mg_hex_value(s.p[i + 1]) >= 0 && mg_hex_value(s.p[i + 2]) >= 0;
+}
+
+// --- dot segments (RFC 3986 section 5.2.4) ---
+
+// 1 for ".", 2 for "..", in any percent coding; 0 for other segments.
+static int dots(mg_str segment) {
+    int count = 0;
+    size_t i = 0;
+    while (i < segment.n) {
+        if (segment.p[i] == '.') {
+            i++;
+        } else if (segment.n - i >= 3 && segment.p[i] == '%' && segment.p[i + 1] == '2' &&
+                   mg_lower(segment.p[i + 2]) == 'e') {
+            i += 3;
+        } else {
+            return 0;
+        }
+        count++;
+    }
+    return count <= 2 ? count : 0;
+}
+
+static size_t segment_end(mg_str path, size_t from) {
+    const char *slash = memchr(path.p + from, '/', path.n - from);
+    return slash != NULL ? (size_t)(slash - path.p) : path.n;
+}
+
+static bool has_dot_segment(mg_str path) {
+    for (size_t at = 1; at <= path.n;) {
+        size_t end = segment_end(path, at);
+        if (dots((mg_str){path.p + at, end - at}) > 0) {
+            return true;
+        }
+        at = end + 1;
+    }
+    return false;
+}
+
+// Removes them. MG_ESYNTAX if they lead out of the root.
+static int remove_dots(mg_str *path, mg_arena *arena) {
+    char *out = mg_arena_alloc(arena, path->n + 1);
+    size_t n = 0;
+    for (size_t at = 1; at <= path->n;) {
+        size_t end = segment_end(*path, at);
+        mg_str segment = {path->p + at, end - at};
+        int kind = dots(segment);
+        bool last = end == path->n;
+        if (kind == 2) {
+            if (n == 0) {
+                return MG_ESYNTAX;
+            }
+            while (out[--n] != '/') {
+            }
+        }
+        if (kind == 0) {
+            out[n++] = '/';
+            memcpy(out + n, segment.p, segment.n);
+            n += segment.n;
+        } else if (last) {
+            out[n++] = '/';
+        }
+        at = end + 1;
+    }
+    *path = (mg_str){out, n};
+    return MG_OK;
+}
+
+// --- path and query ---
+
+static int parse_path(mg_str text, mg_arena *arena, mg_target *out) {
+    size_t question = text.n;
+    bool dotted = false;
+    for (size_t i = 0; i < text.n; i++) {
+        switch (kinds[(uint8_t)text.p[i]]) {
+        case 0:
+            return MG_ESYNTAX;
+        case PERCENT:
+            if (!is_code(text, i)) {
+                return MG_ESYNTAX;
+            }
+            dotted |= text.p[i + 1] == '2';
+            break;
+        case QUESTION:
+            question = question == text.n ? i : question;
+            break;
+        case DOT:
+            dotted = true;
+            break;
+        default:
+            break;
+        }
+    }
+    out->path = (mg_str){text.p, question};
+    out->has_query = question < text.n;
+    if (out->has_query) {
+        out->query = (mg_str){text.p + question + 1, text.n - question - 1};
+    }
+    return dotted && has_dot_segment(out->path) ? remove_dots(&out->path, arena) : MG_OK;
+}
+
+// --- hosts ---
+
+static bool valid_port(mg_str port) {
+    uint64_t ignored;
+    return port.n == 0 || mg_str_to_u64(port, 65535, &ignored);
+}
+
+static bool valid_ipv6(mg_str s) {
+    for (size_t i = 0; i < s.n; i++) {
+        if (mg_hex_value(s.p[i]) < 0 && s.p[i] != ':' && s.p[i] != '.') {
+            return false;
+        }
+    }
+    return s.n >= 2 && s.n <= 45;
+}
+
+static bool valid_name(mg_str s) {
+    for (size_t i = 0; i < s.n; i++) {
+        char c = s.p[i];
+        uint8_t kind = kinds[(uint8_t)c];
+        bool reg_name = (kind == PLAIN || kind == DOT) && strchr("@[]:{}|", c) == NULL;
+        if (!reg_name && !(kind == PERCENT && is_code(s, i))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool mg_host_valid(mg_str host) {
+    if (host.n > 0 && host.p[0] == '[') {
+        const char *end = memchr(host.p, ']', host.n);
+        if (end == NULL || !valid_ipv6((mg_str){host.p + 1, (size_t)(end - host.p - 1)})) {
+            return false;
+        }
+        mg_str rest = {end + 1, (size_t)(host.p + host.n - end - 1)};
+        return rest.n == 0 || (rest.p[0] == ':' && valid_port((mg_str){rest.p + 1, rest.n - 1}));
+    }
+    const char *colon = host.n > 0 ? memchr(host.p, ':', host.n) : NULL;
+    if (colon == NULL) {
+        return valid_name(host);
+    }
+    mg_str name = {host.p, (size_t)(colon - host.p)};
+    return name.n > 0 && valid_name(name) && valid_port((mg_str){colon + 1, host.n - name.n - 1});
+}
+
+// --- forms ---
+
+static int parse_absolute(mg_str text, mg_arena *arena, mg_target *out) {
+    size_t scheme = text.n > 7 && mg_str_ieq((mg_str){text.p, 7}, MG_STR("http://"))    ? 4
+                    : text.n > 8 && mg_str_ieq((mg_str){text.p, 8}, MG_STR("https://")) ? 5
+                                                                                        : 0;
+    if (scheme == 0) {
+        return MG_ESYNTAX;
+    }
+    mg_str rest = {text.p + scheme + 3, text.n - scheme - 3};
+    size_t end = 0;
+    while (end < rest.n && rest.p[end] != '/' && rest.p[end] != '?') {
+        end++;
+    }
+    out->form = MG_TARGET_ABSOLUTE;
+    out->scheme = (mg_str){text.p, scheme};
+    out->authority = (mg_str){rest.p, end};
+    if (end == 0 || !mg_host_valid(out->authority)) {
+        return MG_ESYNTAX;
+    }
+    mg_str path = {rest.p + end, rest.n - end};
+    int rc = parse_path(path, arena, out);
+    if (out->path.n == 0) {
+        out->path = MG_STR("/");
+    }
+    return rc;
+}
+
+static int parse_authority(mg_str text, mg_target *out) {
+    out->form = MG_TARGET_AUTHORITY;
+    out->authority = text;
+    const char *port = memrchr(text.p, ':', text.n);
+    bool sound = port != NULL && port + 1 < text.p + text.n;
+    return sound && mg_host_valid(text) ? MG_OK : MG_ESYNTAX;
+}
+
+int mg_target_parse(mg_str text, mg_method m, mg_arena *arena, mg_target *out) {
+    *out = (mg_target){0};
+    if (text.n == 0) {
+        return MG_ESYNTAX;
+    }
+    if (m == MG_METHOD_CONNECT) {
+        return parse_authority(text, out);
+    }
+    if (text.p[0] == '/') {
+        return parse_path(text, arena, out);
+    }
+    if (text.n == 1 && text.p[0] == '*' && m == MG_METHOD_OPTIONS) {
+        out->form = MG_TARGET_ASTERISK;
+        out->path = text;
+        return MG_OK;
+    }
+    return parse_absolute(text, arena, out);
+}
+
+// --- decoding ---
+
+void mg_percent_decode(mg_str s, bool plus, mg_buf *out) {
+    char *to = mg_buf_reserve(out, s.n + 1);
+    size_t n = 0;
+    for (size_t i = 0; i < s.n; i++) {
+        if (s.p[i] == '%' && is_code(s, i)) {
+            to[n++] = (char)(mg_hex_value(s.p[i + 1]) << 4 | mg_hex_value(s.p[i + 2]));
+            i += 2;
+        } else {
+            to[n++] = plus && s.p[i] == '+' ? ' ' : s.p[i];
+        }
+    }
+    out->n += n;
+}
+
+bool mg_query_next(mg_str *rest, mg_str *key, mg_str *value) {
+    while (rest->n > 0) {
+        const char *amp = memchr(rest->p, '&', rest->n);
+        mg_str pair = {rest->p, amp != NULL ? (size_t)(amp - rest->p) : rest->n};
+        size_t skip = pair.n + (amp != NULL);
+        rest->p += skip;
+        rest->n -= skip;
+        if (pair.n == 0) {
+            continue;
+        }
+        const char *eq = memchr(pair.p, '=', pair.n);
+        *key = (mg_str){pair.p, eq != NULL ? (size_t)(eq - pair.p) : pair.n};
+        *value = eq != NULL ? (mg_str){eq + 1, pair.n - key->n - 1} : (mg_str){pair.p + pair.n, 0};
+        return true;
+    }
+    return false;
+}

@@ -1,0 +1,25 @@
+#include "lua/bind.h"
+
+#include "lua/bind_http.h"
+#include "lua/bind_json.h"
+#include "lua/bind_router.h"
+#include "lua/bind_tools.h"
+
+void mg_bind_all(lua_State *L, mg_vm *vm) {
+    static const struct {
+        const char *name;
+        int (*open)(lua_State *L);
+    } parts[] = {
+        {"json", mg_open_json},
+        {"tools", mg_open_tools},
+        {"http", mg_open_http},
+        {"router", mg_open_router},
+    };
+    mg_bind_request(L, vm);
+    mg_bind_answer(L, vm);
+    mg_bind_runtime(L, vm);
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        parts[i].open(L);
+        lua_setfield(L, -2, parts[i].name);
+    }
+}

@@ -1,0 +1,281 @@
+// The answer's side of ctx: answer.lua and context.lua call these with the exchange's handle. A stale handle answers nil, "closed".
+
+#include "base/mem.h"
+#include "lua/bind.h"
+#include "lua/bind_json.h"
+#include "server/file_answer.h"
+
+// Waits for the backlog of a stream to leave, or for a file to be sent.
+typedef struct write_op {
+    mg_op op;
+    mg_exchange *x;
+    bool failed;
+    bool file;
+    int status;
+} write_op;
+
+static int closed(lua_State *L) {
+    lua_pushnil(L);
+    lua_pushliteral(L, "closed");
+    return 2;
+}
+
+static mg_str check_str(lua_State *L, int index) {
+    mg_str s = {0};
+    s.p = luaL_checklstring(L, index, &s.n);
+    return s;
+}
+
+static mg_str opt_str(lua_State *L, int index) {
+    mg_str s = {0};
+    if (lua_isstring(L, index)) {
+        s.p = lua_tolstring(L, index, &s.n);
+    }
+    return s;
+}
+
+// Appends the list { name, value, name, value, ... } at `index` as field lines. False: one of them is not allowed in HTTP.
+static bool write_fields(lua_State *L, int index, mg_buf *out, mg_answer *a) {
+    int n = (int)lua_objlen(L, index);
+    for (int i = 1; i + 1 <= n; i += 2) {
+        lua_rawgeti(L, index, i);
+        lua_rawgeti(L, index, i + 1);
+        mg_str name = opt_str(L, -2);
+        mg_str value = opt_str(L, -1);
+        a->has_date |= mg_str_ieq(name, MG_STR("date"));
+        int rc = mg_h1_write_field(out, name, value);
+        lua_pop(L, 2);
+        if (rc != MG_OK) {
+            return false;
+        }
+    }
+    return true;
+}
+
+// Reads status, type and field list at `first`, `first` + 1, `first` + 2. The field lines lie in vm->scratch.
+static bool read_answer(lua_State *L, mg_vm *vm, int first, mg_answer *a) {
+    *a = (mg_answer){.status = (int)lua_tointeger(L, first), .content_type = opt_str(L, first + 1)};
+    if (!lua_istable(L, first + 2)) {
+        return true;
+    }
+    mg_buf_clear(&vm->scratch);
+    if (!write_fields(L, first + 2, &vm->scratch, a)) {
+        return false;
+    }
+    a->fields = mg_buf_str(&vm->scratch);
+    return true;
+}
+
+static int bad_field(lua_State *L) {
+    lua_pushnil(L);
+    lua_pushliteral(L, "a header field has a name or value that HTTP does not allow");
+    return 2;
+}
+
+// Encodes the table at `index` as JSON; the message is pushed on failure.
+static bool encode_body(lua_State *L, int index, mg_buf *out) {
+    return mg_json_encode_value(L, index, out) == 0;
+}
+
+// respond(handle, status, type, fields, body) -> true | nil, message. A table as `body` becomes JSON. The exchange is over then.
+static int respond(lua_State *L) {
+    mg_vm *vm = mg_vm_of(L);
+    mg_exchange *x = mg_vm_exchange(L, vm, 1);
+    if (x == NULL || mg_exchange_committed(x)) {
+        return closed(L);
+    }
+    mg_answer a;
+    if (!read_answer(L, vm, 2, &a)) {
+        return bad_field(L);
+    }
+    mg_buf json = {0};
+    mg_str body = opt_str(L, 5);
+    if (lua_istable(L, 5)) {
+        json = vm->json;
+        vm->json = (mg_buf){0};
+        mg_buf_clear(&json);
+        bool good = encode_body(L, 5, &json);
+        body = mg_buf_str(&json);
+        if (!good) {
+            vm->json = json;
+            lua_pushnil(L);
+            lua_insert(L, -2);
+            return 2;
+        }
+    }
+    mg_vm_release_exchange(vm, x);
+    mg_exchange_respond(x, &a, body);
+    if (json.p != NULL) {
+        vm->json = json;
+    }
+    lua_pushboolean(L, 1);
+    return 1;
+}
+
+// --- streams ---
+
+// stream_begin(handle, status, type, fields, length or nil) -> true | nil, message
+static int stream_begin(lua_State *L) {
+    mg_vm *vm = mg_vm_of(L);
+    mg_exchange *x = mg_vm_exchange(L, vm, 1);
+    if (x == NULL || mg_exchange_committed(x)) {
+        return closed(L);
+    }
+    mg_answer a;
+    if (!read_answer(L, vm, 2, &a)) {
+        return bad_field(L);
+    }
+    mg_exchange_begin(x, &a, lua_isnumber(L, 5) ? (int64_t)lua_tonumber(L, 5) : -1);
+    lua_pushboolean(L, 1);
+    return 1;
+}
+
+// stream_write(handle, data) -> true | false: taken, but wait before the next | nil, message
+static int stream_write(lua_State *L) {
+    mg_exchange *x = mg_vm_exchange(L, mg_vm_of(L), 1);
+    mg_str data = check_str(L, 2);
+    if (x == NULL || x->phase != MG_EXCHANGE_ANSWERING) {
+        return closed(L);
+    }
+    int rc = mg_exchange_write(x, data);
+    if (rc == MG_ELIMIT) {
+        lua_pushnil(L);
+        lua_pushliteral(L, "more than the announced length");
+        return 2;
+    }
+    lua_pushboolean(L, rc == MG_OK);
+    return 1;
+}
+
+// stream_end(handle, trailers or nil) -> true | nil, message. The exchange is over then.
+static int stream_end(lua_State *L) {
+    mg_vm *vm = mg_vm_of(L);
+    mg_exchange *x = mg_vm_exchange(L, vm, 1);
+    if (x == NULL || x->phase != MG_EXCHANGE_ANSWERING) {
+        return closed(L);
+    }
+    mg_answer a = {0};
+    mg_buf_clear(&vm->scratch);
+    if (lua_istable(L, 2) && !write_fields(L, 2, &vm->scratch, &a)) {
+        return bad_field(L);
+    }
+    mg_vm_release_exchange(vm, x);
+    mg_exchange_end(x, mg_buf_str(&vm->scratch));
+    lua_pushboolean(L, 1);
+    return 1;
+}
+
+// abort(handle): closes the connection, in the middle of the answer if need be.
+static int answer_abort(lua_State *L) {
+    mg_vm *vm = mg_vm_of(L);
+    mg_exchange *x = mg_vm_exchange(L, vm, 1);
+    if (x != NULL) {
+        mg_vm_release_exchange(vm, x);
+        mg_exchange_abort(x);
+    }
+    return 0;
+}
+
+static int push_write(lua_State *L, mg_op *op) {
+    const write_op *w = (const write_op *)op;
+    bool good = w->status == 0;
+    lua_pushboolean(L, good);
+    if (good) {
+        return 1;
+    }
+    lua_pushstring(L, w->status == MG_ECLOSED ? "closed" : "file");
+    lua_pushstring(L, w->status == MG_ECLOSED ? "the connection is closed" : mg_strerror(w->status));
+    lua_pushinteger(L, w->status);
+    return 4;
+}
+
+static void cancel_write(mg_op *op) {
+    write_op *w = (write_op *)op;
+    if (w->x != NULL) {
+        mg_request_of(w->x)->write_op = NULL;
+        if (w->file) {
+            mg_file_answer_stop(w->x);
+        }
+    }
+}
+
+static void release_write(mg_op *op) {
+    mg_free(op);
+}
+
+static const mg_op_kind write_kind = {"write", push_write, cancel_write, release_write};
+
+static write_op *start_write_op(mg_vm *vm, mg_exchange *x) {
+    write_op *w = mg_calloc(1, sizeof *w);
+    w->x = x;
+    mg_op_start(vm, &w->op, &write_kind);
+    mg_request_of(x)->write_op = &w->op;
+    return w;
+}
+
+void mg_write_op_fail(mg_op *op) {
+    write_op *w = (write_op *)op;
+    w->status = MG_ECLOSED;
+    w->x = NULL;
+}
+
+// stream_wait(handle) -> operation: done when the backlog has left
+static int stream_wait(lua_State *L) {
+    mg_vm *vm = mg_vm_of(L);
+    mg_exchange *x = mg_vm_exchange(L, vm, 1);
+    if (x == NULL || mg_request_of(x)->write_op != NULL) {
+        return closed(L);
+    }
+    lua_pushnumber(L, (lua_Number)start_write_op(vm, x)->op.handle);
+    return 1;
+}
+
+// --- files ---
+
+static void on_file_done(void *arg, int status) {
+    write_op *w = arg;
+    mg_exchange *x = w->x;
+    w->status = status;
+    if (x != NULL) {
+        mg_request_of(x)->write_op = NULL;
+        if (status == 0) {
+            mg_vm_release_exchange(w->op.vm, x);
+        }
+    }
+    w->x = NULL;
+    mg_op_finish(&w->op);
+}
+
+// send_file(handle, status, type, fields, path, beneath or nil) -> operation | nil, message. Done when the last byte is queued; fails
+// with code "file" before anything is sent if the file cannot be opened.
+static int send_file(lua_State *L) {
+    mg_vm *vm = mg_vm_of(L);
+    mg_exchange *x = mg_vm_exchange(L, vm, 1);
+    if (x == NULL || mg_exchange_committed(x) || mg_request_of(x)->write_op != NULL) {
+        return closed(L);
+    }
+    mg_answer a;
+    if (!read_answer(L, vm, 2, &a)) {
+        return bad_field(L);
+    }
+    write_op *w = start_write_op(vm, x);
+    w->file = true;
+    mg_file_answer_options o = {
+        .path = luaL_checkstring(L, 5),
+        .beneath = luaL_optstring(L, 6, NULL),
+        .on_done = on_file_done,
+        .arg = w,
+    };
+    lua_pushnumber(L, (lua_Number)w->op.handle);
+    mg_file_answer_start(x, &a, &o);
+    return 1;
+}
+
+void mg_bind_answer(lua_State *L, mg_vm *vm) {
+    static const luaL_Reg functions[] = {
+        {"respond", respond},         {"stream_begin", stream_begin}, {"stream_write", stream_write},
+        {"stream_end", stream_end},   {"stream_wait", stream_wait},   {"abort", answer_abort},
+        {"send_file", send_file},     {NULL, NULL},
+    };
+    mg_vm_register(L, vm, functions);
+}

@@ -1,0 +1,19 @@
+// lua/bind_json.h: JSON for scripts: moongate.json. The Lua half is lua/moongate/json.lua.
+#pragma once
+
+#include "base/buf.h"
+
+#include <lua.h>
+
+// Pushes { encode, decode, array, null }. May be called many times in a state; raises if the state
+// has no ffi.
+int mg_open_json(lua_State *L);
+
+// Appends the value at `index` to `out`, which the caller keeps. Returns MG_OK and leaves the stack
+// as it was, or MG_ELUA with `out` as it was and a message pushed ("$.users[3].f: a function cannot
+// be JSON"). Raises only when Lua has no memory.
+int mg_json_encode_value(lua_State *L, int index, mg_buf *out);
+
+// Pushes the value that `text` holds and returns MG_OK, or pushes "line:column: message" and
+// returns MG_ESYNTAX. `max_depth` as for mg_json_reader_init. Raises only when Lua has no memory.
+int mg_json_decode_value(lua_State *L, mg_str text, unsigned max_depth);

@@ -1,0 +1,347 @@
+// The request's side of ctx: context.lua calls these with the exchange's handle. A stale handle answers nil, "closed".
+
+#include "base/mem.h"
+#include "lua/bind.h"
+#include "server/origin.h"
+
+typedef struct body_op {
+    mg_op op;
+    mg_exchange *x;
+    bool all; // in one piece; else whatever has come
+    bool failed;
+} body_op;
+
+static int closed(lua_State *L) {
+    lua_pushnil(L);
+    lua_pushliteral(L, "closed");
+    return 2;
+}
+
+static int push_str(lua_State *L, mg_str s) {
+    lua_pushlstring(L, s.p, s.n);
+    return 1;
+}
+
+// --- fields of the request ---
+
+static int request_path(lua_State *L) {
+    mg_exchange *x = mg_vm_exchange(L, mg_vm_of(L), 1);
+    return x == NULL ? closed(L) : push_str(L, x->head.target.path);
+}
+
+static int request_target(lua_State *L) {
+    mg_exchange *x = mg_vm_exchange(L, mg_vm_of(L), 1);
+    return x == NULL ? closed(L) : push_str(L, x->head.target_text);
+}
+
+// The text behind "?", or "".
+static int request_query(lua_State *L) {
+    mg_exchange *x = mg_vm_exchange(L, mg_vm_of(L), 1);
+    return x == NULL ? closed(L) : push_str(L, x->head.target.query);
+}
+
+static int request_version(lua_State *L) {
+    mg_exchange *x = mg_vm_exchange(L, mg_vm_of(L), 1);
+    if (x == NULL) {
+        return closed(L);
+    }
+    lua_pushfstring(L, "1.%d", x->head.minor);
+    return 1;
+}
+
+// Content-Length; nothing if there is none.
+static int request_length(lua_State *L) {
+    mg_exchange *x = mg_vm_exchange(L, mg_vm_of(L), 1);
+    if (x == NULL) {
+        return closed(L);
+    }
+    if (x->head.framing == MG_FRAMING_CHUNKED) {
+        return 0;
+    }
+    const mg_field *f = mg_head_find(&x->head, MG_STR("content-length"));
+    if (f == NULL) {
+        return 0;
+    }
+    lua_pushnumber(L, (lua_Number)x->head.length);
+    return 1;
+}
+
+static int request_client_ip(lua_State *L) {
+    mg_exchange *x = mg_vm_exchange(L, mg_vm_of(L), 1);
+    return x == NULL ? closed(L) : push_str(L, mg_exchange_origin(x)->client_ip);
+}
+
+static int request_scheme(lua_State *L) {
+    mg_exchange *x = mg_vm_exchange(L, mg_vm_of(L), 1);
+    return x == NULL ? closed(L) : push_str(L, mg_exchange_origin(x)->scheme);
+}
+
+static int request_host(lua_State *L) {
+    mg_exchange *x = mg_vm_exchange(L, mg_vm_of(L), 1);
+    return x == NULL ? closed(L) : push_str(L, mg_exchange_origin(x)->host);
+}
+
+// --- header fields ---
+
+static void push_lower(lua_State *L, mg_str name) {
+    char small[64];
+    if (name.n > sizeof small) {
+        luaL_Buffer b;
+        luaL_buffinit(L, &b);
+        for (size_t i = 0; i < name.n; i++) {
+            luaL_addchar(&b, mg_lower(name.p[i]));
+        }
+        luaL_pushresult(&b);
+        return;
+    }
+    for (size_t i = 0; i < name.n; i++) {
+        small[i] = mg_lower(name.p[i]);
+    }
+    lua_pushlstring(L, small, name.n);
+}
+
+// Joins the value at the top behind what the table at `index` has under the key below it (RFC 9110 section 5.2; Cookie: RFC
+// 6265 section 5.4).
+static void join(lua_State *L, int index, mg_str name) {
+    lua_pushvalue(L, -2);
+    lua_rawget(L, index);
+    if (lua_isnil(L, -1)) {
+        lua_pop(L, 1);
+        return;
+    }
+    lua_pushstring(L, mg_str_ieq(name, MG_STR("cookie")) ? "; " : ", ");
+    lua_pushvalue(L, -3);
+    lua_concat(L, 3);
+    lua_remove(L, -2);
+}
+
+static void push_fields(lua_State *L, const mg_field *fields, uint32_t count) {
+    lua_createtable(L, 0, (int)count);
+    int table = lua_gettop(L);
+    for (uint32_t i = 0; i < count; i++) {
+        push_lower(L, fields[i].name);
+        push_str(L, fields[i].value);
+        join(L, table, fields[i].name);
+        lua_rawset(L, table);
+    }
+}
+
+// A table of all fields, names in lower case, repeated ones joined.
+static int request_headers(lua_State *L) {
+    mg_exchange *x = mg_vm_exchange(L, mg_vm_of(L), 1);
+    if (x == NULL) {
+        return closed(L);
+    }
+    push_fields(L, x->head.fields, x->head.field_count);
+    return 1;
+}
+
+// The first field of that name, without building a table.
+static int request_header(lua_State *L) {
+    mg_exchange *x = mg_vm_exchange(L, mg_vm_of(L), 1);
+    if (x == NULL) {
+        return closed(L);
+    }
+    mg_str name = {0};
+    name.p = luaL_checklstring(L, 2, &name.n);
+    const mg_field *f = mg_head_find(&x->head, name);
+    return f == NULL ? 0 : push_str(L, f->value);
+}
+
+// The trailer fields that came behind a chunked body, as a table; empty before its end.
+static int request_trailers(lua_State *L) {
+    mg_exchange *x = mg_vm_exchange(L, mg_vm_of(L), 1);
+    if (x == NULL) {
+        return closed(L);
+    }
+    push_fields(L, x->body.trailers, x->body.trailer_count);
+    return 1;
+}
+
+// --- parameters of the route ---
+
+static int request_params(lua_State *L) {
+    mg_vm *vm = mg_vm_of(L);
+    mg_exchange *x = mg_vm_exchange(L, vm, 1);
+    if (x == NULL) {
+        return closed(L);
+    }
+    const mg_request_state *r = mg_request_of(x);
+    if (r->route == 0) {
+        lua_newtable(L);
+        return 1;
+    }
+    mg_push_params(L, vm->router, &r->match);
+    return 1;
+}
+
+// --- request id ---
+
+// request_id(handle, id or nil): sets it, or makes one: 16 bytes of hex, unique enough to find a line in a log.
+static int request_id(lua_State *L) {
+    mg_vm *vm = mg_vm_of(L);
+    mg_exchange *x = mg_vm_exchange(L, vm, 1);
+    if (x == NULL) {
+        return closed(L);
+    }
+    if (lua_isstring(L, 2)) {
+        mg_str id = {0};
+        id.p = lua_tolstring(L, 2, &id.n);
+        x->request_id = (mg_str){mg_arena_copy(&x->arena, id), id.n};
+    } else if (x->request_id.n == 0) {
+        char text[17];
+        mg_vm_random_id(vm, text);
+        x->request_id = (mg_str){mg_arena_copy(&x->arena, (mg_str){text, 16}), 16};
+    }
+    return push_str(L, x->request_id);
+}
+
+// --- body ---
+
+bool mg_body_op_ready(mg_exchange *x, mg_op *op) {
+    return !((body_op *)op)->all || mg_exchange_body_complete(x);
+}
+
+void mg_body_op_fail(mg_op *op) {
+    ((body_op *)op)->failed = true;
+}
+
+// Pushes what there is; nil at the end of a body that is taken piece by piece.
+static void push_content(lua_State *L, mg_exchange *x, bool all) {
+    mg_str content = mg_exchange_content(x);
+    if (content.n == 0 && !all) {
+        lua_pushnil(L);
+    } else {
+        push_str(L, content);
+        mg_exchange_take_content(x);
+    }
+}
+
+static int push_body(lua_State *L, mg_op *op) {
+    body_op *b = (body_op *)op;
+    if (b->failed) {
+        lua_pushboolean(L, 0);
+        lua_pushliteral(L, "closed");
+        lua_pushliteral(L, "the request ended before its body was complete");
+        return 3;
+    }
+    lua_pushboolean(L, 1);
+    push_content(L, b->x, b->all);
+    return 2;
+}
+
+static void cancel_body(mg_op *op) {
+    mg_request_of(((body_op *)op)->x)->body_op = NULL;
+}
+
+static void release_body(mg_op *op) {
+    mg_free(op);
+}
+
+static const mg_op_kind body_kind = {"body", push_body, cancel_body, release_body};
+
+// body(handle, all) -> false, content (at once: all of it, or the next piece, nil at the end) | operation | nil, "closed" | nil,
+// "busy" if somebody else is reading it.
+static int request_body(lua_State *L) {
+    mg_vm *vm = mg_vm_of(L);
+    mg_exchange *x = mg_vm_exchange(L, vm, 1);
+    if (x == NULL) {
+        return closed(L);
+    }
+    bool all = lua_toboolean(L, 2);
+    mg_request_state *r = mg_request_of(x);
+    if (r->body_op != NULL) {
+        lua_pushnil(L);
+        lua_pushliteral(L, "busy");
+        return 2;
+    }
+    mg_exchange_want_body(x, all);
+    if (mg_exchange_body_complete(x) || (!all && mg_exchange_content(x).n > 0)) {
+        lua_pushboolean(L, 0);
+        push_content(L, x, all);
+        return 2;
+    }
+    body_op *b = mg_calloc(1, sizeof *b);
+    b->x = x;
+    b->all = all;
+    mg_op_start(vm, &b->op, &body_kind);
+    r->body_op = &b->op;
+    lua_pushnumber(L, (lua_Number)b->op.handle);
+    return 1;
+}
+
+// --- connection ---
+
+// connection(handle) -> id, peer, requests, bytes_in, bytes_out, opened_at (s since 1970)
+static int connection(lua_State *L) {
+    mg_exchange *x = mg_vm_exchange(L, mg_vm_of(L), 1);
+    if (x == NULL) {
+        return closed(L);
+    }
+    const mg_conn *c = x->conn;
+    lua_pushnumber(L, (lua_Number)c->id);
+    push_str(L, mg_exchange_peer(x));
+    lua_pushnumber(L, (lua_Number)c->requests);
+    lua_pushnumber(L, (lua_Number)c->bytes_in);
+    lua_pushnumber(L, (lua_Number)c->bytes_out);
+    lua_pushnumber(L, (lua_Number)c->opened_wall_ms / 1000);
+    return 6;
+}
+
+// connection_close(handle): the answer under way is the connection's last.
+static int connection_close(lua_State *L) {
+    mg_exchange *x = mg_vm_exchange(L, mg_vm_of(L), 1);
+    if (x == NULL) {
+        return closed(L);
+    }
+    x->conn->close_asked = true;
+    x->close_after = true;
+    lua_pushboolean(L, 1);
+    return 1;
+}
+
+// --- limits ---
+
+// set_deadline(handle, seconds): replaces the handler's deadline; 0: none.
+static int set_deadline(lua_State *L) {
+    mg_exchange *x = mg_vm_exchange(L, mg_vm_of(L), 1);
+    if (x != NULL) {
+        mg_exchange_set_deadline(x, (uint64_t)(luaL_checknumber(L, 2) * 1000 + 0.5));
+    }
+    return 0;
+}
+
+// limit_body(handle, bytes) -> true | false: Content-Length is already beyond it
+static int limit_body(lua_State *L) {
+    mg_exchange *x = mg_vm_exchange(L, mg_vm_of(L), 1);
+    if (x == NULL) {
+        return closed(L);
+    }
+    lua_pushboolean(L, mg_exchange_limit_body(x, (uint64_t)luaL_checknumber(L, 2)) == MG_OK);
+    return 1;
+}
+
+void mg_bind_request(lua_State *L, mg_vm *vm) {
+    static const luaL_Reg functions[] = {
+        {"request_path", request_path},
+        {"request_target", request_target},
+        {"request_query", request_query},
+        {"request_version", request_version},
+        {"request_length", request_length},
+        {"request_client_ip", request_client_ip},
+        {"request_scheme", request_scheme},
+        {"request_host", request_host},
+        {"request_headers", request_headers},
+        {"request_header", request_header},
+        {"request_trailers", request_trailers},
+        {"request_params", request_params},
+        {"request_id", request_id},
+        {"body", request_body},
+        {"connection", connection},
+        {"connection_close", connection_close},
+        {"set_deadline", set_deadline},
+        {"limit_body", limit_body},
+        {NULL, NULL},
+    };
+    mg_vm_register(L, vm, functions);
+}

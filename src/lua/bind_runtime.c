@@ -1,0 +1,181 @@
+// Time, files, the log and the call site: time.lua, files.lua, log.lua and future.lua call these.
+
+#include "base/mem.h"
+#include "event/file.h"
+#include "lua/bind.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <sys/random.h>
+
+typedef struct sleep_op {
+    mg_op op;
+    mg_timer timer;
+} sleep_op;
+
+typedef struct file_op {
+    mg_op op;
+    mg_file_read *read;
+    int status;
+    char *data;
+    size_t n;
+} file_op;
+
+// --- time ---
+
+static void on_sleep_over(mg_timer *t) {
+    mg_op_finish(&MG_OF(t, sleep_op, timer)->op);
+}
+
+static int push_sleep(lua_State *L, mg_op *op) {
+    (void)op;
+    lua_pushboolean(L, 1);
+    return 1;
+}
+
+static void cancel_sleep(mg_op *op) {
+    mg_timer_stop(&((sleep_op *)op)->timer);
+}
+
+static void release_sleep(mg_op *op) {
+    mg_free(op);
+}
+
+static const mg_op_kind sleep_kind = {"sleep", push_sleep, cancel_sleep, release_sleep};
+
+// sleep(seconds) -> operation
+static int runtime_sleep(lua_State *L) {
+    mg_vm *vm = mg_vm_of(L);
+    double ms = luaL_checknumber(L, 1) * 1000;
+    sleep_op *s = mg_calloc(1, sizeof *s);
+    mg_op_start(vm, &s->op, &sleep_kind);
+    // Rounded up: never early.
+    uint64_t wait = (uint64_t)ms + ((double)(uint64_t)ms < ms - 1e-6);
+    mg_timer_start(vm->loop, &s->timer, wait, 0, on_sleep_over);
+    lua_pushnumber(L, (lua_Number)s->op.handle);
+    return 1;
+}
+
+static int runtime_now(lua_State *L) {
+    lua_pushnumber(L, (lua_Number)mg_loop_now_us(mg_vm_of(L)->loop) / 1e6);
+    return 1;
+}
+
+static int runtime_wall(lua_State *L) {
+    lua_pushnumber(L, (lua_Number)mg_loop_wall_ms(mg_vm_of(L)->loop) / 1e3);
+    return 1;
+}
+
+// --- files ---
+
+static void on_file(void *arg, int status, const char *data, size_t n) {
+    file_op *f = arg;
+    f->read = NULL;
+    f->status = status;
+    if (status == 0) {
+        f->data = mg_strndup(data, n);
+        f->n = n;
+    }
+    mg_op_finish(&f->op);
+}
+
+static int push_file(lua_State *L, mg_op *op) {
+    const file_op *f = (const file_op *)op;
+    if (f->status == 0) {
+        lua_pushboolean(L, 1);
+        lua_pushlstring(L, f->data, f->n);
+        return 2;
+    }
+    lua_pushboolean(L, 0);
+    lua_pushstring(L, f->status == -EFBIG ? "limit" : "file");
+    lua_pushstring(L, mg_strerror(f->status));
+    lua_pushinteger(L, f->status);
+    return 4;
+}
+
+static void cancel_file(mg_op *op) {
+    mg_file_read_cancel(((file_op *)op)->read);
+}
+
+static void release_file(mg_op *op) {
+    mg_free(((file_op *)op)->data);
+    mg_free(op);
+}
+
+static const mg_op_kind file_kind = {"read_file", push_file, cancel_file, release_file};
+
+// read_file(path, max_bytes) -> operation
+static int runtime_read_file(lua_State *L) {
+    mg_vm *vm = mg_vm_of(L);
+    const char *path = luaL_checkstring(L, 1);
+    size_t max = (size_t)luaL_checknumber(L, 2);
+    file_op *f = mg_calloc(1, sizeof *f);
+    mg_op_start(vm, &f->op, &file_kind);
+    int rc = mg_file_read_all(&f->read, vm->loop, path, max, on_file, f);
+    if (rc != 0) {
+        f->status = rc;
+        mg_op_finish(&f->op);
+    }
+    lua_pushnumber(L, (lua_Number)f->op.handle);
+    return 1;
+}
+
+// --- log ---
+
+// log(level, message, fields as JSON or nil); level 0 debug to 3 error
+static int runtime_log(lua_State *L) {
+    mg_vm *vm = mg_vm_of(L);
+    mg_str message = {0};
+    mg_str fields = {0};
+    int level = (int)luaL_checkinteger(L, 1);
+    message.p = luaL_checklstring(L, 2, &message.n);
+    if (lua_isstring(L, 3)) {
+        fields.p = lua_tolstring(L, 3, &fields.n);
+    }
+    if (vm->on_log != NULL) {
+        vm->on_log(vm->log_arg, level, message, fields);
+    } else if (level >= 2) {
+        fprintf(stderr, "%.*s %.*s\n", (int)message.n, message.p, (int)fields.n, fields.p);
+    }
+    return 0;
+}
+
+// --- the caller's place ---
+
+// where(level) -> source, line of the function at that level of the stack: cheap enough for every Future.
+static int runtime_where(lua_State *L) {
+    lua_Debug ar;
+    if (!lua_getstack(L, (int)luaL_checkinteger(L, 1), &ar) || !lua_getinfo(L, "Sl", &ar)) {
+        return 0;
+    }
+    const char *source = ar.source[0] == '@' || ar.source[0] == '=' ? ar.source + 1 : ar.short_src;
+    lua_pushstring(L, source);
+    lua_pushinteger(L, ar.currentline);
+    return 2;
+}
+
+// --- ids ---
+
+// A prefix from the system's randomness and a count, mixed so that consecutive ids do not look alike.
+void mg_vm_random_id(mg_vm *vm, char out[17]) {
+    if (vm->id_prefix == 0 && getrandom(&vm->id_prefix, sizeof vm->id_prefix, 0) < 0) {
+        vm->id_prefix = mg_loop_now_us(vm->loop);
+    }
+    uint64_t v = vm->id_prefix + ++vm->id_count * 0x9e3779b97f4a7c15u;
+    v = (v ^ (v >> 30)) * 0xbf58476d1ce4e5b9u;
+    v = (v ^ (v >> 27)) * 0x94d049bb133111ebu;
+    v ^= v >> 31;
+    for (int i = 0; i < 16; i++) {
+        out[i] = "0123456789abcdef"[v >> (60 - 4 * i) & 15];
+    }
+    out[16] = '\0';
+}
+
+void mg_bind_runtime(lua_State *L, mg_vm *vm) {
+    static const luaL_Reg functions[] = {
+        {"sleep", runtime_sleep}, {"now", runtime_now},     {"wall", runtime_wall},
+        {"log", runtime_log},     {"where", runtime_where}, {"read_file", runtime_read_file},
+        {NULL, NULL},
+    };
+    mg_vm_register(L, vm, functions);
+}

@@ -1,0 +1,47 @@
+#include "lua/slots.h"
+
+#include "base/mem.h"
+
+#include <assert.h>
+
+enum { SLOTS_MAX = 1 << 20 };
+
+void mg_slots_deinit(mg_slots *s) {
+    mg_free(s->slots);
+    *s = (mg_slots){0};
+}
+
+static uint32_t take_index(mg_slots *s) {
+    if (s->free != 0) {
+        uint32_t index = s->free - 1;
+        s->free = s->slots[index].next_free;
+        return index;
+    }
+    if (s->count == s->cap) {
+        s->cap = s->cap == 0 ? 64 : s->cap * 2;
+        s->slots = mg_realloc(s->slots, s->cap * sizeof *s->slots);
+    }
+    s->slots[s->count] = (mg_slot){.serial = 1};
+    return s->count++;
+}
+
+uint64_t mg_slots_add(mg_slots *s, void *item) {
+    assert(s->used < SLOTS_MAX); // far beyond any limit on connections
+    uint32_t index = take_index(s);
+    s->slots[index].item = item;
+    s->used++;
+    return (uint64_t)s->slots[index].serial << 20 | index;
+}
+
+void mg_slots_remove(mg_slots *s, uint64_t handle) {
+    if (mg_slots_get(s, handle) == NULL) {
+        return;
+    }
+    uint32_t index = (uint32_t)(handle & 0xfffff);
+    mg_slot *slot = &s->slots[index];
+    slot->item = NULL;
+    slot->serial = slot->serial == UINT32_MAX ? 1 : slot->serial + 1;
+    slot->next_free = s->free;
+    s->free = index + 1;
+    s->used--;
+}

@@ -1,0 +1,35 @@
+// lua/slots.h: handles for things that Lua may name longer than they live.
+//
+// A handle is a number that fits a Lua number exactly: an index and the serial of its use. A stale one finds nothing.
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct mg_slot {
+    void *item;      // NULL: free
+    uint32_t serial; // changes with each use
+    uint32_t next_free;
+} mg_slot;
+
+// Zeroed is a valid empty table. Borrows the items.
+typedef struct mg_slots {
+    mg_slot *slots;
+    uint32_t count;
+    uint32_t cap;
+    uint32_t free; // 1 + index of the first free one; 0: none
+    uint32_t used;
+} mg_slots;
+
+void mg_slots_deinit(mg_slots *s);
+
+// Returns the handle, never 0.
+uint64_t mg_slots_add(mg_slots *s, void *item);
+
+// The item, or NULL if the handle is stale or was never given out.
+static inline void *mg_slots_get(const mg_slots *s, uint64_t handle) {
+    uint64_t index = handle & 0xfffff;
+    return index < s->count && s->slots[index].serial == handle >> 20 ? s->slots[index].item : NULL;
+}
+
+void mg_slots_remove(mg_slots *s, uint64_t handle);

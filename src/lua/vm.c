@@ -1,0 +1,360 @@
+#include "lua/vm.h"
+
+#include "base/mem.h"
+#include "lua/bind.h"
+
+#include <stdio.h>
+
+// Something that happened to an exchange while its handler runs.
+typedef struct signal_op {
+    mg_op op;
+    uint64_t exchange;
+    const char *what;
+} signal_op;
+
+// --- the turn ---
+
+static bool has_work(const mg_vm *vm) {
+    return vm->wanted || !mg_link_alone(&vm->requests) || !mg_link_alone(&vm->events);
+}
+
+static void on_turn(mg_turn *turn) {
+    mg_vm *vm = MG_OF(turn, mg_vm, turn);
+    if (!has_work(vm) || vm->turn_ref == LUA_NOREF) {
+        return;
+    }
+    vm->wanted = false;
+    lua_rawgeti(vm->L, LUA_REGISTRYINDEX, vm->turn_ref);
+    if (lua_pcall(vm->L, 0, 0, 0) != 0) {
+        // The scheduler itself never raises by design; out of memory is what is left.
+        fprintf(stderr, "moongate: the scheduler failed: %s\n", lua_tostring(vm->L, -1));
+        lua_pop(vm->L, 1);
+    }
+}
+
+// --- the seam: record, do not act ---
+
+static void on_request(mg_app *app, mg_exchange *x) {
+    mg_vm *vm = (mg_vm *)app;
+    mg_link_append(&vm->requests, &x->app_link);
+}
+
+static void signal_exchange(mg_vm *vm, uint64_t exchange, const char *what);
+
+static void finish_waiting(mg_op **slot) {
+    mg_op *op = *slot;
+    *slot = NULL;
+    if (op != NULL) {
+        mg_op_finish(op);
+    }
+}
+
+static void on_body(mg_app *app, mg_exchange *x) {
+    (void)app;
+    mg_request_state *r = mg_request_of(x);
+    if (r->body_op != NULL && mg_body_op_ready(x, r->body_op)) {
+        finish_waiting(&r->body_op);
+    }
+}
+
+static void on_writable(mg_app *app, mg_exchange *x) {
+    (void)app;
+    finish_waiting(&mg_request_of(x)->write_op);
+}
+
+static void on_deadline(mg_app *app, mg_exchange *x) {
+    mg_vm *vm = (mg_vm *)app;
+    if (!mg_link_alone(&x->app_link)) {
+        return; // still in the queue: it will be looked at in this very turn
+    }
+    signal_exchange(vm, x->app_handle, "deadline");
+}
+
+static void on_gone(mg_app *app, mg_exchange *x, mg_gone why) {
+    static const char *const names[] = {
+        [MG_GONE_CLIENT] = "closed", [MG_GONE_FAULT] = "fault", [MG_GONE_STOP] = "stop"};
+    mg_vm *vm = (mg_vm *)app;
+    if (!mg_link_alone(&x->app_link)) {
+        mg_link_remove(&x->app_link); // nobody has seen it yet
+        return;
+    }
+    signal_exchange(vm, x->app_handle, names[why]);
+    mg_request_state *r = mg_request_of(x);
+    if (r->body_op != NULL) {
+        mg_body_op_fail(r->body_op);
+    }
+    finish_waiting(&r->body_op);
+    if (r->write_op != NULL) {
+        mg_write_op_fail(r->write_op);
+    }
+    finish_waiting(&r->write_op);
+    mg_slots_remove(&vm->exchanges, x->app_handle);
+}
+
+// --- signals, as operations that nobody started ---
+
+static int push_signal(lua_State *L, mg_op *op) {
+    const signal_op *s = (const signal_op *)op;
+    lua_pushnumber(L, (lua_Number)s->exchange);
+    lua_pushstring(L, s->what);
+    return 2;
+}
+
+static void release_plain(mg_op *op) {
+    mg_free(op);
+}
+
+static const mg_op_kind signal_kind = {"signal", push_signal, NULL, release_plain};
+
+static void signal_exchange(mg_vm *vm, uint64_t exchange, const char *what) {
+    signal_op *s = mg_calloc(1, sizeof *s);
+    s->op.kind = &signal_kind;
+    s->op.vm = vm;
+    s->exchange = exchange;
+    s->what = what;
+    mg_link_append(&vm->events, &s->op.link);
+}
+
+// --- operations ---
+
+void mg_op_start(mg_vm *vm, mg_op *op, const mg_op_kind *kind) {
+    op->kind = kind;
+    op->vm = vm;
+    mg_link_init(&op->link);
+    op->handle = mg_slots_add(&vm->ops, op);
+}
+
+void mg_op_finish(mg_op *op) {
+    mg_link_append(&op->vm->events, &op->link);
+}
+
+// Takes an operation out without telling anybody.
+static void drop(mg_op *op) {
+    if (mg_link_alone(&op->link)) {
+        op->kind->cancel(op);
+    }
+    mg_slots_remove(&op->vm->ops, op->handle);
+    mg_link_remove(&op->link);
+    op->kind->release(op);
+}
+
+// --- life ---
+
+mg_vm *mg_vm_new(lua_State *L, mg_loop *loop) {
+    mg_vm *vm = mg_calloc(1, sizeof *vm);
+    vm->app = (mg_app){on_request, on_body, on_writable, on_deadline, on_gone};
+    vm->L = L;
+    vm->loop = loop;
+    vm->turn_ref = LUA_NOREF;
+    vm->router_ref = LUA_NOREF;
+    mg_link_init(&vm->requests);
+    mg_link_init(&vm->events);
+    vm->turn.run = on_turn;
+    mg_loop_add_turn(loop, &vm->turn);
+    return vm;
+}
+
+static void free_routes(mg_vm *vm) {
+    for (uint32_t i = 0; i < vm->route_count; i++) {
+        mg_free(vm->routes[i].name);
+    }
+    mg_free(vm->routes);
+    vm->routes = NULL;
+    vm->route_count = 0;
+}
+
+void mg_vm_free(mg_vm *vm) {
+    if (vm == NULL) {
+        return;
+    }
+    mg_loop_remove_turn(&vm->turn);
+    for (uint32_t i = 0; i < vm->ops.count; i++) {
+        mg_op *op = vm->ops.slots[i].item;
+        if (op != NULL) {
+            drop(op);
+        }
+    }
+    mg_link *l;
+    while ((l = mg_link_shift(&vm->events)) != NULL) {
+        mg_op *op = MG_OF(l, mg_op, link);
+        op->kind->release(op);
+    }
+    mg_slots_deinit(&vm->exchanges);
+    mg_slots_deinit(&vm->ops);
+    free_routes(vm);
+    mg_buf_deinit(&vm->scratch);
+    mg_buf_deinit(&vm->json);
+    mg_free(vm);
+}
+
+// --- requests ---
+
+mg_exchange *mg_vm_exchange(lua_State *L, mg_vm *vm, int index) {
+    return mg_slots_get(&vm->exchanges, (uint64_t)lua_tonumber(L, index));
+}
+
+void mg_vm_release_exchange(mg_vm *vm, mg_exchange *x) {
+    mg_slots_remove(&vm->exchanges, x->app_handle);
+}
+
+// Everything that must be settled before a handler runs. False if the server has answered instead.
+static bool admit(mg_vm *vm, mg_exchange *x, const mg_request_state *r) {
+    if (r->route == 0) {
+        return true;
+    }
+    const mg_vm_route *route = &vm->routes[r->route - 1];
+    x->route = mg_str_of(route->name);
+    if (route->deadline_ms >= 0) {
+        mg_exchange_set_deadline(x, (uint64_t)route->deadline_ms);
+    }
+    uint64_t limit = route->body_bytes >= 0 ? (uint64_t)route->body_bytes : x->body_limit;
+    if (mg_exchange_limit_body(x, limit) == MG_OK) {
+        return true;
+    }
+    x->app = NULL;
+    mg_exchange_refuse(x, (mg_refusal){413, "the request's body is too large"});
+    return false;
+}
+
+// Pushes the kind, handle, route id (0: none), the set of allowed methods if only the method was wrong, method, and the time.
+static int push_request(lua_State *L, mg_vm *vm, mg_exchange *x) {
+    mg_request_state *r = mg_arena_alloc(&x->arena, sizeof *r);
+    memset(r, 0, offsetof(mg_request_state, match));
+    x->app_data = r;
+    r->match.allowed = 0;
+    r->route = 0;
+    if (vm->router != NULL) {
+        mg_route_result result =
+            mg_router_match(vm->router, x->head.method, x->head.target.path, &r->match);
+        r->route = result == MG_ROUTE_FOUND ? r->match.id : 0;
+    }
+    if (!admit(vm, x, r)) {
+        return 0;
+    }
+    x->app_handle = mg_slots_add(&vm->exchanges, x);
+    lua_pushinteger(L, MG_EVENT_REQUEST);
+    lua_pushnumber(L, (lua_Number)x->app_handle);
+    lua_pushinteger(L, (lua_Integer)r->route);
+    lua_pushinteger(L, r->route == 0 ? (lua_Integer)r->match.allowed : 0);
+    lua_pushinteger(L, (lua_Integer)x->head.method);
+    lua_pushnumber(L, (lua_Number)mg_loop_now_ms(vm->loop) / 1000);
+    return 6;
+}
+
+static int push_event(lua_State *L, mg_vm *vm, mg_op *op) {
+    bool is_signal = op->kind == &signal_kind;
+    lua_pushinteger(L, is_signal ? MG_EVENT_SIGNAL : MG_EVENT_DONE);
+    if (!is_signal) {
+        lua_pushnumber(L, (lua_Number)op->handle);
+        mg_slots_remove(&vm->ops, op->handle);
+    }
+    int n = op->kind->push(L, op);
+    op->kind->release(op);
+    return 1 + !is_signal + n;
+}
+
+// next_event() -> kind, ...: see sched.lua. Nothing: the queues are empty.
+static int next_event(lua_State *L) {
+    mg_vm *vm = mg_vm_of(L);
+    for (;;) {
+        mg_link *l = mg_link_shift(&vm->events);
+        if (l != NULL) {
+            return push_event(L, vm, MG_OF(l, mg_op, link));
+        }
+        l = mg_link_shift(&vm->requests);
+        if (l == NULL) {
+            return 0;
+        }
+        int n = push_request(L, vm, MG_OF(l, mg_exchange, app_link));
+        if (n > 0) {
+            return n;
+        }
+    }
+}
+
+// cancel(op): stops it; it is not told any more. Nothing happens if it has finished already and was told.
+static int cancel(lua_State *L) {
+    mg_vm *vm = mg_vm_of(L);
+    mg_op *op = mg_slots_get(&vm->ops, (uint64_t)luaL_checknumber(L, 1));
+    if (op != NULL) {
+        drop(op);
+    }
+    return 0;
+}
+
+// bind_turn(fn): `fn` is called once in each turn that has something for it.
+static int bind_turn(lua_State *L) {
+    mg_vm *vm = mg_vm_of(L);
+    luaL_checktype(L, 1, LUA_TFUNCTION);
+    luaL_unref(L, LUA_REGISTRYINDEX, vm->turn_ref);
+    lua_pushvalue(L, 1);
+    vm->turn_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+    return 0;
+}
+
+// turn_soon(): there is work left; the next turn comes without waiting.
+static int turn_soon(lua_State *L) {
+    mg_vm *vm = mg_vm_of(L);
+    vm->wanted = true;
+    mg_loop_turn_soon(vm->loop);
+    return 0;
+}
+
+static int64_t integer_field(lua_State *L, int index, const char *key) {
+    lua_getfield(L, index, key);
+    int64_t v = lua_isnil(L, -1) ? -1 : (int64_t)lua_tonumber(L, -1);
+    lua_pop(L, 1);
+    return v;
+}
+
+// bind_routes(router, { { name =, deadline_ms =, body_bytes = }, ... }): what requests are matched against from now on.
+static int bind_routes(lua_State *L) {
+    mg_vm *vm = mg_vm_of(L);
+    mg_router *router = mg_check_router(L, 1);
+    luaL_checktype(L, 2, LUA_TTABLE);
+    free_routes(vm);
+    uint32_t n = (uint32_t)lua_objlen(L, 2);
+    vm->routes = mg_calloc(n, sizeof *vm->routes);
+    for (uint32_t i = 0; i < n; i++) {
+        lua_rawgeti(L, 2, (int)i + 1);
+        lua_getfield(L, -1, "name");
+        const char *name = lua_tostring(L, -1);
+        vm->routes[i].name = mg_strdup(name != NULL ? name : "");
+        lua_pop(L, 1);
+        vm->routes[i].deadline_ms = integer_field(L, -1, "deadline_ms");
+        vm->routes[i].body_bytes = integer_field(L, -1, "body_bytes");
+        lua_pop(L, 1);
+        vm->route_count = i + 1;
+    }
+    luaL_unref(L, LUA_REGISTRYINDEX, vm->router_ref);
+    lua_pushvalue(L, 1);
+    vm->router_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+    vm->router = router;
+    return 0;
+}
+
+static int method_name(lua_State *L) {
+    lua_Integer m = luaL_checkinteger(L, 1);
+    mg_str name = mg_method_name(m >= 0 && m < MG_METHOD_COUNT ? (mg_method)m : MG_METHOD_UNKNOWN);
+    lua_pushlstring(L, name.p, name.n);
+    return 1;
+}
+
+void mg_vm_register(lua_State *L, mg_vm *vm, const luaL_Reg *functions) {
+    for (; functions->name != NULL; functions++) {
+        lua_pushlightuserdata(L, vm);
+        lua_pushcclosure(L, functions->func, 1);
+        lua_setfield(L, -2, functions->name);
+    }
+}
+
+void mg_vm_push_native(lua_State *L, mg_vm *vm) {
+    static const luaL_Reg functions[] = {
+        {"next_event", next_event},   {"cancel", cancel},           {"bind_turn", bind_turn},
+        {"turn_soon", turn_soon},     {"bind_routes", bind_routes}, {"method_name", method_name},
+        {NULL, NULL},
+    };
+    lua_newtable(L);
+    mg_vm_register(L, vm, functions);
+    mg_bind_all(L, vm);
+}

@@ -1,0 +1,114 @@
+// lua/vm.h: one Lua state beside the loop: what C wants to tell Lua is queued here, and told once a turn.
+//
+// C callbacks never run Lua. They put exchanges, finished operations and signals into queues of the mg_vm; its turn hook then
+// calls the scheduler (lua/moongate/core/sched.lua), which takes them out one by one with native.next_event(). That is the only door
+// into Lua while the server runs.
+#pragma once
+
+#include "http/route.h"
+#include "lua/slots.h"
+#include "server/server.h"
+
+#include <lauxlib.h>
+#include <lua.h>
+#include <lualib.h>
+
+typedef struct mg_vm mg_vm;
+typedef struct mg_op mg_op;
+
+// A kind of asynchronous operation; a static table.
+typedef struct mg_op_kind {
+    const char *name;
+    // Pushes true and the results, or false, an error code and a message. Called once, on the loop, in protected mode.
+    int (*push)(lua_State *L, mg_op *op);
+    // Stops the work, which has not finished; the operation is released right afterwards.
+    void (*cancel)(mg_op *op);
+    void (*release)(mg_op *op); // frees what the operation owns and the operation
+} mg_op_kind;
+
+// Embedded at the start of each operation's own heap struct.
+struct mg_op {
+    const mg_op_kind *kind;
+    mg_vm *vm;
+    mg_link link; // in vm->events when finished
+    uint64_t handle;
+};
+
+// What a route asks of C before its handler runs.
+typedef struct mg_vm_route {
+    char *name;          // for the access log
+    int64_t deadline_ms; // -1: the server's default
+    int64_t body_bytes;  // -1: the server's default
+} mg_vm_route;
+
+struct mg_vm {
+    mg_app app; // first: the seam's functions get it
+    lua_State *L;
+    mg_loop *loop;
+    mg_server *server; // NULL until there is one
+    mg_turn turn;
+    int turn_ref; // registry reference of the scheduler's function; LUA_NOREF before it is there
+    bool wanted;  // Lua has something to do in this turn though nothing is queued here
+
+    mg_link requests; // exchanges by app_link
+    mg_link events;   // finished operations and signals, in the order in which they happened
+    mg_slots exchanges;
+    mg_slots ops;
+
+    mg_router *router; // borrowed from the Lua value kept by router_ref
+    int router_ref;
+    mg_vm_route *routes;
+    uint32_t route_count;
+
+    // The error log, if there is one. Borrows the text.
+    void (*on_log)(void *arg, int level, mg_str message, mg_str fields_json);
+    void *log_arg;
+    mg_buf scratch; // field lines, for one C function at a time
+    mg_buf json;    // an encoded body, likewise
+    uint64_t id_prefix; // of request ids: random for each vm
+    uint64_t id_count;
+};
+
+// Attaches to `L`, which is borrowed; the router and scheduler come from Lua later.
+mg_vm *mg_vm_new(lua_State *L, mg_loop *loop);
+
+// Cancels all operations and drops what is queued. The loop must still be there; the state may be closed before or after.
+void mg_vm_free(mg_vm *vm);
+
+// Pushes the table `moongate.native` of this vm: every function of the bind_*.c files.
+void mg_vm_push_native(lua_State *L, mg_vm *vm);
+
+// The vm of a function registered with mg_vm_register.
+static inline mg_vm *mg_vm_of(lua_State *L) {
+    return lua_touserdata(L, lua_upvalueindex(1));
+}
+
+// Adds functions to the table at the top, each with the vm as its first upvalue.
+void mg_vm_register(lua_State *L, mg_vm *vm, const luaL_Reg *functions);
+
+// --- operations ---
+
+// Gives `op` (heap, owned by the vm from now on) its handle.
+void mg_op_start(mg_vm *vm, mg_op *op, const mg_op_kind *kind);
+
+// It has finished: it is told in this turn or the next.
+void mg_op_finish(mg_op *op);
+
+// --- requests ---
+
+// What the vm keeps beside an exchange, in its arena.
+typedef struct mg_request_state {
+    mg_op *body_op;  // waits for content
+    mg_op *write_op; // waits for the backlog to leave, or for the end of a file
+    mg_route_match match;
+    uint32_t route; // 0: none
+} mg_request_state;
+
+// The exchange of the handle at `index`, or NULL if it is over.
+mg_exchange *mg_vm_exchange(lua_State *L, mg_vm *vm, int index);
+static inline mg_request_state *mg_request_of(mg_exchange *x) {
+    return x->app_data;
+}
+
+// The answer is complete: the handle becomes stale. To be called right before the call that ends the exchange.
+void mg_vm_release_exchange(mg_vm *vm, mg_exchange *x);

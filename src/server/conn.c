@@ -1,0 +1,414 @@
+#include "server/conn.h"
+
+#include "server/server.h"
+
+#include <assert.h>
+
+enum {
+    BACKLOG_HIGH = 256 * 1024, // output waiting for the peer: no further request is begun
+    OUT_LARGE = 64 * 1024,     // output gathered in a turn that is sent before the turn ends
+};
+
+static void set_state(mg_conn *c, mg_conn_state next) {
+    static const uint8_t moves[] = {
+        [MG_CONN_IDLE] = 1 << MG_CONN_HEAD | 1 << MG_CONN_LINGER | 1 << MG_CONN_CLOSED,
+        [MG_CONN_HEAD] = 1 << MG_CONN_BUSY | 1 << MG_CONN_LINGER | 1 << MG_CONN_CLOSED,
+        [MG_CONN_BUSY] = 1 << MG_CONN_IDLE | 1 << MG_CONN_LINGER | 1 << MG_CONN_CLOSED,
+        [MG_CONN_LINGER] = 1 << MG_CONN_CLOSED,
+        [MG_CONN_CLOSED] = 0,
+    };
+    assert(moves[c->state] & (1 << next));
+    c->state = (uint8_t)next;
+}
+
+static size_t held_bytes(const mg_conn *c) {
+    return c->held.n - c->held_at;
+}
+
+size_t mg_conn_backlog(const mg_conn *c) {
+    return c->stream.queued + c->out.n;
+}
+
+// Starts the deadline that the connection's situation asks for.
+static void arm(mg_conn *c) {
+    mg_server *s = c->server;
+    if (c->state == MG_CONN_HEAD) {
+        return; // total, not idle: it runs since the first byte
+    }
+    if (c->state == MG_CONN_BUSY && c->fin) {
+        if (mg_link_alone(&c->deadline.link)) {
+            mg_deadline_start(&s->half_close, &c->deadline);
+        }
+    } else if (c->stream.queued > 0) {
+        c->send_mark = c->stream.queued;
+        mg_deadline_start(&s->send, &c->deadline);
+    } else if (c->state == MG_CONN_IDLE) {
+        mg_deadline_start(&s->idle, &c->deadline);
+    } else if (c->state == MG_CONN_LINGER) {
+        mg_deadline_start(&s->linger, &c->deadline);
+    } else {
+        mg_deadline_stop(&c->deadline);
+    }
+}
+
+void mg_conn_open(mg_conn *c, mg_server *server) {
+    c->server = server;
+    c->state = MG_CONN_IDLE;
+    mg_deadline_init(&c->deadline);
+    mg_link_init(&c->dirty);
+    arm(c);
+    if (mg_stream_read_start(&c->stream) != 0) {
+        mg_conn_close(c, MG_GONE_CLIENT);
+    }
+}
+
+// --- output ---
+
+mg_buf *mg_conn_out(mg_conn *c) {
+    if (c->out.p == NULL) {
+        c->out = mg_server_take_buffer(c->server);
+    }
+    if (mg_link_alone(&c->dirty)) {
+        mg_link_append(&c->server->dirty, &c->dirty);
+    }
+    return &c->out;
+}
+
+// Sends `out` and `more` behind it.
+static void send_now(mg_conn *c, mg_str more) {
+    struct iovec v[2] = {{c->out.p, c->out.n}, {(void *)(uintptr_t)more.p, more.n}};
+    int skip = c->out.n == 0;
+    int count = more.n > 0 ? 2 : 1;
+    if (!c->broken && skip < count) {
+        c->broken = mg_stream_write(&c->stream, v + skip, count - skip) != 0;
+        c->bytes_out += c->out.n + more.n;
+        c->server->stats.bytes_out += c->out.n + more.n;
+    }
+    if (c->out.p != NULL) {
+        mg_server_give_buffer(c->server, c->out);
+        c->out = (mg_buf){0};
+    }
+}
+
+void mg_conn_flush(mg_conn *c) {
+    if (c->out.n > 0) {
+        send_now(c, (mg_str){NULL, 0});
+    }
+    if (c->broken) {
+        mg_conn_close(c, MG_GONE_CLIENT);
+        return;
+    }
+    if (c->stream.queued > 0 && c->send_mark == 0) {
+        arm(c);
+    }
+}
+
+void mg_conn_relieve(mg_conn *c) {
+    if (c->out.n >= OUT_LARGE) {
+        send_now(c, (mg_str){NULL, 0});
+    }
+}
+
+void mg_conn_write_through(mg_conn *c, mg_str data) {
+    mg_conn_out(c); // the flush of this turn looks after a failure
+    send_now(c, data);
+}
+
+// --- closing ---
+
+void mg_conn_close(mg_conn *c, mg_gone why) {
+    if (c->state == MG_CONN_CLOSED) {
+        return;
+    }
+    set_state(c, MG_CONN_CLOSED);
+    mg_deadline_stop(&c->deadline);
+    mg_exchange *x = c->x;
+    if (x != NULL) {
+        c->x = NULL;
+        mg_exchange_lost(x, why);
+        mg_server_give_exchange(c->server, x);
+    }
+    mg_link_remove(&c->dirty);
+    mg_buf_deinit(&c->held);
+    c->held_at = 0;
+    if (c->out.p != NULL) {
+        mg_server_give_buffer(c->server, c->out);
+        c->out = (mg_buf){0};
+    }
+    mg_stream_close(&c->stream, false);
+}
+
+// Everything is answered. `unread`: the peer may still be sending; closing at once would make the kernel answer that with a
+// reset, which can destroy the answer before the peer has read it. So send a FIN and read on for a while.
+static void close_gracefully(mg_conn *c, bool unread) {
+    set_state(c, MG_CONN_LINGER);
+    mg_buf_deinit(&c->held);
+    c->held_at = 0;
+    c->close_drained = !unread || c->fin;
+    if (c->out.n > 0) {
+        send_now(c, (mg_str){NULL, 0});
+    }
+    if (c->broken || (c->close_drained && c->stream.queued == 0)) {
+        mg_conn_close(c, MG_GONE_CLIENT);
+        return;
+    }
+    if (!c->close_drained) {
+        mg_stream_shutdown(&c->stream);
+        mg_conn_resume(c);
+    }
+    arm(c);
+}
+
+// --- input ---
+
+void mg_conn_pause(mg_conn *c) {
+    if (!c->paused) {
+        c->paused = true;
+        mg_stream_read_stop(&c->stream);
+    }
+}
+
+void mg_conn_resume(mg_conn *c) {
+    if (c->paused && c->state != MG_CONN_CLOSED) {
+        c->paused = false;
+        if (!c->fin && mg_stream_read_start(&c->stream) != 0) {
+            mg_conn_close(c, MG_GONE_CLIENT);
+        }
+    }
+}
+
+static bool can_take(const mg_conn *c) {
+    switch (c->state) {
+    case MG_CONN_IDLE:
+        return mg_conn_backlog(c) < BACKLOG_HIGH;
+    case MG_CONN_HEAD:
+        return true;
+    case MG_CONN_BUSY:
+        return !mg_body_complete(&c->x->body);
+    default:
+        return false;
+    }
+}
+
+static void begin_head(mg_conn *c) {
+    c->x = mg_server_take_exchange(c->server);
+    c->x->conn = c;
+    set_state(c, MG_CONN_HEAD);
+    mg_deadline_start(&c->server->header, &c->deadline);
+}
+
+// The connection cannot be understood any more, and no exchange is under way in the app.
+static void refuse(mg_conn *c, mg_refusal refusal) {
+    c->x->head.method_text = c->x->reader.method_text;
+    c->x->head.target_text = c->x->reader.target_text;
+    mg_exchange_refuse(c->x, refusal);
+}
+
+static size_t take_head(mg_conn *c, const char *data, size_t n) {
+    mg_exchange *x = c->x;
+    size_t used = n;
+    switch (mg_h1_read(&x->reader, data, n, &used, &x->head)) {
+    case MG_H1_MORE:
+        return n;
+    case MG_H1_BAD:
+        x->head.minor = -1;
+        refuse(c, x->reader.refusal);
+        return n;
+    case MG_H1_HEAD:
+        break;
+    }
+    set_state(c, MG_CONN_BUSY);
+    c->requests++;
+    mg_deadline_stop(&c->deadline);
+    arm(c);
+    mg_exchange_start(x);
+    return used;
+}
+
+static size_t take_body(mg_conn *c, const char *data, size_t n) {
+    mg_exchange *x = c->x;
+    size_t total = 0;
+    for (;;) {
+        size_t used = 0;
+        mg_str piece;
+        mg_body_verdict verdict = mg_body_read(&x->body, data + total, n - total, &used, &piece);
+        total += used;
+        if (verdict == MG_BODY_BAD) {
+            mg_exchange_fault(x, x->body.refusal);
+            return n;
+        }
+        if (verdict == MG_BODY_PIECE) {
+            if (!mg_exchange_take_piece(x, piece)) {
+                return n;
+            }
+            continue;
+        }
+        mg_exchange_body_progress(x);
+        return total;
+    }
+}
+
+static size_t take(mg_conn *c, const char *data, size_t n) {
+    if (c->state == MG_CONN_IDLE) {
+        begin_head(c);
+    }
+    return c->state == MG_CONN_HEAD ? take_head(c, data, n) : take_body(c, data, n);
+}
+
+static void hold(mg_conn *c, const char *data, size_t n) {
+    if (c->held_at > 0 && c->held.cap - c->held.n < n) {
+        mg_buf_consume(&c->held, c->held_at);
+        c->held_at = 0;
+    }
+    mg_buf_append(&c->held, data, n);
+    if (held_bytes(c) >= c->server->options.pipeline_bytes) {
+        mg_conn_pause(c);
+    }
+}
+
+void mg_conn_pump(mg_conn *c) {
+    if (c->pumping) {
+        return;
+    }
+    c->pumping = true;
+    while (held_bytes(c) > 0 && can_take(c)) {
+        size_t used = take(c, c->held.p + c->held_at, held_bytes(c));
+        if (c->state >= MG_CONN_LINGER) {
+            break;
+        }
+        c->held_at += (uint32_t)used;
+    }
+    c->pumping = false;
+    if (c->state >= MG_CONN_LINGER) {
+        return;
+    }
+    if (held_bytes(c) == 0) {
+        mg_buf_deinit(&c->held);
+        c->held_at = 0;
+        if (c->x == NULL || !c->x->body_paused) {
+            mg_conn_resume(c);
+        }
+    }
+    if (c->state == MG_CONN_IDLE && c->fin && held_bytes(c) == 0) {
+        close_gracefully(c, false);
+    }
+}
+
+static void on_read(mg_stream *stream, const char *data, size_t n) {
+    mg_conn *c = MG_OF(stream, mg_conn, stream);
+    c->bytes_in += n;
+    c->server->stats.bytes_in += n;
+    if (held_bytes(c) > 0) {
+        hold(c, data, n);
+        mg_conn_pump(c);
+        return;
+    }
+    size_t used = 0;
+    c->pumping = true;
+    while (used < n && can_take(c)) {
+        used += take(c, data + used, n - used);
+    }
+    c->pumping = false;
+    if (used < n && c->state < MG_CONN_LINGER) {
+        hold(c, data + used, n - used);
+    }
+}
+
+static void on_end(mg_stream *stream, int status) {
+    mg_conn *c = MG_OF(stream, mg_conn, stream);
+    c->fin = true;
+    if (status < 0) {
+        mg_conn_close(c, MG_GONE_CLIENT);
+        return;
+    }
+    switch (c->state) {
+    case MG_CONN_IDLE:
+        mg_conn_pump(c);
+        break;
+    case MG_CONN_LINGER:
+        c->close_drained = true;
+        if (c->stream.queued == 0) {
+            mg_conn_close(c, MG_GONE_CLIENT);
+        }
+        break;
+    case MG_CONN_BUSY:
+        if (mg_body_complete(&c->x->body)) {
+            mg_deadline_stop(&c->deadline);
+            arm(c);
+            break;
+        }
+        // fall through: the request can never become complete
+    default:
+        mg_conn_close(c, MG_GONE_CLIENT);
+    }
+}
+
+static void on_drain(mg_stream *stream, int status) {
+    mg_conn *c = MG_OF(stream, mg_conn, stream);
+    if (c->state == MG_CONN_CLOSED) {
+        return;
+    }
+    if (status < 0 || c->close_drained) {
+        mg_conn_close(c, MG_GONE_CLIENT);
+        return;
+    }
+    c->send_mark = 0;
+    arm(c);
+    if (c->state == MG_CONN_BUSY) {
+        mg_exchange_writable(c->x);
+    }
+    if (c->state < MG_CONN_LINGER) {
+        mg_conn_pump(c);
+    }
+}
+
+static void on_closed(mg_stream *stream) {
+    mg_conn *c = MG_OF(stream, mg_conn, stream);
+    mg_server_forget(c->server, c);
+}
+
+const mg_stream_events mg_conn_events = {
+    .on_read = on_read,
+    .on_end = on_end,
+    .on_drain = on_drain,
+    .on_closed = on_closed,
+};
+
+// --- between exchanges ---
+
+void mg_conn_exchange_done(mg_conn *c) {
+    mg_exchange *x = c->x;
+    bool unread = x->unparsed || !mg_body_complete(&x->body) || held_bytes(c) > 0;
+    bool persist = !x->close_after && mg_body_complete(&x->body);
+    c->x = NULL;
+    mg_server_give_exchange(c->server, x);
+    if (!persist) {
+        close_gracefully(c, unread);
+        return;
+    }
+    set_state(c, MG_CONN_IDLE);
+    mg_deadline_stop(&c->deadline);
+    arm(c);
+    mg_conn_pump(c);
+}
+
+// --- deadlines ---
+
+void mg_conn_header_late(mg_conn *c) {
+    const mg_guard *g = &c->x->reader.guard;
+    // Only empty lines came, which some old clients send behind a body: the connection is merely idle.
+    if (g->first_end == 0 && g->line_start == c->x->reader.n) {
+        mg_conn_close(c, MG_GONE_CLIENT);
+        return;
+    }
+    c->x->head.minor = -1;
+    refuse(c, (mg_refusal){408, "the request's head did not come in time"});
+}
+
+void mg_conn_send_late(mg_conn *c) {
+    if (c->stream.queued < c->send_mark) {
+        arm(c);
+    } else {
+        mg_conn_close(c, MG_GONE_CLIENT);
+    }
+}

@@ -1,0 +1,91 @@
+// server/conn.h: an inbound HTTP/1.1 connection.
+//
+//                      first byte               head complete
+//        +--> IDLE ----------------> HEAD ------------------------> BUSY
+//        |     |                      | malformed, too slow          | answered, body read, connection persists
+//        |     | peer left, idle      v                              |
+//        |     | too long         LINGER <-- answered, to be closed--+
+//        |     v                      | the peer has read it         |
+//        |   CLOSED <-----------------+------------------------------+ peer left, answer broken off
+//        +-----------------------------------------------------------+
+//
+// IDLE, HEAD, BUSY, LINGER and CLOSED are the design's keep-alive, reading_request, processing_request/writing_response (the
+// exchange knows which) and closed. Only set_state in conn.c changes the state.
+#pragma once
+
+#include "event/stream.h"
+#include "server/exchange.h"
+
+typedef enum mg_conn_state {
+    MG_CONN_IDLE,
+    MG_CONN_HEAD,
+    MG_CONN_BUSY,
+    MG_CONN_LINGER,
+    MG_CONN_CLOSED,
+} mg_conn_state;
+
+// An idle connection is this block and nothing else: each byte here costs 100 KB at 100,000 connections.
+struct mg_conn {
+    mg_server *server;
+    mg_exchange *x; // NULL when idle
+    mg_link link;   // in the server's list of connections
+    mg_link dirty;  // in the server's list of connections with output
+    mg_deadline deadline; // idle, header, send, half-close or linger, whichever holds
+    mg_buf held;          // bytes behind the request under way
+    mg_buf out;           // output of this turn; memory borrowed from the server's pool
+    uint64_t id;
+    uint64_t bytes_in;
+    uint64_t bytes_out;
+    uint64_t opened_wall_ms;
+    uint32_t held_at;
+    uint32_t requests;
+    uint32_t send_mark; // stream.queued when the send deadline was last looked at
+    uint8_t state;
+    bool fin : 1;           // the peer has sent its FIN
+    bool paused : 1;        // reading is stopped
+    bool pumping : 1;       // mg_conn_pump is at work further up the stack
+    bool close_asked : 1;   // by the app
+    bool close_drained : 1; // close as soon as the output has left
+    bool broken : 1;        // a write failed: closed at the end of the turn
+    mg_stream stream;
+};
+
+// --- for server.c ---
+
+// Starts serving; `c->stream` is open.
+void mg_conn_open(mg_conn *c, mg_server *server);
+
+// Closes at once. An exchange under way is lost.
+void mg_conn_close(mg_conn *c, mg_gone why);
+
+// Sends what this turn has gathered.
+void mg_conn_flush(mg_conn *c);
+
+extern const mg_stream_events mg_conn_events;
+
+// A deadline has passed.
+void mg_conn_header_late(mg_conn *c);
+void mg_conn_send_late(mg_conn *c);
+
+// --- for exchange.c ---
+
+// The answer is complete and the body read or given up: the connection goes on to its next request, or closes.
+void mg_conn_exchange_done(mg_conn *c);
+
+// Where output is to be appended; it is sent at the end of the turn.
+mg_buf *mg_conn_out(mg_conn *c);
+
+// There may be less room than before: sends early what has grown large.
+void mg_conn_relieve(mg_conn *c);
+
+// Sends `data` behind what is gathered, without copying it first where the kernel takes it.
+void mg_conn_write_through(mg_conn *c, mg_str data);
+
+// Bytes that the peer has not taken yet.
+size_t mg_conn_backlog(const mg_conn *c);
+
+void mg_conn_pause(mg_conn *c);
+void mg_conn_resume(mg_conn *c);
+
+// Finds bytes held back and goes on with them.
+void mg_conn_pump(mg_conn *c);

@@ -1,0 +1,17 @@
+// server/origin.h: who really asked, over which scheme and for which host, as far as trusted proxies tell.
+#pragma once
+
+#include "server/exchange.h"
+
+// Lies in the exchange's arena.
+typedef struct mg_origin {
+    mg_str client_ip; // an IP address without port; "unix" for a local socket
+    mg_str scheme;    // "http" or "https"
+    mg_str host;      // as in the Host field; may be empty
+} mg_origin;
+
+// Computed at the first call for an exchange. Never NULL.
+const mg_origin *mg_exchange_origin(mg_exchange *x);
+
+// "address:port", "[v6]:port" or "unix" of the connection's peer; terminated, in the exchange's arena.
+mg_str mg_exchange_peer(mg_exchange *x);

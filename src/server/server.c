@@ -1,0 +1,283 @@
+#include "server/server.h"
+
+#include "base/mem.h"
+#include "http/date.h"
+
+enum { BUFFER_KEEP = 64 * 1024 }; // larger output buffers are not kept for reuse
+
+// --- deadlines ---
+
+static void on_idle(mg_deadlines *q, mg_deadline *d) {
+    (void)q;
+    mg_conn_close(MG_OF(d, mg_conn, deadline), MG_GONE_CLIENT);
+}
+
+static void on_header_late(mg_deadlines *q, mg_deadline *d) {
+    (void)q;
+    mg_conn_header_late(MG_OF(d, mg_conn, deadline));
+}
+
+static void on_send_late(mg_deadlines *q, mg_deadline *d) {
+    (void)q;
+    mg_conn_send_late(MG_OF(d, mg_conn, deadline));
+}
+
+static void on_handler_late(mg_deadlines *q, mg_deadline *d) {
+    (void)q;
+    mg_exchange_late(MG_OF(d, mg_exchange, handler_deadline));
+}
+
+static void init_deadlines(mg_server *s) {
+    const mg_server_options *o = &s->options;
+    mg_deadlines_init(&s->idle, s->loop, o->idle_ms, on_idle);
+    mg_deadlines_init(&s->header, s->loop, o->header_ms, on_header_late);
+    mg_deadlines_init(&s->send, s->loop, o->send_ms, on_send_late);
+    mg_deadlines_init(&s->half_close, s->loop, o->half_close_ms, on_idle);
+    mg_deadlines_init(&s->linger, s->loop, o->linger_ms, on_idle);
+    mg_deadlines_init(&s->handler, s->loop, o->handler_ms, on_handler_late);
+}
+
+// --- life ---
+
+static void on_turn(mg_turn *turn) {
+    mg_server *s = MG_OF(turn, mg_server, turn);
+    mg_link *l;
+    while ((l = mg_link_shift(&s->dirty)) != NULL) {
+        mg_conn_flush(MG_OF(l, mg_conn, dirty));
+    }
+}
+
+mg_server *mg_server_new(mg_loop *loop, mg_app *app, const mg_server_options *options) {
+    mg_server *s = mg_calloc(1, sizeof *s);
+    s->loop = loop;
+    s->app = app;
+    s->options = *options;
+    s->head_limits = (mg_guard_limits){
+        .first_line_bytes = options->request_line_bytes,
+        .bytes = options->header_bytes,
+        .lines = options->header_fields,
+    };
+    s->body_limits = (mg_body_limits){
+        .extension_bytes = options->chunk_extension_bytes,
+        .trailers = {.bytes = options->trailer_bytes, .lines = options->header_fields},
+    };
+    mg_link_init(&s->conns);
+    mg_link_init(&s->dirty);
+    s->turn.run = on_turn;
+    mg_loop_add_turn(loop, &s->turn);
+    init_deadlines(s);
+    return s;
+}
+
+static void close_listeners(mg_server *s) {
+    for (size_t i = 0; i < s->listener_count; i++) {
+        mg_listener_close(s->listeners[i]);
+    }
+    s->listener_count = 0;
+}
+
+static void each_conn(mg_server *s, void (*act)(mg_conn *c)) {
+    mg_link *next;
+    for (mg_link *l = s->conns.next; l != &s->conns; l = next) {
+        next = l->next;
+        act(MG_OF(l, mg_conn, link));
+    }
+}
+
+static void close_conn(mg_conn *c) {
+    mg_conn_close(c, MG_GONE_STOP);
+}
+
+void mg_server_close(mg_server *s) {
+    close_listeners(s);
+    each_conn(s, close_conn);
+}
+
+void mg_server_free(mg_server *s) {
+    if (s == NULL) {
+        return;
+    }
+    mg_loop_remove_turn(&s->turn);
+    mg_deadlines *queues[] = {&s->idle, &s->header, &s->send, &s->half_close, &s->linger, &s->handler};
+    for (size_t i = 0; i < sizeof queues / sizeof *queues; i++) {
+        mg_deadlines_deinit(queues[i]);
+    }
+    while (s->free_exchanges != NULL) {
+        mg_exchange *x = s->free_exchanges;
+        s->free_exchanges = x->next_free;
+        mg_arena_deinit(&x->arena);
+        mg_free(x);
+    }
+    while (s->buffer_count > 0) {
+        mg_buf_deinit(&s->buffers[--s->buffer_count]);
+    }
+    mg_free(s->listeners);
+    mg_free(s);
+}
+
+static void close_if_idle(mg_conn *c) {
+    if (c->state == MG_CONN_IDLE && mg_conn_backlog(c) == 0) {
+        mg_conn_close(c, MG_GONE_STOP);
+    }
+}
+
+static void tell_drained(mg_server *s) {
+    if (s->draining && s->on_drained != NULL && mg_link_alone(&s->conns)) {
+        void (*on_drained)(void *arg) = s->on_drained;
+        s->on_drained = NULL;
+        on_drained(s->drained_arg);
+    }
+}
+
+void mg_server_drain(mg_server *s, void (*on_drained)(void *arg), void *arg) {
+    s->draining = true;
+    s->on_drained = on_drained;
+    s->drained_arg = arg;
+    close_listeners(s);
+    each_conn(s, close_if_idle);
+    tell_drained(s);
+}
+
+// --- connections ---
+
+static mg_conn *conn_new(mg_server *s) {
+    mg_conn *c = mg_calloc(1, sizeof *c);
+    c->server = s;
+    c->id = ++s->next_conn_id;
+    c->opened_wall_ms = mg_loop_wall_ms(s->loop);
+    mg_link_init(&c->link);
+    return c;
+}
+
+static void adopt(mg_server *s, mg_conn *c) {
+    mg_link_append(&s->conns, &c->link);
+    s->stats.connections++;
+    s->stats.accepted++;
+    mg_conn_open(c, s);
+}
+
+// Descriptors are short: the connection that has been idle for longest goes. False if none is idle.
+static bool make_room(mg_server *s) {
+    if (mg_link_alone(&s->idle.head)) {
+        return false;
+    }
+    mg_conn_close(MG_OF(s->idle.head.next, mg_conn, deadline.link), MG_GONE_STOP);
+    return true;
+}
+
+static void pause_accept(mg_server *s, bool pause) {
+    s->accept_paused = pause;
+    for (size_t i = 0; i < s->listener_count; i++) {
+        (pause ? mg_listener_pause : mg_listener_resume)(s->listeners[i]);
+    }
+}
+
+static void on_connection(void *arg, mg_listener *l) {
+    mg_server *s = arg;
+    if (s->stats.connections >= s->options.connections && !make_room(s)) {
+        pause_accept(s, true);
+        return;
+    }
+    mg_conn *c = conn_new(s);
+    if (mg_listener_accept(l, &c->stream, &mg_conn_events) != 0) {
+        mg_free(c);
+        return;
+    }
+    adopt(s, c);
+}
+
+int mg_server_listen(mg_server *s, int fd) {
+    mg_listener *l = NULL;
+    int rc = mg_listener_open(&l, s->loop, fd, on_connection, s);
+    if (rc != 0) {
+        return rc;
+    }
+    s->listeners = mg_realloc(s->listeners, sizeof(mg_listener *) * (s->listener_count + 1));
+    s->listeners[s->listener_count++] = l;
+    return MG_OK;
+}
+
+mg_conn *mg_server_connect_pair(mg_server *s, mg_stream *peer, const mg_stream_events *peer_events,
+                                size_t window) {
+    mg_conn *c = conn_new(s);
+    if (mg_stream_pair(s->loop, &c->stream, peer, &mg_conn_events, peer_events, window) != 0) {
+        mg_free(c);
+        return NULL;
+    }
+    adopt(s, c);
+    return c;
+}
+
+void mg_server_forget(mg_server *s, mg_conn *c) {
+    mg_link_remove(&c->link);
+    mg_free(c);
+    s->stats.connections--;
+    if (s->accept_paused && !s->draining) {
+        pause_accept(s, false);
+    }
+    tell_drained(s);
+}
+
+// --- pools ---
+
+mg_exchange *mg_server_take_exchange(mg_server *s) {
+    mg_exchange *x = s->free_exchanges;
+    if (x != NULL) {
+        s->free_exchanges = x->next_free;
+        s->free_exchange_count--;
+        mg_arena arena = x->arena;
+        memset(x, 0, sizeof *x);
+        x->arena = arena;
+    } else {
+        x = mg_calloc(1, sizeof *x);
+    }
+    x->server = s;
+    mg_link_init(&x->app_link);
+    mg_deadline_init(&x->handler_deadline);
+    mg_h1_reader_init(&x->reader, &x->arena, &s->head_limits);
+    return x;
+}
+
+void mg_server_give_exchange(mg_server *s, mg_exchange *x) {
+    mg_deadline_stop(&x->handler_deadline);
+    mg_timer_stop(&x->handler_timer);
+    mg_timer_stop(&x->body_timer);
+    mg_body_deinit(&x->body);
+    mg_buf_deinit(&x->content);
+    if (s->free_exchange_count >= MG_EXCHANGE_POOL) {
+        mg_arena_deinit(&x->arena);
+        mg_free(x);
+        return;
+    }
+    mg_arena_reset(&x->arena);
+    x->next_free = s->free_exchanges;
+    s->free_exchanges = x;
+    s->free_exchange_count++;
+}
+
+mg_buf mg_server_take_buffer(mg_server *s) {
+    if (s->buffer_count > 0) {
+        return s->buffers[--s->buffer_count];
+    }
+    mg_buf b = {0};
+    mg_buf_reserve(&b, 4096);
+    return b;
+}
+
+void mg_server_give_buffer(mg_server *s, mg_buf b) {
+    if (s->buffer_count == MG_BUFFER_POOL || b.cap > BUFFER_KEEP) {
+        mg_buf_deinit(&b);
+        return;
+    }
+    mg_buf_clear(&b);
+    s->buffers[s->buffer_count++] = b;
+}
+
+mg_str mg_server_date(mg_server *s) {
+    uint64_t second = mg_loop_wall_ms(s->loop) / 1000;
+    if (second != s->date_second || s->date[0] == '\0') {
+        s->date_second = second;
+        mg_date_write(s->date, (int64_t)second);
+    }
+    return (mg_str){s->date, 29};
+}

@@ -1,0 +1,80 @@
+// server/server.h: the inbound side: listeners, connections, their limits, and the app that answers.
+#pragma once
+
+#include "event/listener.h"
+#include "server/conn.h"
+#include "server/options.h"
+
+typedef struct mg_server_stats {
+    uint64_t connections; // open now
+    uint64_t accepted;
+    uint64_t requests;
+    uint64_t bytes_in;
+    uint64_t bytes_out;
+} mg_server_stats;
+
+enum { MG_BUFFER_POOL = 64, MG_EXCHANGE_POOL = 256 };
+
+struct mg_server {
+    mg_loop *loop;
+    mg_app *app; // serves requests from now on; those under way keep theirs
+    mg_server_options options;
+    mg_guard_limits head_limits;
+    mg_body_limits body_limits;
+
+    mg_link conns;
+    mg_link dirty;
+    mg_turn turn; // flushes `dirty`, after the app's own turn
+
+    mg_deadlines idle;
+    mg_deadlines header;
+    mg_deadlines send;
+    mg_deadlines half_close;
+    mg_deadlines linger;
+    mg_deadlines handler;
+
+    mg_listener **listeners;
+    size_t listener_count;
+    bool accept_paused;
+    bool draining;
+    void (*on_drained)(void *arg); // once, when draining and the last connection is gone
+    void *drained_arg;
+
+    void (*on_access)(void *arg, const mg_access_record *r); // NULL: nobody listens
+    void *access_arg;
+
+    mg_exchange *free_exchanges;
+    uint32_t free_exchange_count;
+    mg_buf buffers[MG_BUFFER_POOL];
+    uint32_t buffer_count;
+    uint64_t date_second;
+    char date[32];
+    uint64_t next_conn_id;
+    mg_server_stats stats;
+};
+
+// `app` is borrowed. Its turn hook must be registered before this, so that answers are flushed in the turn that makes them.
+mg_server *mg_server_new(mg_loop *loop, mg_app *app, const mg_server_options *options);
+
+// Closes all that is open, without grace. The memory goes once the loop has turned: call mg_server_free after that.
+void mg_server_close(mg_server *s);
+void mg_server_free(mg_server *s);
+
+// Accepts from `fd`, which is taken.
+int mg_server_listen(mg_server *s, int fd);
+
+// Stops accepting, closes idle connections, lets requests finish (with Connection: close), then calls on_drained.
+void mg_server_drain(mg_server *s, void (*on_drained)(void *arg), void *arg);
+
+// Makes a connection whose far end is the in-memory stream `peer` (specs).
+mg_conn *mg_server_connect_pair(mg_server *s, mg_stream *peer, const mg_stream_events *peer_events,
+                                size_t window);
+
+// --- for conn.c and exchange.c ---
+
+mg_exchange *mg_server_take_exchange(mg_server *s);
+void mg_server_give_exchange(mg_server *s, mg_exchange *x);
+mg_buf mg_server_take_buffer(mg_server *s);
+void mg_server_give_buffer(mg_server *s, mg_buf b);
+void mg_server_forget(mg_server *s, mg_conn *c); // closed: frees it
+mg_str mg_server_date(mg_server *s);
