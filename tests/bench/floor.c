@@ -1,0 +1,142 @@
+// bench/floor: what the kernel alone costs. One epoll loop and a fixed answer; nothing is parsed
+// but the empty line.
+//
+// floor PORT TYPE BODY. Every request that arrives in one read is answered in one write, as a
+// pipelining server may.
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { DESCRIPTORS = 65536, EVENTS = 512, BATCH = 256, READ_BYTES = 64 * 1024 };
+
+// How much of "\r\n\r\n" each descriptor has seen: a request may end in the next read.
+static uint8_t matched[DESCRIPTORS];
+static char input[READ_BYTES];
+static char *answers; // the answer, BATCH times
+static size_t answer_bytes;
+
+static void fail(const char *what) {
+    fprintf(stderr, "floor: %s: %s\n", what, strerror(errno));
+    exit(1);
+}
+
+static void prepare_answers(const char *type, const char *body) {
+    char head[256];
+    size_t body_bytes = strlen(body);
+    int n = snprintf(head, sizeof head,
+                     "HTTP/1.1 200 OK\r\nContent-Type: %s\r\nContent-Length: %zu\r\n\r\n", type,
+                     body_bytes);
+    if (n < 0 || (size_t)n >= sizeof head) {
+        errno = EINVAL;
+        fail("the type is too long");
+    }
+    answer_bytes = (size_t)n + body_bytes;
+    answers = malloc(answer_bytes * BATCH);
+    if (!answers) {
+        fail("malloc");
+    }
+    for (size_t i = 0; i < BATCH; i++) {
+        memcpy(answers + i * answer_bytes, head, (size_t)n);
+        memcpy(answers + i * answer_bytes + n, body, body_bytes);
+    }
+}
+
+static int open_listener(int port) {
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int on = 1;
+    struct sockaddr_in at = {.sin_family = AF_INET,
+                             .sin_port = htons((uint16_t)port),
+                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) ||
+        bind(fd, (struct sockaddr *)&at, sizeof at) || listen(fd, 4096)) {
+        fail("listen");
+    }
+    return fd;
+}
+
+static void watch(int epoll, int fd) {
+    struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
+    if (epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event)) {
+        fail("epoll_ctl");
+    }
+}
+
+static void accept_all(int epoll, int listener) {
+    int fd;
+    int on = 1;
+    while ((fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
+        if (fd >= DESCRIPTORS) {
+            close(fd);
+            continue;
+        }
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+        matched[fd] = 0;
+        watch(epoll, fd);
+    }
+}
+
+static size_t count_requests(const char *bytes, size_t n, uint8_t *state) {
+    static const char end[] = "\r\n\r\n";
+    size_t requests = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (bytes[i] != end[*state]) {
+            *state = bytes[i] == '\r';
+        } else if (++*state == 4) {
+            *state = 0;
+            requests++;
+        }
+    }
+    return requests;
+}
+
+// A peer that does not take its answers is not worth a buffer here: false closes it.
+static bool answer(int fd, size_t requests) {
+    while (requests > 0) {
+        size_t now = requests < BATCH ? requests : BATCH;
+        if (write(fd, answers, now * answer_bytes) != (ssize_t)(now * answer_bytes)) {
+            return false;
+        }
+        requests -= now;
+    }
+    return true;
+}
+
+static void serve(int fd) {
+    ssize_t n = read(fd, input, sizeof input);
+    if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
+        return;
+    }
+    if (n <= 0 || !answer(fd, count_requests(input, (size_t)n, &matched[fd]))) {
+        close(fd);
+    }
+}
+
+int main(int argc, char **argv) {
+    if (argc != 4) {
+        fprintf(stderr, "usage: floor PORT TYPE BODY\n");
+        return 2;
+    }
+    prepare_answers(argv[2], argv[3]);
+    int listener = open_listener(atoi(argv[1]));
+    int epoll = epoll_create1(EPOLL_CLOEXEC);
+    watch(epoll, listener);
+    static struct epoll_event events[EVENTS];
+    for (;;) {
+        int n = epoll_wait(epoll, events, EVENTS, -1);
+        for (int i = 0; i < n; i++) {
+            if (events[i].data.fd == listener) {
+                accept_all(epoll, listener);
+            } else {
+                serve(events[i].data.fd);
+            }
+        }
+    }
+}
