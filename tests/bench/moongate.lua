@@ -1,0 +1,9 @@
+-- bench/moongate: one worker, access log off. Port and path are known to servers.py.
+return {
+  listen = { "127.0.0.1:18084" },
+  workers = 1,
+  app = "app.lua",
+  log = { access = false, level = "warn" },
+  limits = { requests_per_connection = 1000000000 },
+  timeouts = { idle = 600 },
+}

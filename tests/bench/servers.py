@@ -1,0 +1,161 @@
+"""The servers under test: started on processor 0, proved to be the one that answers, stopped by pid."""
+
+import atexit
+import json
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import time
+
+from client import Client
+
+ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
+HERE = os.path.join(ROOT, "tests", "bench")
+MOONGATE = os.environ.get("MOONGATE") or os.path.join(ROOT, "build", "moongate")
+PEERS = os.path.join(ROOT, "build", "peers")
+NGINX = os.path.join(PEERS, "root", "usr", "sbin", "nginx")
+FLOOR = os.path.join(ROOT, "build", "bench", "floor")
+THREADS = os.path.join(ROOT, "build", "bench", "threads")
+
+TEXT = "hello\n"
+USER = json.dumps({"id": "42", "name": "user 42"}, separators=(",", ":"))
+
+# nginx.conf and moongate.lua name their own ports: keep them in step. All lie below the range of outgoing ports.
+SERVERS = {
+    "floor": (18081, [FLOOR, "18081", "text/plain", TEXT]),
+    "floor (json)": (18082, [FLOOR, "18082", "application/json", USER]),
+    "nginx": (18083, [NGINX, "-e", "stderr", "-p", PEERS, "-c", os.path.join(HERE, "nginx.conf")]),
+    "moongate": (18084, [MOONGATE, "run", os.path.join(HERE, "moongate.lua")]),
+    "threads": (18085, [THREADS, "18085"]),
+    "node": (18086, ["node", os.path.join(HERE, "node.js"), "18086"]),
+}
+
+# Put before a command, so that it ends with this process even if that is killed and can clean up nothing.
+WITH_US = ("setpriv", "--pdeathsig", "TERM")
+READY_S = 20  # long, for servers under valgrind
+STOP_S = 10
+
+
+class Refused(Exception):
+    """There is no honest figure to print."""
+
+
+def raise_descriptor_limit():
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return hard
+
+
+def available(name):
+    return shutil.which(SERVERS[name][1][0]) is not None
+
+
+def parents():
+    """Maps each pid to its parent's."""
+    found = {}
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as f:
+                found[int(pid)] = int(f.read().rpartition(")")[2].split()[1])
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+    return found
+
+
+def family(root):
+    """The process and all its descendants."""
+    of = parents()
+    pids = [root] if root in of else []
+    for pid in pids:
+        pids.extend(child for child, parent in of.items() if parent == pid)
+    return sorted(pids)
+
+
+def listening_inodes(port):
+    inodes = set()
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        with open(table, encoding="ascii") as f:
+            for fields in (line.split() for line in f.readlines()[1:]):
+                if fields[3] == "0A" and int(fields[1].rpartition(":")[2], 16) == port:
+                    inodes.add(fields[9])
+    return inodes
+
+
+def socket_inodes(pid):
+    inodes = set()
+    try:
+        for fd in os.listdir(f"/proc/{pid}/fd"):
+            target = os.readlink(f"/proc/{pid}/fd/{fd}")
+            if target.startswith("socket:["):
+                inodes.add(target[8:-1])
+    except FileNotFoundError:
+        pass  # a descriptor or the process went meanwhile: then it listens on nothing either
+    return inodes
+
+
+class Server:
+    """One running server. `wrap` is a command put before its own (valgrind)."""
+
+    def __init__(self, name, wrap=()):
+        self.name = name
+        self.port, self.command = SERVERS[name]
+        if listening_inodes(self.port):
+            raise Refused(f"{name}: something already listens on port {self.port}")
+        environment = dict(os.environ)
+        if name == "nginx":
+            environment["LD_LIBRARY_PATH"] = os.path.join(PEERS, "lib")
+        log_path = os.path.join(ROOT, "build", "bench", name.split()[0] + ".log")
+        with open(log_path, "wb") as log:
+            self.process = subprocess.Popen(
+                [*WITH_US, "taskset", "-c", "0", *wrap, *self.command],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, cwd=ROOT)
+        atexit.register(self.stop)
+        self.log_path = log_path
+        self.await_ready()
+        self.check_listener()
+
+    def await_ready(self):
+        deadline = time.monotonic() + READY_S
+        while not self.answers():
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise Refused(f"{self.name} did not start; its log is {self.log_path}")
+            time.sleep(0.02)
+
+    def answers(self):
+        try:
+            with Client(self.port) as client:
+                return client.ask("/")[0] == 200
+        except OSError:
+            return False
+
+    def pids(self):
+        return family(self.process.pid)
+
+    def check_listener(self):
+        """Whoever listens on the port must be ours, or the figures are somebody else's."""
+        ours = set().union(*(socket_inodes(pid) for pid in self.pids()))
+        theirs = listening_inodes(self.port) - ours
+        if theirs or not listening_inodes(self.port):
+            raise Refused(f"{self.name}: port {self.port} is not held by the process that was started")
+
+    def stop(self):
+        atexit.unregister(self.stop)
+        pids = self.pids()
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(STOP_S)
+            except subprocess.TimeoutExpired:
+                pids = self.pids()
+                self.process.kill()
+                self.process.wait()
+        for pid in set(pids) & set(parents()) - {self.process.pid}:
+            os.kill(pid, signal.SIGKILL)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()

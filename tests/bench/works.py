@@ -1,0 +1,64 @@
+"""The works that wrk can drive: who takes part, what is asked of them, and what Moongate has to reach."""
+
+from dataclasses import dataclass
+
+from servers import TEXT, USER
+
+NGINX_LUA = "nginx+Lua"
+ROUTED = '{"id":"42","name":"user 42","route":0}'
+
+
+@dataclass(frozen=True)
+class Entry:
+    label: str
+    server: str  # a key of servers.SERVERS
+    path: str
+
+
+@dataclass(frozen=True)
+class Goal:
+    """CPU per request: at most `ratio` times the reference's, or at most `us` microseconds."""
+    reference: str
+    ratio: float = 0.0
+    us: float = 0.0
+
+    def __str__(self):
+        return f"<= {self.us} us" if self.us else f"<= {self.ratio} x {self.reference}"
+
+    def met(self, cpu_us, ratio):
+        return cpu_us <= self.us if self.us else ratio is not None and ratio <= self.ratio
+
+
+@dataclass(frozen=True)
+class Work:
+    what: str
+    connections: int
+    body: str
+    entries: tuple
+    goal: Goal
+    mode: str = "plain"  # of wrk.lua
+
+
+def everybody(path, floor=None):
+    first = (Entry("floor", floor, path),) if floor else ()
+    return first + (Entry(NGINX_LUA, "nginx", path), Entry("moongate", "moongate", path))
+
+
+def threads_and_node(path):
+    return (Entry("threads", "threads", path), Entry("node", "node", path))
+
+
+WORKS = {
+    "W1": Work("fixed text, 64 connections", 64, TEXT,
+               everybody("/", "floor") + (Entry("nginx static", "nginx", "/static"),) + threads_and_node("/"),
+               Goal("floor", ratio=1.12)),
+    "W2": Work("path parameter, small JSON, 64 connections", 64, USER,
+               everybody("/users/42", "floor (json)") + threads_and_node("/users/42"),
+               Goal(NGINX_LUA, ratio=0.85)),
+    "W2x128": Work("the same, 128 different handlers in turn", 64, ROUTED, everybody("/r000/42"),
+                   Goal(NGINX_LUA, ratio=0.85), mode="cycle"),
+    "W3": Work("handler sleeps 5 ms, 512 connections", 512, TEXT,
+               everybody("/sleep") + threads_and_node("/sleep"), Goal(NGINX_LUA, ratio=0.75)),
+    "W6": Work("W2 pipelined 16 deep, 64 connections", 64, USER,
+               everybody("/users/42", "floor (json)"), Goal(NGINX_LUA, us=0.75), mode="pipeline"),
+}
