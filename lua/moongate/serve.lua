@@ -439,6 +439,7 @@ function M.prepare(app, options)
     root = scopes.new_root(),
     folder = options.root,
     native_routes = native_routes,
+    jobs_under_way = {},
     handler_seconds = options.handler_seconds or HANDLER_SECONDS,
   }
 end
@@ -462,8 +463,8 @@ function M.start(target, ready)
   sched.start_soon(target.root, run_start, start_failed, target, false, function(ok, message)
     if ok then
       native.bind_routes(target.app.router, target.native_routes)
-      for _, job in ipairs(target.app.jobs or {}) do
-        time.run_job(target.root, job)
+      for i, job in ipairs(target.app.jobs or {}) do
+        target.jobs_under_way[i] = time.run_job(target.root, job)
       end
     end
     ready(ok, message)

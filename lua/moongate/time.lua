@@ -129,10 +129,13 @@ end
 
 --- Runs a declared job for as long as its app lives. A run in progress ends before the next tick.
 ---@param job { name: string, seconds: number, fn: function }
+---@return moongate.Future
 function M.run_job(root, job)
-  return M.spawn_in(root, 2, function()
+  local running = M.spawn_in(root, 2, function()
     while true do
-      M.sleep_in(root, job.seconds, 2):await()
+      local tick = M.sleep_in(root, job.seconds, 2)
+      tick.job = true
+      tick:await()
       local ok, err = pcall(job.fn)
       if not ok then
         err = errors.wrap(err)
@@ -143,6 +146,8 @@ function M.run_job(root, job)
       end
     end
   end)
+  running.job = true
+  return running
 end
 
 --- Seconds since 1970; virtual in specs.

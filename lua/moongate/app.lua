@@ -1,0 +1,269 @@
+--- app: the declarations of a service. Loading a script only declares; app:freeze() hands the result to the server.
+local check = require("moongate.core.check")
+local router = require("moongate.router")
+
+local M = {}
+
+---@class moongate.App
+local App = {}
+App.__index = App
+
+
+local METHODS = { "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS" }
+local KNOWN = { GET = true, HEAD = true, POST = true, PUT = true, PATCH = true, DELETE = true, OPTIONS = true, TRACE = true }
+
+local function list_of_functions(name, list)
+  if type(list) == "function" then
+    return { list }
+  end
+  check.type(name, list, "table")
+  for i, fn in ipairs(list) do
+    check.callable(name .. "[" .. i .. "]", fn)
+  end
+  return list
+end
+
+local ROUTE_OPTIONS = {
+  name = check.string,
+  timeout = check.seconds,
+  body = check.size,
+  stream_max = check.seconds,
+  middleware = list_of_functions,
+}
+
+---@return moongate.App
+function M.new()
+  local shared = {
+    routes = {}, named = {}, on_start = {}, on_stop = {}, jobs = {}, job_names = {},
+    frozen = false, table = router.new(),
+  }
+  return setmetatable({ shared = shared, prefix = "", own = {}, top = true }, App)
+end
+
+--- Is it an app that M.new made?
+---@return boolean
+function M.is(value)
+  return type(value) == "table" and getmetatable(value) == App and value.top == true
+end
+
+local function shared_of(self)
+  if type(self) ~= "table" or getmetatable(self) ~= App then
+    check.fail("call it with a colon: app:get(...), app:use(...)")
+  end
+  if self.shared.frozen then
+    check.fail("the app is being served: declare everything while its script is loading")
+  end
+  return self.shared
+end
+
+-- --- routes ---
+
+local function methods_of(list)
+  if type(list) == "string" then
+    list = { list }
+  end
+  check.type("route: methods", list, "table")
+  local methods = {}
+  for i, method in ipairs(list) do
+    methods[i] = check.one_of("route: method", check.string("route: method", method):upper(), KNOWN)
+  end
+  if #methods == 0 then
+    check.fail('route: at least one method is wanted, such as { "GET" }')
+  end
+  return methods
+end
+
+local function joined(a, b)
+  local out = {}
+  for _, list in ipairs({ a, b or {} }) do
+    for _, item in ipairs(list) do
+      out[#out + 1] = item
+    end
+  end
+  return out
+end
+
+local function declare(self, methods, pattern, options, handler)
+  local shared = shared_of(self)
+  if handler == nil then
+    options, handler = nil, options
+  end
+  if type(options) == "string" then
+    options = { name = options }
+  end
+  check.string("pattern", pattern)
+  if pattern:sub(1, 1) ~= "/" then
+    check.fail('pattern: it begins with "/", unlike "' .. pattern .. '"')
+  end
+  check.callable("handler of " .. pattern, handler)
+  options = check.options("options of " .. pattern, options or {}, ROUTE_OPTIONS)
+  local full = self.prefix .. pattern
+  if self.prefix ~= "" and pattern == "/" then
+    full = self.prefix
+  end
+  local route = {
+    id = #shared.routes + 1,
+    methods = methods,
+    pattern = full,
+    name = options.name,
+    where = check.caller(),
+    handler = handler,
+    middleware = joined(self.own, options.middleware),
+    timeout = options.timeout,
+    body = options.body,
+    stream_max = options.stream_max,
+  }
+  if route.name and shared.named[route.name] then
+    check.fail("the name " .. route.name .. " is taken by the route at " .. shared.named[route.name].where)
+  end
+  router.add(shared.table, route, shared.routes)
+  shared.routes[route.id] = route
+  if route.name then
+    shared.named[route.name] = route
+  end
+  return self
+end
+
+for _, method in ipairs(METHODS) do
+  --- app:get(pattern, [name or options,] handler), and so on for each method
+  App[method:lower()] = function(self, pattern, options, handler)
+    return declare(self, { method }, pattern, options, handler)
+  end
+end
+
+--- Every method that has no route of its own on that pattern.
+function App:any(pattern, options, handler)
+  return declare(self, joined(METHODS), pattern, options, handler)
+end
+
+--- app:route({ "GET", "POST" }, pattern, [name or options,] handler)
+function App:route(methods, pattern, options, handler)
+  return declare(self, methods_of(methods), pattern, options, handler)
+end
+
+--- Routes below `prefix`, with middleware of their own: app:group("/admin", { auth }, function(admin) ... end)
+function App:group(prefix, middleware, fn)
+  shared_of(self)
+  if fn == nil then
+    middleware, fn = {}, middleware
+  end
+  check.string("group: prefix", prefix)
+  check.callable("group", fn)
+  if prefix:sub(1, 1) ~= "/" or (#prefix > 1 and prefix:sub(-1) == "/") then
+    check.fail('group: a prefix is like "/admin", not "' .. prefix .. '"')
+  end
+  local group = setmetatable({
+    shared = self.shared,
+    prefix = self.prefix .. (prefix == "/" and "" or prefix),
+    own = joined(self.own, list_of_functions("group: middleware", middleware)),
+    top = false,
+  }, App)
+  fn(group)
+  return self
+end
+
+--- Middleware for the routes of this app or group that are declared after it.
+function App:use(middleware)
+  shared_of(self)
+  check.callable("use", middleware)
+  self.own[#self.own + 1] = middleware
+  return self
+end
+
+--- Files of `folder` below `prefix`. Options: index, cache (seconds), dotfiles, well_known.
+function App:static(prefix, folder, options)
+  shared_of(self)
+  check.string("static: prefix", prefix)
+  check.string("static: folder", folder)
+  local handler = require("moongate.static").new(folder, options)
+  local base = prefix == "/" and "" or prefix:gsub("/$", "")
+  if base ~= "" then
+    declare(self, { "GET" }, base, nil, handler)
+  end
+  declare(self, { "GET" }, base .. "/", nil, handler)
+  return declare(self, { "GET" }, base .. "/*path", nil, handler)
+end
+
+-- --- the rest ---
+
+local function only_top(self, what)
+  local shared = shared_of(self)
+  if not self.top then
+    check.fail(what .. " belongs to the app, not to a group")
+  end
+  return shared
+end
+
+--- Answers what no route takes.
+function App:not_found(fn)
+  only_top(self, "not_found").not_found = check.callable("not_found", fn)
+  return self
+end
+
+--- The one place that maps errors to answers: fn(ctx, err).
+function App:on_error(fn)
+  only_top(self, "on_error").on_error = check.callable("on_error", fn)
+  return self
+end
+
+--- `fn()` runs in a coroutine and must finish before requests are taken.
+function App:on_start(fn)
+  table.insert(shared_of(self).on_start, check.callable("on_start", fn))
+  return self
+end
+
+--- `fn()` runs when the app stops, after the last request.
+function App:on_stop(fn)
+  table.insert(shared_of(self).on_stop, check.callable("on_stop", fn))
+  return self
+end
+
+local JOB_OPTIONS = { each_worker = true }
+
+--- A job every `seconds`: once per service, or { each_worker = true }.
+function App:every(name, seconds, options, fn)
+  local shared = shared_of(self)
+  if fn == nil then
+    options, fn = {}, options
+  end
+  check.string("every: name", name)
+  check.seconds("every: seconds", seconds)
+  check.callable("every: " .. name, fn)
+  options = check.options("every: options", options, JOB_OPTIONS)
+  if shared.job_names[name] then
+    check.fail("every: the job " .. name .. " is declared at " .. shared.job_names[name] .. " already")
+  end
+  shared.job_names[name] = check.caller()
+  table.insert(shared.jobs, {
+    name = name, seconds = seconds, fn = fn, each_worker = options.each_worker or false, where = check.caller(),
+  })
+  return self
+end
+
+--- The path of a named route: app:url("user", { id = 7 }) -> "/users/7"
+---@return string
+function App:url(name, params)
+  local route = self.shared.named[name]
+  if not route then
+    check.one_of("url: route", name, self.shared.named)
+  end
+  return router.build(route.pattern, params or {})
+end
+
+--- Ends the declarations. Returns plain data for serve.prepare.
+function App:freeze()
+  local shared = self.shared
+  shared.frozen = true
+  return {
+    routes = shared.routes,
+    router = shared.table,
+    middleware = joined(self.own),
+    not_found = shared.not_found,
+    on_error = shared.on_error,
+    on_start = shared.on_start,
+    on_stop = shared.on_stop,
+    jobs = shared.jobs,
+  }
+end
+
+return M

@@ -1,0 +1,114 @@
+--- Checks of arguments: each raises at the line of whoever called the public function, saying what is allowed.
+local suggest = require("moongate.core.suggest")
+
+local M = {}
+
+-- The stack level of the first function outside of the framework, as error() counts it from its caller's caller.
+local function public_level()
+  for level = 3, 30 do
+    local info = debug.getinfo(level, "S")
+    if not info then
+      break
+    end
+    if info.what ~= "C" and not info.source:find("moongate/[%w_/]*%.lua$") then
+      return level
+    end
+  end
+  return 3
+end
+
+--- Raises `message` at the public caller's line.
+function M.fail(message)
+  error(message, public_level())
+end
+
+--- "file:line" of the public caller.
+---@return string
+function M.caller()
+  local info = debug.getinfo(public_level(), "Sl")
+  return info and (info.short_src .. ":" .. info.currentline) or "?"
+end
+
+local function describe(value)
+  local kind = type(value)
+  return kind == "string" and ('"' .. value .. '"') or kind == "number" and tostring(value) or kind
+end
+
+function M.type(name, value, kind)
+  if type(value) ~= kind then
+    M.fail(name .. ": a " .. kind .. " is wanted, not " .. describe(value))
+  end
+  return value
+end
+
+function M.string(name, value)
+  return M.type(name, value, "string")
+end
+
+function M.callable(name, value)
+  if type(value) ~= "function" and not (type(value) == "table" and (getmetatable(value) or {}).__call) then
+    M.fail(name .. ": a function is wanted, not " .. describe(value))
+  end
+  return value
+end
+
+function M.positive_integer(name, value)
+  if type(value) ~= "number" or value < 1 or value % 1 ~= 0 then
+    M.fail(name .. ": a positive integer is wanted, not " .. describe(value))
+  end
+  return value
+end
+
+--- Seconds, above 0.
+function M.seconds(name, value)
+  if type(value) ~= "number" or not (value > 0 and value < 1e9) then
+    M.fail(name .. ": seconds are wanted, a number above 0, not " .. describe(value))
+  end
+  return value
+end
+
+local UNITS = { [""] = 1, K = 1024, M = 1024 ^ 2, G = 1024 ^ 3 }
+
+--- Bytes: an integer, or text such as "64K", "16M", "1G".
+---@return integer
+function M.size(name, value)
+  local bytes
+  if type(value) == "number" and value >= 0 and value % 1 == 0 then
+    bytes = value
+  elseif type(value) == "string" then
+    local digits, unit = value:match("^(%d+)([KMG]?)$")
+    bytes = digits and tonumber(digits) * UNITS[unit]
+  end
+  if not bytes then
+    M.fail(name .. ': a size is wanted, bytes or "64K", "16M", "1G", not ' .. describe(value))
+  end
+  return bytes
+end
+
+--- One of the keys of `allowed`.
+function M.one_of(name, value, allowed)
+  if allowed[value] == nil then
+    local names = {}
+    for key in pairs(allowed) do
+      names[#names + 1] = tostring(key)
+    end
+    table.sort(names)
+    M.fail(name .. ": " .. describe(value) .. " is unknown, allowed are " .. table.concat(names, ", ")
+      .. suggest.for_name(value, allowed))
+  end
+  return value
+end
+
+--- A table whose keys are all in `allowed` (key -> check function(name, value) -> value, or true). Returns a checked copy.
+function M.options(name, options, allowed)
+  M.type(name, options, "table")
+  local copy = {}
+  for key, value in pairs(options) do
+    M.one_of(name, key, allowed)
+    local check = allowed[key]
+    copy[key] = type(check) == "function" and check(name .. "." .. tostring(key), value) or value
+  end
+  return copy
+end
+
+return M

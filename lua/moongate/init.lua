@@ -1,0 +1,32 @@
+--- moongate: what route scripts require.
+local Future = require("moongate.future")
+require("moongate.core.combine")
+local time = require("moongate.time")
+local tools = require("moongate.tools")
+
+local M = {
+  Future = Future,
+  app = require("moongate.app").new,
+  middleware = require("moongate.middleware"),
+  log = require("moongate.log"),
+  json = require("moongate.json"),
+  files = require("moongate.files"),
+  sleep = time.sleep,
+  spawn = time.spawn,
+  after = time.after,
+  now = time.now,
+  monotonic = time.monotonic,
+  version = require("moongate.native").version,
+}
+
+--- A Future to be settled by hand: f:resolve(...), f:reject(err).
+---@return moongate.Future
+function M.future()
+  return (Future.deferred(2))
+end
+
+for name, fn in pairs(tools) do
+  M[name] = fn
+end
+
+return M

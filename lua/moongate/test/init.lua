@@ -1,0 +1,221 @@
+--- moongate.test: specs for an app through the real parser, router and scheduler. Only sockets and the clock are replaced: the
+--- connections are in memory and time stands still until nothing else can happen, then jumps.
+local native = require("moongate.native")
+local boot = require("moongate.boot")
+local sched = require("moongate.core.sched")
+local scopes = require("moongate.core.scope")
+local errors = require("moongate.core.errors")
+local Future = require("moongate.future")
+local Clock = require("moongate.test.clock")
+local wire = require("moongate.test.wire")
+local stubs = require("moongate.test.stubs")
+local leaks = require("moongate.test.leaks")
+
+local M = {}
+
+---@class moongate.test.App
+local App = {}
+App.__index = App
+
+local log_lines -- where the running app's log goes
+
+native.test_on_log(function(level, message, fields)
+  if log_lines then
+    log_lines[#log_lines + 1] = { level = level, message = message, fields = native.json.decode(fields ~= "" and fields or "{}") }
+  end
+end)
+
+local function absolute(path)
+  return path:sub(1, 1) == "/" and path or (M.folder .. path)
+end
+
+-- The folder above lua/ or conf/ in the app's path; else its own.
+local function project_of(path)
+  local root = path:match("^(.*)/lua/[^/]+%.lua$") or path:match("^lua/[^/]+%.lua$") and "" or path:match("^(.*)/[^/]*$")
+  return root or ""
+end
+
+--- The folder that relative paths begin at.
+M.folder = ""
+
+--- Loads an app and starts it: no network, virtual time.
+---@param path string the script that returns the app, such as "lua/app.lua"
+---@param options table? root (project folder), limits, timeouts (as in the configuration), trusted_proxies, seed
+---@return moongate.test.App
+function M.app(path, options)
+  options = options or {}
+  path = absolute(path)
+  local root = options.root or project_of(path)
+  local timeouts = options.timeouts or {}
+  native.test_serve(native.json.encode({
+    limits = options.limits, timeouts = options.timeouts, trusted_proxies = options.trusted_proxies,
+  }))
+  local script = root ~= "" and path:sub(1, #root + 1) == root .. "/" and path:sub(#root + 2) or path
+  local served, message = boot.load(root, script, { handler_seconds = timeouts.handler })
+  if not served then
+    error(message, 2)
+  end
+  local app = setmetatable({
+    served = served,
+    clock = Clock.new(),
+    logs = {},
+    calls = {},
+    peers = {},
+  }, App)
+  app.before = leaks.mark()
+  log_lines = app.logs
+  stubs.install(app)
+  local started, failure = false, nil
+  boot.start(served, function(ok, text)
+    started, failure = true, not ok and text or nil
+  end)
+  app.clock:until_true(function()
+    return started
+  end, "on_start")
+  if failure then
+    error("on_start failed: " .. failure, 2)
+  end
+  app.clock:reset()
+  return app
+end
+
+-- --- requests ---
+
+--- Sends a request and waits for the whole answer.
+---@param method string
+---@param path string
+---@param options table? headers, body, json, form, query
+---@return moongate.test.Response
+function App:request(method, path, options)
+  local flight = self:start(method, path, options)
+  return flight:response()
+end
+
+for _, method in ipairs({ "get", "head", "post", "put", "patch", "delete", "options" }) do
+  App[method] = function(self, path, options)
+    return self:request(method:upper(), path, options)
+  end
+end
+
+--- Begins a request that the spec drives itself: :send, :read, :disconnect, :response.
+---@return moongate.test.Flight
+function App:start(method, path, options)
+  log_lines = self.logs
+  return wire.start(self, method, path, options)
+end
+
+--- Sends bytes as they are on a connection of their own.
+---@return moongate.test.Flight
+function App:raw(bytes)
+  log_lines = self.logs
+  return wire.raw(self, bytes)
+end
+
+-- --- stubs ---
+
+--- Replaces an async call of ctx: `fn(ctx, ...)` returns a value, a Future, test.never(), test.after(...), test.fail(...).
+function App:stub(name, fn)
+  stubs.set(self, name, fn)
+  return self
+end
+
+--- A stub of ctx:query_database for one statement. `answer`: rows, a Future maker, or a function(...) of the parameters.
+function App:stub_database(sql, answer)
+  stubs.set_for(self, "query_database", sql, answer)
+  return self
+end
+
+--- A stub of ctx:query_cache for one key.
+function App:stub_cache(key, answer)
+  stubs.set_for(self, "query_cache", key, answer)
+  return self
+end
+
+--- A stub of ctx:read_file for one path.
+function App:stub_file(path, answer)
+  stubs.set_for(self, "read_file", path, answer)
+  return self
+end
+
+--- Runs `fn(...)` in a coroutine of the app and returns its values: to await in a spec.
+function App:run(fn, ...)
+  local done, result = false, nil
+  local future = require("moongate.time").spawn_in(self.served.root, 2, fn, ...)
+  future._looked_at = true
+  Future._react(future, {
+    direct = function()
+      done, result = true, future
+    end,
+  })
+  self.clock:until_true(function()
+    return done
+  end, "the function given to app:run")
+  if result:state() == "rejected" then
+    error(result._value, 0)
+  end
+  return Future._values(result)
+end
+
+--- Runs on_stop and cancels the app's background work.
+function App:stop()
+  local done = false
+  boot.stop(self.served, function()
+    done = true
+  end)
+  self.clock:until_true(function()
+    return done
+  end, "on_stop")
+end
+
+--- Fails, naming what is left behind and the line that made it: coroutines, Futures, operations, connections with a request.
+function App:assert_no_leaks()
+  self.clock:settle()
+  local found = leaks.find(self)
+  self:close()
+  if #found > 0 then
+    error("left behind:\n  " .. table.concat(found, "\n  "), 2)
+  end
+end
+
+--- Closes the app's connections and cancels all it does.
+function App:close()
+  for _, peer in ipairs(self.peers) do
+    peer:close()
+  end
+  self.peers = {}
+  scopes.cancel(self.served.root, errors.new("cancelled", "the spec's app is closed"))
+  self.clock:settle()
+  stubs.remove(self)
+end
+
+-- --- answers for stubs ---
+
+--- A Future that never settles by itself.
+function M.never()
+  return stubs.maker(function()
+    return Future._new(Future._current_scope(), 3)
+  end)
+end
+
+--- Resolved with `value` after `seconds` of virtual time.
+function M.after(seconds, value)
+  return stubs.maker(function()
+    local time = require("moongate.time")
+    return time.sleep_in(Future._current_scope(), seconds, 3):and_then(function()
+      return value
+    end)
+  end)
+end
+
+--- Rejected with an error of that code.
+function M.fail(code, message)
+  return stubs.maker(function()
+    local future = Future._new(Future._current_scope(), 3)
+    future:reject(errors.new(code, message or ("stubbed failure: " .. code)))
+    return future
+  end)
+end
+
+assert(sched)
+
+return M
