@@ -1,0 +1,93 @@
+// gate/config.h: the configuration as typed, checked, plain data.
+//
+// Filled from the JSON text that lua/read_config makes of the file; the schema
+// (gate/config_schema.c) is the one place that knows keys, defaults and bounds. Owns its texts
+// through an arena; paths are absolute.
+#pragma once
+
+#include "base/arena.h"
+#include "base/error.h"
+#include "base/log_line.h"
+#include "server/options.h"
+
+typedef struct mg_config_texts {
+    const char *const *items;
+    size_t n;
+} mg_config_texts;
+
+typedef struct mg_config_pair {
+    const char *name;
+    const char *value;
+} mg_config_pair;
+
+typedef enum mg_config_form { MG_CONFIG_PLAIN, MG_CONFIG_JSON } mg_config_form;
+
+enum { MG_CONFIG_WORKERS_AUTO = -1, MG_CONFIG_WORKERS_MAX = 256 };
+
+// Sizes in bytes.
+typedef struct mg_config_limits {
+    uint64_t request_line, header_bytes, header_fields, chunk_extensions, trailers;
+    uint64_t body, body_rate, discard, pipeline, requests_per_connection, lua_memory;
+    struct {
+        uint64_t count; // 0: `percent` of RLIMIT_NOFILE
+        unsigned percent;
+    } descriptors;
+} mg_config_limits;
+
+typedef struct mg_config_timeouts {
+    uint64_t header_ms, body_grace_ms, send_ms, handler_ms, idle_ms, half_close_ms, drain_ms,
+        linger_ms;
+} mg_config_timeouts;
+
+typedef struct mg_config_log {
+    mg_log_level level;
+    const char *file;             // "stderr", "stdout" or an absolute path
+    const char *access;           // likewise; NULL: no access log
+    mg_config_form access_format; // plain: combined
+    mg_config_form error_format;
+} mg_config_log;
+
+typedef struct mg_config {
+    mg_arena arena;
+    const char *file;       // as the operator named it
+    const char *root;       // the project's folder: relative paths begin here
+    mg_config_texts listen; // checked with mg_address_parse; Unix paths are absolute
+    int workers;            // or MG_CONFIG_WORKERS_AUTO
+    const char *app;
+    mg_config_texts trusted_proxies; // unchecked texts: http/forwarded.h reads them
+    mg_config_limits limits;
+    mg_config_timeouts timeouts;
+    mg_config_log log;
+    const mg_config_pair *env;
+    size_t env_count;
+} mg_config;
+
+// What a command line puts above the file. Paths are relative to the working directory.
+typedef struct mg_config_overrides {
+    const char *const *listen;
+    size_t listen_count; // 0: as in the file
+    const char *app;     // NULL: as in the file
+    bool has_workers;
+    int workers;
+} mg_config_overrides;
+
+// Fills `c` (caller's memory) with the defaults and then with what `json` says. `file` names it in
+// faults and fixes the root; it need not exist. Returns MG_ECONFIG if there are faults: all of them
+// are appended to `faults`, a line each, as `file: key: what is wrong, what is allowed (did you
+// mean "...")`. Deinit in any case.
+int mg_config_init(mg_config *c, const char *file, mg_str json, mg_buf *faults);
+void mg_config_deinit(mg_config *c);
+
+// MG_ECONFIG and faults that begin with the option's name if an address is wrong.
+int mg_config_override(mg_config *c, const mg_config_overrides *o, mg_buf *faults);
+
+// `descriptors` is the process's limit, RLIMIT_NOFILE; of it limits.descriptors gives the
+// connections their share. The trust list is left NULL.
+void mg_config_server_options(const mg_config *c, uint64_t descriptors, mg_server_options *out);
+
+// The same straight from JSON text, as for a file with nothing else in it; for the test kit.
+// MG_ECONFIG and the faults in `err`.
+int mg_config_server_options_of_json(const char *json, mg_server_options *out, mg_error *err);
+
+// Appends a commented configuration file in Lua that says what is the default anyway.
+void mg_config_print_defaults(mg_buf *out);

@@ -1,0 +1,19 @@
+// gate/config_path.h: where the paths of a configuration begin. All results lie in the arena.
+#pragma once
+
+#include "base/arena.h"
+#include "base/error.h"
+
+// The project's root for the configuration file `file`, which need not exist: the folder above a
+// folder named conf, else the file's own folder. Absolute.
+const char *mg_config_root(mg_arena *a, const char *file);
+
+// The working directory.
+const char *mg_config_here(mg_arena *a);
+
+// `path` as an absolute one: below `folder` unless it is absolute already.
+const char *mg_config_absolute(mg_arena *a, const char *folder, mg_str path);
+
+// Checks a listening address; a Unix path becomes absolute below `folder`. NULL and `err` if it is
+// wrong.
+const char *mg_config_address(mg_arena *a, const char *folder, mg_str text, mg_error *err);

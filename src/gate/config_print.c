@@ -1,0 +1,47 @@
+#include "gate/config_schema.h"
+
+// A JSON default as Lua: only the brackets of lists differ.
+static void append_value(mg_buf *out, mg_str json) {
+    bool list = json.p[0] == '[' && json.n > 2;
+    if (list) {
+        mg_buf_printf(out, "{ %.*s }", (int)json.n - 2, json.p + 1);
+    } else {
+        mg_buf_append_str(out, json.p[0] == '[' ? MG_STR("{}") : json);
+    }
+}
+
+static void append_key(mg_buf *out, const mg_config_key *key, const char *indent) {
+    mg_buf_printf(out, "%s-- %s: ", indent, key->about);
+    mg_config_append_allowed(out, key);
+    mg_buf_printf(out, ".\n%s%s = ", indent, mg_config_name(key));
+    append_value(out, mg_str_of(key->fallback));
+    mg_buf_append_str(out, MG_STR(",\n"));
+}
+
+static void append_table(mg_buf *out, const mg_config_key *table) {
+    mg_buf_printf(out, "\n  -- %s.\n  %s = {\n", table->about, table->path);
+    for (size_t i = 0; i < mg_config_key_count; i++) {
+        if (mg_config_is_in(&mg_config_keys[i], mg_str_of(table->path))) {
+            append_key(out, &mg_config_keys[i], "    ");
+        }
+    }
+    mg_buf_append_str(out, MG_STR("  },\n"));
+}
+
+void mg_config_print_defaults(mg_buf *out) {
+    mg_buf_append_str(
+        out,
+        MG_STR("-- Every setting of Moongate and its default. A file needs only what differs.\n"
+               "-- Paths begin at the folder above conf/. Sizes are bytes, or texts as \"64K\", "
+               "\"16M\", \"1G\".\n"
+               "return {\n"));
+    for (size_t i = 0; i < mg_config_key_count; i++) {
+        const mg_config_key *key = &mg_config_keys[i];
+        if (key->kind == MG_CONFIG_TABLE) {
+            append_table(out, key);
+        } else if (key->fallback != NULL && mg_config_is_in(key, MG_STR(""))) {
+            append_key(out, key, "  ");
+        }
+    }
+    mg_buf_append_str(out, MG_STR("}\n"));
+}

@@ -1,0 +1,163 @@
+#include "gate/config_schema.h"
+
+#include <stdlib.h>
+
+#define KIB ((uint64_t)1 << 10)
+#define MIB ((uint64_t)1 << 20)
+#define GIB ((uint64_t)1 << 30)
+#define TIB ((uint64_t)1 << 40)
+
+enum { LEAST_MS = 10, DAY_MS = 86400000 };
+
+#define AT(field) offsetof(mg_config, field)
+#define TABLE(path, about)                                                                         \
+    { path, MG_CONFIG_TABLE, 0, NULL, 0, 0, NULL, about }
+#define RESERVED(path)                                                                             \
+    { path, MG_CONFIG_RESERVED, 0, NULL, 0, 0, NULL, NULL }
+#define OTHER(path, kind, at, fallback, about)                                                     \
+    { path, MG_CONFIG_##kind, at, fallback, 0, 0, NULL, about }
+#define CHOICE(path, at, fallback, choices, about)                                                 \
+    { path, MG_CONFIG_CHOICE, at, fallback, 0, 0, choices, about }
+#define LIMIT(name, kind, fallback, min, max, about)                                               \
+    { "limits." #name, MG_CONFIG_##kind, AT(limits.name), fallback, min, max, NULL, about }
+#define TIMEOUT(name, fallback, min, about)                                                        \
+    {                                                                                              \
+        "timeouts." #name, MG_CONFIG_SECONDS, AT(timeouts.name##_ms), fallback, min, DAY_MS, NULL, \
+            about                                                                                  \
+    }
+
+const mg_config_key mg_config_keys[] = {
+    OTHER("listen", LISTEN, AT(listen), "[\"0.0.0.0:8080\"]", "Where to accept connections"),
+    OTHER("workers", WORKERS, AT(workers), "\"auto\"",
+          "Event loops; this version runs one, whatever is set"),
+    OTHER("app", PATH, AT(app), "\"lua/app.lua\"", "The script that returns the app"),
+    OTHER("trusted_proxies", TEXTS, AT(trusted_proxies), "[]",
+          "Peers whose Forwarded and X-Forwarded-* are believed, as \"10.0.0.0/8\" or \"unix\""),
+    OTHER("env", ENV, AT(env), "{}", "Free texts for the app"),
+
+    TABLE("limits", "How much one peer may ask for"),
+    LIMIT(request_line, SIZE, "\"8K\"", 256, MIB, "The request line; beyond it 414"),
+    LIMIT(header_bytes, SIZE, "\"32K\"", KIB, 16 * MIB, "All header fields; beyond it 431"),
+    LIMIT(header_fields, COUNT, "100", 1, 10000, "Count of header fields; beyond it 431"),
+    LIMIT(chunk_extensions, SIZE, "\"16K\"", 0, MIB, "Chunk extensions of a body; beyond it 400"),
+    LIMIT(trailers, SIZE, "\"16K\"", 0, MIB, "Trailer fields; beyond it 431"),
+    LIMIT(body, SIZE, "\"16M\"", 0, TIB, "The request's body; beyond it 413; a route may differ"),
+    LIMIT(body_rate, SIZE, "500", 0, GIB,
+          "Bytes a second; a body that comes slower is answered 408"),
+    LIMIT(discard, SIZE, "\"256K\"", 0, GIB, "Body that no handler read is read away up to this"),
+    LIMIT(pipeline, SIZE, "\"64K\"", 4 * KIB, 16 * MIB, "Bytes held of requests sent ahead"),
+    LIMIT(requests_per_connection, COUNT, "10000", 1, 1000000000,
+          "After so many a connection is closed, announced"),
+    LIMIT(descriptors, DESCRIPTORS, "\"95%\"", 16, 100000000,
+          "Share of the descriptors (ulimit -n) that connections may take"),
+    LIMIT(lua_memory, SIZE, "\"256M\"", 16 * MIB, 64 * GIB, "Memory of the scripts"),
+
+    TABLE("timeouts", "How long one peer may take, in seconds"),
+    TIMEOUT(header, "10", LEAST_MS, "The whole head of a request, in total; beyond it 408"),
+    TIMEOUT(body_grace, "20", 0, "A body's rate is not judged before this"),
+    TIMEOUT(send, "60", LEAST_MS, "The peer takes nothing of the answer; then close"),
+    TIMEOUT(handler, "30", LEAST_MS,
+            "A handler until its answer begins; beyond it 504; a route may differ"),
+    TIMEOUT(idle, "75", LEAST_MS, "A connection between two requests"),
+    TIMEOUT(half_close, "1", LEAST_MS, "A request is served on after its peer sent a FIN"),
+    TIMEOUT(drain, "30", 0, "Requests in progress at a stop"),
+    TIMEOUT(linger, "2", LEAST_MS,
+            "Reading on after an error's answer, so that the peer can see it"),
+
+    TABLE("log", "The error log and the access log"),
+    CHOICE("log.level", AT(log.level), "\"info\"", "debug|info|warn|error", "What is logged"),
+    OTHER("log.file", TARGET, AT(log.file), "\"stderr\"", "The error log"),
+    CHOICE("log.error_format", AT(log.error_format), "\"text\"", "text|json", "Its form"),
+    OTHER("log.access", OPTIONAL_TARGET, AT(log.access), "\"stdout\"", "The access log"),
+    CHOICE("log.format", AT(log.access_format), "\"combined\"", "combined|json", "Its form"),
+
+    RESERVED("admin"),
+    RESERVED("cache"),
+    RESERVED("database"),
+    RESERVED("upstreams"),
+};
+const size_t mg_config_key_count = sizeof mg_config_keys / sizeof mg_config_keys[0];
+
+const mg_config_key *mg_config_find(mg_str path) {
+    for (size_t i = 0; i < mg_config_key_count; i++) {
+        if (mg_str_eq(mg_str_of(mg_config_keys[i].path), path)) {
+            return &mg_config_keys[i];
+        }
+    }
+    return NULL;
+}
+
+const char *mg_config_name(const mg_config_key *key) {
+    const char *dot = strrchr(key->path, '.');
+    return dot == NULL ? key->path : dot + 1;
+}
+
+bool mg_config_is_in(const mg_config_key *key, mg_str table) {
+    size_t n = (size_t)(mg_config_name(key) - key->path);
+    if (n == 0 || table.n == 0) {
+        return n == table.n;
+    }
+    return mg_str_eq((mg_str){key->path, n - 1}, table);
+}
+
+static void append_size(mg_buf *out, uint64_t v) {
+    const char *unit = "";
+    for (const char *u = "KMGT"; *u != '\0' && v > 0 && v % KIB == 0; u++) {
+        v /= KIB;
+        unit = u;
+    }
+    mg_buf_append_u64(out, v);
+    mg_buf_append(out, unit, *unit == '\0' ? 0 : 1);
+}
+
+static void append_bound(mg_buf *out, mg_config_kind kind, uint64_t v) {
+    if (kind == MG_CONFIG_SIZE) {
+        append_size(out, v);
+    } else if (kind == MG_CONFIG_SECONDS) {
+        mg_buf_printf(out, "%g", (double)v / 1000);
+    } else {
+        mg_buf_append_u64(out, v);
+    }
+}
+
+// "a|b|c" as `"a", "b" or "c"`.
+static void append_choices(mg_buf *out, const char *choices) {
+    for (const char *at = choices; *at != '\0';) {
+        size_t n = strcspn(at, "|");
+        bool last = at[n] == '\0';
+        if (at != choices) {
+            mg_buf_append_str(out, last ? MG_STR(" or ") : MG_STR(", "));
+        }
+        mg_buf_printf(out, "\"%.*s\"", (int)n, at);
+        at += last ? n : n + 1;
+    }
+}
+
+void mg_config_append_allowed(mg_buf *out, const mg_config_key *key) {
+    static const char *const texts[] = {
+        [MG_CONFIG_TABLE] = "a table",
+        [MG_CONFIG_LISTEN] =
+            "a list of addresses as \"0.0.0.0:8080\", \"[::]:8080\", \"unix:run/x.sock\"",
+        [MG_CONFIG_WORKERS] = "\"auto\" or a number from 0 to 256",
+        [MG_CONFIG_PATH] = "a path",
+        [MG_CONFIG_SIZE] = "a size",
+        [MG_CONFIG_COUNT] = "a whole number",
+        [MG_CONFIG_SECONDS] = "seconds",
+        [MG_CONFIG_DESCRIPTORS] = "\"1%\" to \"100%\", or a number",
+        [MG_CONFIG_TARGET] = "\"stderr\", \"stdout\" or a path",
+        [MG_CONFIG_OPTIONAL_TARGET] = "\"stdout\", \"stderr\", a path or false",
+        [MG_CONFIG_TEXTS] = "a list of texts",
+        [MG_CONFIG_ENV] = "a table of texts",
+    };
+    if (key->kind == MG_CONFIG_CHOICE) {
+        append_choices(out, key->choices);
+        return;
+    }
+    mg_buf_append_str(out, mg_str_of(texts[key->kind]));
+    if (key->max > 0) {
+        mg_buf_append_str(out, MG_STR(" from "));
+        append_bound(out, key->kind, key->min);
+        mg_buf_append_str(out, MG_STR(" to "));
+        append_bound(out, key->kind, key->max);
+    }
+}

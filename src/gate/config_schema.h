@@ -1,0 +1,49 @@
+// gate/config_schema.h: every key of a configuration file: type, default, bounds and meaning. For
+// gate/config*.c alone.
+#pragma once
+
+#include "gate/config.h"
+
+typedef enum mg_config_kind {
+    MG_CONFIG_TABLE,
+    MG_CONFIG_RESERVED, // a key of a later version
+    MG_CONFIG_LISTEN,
+    MG_CONFIG_WORKERS,
+    MG_CONFIG_PATH,
+    MG_CONFIG_SIZE,
+    MG_CONFIG_COUNT,
+    MG_CONFIG_SECONDS,
+    MG_CONFIG_DESCRIPTORS,
+    MG_CONFIG_CHOICE,
+    MG_CONFIG_TARGET,          // of a log
+    MG_CONFIG_OPTIONAL_TARGET, // or false
+    MG_CONFIG_TEXTS,
+    MG_CONFIG_ENV,
+} mg_config_kind;
+
+typedef struct mg_config_key {
+    const char *path; // "limits.body"
+    mg_config_kind kind;
+    size_t offset;        // of the field in mg_config
+    const char *fallback; // the default as JSON; NULL for tables and reserved keys
+    uint64_t min;         // bytes, a count or milliseconds
+    uint64_t max;
+    const char *choices; // "debug|info|warn|error": the field is the place in this list
+    const char *about;
+} mg_config_key;
+
+// In the order of `check --defaults`: a table's keys follow it.
+extern const mg_config_key mg_config_keys[];
+extern const size_t mg_config_key_count;
+
+// NULL if there is no such key.
+const mg_config_key *mg_config_find(mg_str path);
+
+// The part of the path behind the last dot.
+const char *mg_config_name(const mg_config_key *key);
+
+// True if `key` lies directly in the table `table`; "" is the file itself.
+bool mg_config_is_in(const mg_config_key *key, mg_str table);
+
+// Appends what values are allowed: "a size from 256 to 1M".
+void mg_config_append_allowed(mg_buf *out, const mg_config_key *key);

@@ -1,0 +1,261 @@
+#include "gate/config_value.h"
+
+#include "gate/config_path.h"
+#include "gate/suggest.h"
+
+#include <math.h>
+#include <stdio.h>
+
+enum { SHOWN_BYTES = 60 };
+
+// --- faults
+// ----------------------------------------------------------------------------------------------------------
+
+void mg_config_fault(mg_config_reading *r, const char *fmt, ...) {
+    mg_error e; // formats, and cuts what is too long
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(e.text, sizeof e.text, fmt, ap);
+    va_end(ap);
+    mg_buf_printf(r->faults, "%s: ", r->config->file);
+    mg_buf_append_str(r->faults, mg_buf_str(&r->path));
+    mg_buf_printf(r->faults, "%s%s\n", r->path.n > 0 ? ": " : "", e.text);
+    r->fault_count++;
+}
+
+void mg_config_skip(mg_config_reading *r, mg_json_token t) {
+    size_t depth = 0;
+    for (;; t = mg_json_next(r->json)) {
+        if (t == MG_JSON_ARRAY || t == MG_JSON_OBJECT) {
+            depth++;
+        } else if (t == MG_JSON_ARRAY_END || t == MG_JSON_OBJECT_END) {
+            depth--;
+        }
+        if (depth == 0 || t == MG_JSON_ERROR || t == MG_JSON_END) {
+            return;
+        }
+    }
+}
+
+static void append_shown(mg_buf *out, const mg_json_reader *json, mg_json_token t) {
+    switch (t) {
+    case MG_JSON_STRING:
+        mg_log_append_json_string(
+            out, (mg_str){json->text.p, json->text.n < SHOWN_BYTES ? json->text.n : SHOWN_BYTES});
+        break;
+    case MG_JSON_I64:
+        mg_json_write_i64(out, json->i64);
+        break;
+    case MG_JSON_U64:
+        mg_json_write_u64(out, json->u64);
+        break;
+    case MG_JSON_DOUBLE:
+        (void)mg_json_write_double(out, json->number);
+        break;
+    case MG_JSON_TRUE:
+    case MG_JSON_FALSE:
+        mg_buf_append_str(out, t == MG_JSON_TRUE ? MG_STR("true") : MG_STR("false"));
+        break;
+    case MG_JSON_ARRAY:
+        mg_buf_append_str(out, MG_STR("a list"));
+        break;
+    default:
+        mg_buf_append_str(out, MG_STR("a table"));
+        break;
+    }
+}
+
+static void suggest_choice(mg_buf *out, const mg_config_key *key, mg_str typed) {
+    mg_suggest s;
+    mg_suggest_init(&s, typed);
+    for (const char *at = key->choices; *at != '\0';) {
+        size_t n = strcspn(at, "|");
+        mg_suggest_offer(&s, (mg_str){at, n});
+        at += at[n] == '\0' ? n : n + 1;
+    }
+    mg_suggest_append(&s, out);
+}
+
+void mg_config_refuse(mg_config_reading *r, const mg_config_key *key, mg_json_token t) {
+    mg_buf text = {0};
+    append_shown(&text, r->json, t);
+    mg_buf_append_str(&text, MG_STR(", allowed: "));
+    mg_config_append_allowed(&text, key);
+    if (key->kind == MG_CONFIG_SIZE) {
+        mg_buf_append_str(&text, MG_STR(" (bytes, or a text as \"64K\", \"16M\", \"1G\")"));
+    }
+    if (key->kind == MG_CONFIG_CHOICE && t == MG_JSON_STRING) {
+        suggest_choice(&text, key, r->json->text);
+    }
+    mg_config_fault(r, "is %.*s", (int)text.n, text.p);
+    mg_buf_deinit(&text);
+}
+
+// --- single values
+// ---------------------------------------------------------------------------------------------------
+
+static void *field(const mg_config_reading *r, const mg_config_key *key) {
+    return (char *)r->config + key->offset;
+}
+
+static bool is_within(const mg_config_key *key, uint64_t v) {
+    return v >= key->min && v <= key->max;
+}
+
+static bool whole_number(const mg_json_reader *json, mg_json_token t, uint64_t *out) {
+    if (t == MG_JSON_U64) {
+        *out = json->u64;
+        return true;
+    }
+    if (t == MG_JSON_I64 && json->i64 >= 0) {
+        *out = (uint64_t)json->i64;
+        return true;
+    }
+    return false;
+}
+
+// "64K": digits and one unit, binary.
+static bool size_text(mg_str s, uint64_t *out) {
+    static const char units[] = "kmgt";
+    unsigned shift = 0;
+    const char *unit = s.n > 0 ? strchr(units, mg_lower(s.p[s.n - 1])) : NULL;
+    if (unit != NULL && *unit != '\0') {
+        shift = 10 * (unsigned)(unit - units + 1);
+        s.n--;
+    }
+    if (!mg_str_to_u64(s, UINT64_MAX >> shift, out)) {
+        return false;
+    }
+    *out <<= shift;
+    return true;
+}
+
+static bool take_size(mg_config_reading *r, const mg_config_key *key, mg_json_token t) {
+    uint64_t v;
+    bool good = t == MG_JSON_STRING ? size_text(r->json->text, &v) : whole_number(r->json, t, &v);
+    if (!good || !is_within(key, v)) {
+        return false;
+    }
+    *(uint64_t *)field(r, key) = v;
+    return true;
+}
+
+static bool take_count(mg_config_reading *r, const mg_config_key *key, mg_json_token t) {
+    uint64_t v;
+    if (!whole_number(r->json, t, &v) || !is_within(key, v)) {
+        return false;
+    }
+    *(uint64_t *)field(r, key) = v;
+    return true;
+}
+
+static bool take_seconds(mg_config_reading *r, const mg_config_key *key, mg_json_token t) {
+    double seconds = -1;
+    if (t == MG_JSON_DOUBLE) {
+        seconds = r->json->number;
+    } else if (t == MG_JSON_I64) {
+        seconds = (double)r->json->i64;
+    }
+    if (seconds * 1000 < (double)key->min || seconds * 1000 > (double)key->max) {
+        return false;
+    }
+    *(uint64_t *)field(r, key) = (uint64_t)llround(seconds * 1000);
+    return true;
+}
+
+static bool take_workers(mg_config_reading *r, const mg_config_key *key, mg_json_token t) {
+    (void)key;
+    uint64_t v;
+    if (t == MG_JSON_STRING && mg_str_eq(r->json->text, MG_STR("auto"))) {
+        r->config->workers = MG_CONFIG_WORKERS_AUTO;
+        return true;
+    }
+    if (!whole_number(r->json, t, &v) || v > MG_CONFIG_WORKERS_MAX) {
+        return false;
+    }
+    r->config->workers = (int)v;
+    return true;
+}
+
+static bool take_descriptors(mg_config_reading *r, const mg_config_key *key, mg_json_token t) {
+    uint64_t v;
+    if (t == MG_JSON_STRING) {
+        mg_str s = r->json->text;
+        if (s.n == 0 || s.p[s.n - 1] != '%' || !mg_str_to_u64((mg_str){s.p, s.n - 1}, 100, &v) ||
+            v == 0) {
+            return false;
+        }
+        r->config->limits.descriptors.count = 0;
+        r->config->limits.descriptors.percent = (unsigned)v;
+        return true;
+    }
+    if (!whole_number(r->json, t, &v) || !is_within(key, v)) {
+        return false;
+    }
+    r->config->limits.descriptors.count = v;
+    return true;
+}
+
+static bool take_choice(mg_config_reading *r, const mg_config_key *key, mg_json_token t) {
+    if (t != MG_JSON_STRING) {
+        return false;
+    }
+    unsigned place = 0;
+    for (const char *at = key->choices; *at != '\0'; place++) {
+        size_t n = strcspn(at, "|");
+        if (mg_str_eq((mg_str){at, n}, r->json->text)) {
+            *(unsigned *)field(r, key) = place;
+            return true;
+        }
+        at += at[n] == '\0' ? n : n + 1;
+    }
+    return false;
+}
+
+static bool is_path(const mg_json_reader *json, mg_json_token t) {
+    return t == MG_JSON_STRING && json->text.n > 0 && memchr(json->text.p, 0, json->text.n) == NULL;
+}
+
+static bool take_path(mg_config_reading *r, const mg_config_key *key, mg_json_token t) {
+    if (!is_path(r->json, t)) {
+        return false;
+    }
+    *(const char **)field(r, key) =
+        mg_config_absolute(&r->config->arena, r->config->root, r->json->text);
+    return true;
+}
+
+static bool take_target(mg_config_reading *r, const mg_config_key *key, mg_json_token t) {
+    const char **target = field(r, key);
+    if (t == MG_JSON_FALSE && key->kind == MG_CONFIG_OPTIONAL_TARGET) {
+        *target = NULL;
+        return true;
+    }
+    if (t == MG_JSON_STRING && mg_str_eq(r->json->text, MG_STR("stderr"))) {
+        *target = "stderr";
+        return true;
+    }
+    if (t == MG_JSON_STRING && mg_str_eq(r->json->text, MG_STR("stdout"))) {
+        *target = "stdout";
+        return true;
+    }
+    return take_path(r, key, t);
+}
+
+void mg_config_take(mg_config_reading *r, const mg_config_key *key, mg_json_token t) {
+    static bool (*const takers[])(mg_config_reading *, const mg_config_key *, mg_json_token) = {
+        [MG_CONFIG_WORKERS] = take_workers,
+        [MG_CONFIG_PATH] = take_path,
+        [MG_CONFIG_SIZE] = take_size,
+        [MG_CONFIG_COUNT] = take_count,
+        [MG_CONFIG_SECONDS] = take_seconds,
+        [MG_CONFIG_DESCRIPTORS] = take_descriptors,
+        [MG_CONFIG_CHOICE] = take_choice,
+        [MG_CONFIG_TARGET] = take_target,
+        [MG_CONFIG_OPTIONAL_TARGET] = take_target,
+    };
+    if (!takers[key->kind](r, key, t)) {
+        mg_config_refuse(r, key, t);
+        mg_config_skip(r, t);
+    }
+}

@@ -1,0 +1,34 @@
+// gate/config_value.h: reads one value of the configuration, checks it and puts it into its field.
+// For gate/config*.c alone.
+#pragma once
+
+#include "base/json.h"
+#include "gate/config_schema.h"
+
+// Everything is borrowed but what it holds itself.
+typedef struct mg_config_reading {
+    mg_config *config; // file and root are set
+    mg_json_reader *json;
+    mg_buf *faults;
+    size_t fault_count;
+    mg_buf path; // of the key at hand
+} mg_config_reading;
+
+// Adds `file: path: ` and the text as one line.
+void mg_config_fault(mg_config_reading *r, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+
+// Adds a fault that says what the value that begins with `t` is and what is allowed. Reads nothing.
+void mg_config_refuse(mg_config_reading *r, const mg_config_key *key, mg_json_token t);
+
+// Reads past the value that begins with `t`.
+void mg_config_skip(mg_config_reading *r, mg_json_token t);
+
+// Reads the single value that begins with `t` into the field of `key`, or adds a fault. It is read
+// to its end either way.
+void mg_config_take(mg_config_reading *r, const mg_config_key *key, mg_json_token t);
+
+// The same for lists and free tables (gate/config_list.c).
+void mg_config_take_listen(mg_config_reading *r, const mg_config_key *key, mg_json_token t);
+void mg_config_take_texts(mg_config_reading *r, const mg_config_key *key, mg_json_token t);
+void mg_config_take_env(mg_config_reading *r, const mg_config_key *key, mg_json_token t);

@@ -1,0 +1,410 @@
+#include "gate/config.h"
+
+#include "lua/read_config.h"
+
+#include <limits.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define FILE_NAME "/nowhere/conf/moongate.lua"
+
+static void load(mg_config *c, const char *json) {
+    mg_buf faults = {0};
+    if (mg_config_init(c, FILE_NAME, mg_str_of(json), &faults) != MG_OK) {
+        fail_msg("%.*s", (int)faults.n, faults.p);
+    }
+    assert_int_equal(faults.n, 0);
+    mg_buf_deinit(&faults);
+}
+
+// `expected` is the whole text of the faults, but for the file's name before each.
+static void faults(const char *json, const char *expected) {
+    mg_config c;
+    mg_buf text = {0};
+    assert_int_equal(mg_config_init(&c, "f", mg_str_of(json), &text), MG_ECONFIG);
+    mg_buf_append_char(&text, '\0');
+    assert_string_equal(text.p, expected);
+    mg_buf_deinit(&text);
+    mg_config_deinit(&c);
+}
+
+static void an_empty_file_gives_the_defaults(void **state) {
+    (void)state;
+    mg_config c;
+    load(&c, "{}");
+    assert_string_equal(c.root, "/nowhere");
+    assert_int_equal(c.listen.n, 1);
+    assert_string_equal(c.listen.items[0], "0.0.0.0:8080");
+    assert_int_equal(c.workers, MG_CONFIG_WORKERS_AUTO);
+    assert_string_equal(c.app, "/nowhere/lua/app.lua");
+    assert_int_equal(c.trusted_proxies.n, 0);
+    assert_int_equal(c.env_count, 0);
+    assert_int_equal(c.limits.request_line, 8192);
+    assert_int_equal(c.limits.body, 16 << 20);
+    assert_int_equal(c.limits.requests_per_connection, 10000);
+    assert_int_equal(c.limits.descriptors.count, 0);
+    assert_int_equal(c.limits.descriptors.percent, 95);
+    assert_int_equal(c.timeouts.header_ms, 10000);
+    assert_int_equal(c.timeouts.drain_ms, 30000);
+    assert_int_equal(c.log.level, MG_LOG_INFO);
+    assert_string_equal(c.log.file, "stderr");
+    assert_string_equal(c.log.access, "stdout");
+    assert_int_equal(c.log.access_format, MG_CONFIG_PLAIN);
+    assert_int_equal(c.log.error_format, MG_CONFIG_PLAIN);
+    mg_config_deinit(&c);
+}
+
+static void every_kind_of_value_is_read(void **state) {
+    (void)state;
+    mg_config c;
+    load(&c, "{\"listen\":[\"127.0.0.1:0\",\"[::1]:80\",\"unix:run/x.sock\",\"unix:/run/y.sock\"],"
+             "\"workers\":4,\"app\":\"./other.lua\",\"trusted_proxies\":[\"10.0.0.0/8\",\"unix\"],"
+             "\"limits\":{\"body\":\"2g\",\"request_line\":1000,\"descriptors\":5000,"
+             "\"header_fields\":7,\"trailers\":0},"
+             "\"timeouts\":{\"idle\":0.25,\"send\":3,\"body_grace\":0},"
+             "\"log\":{\"level\":\"error\",\"file\":\"/var/log/m.log\",\"access\":false,"
+             "\"format\":\"json\",\"error_format\":\"json\"},"
+             "\"env\":{\"A\":\"1\",\"B b\":\"\"}}");
+    assert_int_equal(c.listen.n, 4);
+    assert_string_equal(c.listen.items[2], "unix:/nowhere/run/x.sock");
+    assert_string_equal(c.listen.items[3], "unix:/run/y.sock");
+    assert_int_equal(c.workers, 4);
+    assert_string_equal(c.app, "/nowhere/other.lua");
+    assert_int_equal(c.trusted_proxies.n, 2);
+    assert_string_equal(c.trusted_proxies.items[1], "unix");
+    assert_true(c.limits.body == (uint64_t)2 << 30);
+    assert_int_equal(c.limits.request_line, 1000);
+    assert_int_equal(c.limits.descriptors.count, 5000);
+    assert_int_equal(c.limits.header_fields, 7);
+    assert_int_equal(c.limits.trailers, 0);
+    assert_int_equal(c.timeouts.idle_ms, 250);
+    assert_int_equal(c.timeouts.send_ms, 3000);
+    assert_int_equal(c.timeouts.body_grace_ms, 0);
+    assert_int_equal(c.log.level, MG_LOG_ERROR);
+    assert_string_equal(c.log.file, "/var/log/m.log");
+    assert_null(c.log.access);
+    assert_int_equal(c.log.access_format, MG_CONFIG_JSON);
+    assert_int_equal(c.log.error_format, MG_CONFIG_JSON);
+    assert_int_equal(c.env_count, 2);
+    assert_string_equal(c.env[0].name, "A");
+    assert_string_equal(c.env[1].name, "B b");
+    assert_string_equal(c.env[1].value, "");
+    mg_config_deinit(&c);
+}
+
+static void an_empty_lua_table_is_an_empty_list_too(void **state) {
+    (void)state;
+    mg_config c;
+    load(&c, "{\"trusted_proxies\":{},\"limits\":{},\"env\":{}}");
+    assert_int_equal(c.trusted_proxies.n, 0);
+    mg_config_deinit(&c);
+}
+
+static void a_wrong_value_says_what_is_allowed(void **state) {
+    (void)state;
+#define SIZE_HINT " (bytes, or a text as \"64K\", \"16M\", \"1G\")\n"
+    faults("{\"limits\":{\"request_line\":\"12Q\"}}",
+           "f: limits.request_line: is \"12Q\", allowed: a size from 256 to 1M" SIZE_HINT);
+    faults("{\"limits\":{\"request_line\":255}}",
+           "f: limits.request_line: is 255, allowed: a size from 256 to 1M" SIZE_HINT);
+    faults("{\"limits\":{\"body\":\"99999999999999999999G\"}}",
+           "f: limits.body: is \"99999999999999999999G\", allowed: a size from 0 to 1T" SIZE_HINT);
+    faults("{\"limits\":{\"body\":\"\"}}",
+           "f: limits.body: is \"\", allowed: a size from 0 to 1T" SIZE_HINT);
+    faults("{\"limits\":{\"body\":-1}}",
+           "f: limits.body: is -1, allowed: a size from 0 to 1T" SIZE_HINT);
+    faults("{\"limits\":{\"header_fields\":1.5}}",
+           "f: limits.header_fields: is 1.5, allowed: a whole number from 1 to 10000\n");
+    faults("{\"limits\":{\"descriptors\":\"101%\"}}",
+           "f: limits.descriptors: is \"101%\", allowed: \"1%\" to \"100%\", or a number from 16 "
+           "to 100000000\n");
+    faults("{\"timeouts\":{\"idle\":\"75\"}}",
+           "f: timeouts.idle: is \"75\", allowed: seconds from 0.01 to 86400\n");
+    faults("{\"timeouts\":{\"idle\":0}}",
+           "f: timeouts.idle: is 0, allowed: seconds from 0.01 to 86400\n");
+    faults("{\"timeouts\":{\"drain\":1e300}}",
+           "f: timeouts.drain: is 1e+300, allowed: seconds from 0 to 86400\n");
+    faults("{\"workers\":257}",
+           "f: workers: is 257, allowed: \"auto\" or a number from 0 to 256\n");
+    faults("{\"workers\":{\"a\":[1,{}]}}",
+           "f: workers: is a table, allowed: \"auto\" or a number from 0 to 256\n");
+    faults("{\"app\":\"\"}", "f: app: is \"\", allowed: a path\n");
+    faults("{\"app\":[\"x\"]}", "f: app: is a list, allowed: a path\n");
+    faults(
+        "{\"log\":{\"level\":\"wran\"}}",
+        "f: log.level: is \"wran\", allowed: \"debug\", \"info\", \"warn\" or \"error\" (did you "
+        "mean \"warn\"?)\n");
+    faults("{\"log\":{\"access\":true}}",
+           "f: log.access: is true, allowed: \"stdout\", \"stderr\", a path or false\n");
+    faults("{\"log\":{\"file\":false}}",
+           "f: log.file: is false, allowed: \"stderr\", \"stdout\" or a path\n");
+    faults("{\"limits\":5}", "f: limits: is 5, allowed: a table\n");
+    faults("{\"env\":{\"A\":1}}", "f: env.A: is no text, allowed: a text\n");
+    faults("{\"env\":[1]}", "f: env: is a list, allowed: a table of texts\n");
+    faults("{\"trusted_proxies\":\"10.0.0.1\"}",
+           "f: trusted_proxies: is \"10.0.0.1\", allowed: a list of texts\n");
+    faults("{\"trusted_proxies\":{\"a\":[{}],\"b\":1}}",
+           "f: trusted_proxies: is a table, allowed: a list of texts\n");
+    faults("{\"trusted_proxies\":[\"a\",[1]]}",
+           "f: trusted_proxies[2]: is no text, allowed: a text\n");
+}
+
+static void a_wrong_address_is_named(void **state) {
+    (void)state;
+    faults("{\"listen\":\"8080\"}",
+           "f: listen: is \"8080\", allowed: a list of addresses as \"0.0.0.0:8080\", "
+           "\"[::]:8080\", \"unix:run/x.sock\"\n");
+    faults("{\"listen\":{}}",
+           "f: listen: is empty, allowed: one address or more, as { \"0.0.0.0:8080\" }\n");
+    faults("{\"listen\":[{\"address\":\"[::]:443\",\"tls\":{\"cert\":\"x\"}}]}",
+           "f: listen[1]: TLS listeners are not supported yet; terminate TLS in front\n");
+    faults("{\"listen\":[{\"address\":\"[::]:443\"}]}",
+           "f: listen[1]: is no text, allowed: an address as \"0.0.0.0:8080\", \"[::]:8080\", "
+           "\"unix:run/x.sock\"\n");
+    faults("{\"listen\":[\":1\",\":1\"]}", "f: listen[2]: \":1\" is listed twice, allowed: once\n");
+    mg_config c;
+    mg_buf text = {0};
+    assert_int_equal(
+        mg_config_init(&c, "f", MG_STR("{\"listen\":[\":1\",\":99999\",\"unix:\"]}"), &text),
+        MG_ECONFIG);
+    mg_buf_append_char(&text, '\0');
+    assert_non_null(strstr(text.p, "f: listen[2]: \":99999\""));
+    assert_non_null(strstr(text.p, "f: listen[3]: \"unix:\""));
+    mg_buf_deinit(&text);
+    mg_config_deinit(&c);
+}
+
+static void an_unknown_key_brings_a_suggestion(void **state) {
+    (void)state;
+    faults(
+        "{\"worker\":1}",
+        "f: worker: is no known key, allowed: listen, workers, app, trusted_proxies, env, limits, "
+        "timeouts, log (did you mean \"workers\"?)\n");
+    faults("{\"log\":{\"acess\":[{\"x\":[]}]}}",
+           "f: log.acess: is no known key, allowed: level, file, error_format, access, format (did "
+           "you mean \"access\"?)\n");
+    faults("{\"log\":{\"zzz\":1}}",
+           "f: log.zzz: is no known key, allowed: level, file, error_format, access, format\n");
+}
+
+static void keys_of_later_versions_say_so(void **state) {
+    (void)state;
+    faults("{\"database\":\"sqlite:x\",\"cache\":\"memory:64M\",\"upstreams\":{\"a\":[1]},"
+           "\"admin\":{}}",
+           "f: database: is not available in this version\n"
+           "f: cache: is not available in this version\n"
+           "f: upstreams: is not available in this version\n"
+           "f: admin: is not available in this version\n");
+}
+
+static void all_faults_are_listed(void **state) {
+    (void)state;
+    faults("{\"workers\":-1,\"limits\":{\"nope\":1,\"trailers\":\"x\"},\"app\":1}",
+           "f: workers: is -1, allowed: \"auto\" or a number from 0 to 256\n"
+           "f: limits.nope: is no known key, allowed: request_line, header_bytes, header_fields, "
+           "chunk_extensions, trailers, body, body_rate, discard, pipeline, "
+           "requests_per_connection, descriptors, lua_memory\n"
+           "f: limits.trailers: is \"x\", allowed: a size from 0 to 1M" SIZE_HINT
+           "f: app: is 1, allowed: a path\n");
+}
+
+static void broken_data_is_a_fault(void **state) {
+    (void)state;
+    mg_config c;
+    const char *broken[] = {"", "[]", "{\"workers\":", "{\"listen\":[", "{\"env\":{\"a\"", "{}x"};
+    for (size_t i = 0; i < sizeof broken / sizeof broken[0]; i++) {
+        mg_buf text = {0};
+        assert_int_equal(mg_config_init(&c, "f", mg_str_of(broken[i]), &text), MG_ECONFIG);
+        assert_true(text.n > 0);
+        mg_buf_deinit(&text);
+        mg_config_deinit(&c);
+    }
+}
+
+// In a folder with conf/ below.
+static void root_is(const char *file, const char *expected) {
+    mg_config c;
+    mg_buf text = {0};
+    assert_int_equal(mg_config_init(&c, file, MG_STR("{}"), &text), MG_OK);
+    assert_string_equal(c.root, expected);
+    assert_string_equal(c.file, file);
+    mg_config_deinit(&c);
+}
+
+static void the_root_is_above_conf(void **state) {
+    (void)state;
+    char folder[] = "/tmp/moongate-root-XXXXXX";
+    assert_non_null(mkdtemp(folder));
+    char before[PATH_MAX];
+    assert_non_null(getcwd(before, sizeof before));
+    assert_int_equal(chdir(folder), 0);
+    assert_int_equal(mkdir("conf", 0700), 0);
+    root_is("conf/moongate.lua", folder);
+    root_is("./conf/../conf/x.lua", folder);
+    root_is("site.lua", folder);
+    assert_int_equal(chdir("conf"), 0);
+    root_is("moongate.lua", folder);
+    root_is("../x.lua", folder);
+    assert_int_equal(chdir(before), 0);
+    root_is("/nowhere/at/conf/all.lua", "/nowhere/at");
+    root_is("/nowhere/conf.d/all.lua", "/nowhere/conf.d");
+    root_is("/x.lua", "/");
+    mg_buf conf = {0};
+    mg_buf_printf(&conf, "%s/conf", folder);
+    mg_buf_append_char(&conf, '\0');
+    assert_int_equal(rmdir(conf.p), 0);
+    assert_int_equal(rmdir(folder), 0);
+    mg_buf_deinit(&conf);
+}
+
+static void a_command_line_comes_above_the_file(void **state) {
+    (void)state;
+    mg_config c;
+    char here[PATH_MAX];
+    assert_non_null(getcwd(here, sizeof here));
+    load(&c, "{\"workers\":4}");
+    mg_buf text = {0};
+    assert_int_equal(mg_config_override(&c, &(mg_config_overrides){0}, &text), MG_OK);
+    assert_int_equal(c.workers, 4);
+    assert_string_equal(c.app, "/nowhere/lua/app.lua");
+
+    const char *listen[] = {":1", "unix:x"};
+    mg_config_overrides o = {
+        .listen = listen, .listen_count = 2, .app = "a.lua", .has_workers = true, .workers = 0};
+    assert_int_equal(mg_config_override(&c, &o, &text), MG_OK);
+    assert_int_equal(c.listen.n, 2);
+    assert_string_equal(c.listen.items[0], ":1");
+    assert_memory_equal(c.listen.items[1] + 5, here, strlen(here));
+    assert_memory_equal(c.app, here, strlen(here));
+    assert_string_equal(c.app + strlen(here), "/a.lua");
+    assert_int_equal(c.workers, 0);
+
+    listen[1] = "nonsense";
+    assert_int_equal(mg_config_override(&c, &o, &text), MG_ECONFIG);
+    assert_memory_equal(text.p, "--listen: \"nonsense\"", 20);
+    mg_buf_deinit(&text);
+    mg_config_deinit(&c);
+}
+
+static void server_options_are_filled(void **state) {
+    (void)state;
+    mg_config c;
+    load(&c, "{\"limits\":{\"body\":\"1T\"},\"timeouts\":{\"linger\":0.5}}");
+    mg_server_options o;
+    mg_config_server_options(&c, 1000, &o);
+    assert_int_equal(o.request_line_bytes, 8192);
+    assert_int_equal(o.header_bytes, 32768);
+    assert_int_equal(o.header_fields, 100);
+    assert_int_equal(o.chunk_extension_bytes, 16384);
+    assert_int_equal(o.trailer_bytes, 16384);
+    assert_true(o.body_bytes == (uint64_t)1 << 40);
+    assert_int_equal(o.body_rate, 500);
+    assert_int_equal(o.discard_bytes, 256 << 10);
+    assert_int_equal(o.pipeline_bytes, 64 << 10);
+    assert_int_equal(o.requests_per_connection, 10000);
+    assert_int_equal(o.connections, 950);
+    assert_int_equal(o.header_ms, 10000);
+    assert_int_equal(o.body_grace_ms, 20000);
+    assert_int_equal(o.send_ms, 60000);
+    assert_int_equal(o.handler_ms, 30000);
+    assert_int_equal(o.idle_ms, 75000);
+    assert_int_equal(o.half_close_ms, 1000);
+    assert_int_equal(o.linger_ms, 500);
+    assert_null(o.trust);
+    mg_config_server_options(&c, UINT64_MAX, &o); // RLIM_INFINITY
+    assert_int_equal(o.connections, UINT32_MAX);
+    mg_config_deinit(&c);
+
+    load(&c, "{\"limits\":{\"descriptors\":500}}");
+    mg_config_server_options(&c, 1000, &o);
+    assert_int_equal(o.connections, 500);
+    mg_config_server_options(&c, 100, &o);
+    assert_int_equal(o.connections, 100);
+    mg_config_deinit(&c);
+}
+
+static void server_options_come_straight_from_json(void **state) {
+    (void)state;
+    mg_server_options o;
+    mg_error err;
+    assert_int_equal(mg_config_server_options_of_json("{\"timeouts\":{\"idle\":2}}", &o, &err),
+                     MG_OK);
+    assert_int_equal(o.idle_ms, 2000);
+    assert_int_equal(mg_config_server_options_of_json("{\"workers\":-1}", &o, &err), MG_ECONFIG);
+    assert_non_null(strstr(err.text, "workers: is -1"));
+}
+
+static void assert_same(const mg_config *a, const mg_config *b) {
+    assert_memory_equal(&a->limits, &b->limits, sizeof a->limits);
+    assert_memory_equal(&a->timeouts, &b->timeouts, sizeof a->timeouts);
+    assert_int_equal(a->workers, b->workers);
+    assert_string_equal(a->app, b->app);
+    assert_int_equal(a->listen.n, b->listen.n);
+    assert_string_equal(a->listen.items[0], b->listen.items[0]);
+    assert_int_equal(a->log.level, b->log.level);
+    assert_string_equal(a->log.file, b->log.file);
+    assert_string_equal(a->log.access, b->log.access);
+}
+
+static void printed_defaults_are_a_file_that_says_the_defaults(void **state) {
+    (void)state;
+    char path[] = "/tmp/moongate-defaults-XXXXXX";
+    int fd = mkstemp(path);
+    mg_buf text = {0};
+    mg_config_print_defaults(&text);
+    assert_int_equal(write(fd, text.p, text.n), (ssize_t)text.n);
+    close(fd);
+
+    mg_buf json = {0};
+    mg_error err = {.text = ""};
+    if (mg_read_config(path, &json, &err) != MG_OK) {
+        fail_msg("%s", err.text);
+    }
+    unlink(path);
+    mg_buf_append_char(&json, '\0');
+    mg_config from_file;
+    mg_config plain;
+    load(&from_file, json.p);
+    load(&plain, "{}");
+    assert_same(&from_file, &plain);
+    mg_config_deinit(&from_file);
+    mg_config_deinit(&plain);
+    mg_buf_deinit(&json);
+
+    for (char *line = text.p; line < text.p + text.n;) {
+        char *end = memchr(line, '\n', (size_t)(text.p + text.n - line));
+        assert_non_null(end);
+        if (end - line > 120) {
+            fail_msg("too long: %.*s", (int)(end - line), line);
+        }
+        line = end + 1;
+    }
+    mg_buf_deinit(&text);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_empty_file_gives_the_defaults),
+        cmocka_unit_test(every_kind_of_value_is_read),
+        cmocka_unit_test(an_empty_lua_table_is_an_empty_list_too),
+        cmocka_unit_test(a_wrong_value_says_what_is_allowed),
+        cmocka_unit_test(a_wrong_address_is_named),
+        cmocka_unit_test(an_unknown_key_brings_a_suggestion),
+        cmocka_unit_test(keys_of_later_versions_say_so),
+        cmocka_unit_test(all_faults_are_listed),
+        cmocka_unit_test(broken_data_is_a_fault),
+        cmocka_unit_test(the_root_is_above_conf),
+        cmocka_unit_test(a_command_line_comes_above_the_file),
+        cmocka_unit_test(server_options_are_filled),
+        cmocka_unit_test(server_options_come_straight_from_json),
+        cmocka_unit_test(printed_defaults_are_a_file_that_says_the_defaults),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
