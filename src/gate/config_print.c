@@ -11,9 +11,9 @@ static void append_value(mg_buf *out, mg_str json) {
 }
 
 static void append_key(mg_buf *out, const mg_config_key *key, const char *indent) {
-    mg_buf_printf(out, "%s-- %s: ", indent, key->about);
+    mg_buf_printf(out, "%s-- %s (", indent, key->about);
     mg_config_append_allowed(out, key);
-    mg_buf_printf(out, ".\n%s%s = ", indent, mg_config_name(key));
+    mg_buf_printf(out, ").\n%s%s = ", indent, mg_config_name(key));
     append_value(out, mg_str_of(key->fallback));
     mg_buf_append_str(out, MG_STR(",\n"));
 }

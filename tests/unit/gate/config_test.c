@@ -381,7 +381,7 @@ static void printed_defaults_are_a_file_that_says_the_defaults(void **state) {
     for (char *line = text.p; line < text.p + text.n;) {
         char *end = memchr(line, '\n', (size_t)(text.p + text.n - line));
         assert_non_null(end);
-        if (end - line > 120) {
+        if (end - line > 100) {
             fail_msg("too long: %.*s", (int)(end - line), line);
         }
         line = end + 1;
