@@ -12,7 +12,7 @@
 #include <stdlib.h>
 
 // Up to here an integer, and a power of ten, is exact in a double.
-#define EXACT_INTEGER 9007199254740992.0
+#define EXACT_INTEGER ((uint64_t)1 << 53)
 enum { EXACT_POWER = 22 };
 static const double powers[EXACT_POWER + 1] = {
     1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
@@ -137,8 +137,8 @@ bool mg_json_to_double(mg_str text, double *out) {
     uint64_t mantissa;
     int power;
     // Two exact operands and one rounding: the result is the correctly rounded one.
-    if (split(text, &mantissa, &power) && (double)mantissa <= EXACT_INTEGER &&
-        power >= -EXACT_POWER && power <= EXACT_POWER) {
+    if (split(text, &mantissa, &power) && mantissa <= EXACT_INTEGER && power >= -EXACT_POWER &&
+        power <= EXACT_POWER) {
         double m = (double)mantissa;
         double value = power < 0 ? m / powers[-power] : m * powers[power];
         *out = text.p[0] == '-' ? -value : value;
@@ -178,7 +178,7 @@ static bool write_short(mg_buf *b, double v) {
     enum { PLACES = 8 };
     for (unsigned places = 1; places <= PLACES && v >= 1e-4; places++) {
         double scaled = v * powers[places];
-        if (scaled >= EXACT_INTEGER) {
+        if (scaled >= (double)EXACT_INTEGER) {
             return false;
         }
         uint64_t rounded = (uint64_t)(scaled + 0.5);

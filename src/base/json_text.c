@@ -106,22 +106,34 @@ static void write_escape(mg_buf *b, char c) {
     }
 }
 
-int mg_json_write_string(mg_buf *b, mg_str s) {
-    size_t before = b->n;
-    mg_buf_reserve(b, s.n + 2);
-    mg_buf_append_char(b, '"');
-    for (size_t i = 0; i < s.n; i++) {
+// The rest of a string, behind its first `i` bytes, which stand in `b` already.
+static int write_escaped(mg_buf *b, mg_str s, size_t i) {
+    while (i < s.n) {
+        if ((uint8_t)s.p[i] >= 0x80) {
+            return MG_ESYNTAX;
+        }
+        write_escape(b, s.p[i++]);
         size_t run = mg_json_run(s.p + i, s.n - i);
         mg_buf_append(b, s.p + i, run);
         i += run;
-        if (i == s.n) {
-            break;
-        }
-        if ((uint8_t)s.p[i] >= 0x80) {
-            b->n = before;
-            return MG_ESYNTAX;
-        }
-        write_escape(b, s.p[i]);
+    }
+    return MG_OK;
+}
+
+int mg_json_write_string(mg_buf *b, mg_str s) {
+    if (s.n == 0) {
+        mg_buf_append(b, "\"\"", 2);
+        return MG_OK;
+    }
+    size_t before = b->n;
+    size_t run = mg_json_run(s.p, s.n);
+    char *to = mg_buf_reserve(b, s.n + 2);
+    to[0] = '"';
+    memcpy(to + 1, s.p, run);
+    b->n += 1 + run;
+    if (run < s.n && write_escaped(b, s, run) != MG_OK) {
+        b->n = before;
+        return MG_ESYNTAX;
     }
     mg_buf_append_char(b, '"');
     return MG_OK;

@@ -122,6 +122,8 @@ static void other_numbers_are_the_nearest_double(void **state) {
     expect_double("25e-1", 2.5);
     expect_double("123456.789e3", 123456789);
     expect_double("9007199254740993.0", 9007199254740992.0);
+    // 2^53 + 1 is not exact: taken for 2^53 it would be one step too low after the multiplication.
+    expect_double("9007199254740993e11", 900719925474099300000000000.0);
     expect_double("0.1234567890123456789012345678901234567890", 0.12345678901234568);
     expect_double("1.7976931348623157e308", 1.7976931348623157e308);
     expect_double("5e-324", 5e-324);
