@@ -33,7 +33,7 @@ describe("a connection", function()
     "Connection: ,,close,", "Connection: keep-alive, close", "Connection: close,keep-alive",
     "Connection: x\r\nConnection: close", "Connection: close\r\nConnection: keep-alive",
   }) do
-    it(("is closed behind the answer to %q"):format(field), function()
+    it("is closed behind the answer to " .. http.shown(field), function()
       assert_closes(head("GET /text HTTP/1.1", field))
     end)
   end
@@ -42,7 +42,7 @@ describe("a connection", function()
     "Connection: keep-alive", "Connection: x", "Connection: closed", "Connection: close-not",
     "Connection: \"close\"", "Connection:", "X-Connection: close", "Proxy-Connection: close",
   }) do
-    it(("goes on behind the answer to %q"):format(field), function()
+    it("goes on behind the answer to " .. http.shown(field), function()
       http.assert_kept(server, head("GET /text HTTP/1.1", field), 200)
     end)
   end

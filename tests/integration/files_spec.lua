@@ -180,7 +180,8 @@ describe("a static folder", function()
   for _, path in ipairs({
     "none.txt", ".hidden", "folder/.hidden", "folder", "out.txt", "out/passwd",
     "%2e%2e%2flua%2fapp.lua", "..%2flua%2fapp.lua", "folder%2f..%2f..%2flua%2fapp.lua",
-    "%2fetc%2fpasswd", "digits.txt%00", "digits.txt/", "%2ehidden", "..%5clua%5capp.lua", "", "folder//page.json",
+    "%2fetc%2fpasswd", "digits.txt%00", "digits.txt/", "%2ehidden", "..%5clua%5capp.lua", "",
+    "folder//page.json",
   }) do
     it("has no " .. (path == "" and "index of itself" or path), function()
       local res = server:get("/static/" .. path)

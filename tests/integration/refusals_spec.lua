@@ -199,7 +199,7 @@ describe("a refused request", function()
     describe("for " .. r.about, function()
       for i, input in ipairs(r.inputs) do
         local bytes = r.make(input)
-        it(("is answered once, then closed: %d: %q"):format(i, bytes:sub(1, 90)), function()
+        it(("is answered once, then closed: %d: %s"):format(i, http.shown(bytes, 90)), function()
           http.assert_refused(server, bytes, r.status)
           http.assert_refused(server, bytes, r.status, "byte by byte")
         end)
@@ -268,7 +268,7 @@ describe("what only looks wrong", function()
     with_field("Expect: 100-Continue"),
   }
   for i, bytes in ipairs(accepted) do
-    it(("is served: %d: %q"):format(i, bytes:sub(1, 80)), function()
+    it(("is served: %d: %s"):format(i, http.shown(bytes, 80)), function()
       assert.equal("hello\n", http.assert_kept(server, bytes, 200).body)
     end)
   end

@@ -5,6 +5,15 @@ local M = {}
 -- A request that would be served if the server went on behind a refused one.
 M.SECOND = wire.get("/mark/smuggled")
 
+local NAMED = { ["\r"] = "\\r", ["\n"] = "\\n", ["\t"] = "\\t" }
+
+--- Bytes in one printable line, cut after `most` of them.
+function M.shown(bytes, most)
+  return (bytes:sub(1, most or 200):gsub("[^\32-\126]", function(byte)
+    return NAMED[byte] or ("\\x%02x"):format(byte:byte())
+  end))
+end
+
 local function sent(conn, how, bytes)
   if how == "byte by byte" then
     conn:send_slowly(bytes)
@@ -33,7 +42,7 @@ function M.assert_refused(server, bytes, wanted, how)
   local conn = server:connect()
   sent(conn, how, bytes .. M.SECOND)
   local ok, res = pcall(conn.read, conn, "GET")
-  local input = string.format("%s of %q", how or "whole", bytes:sub(1, 300))
+  local input = (how or "whole") .. " of " .. M.shown(bytes)
   assert(ok, input .. ": " .. tostring(res))
   assert(contains(one_of(wanted), res.status), input .. " was answered " .. res.status)
   assert(res.headers.connection == "close", input .. ": no Connection: close")
@@ -47,7 +56,7 @@ end
 function M.assert_kept(server, bytes, status, method)
   local conn = server:connect()
   local res = conn:request(bytes, method)
-  assert(res.status == status, string.format("%q was answered %d", bytes:sub(1, 200), res.status))
+  assert(res.status == status, M.shown(bytes) .. " was answered " .. res.status)
   assert(res.headers.connection ~= "close", "the connection is to be closed")
   assert(conn:request(wire.get("/text")).body == "hello\n", "the next request was not served")
   conn:close()

@@ -202,6 +202,7 @@ end
 
 ---@return table descriptors, rss_kb
 function Server:footprint()
+  collectgarbage() -- closes the connections that a failed test has left open
   return { descriptors = process.descriptors(self.pid), rss_kb = process.rss_kb(self.pid) }
 end
 

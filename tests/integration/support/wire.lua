@@ -95,7 +95,8 @@ function Wire:take_line()
       assert(line:sub(-2) == "\r\n", "a line ends in LF without CR")
       return line:sub(1, -3)
     end
-    must(self:fill_some(), "waiting for a line")
+    local ok, err = self:fill_some()
+    must(ok, err, "waiting for a line")
   end
 end
 
