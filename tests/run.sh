@@ -20,9 +20,8 @@ count() {
     awk '
     { sub(/^[ \t]+/, "") }
     /^1\.\.[0-9]+/            { split($0, plan, "\\.\\."); planned += plan[2]; plans++ }
-    /^ok [0-9]+.*# SKIP/      { skip++; next }
+    /^(not )?ok [0-9]+.*# (SKIP|TODO)/ { skip++; next }
     /^ok [0-9]+/              { pass++ }
-    /^not ok [0-9]+.*# TODO/  { skip++; next }
     /^not ok [0-9]+/          { fail++ }
     /[0-9]+ success(es)? \/ [0-9]+ failures? \/ [0-9]+ errors? \/ [0-9]+ pending/ {
         gsub(/\033\[[0-9;]*m/, "")
@@ -58,7 +57,7 @@ suite() {
 
 # The output without its passes.
 failures() {
-    grep -av '^[[:space:]]*ok [0-9]' "$1"
+    grep -avE '^[[:space:]]*(ok [0-9]|not ok [0-9]+ # SKIP)' "$1"
 }
 
 missing() {
@@ -118,9 +117,9 @@ integration() {
 
 # --- fuzzing ---------------------------------------------------------------------------------------------------------
 
-# fuzz_one PROGRAM OUT: writes TAP: the replay of what is known, then a bounded run on a copy of the corpus.
+# fuzz_one PROGRAM: writes TAP: the replay of what is known, then a bounded run on a copy of the corpus.
 fuzz_one() {
-    local program=$1 name work known=() options=()
+    local program=$1 name work folder known=() options=()
     name=$(basename "$program" _fuzz)
     work=$(mktemp -d "$scratch/$name-XXXXXX")
     mkdir "$work/corpus" "$work/found"
@@ -144,7 +143,7 @@ fuzz_step() {
         return
     fi
     echo "not ok $title"
-    tail -n 60 "$work/log"
+    tail -n 40 "$work/log"
     keep_reproducers "$work/found"
 }
 
