@@ -1,0 +1,33 @@
+--- moongate.json: JSON, strictly as RFC 8259 has it.
+---
+--- Objects are tables with string keys, arrays are tables with keys 1 to n. An empty table is `{}`
+--- unless it is marked by array(); decoded arrays are. null is a value of its own, true in a
+--- condition: compare with `== json.null`. Integers beyond 2^53 are LuaJIT's int64_t and uint64_t,
+--- exact in both directions.
+local native = require("moongate.native").json
+
+---@class moongate.json
+local M = {}
+
+--- The text of `value`. Raises with the path of what JSON cannot say: functions and the like, nan
+--- and infinities, mixed keys, gaps, strings that are not UTF-8, and more than 128 levels, which
+--- mostly are a table that holds itself.
+---@type fun(value: any, options?: { pretty?: boolean }): string
+M.encode = native.encode
+
+--- The value of `text`, or nil and "line:column: what is wrong". `max_depth` is 1 to 1024, by
+--- default 128.
+---@type fun(text: string, options?: { max_depth?: integer }): any, string?
+M.decode = native.decode
+
+--- Marks a table (a new one if none is given) as an array, so that it is written as `[]` when it is
+--- empty; returns it. Raises if it has a metatable of its own.
+---@generic T: table
+---@type fun(t?: T): T
+M.array = native.array
+
+--- JSON's null, to put into a table where nil would leave a gap. Prints as "null".
+---@type userdata
+M.null = native.null
+
+return M
