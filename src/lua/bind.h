@@ -1,6 +1,7 @@
 // lua/bind.h: the bridge, in pairs: each bind_<subject>.c has its <subject>.lua.
 #pragma once
 
+#include "lua/bind_router.h"
 #include "lua/vm.h"
 
 // Kinds of events that next_event() returns; sched.lua knows the same numbers.
@@ -14,18 +15,12 @@ void mg_bind_request(lua_State *L, mg_vm *vm);
 void mg_bind_answer(lua_State *L, mg_vm *vm);
 void mg_bind_runtime(lua_State *L, mg_vm *vm);
 
-// bind_router.c: the router in the userdata at `index`; raises if it is something else.
-mg_router *mg_check_router(lua_State *L, int index);
-
 // bind_request.c, for the seam: the body's operation.
 bool mg_body_op_ready(mg_exchange *x, mg_op *op);
 void mg_body_op_fail(mg_op *op);
 
 // bind_answer.c, for the seam: the exchange of a write operation is gone.
 void mg_write_op_fail(mg_op *op);
-
-// bind_request.c: pushes the table of the match's decoded parameters.
-void mg_push_params(lua_State *L, const mg_router *router, const mg_route_match *match);
 
 // bind_runtime.c: writes 16 hex digits and a terminator, different at each call.
 void mg_vm_random_id(mg_vm *vm, char out[17]);

@@ -1,0 +1,416 @@
+#include "http/route.h"
+
+#include "base/mem.h"
+#include "http/url.h"
+
+typedef enum segment_type { PLAIN, INT, UINT, UUID, HEX, ALPHA, SLUG, TYPE_COUNT } segment_type;
+
+static const char *const type_names[TYPE_COUNT] = {"", "int", "uint", "uuid", "hex", "alpha", "slug"};
+
+typedef struct node node;
+struct node {
+    mg_str text; // of a static segment; owned
+    segment_type type;
+    node **statics; // sorted by length, then bytes
+    size_t static_count;
+    node *typed[TYPE_COUNT];
+    uint32_t ids[MG_METHOD_COUNT]; // routes that end here; 0: none
+    uint32_t rest[MG_METHOD_COUNT]; // routes that end in a wildcard below here
+};
+
+typedef struct names {
+    uint32_t count;
+    mg_str items[MG_ROUTE_PARAMS]; // owned
+} names;
+
+struct mg_router {
+    node root;
+    names *names; // by route id
+    uint32_t name_count;
+};
+
+mg_router *mg_router_new(void) {
+    return mg_calloc(1, sizeof(mg_router));
+}
+
+static void free_node(node *n) {
+    for (size_t i = 0; i < n->static_count; i++) {
+        free_node(n->statics[i]);
+        mg_free((char *)(uintptr_t)n->statics[i]->text.p);
+        mg_free(n->statics[i]);
+    }
+    mg_free(n->statics);
+    for (int t = 0; t < TYPE_COUNT; t++) {
+        if (n->typed[t] != NULL) {
+            free_node(n->typed[t]);
+            mg_free(n->typed[t]);
+        }
+    }
+}
+
+void mg_router_free(mg_router *r) {
+    if (r == NULL) {
+        return;
+    }
+    free_node(&r->root);
+    for (uint32_t i = 0; i < r->name_count; i++) {
+        for (uint32_t k = 0; k < r->names[i].count; k++) {
+            mg_free((char *)(uintptr_t)r->names[i].items[k].p);
+        }
+    }
+    mg_free(r->names);
+    mg_free(r);
+}
+
+// --- adding ---
+
+static int compare(mg_str a, mg_str b) {
+    if (a.n != b.n) {
+        return a.n < b.n ? -1 : 1;
+    }
+    return a.n == 0 ? 0 : memcmp(a.p, b.p, a.n);
+}
+
+// The place of `text` among the static children: where it is, or where it would go.
+static size_t place_of(const node *n, mg_str text, bool *found) {
+    size_t low = 0;
+    size_t high = n->static_count;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        int order = compare(n->statics[middle]->text, text);
+        if (order == 0) {
+            *found = true;
+            return middle;
+        }
+        if (order < 0) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    *found = false;
+    return low;
+}
+
+static node *static_child(node *n, mg_str text) {
+    bool found;
+    size_t place = place_of(n, text, &found);
+    if (found) {
+        return n->statics[place];
+    }
+    n->statics = mg_realloc(n->statics, sizeof(node *) * (n->static_count + 1));
+    memmove(n->statics + place + 1, n->statics + place, sizeof(node *) * (n->static_count - place));
+    n->static_count++;
+    node *child = mg_calloc(1, sizeof *child);
+    child->text = (mg_str){mg_strndup(text.p, text.n), text.n};
+    n->statics[place] = child;
+    return child;
+}
+
+static node *typed_child(node *n, segment_type type) {
+    if (n->typed[type] == NULL) {
+        n->typed[type] = mg_calloc(1, sizeof(node));
+        n->typed[type]->type = type;
+    }
+    return n->typed[type];
+}
+
+static bool is_name(mg_str s) {
+    for (size_t i = 0; i < s.n; i++) {
+        char c = mg_lower(s.p[i]);
+        bool letter = (c >= 'a' && c <= 'z') || c == '_';
+        if (!letter && !(i > 0 && c >= '0' && c <= '9')) {
+            return false;
+        }
+    }
+    return s.n > 0;
+}
+
+static int add_name(names *list, mg_str name, mg_error *err) {
+    if (!is_name(name)) {
+        return mg_error_set(err, MG_ESYNTAX, "a parameter's name is letters, digits and _, not '%.*s'",
+                            (int)name.n, name.p);
+    }
+    if (list->count == MG_ROUTE_PARAMS) {
+        return mg_error_set(err, MG_ESYNTAX, "at most %d parameters are allowed", MG_ROUTE_PARAMS);
+    }
+    for (uint32_t i = 0; i < list->count; i++) {
+        if (mg_str_eq(list->items[i], name)) {
+            return mg_error_set(err, MG_ESYNTAX, "the parameter '%.*s' stands there twice", (int)name.n,
+                                name.p);
+        }
+    }
+    list->items[list->count++] = name;
+    return MG_OK;
+}
+
+// Splits "id<int>" into name and type.
+static int parse_type(mg_str *name, segment_type *type, mg_error *err) {
+    const char *open = memchr(name->p, '<', name->n);
+    *type = PLAIN;
+    if (open == NULL) {
+        return MG_OK;
+    }
+    mg_str text = {open + 1, (size_t)(name->p + name->n - open - 1)};
+    name->n = (size_t)(open - name->p);
+    for (int t = INT; t < TYPE_COUNT; t++) {
+        size_t n = strlen(type_names[t]);
+        if (text.n == n + 1 && memcmp(text.p, type_names[t], n) == 0 && text.p[n] == '>') {
+            *type = (segment_type)t;
+            return MG_OK;
+        }
+    }
+    return mg_error_set(err, MG_ESYNTAX,
+                        "a type is <int>, <uint>, <uuid>, <hex>, <alpha> or <slug>, not '<%.*s'",
+                        (int)text.n, text.p);
+}
+
+// Goes one segment down, making what is missing.
+static int descend(node **at, mg_str segment, names *list, mg_error *err) {
+    if (segment.n == 0 || segment.p[0] != ':') {
+        if (segment.n > 0 && memchr(segment.p, '*', segment.n) != NULL) {
+            return mg_error_set(err, MG_ESYNTAX, "a wildcard is the whole last segment: /*name");
+        }
+        *at = static_child(*at, segment);
+        return MG_OK;
+    }
+    mg_str name = {segment.p + 1, segment.n - 1};
+    segment_type type;
+    int rc = parse_type(&name, &type, err);
+    if (rc == MG_OK) {
+        rc = add_name(list, name, err);
+    }
+    if (rc == MG_OK) {
+        *at = typed_child(*at, type);
+    }
+    return rc;
+}
+
+static void keep_names(mg_router *r, uint32_t id, const names *list) {
+    if (id >= r->name_count) {
+        r->names = mg_realloc(r->names, sizeof(names) * (id + 1));
+        memset(r->names + r->name_count, 0, sizeof(names) * (id + 1 - r->name_count));
+        r->name_count = id + 1;
+    }
+    if (r->names[id].count > 0) {
+        return; // the same route under another method
+    }
+    r->names[id].count = list->count;
+    for (uint32_t i = 0; i < list->count; i++) {
+        r->names[id].items[i] = (mg_str){mg_strndup(list->items[i].p, list->items[i].n), list->items[i].n};
+    }
+}
+
+static int settle(mg_router *r, uint32_t *slot, uint32_t id, const names *list, uint32_t *existing) {
+    if (*slot != 0) {
+        *existing = *slot;
+        return MG_ELIMIT;
+    }
+    *slot = id;
+    keep_names(r, id, list);
+    return MG_OK;
+}
+
+int mg_router_add(mg_router *r, mg_method m, mg_str pattern, uint32_t id, uint32_t *existing, mg_error *err) {
+    if (pattern.n == 0 || pattern.p[0] != '/' || pattern.n > MG_ROUTE_PATTERN_BYTES) {
+        return mg_error_set(err, MG_ESYNTAX, "a pattern begins with / and has at most %d bytes",
+                            MG_ROUTE_PATTERN_BYTES);
+    }
+    names list = {0};
+    node *at = &r->root;
+    size_t from = 1;
+    for (int depth = 0;; depth++) {
+        if (depth == MG_ROUTE_SEGMENTS) {
+            return mg_error_set(err, MG_ESYNTAX, "at most %d segments are allowed", MG_ROUTE_SEGMENTS);
+        }
+        const char *slash = memchr(pattern.p + from, '/', pattern.n - from);
+        size_t end = slash != NULL ? (size_t)(slash - pattern.p) : pattern.n;
+        mg_str segment = {pattern.p + from, end - from};
+        if (segment.n > 0 && segment.p[0] == '*' && slash == NULL) {
+            int rc = add_name(&list, (mg_str){segment.p + 1, segment.n - 1}, err);
+            return rc != MG_OK ? rc : settle(r, &at->rest[m], id, &list, existing);
+        }
+        int rc = descend(&at, segment, &list, err);
+        if (rc != MG_OK) {
+            return rc;
+        }
+        if (slash == NULL) {
+            return settle(r, &at->ids[m], id, &list, existing);
+        }
+        from = end + 1;
+    }
+}
+
+mg_str mg_router_param_name(const mg_router *r, uint32_t id, uint32_t place) {
+    bool known = id < r->name_count && place < r->names[id].count;
+    return known ? r->names[id].items[place] : (mg_str){"", 0};
+}
+
+// --- types ---
+
+static bool all_of(mg_str s, bool (*is)(char c)) {
+    for (size_t i = 0; i < s.n; i++) {
+        if (!is(s.p[i])) {
+            return false;
+        }
+    }
+    return s.n > 0;
+}
+
+static bool is_digit(char c) {
+    return c >= '0' && c <= '9';
+}
+
+static bool is_alpha(char c) {
+    return mg_lower(c) >= 'a' && mg_lower(c) <= 'z';
+}
+
+static bool is_hex(char c) {
+    return mg_hex_value(c) >= 0;
+}
+
+static bool is_slug(char c) {
+    return is_digit(c) || is_alpha(c) || c == '-' || c == '_';
+}
+
+// 8-4-4-4-12 hex digits (RFC 9562).
+static bool is_uuid(mg_str s) {
+    if (s.n != 36) {
+        return false;
+    }
+    for (size_t i = 0; i < 36; i++) {
+        bool dash = i == 8 || i == 13 || i == 18 || i == 23;
+        if (dash ? s.p[i] != '-' : !is_hex(s.p[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool fits(segment_type type, mg_str s) {
+    switch (type) {
+    case INT:
+        return s.n > 1 && s.p[0] == '-' ? all_of((mg_str){s.p + 1, s.n - 1}, is_digit)
+                                        : all_of(s, is_digit);
+    case UINT:
+        return all_of(s, is_digit);
+    case UUID:
+        return is_uuid(s);
+    case HEX:
+        return all_of(s, is_hex);
+    case ALPHA:
+        return all_of(s, is_alpha);
+    case SLUG:
+        return all_of(s, is_slug);
+    default:
+        return s.n > 0;
+    }
+}
+
+// --- matching ---
+
+typedef struct walk {
+    mg_method method;
+    mg_route_match *out;
+    uint32_t count; // of parameters on the way here
+    const char *end;
+    int depth;
+} walk;
+
+static uint32_t id_for(walk *w, const uint32_t ids[MG_METHOD_COUNT]) {
+    uint32_t id = w->method < MG_METHOD_COUNT ? ids[w->method] : 0;
+    if (id == 0 && w->method == MG_METHOD_HEAD) {
+        id = ids[MG_METHOD_GET];
+    }
+    if (id == 0) {
+        for (int m = 0; m < MG_METHOD_COUNT; m++) {
+            w->out->allowed |= ids[m] != 0 ? 1u << m : 0;
+        }
+    }
+    return id;
+}
+
+static bool take(walk *w, const uint32_t ids[MG_METHOD_COUNT]) {
+    w->out->id = id_for(w, ids);
+    w->out->count = w->count;
+    return w->out->id != 0;
+}
+
+static const node *find_static(const node *n, mg_str segment) {
+    char decoded[MG_ROUTE_PATTERN_BYTES];
+    if (segment.n > 0 && memchr(segment.p, '%', segment.n) != NULL) {
+        mg_buf b = {.p = decoded, .cap = sizeof decoded};
+        if (segment.n >= sizeof decoded) {
+            return NULL;
+        }
+        mg_percent_decode(segment, false, &b);
+        segment = mg_buf_str(&b);
+        if (memchr(segment.p, '/', segment.n) != NULL) {
+            return NULL;
+        }
+    }
+    bool found;
+    size_t place = place_of(n, segment, &found);
+    return found ? n->statics[place] : NULL;
+}
+
+static bool match_below(walk *w, const node *n, const char *at);
+
+static bool match_param(walk *w, const node *child, mg_str segment, const char *next) {
+    if (child == NULL || w->count == MG_ROUTE_PARAMS || !fits(child->type, segment)) {
+        return false;
+    }
+    w->out->values[w->count++] = segment;
+    bool found = next == NULL ? take(w, child->ids) : match_below(w, child, next);
+    w->count -= !found;
+    return found;
+}
+
+static bool match_rest(walk *w, const node *n, const char *at) {
+    if (at == w->end || w->count == MG_ROUTE_PARAMS) {
+        return false;
+    }
+    w->out->values[w->count++] = (mg_str){at, (size_t)(w->end - at)};
+    bool found = take(w, n->rest);
+    w->count -= !found;
+    return found;
+}
+
+// Matches what begins at `at`, behind a slash, below `n`.
+static bool match_below(walk *w, const node *n, const char *at) {
+    const char *slash = memchr(at, '/', (size_t)(w->end - at));
+    mg_str segment = {at, (size_t)((slash != NULL ? slash : w->end) - at)};
+    const char *next = slash != NULL ? slash + 1 : NULL;
+    bool found = false;
+    if (w->depth++ < MG_ROUTE_SEGMENTS) {
+        const node *child = n->static_count > 0 ? find_static(n, segment) : NULL;
+        found = child != NULL && (next == NULL ? take(w, child->ids) : match_below(w, child, next));
+        for (int t = INT; !found && t < TYPE_COUNT; t++) {
+            found = match_param(w, n->typed[t], segment, next);
+        }
+        found = found || match_param(w, n->typed[PLAIN], segment, next);
+    }
+    w->depth--;
+    return found || match_rest(w, n, at);
+}
+
+mg_route_result mg_router_match(const mg_router *r, mg_method m, mg_str path, mg_route_match *out) {
+    out->id = 0;
+    out->allowed = 0;
+    out->count = 0;
+    if (path.n == 0 || path.p[0] != '/') {
+        return MG_ROUTE_NONE;
+    }
+    walk w = {.method = m, .out = out, .end = path.p + path.n};
+    if (match_below(&w, &r->root, path.p + 1)) {
+        return MG_ROUTE_FOUND;
+    }
+    if (out->allowed == 0) {
+        return MG_ROUTE_NONE;
+    }
+    out->allowed |= 1u << MG_METHOD_OPTIONS;
+    if (out->allowed & 1u << MG_METHOD_GET) {
+        out->allowed |= 1u << MG_METHOD_HEAD;
+    }
+    return MG_ROUTE_METHOD;
+}

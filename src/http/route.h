@@ -1,0 +1,39 @@
+// http/route.h: finds the route of a path: a tree of segments.
+//
+// Patterns: "/users/me" (static), "/users/:id" (one segment), "/users/:id<int>" (typed: int, uint, uuid, hex, alpha, slug), "/files/*path"
+// (the rest, one character or more). In each segment static goes before typed, typed before plain, plain before wildcard; a branch
+// that leads nowhere is left again. "/a/" is not "/a". Segments are compared after percent-decoding, split before it: %2F never separates.
+#pragma once
+
+#include "base/error.h"
+#include "http/method.h"
+
+typedef struct mg_router mg_router;
+
+enum { MG_ROUTE_PARAMS = 16, MG_ROUTE_SEGMENTS = 64, MG_ROUTE_PATTERN_BYTES = 1024 };
+
+typedef enum mg_route_result {
+    MG_ROUTE_FOUND,
+    MG_ROUTE_NONE,
+    MG_ROUTE_METHOD, // the path is served, but not by this method: see `allowed`
+} mg_route_result;
+
+typedef struct mg_route_match {
+    uint32_t id;
+    uint32_t allowed; // bits by mg_method; with HEAD where there is GET, and OPTIONS
+    uint32_t count;
+    mg_str values[MG_ROUTE_PARAMS]; // as they were sent, still encoded
+} mg_route_match;
+
+mg_router *mg_router_new(void);
+void mg_router_free(mg_router *r); // accepts NULL
+
+// Adds a route. MG_ESYNTAX: the pattern is malformed, the text says what is allowed. MG_ELIMIT: a route of this method has the same
+// shape already, `*existing` is its id. `id` is above 0.
+int mg_router_add(mg_router *r, mg_method m, mg_str pattern, uint32_t id, uint32_t *existing, mg_error *err);
+
+// HEAD falls back to GET. Allocates nothing.
+mg_route_result mg_router_match(const mg_router *r, mg_method m, mg_str path, mg_route_match *out);
+
+// The name of a route's parameter, by its place; empty beyond the last.
+mg_str mg_router_param_name(const mg_router *r, uint32_t id, uint32_t place);

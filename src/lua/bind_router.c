@@ -1,0 +1,123 @@
+#include "lua/bind_router.h"
+
+#include "http/url.h"
+
+#include <lauxlib.h>
+
+#define ROUTER_TYPE "moongate.router"
+
+mg_router *mg_check_router(lua_State *L, int index) {
+    return *(mg_router **)luaL_checkudata(L, index, ROUTER_TYPE);
+}
+
+static mg_str check_str(lua_State *L, int index) {
+    mg_str s = {0};
+    s.p = luaL_checklstring(L, index, &s.n);
+    return s;
+}
+
+static int router_new(lua_State *L) {
+    mg_router **box = lua_newuserdata(L, sizeof *box);
+    *box = NULL;
+    luaL_getmetatable(L, ROUTER_TYPE);
+    lua_setmetatable(L, -2);
+    *box = mg_router_new();
+    return 1;
+}
+
+static int router_gc(lua_State *L) {
+    mg_router_free(mg_check_router(L, 1));
+    return 0;
+}
+
+// router:add(method, pattern, id) -> true | nil, message | nil, message, id of the route with the same shape
+static int router_add(lua_State *L) {
+    mg_router *r = mg_check_router(L, 1);
+    mg_method m = mg_method_of(check_str(L, 2));
+    mg_str pattern = check_str(L, 3);
+    lua_Integer id = luaL_checkinteger(L, 4);
+    luaL_argcheck(L, m != MG_METHOD_UNKNOWN, 2, "a method such as GET is wanted");
+    luaL_argcheck(L, id > 0, 4, "an id above 0 is wanted");
+    uint32_t existing = 0;
+    mg_error err = {""};
+    int rc = mg_router_add(r, m, pattern, (uint32_t)id, &existing, &err);
+    if (rc == MG_OK) {
+        lua_pushboolean(L, 1);
+        return 1;
+    }
+    lua_pushnil(L);
+    lua_pushstring(L, rc == MG_ELIMIT ? "a route of the same shape is there already" : err.text);
+    if (rc != MG_ELIMIT) {
+        return 2;
+    }
+    lua_pushinteger(L, (lua_Integer)existing);
+    return 3;
+}
+
+static void push_decoded(lua_State *L, mg_str value) {
+    if (value.n == 0 || memchr(value.p, '%', value.n) == NULL) {
+        lua_pushlstring(L, value.p, value.n);
+        return;
+    }
+    mg_buf b = {0};
+    mg_percent_decode(value, false, &b);
+    lua_pushlstring(L, b.p, b.n);
+    mg_buf_deinit(&b);
+}
+
+void mg_push_params(lua_State *L, const mg_router *router, const mg_route_match *match) {
+    lua_createtable(L, 0, (int)match->count);
+    for (uint32_t i = 0; i < match->count; i++) {
+        mg_str name = mg_router_param_name(router, match->id, i);
+        lua_pushlstring(L, name.p, name.n);
+        push_decoded(L, match->values[i]);
+        lua_rawset(L, -3);
+    }
+}
+
+static void push_allowed(lua_State *L, uint32_t allowed) {
+    lua_newtable(L);
+    int n = 0;
+    for (int m = 0; m < MG_METHOD_COUNT; m++) {
+        if (allowed & 1u << m) {
+            mg_str name = mg_method_name((mg_method)m);
+            lua_pushlstring(L, name.p, name.n);
+            lua_rawseti(L, -2, ++n);
+        }
+    }
+}
+
+// router:match(method, path) -> id, params | nil, "none" | nil, "method", list of allowed methods
+static int router_match(lua_State *L) {
+    mg_router *r = mg_check_router(L, 1);
+    mg_method m = mg_method_of(check_str(L, 2));
+    mg_route_match match;
+    mg_route_result result = mg_router_match(r, m, check_str(L, 3), &match);
+    if (result == MG_ROUTE_FOUND) {
+        lua_pushinteger(L, (lua_Integer)match.id);
+        mg_push_params(L, r, &match);
+        return 2;
+    }
+    lua_pushnil(L);
+    lua_pushstring(L, result == MG_ROUTE_NONE ? "none" : "method");
+    if (result == MG_ROUTE_NONE) {
+        return 2;
+    }
+    push_allowed(L, match.allowed);
+    return 3;
+}
+
+int mg_open_router(lua_State *L) {
+    static const luaL_Reg methods[] = {
+        {"add", router_add}, {"match", router_match}, {"__gc", router_gc}, {NULL, NULL}};
+    if (luaL_newmetatable(L, ROUTER_TYPE)) {
+        luaL_register(L, NULL, methods);
+        lua_pushvalue(L, -1);
+        lua_setfield(L, -2, "__index");
+    }
+    lua_pop(L, 1);
+    lua_newtable(L);
+    lua_pushcfunction(L, router_new);
+    lua_setfield(L, -2, "new");
+    return 1;
+}
