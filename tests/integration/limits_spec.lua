@@ -109,7 +109,7 @@ describe("the configured limits", function()
   setup(function()
     server = servers.start({
       limits = {
-        request_line = 200, header_bytes = 1000, header_fields = 5, chunk_extensions = 50,
+        request_line = 300, header_bytes = 1024, header_fields = 5, chunk_extensions = 50,
         trailers = 60, body = 1000, discard = 2000, pipeline = 4096, requests_per_connection = 3,
       },
     })
@@ -119,14 +119,14 @@ describe("the configured limits", function()
   end)
 
   it("rule the request line", function()
-    http.assert_kept(server, wire.get(target(150)), 200)
-    http.assert_refused(server, wire.get(target(250)), 414)
-    http.assert_refused(server, wire.get(target(250)), 414, "byte by byte")
+    http.assert_kept(server, wire.get(target(250)), 200)
+    http.assert_refused(server, wire.get(target(350)), 414)
+    http.assert_refused(server, wire.get(target(350)), 414, "byte by byte")
   end)
 
   it("rule the header section", function()
     http.assert_kept(server, wire.get("/text", "X-Big: " .. ("a"):rep(800)), 200)
-    local large = wire.get("/text", "X-Big: " .. ("a"):rep(1100))
+    local large = wire.get("/text", "X-Big: " .. ("a"):rep(1300))
     http.assert_refused(server, large, 431)
     http.assert_refused(server, large, 431, "byte by byte")
   end)
