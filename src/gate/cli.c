@@ -1,0 +1,281 @@
+#include "gate/cli.h"
+
+#include "gate/suggest.h"
+
+#include <stdio.h>
+
+static const char *const commands[] = {
+    [MG_COMMAND_RUN] = "run",
+    [MG_COMMAND_CHECK] = "check",
+    [MG_COMMAND_ROUTES] = "routes",
+    [MG_COMMAND_TEST] = "test",
+};
+
+static const char *const later_commands[] = {"dev", "reload",  "stop", "status",
+                                             "new", "migrate", "prof"};
+enum { LATER_COMMANDS = sizeof later_commands / sizeof later_commands[0] };
+
+#define BIT(command) (1u << MG_COMMAND_##command)
+
+typedef struct parsing parsing;
+
+typedef struct option {
+    const char *name;
+    unsigned commands; // where it is allowed
+    bool has_value;
+    mg_cli_result (*take)(parsing *p, const char *value);
+} option;
+
+struct parsing {
+    mg_cli *cli;
+    char *const *at; // the next argument
+    char *const *end;
+    mg_buf *text;
+    bool has_conf;
+};
+
+static mg_cli_result take_defaults(parsing *p, const char *value);
+static mg_cli_result take_listen(parsing *p, const char *value);
+static mg_cli_result take_workers(parsing *p, const char *value);
+static mg_cli_result take_app(parsing *p, const char *value);
+
+static const option options[] = {
+    {"--app", BIT(RUN), true, take_app},
+    {"--defaults", BIT(CHECK), false, take_defaults},
+    {"--listen", BIT(RUN), true, take_listen},
+    {"--workers", BIT(RUN), true, take_workers},
+};
+enum { OPTIONS = sizeof options / sizeof options[0] };
+
+const char *mg_cli_command_name(mg_command command) {
+    return commands[command];
+}
+
+// --- texts
+// -----------------------------------------------------------------------------------------------------------
+
+static mg_cli_result show(parsing *p, const char *text) {
+    mg_buf_append_str(p->text, mg_str_of(text));
+    return MG_CLI_SHOW;
+}
+
+static mg_cli_result show_version(parsing *p) {
+    return show(p, "moongate " MG_VERSION "\n");
+}
+
+static mg_cli_result wrong(parsing *p, const mg_suggest *s, const char *help, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
+
+// One line: what is wrong, what was probably meant, where to read on. `help` is a command's name or
+// "".
+static mg_cli_result wrong(parsing *p, const mg_suggest *s, const char *help, const char *fmt,
+                           ...) {
+    mg_error e;
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(e.text, sizeof e.text, fmt, ap);
+    va_end(ap);
+    mg_buf_printf(p->text, "moongate: %s", e.text);
+    if (s != NULL) {
+        mg_suggest_append(s, p->text);
+    }
+    mg_buf_printf(p->text, "; see moongate %s%s--help\n", help, *help == '\0' ? "" : " ");
+    return MG_CLI_WRONG;
+}
+
+static mg_cli_result wrong_here(parsing *p, const char *what, const char *subject) {
+    return wrong(p, NULL, commands[p->cli->command], "%s: %s", subject, what);
+}
+
+// --- commands
+// --------------------------------------------------------------------------------------------------------
+
+static bool find_command(const char *name, mg_command *out) {
+    for (int i = 0; i < MG_COMMAND_COUNT; i++) {
+        if (strcmp(commands[i], name) == 0) {
+            *out = (mg_command)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+static mg_cli_result no_command(parsing *p, const char *name) {
+    for (size_t i = 0; i < LATER_COMMANDS; i++) {
+        if (strcmp(later_commands[i], name) == 0) {
+            return wrong(p, NULL, "", "%s: this command is not in this version", name);
+        }
+    }
+    mg_suggest s;
+    mg_suggest_init(&s, mg_str_of(name));
+    for (int i = 0; i < MG_COMMAND_COUNT; i++) {
+        mg_suggest_offer(&s, mg_str_of(commands[i]));
+    }
+    mg_suggest_offer(&s, MG_STR("help"));
+    return wrong(p, &s, "", "%s: no such command", name);
+}
+
+static mg_cli_result no_option(parsing *p, mg_str name) {
+    mg_suggest s;
+    mg_suggest_init(&s, name);
+    for (size_t i = 0; i < OPTIONS; i++) {
+        if (options[i].commands & (1u << p->cli->command)) {
+            mg_suggest_offer(&s, mg_str_of(options[i].name));
+        }
+    }
+    mg_suggest_offer(&s, MG_STR("--help"));
+    return wrong(p, &s, commands[p->cli->command], "%.*s: %s has no such option", (int)name.n,
+                 name.p, commands[p->cli->command]);
+}
+
+// --- options
+// ---------------------------------------------------------------------------------------------------------
+
+static mg_cli_result take_defaults(parsing *p, const char *value) {
+    (void)value;
+    p->cli->defaults = true;
+    return MG_CLI_GO;
+}
+
+static mg_cli_result take_listen(parsing *p, const char *value) {
+    mg_config_overrides *o = &p->cli->overrides;
+    if (o->listen_count == MG_CLI_LISTEN_MAX) {
+        return wrong_here(p, "32 addresses are the most", "--listen");
+    }
+    p->cli->listen[o->listen_count++] = value;
+    o->listen = p->cli->listen;
+    return MG_CLI_GO;
+}
+
+static mg_cli_result take_workers(parsing *p, const char *value) {
+    mg_config_overrides *o = &p->cli->overrides;
+    uint64_t n;
+    o->has_workers = true;
+    o->workers = MG_CONFIG_WORKERS_AUTO;
+    if (strcmp(value, "auto") == 0) {
+        return MG_CLI_GO;
+    }
+    if (!mg_str_to_u64(mg_str_of(value), MG_CONFIG_WORKERS_MAX, &n)) {
+        return wrong_here(p, "allowed are \"auto\" and 0 to 256", "--workers");
+    }
+    o->workers = (int)n;
+    return MG_CLI_GO;
+}
+
+static mg_cli_result take_app(parsing *p, const char *value) {
+    if (*value == '\0') {
+        return wrong_here(p, "the path is empty", "--app");
+    }
+    p->cli->overrides.app = value;
+    return MG_CLI_GO;
+}
+
+static const option *find_option(mg_command command, mg_str name) {
+    for (size_t i = 0; i < OPTIONS; i++) {
+        if ((options[i].commands & (1u << command)) &&
+            mg_str_eq(mg_str_of(options[i].name), name)) {
+            return &options[i];
+        }
+    }
+    return NULL;
+}
+
+// "--name value", "--name=value" or "--name".
+static mg_cli_result take_option(parsing *p, const char *argument) {
+    mg_str name = {argument, strcspn(argument, "=")};
+    const char *value = argument[name.n] == '=' ? argument + name.n + 1 : NULL;
+    const option *o = find_option(p->cli->command, name);
+    if (o == NULL) {
+        return no_option(p, name);
+    }
+    if (!o->has_value && value != NULL) {
+        return wrong_here(p, "takes no value", o->name);
+    }
+    if (o->has_value && value == NULL) {
+        if (p->at == p->end) {
+            return wrong_here(p, "needs a value", o->name);
+        }
+        value = *p->at++;
+    }
+    return o->take(p, value);
+}
+
+static mg_cli_result take_conf(parsing *p, const char *argument) {
+    if (p->has_conf) {
+        return wrong_here(p, "one configuration file is enough", argument);
+    }
+    p->has_conf = true;
+    p->cli->conf = argument;
+    return MG_CLI_GO;
+}
+
+static bool is_help(const char *argument) {
+    return strcmp(argument, "--help") == 0 || strcmp(argument, "-h") == 0;
+}
+
+static bool asks_for_help(const parsing *p) {
+    for (char *const *at = p->at; at < p->end; at++) {
+        if (is_help(*at)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static mg_cli_result take_arguments(parsing *p) {
+    if (asks_for_help(p)) {
+        return show(p, mg_cli_command_help(p->cli->command));
+    }
+    if (p->cli->command == MG_COMMAND_TEST) {
+        p->cli->rest = p->at;
+        p->cli->rest_count = (int)(p->end - p->at);
+        return MG_CLI_GO;
+    }
+    mg_cli_result result = MG_CLI_GO;
+    while (result == MG_CLI_GO && p->at < p->end) {
+        const char *argument = *p->at++;
+        result = argument[0] == '-' ? take_option(p, argument) : take_conf(p, argument);
+    }
+    return result;
+}
+
+// --- the whole
+// -------------------------------------------------------------------------------------------------------
+
+static mg_cli_result take_help(parsing *p) {
+    if (p->at == p->end) {
+        return show(p, mg_cli_help());
+    }
+    mg_command command;
+    if (!find_command(*p->at, &command)) {
+        return no_command(p, *p->at);
+    }
+    return show(p, mg_cli_command_help(command));
+}
+
+mg_cli_result mg_cli_parse(mg_cli *cli, int argc, char *const *argv, mg_buf *text) {
+    *cli = (mg_cli){.conf = "conf/moongate.lua"};
+    parsing p = {.cli = cli, .at = argv + 1, .end = argv + argc, .text = text};
+    if (argc < 2) {
+        show(&p, mg_cli_help());
+        return MG_CLI_WRONG;
+    }
+    const char *first = *p.at++;
+    if (is_help(first) || strcmp(first, "help") == 0) {
+        return take_help(&p);
+    }
+    if (strcmp(first, "--version") == 0 || strcmp(first, "-V") == 0) {
+        return show_version(&p);
+    }
+    if (first[0] == '-') {
+        mg_suggest s;
+        mg_suggest_init(&s, mg_str_of(first));
+        mg_suggest_offer(&s, MG_STR("--help"));
+        mg_suggest_offer(&s, MG_STR("--version"));
+        return wrong(&p, &s, "", "%s: no such option", first);
+    }
+    if (!find_command(first, &cli->command)) {
+        return no_command(&p, first);
+    }
+    return take_arguments(&p);
+}

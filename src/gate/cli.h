@@ -1,0 +1,45 @@
+// gate/cli.h: the command line: what is wanted, or the text that answers it. Runs and opens
+// nothing.
+#pragma once
+
+#include "base/buf.h"
+#include "gate/config.h"
+
+#define MG_VERSION "0.1.0"
+
+enum { MG_CLI_LISTEN_MAX = 32, MG_CLI_WRONG_STATUS = 2 };
+
+typedef enum mg_command {
+    MG_COMMAND_RUN,
+    MG_COMMAND_CHECK,
+    MG_COMMAND_ROUTES,
+    MG_COMMAND_TEST,
+    MG_COMMAND_COUNT,
+} mg_command;
+
+// Borrows argv.
+typedef struct mg_cli {
+    mg_command command;
+    const char *conf;              // the configuration file; conf/moongate.lua unless named
+    bool defaults;                 // check --defaults
+    mg_config_overrides overrides; // `listen` points into `listen` below
+    const char *listen[MG_CLI_LISTEN_MAX];
+    char *const *rest; // test: all that follows it, as it stands
+    int rest_count;
+} mg_cli;
+
+typedef enum mg_cli_result {
+    MG_CLI_GO,    // `cli` says what to do
+    MG_CLI_SHOW,  // print the text to stdout and exit with 0
+    MG_CLI_WRONG, // print the text to stderr and exit with MG_CLI_WRONG_STATUS
+} mg_cli_result;
+
+// Fills `cli` (caller's memory, not to be copied), or appends the text.
+mg_cli_result mg_cli_parse(mg_cli *cli, int argc, char *const *argv, mg_buf *text);
+
+// "run", "check", ...
+const char *mg_cli_command_name(mg_command command);
+
+// The page of `moongate --help`, and that of one command (gate/cli_help.c).
+const char *mg_cli_help(void);
+const char *mg_cli_command_help(mg_command command);

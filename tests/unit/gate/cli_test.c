@@ -1,0 +1,215 @@
+#include "gate/cli.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+enum { ARGUMENTS_MAX = 80 };
+
+static mg_cli cli;
+static mg_buf text;
+
+static int forget_text(void **state) {
+    (void)state;
+    mg_buf_deinit(&text);
+    return 0;
+}
+
+// `arguments` is a NULL-ended list behind the program's name.
+static mg_cli_result parse(const char *const *arguments) {
+    static char *argv[ARGUMENTS_MAX];
+    int argc = 0;
+    argv[argc++] = (char *)(uintptr_t) "moongate";
+    for (; *arguments != NULL; arguments++) {
+        assert_true(argc < ARGUMENTS_MAX);
+        argv[argc++] = (char *)(uintptr_t)*arguments;
+    }
+    mg_buf_clear(&text);
+    mg_cli_result result = mg_cli_parse(&cli, argc, argv, &text);
+    mg_buf_append_char(&text, '\0');
+    return result;
+}
+
+#define PARSE(...) parse((const char *const[]){__VA_ARGS__, NULL})
+#define WRONG(expected, ...)                                                                       \
+    do {                                                                                           \
+        assert_int_equal(PARSE(__VA_ARGS__), MG_CLI_WRONG);                                        \
+        assert_string_equal(text.p, expected "\n");                                                \
+    } while (0)
+
+static void run_alone_has_defaults(void **state) {
+    (void)state;
+    assert_int_equal(PARSE("run"), MG_CLI_GO);
+    assert_int_equal(cli.command, MG_COMMAND_RUN);
+    assert_string_equal(cli.conf, "conf/moongate.lua");
+    assert_int_equal(cli.overrides.listen_count, 0);
+    assert_null(cli.overrides.app);
+    assert_false(cli.overrides.has_workers);
+    assert_string_equal(text.p, "");
+}
+
+static void run_takes_options_in_any_order_and_form(void **state) {
+    (void)state;
+    assert_int_equal(PARSE("run", "--listen", ":1", "my.lua", "--listen=unix:x", "--workers=4",
+                           "--app", "a=b.lua"),
+                     MG_CLI_GO);
+    assert_string_equal(cli.conf, "my.lua");
+    assert_int_equal(cli.overrides.listen_count, 2);
+    assert_string_equal(cli.overrides.listen[0], ":1");
+    assert_string_equal(cli.overrides.listen[1], "unix:x");
+    assert_true(cli.overrides.has_workers);
+    assert_int_equal(cli.overrides.workers, 4);
+    assert_string_equal(cli.overrides.app, "a=b.lua");
+    assert_int_equal(PARSE("run", "--workers", "auto"), MG_CLI_GO);
+    assert_int_equal(cli.overrides.workers, MG_CONFIG_WORKERS_AUTO);
+}
+
+static void check_and_routes_take_a_file(void **state) {
+    (void)state;
+    assert_int_equal(PARSE("check", "x.lua"), MG_CLI_GO);
+    assert_int_equal(cli.command, MG_COMMAND_CHECK);
+    assert_string_equal(cli.conf, "x.lua");
+    assert_false(cli.defaults);
+    assert_int_equal(PARSE("check", "--defaults"), MG_CLI_GO);
+    assert_true(cli.defaults);
+    assert_int_equal(PARSE("routes", "y.lua"), MG_CLI_GO);
+    assert_int_equal(cli.command, MG_COMMAND_ROUTES);
+    assert_string_equal(cli.conf, "y.lua");
+}
+
+static void test_passes_its_arguments_on(void **state) {
+    (void)state;
+    assert_int_equal(PARSE("test", "spec/a_spec.lua", "--filter=x", "-v"), MG_CLI_GO);
+    assert_int_equal(cli.command, MG_COMMAND_TEST);
+    assert_int_equal(cli.rest_count, 3);
+    assert_string_equal(cli.rest[0], "spec/a_spec.lua");
+    assert_string_equal(cli.rest[2], "-v");
+    assert_int_equal(PARSE("test"), MG_CLI_GO);
+    assert_int_equal(cli.rest_count, 0);
+}
+
+static void version_is_one_line(void **state) {
+    (void)state;
+    assert_int_equal(PARSE("--version"), MG_CLI_SHOW);
+    assert_string_equal(text.p, "moongate " MG_VERSION "\n");
+}
+
+static void help_comes_in_every_form(void **state) {
+    (void)state;
+    assert_int_equal(PARSE("--help"), MG_CLI_SHOW);
+    assert_string_equal(text.p, mg_cli_help());
+    assert_int_equal(PARSE("-h"), MG_CLI_SHOW);
+    assert_int_equal(PARSE("help"), MG_CLI_SHOW);
+    assert_string_equal(text.p, mg_cli_help());
+    for (int i = 0; i < MG_COMMAND_COUNT; i++) {
+        const char *name = mg_cli_command_name((mg_command)i);
+        assert_int_equal(PARSE(name, "--help"), MG_CLI_SHOW);
+        assert_string_equal(text.p, mg_cli_command_help((mg_command)i));
+        assert_int_equal(PARSE(name, "--whatever", "-h"), MG_CLI_SHOW);
+        assert_string_equal(text.p, mg_cli_command_help((mg_command)i));
+        assert_int_equal(PARSE("help", name), MG_CLI_SHOW);
+        assert_string_equal(text.p, mg_cli_command_help((mg_command)i));
+    }
+}
+
+static void no_command_shows_the_help_as_an_error(void **state) {
+    (void)state;
+    assert_int_equal(parse((const char *const[]){NULL}), MG_CLI_WRONG);
+    assert_string_equal(text.p, mg_cli_help());
+}
+
+static void unknown_commands_bring_a_suggestion(void **state) {
+    (void)state;
+    WRONG("moongate: rnu: no such command (did you mean \"run\"?); see moongate --help", "rnu");
+    WRONG("moongate: chekc: no such command (did you mean \"check\"?); see moongate --help", "help",
+          "chekc");
+    WRONG("moongate: zzzzz: no such command; see moongate --help", "zzzzz");
+    WRONG("moongate: : no such command; see moongate --help", "");
+    WRONG("moongate: --hlep: no such option (did you mean \"--help\"?); see moongate --help",
+          "--hlep");
+}
+
+static void commands_of_later_versions_say_so(void **state) {
+    (void)state;
+    WRONG("moongate: reload: this command is not in this version; see moongate --help", "reload");
+    WRONG("moongate: dev: this command is not in this version; see moongate --help", "help", "dev");
+}
+
+static void unknown_options_bring_a_suggestion(void **state) {
+    (void)state;
+    WRONG("moongate: --lisen: run has no such option (did you mean \"--listen\"?); see moongate "
+          "run --help",
+          "run", "--lisen=:1");
+    WRONG("moongate: --defaults: run has no such option; see moongate run --help", "run",
+          "--defaults");
+    WRONG("moongate: -x: check has no such option; see moongate check --help", "check", "-x");
+}
+
+static void wrong_values_say_what_is_allowed(void **state) {
+    (void)state;
+    WRONG("moongate: --workers: allowed are \"auto\" and 0 to 256; see moongate run --help", "run",
+          "--workers", "257");
+    WRONG("moongate: --listen: needs a value; see moongate run --help", "run", "--listen");
+    WRONG("moongate: --app: the path is empty; see moongate run --help", "run", "--app=");
+    WRONG("moongate: --defaults: takes no value; see moongate check --help", "check",
+          "--defaults=1");
+    WRONG("moongate: b.lua: one configuration file is enough; see moongate run --help", "run",
+          "a.lua", "b.lua");
+}
+
+static void too_many_addresses_are_refused(void **state) {
+    (void)state;
+    const char *arguments[MG_CLI_LISTEN_MAX + 3] = {"run"};
+    for (size_t i = 1; i <= MG_CLI_LISTEN_MAX; i++) {
+        arguments[i] = "--listen=:1";
+    }
+    assert_int_equal(parse(arguments), MG_CLI_GO);
+    assert_int_equal(cli.overrides.listen_count, MG_CLI_LISTEN_MAX);
+    arguments[MG_CLI_LISTEN_MAX + 1] = "--listen=:1";
+    assert_int_equal(parse(arguments), MG_CLI_WRONG);
+}
+
+static void fits_80_columns(const char *page) {
+    while (*page != '\0') {
+        size_t n = strcspn(page, "\n");
+        if (n > 80) {
+            fail_msg("too long: %.*s", (int)n, page);
+        }
+        assert_int_equal(page[n], '\n');
+        page += n + 1;
+    }
+}
+
+static void help_fits_80_columns_and_shows_an_example(void **state) {
+    (void)state;
+    fits_80_columns(mg_cli_help());
+    for (int i = 0; i < MG_COMMAND_COUNT; i++) {
+        const char *page = mg_cli_command_help((mg_command)i);
+        fits_80_columns(page);
+        assert_non_null(strstr(page, "\nExample:\n"));
+        assert_non_null(strstr(page, "\nNext: "));
+    }
+}
+
+int main(void) {
+#define T(test) cmocka_unit_test_teardown(test, forget_text)
+    const struct CMUnitTest tests[] = {
+        T(run_alone_has_defaults),
+        T(run_takes_options_in_any_order_and_form),
+        T(check_and_routes_take_a_file),
+        T(test_passes_its_arguments_on),
+        T(version_is_one_line),
+        T(help_comes_in_every_form),
+        T(no_command_shows_the_help_as_an_error),
+        T(unknown_commands_bring_a_suggestion),
+        T(commands_of_later_versions_say_so),
+        T(unknown_options_bring_a_suggestion),
+        T(wrong_values_say_what_is_allowed),
+        T(too_many_addresses_are_refused),
+        T(help_fits_80_columns_and_shows_an_example),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
