@@ -1,0 +1,21 @@
+-- The configuration that `moongate run` reads. All settings and their defaults:
+--   moongate check --defaults
+-- After a change:
+--   moongate check
+return {
+  -- Where to listen: "host:port", "[::]:8080", "unix:run/moongate.sock"; one or more.
+  listen = { "0.0.0.0:8080" },
+
+  -- The script that returns the app. Paths begin at the folder above conf/.
+  app = "lua/app.lua",
+
+  -- Larger request bodies are answered 413, handlers that take longer 504.
+  limits = { body = "16M" },
+  timeouts = { handler = 30 },
+
+  -- access: "stdout", "stderr", a path or false. format: "combined" or "json".
+  log = { level = "info", access = "stdout", format = "combined" },
+
+  -- Secrets come from the environment:
+  --   env = { API_KEY = os.getenv("API_KEY") },
+}
