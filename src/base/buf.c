@@ -19,7 +19,8 @@ static void grow(mg_buf *b, size_t need) {
 }
 
 char *mg_buf_reserve(mg_buf *b, size_t more) {
-    // An empty buffer gets memory even for nothing: the caller's pointer must be one to compute with.
+    // An empty buffer gets memory even for nothing: the caller's pointer must be one to compute
+    // with.
     if (b->cap - b->n < more || b->p == NULL) {
         grow(b, b->n + more);
     }
