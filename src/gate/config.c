@@ -27,12 +27,8 @@ static void take_value(mg_config_reading *r, const mg_config_key *key, mg_json_t
 // --------------------------------------------------------------------------------------------------------
 
 static void take_default(mg_config_reading *r, const mg_config_key *key) {
-    mg_json_reader json;
-    mg_buf decoded = {0};
-    mg_json_reader_init(&json, mg_str_of(key->fallback), &decoded, 0);
-    r->json = &json;
-    take_value(r, key, mg_json_next(&json));
-    mg_buf_deinit(&decoded);
+    mg_json_reader_init(&r->json, mg_str_of(key->fallback), &r->decoded, 0);
+    take_value(r, key, mg_json_next(&r->json));
 }
 
 static void take_defaults(mg_config_reading *r) {
@@ -74,7 +70,7 @@ static void fault_unknown(mg_config_reading *r) {
 // The path stands at the key, the reader before its value.
 static void take_key(mg_config_reading *r) {
     const mg_config_key *key = mg_config_find(mg_buf_str(&r->path));
-    mg_json_token t = mg_json_next(r->json);
+    mg_json_token t = mg_json_next(&r->json);
     if (key == NULL) {
         fault_unknown(r);
         mg_config_skip(r, t);
@@ -93,33 +89,29 @@ static void take_key(mg_config_reading *r) {
 
 // Its opening bracket has been read.
 static void take_table(mg_config_reading *r) {
-    while (mg_json_next(r->json) == MG_JSON_KEY) {
+    while (mg_json_next(&r->json) == MG_JSON_KEY) {
         size_t before = r->path.n;
         if (before > 0) {
             mg_buf_append_char(&r->path, '.');
         }
-        mg_buf_append_str(&r->path, r->json->text);
+        mg_buf_append_str(&r->path, r->json.text);
         take_key(r);
         r->path.n = before;
     }
 }
 
 static void take_json(mg_config_reading *r, mg_str text) {
-    mg_json_reader json;
-    mg_buf decoded = {0};
-    mg_json_reader_init(&json, text, &decoded, 0);
-    r->json = &json;
-    mg_json_token t = mg_json_next(&json);
+    mg_json_reader_init(&r->json, text, &r->decoded, 0);
+    mg_json_token t = mg_json_next(&r->json);
     if (t == MG_JSON_OBJECT) {
         take_table(r);
-        t = mg_json_next(&json);
+        t = mg_json_next(&r->json);
     }
     if (t != MG_JSON_END) {
         r->path.n = 0;
         mg_config_fault(r, "must be a table: %s",
-                        t == MG_JSON_ERROR ? json.error : "it is something else");
+                        t == MG_JSON_ERROR ? r->json.error : "it is something else");
     }
-    mg_buf_deinit(&decoded);
 }
 
 int mg_config_init(mg_config *c, const char *file, mg_str json, mg_buf *faults) {
@@ -130,6 +122,7 @@ int mg_config_init(mg_config *c, const char *file, mg_str json, mg_buf *faults) 
     take_defaults(&r);
     take_json(&r, json);
     mg_buf_deinit(&r.path);
+    mg_buf_deinit(&r.decoded);
     return r.fault_count == 0 ? MG_OK : MG_ECONFIG;
 }
 

@@ -9,9 +9,9 @@ typedef const char *(*take_item)(mg_config_reading *r, mg_json_token t);
 // Reads the rest of an object of which `t` was the first token. True if a key is `name`.
 static bool rest_has_key(mg_config_reading *r, mg_json_token t, mg_str name) {
     bool found = false;
-    for (; t == MG_JSON_KEY; t = mg_json_next(r->json)) {
-        found = found || mg_str_eq(r->json->text, name);
-        mg_config_skip(r, mg_json_next(r->json));
+    for (; t == MG_JSON_KEY; t = mg_json_next(&r->json)) {
+        found = found || mg_str_eq(r->json.text, name);
+        mg_config_skip(r, mg_json_next(&r->json));
     }
     return found;
 }
@@ -20,13 +20,13 @@ static const char *listen_item(mg_config_reading *r, mg_json_token t) {
     mg_error err;
     if (t == MG_JSON_STRING) {
         mg_arena *a = &r->config->arena;
-        const char *text = mg_config_address(a, r->config->root, r->json->text, &err);
+        const char *text = mg_config_address(a, r->config->root, r->json.text, &err);
         if (text == NULL) {
             mg_config_fault(r, "%s", err.text);
         }
         return text;
     }
-    if (t == MG_JSON_OBJECT && rest_has_key(r, mg_json_next(r->json), MG_STR("tls"))) {
+    if (t == MG_JSON_OBJECT && rest_has_key(r, mg_json_next(&r->json), MG_STR("tls"))) {
         mg_config_fault(r, "TLS listeners are not supported yet; terminate TLS in front");
         return NULL;
     }
@@ -40,8 +40,8 @@ static const char *listen_item(mg_config_reading *r, mg_json_token t) {
 static const char *text_item(mg_config_reading *r, mg_json_token t) {
     if (t != MG_JSON_STRING) {
         mg_config_skip(r, t);
-    } else if (memchr(r->json->text.p, '\0', r->json->text.n) == NULL) {
-        return mg_arena_copy(&r->config->arena, r->json->text);
+    } else if (memchr(r->json.text.p, '\0', r->json.text.n) == NULL) {
+        return mg_arena_copy(&r->config->arena, r->json.text);
     }
     mg_config_fault(r, "is no text, allowed: a text");
     return NULL;
@@ -81,7 +81,7 @@ static void *settle(mg_config_reading *r, mg_buf *b) {
 // object.
 static bool begin_list(mg_config_reading *r, const mg_config_key *key, mg_json_token t) {
     if (t == MG_JSON_OBJECT) {
-        mg_json_token next = mg_json_next(r->json);
+        mg_json_token next = mg_json_next(&r->json);
         if (next != MG_JSON_OBJECT_END) {
             mg_config_refuse(r, key, t);
             (void)rest_has_key(r, next, MG_STR(""));
@@ -100,13 +100,13 @@ static void take_list(mg_config_reading *r, const mg_config_key *key, mg_json_to
         return;
     }
     mg_buf texts = {0};
-    mg_json_token item = t == MG_JSON_ARRAY ? mg_json_next(r->json) : MG_JSON_ARRAY_END;
+    mg_json_token item = t == MG_JSON_ARRAY ? mg_json_next(&r->json) : MG_JSON_ARRAY_END;
     for (size_t i = 1; item != MG_JSON_ARRAY_END && item != MG_JSON_ERROR; i++) {
         size_t before = r->path.n;
         mg_buf_printf(&r->path, "[%zu]", i);
         add_item(r, &texts, item, take);
         r->path.n = before;
-        item = mg_json_next(r->json);
+        item = mg_json_next(&r->json);
     }
     mg_config_texts *out = (mg_config_texts *)(void *)((char *)r->config + key->offset);
     out->n = texts.n / sizeof *out->items;
@@ -132,11 +132,11 @@ void mg_config_take_env(mg_config_reading *r, const mg_config_key *key, mg_json_
         return;
     }
     mg_buf pairs = {0};
-    while (mg_json_next(r->json) == MG_JSON_KEY) {
+    while (mg_json_next(&r->json) == MG_JSON_KEY) {
         size_t before = r->path.n;
-        mg_config_pair pair = {.name = mg_arena_copy(&r->config->arena, r->json->text)};
+        mg_config_pair pair = {.name = mg_arena_copy(&r->config->arena, r->json.text)};
         mg_buf_printf(&r->path, ".%s", pair.name);
-        pair.value = text_item(r, mg_json_next(r->json));
+        pair.value = text_item(r, mg_json_next(&r->json));
         if (pair.value != NULL) {
             mg_buf_append(&pairs, &pair, sizeof pair);
         }

@@ -25,7 +25,7 @@ void mg_config_fault(mg_config_reading *r, const char *fmt, ...) {
 
 void mg_config_skip(mg_config_reading *r, mg_json_token t) {
     size_t depth = 0;
-    for (;; t = mg_json_next(r->json)) {
+    for (;; t = mg_json_next(&r->json)) {
         if (t == MG_JSON_ARRAY || t == MG_JSON_OBJECT) {
             depth++;
         } else if (t == MG_JSON_ARRAY_END || t == MG_JSON_OBJECT_END) {
@@ -78,14 +78,14 @@ static void suggest_choice(mg_buf *out, const mg_config_key *key, mg_str typed) 
 
 void mg_config_refuse(mg_config_reading *r, const mg_config_key *key, mg_json_token t) {
     mg_buf text = {0};
-    append_shown(&text, r->json, t);
+    append_shown(&text, &r->json, t);
     mg_buf_append_str(&text, MG_STR(", allowed: "));
     mg_config_append_allowed(&text, key);
     if (key->kind == MG_CONFIG_SIZE) {
         mg_buf_append_str(&text, MG_STR(" (bytes, or a text as \"64K\", \"16M\", \"1G\")"));
     }
     if (key->kind == MG_CONFIG_CHOICE && t == MG_JSON_STRING) {
-        suggest_choice(&text, key, r->json->text);
+        suggest_choice(&text, key, r->json.text);
     }
     mg_config_fault(r, "is %.*s", (int)text.n, text.p);
     mg_buf_deinit(&text);
@@ -132,7 +132,7 @@ static bool size_text(mg_str s, uint64_t *out) {
 
 static bool take_size(mg_config_reading *r, const mg_config_key *key, mg_json_token t) {
     uint64_t v;
-    bool good = t == MG_JSON_STRING ? size_text(r->json->text, &v) : whole_number(r->json, t, &v);
+    bool good = t == MG_JSON_STRING ? size_text(r->json.text, &v) : whole_number(&r->json, t, &v);
     if (!good || !is_within(key, v)) {
         return false;
     }
@@ -142,7 +142,7 @@ static bool take_size(mg_config_reading *r, const mg_config_key *key, mg_json_to
 
 static bool take_count(mg_config_reading *r, const mg_config_key *key, mg_json_token t) {
     uint64_t v;
-    if (!whole_number(r->json, t, &v) || !is_within(key, v)) {
+    if (!whole_number(&r->json, t, &v) || !is_within(key, v)) {
         return false;
     }
     *(uint64_t *)field(r, key) = v;
@@ -152,9 +152,9 @@ static bool take_count(mg_config_reading *r, const mg_config_key *key, mg_json_t
 static bool take_seconds(mg_config_reading *r, const mg_config_key *key, mg_json_token t) {
     double seconds = -1;
     if (t == MG_JSON_DOUBLE) {
-        seconds = r->json->number;
+        seconds = r->json.number;
     } else if (t == MG_JSON_I64) {
-        seconds = (double)r->json->i64;
+        seconds = (double)r->json.i64;
     }
     if (seconds * 1000 < (double)key->min || seconds * 1000 > (double)key->max) {
         return false;
@@ -166,11 +166,11 @@ static bool take_seconds(mg_config_reading *r, const mg_config_key *key, mg_json
 static bool take_workers(mg_config_reading *r, const mg_config_key *key, mg_json_token t) {
     (void)key;
     uint64_t v;
-    if (t == MG_JSON_STRING && mg_str_eq(r->json->text, MG_STR("auto"))) {
+    if (t == MG_JSON_STRING && mg_str_eq(r->json.text, MG_STR("auto"))) {
         r->config->workers = MG_CONFIG_WORKERS_AUTO;
         return true;
     }
-    if (!whole_number(r->json, t, &v) || v > MG_CONFIG_WORKERS_MAX) {
+    if (!whole_number(&r->json, t, &v) || v > MG_CONFIG_WORKERS_MAX) {
         return false;
     }
     r->config->workers = (int)v;
@@ -180,7 +180,7 @@ static bool take_workers(mg_config_reading *r, const mg_config_key *key, mg_json
 static bool take_descriptors(mg_config_reading *r, const mg_config_key *key, mg_json_token t) {
     uint64_t v;
     if (t == MG_JSON_STRING) {
-        mg_str s = r->json->text;
+        mg_str s = r->json.text;
         if (s.n == 0 || s.p[s.n - 1] != '%' || !mg_str_to_u64((mg_str){s.p, s.n - 1}, 100, &v) ||
             v == 0) {
             return false;
@@ -189,7 +189,7 @@ static bool take_descriptors(mg_config_reading *r, const mg_config_key *key, mg_
         r->config->limits.descriptors.percent = (unsigned)v;
         return true;
     }
-    if (!whole_number(r->json, t, &v) || !is_within(key, v)) {
+    if (!whole_number(&r->json, t, &v) || !is_within(key, v)) {
         return false;
     }
     r->config->limits.descriptors.count = v;
@@ -203,7 +203,7 @@ static bool take_choice(mg_config_reading *r, const mg_config_key *key, mg_json_
     unsigned place = 0;
     for (const char *at = key->choices; *at != '\0'; place++) {
         size_t n = strcspn(at, "|");
-        if (mg_str_eq((mg_str){at, n}, r->json->text)) {
+        if (mg_str_eq((mg_str){at, n}, r->json.text)) {
             *(unsigned *)field(r, key) = place;
             return true;
         }
@@ -217,11 +217,11 @@ static bool is_path(const mg_json_reader *json, mg_json_token t) {
 }
 
 static bool take_path(mg_config_reading *r, const mg_config_key *key, mg_json_token t) {
-    if (!is_path(r->json, t)) {
+    if (!is_path(&r->json, t)) {
         return false;
     }
     *(const char **)field(r, key) =
-        mg_config_absolute(&r->config->arena, r->config->root, r->json->text);
+        mg_config_absolute(&r->config->arena, r->config->root, r->json.text);
     return true;
 }
 
@@ -231,11 +231,11 @@ static bool take_target(mg_config_reading *r, const mg_config_key *key, mg_json_
         *target = NULL;
         return true;
     }
-    if (t == MG_JSON_STRING && mg_str_eq(r->json->text, MG_STR("stderr"))) {
+    if (t == MG_JSON_STRING && mg_str_eq(r->json.text, MG_STR("stderr"))) {
         *target = "stderr";
         return true;
     }
-    if (t == MG_JSON_STRING && mg_str_eq(r->json->text, MG_STR("stdout"))) {
+    if (t == MG_JSON_STRING && mg_str_eq(r->json.text, MG_STR("stdout"))) {
         *target = "stdout";
         return true;
     }

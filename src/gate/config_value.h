@@ -8,7 +8,8 @@
 // Everything is borrowed but what it holds itself.
 typedef struct mg_config_reading {
     mg_config *config; // file and root are set
-    mg_json_reader *json;
+    mg_json_reader json;
+    mg_buf decoded; // the reader's
     mg_buf *faults;
     size_t fault_count;
     mg_buf path; // of the key at hand
