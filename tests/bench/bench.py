@@ -84,13 +84,18 @@ def compare(name, work, args):
 def report(name, work, rounds, heads):
     header = ["server", "CPU us/request", "(min-max)", "requests/s", "p50 ms", "p99 ms", "head bytes",
               "x " + work.goal.reference, "goal"]
-    show(f"{name}  {work.what}", header, [row(label, work.goal, rounds, heads[label]) for label in rounds[0]])
+    show(f"{name}  {work.what}", header, [row(label, work, rounds, heads[label]) for label in rounds[0]])
 
 
-def row(label, goal, rounds, head_bytes):
+def row(label, work, rounds, head_bytes):
     def median(key):
         return statistics.median(r[label][key] for r in rounds)
 
+    def ms(key):
+        # wrk corrects latencies by the number of answers, which is wrong by the depth of the pipeline.
+        return "" if work.mode == "pipeline" else f"{median(key) / 1000:.2f}"
+
+    goal = work.goal
     cpus = [r[label]["cpu_us"] for r in rounds]
     ratio = None
     if goal.reference in rounds[0]:
@@ -98,7 +103,7 @@ def row(label, goal, rounds, head_bytes):
         ratio = statistics.median(r[label]["cpu_us"] / r[goal.reference]["cpu_us"] for r in rounds)
     judged = label == "moongate"
     return [label, f"{median('cpu_us'):.2f}", f"{min(cpus):.2f}-{max(cpus):.2f}", f"{median('rps'):.0f}",
-            f"{median('p50_us') / 1000:.2f}", f"{median('p99_us') / 1000:.2f}", head_bytes,
+            ms("p50_us"), ms("p99_us"), head_bytes,
             f"{ratio:.2f}" if ratio is not None else "",
             verdict(goal, goal.met(median("cpu_us"), ratio)) if judged else ""]
 
