@@ -1,0 +1,92 @@
+#!/bin/bash
+# What `make check` runs. One line for each step, its findings below it; the status is 1 if any step found something.
+set -u
+cd "$(dirname "$0")/../.." || exit 1
+
+out=build/check
+mkdir -p "$out"
+failed=0
+
+c_files() { find src tests -name '*.[ch]' | sort; }
+
+# step NAME COMMAND...: quiet when good.
+step() {
+    local name=$1
+    shift
+    if "$@" >"$out/log" 2>&1; then
+        printf '%-12s good\n' "$name"
+    else
+        printf '%-12s FAILED\n' "$name"
+        sed 's/^/  /' "$out/log"
+        failed=1
+    fi
+}
+
+# A line for each place; `make format` mends them all.
+format() {
+    local found
+    found=$(c_files | xargs clang-format --dry-run 2>&1 |
+        sed -n 's/: warning: .*/: not as clang-format writes it/p')
+    [ -z "$found" ] || { echo "$found" && return 1; }
+}
+
+lua_lint() {
+    local folders=()
+    for f in lua spec tests conf; do
+        [ -d "$f" ] && folders+=("$f")
+    done
+    luacheck --formatter plain "${folders[@]}"
+}
+
+shell_lint() {
+    command -v shellcheck >/dev/null || return 0
+    { find tests -name '*.sh'; [ ! -f .ci/run ] || echo .ci/run; } | xargs shellcheck --severity=warning
+}
+
+sizes() {
+    c_files | xargs wc -l | awk '
+        $2 ~ /\.c$/ && $1 > 700 { print $2 ": " $1 " lines, 700 is the wall"; bad = 1 }
+        $2 ~ /\.h$/ && $1 > 150 { print $2 ": " $1 " lines, 150 is the wall"; bad = 1 }
+        END { exit bad }'
+}
+
+# Pinned, so that a newer cppcheck does not bring other classes of findings by default.
+static_analysis() {
+    cppcheck -q -j2 --std=c11 --language=c --platform=unix64 --max-configs=1 -D_GNU_SOURCE -Isrc \
+        --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
+        --suppress=missingIncludeSystem --template='{file}:{line}: {message} [{id}]' src
+}
+
+# The Makefile's own warnings, as errors, for all that is compiled anywhere. Syntax only.
+compile() {
+    local cc=$1
+    local warnings flags
+    warnings=$(sed -n 's/^WARN := //p' Makefile)
+    flags=$(cat "$out/compile.flags")
+    # shellcheck disable=SC2086 # lists of flags
+    find src tests -name '*.c' | sort |
+        xargs -n 8 -P 2 "$cc" -std=c11 -D_GNU_SOURCE -pthread -fsyntax-only -Werror $warnings $flags \
+            -Isrc -Itests/unit -Itests/fuzz
+}
+
+# The code says why by itself: no word of where its tasks were written down.
+words() {
+    [ -d .git ] || return 0
+    local found
+    found=$(git grep -nIiE \
+        '(issue|ticket|bug|story)s? ?#[0-9]+|\b(tickets?|jira|bugzilla|issue tracker|farm-studio)\b' \
+        -- . ':!tests/lint/check.sh' | grep -viE 'session[ _-]?tickets?')
+    [ -z "$found" ] || { echo "$found" && return 1; }
+}
+
+tests/setup/flags.sh "$out" || exit 1
+step format format
+step luacheck lua_lint
+step layers tests/lint/layers.sh
+step shellcheck shell_lint
+step sizes sizes
+step cppcheck static_analysis
+step gcc compile gcc
+step clang compile clang
+step words words
+exit $failed
