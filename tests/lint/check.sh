@@ -71,7 +71,7 @@ compile() {
 
 # The code says why by itself: no word of where its tasks were written down.
 words() {
-    [ -d .git ] || return 0
+    [ -e .git ] || return 0
     local found
     found=$(git grep -nIiE \
         '(issue|ticket|bug|story)s? ?#[0-9]+|\b(tickets?|jira|bugzilla|issue tracker|farm-studio)\b' \
