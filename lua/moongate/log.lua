@@ -8,28 +8,34 @@ local M = {}
 
 local LEVELS = { debug = 0, info = 1, warn = 2, error = 3 }
 
--- Fields are written as JSON; what JSON cannot say becomes text.
-local function encode(fields)
+-- Fields as C wants them: key, text, whether the text is JSON as it stands; sorted by key.
+local function flatten(fields)
   if fields == nil then
     return nil
   end
-  local plain = {}
-  for key, value in pairs(fields) do
-    local kind = type(value)
-    if kind == "table" then
-      local ok, text = pcall(native.json.encode, value)
-      value = ok and text or tostring(value)
-    elseif kind ~= "number" and kind ~= "boolean" then
-      value = tostring(value)
-    end
-    plain[tostring(key)] = value
+  local keys = {}
+  for key in pairs(fields) do
+    keys[#keys + 1] = key
   end
-  local ok, text = pcall(native.json.encode, plain)
-  return ok and text or nil
+  table.sort(keys, function(a, b)
+    return tostring(a) < tostring(b)
+  end)
+  local list = {}
+  for _, key in ipairs(keys) do
+    local value = fields[key]
+    local ok, text = false, nil
+    if type(value) ~= "string" then
+      ok, text = pcall(native.json.encode, value)
+    end
+    list[#list + 1] = tostring(key)
+    list[#list + 1] = ok and text or tostring(value)
+    list[#list + 1] = ok
+  end
+  return list
 end
 
 local function write(level, message, fields)
-  native.log(level, tostring(message), encode(fields))
+  native.log(level, tostring(message), flatten(fields))
 end
 
 for name, level in pairs(LEVELS) do

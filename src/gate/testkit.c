@@ -219,23 +219,35 @@ static int connections(lua_State *L) {
     return 1;
 }
 
-static void forward_log(void *arg, int level, mg_str message, mg_str fields) {
-    mg_vm *vm = arg;
-    lua_State *L = vm->L;
+static void push_log_fields(lua_State *L, const mg_log_event *e) {
+    lua_createtable(L, 0, (int)e->field_count);
+    for (size_t i = 0; i < e->field_count; i++) {
+        lua_pushlstring(L, e->fields[i].key.p, e->fields[i].key.n);
+        lua_pushlstring(L, e->fields[i].value.p, e->fields[i].value.n);
+        if (e->fields[i].literal && lua_isnumber(L, -1)) {
+            lua_pushnumber(L, lua_tonumber(L, -1));
+            lua_remove(L, -2);
+        }
+        lua_rawset(L, -3);
+    }
+}
+
+static void forward_log(void *arg, const mg_log_event *e) {
+    lua_State *L = ((mg_vm *)arg)->L;
     lua_getfield(L, LUA_REGISTRYINDEX, "moongate.test.log");
     if (!lua_isfunction(L, -1)) {
         lua_pop(L, 1);
         return;
     }
-    lua_pushinteger(L, level);
-    lua_pushlstring(L, message.p, message.n);
-    lua_pushlstring(L, fields.p, fields.n);
+    lua_pushstring(L, mg_log_level_name(e->level));
+    lua_pushlstring(L, e->message.p, e->message.n);
+    push_log_fields(L, e);
     if (lua_pcall(L, 3, 0, 0) != 0) {
         lua_pop(L, 1);
     }
 }
 
-// test_on_log(fn(level, message, fields_json)): where the log goes
+// test_on_log(fn(level's name, message, fields)): where the log goes
 static int on_log(lua_State *L) {
     kit *k = kit_of(L);
     lua_pushvalue(L, 1);

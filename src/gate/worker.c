@@ -21,7 +21,8 @@ typedef struct worker {
     mg_generation *generation;
     mg_server *server;
     mg_log *log;
-    mg_access_log *access_log;
+    mg_log *access_log; // NULL: none is kept
+    mg_access_log access;
     mg_trust *trust;
     mg_signal *signals[SIGNALS];
     mg_timer drain_timer;
@@ -53,19 +54,12 @@ static uint64_t raise_descriptors(void) {
 
 // --- logs ---
 
-static void on_log(void *arg, int level, mg_str message, mg_str fields_json) {
-    worker *w = arg;
-    mg_log_event event = {
-        .level = (mg_log_level)level,
-        .message = message,
-        .fields_json = fields_json,
-        .wall_ms = mg_loop_wall_ms(w->loop),
-    };
-    mg_log_event_write(w->log, &event);
+static void on_log(void *arg, const mg_log_event *event) {
+    mg_log_event_write(((worker *)arg)->log, event);
 }
 
 static void on_access(void *arg, const mg_access_record *r) {
-    mg_access_log_write(((worker *)arg)->access_log, r);
+    mg_access_log_write(&((worker *)arg)->access, r);
 }
 
 static int open_logs(worker *w, mg_error *err) {
@@ -76,14 +70,22 @@ static int open_logs(worker *w, mg_error *err) {
         .json = c->error_format == MG_CONFIG_JSON,
     };
     int rc = mg_log_open(&w->log, &options, err);
-    if (rc == MG_OK && c->access != NULL) {
-        rc = mg_access_log_open(&w->access_log, c->access, c->access_format == MG_CONFIG_JSON, w->log, err);
+    if (rc != MG_OK || c->access == NULL) {
+        return rc;
+    }
+    mg_log_options access = {.target = c->access, .report = w->log};
+    rc = mg_log_open(&w->access_log, &access, err);
+    if (rc == MG_OK) {
+        mg_access_log_init(&w->access, w->access_log, c->access_format == MG_CONFIG_JSON);
     }
     return rc;
 }
 
 static void close_logs(worker *w) {
-    mg_access_log_close(w->access_log, LOG_CLOSE_MS);
+    if (w->access_log != NULL) {
+        mg_access_log_deinit(&w->access);
+    }
+    mg_log_close(w->access_log, LOG_CLOSE_MS);
     mg_log_close(w->log, LOG_CLOSE_MS);
 }
 
@@ -128,7 +130,9 @@ static void on_signal(void *arg, int signum) {
     worker *w = arg;
     if (signum == SIGUSR1) {
         mg_log_reopen(w->log);
-        mg_access_log_reopen(w->access_log);
+        if (w->access_log != NULL) {
+            mg_log_reopen(w->access_log);
+        }
     } else if (signum == SIGHUP) {
         mg_log_printf(w->log, MG_LOG_WARN, "reload is not in this version: restart to load changed scripts");
     } else {

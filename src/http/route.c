@@ -343,7 +343,7 @@ static const node *find_static(const node *n, mg_str segment) {
         if (segment.n >= sizeof decoded) {
             return NULL;
         }
-        mg_percent_decode(segment, false, &b);
+        mg_url_decode(segment, false, &b);
         segment = mg_buf_str(&b);
         if (memchr(segment.p, '/', segment.n) != NULL) {
             return NULL;

@@ -225,7 +225,7 @@ int mg_target_parse(mg_str text, mg_method m, mg_arena *arena, mg_target *out) {
 
 // --- decoding ---
 
-void mg_percent_decode(mg_str s, bool plus, mg_buf *out) {
+void mg_url_decode(mg_str s, bool plus, mg_buf *out) {
     char *to = mg_buf_reserve(out, s.n + 1);
     size_t n = 0;
     for (size_t i = 0; i < s.n; i++) {

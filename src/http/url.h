@@ -30,7 +30,7 @@ int mg_target_parse(mg_str text, mg_method m, mg_arena *arena, mg_target *out);
 bool mg_host_valid(mg_str host);
 
 // Appends `s` with %XX decoded and, if `plus`, "+" as a space. A percent sign without two hex digits is kept as it is.
-void mg_percent_decode(mg_str s, bool plus, mg_buf *out);
+void mg_url_decode(mg_str s, bool plus, mg_buf *out);
 
 // Takes the next "key=value" of a query string or form; still encoded. False at the end. Empty pairs are skipped.
 bool mg_query_next(mg_str *rest, mg_str *key, mg_str *value);

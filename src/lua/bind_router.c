@@ -60,7 +60,7 @@ static void push_decoded(lua_State *L, mg_str value) {
         return;
     }
     mg_buf b = {0};
-    mg_percent_decode(value, false, &b);
+    mg_url_decode(value, false, &b);
     lua_pushlstring(L, b.p, b.n);
     mg_buf_deinit(&b);
 }

@@ -122,20 +122,44 @@ static int runtime_read_file(lua_State *L) {
 
 // --- log ---
 
-// log(level, message, fields as JSON or nil); level 0 debug to 3 error
+enum { LOG_FIELDS = 32 };
+
+static mg_str str_at(lua_State *L, int index) {
+    mg_str s = {0};
+    s.p = luaL_checklstring(L, index, &s.n);
+    return s;
+}
+
+// Reads { key, value, literal, key, value, literal, ... } at `index`; the texts stay where they are in Lua.
+static size_t read_log_fields(lua_State *L, int index, mg_log_field *out) {
+    size_t n = lua_istable(L, index) ? lua_objlen(L, index) / 3 : 0;
+    n = n < LOG_FIELDS ? n : LOG_FIELDS;
+    luaL_checkstack(L, (int)n * 2 + 4, "log");
+    for (size_t i = 0; i < n; i++) {
+        lua_rawgeti(L, index, (int)i * 3 + 1);
+        lua_rawgeti(L, index, (int)i * 3 + 2);
+        lua_rawgeti(L, index, (int)i * 3 + 3);
+        out[i] = (mg_log_field){str_at(L, -3), str_at(L, -2), lua_toboolean(L, -1)};
+        lua_pop(L, 1);
+    }
+    return n;
+}
+
+// log(level, message, fields); level 0 debug to 3 error
 static int runtime_log(lua_State *L) {
     mg_vm *vm = mg_vm_of(L);
-    mg_str message = {0};
-    mg_str fields = {0};
-    int level = (int)luaL_checkinteger(L, 1);
-    message.p = luaL_checklstring(L, 2, &message.n);
-    if (lua_isstring(L, 3)) {
-        fields.p = lua_tolstring(L, 3, &fields.n);
-    }
+    mg_log_field fields[LOG_FIELDS];
+    mg_log_event event = {
+        .level = (mg_log_level)luaL_checkinteger(L, 1),
+        .message = str_at(L, 2),
+        .wall_ms = mg_loop_wall_ms(vm->loop),
+        .fields = fields,
+        .field_count = read_log_fields(L, 3, fields),
+    };
     if (vm->on_log != NULL) {
-        vm->on_log(vm->log_arg, level, message, fields);
-    } else if (level >= 2) {
-        fprintf(stderr, "%.*s %.*s\n", (int)message.n, message.p, (int)fields.n, fields.p);
+        vm->on_log(vm->log_arg, &event);
+    } else if (event.level >= MG_LOG_WARN) {
+        fprintf(stderr, "%.*s\n", (int)event.message.n, event.message.p);
     }
     return 0;
 }

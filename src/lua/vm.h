@@ -5,6 +5,7 @@
 // into Lua while the server runs.
 #pragma once
 
+#include "base/log_line.h"
 #include "http/route.h"
 #include "lua/slots.h"
 #include "server/server.h"
@@ -60,8 +61,8 @@ struct mg_vm {
     mg_vm_route *routes;
     uint32_t route_count;
 
-    // The error log, if there is one. Borrows the text.
-    void (*on_log)(void *arg, int level, mg_str message, mg_str fields_json);
+    // The error log, if there is one. Borrows the event.
+    void (*on_log)(void *arg, const mg_log_event *event);
     void *log_arg;
     mg_buf scratch; // field lines, for one C function at a time
     mg_buf json;    // an encoded body, likewise

@@ -337,7 +337,8 @@ static void on_end(mg_stream *stream, int status) {
             arm(c);
             break;
         }
-        // fall through: the request can never become complete
+        mg_conn_close(c, MG_GONE_CLIENT); // the request can never become complete
+        break;
     default:
         mg_conn_close(c, MG_GONE_CLIENT);
     }

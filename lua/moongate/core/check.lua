@@ -11,10 +11,10 @@ local function public_level()
       break
     end
     if info.what ~= "C" and not info.source:find("moongate/[%w_/]*%.lua$") then
-      return level
+      return level - 1 -- as its caller counts
     end
   end
-  return 3
+  return 2
 end
 
 --- Raises `message` at the public caller's line.

@@ -21,7 +21,7 @@ local log_lines -- where the running app's log goes
 
 native.test_on_log(function(level, message, fields)
   if log_lines then
-    log_lines[#log_lines + 1] = { level = level, message = message, fields = native.json.decode(fields ~= "" and fields or "{}") }
+    log_lines[#log_lines + 1] = { level = level, message = message, fields = fields }
   end
 end)
 

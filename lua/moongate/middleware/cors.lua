@@ -1,0 +1,72 @@
+--- Cross-origin requests (the Fetch standard's CORS protocol): answers preflights and marks answers.
+local check = require("moongate.core.check")
+local M = {}
+
+local function list_of_strings(name, value)
+  if type(value) == "string" then
+    return { value }
+  end
+  check.type(name, value, "table")
+  for i, item in ipairs(value) do
+    check.string(name .. "[" .. i .. "]", item)
+  end
+  return value
+end
+
+local OPTIONS = {
+  origins = list_of_strings, methods = list_of_strings, headers = list_of_strings, expose = list_of_strings,
+  credentials = true, max_age = check.positive_integer,
+}
+
+---@param options table? origins (list, default "*"), methods, headers, expose (lists), credentials, max_age (seconds)
+---@return moongate.Middleware
+function M.new(options)
+  options = check.options("cors", options or {}, OPTIONS)
+  local origins, any = {}, options.origins == nil
+  for _, origin in ipairs(options.origins or {}) do
+    any = any or origin == "*"
+    origins[origin] = true
+  end
+  if any and options.credentials then
+    check.fail("cors: credentials need a list of origins, not \"*\"")
+  end
+  local methods = table.concat(options.methods or { "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE" }, ", ")
+  local allowed_headers = options.headers and table.concat(options.headers, ", ")
+  local expose = options.expose and table.concat(options.expose, ", ")
+
+  local function mark(ctx, origin)
+    ctx:header("Access-Control-Allow-Origin", any and "*" or origin)
+    if not any then
+      ctx:add_header("Vary", "Origin")
+    end
+    if options.credentials then
+      ctx:header("Access-Control-Allow-Credentials", "true")
+    end
+  end
+
+  local function answer_preflight(ctx)
+    ctx:header("Access-Control-Allow-Methods", methods)
+    ctx:header("Access-Control-Allow-Headers", allowed_headers or ctx.headers["access-control-request-headers"])
+    if options.max_age then
+      ctx:header("Access-Control-Max-Age", tostring(options.max_age))
+    end
+    return 204
+  end
+
+  return function(ctx, next)
+    local origin = ctx.headers.origin
+    if not origin or not (any or origins[origin]) then
+      return next()
+    end
+    mark(ctx, origin)
+    if ctx.method == "OPTIONS" and ctx.headers["access-control-request-method"] then
+      return answer_preflight(ctx)
+    end
+    if expose then
+      ctx:header("Access-Control-Expose-Headers", expose)
+    end
+    return next()
+  end
+end
+
+return M
