@@ -221,13 +221,6 @@ local STATUS_OF_CODE = {
   database = 503, cache = 503, reload = 503,
 }
 
-local TITLES = {
-  [400] = "Bad Request", [401] = "Unauthorized", [403] = "Forbidden", [404] = "Not Found", [405] = "Method Not Allowed",
-  [409] = "Conflict", [410] = "Gone", [412] = "Precondition Failed", [413] = "Content Too Large",
-  [415] = "Unsupported Media Type", [422] = "Unprocessable Content", [429] = "Too Many Requests",
-  [500] = "Internal Server Error", [502] = "Bad Gateway", [503] = "Service Unavailable", [504] = "Gateway Timeout",
-}
-
 local function status_of(err)
   return err.code == "status" and err.status or STATUS_OF_CODE[err.code] or 500
 end
@@ -237,7 +230,7 @@ local function stage_problem(ctx, err)
   local status = status_of(err)
   local problem = {
     type = "about:blank",
-    title = TITLES[status] or native.status_phrase(status),
+    title = native.http.status_phrase(status),
     status = status,
     request_id = ctx.request_id,
   }

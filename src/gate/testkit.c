@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 #include "gate/config.h"
+#include "http/forwarded.h"
 #include "lua/vm.h"
 
 enum { WINDOW = 256 * 1024, CLOSE_TURNS = 1000 };
@@ -12,6 +13,7 @@ typedef struct kit {
     mg_loop *loop;
     mg_vm *vm;
     mg_server *server;
+    mg_trust *trust; // of the server
 } kit;
 
 // The far end of a connection, driven by a spec. It outlives its userdata until the stream is closed.
@@ -178,10 +180,30 @@ static void close_server(kit *k) {
         mg_server_free(k->server);
         k->server = NULL;
         k->vm->server = NULL;
+        mg_trust_free(k->trust);
+        k->trust = NULL;
     }
 }
 
-// test_serve(limits and timeouts as JSON, or nil): a server with these options instead of the last one
+// Reads the list of texts at `index`, nil being an empty one. Raises what is wrong with it.
+static mg_trust *check_trust(lua_State *L, int index) {
+    const char *texts[32];
+    mg_trust *trust = NULL;
+    mg_error err;
+    size_t n = lua_istable(L, index) ? lua_objlen(L, index) : 0;
+    luaL_argcheck(L, n <= 32, index, "at most 32 trusted proxies");
+    for (size_t i = 0; i < n; i++) {
+        lua_rawgeti(L, index, (int)i + 1);
+        texts[i] = luaL_checkstring(L, -1); // the list keeps it
+        lua_pop(L, 1);
+    }
+    if (mg_trust_new(&trust, texts, n, &err) != MG_OK) {
+        luaL_error(L, "trusted_proxies: %s", err.text);
+    }
+    return trust;
+}
+
+// test_serve(limits and timeouts as JSON, trusted proxies): a server with these options instead of the last one
 static int serve(lua_State *L) {
     kit *k = kit_of(L);
     mg_server_options options;
@@ -190,7 +212,10 @@ static int serve(lua_State *L) {
     if (rc != MG_OK) {
         return luaL_error(L, "%s", err.text);
     }
+    mg_trust *trust = check_trust(L, 2);
     close_server(k);
+    k->trust = trust;
+    options.trust = trust;
     k->server = mg_server_new(k->loop, &k->vm->app, &options);
     k->vm->server = k->server;
     return 0;

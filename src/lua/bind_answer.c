@@ -238,8 +238,8 @@ static void on_file_done(void *arg, int status) {
     w->status = status;
     if (x != NULL) {
         mg_request_of(x)->write_op = NULL;
-        if (status == 0) {
-            mg_vm_release_exchange(w->op.vm, x);
+        if (status == 0 || mg_exchange_committed(x)) {
+            mg_vm_release_exchange(w->op.vm, x); // it ends with this
         }
     }
     w->x = NULL;

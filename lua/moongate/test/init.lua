@@ -48,8 +48,8 @@ function M.app(path, options)
   local root = options.root or project_of(path)
   local timeouts = options.timeouts or {}
   native.test_serve(native.json.encode({
-    limits = options.limits, timeouts = options.timeouts, trusted_proxies = options.trusted_proxies,
-  }))
+    limits = options.limits, timeouts = options.timeouts,
+  }), options.trusted_proxies)
   local script = root ~= "" and path:sub(1, #root + 1) == root .. "/" and path:sub(#root + 2) or path
   local served, message = boot.load(root, script, { handler_seconds = timeouts.handler })
   if not served then

@@ -1,0 +1,284 @@
+#include "server/file_answer.h"
+
+#include "base/mem.h"
+#include "event/file.h"
+#include "http/conditional.h"
+#include "http/date.h"
+#include "http/mime.h"
+#include "http/range.h"
+#include "server/server.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+enum { READ_BYTES = 128 * 1024 };
+
+// One exchange's file. Lives until the file is closed; `x` borrows it as its producer.
+typedef struct file_answer {
+    mg_exchange *x;
+    mg_file *file;
+    mg_answer answer; // spans lie in the exchange's arena
+    void (*on_done)(void *arg, int status);
+    void *arg;
+    uint64_t size;
+    mg_range ranges[MG_RANGES_MAX];
+    size_t range_count;
+    size_t at;        // the range that is being sent
+    uint64_t sent;    // of it
+    mg_str part_type; // multipart/byteranges: the type of each part
+    bool multipart;
+    bool waiting; // for the peer
+} file_answer;
+
+static const char boundary[] = "moongate-byteranges-3f1c9a70b2d84e65";
+
+// --- the end ---
+
+static void dispose(file_answer *f) {
+    f->x->producer = NULL;
+    f->x->producer_go = NULL;
+    f->x->producer_stop = NULL;
+    mg_file_close(f->file);
+    mg_free(f);
+}
+
+void mg_file_answer_stop(mg_exchange *x) {
+    if (x->producer != NULL) {
+        dispose(x->producer);
+    }
+}
+
+static void done(file_answer *f, int status) {
+    void (*on_done)(void *arg, int status) = f->on_done;
+    void *arg = f->arg;
+    dispose(f);
+    on_done(arg, status);
+}
+
+// The answer is complete: the app hears of it first, since the exchange dies with its end.
+static void complete(file_answer *f, mg_str tail) {
+    mg_exchange *x = f->x;
+    if (tail.n > 0) {
+        mg_exchange_write(x, tail);
+    }
+    done(f, 0);
+    mg_exchange_end(x, (mg_str){NULL, 0});
+}
+
+// The file broke off in the middle of the answer.
+static void break_off(file_answer *f, int status) {
+    mg_exchange *x = f->x;
+    done(f, status);
+    mg_exchange_abort(x);
+}
+
+// --- parts ---
+
+static void append_part_head(const file_answer *f, size_t i, mg_buf *out) {
+    mg_buf_printf(out, "\r\n--%s\r\nContent-Type: %.*s\r\nContent-Range: ", boundary, (int)f->part_type.n,
+                  f->part_type.p);
+    mg_range_write(out, f->ranges[i], f->size);
+    mg_buf_append(out, "\r\n\r\n", 4);
+}
+
+static void append_tail(mg_buf *out) {
+    mg_buf_printf(out, "\r\n--%s--\r\n", boundary);
+}
+
+static uint64_t content_length(const file_answer *f) {
+    mg_buf frame = {0};
+    uint64_t n = 0;
+    for (size_t i = 0; i < f->range_count; i++) {
+        n += f->ranges[i].length;
+        if (f->multipart) {
+            append_part_head(f, i, &frame);
+        }
+    }
+    if (f->multipart) {
+        append_tail(&frame);
+    }
+    n += frame.n;
+    mg_buf_deinit(&frame);
+    return n;
+}
+
+// --- sending ---
+
+static void read_on(file_answer *f) {
+    const mg_range *r = &f->ranges[f->at];
+    uint64_t left = r->length - f->sent;
+    size_t n = left < READ_BYTES ? (size_t)left : READ_BYTES;
+    int rc = mg_file_read_at(f->file, r->first + f->sent, n);
+    if (rc != 0) {
+        break_off(f, rc);
+    }
+}
+
+static void begin_range(file_answer *f) {
+    if (f->multipart) {
+        mg_buf head = {0};
+        append_part_head(f, f->at, &head);
+        mg_exchange_write(f->x, mg_buf_str(&head));
+        mg_buf_deinit(&head);
+    }
+    read_on(f);
+}
+
+static void end_all(file_answer *f) {
+    mg_buf tail = {0};
+    if (f->multipart) {
+        append_tail(&tail);
+    }
+    complete(f, mg_buf_str(&tail));
+    mg_buf_deinit(&tail);
+}
+
+static void go_on(mg_exchange *x) {
+    file_answer *f = x->producer;
+    if (f->waiting) {
+        f->waiting = false;
+        read_on(f);
+    }
+}
+
+static void on_read(void *arg, int status, const char *data, size_t n) {
+    file_answer *f = arg;
+    if (status != 0 || n == 0) {
+        break_off(f, status != 0 ? status : -EIO); // shorter than it was when it was opened
+        return;
+    }
+    f->sent += n;
+    bool full = mg_exchange_write(f->x, (mg_str){data, n}) == MG_EAGAIN;
+    if (f->sent == f->ranges[f->at].length) {
+        f->sent = 0;
+        if (++f->at == f->range_count) {
+            end_all(f);
+            return;
+        }
+        begin_range(f);
+    } else if (full) {
+        f->waiting = true;
+    } else {
+        read_on(f);
+    }
+}
+
+// --- the head ---
+
+// Weak enough to be honest (a file may change twice within the clock's grain), strong enough for ranges: nanoseconds, size, inode.
+static mg_str write_etag(mg_arena *arena, const struct stat *st) {
+    char text[80];
+    int n = snprintf(text, sizeof text, "\"%llx-%llx-%llx\"", (unsigned long long)st->st_ino,
+                     (unsigned long long)st->st_size,
+                     (unsigned long long)st->st_mtim.tv_sec * 1000000000u +
+                         (unsigned long long)st->st_mtim.tv_nsec);
+    return (mg_str){mg_arena_copy(arena, (mg_str){text, (size_t)n}), (size_t)n};
+}
+
+// Ends the exchange with a head alone.
+static void answer_short(file_answer *f, int status, mg_buf *fields) {
+    mg_exchange *x = f->x;
+    mg_answer a = f->answer;
+    a.status = status;
+    a.fields = mg_buf_str(fields);
+    a.content_type = (mg_str){NULL, 0};
+    done(f, 0);
+    mg_exchange_respond(x, &a, (mg_str){NULL, 0});
+}
+
+static void append_validators(mg_buf *fields, const mg_validators *v) {
+    char date[30];
+    mg_date_write(date, v->last_modified);
+    mg_buf_printf(fields, "Last-Modified: %s\r\nETag: %.*s\r\nAccept-Ranges: bytes\r\n", date, (int)v->etag.n,
+                  v->etag.p);
+}
+
+// Chooses what to send. False: the range cannot be satisfied.
+static bool choose_ranges(file_answer *f, const mg_validators *v, mg_buf *fields) {
+    const mg_head *h = &f->x->head;
+    const mg_field *range = h->method == MG_METHOD_GET ? mg_head_find(h, MG_STR("range")) : NULL;
+    mg_range_verdict verdict = MG_RANGE_IGNORE;
+    if (range != NULL && f->answer.status == 200 && mg_condition_range_holds(h, v)) {
+        verdict = mg_range_parse(range->value, f->size, f->ranges, &f->range_count);
+    }
+    if (verdict == MG_RANGE_UNSATISFIABLE) {
+        mg_buf_printf(fields, "Content-Range: bytes */%llu\r\n", (unsigned long long)f->size);
+        return false;
+    }
+    if (verdict == MG_RANGE_IGNORE) {
+        f->ranges[0] = (mg_range){0, f->size};
+        f->range_count = f->size > 0;
+        return true;
+    }
+    f->answer.status = 206;
+    f->multipart = f->range_count > 1;
+    if (f->multipart) {
+        f->part_type = f->answer.content_type;
+        f->answer.content_type = MG_STR("multipart/byteranges; boundary=moongate-byteranges-3f1c9a70b2d84e65");
+    } else {
+        mg_buf_append(fields, "Content-Range: ", 15);
+        mg_range_write(fields, f->ranges[0], f->size);
+        mg_buf_append(fields, "\r\n", 2);
+    }
+    return true;
+}
+
+static void send_content(file_answer *f, mg_buf *fields) {
+    mg_exchange *x = f->x;
+    f->answer.fields = mg_buf_str(fields);
+    mg_exchange_begin(x, &f->answer, (int64_t)content_length(f));
+    if (f->range_count == 0 || x->head.method == MG_METHOD_HEAD) {
+        complete(f, (mg_str){NULL, 0});
+    } else {
+        begin_range(f);
+    }
+}
+
+static void on_open(void *arg, int status, const struct stat *st) {
+    file_answer *f = arg;
+    if (status != 0) {
+        done(f, status);
+        return;
+    }
+    mg_exchange *x = f->x;
+    f->size = (uint64_t)st->st_size;
+    mg_validators v = {write_etag(&x->arena, st), (int64_t)st->st_mtim.tv_sec};
+    mg_condition condition =
+        f->answer.status == 200 ? mg_condition_of(&x->head, &v) : MG_CONDITION_GO;
+    mg_buf fields = {0};
+    mg_buf_append_str(&fields, f->answer.fields);
+    append_validators(&fields, &v);
+    if (condition != MG_CONDITION_GO) {
+        answer_short(f, condition == MG_CONDITION_FAILED ? 412 : 304, &fields);
+    } else if (!choose_ranges(f, &v, &fields)) {
+        answer_short(f, 416, &fields);
+    } else {
+        send_content(f, &fields);
+    }
+    mg_buf_deinit(&fields);
+}
+
+// --- starting ---
+
+static const mg_file_events events = {on_open, on_read};
+
+static mg_str keep(mg_exchange *x, mg_str s) {
+    return s.n == 0 ? s : (mg_str){mg_arena_copy(&x->arena, s), s.n};
+}
+
+void mg_file_answer_start(mg_exchange *x, const mg_answer *a, const mg_file_answer_options *o) {
+    file_answer *f = mg_calloc(1, sizeof *f);
+    f->x = x;
+    f->on_done = o->on_done;
+    f->arg = o->arg;
+    f->answer = *a;
+    f->answer.fields = keep(x, a->fields);
+    f->answer.content_type = a->content_type.n > 0 ? keep(x, a->content_type) : mg_mime_of(mg_str_of(o->path));
+    x->producer = f;
+    x->producer_go = go_on;
+    x->producer_stop = mg_file_answer_stop;
+    int rc = mg_file_open(&f->file, x->server->loop, o->beneath, o->path, &events, f);
+    if (rc != 0) {
+        done(f, rc);
+    }
+}

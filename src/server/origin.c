@@ -1,0 +1,65 @@
+#include "server/origin.h"
+
+#include "http/forwarded.h"
+#include "server/server.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <stdio.h>
+
+static mg_str keep(mg_exchange *x, const char *text) {
+    mg_str s = mg_str_of(text);
+    return (mg_str){mg_arena_copy(&x->arena, s), s.n};
+}
+
+static bool write_ip(const struct sockaddr_storage *sa, char *out, size_t cap, unsigned *port) {
+    const void *address;
+    if (sa->ss_family == AF_INET) {
+        const struct sockaddr_in *in = (const struct sockaddr_in *)sa;
+        address = &in->sin_addr;
+        *port = ntohs(in->sin_port);
+    } else if (sa->ss_family == AF_INET6) {
+        const struct sockaddr_in6 *in = (const struct sockaddr_in6 *)sa;
+        address = &in->sin6_addr;
+        *port = ntohs(in->sin6_port);
+    } else {
+        return false;
+    }
+    return inet_ntop(sa->ss_family, address, out, (socklen_t)cap) != NULL;
+}
+
+const mg_origin *mg_exchange_origin(mg_exchange *x) {
+    if (x->origin != NULL) {
+        return x->origin;
+    }
+    mg_origin *o = mg_arena_alloc(&x->arena, sizeof *o);
+    struct sockaddr_storage peer = {.ss_family = AF_UNIX};
+    char ip[64];
+    unsigned port;
+    mg_stream_peer(&x->conn->stream, &peer);
+    mg_forwarded f = {
+        .client_ip = write_ip(&peer, ip, sizeof ip, &port) ? keep(x, ip) : MG_STR("unix"),
+        .scheme = MG_STR("http"),
+        .host = x->head.host,
+    };
+    const mg_trust *trust = x->server->options.trust;
+    if (mg_trust_peer(trust, &peer)) {
+        mg_forwarded_apply(trust, &x->head, &f);
+    }
+    *o = (mg_origin){f.client_ip, f.scheme, f.host};
+    x->origin = o;
+    return o;
+}
+
+mg_str mg_exchange_peer(mg_exchange *x) {
+    struct sockaddr_storage peer = {.ss_family = AF_UNIX};
+    char ip[64];
+    char text[80];
+    unsigned port;
+    mg_stream_peer(&x->conn->stream, &peer);
+    if (!write_ip(&peer, ip, sizeof ip, &port)) {
+        return MG_STR("unix");
+    }
+    snprintf(text, sizeof text, peer.ss_family == AF_INET6 ? "[%s]:%u" : "%s:%u", ip, port);
+    return keep(x, text);
+}
