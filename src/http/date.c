@@ -14,7 +14,8 @@ typedef struct civil {
     int second;
 } civil;
 
-// Days since 1970 of a date of the Gregorian calendar; years are counted from March so that the leap day ends them.
+// Days since 1970 of a date of the Gregorian calendar; years are counted from March so that the
+// leap day ends them.
 static int64_t days_of(const civil *c) {
     int64_t y = c->month <= 2 ? c->year - 1 : c->year;
     int64_t era = (y >= 0 ? y : y - 399) / 400;
@@ -38,6 +39,11 @@ static civil civil_of(int64_t day) {
     return c;
 }
 
+// The seconds that the four digits of a year can tell.
+static int64_t clamp(int64_t seconds) {
+    return seconds < MG_DATE_MIN ? MG_DATE_MIN : seconds > MG_DATE_MAX ? MG_DATE_MAX : seconds;
+}
+
 static char *put_number(char *at, int64_t value, int digits) {
     for (int i = digits - 1; i >= 0; i--) {
         at[i] = (char)('0' + value % 10);
@@ -52,6 +58,7 @@ static char *put_text(char *at, const char *text, size_t n) {
 }
 
 void mg_date_write(char out[30], int64_t seconds) {
+    seconds = clamp(seconds);
     int64_t day = seconds / 86400 - (seconds % 86400 < 0);
     int64_t left = seconds - day * 86400;
     civil c = civil_of(day);
@@ -130,7 +137,7 @@ static bool parse_imf(mg_str s, civil *c) {
     return good && s.n == 0;
 }
 
-// "Sunday, 06-Nov-94 08:49:37 GMT". A year that would lie far ahead is of the last century; 70 is the usual pivot.
+// "Sunday, 06-Nov-94 08:49:37 GMT". Without a clock, 70 to 99 are years of the last century.
 static bool parse_rfc850(mg_str s, civil *c) {
     int year;
     bool good = take_day_name(&s, true) && take(&s, ", ") && take_number(&s, 2, &c->day) &&
@@ -144,8 +151,8 @@ static bool parse_rfc850(mg_str s, civil *c) {
 static bool parse_asctime(mg_str s, civil *c) {
     int year;
     bool good = take_day_name(&s, false) && take(&s, " ") && take_month(&s, &c->month) &&
-                take(&s, " ") && (take(&s, " ") ? take_number(&s, 1, &c->day) : take_number(&s, 2, &c->day)) &&
-                take(&s, " ") && take_time(&s, c) && take(&s, " ") && take_number(&s, 4, &year);
+                take(&s, " ") && take_number(&s, take(&s, " ") ? 1 : 2, &c->day) && take(&s, " ") &&
+                take_time(&s, c) && take(&s, " ") && take_number(&s, 4, &year);
     c->year = good ? year : 0;
     return good && s.n == 0;
 }

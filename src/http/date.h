@@ -5,8 +5,14 @@
 
 enum { MG_DATE_BYTES = 29 };
 
-// Writes an IMF-fixdate, 29 bytes and a terminator, of `seconds` since 1970 (years 0 to 9999).
+// The first second of the year 0 and the last one of 9999.
+#define MG_DATE_MIN INT64_C(-62167219200)
+#define MG_DATE_MAX INT64_C(253402300799)
+
+// Writes an IMF-fixdate, 29 bytes and a terminator, of `seconds` since 1970; what lies outside the
+// four digits of a year becomes the nearest that does not.
 void mg_date_write(char out[30], int64_t seconds);
 
-// Reads any of the three forms. False if it is none of them, or no date that exists.
+// Reads any of the three forms. False if it is none of them, or no date that exists. The name of
+// the day is not compared with the date. Two-digit years are those of 1970 to 2069.
 bool mg_date_parse(mg_str s, int64_t *seconds);
