@@ -310,31 +310,44 @@ function methods.body_json(ctx)
   end))
 end
 
-local function form_of(text, content_type)
+local function fail_form(status, message)
+  error(errors.new("status", message, { status = status }), 0)
+end
+
+-- The parts of a form: a list of { name, body, filename, content_type }.
+local function parts_of(text, content_type)
   local kind = (content_type or ""):match("^%s*([^;%s]*)"):lower()
   if kind == "multipart/form-data" then
     local parts, err = native.http.parse_multipart(text, content_type)
-    if not parts then
-      error(errors.new("status", "the form is malformed: " .. err, { status = 400 }), 0)
+    return parts or fail_form(400, "the form is malformed: " .. err)
+  elseif kind == "application/x-www-form-urlencoded" then
+    local parts, _, list = {}, native.http.parse_form(text)
+    for i, pair in ipairs(list) do
+      parts[i] = { name = pair[1], body = pair[2] }
     end
+    return parts
+  end
+  fail_form(415, "a form is wanted: application/x-www-form-urlencoded or multipart/form-data")
+end
+
+--- The parts of a form in order, repeated names included: a list of { name, body, filename, content_type }.
+---@return moongate.Future
+function methods.body_parts(ctx)
+  local content_type = ctx.headers["content-type"]
+  return (methods.body(ctx):and_then(function(text)
+    return parts_of(text, content_type)
+  end))
+end
+
+--- The body as a form: names to values, of a repeated name the last; a file is { name, filename, content_type, body }.
+---@return moongate.Future
+function methods.body_form(ctx)
+  return (methods.body_parts(ctx):and_then(function(parts)
     local form = {}
     for _, part in ipairs(parts) do
       form[part.name] = part.filename and part or part.body
     end
-    return form, parts
-  elseif kind == "application/x-www-form-urlencoded" then
-    return native.http.parse_form(text)
-  end
-  error(errors.new("status", "a form is wanted: application/x-www-form-urlencoded or multipart/form-data",
-    { status = 415 }), 0)
-end
-
---- The body as a form: names to values (of a file: { name, filename, content_type, body }), and the list of all parts.
----@return moongate.Future
-function methods.body_form(ctx)
-  local content_type = ctx.headers["content-type"]
-  return (methods.body(ctx):and_then(function(text)
-    return form_of(text, content_type)
+    return form
   end))
 end
 
@@ -548,8 +561,12 @@ function methods.send_file(ctx, path, options)
     local name = options.download:gsub('[%c"\\]', "_")
     methods.header(ctx, "Content-Disposition", 'attachment; filename="' .. name .. '"')
   end
+  -- A relative path stays below the given folder, else below the project's.
   local root = options.root and M.resolve(ctx, options.root)
-  stage(ctx, FILE, options.type or false, { path = root and path or M.resolve(ctx, path), root = root })
+  if not root and path:sub(1, 1) ~= "/" then
+    root = M.resolve(ctx, ".")
+  end
+  stage(ctx, FILE, options.type or false, { path = path, root = root })
 end
 
 --- Paths of scripts are against the project's root.

@@ -96,7 +96,7 @@ function Out:write(data)
   end
   local taken, err = native.stream_write(ctx[HANDLE], tostring(data))
   if taken == nil then
-    error(errors.new("closed", "the connection is closed (" .. err .. ")"), 0)
+    error(errors.new("cancelled", "the client left (" .. err .. ")"), 0)
   elseif not taken then
     time.operation(native.stream_wait(ctx[HANDLE]), ctx, 2):await()
   end
@@ -254,7 +254,7 @@ end
 
 local function log_failure(ctx, err)
   local status = status_of(err)
-  if err.code == "status" and status < 500 then
+  if err.code == "cancelled" or (err.code == "status" and status < 500) then
     return
   end
   log.failure("the handler of " .. ctx[ROUTE].label .. " failed", err, {

@@ -25,7 +25,8 @@ typedef struct mg_file_events {
 
 // Opens for reading: close-on-exec, non-blocking (a FIFO must not hang a thread), regular files
 // only (-EISDIR, -EINVAL). `beneath` NULL: `path` as it is. Else `path` is relative and resolved
-// below that folder by openat2 RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS|RESOLVE_NO_MAGICLINKS
+// below that folder by openat2 RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS: a link
+// that stays inside is followed
 // (-ENOENT, -EXDEV, -ELOOP are passed on); where the kernel lacks openat2, each component is opened
 // with O_NOFOLLOW.
 int mg_file_open(mg_file **out, mg_loop *loop, const char *beneath, const char *path,

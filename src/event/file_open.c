@@ -76,7 +76,7 @@ static int open_beneath(const char *beneath, const char *path) {
 static int openat2_beneath(int folder, const char *path) {
     struct open_how how = {
         .flags = HOW,
-        .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
+        .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS,
     };
     long fd = syscall(SYS_openat2, folder, path, &how, sizeof how);
     return fd < 0 ? -errno : (int)fd;

@@ -3,7 +3,9 @@
 #include "base/mem.h"
 #include "lua/state.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <unistd.h>
 
 struct mg_generation {
     lua_State *L;
@@ -49,6 +51,10 @@ static int require_boot(mg_generation *g, mg_error *err) {
 }
 
 static int load_app(mg_generation *g, const mg_config *config, mg_error *err) {
+    if (access(config->app, R_OK) != 0) {
+        return mg_error_set(err, MG_ECONFIG, "%s: app: %s cannot be read: %s", config->file, config->app,
+                            strerror(errno));
+    }
     push_boot(g, "load");
     lua_pushstring(g->L, config->root);
     lua_pushstring(g->L, config->app);

@@ -8,12 +8,13 @@
 #include "http/forwarded.h"
 #include "server/server.h"
 
+#include <dirent.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
-enum { LOG_CLOSE_MS = 2000, SIGNALS = 5 };
+enum { LOG_CLOSE_MS = 2000, SIGNALS = 5, SPARE_DESCRIPTORS = 16 };
 
 typedef struct worker {
     const mg_config *config;
@@ -50,6 +51,24 @@ static uint64_t raise_descriptors(void) {
     setrlimit(RLIMIT_NOFILE, &limit);
     getrlimit(RLIMIT_NOFILE, &limit);
     return limit.rlim_cur;
+}
+
+static uint64_t descriptors_in_use(void) {
+    uint64_t n = 0;
+    DIR *folder = opendir("/proc/self/fd");
+    while (folder != NULL && readdir(folder) != NULL) {
+        n++;
+    }
+    if (folder != NULL) {
+        closedir(folder);
+    }
+    return n;
+}
+
+// Connections share the limit with what is open already, and with files yet to be opened.
+static uint32_t connections_within(uint32_t limit) {
+    uint64_t other = descriptors_in_use() + SPARE_DESCRIPTORS;
+    return limit > other + 1 ? (uint32_t)(limit - other) : 1;
 }
 
 // --- logs ---
@@ -212,6 +231,7 @@ static int start(worker *w, mg_error *err) {
         return rc;
     }
     options.trust = w->trust;
+    options.connections = connections_within(options.connections);
     w->server = mg_server_new(w->loop, mg_generation_app(w->generation), &options);
     mg_vm *vm = mg_generation_vm(w->generation);
     vm->server = w->server;

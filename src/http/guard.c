@@ -30,6 +30,9 @@ static mg_guard_verdict take_line(mg_guard *g, const mg_guard_limits *limits, co
     if (c == ' ' || c == '\t') {
         return bad(g, 400, "a line begins with white space");
     }
+    if (c == ':') {
+        return bad(g, 400, "a header field without a name");
+    }
     if (check_size(g, limits, end) == MG_GUARD_BAD) {
         return MG_GUARD_BAD;
     }

@@ -139,11 +139,12 @@ static bool valid_ipv6(mg_str s) {
     return s.n >= 2 && s.n <= 45;
 }
 
+// reg-name, but for the comma: no host has one, and two Host fields joined by a proxy do.
 static bool valid_name(mg_str s) {
     for (size_t i = 0; i < s.n; i++) {
         char c = s.p[i];
         uint8_t kind = kinds[(uint8_t)c];
-        bool reg_name = (kind == PLAIN || kind == DOT) && strchr("@[]:{}|", c) == NULL;
+        bool reg_name = (kind == PLAIN || kind == DOT) && strchr("@[]:{}|,", c) == NULL;
         if (!reg_name && !(kind == PERCENT && is_code(s, i))) {
             return false;
         }

@@ -14,6 +14,8 @@ typedef struct write_op {
     int status;
 } write_op;
 
+enum { BURST_BYTES = 256 * 1024 };
+
 static int closed(lua_State *L) {
     lua_pushnil(L);
     lua_pushliteral(L, "closed");
@@ -138,12 +140,18 @@ static int stream_write(lua_State *L) {
         return closed(L);
     }
     int rc = mg_exchange_write(x, data);
+    if (rc == MG_ECLOSED) {
+        return closed(L);
+    }
     if (rc == MG_ELIMIT) {
         lua_pushnil(L);
         lua_pushliteral(L, "more than the announced length");
         return 2;
     }
-    lua_pushboolean(L, rc == MG_OK);
+    // A peer that takes all at once must not keep the loop from its other sockets.
+    mg_request_state *r = mg_request_of(x);
+    r->burst += data.n;
+    lua_pushboolean(L, rc == MG_OK && r->burst < BURST_BYTES);
     return 1;
 }
 
@@ -226,7 +234,13 @@ static int stream_wait(lua_State *L) {
     if (x == NULL || mg_request_of(x)->write_op != NULL) {
         return closed(L);
     }
-    lua_pushnumber(L, (lua_Number)start_write_op(vm, x)->op.handle);
+    write_op *w = start_write_op(vm, x);
+    lua_pushnumber(L, (lua_Number)w->op.handle);
+    mg_request_of(x)->burst = 0;
+    if (x->conn->stream.queued == 0) {
+        mg_request_of(x)->write_op = NULL;
+        mg_op_finish_later(&w->op);
+    }
     return 1;
 }
 

@@ -24,6 +24,10 @@ static void on_turn(mg_turn *turn) {
         return;
     }
     vm->wanted = false;
+    mg_link *l;
+    while ((l = mg_link_shift(&vm->later)) != NULL) {
+        mg_link_append(&vm->events, l);
+    }
     lua_rawgeti(vm->L, LUA_REGISTRYINDEX, vm->turn_ref);
     if (lua_pcall(vm->L, 0, 0, 0) != 0) {
         // The scheduler itself never raises by design; out of memory is what is left.
@@ -128,6 +132,12 @@ void mg_op_finish(mg_op *op) {
     mg_link_append(&op->vm->events, &op->link);
 }
 
+void mg_op_finish_later(mg_op *op) {
+    mg_link_append(&op->vm->later, &op->link);
+    op->vm->wanted = true;
+    mg_loop_turn_soon(op->vm->loop);
+}
+
 // Takes an operation out without telling anybody.
 static void drop(mg_op *op) {
     if (mg_link_alone(&op->link)) {
@@ -149,6 +159,7 @@ mg_vm *mg_vm_new(lua_State *L, mg_loop *loop) {
     vm->router_ref = LUA_NOREF;
     mg_link_init(&vm->requests);
     mg_link_init(&vm->events);
+    mg_link_init(&vm->later);
     vm->turn.run = on_turn;
     mg_loop_add_turn(loop, &vm->turn);
     return vm;
@@ -177,7 +188,7 @@ void mg_vm_free(mg_vm *vm) {
     mg_link *l;
     while ((l = mg_link_shift(&vm->events)) != NULL) {
         mg_op *op = MG_OF(l, mg_op, link);
-        op->kind->release(op);
+        op->kind->release(op); // signals: operations went with their handles
     }
     mg_slots_deinit(&vm->exchanges);
     mg_slots_deinit(&vm->ops);
@@ -197,17 +208,24 @@ void mg_vm_release_exchange(mg_vm *vm, mg_exchange *x) {
     mg_slots_remove(&vm->exchanges, x->app_handle);
 }
 
+// What the server as a whole can do.
+enum {
+    SERVER_METHODS = 1 << MG_METHOD_GET | 1 << MG_METHOD_HEAD | 1 << MG_METHOD_POST |
+                     1 << MG_METHOD_PUT | 1 << MG_METHOD_PATCH | 1 << MG_METHOD_DELETE |
+                     1 << MG_METHOD_OPTIONS,
+};
+
 // Everything that must be settled before a handler runs. False if the server has answered instead.
 static bool admit(mg_vm *vm, mg_exchange *x, const mg_request_state *r) {
-    if (r->route == 0) {
-        return true;
+    uint64_t limit = x->body_limit;
+    if (r->route != 0) {
+        const mg_vm_route *route = &vm->routes[r->route - 1];
+        x->route = mg_str_of(route->name);
+        limit = route->body_bytes >= 0 ? (uint64_t)route->body_bytes : limit;
+        if (route->deadline_ms >= 0) {
+            mg_exchange_set_deadline(x, (uint64_t)route->deadline_ms);
+        }
     }
-    const mg_vm_route *route = &vm->routes[r->route - 1];
-    x->route = mg_str_of(route->name);
-    if (route->deadline_ms >= 0) {
-        mg_exchange_set_deadline(x, (uint64_t)route->deadline_ms);
-    }
-    uint64_t limit = route->body_bytes >= 0 ? (uint64_t)route->body_bytes : x->body_limit;
     if (mg_exchange_limit_body(x, limit) == MG_OK) {
         return true;
     }
@@ -227,6 +245,9 @@ static int push_request(lua_State *L, mg_vm *vm, mg_exchange *x) {
         mg_route_result result =
             mg_router_match(vm->router, x->head.method, x->head.target.path, &r->match);
         r->route = result == MG_ROUTE_FOUND ? r->match.id : 0;
+    }
+    if (x->head.target.form == MG_TARGET_ASTERISK || x->head.target.form == MG_TARGET_AUTHORITY) {
+        r->match.allowed = SERVER_METHODS; // asked of the server as a whole, or of a proxy that this is not
     }
     if (!admit(vm, x, r)) {
         return 0;

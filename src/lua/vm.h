@@ -53,6 +53,7 @@ struct mg_vm {
 
     mg_link requests; // exchanges by app_link
     mg_link events;   // finished operations and signals, in the order in which they happened
+    mg_link later;    // operations that are to be finished in the next turn
     mg_slots exchanges;
     mg_slots ops;
 
@@ -95,12 +96,16 @@ void mg_op_start(mg_vm *vm, mg_op *op, const mg_op_kind *kind);
 // It has finished: it is told in this turn or the next.
 void mg_op_finish(mg_op *op);
 
+// It has finished, but the loop is to look at its sockets before that is told.
+void mg_op_finish_later(mg_op *op);
+
 // --- requests ---
 
 // What the vm keeps beside an exchange, in its arena.
 typedef struct mg_request_state {
     mg_op *body_op;  // waits for content
     mg_op *write_op; // waits for the backlog to leave, or for the end of a file
+    size_t burst;    // bytes streamed since the loop last turned for this exchange
     mg_route_match match;
     uint32_t route; // 0: none
 } mg_request_state;

@@ -380,7 +380,8 @@ const mg_stream_events mg_conn_events = {
 void mg_conn_exchange_done(mg_conn *c) {
     mg_exchange *x = c->x;
     bool unread = x->unparsed || !mg_body_complete(&x->body) || held_bytes(c) > 0;
-    bool persist = !x->close_after && mg_body_complete(&x->body);
+    bool persist = !x->close_after && !c->close_asked && !c->server->draining &&
+                   mg_body_complete(&x->body);
     c->x = NULL;
     mg_server_give_exchange(c->server, x);
     if (!persist) {

@@ -34,7 +34,8 @@ void mg_exchange_start(mg_exchange *x) {
 
 int mg_exchange_limit_body(mg_exchange *x, uint64_t bytes) {
     x->body_limit = bytes;
-    return x->head.framing == MG_FRAMING_LENGTH && x->head.length > bytes ? MG_ELIMIT : MG_OK;
+    x->body_judged = true;
+    return x->head.length > bytes || x->body.received > bytes ? MG_ELIMIT : MG_OK;
 }
 
 mg_str mg_exchange_content(const mg_exchange *x) {
@@ -117,7 +118,7 @@ bool mg_exchange_take_piece(mg_exchange *x, mg_str piece) {
         mg_conn_exchange_done(x->conn);
         return false;
     }
-    if (x->body.received > x->body_limit) {
+    if (x->body_judged && x->body.received > x->body_limit) {
         mg_exchange_fault(x, (mg_refusal){413, "the request's body is too large"});
         return false;
     }
@@ -290,6 +291,9 @@ int mg_exchange_write(mg_exchange *x, mg_str data) {
             return MG_ELIMIT;
         }
         x->length_left -= (int64_t)data.n;
+    }
+    if (x->conn->broken) {
+        return MG_ECLOSED;
     }
     if (x->bodyless || data.n == 0) {
         return MG_OK;

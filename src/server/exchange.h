@@ -66,6 +66,7 @@ struct mg_exchange {
     mg_body body;
     mg_buf content; // decoded and not yet taken
     uint64_t body_limit;
+    bool body_judged; // the app has said which limit holds; before, at most one read has come
     bool body_wanted;
     bool body_collect; // the app wants all of it in one piece: no backpressure below body_limit
     bool body_paused;
@@ -89,7 +90,8 @@ struct mg_exchange {
 
 // --- request body ---
 
-// Lowers or raises the limit of this request's body. MG_ELIMIT if Content-Length is already beyond it: refuse with 413.
+// Lowers or raises the limit of this request's body. MG_ELIMIT if Content-Length, or what has come, is already beyond it: refuse
+// with 413.
 int mg_exchange_limit_body(mg_exchange *x, uint64_t bytes);
 
 // The handler wants the body: sends 100 Continue if the peer waits for it; from now on on_body is called. `collect`: in one
@@ -127,7 +129,7 @@ void mg_exchange_respond(mg_exchange *x, const mg_answer *a, mg_str body);
 void mg_exchange_begin(mg_exchange *x, const mg_answer *a, int64_t length);
 
 // Sends content. MG_OK; MG_EAGAIN: taken too, but the backlog is large now: wait for on_writable before the next; MG_ELIMIT:
-// more than the announced length, nothing was sent.
+// more than the announced length, nothing was sent; MG_ECLOSED: the peer is gone, which on_gone will tell.
 int mg_exchange_write(mg_exchange *x, mg_str data);
 
 // Ends a streamed answer; `x` is dead afterwards. Less content than announced closes the connection.

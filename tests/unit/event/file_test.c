@@ -142,7 +142,7 @@ static void only_regular_files_are_opened(void **state) {
 static void nothing_outside_the_folder_is_reached(void **state) {
     (void)state;
     assert_int_equal(symlink("hello", path_of("link")), 0);
-    assert_int_equal(open_and_wait(folder, "link"), -ELOOP);
+    assert_int_equal(open_and_wait(folder, "link"), 0);
     assert_int_equal(open_and_wait(folder, "../etc/passwd"), -EXDEV);
     assert_int_equal(open_and_wait(folder, "/etc/passwd"), -EXDEV);
     assert_int_equal(open_and_wait(NULL, path_of("link")), 0);
