@@ -9,6 +9,14 @@
 
 #include <stdio.h>
 
+// Prints what was gathered and releases it.
+static void print(mg_buf *text, FILE *out) {
+    if (text->n > 0) {
+        fwrite(text->p, 1, text->n, out);
+    }
+    mg_buf_deinit(text);
+}
+
 // Reads the configuration that `cli` names, with the command line's overrides. False: the faults were printed.
 static bool read_config(const mg_cli *cli, mg_config *config) {
     mg_buf json = {0};
@@ -23,18 +31,16 @@ static bool read_config(const mg_cli *cli, mg_config *config) {
         if (rc == MG_OK) {
             rc = mg_config_override(config, &cli->overrides, &faults);
         }
-        fwrite(faults.p, 1, faults.n, stderr);
     }
     mg_buf_deinit(&json);
-    mg_buf_deinit(&faults);
+    print(&faults, stderr);
     return rc == MG_OK;
 }
 
 static int print_defaults(void) {
     mg_buf text = {0};
     mg_config_print_defaults(&text);
-    fwrite(text.p, 1, text.n, stdout);
-    mg_buf_deinit(&text);
+    print(&text, stdout);
     return 0;
 }
 
@@ -59,8 +65,7 @@ static int load_only(const mg_cli *cli, const mg_config *config) {
         } else {
             mg_buf_printf(&text, "%s and %s are good\n", cli->conf, config->app);
         }
-        fwrite(text.p, 1, text.n, stdout);
-        mg_buf_deinit(&text);
+        print(&text, stdout);
     }
     mg_generation_free(g);
     mg_trust_free(trust);
@@ -87,20 +92,14 @@ static int obey(const mg_cli *cli) {
 int main(int argc, char **argv) {
     mg_cli cli;
     mg_buf text = {0};
-    int status;
     switch (mg_cli_parse(&cli, argc, argv, &text)) {
     case MG_CLI_GO:
-        status = obey(&cli);
-        break;
+        return obey(&cli);
     case MG_CLI_SHOW:
-        fwrite(text.p, 1, text.n, stdout);
-        status = 0;
-        break;
+        print(&text, stdout);
+        return 0;
     default:
-        fwrite(text.p, 1, text.n, stderr);
-        status = MG_CLI_WRONG_STATUS;
-        break;
+        print(&text, stderr);
+        return MG_CLI_WRONG_STATUS;
     }
-    mg_buf_deinit(&text);
-    return status;
 }
