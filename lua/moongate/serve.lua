@@ -140,6 +140,7 @@ local function send_file(ctx)
   end
   local _, failure = time.operation(operation, ctx, 2):try_await()
   if failure then
+    ctx:header("Cache-Control", nil):header("Content-Disposition", nil) -- they were the file's
     local status = FILE_STATUS[failure.errno]
     if status then
       failure = errors.new("status", status == 404 and "no such file" or "not allowed", { status = status, cause = failure })
