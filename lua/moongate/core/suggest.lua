@@ -1,25 +1,31 @@
 --- "did you mean": the nearest of the names that there are.
 local M = {}
 
--- Edit distance (Levenshtein), given up beyond 3.
+local function is_swap(a, b, i, j)
+  return i > 1 and j > 1 and a:byte(i) == b:byte(j - 1) and a:byte(i - 1) == b:byte(j)
+end
+
+-- Edit distance (Damerau-Levenshtein: neighbours that swapped count once), given up beyond 3.
 local function distance(a, b)
   if math.abs(#a - #b) > 3 then
     return 4
   end
-  local row = {}
+  local older, old = nil, {}
   for j = 0, #b do
-    row[j] = j
+    old[j] = j
   end
   for i = 1, #a do
-    local left = row[0]
-    row[0] = i
+    local row = { [0] = i }
     for j = 1, #b do
       local cost = a:byte(i) == b:byte(j) and 0 or 1
-      local best = math.min(row[j] + 1, row[j - 1] + 1, left + cost)
-      left, row[j] = row[j], best
+      row[j] = math.min(old[j] + 1, row[j - 1] + 1, old[j - 1] + cost)
+      if is_swap(a, b, i, j) then
+        row[j] = math.min(row[j], older[j - 2] + 1)
+      end
     end
+    older, old = old, row
   end
-  return row[#b]
+  return old[#b]
 end
 
 --- The nearest key of the tables to `name`, or nil if none is near.
