@@ -1,16 +1,21 @@
---- Checks of arguments: each raises at the line of whoever called the public function, saying what is allowed.
+--- Checks of arguments: each raises at the line of whoever called the public function, saying what
+--- is allowed.
 local suggest = require("moongate.core.suggest")
 
 local M = {}
 
--- The stack level of the first function outside of the framework, as error() counts it from its caller's caller.
+-- "@.../lua/moongate/": how the sources of the framework begin.
+local FRAMEWORK = debug.getinfo(1, "S").source:gsub("core/check%.lua$", "")
+
+-- The stack level of the first function outside of the framework, as error() counts it from its
+-- caller's caller.
 local function public_level()
   for level = 3, 30 do
     local info = debug.getinfo(level, "S")
     if not info then
       break
     end
-    if info.what ~= "C" and not info.source:find("moongate/[%w_/]*%.lua$") then
+    if info.what ~= "C" and info.source:sub(1, #FRAMEWORK) ~= FRAMEWORK then
       return level - 1 -- as its caller counts
     end
   end
@@ -26,12 +31,15 @@ end
 ---@return string
 function M.caller()
   local info = debug.getinfo(public_level(), "Sl")
-  return info and (info.short_src .. ":" .. info.currentline) or "?"
+  return info and (info.source:gsub("^@", "") .. ":" .. info.currentline) or "?"
 end
 
 local function describe(value)
   local kind = type(value)
-  return kind == "string" and ('"' .. value .. '"') or kind == "number" and tostring(value) or kind
+  if kind == "string" then
+    return '"' .. value .. '"'
+  end
+  return kind == "number" and tostring(value) or kind
 end
 
 function M.type(name, value, kind)
@@ -45,8 +53,16 @@ function M.string(name, value)
   return M.type(name, value, "string")
 end
 
+---@return boolean
+function M.is_callable(value)
+  if type(value) == "table" then
+    return (getmetatable(value) or {}).__call ~= nil
+  end
+  return type(value) == "function"
+end
+
 function M.callable(name, value)
-  if type(value) ~= "function" and not (type(value) == "table" and (getmetatable(value) or {}).__call) then
+  if not M.is_callable(value) then
     M.fail(name .. ": a function is wanted, not " .. describe(value))
   end
   return value
@@ -93,13 +109,14 @@ function M.one_of(name, value, allowed)
       names[#names + 1] = tostring(key)
     end
     table.sort(names)
-    M.fail(name .. ": " .. describe(value) .. " is unknown, allowed are " .. table.concat(names, ", ")
-      .. suggest.for_name(value, allowed))
+    M.fail(name .. ": " .. describe(value) .. " is unknown, allowed are "
+      .. (names[1] and table.concat(names, ", ") or "none") .. suggest.for_name(value, allowed))
   end
   return value
 end
 
---- A table whose keys are all in `allowed` (key -> check function(name, value) -> value, or true). Returns a checked copy.
+--- A table whose keys are all in `allowed` (key -> check function(name, value) -> value, or true).
+--- Returns a checked copy.
 function M.options(name, options, allowed)
   M.type(name, options, "table")
   local copy = {}
