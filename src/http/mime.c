@@ -8,7 +8,8 @@ typedef struct entry {
 } entry;
 
 // A literal as a constant initializer.
-#define MG_S(literal) {literal, sizeof(literal) - 1}
+#define MG_S(literal)                                                                              \
+    { literal, sizeof(literal) - 1 }
 
 // Sorted by extension, as strcmp orders.
 static const entry entries[] = {
@@ -23,6 +24,7 @@ static const entry entries[] = {
     {MG_S("bmp"), MG_S("image/bmp")},
     {MG_S("br"), MG_S("application/x-brotli")},
     {MG_S("bz2"), MG_S("application/x-bzip2")},
+    {MG_S("cjs"), MG_S("text/javascript; charset=utf-8")},
     {MG_S("css"), MG_S("text/css; charset=utf-8")},
     {MG_S("csv"), MG_S("text/csv; charset=utf-8")},
     {MG_S("doc"), MG_S("application/msword")},
@@ -43,8 +45,10 @@ static const entry entries[] = {
     {MG_S("js"), MG_S("text/javascript; charset=utf-8")},
     {MG_S("json"), MG_S("application/json")},
     {MG_S("jsonld"), MG_S("application/ld+json")},
+    {MG_S("jxl"), MG_S("image/jxl")},
     {MG_S("log"), MG_S("text/plain; charset=utf-8")},
     {MG_S("lua"), MG_S("text/plain; charset=utf-8")},
+    {MG_S("m3u8"), MG_S("application/vnd.apple.mpegurl")},
     {MG_S("m4a"), MG_S("audio/mp4")},
     {MG_S("m4v"), MG_S("video/mp4")},
     {MG_S("map"), MG_S("application/json")},
@@ -55,7 +59,9 @@ static const entry entries[] = {
     {MG_S("mov"), MG_S("video/quicktime")},
     {MG_S("mp3"), MG_S("audio/mpeg")},
     {MG_S("mp4"), MG_S("video/mp4")},
+    {MG_S("mpd"), MG_S("application/dash+xml")},
     {MG_S("mpeg"), MG_S("video/mpeg")},
+    {MG_S("ndjson"), MG_S("application/x-ndjson")},
     {MG_S("odp"), MG_S("application/vnd.oasis.opendocument.presentation")},
     {MG_S("ods"), MG_S("application/vnd.oasis.opendocument.spreadsheet")},
     {MG_S("odt"), MG_S("application/vnd.oasis.opendocument.text")},
@@ -65,15 +71,19 @@ static const entry entries[] = {
     {MG_S("opus"), MG_S("audio/ogg")},
     {MG_S("otf"), MG_S("font/otf")},
     {MG_S("pdf"), MG_S("application/pdf")},
+    {MG_S("pem"), MG_S("application/x-pem-file")},
     {MG_S("png"), MG_S("image/png")},
     {MG_S("ppt"), MG_S("application/vnd.ms-powerpoint")},
-    {MG_S("pptx"), MG_S("application/vnd.openxmlformats-officedocument.presentationml.presentation")},
+    {MG_S("pptx"),
+     MG_S("application/vnd.openxmlformats-officedocument.presentationml.presentation")},
     {MG_S("ps"), MG_S("application/postscript")},
     {MG_S("rar"), MG_S("application/vnd.rar")},
     {MG_S("rss"), MG_S("application/rss+xml")},
     {MG_S("rtf"), MG_S("application/rtf")},
+    {MG_S("sql"), MG_S("application/sql")},
     {MG_S("svg"), MG_S("image/svg+xml")},
     {MG_S("tar"), MG_S("application/x-tar")},
+    {MG_S("text"), MG_S("text/plain; charset=utf-8")},
     {MG_S("tgz"), MG_S("application/gzip")},
     {MG_S("tif"), MG_S("image/tiff")},
     {MG_S("tiff"), MG_S("image/tiff")},
@@ -81,6 +91,7 @@ static const entry entries[] = {
     {MG_S("ts"), MG_S("video/mp2t")},
     {MG_S("ttf"), MG_S("font/ttf")},
     {MG_S("txt"), MG_S("text/plain; charset=utf-8")},
+    {MG_S("vtt"), MG_S("text/vtt; charset=utf-8")},
     {MG_S("wasm"), MG_S("application/wasm")},
     {MG_S("wav"), MG_S("audio/wav")},
     {MG_S("weba"), MG_S("audio/webm")},
@@ -112,11 +123,12 @@ mg_str mg_mime_of(mg_str name) {
     const char *dot = name.n > 0 ? memrchr(name.p, '.', name.n) : NULL;
     size_t n = dot != NULL ? (size_t)(name.p + name.n - dot - 1) : 0;
     char lower[EXTENSION_BYTES + 1] = "";
-    if (n > 0 && n <= EXTENSION_BYTES) {
-        for (size_t i = 0; i < n; i++) {
-            lower[i] = mg_lower(dot[1 + i]);
-        }
+    for (size_t i = 0; i < n && n <= EXTENSION_BYTES; i++) {
+        lower[i] = mg_lower(dot[1 + i]);
     }
-    const entry *found = bsearch(lower, entries, sizeof entries / sizeof *entries, sizeof *entries, compare);
-    return found != NULL ? found->type : MG_STR("application/octet-stream");
+    const entry *found =
+        bsearch(lower, entries, sizeof entries / sizeof *entries, sizeof *entries, compare);
+    // A NUL inside would end the text that was looked for.
+    return found != NULL && found->extension.n == n ? found->type
+                                                    : MG_STR("application/octet-stream");
 }
