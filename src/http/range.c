@@ -2,7 +2,7 @@
 
 // Reads "5-9", "5-" or "-5". False if it is none of them; `r->length` 0 if it lies behind the end.
 static bool parse_one(mg_str s, uint64_t size, mg_range *r) {
-    const char *dash = s.n > 0 ? memchr(s.p, '-', s.n) : NULL;
+    const char *dash = memchr(s.p, '-', s.n);
     if (dash == NULL) {
         return false;
     }
@@ -27,46 +27,67 @@ static bool parse_one(mg_str s, uint64_t size, mg_range *r) {
     return true;
 }
 
-// Joins `r` with the first of the others that it overlaps or adjoins.
-static bool join(mg_range *ranges, size_t count, mg_range r) {
-    for (size_t i = 0; i < count; i++) {
-        uint64_t end = ranges[i].first + ranges[i].length;
-        uint64_t r_end = r.first + r.length;
-        if (r.first <= end && ranges[i].first <= r_end) {
-            uint64_t first = r.first < ranges[i].first ? r.first : ranges[i].first;
-            ranges[i] = (mg_range){first, (r_end > end ? r_end : end) - first};
-            return true;
-        }
-    }
-    return false;
+static uint64_t end_of(mg_range r) {
+    return r.first + r.length;
 }
 
-mg_range_verdict mg_range_parse(mg_str value, uint64_t size, mg_range ranges[MG_RANGES_MAX], size_t *count) {
+static bool touch(mg_range a, mg_range b) {
+    return a.first <= end_of(b) && b.first <= end_of(a);
+}
+
+static mg_range joined(mg_range a, mg_range b) {
+    uint64_t first = a.first < b.first ? a.first : b.first;
+    uint64_t end = end_of(a) > end_of(b) ? end_of(a) : end_of(b);
+    return (mg_range){first, end - first};
+}
+
+// Adds `r`, joined with all that it overlaps or adjoins, where the first of these was.
+static void add(mg_range *ranges, size_t *count, mg_range r) {
+    size_t at = *count;
+    for (size_t i = 0; i < *count;) {
+        if (!touch(ranges[i], r)) {
+            i++;
+            continue;
+        }
+        r = joined(ranges[i], r);
+        at = i < at ? i : at;
+        (*count)--;
+        memmove(ranges + i, ranges + i + 1, (*count - i) * sizeof *ranges);
+        i = 0; // grown, it may reach those that were passed
+    }
+    at = at < *count ? at : *count;
+    memmove(ranges + at + 1, ranges + at, (*count - at) * sizeof *ranges);
+    ranges[at] = r;
+    (*count)++;
+}
+
+mg_range_verdict mg_range_parse(mg_str value, uint64_t size, mg_range ranges[MG_RANGES_MAX],
+                                size_t *count) {
     *count = 0;
-    if (value.n < 6 || !mg_str_ieq((mg_str){value.p, 6}, MG_STR("bytes="))) {
+    if (size == 0 || value.n < 6 || !mg_str_ieq((mg_str){value.p, 6}, MG_STR("bytes="))) {
         return MG_RANGE_IGNORE;
     }
     mg_str rest = {value.p + 6, value.n - 6};
     mg_str item;
-    bool any = false;
-    for (int seen = 0; mg_str_next_item(&rest, &item); seen++) {
+    size_t seen = 0;
+    while (mg_str_next_item(&rest, &item)) {
         mg_range r;
-        if (seen == MG_RANGES_MAX || !parse_one(item, size, &r)) {
+        if (seen++ == MG_RANGES_MAX || !parse_one(item, size, &r)) {
+            *count = 0;
             return MG_RANGE_IGNORE;
         }
-        any = true;
-        if (r.length > 0 && !join(ranges, *count, r)) {
-            ranges[(*count)++] = r;
+        if (r.length > 0) {
+            add(ranges, count, r);
         }
     }
-    return !any ? MG_RANGE_IGNORE : *count > 0 ? MG_RANGE_SOME : MG_RANGE_UNSATISFIABLE;
+    return seen == 0 ? MG_RANGE_IGNORE : *count > 0 ? MG_RANGE_SOME : MG_RANGE_UNSATISFIABLE;
 }
 
 void mg_range_write(mg_buf *out, mg_range r, uint64_t size) {
-    mg_buf_append(out, "bytes ", 6);
+    mg_buf_append_str(out, MG_STR("bytes "));
     mg_buf_append_u64(out, r.first);
     mg_buf_append_char(out, '-');
-    mg_buf_append_u64(out, r.first + r.length - 1);
+    mg_buf_append_u64(out, end_of(r) - 1);
     mg_buf_append_char(out, '/');
     mg_buf_append_u64(out, size);
 }
