@@ -1,5 +1,5 @@
---- The environment of app code: reads see the standard globals, an accidental global is an error, and calls that would block
---- the loop are refused in handlers, naming the way that does not.
+--- The environment of app code: reads see the standard globals, an accidental global is an error,
+--- and calls that would block the loop are refused in handlers, naming the way that does not.
 local sched = require("moongate.core.sched")
 local coroutines = require("moongate.core.coroutines")
 local log = require("moongate.log")
@@ -32,6 +32,9 @@ local function guarded(library, refusals)
   return copy
 end
 
+local STOPS = " would stop every request of this worker: "
+local BEHIND_HTTP = "put the work behind an HTTP service and await ctx:http_request"
+
 -- What replaces globals in app code.
 local function overrides(require_fn)
   return {
@@ -39,14 +42,12 @@ local function overrides(require_fn)
     print = log.print,
     require = require_fn,
     os = guarded(os, {
-      execute = "os.execute would stop every request of this worker: put the work behind an HTTP service "
-        .. "and await ctx:http_request",
+      execute = "os.execute" .. STOPS .. BEHIND_HTTP,
       exit = "os.exit would end the server: raise an error, or answer with ctx:fail",
     }),
     io = guarded(io, {
-      popen = "io.popen would stop every request of this worker: put the work behind an HTTP service "
-        .. "and await ctx:http_request",
-      read = "io.read would stop every request of this worker: await ctx:read_file(path)",
+      popen = "io.popen" .. STOPS .. BEHIND_HTTP,
+      read = "io.read" .. STOPS .. "await ctx:read_file(path)",
     }),
   }
 end
@@ -132,8 +133,11 @@ function M.new(root, read)
       error("module '" .. name .. "' is required while it is loading (a circle of requires)", 2)
     end
     loading[name] = true
-    local value = load_text(path, text, name)
+    local ok, value = pcall(load_text, path, text, name)
     loading[name] = nil
+    if not ok then
+      error(value, 0)
+    end
     loaded[name] = value == nil and true or value
     return loaded[name]
   end

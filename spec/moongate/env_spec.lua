@@ -1,0 +1,86 @@
+local env = require("moongate.core.env")
+
+-- A loader of a project whose files are the given texts.
+local function project(files)
+  return env.new("", function(path)
+    return files[path]
+  end)
+end
+
+describe("a project's script", function()
+  it("sees the standard globals and returns its value", function()
+    local loader = project({ ["app.lua"] = "return math.max(1, #tostring(_G))" })
+    assert.is_number(loader.run("app.lua"))
+  end)
+
+  it("cannot make a global by accident", function()
+    for _, text in ipairs({ "count = 1", "_G.count = 1", "function count() end" }) do
+      local ok, message = pcall(project({ ["app.lua"] = text }).run, "app.lua")
+      assert.is_false(ok)
+      assert.matches("^app%.lua:1: accidental global 'count': declare it with 'local'", message)
+    end
+    assert.is_nil(rawget(_G, "count"))
+  end)
+
+  it("is named by its path in the project, also in syntax errors", function()
+    local ok, message = pcall(project({ ["lua/app.lua"] = "\nlocal x = = 1" }).run, "lua/app.lua")
+    assert.is_false(ok)
+    assert.matches("^lua/app%.lua:2: ", message)
+  end)
+
+  it("that is not there is named", function()
+    local ok, message = pcall(project({}).run, "lua/app.lua")
+    assert.is_false(ok)
+    assert.equal("lua/app.lua: the file cannot be read", message)
+  end)
+end)
+
+describe("require in a project", function()
+  it("looks below lua/, then beside it, and loads once", function()
+    local loader = project({
+      ["lua/routes/home.lua"] = "return {}",
+      ["tools/init.lua"] = "return 1",
+      ["lua/tools/init.lua"] = "return 2",
+      ["app.lua"] = [[
+        assert(require("routes.home") == require("routes.home"))
+        return require("tools")
+      ]],
+    })
+    assert.equal(2, loader.run("app.lua"))
+  end)
+
+  it("gives modules the same guarded globals", function()
+    local loader = project({ ["lua/a.lua"] = "leak = 1", ["app.lua"] = 'require("a")' })
+    local ok, message = pcall(loader.run, "app.lua")
+    assert.is_false(ok)
+    assert.matches("^lua/a%.lua:1: accidental global 'leak'", message)
+  end)
+
+  it("names a circle", function()
+    local loader = project({
+      ["lua/a.lua"] = 'require("b")', ["lua/b.lua"] = 'require("a")', ["app.lua"] = 'require("a")',
+    })
+    local ok, message = pcall(loader.run, "app.lua")
+    assert.is_false(ok)
+    assert.matches("^lua/b%.lua:1: module 'a' is required while it is loading", message)
+  end)
+
+  it("tells the same mistake of a module again, not of a circle", function()
+    local loader = project({
+      ["lua/a.lua"] = 'error("a mistake")',
+      ["app.lua"] = [[
+        local _, first = pcall(require, "a")
+        local _, second = pcall(require, "a")
+        return { first, second }
+      ]],
+    })
+    local mistake = "lua/a.lua:1: a mistake"
+    assert.same({ mistake, mistake }, loader.run("app.lua"))
+  end)
+
+  it("refuses modules that would block the loop, naming the way that does not", function()
+    local ok, message = pcall(project({ ["app.lua"] = 'require("socket")' }).run, "app.lua")
+    assert.is_false(ok)
+    assert.matches("^app%.lua:1: module 'socket' blocks the loop: use ctx:http_request", message)
+  end)
+end)
