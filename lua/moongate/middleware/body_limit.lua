@@ -1,5 +1,5 @@
---- Refuses bodies larger than a group of routes allows, by their announced length. (A route's `body` option also bounds bodies
---- that announce none.)
+--- Refuses bodies larger than a group of routes allows, by their announced length. (A route's
+--- `body` option also bounds bodies that announce none.)
 local check = require("moongate.core.check")
 local M = {}
 

@@ -1,4 +1,4 @@
---- Cross-origin requests (the Fetch standard's CORS protocol): answers preflights and marks answers.
+--- Cross-origin requests (the Fetch standard's CORS protocol): answers preflights, marks answers.
 local check = require("moongate.core.check")
 local M = {}
 
@@ -14,11 +14,18 @@ local function list_of_strings(name, value)
 end
 
 local OPTIONS = {
-  origins = list_of_strings, methods = list_of_strings, headers = list_of_strings, expose = list_of_strings,
-  credentials = true, max_age = check.positive_integer,
+  origins = list_of_strings,
+  methods = list_of_strings,
+  headers = list_of_strings,
+  expose = list_of_strings,
+  credentials = true,
+  max_age = check.positive_integer,
 }
 
----@param options table? origins (list, default "*"), methods, headers, expose (lists), credentials, max_age (seconds)
+local DEFAULT_METHODS = { "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE" }
+
+---@param options table? origins (default "*"), methods, headers, expose (lists), credentials,
+--- max_age (seconds)
 ---@return moongate.Middleware
 function M.new(options)
   options = check.options("cors", options or {}, OPTIONS)
@@ -30,15 +37,12 @@ function M.new(options)
   if any and options.credentials then
     check.fail("cors: credentials need a list of origins, not \"*\"")
   end
-  local methods = table.concat(options.methods or { "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE" }, ", ")
+  local methods = table.concat(options.methods or DEFAULT_METHODS, ", ")
   local allowed_headers = options.headers and table.concat(options.headers, ", ")
   local expose = options.expose and table.concat(options.expose, ", ")
 
   local function mark(ctx, origin)
     ctx:header("Access-Control-Allow-Origin", any and "*" or origin)
-    if not any then
-      ctx:add_header("Vary", "Origin")
-    end
     if options.credentials then
       ctx:header("Access-Control-Allow-Credentials", "true")
     end
@@ -46,7 +50,8 @@ function M.new(options)
 
   local function answer_preflight(ctx)
     ctx:header("Access-Control-Allow-Methods", methods)
-    ctx:header("Access-Control-Allow-Headers", allowed_headers or ctx.headers["access-control-request-headers"])
+    local wanted = ctx.headers["access-control-request-headers"]
+    ctx:header("Access-Control-Allow-Headers", allowed_headers or wanted)
     if options.max_age then
       ctx:header("Access-Control-Max-Age", tostring(options.max_age))
     end
@@ -55,6 +60,10 @@ function M.new(options)
 
   return function(ctx, next)
     local origin = ctx.headers.origin
+    -- Also without an Origin: a cache must not give this answer to another one (Fetch, 3.2.5).
+    if not any then
+      ctx:add_header("Vary", "Origin")
+    end
     if not origin or not (any or origins[origin]) then
       return next()
     end

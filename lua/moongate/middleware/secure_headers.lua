@@ -13,12 +13,15 @@ local DEFAULTS = {
 ---@return moongate.Middleware
 function M.new(fields)
   check.type("secure_headers", fields or {}, "table")
-  local all = {}
-  for name, value in pairs(DEFAULTS) do
-    all[name] = value
-  end
+  local all, own = {}, {}
   for name, value in pairs(fields or {}) do
-    all[check.string("secure_headers: name", name)] = value or nil
+    own[check.string("secure_headers: name", name):lower()] = true
+    all[name] = value and check.string("secure_headers: " .. name, value) or nil
+  end
+  for name, value in pairs(DEFAULTS) do
+    if not own[name:lower()] then
+      all[name] = value
+    end
   end
   return function(ctx, next)
     for name, value in pairs(all) do
