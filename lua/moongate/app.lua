@@ -1,4 +1,5 @@
---- app: the declarations of a service. Loading a script only declares; app:freeze() hands the result to the server.
+--- app: the declarations of a service. Loading a script only declares; app:freeze() hands the
+--- result to the server.
 local check = require("moongate.core.check")
 local router = require("moongate.router")
 
@@ -8,12 +9,14 @@ local M = {}
 local App = {}
 App.__index = App
 
-
 local METHODS = { "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS" }
-local KNOWN = { GET = true, HEAD = true, POST = true, PUT = true, PATCH = true, DELETE = true, OPTIONS = true, TRACE = true }
+local KNOWN = { TRACE = true }
+for _, method in ipairs(METHODS) do
+  KNOWN[method] = true
+end
 
 local function list_of_functions(name, list)
-  if type(list) == "function" then
+  if check.is_callable(list) then
     return { list }
   end
   check.type(name, list, "table")
@@ -36,6 +39,7 @@ function M.new()
   local shared = {
     routes = {}, named = {}, on_start = {}, on_stop = {}, jobs = {}, job_names = {},
     frozen = false, table = router.new(),
+    any = {}, any_table = router.new(), -- what app:any declared joins the rest in freeze
   }
   return setmetatable({ shared = shared, prefix = "", own = {}, top = true }, App)
 end
@@ -83,26 +87,29 @@ local function joined(a, b)
   return out
 end
 
-local function declare(self, methods, pattern, options, handler)
-  local shared = shared_of(self)
+local function full_pattern(self, pattern)
+  check.string("pattern", pattern)
+  if pattern:sub(1, 1) ~= "/" then
+    check.fail('pattern: it begins with "/", unlike "' .. pattern .. '"')
+  end
+  if self.prefix ~= "" and pattern == "/" then
+    return self.prefix
+  end
+  return self.prefix .. pattern
+end
+
+local function new_route(self, methods, pattern, options, handler)
   if handler == nil then
     options, handler = nil, options
   end
   if type(options) == "string" then
     options = { name = options }
   end
-  check.string("pattern", pattern)
-  if pattern:sub(1, 1) ~= "/" then
-    check.fail('pattern: it begins with "/", unlike "' .. pattern .. '"')
-  end
-  check.callable("handler of " .. pattern, handler)
-  options = check.options("options of " .. pattern, options or {}, ROUTE_OPTIONS)
-  local full = self.prefix .. pattern
-  if self.prefix ~= "" and pattern == "/" then
-    full = self.prefix
-  end
-  local route = {
-    id = #shared.routes + 1,
+  local full = full_pattern(self, pattern)
+  check.callable("handler of " .. full, handler)
+  options = check.options("options of " .. full, options or {}, ROUTE_OPTIONS)
+  return {
+    id = #self.shared.routes + 1,
     methods = methods,
     pattern = full,
     name = options.name,
@@ -113,13 +120,26 @@ local function declare(self, methods, pattern, options, handler)
     body = options.body,
     stream_max = options.stream_max,
   }
-  if route.name and shared.named[route.name] then
-    check.fail("the name " .. route.name .. " is taken by the route at " .. shared.named[route.name].where)
+end
+
+local function keep_name(named, route)
+  local first = named[route.name]
+  if first then
+    check.fail("the name " .. route.name .. " is taken by the route at " .. first.where)
   end
-  router.add(shared.table, route, shared.routes)
+  named[route.name] = route
+end
+
+local function declare(self, methods, pattern, options, handler, is_any)
+  local shared = shared_of(self)
+  local route = new_route(self, methods, pattern, options, handler)
+  router.add(is_any and shared.any_table or shared.table, route, shared.routes)
   shared.routes[route.id] = route
+  if is_any then
+    table.insert(shared.any, route)
+  end
   if route.name then
-    shared.named[route.name] = route
+    keep_name(shared.named, route)
   end
   return self
 end
@@ -131,9 +151,9 @@ for _, method in ipairs(METHODS) do
   end
 end
 
---- Every method that has no route of its own on that pattern.
+--- Every method that has no route of its own on that pattern, declared before or after.
 function App:any(pattern, options, handler)
-  return declare(self, joined(METHODS), pattern, options, handler)
+  return declare(self, METHODS, pattern, options, handler, true)
 end
 
 --- app:route({ "GET", "POST" }, pattern, [name or options,] handler)
@@ -141,7 +161,8 @@ function App:route(methods, pattern, options, handler)
   return declare(self, methods_of(methods), pattern, options, handler)
 end
 
---- Routes below `prefix`, with middleware of their own: app:group("/admin", { auth }, function(admin) ... end)
+--- Routes below `prefix`, with middleware of their own:
+--- app:group("/admin", { auth }, function(admin) ... end)
 function App:group(prefix, middleware, fn)
   shared_of(self)
   if fn == nil then
@@ -155,7 +176,7 @@ function App:group(prefix, middleware, fn)
   local group = setmetatable({
     shared = self.shared,
     prefix = self.prefix .. (prefix == "/" and "" or prefix),
-    own = joined(self.own, list_of_functions("group: middleware", middleware)),
+    own = joined(self.own, list_of_functions("group: middleware", middleware or {})),
     top = false,
   }, App)
   fn(group)
@@ -170,6 +191,11 @@ function App:use(middleware)
   return self
 end
 
+-- Relative links of an index need the slash.
+local function add_slash(ctx)
+  ctx:redirect(ctx.path .. "/", 301)
+end
+
 --- Files of `folder` below `prefix`. Options: index, cache (seconds), dotfiles, well_known.
 function App:static(prefix, folder, options)
   shared_of(self)
@@ -178,7 +204,7 @@ function App:static(prefix, folder, options)
   local handler = require("moongate.static").new(folder, options)
   local base = prefix == "/" and "" or prefix:gsub("/$", "")
   if base ~= "" then
-    declare(self, { "GET" }, base, nil, handler)
+    declare(self, { "GET" }, base, nil, add_slash)
   end
   declare(self, { "GET" }, base .. "/", nil, handler)
   return declare(self, { "GET" }, base .. "/*path", nil, handler)
@@ -220,6 +246,15 @@ end
 
 local JOB_OPTIONS = { each_worker = true }
 
+local function keep_job(shared, job)
+  local first = shared.job_names[job.name]
+  if first then
+    check.fail("every: the job " .. job.name .. " is declared at " .. first .. " already")
+  end
+  shared.job_names[job.name] = job.where
+  table.insert(shared.jobs, job)
+end
+
 --- A job every `seconds`: once per service, or { each_worker = true }.
 function App:every(name, seconds, options, fn)
   local shared = shared_of(self)
@@ -229,13 +264,9 @@ function App:every(name, seconds, options, fn)
   check.string("every: name", name)
   check.seconds("every: seconds", seconds)
   check.callable("every: " .. name, fn)
-  options = check.options("every: options", options, JOB_OPTIONS)
-  if shared.job_names[name] then
-    check.fail("every: the job " .. name .. " is declared at " .. shared.job_names[name] .. " already")
-  end
-  shared.job_names[name] = check.caller()
-  table.insert(shared.jobs, {
-    name = name, seconds = seconds, fn = fn, each_worker = options.each_worker or false, where = check.caller(),
+  local each_worker = check.options("every: options", options, JOB_OPTIONS).each_worker or false
+  keep_job(shared, {
+    name = name, seconds = seconds, fn = fn, each_worker = each_worker, where = check.caller(),
   })
   return self
 end
@@ -254,6 +285,9 @@ end
 function App:freeze()
   local shared = self.shared
   shared.frozen = true
+  for _, route in ipairs(shared.any) do
+    route.methods = router.add_rest(shared.table, route, shared.routes)
+  end
   return {
     routes = shared.routes,
     router = shared.table,

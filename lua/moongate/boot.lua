@@ -29,7 +29,10 @@ function M.load(root, path, options)
   if not app_class.is(app) then
     return nil, path .. ": the script must return the app it made with moongate.app()"
   end
-  local frozen = app:freeze()
+  local frozen_ok, frozen = pcall(app.freeze, app)
+  if not frozen_ok then
+    return nil, describe(frozen)
+  end
   return serve.prepare(frozen, { root = root, handler_seconds = options.handler_seconds }), nil
 end
 
@@ -44,13 +47,21 @@ function M.stop(served, done)
   serve.stop(served, done)
 end
 
+local function place_of(middleware)
+  local fn = type(middleware) == "table" and getmetatable(middleware).__call or middleware
+  local info = debug.getinfo(fn, "S")
+  return info.short_src:gsub("^.*/lua/", "") .. ":" .. info.linedefined
+end
+
 local function row(route)
-  local names = {}
-  for _, fn in ipairs(route.middleware) do
-    local info = debug.getinfo(fn, "S")
-    names[#names + 1] = info.short_src:gsub("^.*/lua/", "") .. ":" .. info.linedefined
+  local places = {}
+  for i, middleware in ipairs(route.middleware) do
+    places[i] = place_of(middleware)
   end
-  return { table.concat(route.methods, ","), route.pattern, route.name or "-", route.where, table.concat(names, " ") }
+  return {
+    table.concat(route.methods, ","), route.pattern, route.name or "-", route.where,
+    table.concat(places, " "),
+  }
 end
 
 --- The table of routes as text.

@@ -9,17 +9,41 @@ function M.new()
   return native.router.new()
 end
 
---- Adds a route under each of its methods. Raises if it can never be reached because another one has its shape.
+local function unreachable(method, route, first)
+  return "the route " .. method .. " " .. route.pattern .. " can never be reached: "
+    .. first.where .. " declares the same shape first"
+end
+
+--- Adds a route under each of its methods. Raises if it can never be reached because another one
+--- has its shape.
 function M.add(matcher, route, routes)
   for _, method in ipairs(route.methods) do
     local ok, message, existing = matcher:add(method, route.pattern, route.id)
     if not ok and existing then
-      check.fail("the route " .. method .. " " .. route.pattern .. " can never be reached: "
-        .. (routes[existing] and routes[existing].where or route.where) .. " declares the same shape first")
+      check.fail(unreachable(method, route, routes[existing] or route))
     elseif not ok then
       check.fail("pattern " .. route.pattern .. ": " .. message)
     end
   end
+end
+
+--- Adds a route under those of its methods that no other one took. Raises, beginning with the
+--- route's own place, if none is left.
+---@return string[] methods
+function M.add_rest(matcher, route, routes)
+  local rest, first = {}, nil
+  for _, method in ipairs(route.methods) do
+    local ok, _, existing = matcher:add(method, route.pattern, route.id)
+    if ok then
+      rest[#rest + 1] = method
+    else
+      first = routes[existing]
+    end
+  end
+  if #rest == 0 then
+    error(route.where .. ": " .. unreachable("(any)", route, first), 0)
+  end
+  return rest
 end
 
 --- A path from a pattern. Raises if a parameter is missing.
@@ -29,10 +53,13 @@ end
 function M.build(pattern, params)
   local function value_of(name)
     local value = params[name]
-    if type(value) ~= "string" and type(value) ~= "number" then
+    if type(value) == "number" then
+      value = tostring(value)
+    end
+    if type(value) ~= "string" or value == "" then
       check.fail("url: the parameter " .. name .. " of " .. pattern .. " is missing")
     end
-    return tostring(value)
+    return value
   end
   local encode = native.tools.url_encode
   local path = pattern:gsub(":([%a_][%w_]*)(<%a+>)", ":%1")

@@ -1,4 +1,5 @@
---- Files of a folder: what app:static serves. C resolves paths so that nothing leaves the folder (no "..", no symlink).
+--- Files of a folder: what app:static serves. C resolves paths so that nothing leaves the folder
+--- (no "..", no symlink).
 local check = require("moongate.core.check")
 local M = {}
 
@@ -18,6 +19,10 @@ local function is_hidden(path)
   return false
 end
 
+local function is_refused(path, dotfiles)
+  return (is_hidden(path) and not dotfiles) or path:find("[%z\\]") or path:find("//", 1, true)
+end
+
 ---@param folder string against the project's folder
 ---@param options table? index (default "index.html"), cache (seconds), dotfiles
 ---@return fun(ctx: table)
@@ -29,7 +34,7 @@ function M.new(folder, options)
     if path == "" or path:sub(-1) == "/" then
       path = path .. index
     end
-    if (is_hidden(path) and not options.dotfiles) or path:find("[%z\\]") or path:find("//", 1, true) then
+    if is_refused(path, options.dotfiles) then
       ctx:fail(404, "no such file")
     end
     ctx:send_file(path, { root = folder, cache = options.cache })

@@ -1,0 +1,102 @@
+local moongate = require("moongate")
+local test = require("moongate.test")
+
+-- Refused at this file's line, with that text.
+local function refused(fn, pattern)
+  local ok, message = pcall(fn)
+  assert.is_false(ok)
+  assert.matches("^spec/moongate/static_spec%.lua:%d+: " .. pattern, message)
+end
+
+local app
+before_each(function()
+  app = test.app("spec/fixture/static.lua")
+end)
+after_each(function()
+  app:assert_no_leaks()
+end)
+
+describe("app:static", function()
+  it("serves a file with its media type", function()
+    local res = app:get("/public/hello.txt")
+    assert.equal(200, res.status)
+    assert.equal("hello, file\n", res.body)
+    assert.matches("^text/plain", res.headers["content-type"])
+  end)
+
+  it("answers HEAD with the length and no body", function()
+    local res = app:head("/public/hello.txt")
+    assert.equal(200, res.status)
+    assert.equal("12", res.headers["content-length"])
+    assert.equal("", res.body)
+  end)
+
+  it("serves a part", function()
+    local res = app:get("/public/hello.txt", { headers = { Range = "bytes=0-4" } })
+    assert.equal(206, res.status)
+    assert.equal("hello", res.body)
+  end)
+
+  it("answers 304 to who has it already", function()
+    local tag = app:get("/public/hello.txt").headers.etag
+    assert.is_string(tag)
+    local res = app:get("/public/hello.txt", { headers = { ["If-None-Match"] = tag } })
+    assert.equal(304, res.status)
+  end)
+
+  it("serves a folder's index", function()
+    assert.equal("index\n", app:get("/public/").body)
+    assert.equal("page\n", app:get("/cached/").body)
+    assert.equal(404, app:get("/public/sub/").status)
+  end)
+
+  it("sends a folder without its slash there", function()
+    local res = app:get("/public")
+    assert.equal(301, res.status)
+    assert.equal("/public/", res.headers.location)
+  end)
+
+  it("answers 404 for what is not there, and for folders", function()
+    for _, path in ipairs({ "none.txt", "sub", "hello.txt/", "/hello.txt" }) do
+      path = "/public/" .. path
+      assert.equal(404, app:get(path).status, path)
+    end
+  end)
+
+  it("hides names that begin with a dot, but for .well-known", function()
+    assert.equal(404, app:get("/public/.hidden").status)
+    assert.equal("contact\n", app:get("/public/.well-known/security.txt").body)
+    assert.equal("hidden\n", app:get("/all/.hidden").body)
+  end)
+
+  it("never leaves its folder", function()
+    local ways = {
+      "/public/..%2Fstatic.lua", "/public/%2e%2e%2fstatic.lua", "/all/..%2Fstatic.lua",
+      "/public/sub%2F..%2F..%2Fstatic.lua", "/all/sub%2F..%2F..%2Fstatic.lua",
+      "/all/%2Fetc%2Fpasswd",
+      "/public/..%5Cstatic.lua", "/public/hello.txt%00", "/public/outside", "/all/outside",
+    }
+    for _, path in ipairs(ways) do
+      assert.equal(404, app:get(path).status, path)
+    end
+  end)
+
+  it("tells how long a file may be kept", function()
+    assert.equal("public, max-age=3600", app:get("/cached/page.html").headers["cache-control"])
+    assert.is_nil(app:get("/public/hello.txt").headers["cache-control"])
+  end)
+
+  it("does not tell so of a file that is not there", function()
+    assert.is_nil(app:get("/cached/none.html").headers["cache-control"])
+  end)
+
+  it("takes GET and HEAD alone", function()
+    assert.equal(405, app:post("/public/hello.txt").status)
+  end)
+
+  it("refuses unknown options", function()
+    refused(function()
+      moongate.app():static("/x", "public", { cahce = 3 })
+    end, "static: \"cahce\" is unknown.*did you mean 'cache'")
+  end)
+end)
