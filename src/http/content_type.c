@@ -1,18 +1,29 @@
 #include "http/content_type.h"
 
-mg_str mg_media_type(mg_str value, mg_str *params) {
-    const char *semicolon = value.n > 0 ? memchr(value.p, ';', value.n) : NULL;
-    size_t n = semicolon != NULL ? (size_t)(semicolon - value.p) : value.n;
-    *params = (mg_str){value.p + n, value.n - n};
-    return mg_str_trim((mg_str){value.p, n});
-}
-
 static void skip(mg_str *s, size_t n) {
     s->p += n;
     s->n -= n;
 }
 
-// A quoted-string at the front. False if it does not end.
+mg_str mg_media_type(mg_str value, mg_str *params) {
+    const char *semicolon = value.n > 0 ? memchr(value.p, ';', value.n) : NULL;
+    mg_str type = {value.p, semicolon != NULL ? (size_t)(semicolon - value.p) : value.n};
+    *params = (mg_str){semicolon, value.n - type.n};
+    return mg_str_trim(type);
+}
+
+bool mg_media_type_valid(mg_str type) {
+    const char *slash = type.n > 0 ? memchr(type.p, '/', type.n) : NULL;
+    if (slash == NULL) {
+        return false;
+    }
+    size_t n = (size_t)(slash - type.p);
+    return mg_str_is_token((mg_str){type.p, n}) &&
+           mg_str_is_token((mg_str){slash + 1, type.n - n - 1});
+}
+
+// A quoted-string at the front. Browsers leave the backslashes of file names alone, so one quotes
+// only the two characters that need it. False if the string does not end.
 static bool take_quoted(mg_str *s, mg_buf *scratch, mg_str *value) {
     mg_buf_clear(scratch);
     for (size_t i = 1; i < s->n; i++) {
@@ -22,7 +33,7 @@ static bool take_quoted(mg_str *s, mg_buf *scratch, mg_str *value) {
             *value = mg_buf_str(scratch);
             return true;
         }
-        if (c == '\\' && i + 1 < s->n) {
+        if (c == '\\' && i + 1 < s->n && (s->p[i + 1] == '"' || s->p[i + 1] == '\\')) {
             c = s->p[++i];
         }
         mg_buf_append_char(scratch, c);
@@ -30,36 +41,45 @@ static bool take_quoted(mg_str *s, mg_buf *scratch, mg_str *value) {
     return false;
 }
 
-static mg_str take_token(mg_str *s) {
+static bool take_token(mg_str *s, mg_str *token) {
     size_t n = 0;
     while (n < s->n && mg_tchar[(uint8_t)s->p[n]]) {
         n++;
     }
-    mg_str token = {s->p, n};
+    *token = (mg_str){s->p, n};
     skip(s, n);
-    return token;
+    return n > 0;
+}
+
+// Steps over the semicolon in front of a parameter; empty parameters are allowed (RFC 9110 section
+// 5.6.6). False if there is none.
+static bool take_semicolons(mg_str *s) {
+    bool any = false;
+    *s = mg_str_trim(*s);
+    while (s->n > 0 && s->p[0] == ';') {
+        skip(s, 1);
+        *s = mg_str_trim(*s);
+        any = true;
+    }
+    return any;
 }
 
 bool mg_param_next(mg_str *params, mg_str *name, mg_str *value, mg_buf *scratch) {
-    mg_str s = mg_str_trim(*params);
-    while (s.n > 0 && s.p[0] == ';') {
-        skip(&s, 1);
-        s = mg_str_trim(s);
+    mg_str s = *params;
+    bool separated = take_semicolons(&s);
+    if (s.n == 0) {
+        *params = s;
+        return false;
     }
-    *name = take_token(&s);
-    if (name->n == 0 || s.n == 0 || s.p[0] != '=') {
+    if (!separated || !take_token(&s, name) || s.n < 2 || s.p[0] != '=') {
         return false;
     }
     skip(&s, 1);
-    if (s.n > 0 && s.p[0] == '"') {
-        if (!take_quoted(&s, scratch, value)) {
-            return false;
-        }
-    } else {
-        *value = take_token(&s);
+    bool good = s.p[0] == '"' ? take_quoted(&s, scratch, value) : take_token(&s, value);
+    if (good) {
+        *params = s;
     }
-    *params = s;
-    return true;
+    return good;
 }
 
 bool mg_param_find(mg_str params, mg_str name, mg_buf *scratch, mg_str *value) {
