@@ -4,10 +4,17 @@
 #include "base/buf.h"
 #include "base/error.h"
 
-// Takes the next pair of a Cookie field's value. Quotes around a value are dropped; pairs without "=" are skipped. False at the end.
+// Takes the next pair of a Cookie field's value. Quotes around a value are dropped; pairs without a
+// name or without "=" are skipped. False at the end. Whatever a client sends is read: values may
+// hold any bytes but a semicolon.
 bool mg_cookie_next(mg_str *rest, mg_str *name, mg_str *value);
 
-typedef enum mg_same_site { MG_SAME_SITE_UNSET, MG_SAME_SITE_STRICT, MG_SAME_SITE_LAX, MG_SAME_SITE_NONE } mg_same_site;
+typedef enum mg_same_site {
+    MG_SAME_SITE_UNSET,
+    MG_SAME_SITE_STRICT,
+    MG_SAME_SITE_LAX,
+    MG_SAME_SITE_NONE,
+} mg_same_site;
 
 // A cookie to be set. Empty strings and has_* false: no such attribute.
 typedef struct mg_cookie {
@@ -25,6 +32,7 @@ typedef struct mg_cookie {
     bool partitioned;
 } mg_cookie;
 
-// Appends the value of a Set-Cookie field. MG_ESYNTAX, with a text that names what is wrong, for names and values that browsers
-// would refuse or read differently.
+// Appends the value of a Set-Cookie field. MG_ESYNTAX, with a text that names what is wrong, for
+// names, values and attributes that browsers would refuse or read differently; nothing is appended
+// then.
 int mg_cookie_write(mg_buf *out, const mg_cookie *c, mg_error *err);
