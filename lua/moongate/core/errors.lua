@@ -1,8 +1,12 @@
 --- Errors are tables: code, message, where, cause, traceback; tostring gives a line.
 ---
---- Codes of the runtime: timeout cancelled dns connect tls closed protocol database cache file limit status reload. A script's
---- own error("text") becomes code "error" when it crosses from one coroutine to another.
+--- Codes of the runtime: timeout cancelled dns connect tls closed protocol database cache file
+--- limit status reload. A script's own error("text") becomes code "error" when it crosses from one
+--- coroutine to another.
 local M = {}
+
+local traceback = debug.traceback
+local TRACEBACK_MAX = 16 * 1024
 
 ---@class moongate.Error
 ---@field code string
@@ -37,7 +41,7 @@ function M.is(value)
   return type(value) == "table" and type(value.code) == "string"
 end
 
---- What another coroutine gets to see of a raised value: a table of the runtime as it is, anything else wrapped.
+--- What another coroutine gets to see of a raised value: a table as it is, anything else wrapped.
 ---@param value any
 ---@return table
 function M.wrap(value)
@@ -45,22 +49,24 @@ function M.wrap(value)
     return value
   end
   local text = tostring(value)
-  return M.new("error", text, { cause = value })
+  local where, message = text:match("^([^\n:]+:%d+): (.*)$")
+  return M.new("error", message or text, { cause = value, where = where })
 end
 
---- Adds what a failed coroutine looked like. Answers that a handler chose with ctx:fail need no traceback.
+--- Adds what the failed coroutine `co` looks like. An answer that a handler chose with ctx:fail and
+--- a cancellation, which many coroutines share, need no traceback.
 ---@param err table
----@param traceback string
-function M.stitch(err, traceback)
-  if err.code == "status" and not err.traceback then
+---@param co thread
+function M.stitch(err, co)
+  if getmetatable(err) ~= Error or err.code == "status" or err.code == "cancelled" then
     return
   end
-  local old = rawget(err, "traceback")
-  if old then
-    traceback = old .. "\n-- awaited by --\n" .. traceback
+  local text = traceback(co)
+  if err.traceback then
+    text = err.traceback .. "\n-- awaited by --\n" .. text
   end
-  if #traceback < 16384 and getmetatable(err) == Error then
-    err.traceback = traceback
+  if #text < TRACEBACK_MAX then
+    err.traceback = text
   end
 end
 

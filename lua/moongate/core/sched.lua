@@ -1,8 +1,9 @@
 --- The scheduler: the one door from C into Lua.
 ---
---- C queues requests, finished operations and signals; once a turn of the loop it calls `turn`, which takes them out, and runs
---- every coroutine that can go on. A task is a coroutine with a record beside it; both are recycled, so that a request costs
---- no new coroutine. Nothing here yields across C.
+--- C queues requests, finished operations and signals; once a turn of the loop it calls `turn`,
+--- which takes them out, and runs every coroutine that can go on. A task is a coroutine with a
+--- record beside it; both are recycled, so that a request costs no new coroutine. Nothing here
+--- yields across C.
 local native = require("moongate.native")
 local errors = require("moongate.core.errors")
 
@@ -10,15 +11,17 @@ local M = {}
 
 local resume, yield, create = coroutine.resume, coroutine.yield, coroutine.create
 local next_event = native.next_event
-local traceback = debug.traceback
 
--- What a task's coroutine yields: AWAIT passes through a user's own coroutines up to here, DONE gives the coroutine back.
+-- What a task's coroutine yields: AWAIT passes through a user's own coroutines up to here, DONE
+-- gives the coroutine back.
 local AWAIT, DONE = {}, {}
 M.AWAIT = AWAIT
 
 local EVENT_REQUEST, EVENT_DONE = 1, 2
+local LOG_ERROR = 3
 local IN_A_ROW = 1000 -- resumptions in a turn before the loop may look at its sockets again
 local IDLE_TASKS = 512
+local STRAY_YIELD = "coroutine.yield outside of a coroutine of your own: await a Future instead"
 
 ---@class moongate.Task
 ---@field co thread
@@ -32,7 +35,9 @@ M.loading = false -- an app's scripts are being loaded
 M.native = native
 
 local idle, idle_count = {}, 0
-local ready, first, last = {}, 1, 0 -- a queue of tasks, and of functions to call
+local ready, first, last = {}, 1, 0 -- a queue of tasks
+local later, later_count = {}, 0 -- tasks that let the loop turn first
+local turning = false -- whatever gets ready now is seen before the turn ends
 local on_request, on_signal -- set by serve.lua
 local operations = {} -- operation handle -> Future
 local alive = setmetatable({}, { __mode = "k" }) -- tasks under way, for the leak check of specs
@@ -77,11 +82,12 @@ end
 
 local function fail(task, err)
   local wrapped = errors.wrap(err)
-  if wrapped.code ~= "status" then
-    errors.stitch(wrapped, traceback(task.co))
-  end
+  errors.stitch(wrapped, task.co)
   alive[task] = nil
-  task.on_failure(task, wrapped)
+  local ok, message = pcall(task.on_failure, task, wrapped)
+  if not ok then -- a fault here must not stop the other tasks of the turn
+    native.log(LOG_ERROR, "a failure could not be handled: " .. tostring(message))
+  end
 end
 
 -- Runs the task until it waits or ends.
@@ -96,12 +102,12 @@ local function step(task)
   elseif not ok then
     fail(task, what)
   elseif what ~= AWAIT then
-    fail(task, errors.new("error", "coroutine.yield outside of a coroutine of your own: await a Future instead"))
+    fail(task, errors.new("error", STRAY_YIELD))
   end
 end
 
---- Runs `run(task)` in a coroutine at once. `run` finds its arguments in task.a, .b, .c. If it raises, `on_failure(task, err)`
---- is called outside of it.
+--- Runs `run(task)` in a coroutine at once. `run` finds its arguments in task.a, .b, .c. If it
+--- raises, `on_failure(task, err)` is called outside of it.
 function M.start(scope, run, on_failure, a, b, c)
   local task = take_task()
   task.run, task.scope, task.on_failure = run, scope, on_failure
@@ -124,9 +130,23 @@ end
 function M.ready(task)
   last = last + 1
   ready[last] = task
-  if last == first then
+  if last == first and not turning then
     native.turn_soon()
   end
+end
+
+--- Lets a waiting task go on once the loop has looked at its sockets and timers.
+function M.breathe(task)
+  later_count = later_count + 1
+  later[later_count] = task
+end
+
+local function run_later()
+  for i = 1, later_count do
+    M.ready(later[i])
+    later[i] = nil
+  end
+  later_count = 0
 end
 
 local function run_ready()
@@ -157,6 +177,10 @@ local function finished(handle, ok, ...)
 end
 
 local function turn()
+  turning = true
+  if later_count > 0 then
+    run_later()
+  end
   local kind, a, b, c, d, e = next_event()
   while kind do
     if kind == EVENT_REQUEST then
@@ -171,7 +195,9 @@ local function turn()
     end
     kind, a, b, c, d, e = next_event()
   end
-  if not run_ready() or kind then
+  local rested = run_ready()
+  turning = false
+  if not rested or kind or later_count > 0 then
     native.turn_soon()
   end
 end
