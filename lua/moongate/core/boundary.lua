@@ -1,21 +1,57 @@
 --- Names the C function that an await cannot cross.
 local M = {}
 
---- Describes what stands between `await` and its coroutine, or nil if nothing does.
+-- LuaJIT yields across these, so they are never what stands in the way.
+local CROSSED = { [pcall] = true, [xpcall] = true }
+
+-- "string.gsub" says more than what the caller happens to call it.
+local function library_names()
+  local names = {}
+  for _, library in ipairs({ "string", "table", "coroutine", "debug", "io", "os", "package" }) do
+    for name, fn in pairs(_G[library]) do
+      if type(fn) == "function" then
+        names[fn] = library .. "." .. name
+      end
+    end
+  end
+  for name, fn in pairs(_G) do
+    if type(fn) == "function" then
+      names[fn] = name
+    end
+  end
+  names[collectgarbage] = "__gc (in collectgarbage)"
+  return names
+end
+
+local NAMES = library_names()
+
+local function info_at(co, level)
+  if co then
+    return debug.getinfo(co, level, "Slf")
+  end
+  local info = debug.getinfo(level + 2, "Slf") -- this function and M.find come first
+  return info
+end
+
+--- What stands between `await` and its coroutine: a C function and the line that called it, or nil
+--- if none is on the stack, as in a finalizer.
 ---@param level integer the stack level of the caller of await
----@return string? description, string? where
-function M.find(level)
-  local where
-  for i = level + 1, 200 do
-    local info = debug.getinfo(i, "Snl")
+---@param co thread? look through this coroutine instead of the running one
+---@return string? name, string? where
+function M.find(level, co)
+  local name
+  for i = level, level + 200 do
+    local info = info_at(co, i)
     if not info then
       break
     end
-    if info.what == "C" then
-      return info.name or "a C function", where
+    if name and info.what ~= "C" then
+      return name, info.source:gsub("^@", "") .. ":" .. info.currentline
+    elseif info.what == "C" and not name and not CROSSED[info.func] then
+      name = NAMES[info.func] or "a C function"
     end
-    where = info.short_src .. ":" .. (info.currentline or 0)
   end
+  return name
 end
 
 return M
