@@ -1,5 +1,6 @@
---- Future: a value that comes later. It settles once; whoever awaits it is resumed, whoever registered a callback is called back,
---- in the order of registration, never inside the call that settled it.
+--- Future: a value that comes later. It settles once; whoever awaits it is resumed, whoever
+--- registered a callback is called back, in the order of registration, never inside the call that
+--- settled it.
 local sched = require("moongate.core.sched")
 local errors = require("moongate.core.errors")
 local scopes = require("moongate.core.scope")
@@ -14,9 +15,13 @@ local CANCELLED, ROOT = scopes.CANCELLED, scopes.ROOT
 local PENDING, RESOLVED, REJECTED = "pending", "resolved", "rejected"
 local IN_A_ROW = 1000 -- awaits of settled Futures before the loop may turn
 local GRACE = 5 -- seconds that a rejection outside of a scope may stay unnoticed
+local LOADING = " while the app is loading, which only declares: put it into app:on_start(fn)"
+local NO_TASK = "await outside a coroutine: await inside a handler, a callback or moongate.spawn(fn)"
+local STRANGER = "await inside a coroutine that the app's coroutine.wrap or resume does not run"
 
 ---@class moongate.Future
 ---@field uncancellable boolean? the scope's end does not stop it (a write under way)
+---@field keep boolean? it goes on though its last consumer is gone
 local Future = {}
 Future.__index = Future
 
@@ -71,7 +76,7 @@ end
 -- A mistake that can be told while the app is loading.
 local function refuse_loading(what, level)
   if sched.loading then
-    error(what .. " while the app is loading, which only declares: put it into app:on_start(fn)", level + 1)
+    error(what .. LOADING, level + 1)
   end
 end
 M._refuse_loading = refuse_loading
@@ -103,6 +108,8 @@ local function note_rejection(future)
   if in_request and not scope[scopes.ENDED] then
     if not scope[CANCELLED] then
       scopes.reject(scope, future)
+    elseif future.uncancellable then
+      log_forgotten(future)
     end
   elseif in_request then
     log_forgotten(future) -- detached work: nobody is left who could look
@@ -112,6 +119,18 @@ local function note_rejection(future)
 end
 
 local run_reaction, reaction_failed
+
+local function notify(future, r)
+  if r.co then
+    sched.ready(r)
+  elseif r.gone then -- luacheck: ignore 542
+    -- its derived Future was cancelled
+  elseif r.direct then
+    r.direct(future)
+  else
+    r.task = sched.start_soon(r.scope, run_reaction, reaction_failed, r, future)
+  end
+end
 
 local function settle(future, state, n, value)
   if future._state ~= PENDING then
@@ -126,16 +145,7 @@ local function settle(future, state, n, value)
   if reactions then
     future._reactions = false
     for i = 1, #reactions do
-      local r = reactions[i]
-      if r.co then
-        sched.ready(r)
-      elseif r.gone then -- luacheck: ignore 542
-        -- its derived Future was cancelled
-      elseif r.direct then
-        r.direct(future)
-      else
-        sched.start_soon(r.scope, run_reaction, reaction_failed, r, future)
-      end
+      notify(future, reactions[i])
     end
   end
   if state == REJECTED then
@@ -187,9 +197,14 @@ local function look_at(future)
   future._looked_at = true
 end
 
-local function leave(future)
+-- A consumer that runs in `scope` is gone. A scope that is cancelled as a whole stops its own work
+-- by itself; what belongs to others goes on.
+local function leave(future, scope)
   future._consumers = future._consumers - 1
-  if future._consumers <= 0 and future._state == PENDING then
+  if future._consumers > 0 or future._state ~= PENDING or scope[CANCELLED] then
+    return
+  end
+  if not (future.keep or future.uncancellable) then
     future:_abandon(errors.new("cancelled", "nobody waits for it any more"))
   end
 end
@@ -229,16 +244,10 @@ local function values(future)
   return unpack(future._value, 1, n)
 end
 
--- Lets the loop turn once; the task goes on behind whatever is ready.
-local function breathe(task)
-  sched.ready(task)
-  yield(sched.AWAIT)
-end
-
 local function check_task(task, level)
   if not task then
     refuse_loading("await", level + 1)
-    error("await outside a coroutine: await inside a handler, a callback or moongate.spawn(fn)", level + 1)
+    error(NO_TASK, level + 1)
   end
   if task.scope[CANCELLED] and not task.shielded then
     error(task.scope[CANCELLED], 0)
@@ -248,15 +257,36 @@ local function check_task(task, level)
   end
 end
 
-local function check_boundary(task, level)
-  if not isyieldable() then
-    local name, where = boundary.find(level + 1)
-    error("await cannot cross the C function '" .. (name or "?") .. "'"
-      .. (where and (" (called back at " .. where .. ")") or "")
-      .. ": collect the Futures first and await them outside of it", level + 1)
+local function refuse_boundary(task, level)
+  local name, where = boundary.find(level + 1)
+  if not name and coroutine.running() ~= task.co then -- outside of the user's own coroutine
+    name, where = boundary.find(0, task.co)
   end
-  if not coroutines.may_await(task) then
-    error("await inside a coroutine that was not made by the app's own coroutine.wrap or coroutine.create", level + 1)
+  error("await cannot cross " .. (name or "__gc")
+    .. (where and (", called at " .. where) or "")
+    .. ": collect the Futures first and await them outside of it", level + 1)
+end
+
+local function check_boundary(task, level)
+  local may = coroutines.may_await(task)
+  if may == false or not isyieldable() then
+    refuse_boundary(task, level + 1)
+  elseif not may then
+    error(STRANGER, level + 1)
+  end
+end
+
+-- Behind so many settled ones the loop may turn, unless something stands in the way of that.
+local function count_settled(task)
+  task.streak = task.streak + 1
+  if task.streak < IN_A_ROW or not (isyieldable() and coroutines.may_await(task)) then
+    return
+  end
+  task.streak = 0
+  sched.breathe(task)
+  yield(sched.AWAIT)
+  if task.cancelled then
+    error(task.cancelled, 0)
   end
 end
 
@@ -265,12 +295,7 @@ local function wait(future, level)
   local task = sched.current
   check_task(task, level + 1)
   if future._state ~= PENDING then
-    task.streak = task.streak + 1
-    if task.streak >= IN_A_ROW and isyieldable() and coroutines.may_await(task) then
-      task.streak = 0
-      breathe(task)
-    end
-    return
+    return count_settled(task)
   end
   check_boundary(task, level + 1)
   task.streak = 0
@@ -292,9 +317,7 @@ end
 --- The value or values; raises the error. Yields the coroutine, never the thread.
 function Future:await()
   look_at(self)
-  if self._state == PENDING or sched.current then
-    wait(self, 2)
-  end
+  wait(self, 2)
   if self._state == RESOLVED then
     return values(self)
   end
@@ -304,9 +327,7 @@ end
 --- The value or values, or nil and the error (never nil then).
 function Future:try_await()
   look_at(self)
-  if self._state == PENDING or sched.current then
-    wait(self, 2)
-  end
+  wait(self, 2)
   if self._state == RESOLVED then
     return values(self)
   end
@@ -320,6 +341,7 @@ function M._cancel_task(task, err)
   if not future then
     return
   end
+  task.waiting = false
   local reactions = future._reactions
   if not reactions then
     return -- settled meanwhile: the task is in the queue already
@@ -330,13 +352,14 @@ function M._cancel_task(task, err)
     end
   end
   sched.ready(task)
-  leave(future)
+  leave(future, task.scope)
 end
 
 -- --- derived Futures ---
 
--- Registers a reaction: { on_value, on_error, finally, derived } with functions of the user, which run in a coroutine of their
--- own, or { direct = function(future) } of the framework, which only settles other Futures.
+-- Registers a reaction: { on_value, on_error, finally, derived } with functions of the user, which
+-- run in a coroutine of their own, or { direct = function(future) } of the framework, which only
+-- settles other Futures.
 local function react(future, reaction)
   look_at(future)
   reaction.scope = current_scope()
@@ -348,10 +371,8 @@ local function react(future, reaction)
       future._reactions = reactions
     end
     reactions[#reactions + 1] = reaction
-  elseif reaction.direct then
-    reaction.direct(future)
   else
-    sched.start_soon(reaction.scope, run_reaction, reaction_failed, reaction, future)
+    notify(future, reaction)
   end
   return reaction
 end
@@ -360,7 +381,7 @@ M._react = react
 -- The consumer that registered `reaction` is gone.
 local function withdraw(future, reaction)
   reaction.gone = true
-  leave(future)
+  leave(future, reaction.scope)
 end
 M._withdraw = withdraw
 
@@ -388,11 +409,13 @@ function reaction_failed(task, err)
 end
 
 local function derive(future, reaction)
-  local derived = new(future._scope or nil, 3)
+  local derived = new(current_scope(), 3)
   reaction.derived = derived
-  derived._cancel = function()
+  derived._cancel = function(_, err)
     if reaction.finally then
-      leave(future) -- it runs all the same
+      leave(future, reaction.scope) -- it runs all the same
+    elseif reaction.task then
+      M._cancel_task(reaction.task, err)
     else
       withdraw(future, reaction)
     end
@@ -410,7 +433,8 @@ local function check_callable(name, fn, optional)
   end
 end
 
---- A new Future of what `on_value(values...)` or `on_error(err)` returns. A Future returned is adopted.
+--- A new Future of what `on_value(values...)` or `on_error(err)` returns. A Future returned is
+--- adopted.
 ---@param on_value function?
 ---@param on_error function?
 ---@return moongate.Future
@@ -459,10 +483,10 @@ end
 ---@param seconds number
 ---@return moongate.Future
 function Future:timeout(seconds)
-  if type(seconds) ~= "number" or not (seconds >= 0) then
+  if type(seconds) ~= "number" or seconds ~= seconds or seconds < 0 then
     error("timeout: seconds are wanted, a number of at least 0", 2)
   end
-  local derived = new(self._scope or nil, 2)
+  local derived = new(current_scope(), 2)
   local timer
   local reaction = {
     direct = function(settled)
@@ -476,7 +500,8 @@ function Future:timeout(seconds)
   end
   if self._state == PENDING then
     timer = M._after(seconds, function()
-      derived:_abandon(errors.new("timeout", "no result within " .. seconds .. " s", { where = derived:_where() }))
+      local message = "no result within " .. seconds .. " s"
+      derived:_abandon(errors.new("timeout", message, { where = derived:_where() }))
     end)
   end
   react(self, reaction)

@@ -11,7 +11,8 @@ local refuse_loading = Future._refuse_loading
 local M = {}
 
 local function check_seconds(name, seconds, level)
-  if type(seconds) ~= "number" or not (seconds >= 0 and seconds < 1e10) then
+  local good = type(seconds) == "number" and seconds >= 0 and seconds < 1e10
+  if not good then
     error(name .. ": seconds are wanted, a number of at least 0", level + 1)
   end
 end
@@ -20,10 +21,21 @@ local function cancel_operation(future)
   sched.cancel_operation(future._operation)
 end
 
+-- Nothing begins in a scope that is over, but for whoever answers for it.
+local function is_over(scope)
+  local task = sched.current
+  return scope[scopes.CANCELLED] and not (task and task.shielded)
+end
+
 --- A Future of an operation of C; `handle` comes from a native function.
 ---@return moongate.Future
 function M.operation(handle, scope, level)
   local future = Future._new(scope, level + 1)
+  if is_over(scope) then
+    sched.cancel_operation(handle)
+    future:_abandon(scope[scopes.CANCELLED])
+    return future
+  end
   future._operation = handle
   future._cancel = cancel_operation
   sched.watch(handle, future)
@@ -83,6 +95,9 @@ end
 -- --- spawn ---
 
 local function run_spawned(task)
+  if task.cancelled then
+    return -- before it began
+  end
   local args = task.c
   task.a:resolve(task.b(unpack(args, 1, args.n)))
 end
@@ -100,10 +115,11 @@ function M.spawn_in(scope, level, fn, ...)
   refuse_loading("spawn", level + 1)
   local future = Future._new(scope, level + 1)
   if scope[scopes.CANCELLED] then
-    Future._settle(future, "rejected", 1, scope[scopes.CANCELLED])
+    future:_abandon(scope[scopes.CANCELLED])
     return future
   end
-  local task = sched.start_soon(scope, run_spawned, spawned_failed, future, fn, { n = select("#", ...), ... })
+  local args = { n = select("#", ...), ... }
+  local task = sched.start_soon(scope, run_spawned, spawned_failed, future, fn, args)
   future._cancel = function(_, err)
     Future._cancel_task(task, err)
   end
@@ -124,7 +140,11 @@ function M.after(seconds, fn)
     error("after: a function is wanted, not " .. type(fn), 2)
   end
   refuse_loading("after", 2)
-  return (M.sleep_in(Future._current_root(), seconds, 2):and_then(fn))
+  local root = Future._current_root()
+  return (M.spawn_in(root, 2, function()
+    M.sleep_in(root, seconds, 2):await()
+    return fn()
+  end))
 end
 
 --- Runs a declared job for as long as its app lives. A run in progress ends before the next tick.

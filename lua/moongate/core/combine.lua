@@ -1,4 +1,5 @@
---- Future.all, any, race and all_settled: over a list or a table with names. Items that are no Futures count as resolved.
+--- Future.all, any, race and all_settled: over a list or a table with names. Items that are no
+--- Futures count as resolved.
 local Future = require("moongate.future")
 local errors = require("moongate.core.errors")
 
@@ -10,7 +11,8 @@ local function check_table(name, items)
   end
 end
 
--- Lets `visit(key, future)` see each Future as it settles, until `result` is settled; then the rest is withdrawn from.
+-- Lets `visit(key, future)` see each Future as it settles, until `result` is settled; then the rest
+-- is withdrawn from.
 -- Returns how many items there are.
 local function gather(result, items, visit)
   local reactions, count = {}, 0

@@ -1,13 +1,14 @@
---- A scope: the unit of cancellation. A request is one (its ctx), the app is one, each spec's app too.
+--- A scope: the unit of cancellation. A request is one (its ctx), the app is one, each spec's app
+--- too.
 ---
---- A scope is a table whose array slots have the fixed numbers below; ctx adds its own behind them (context.lua). Array slots,
---- because a request's whole record is then one allocation.
+--- A scope is a table whose array slots have the fixed numbers below; ctx adds its own behind them
+--- (context.lua). Array slots, because a request's whole record is then one allocation.
 local M = {
   CHILDREN = 1, -- set of the pending Futures that die with the scope; false: none yet
   CANCELLED = 2, -- the error that every await raises; false while the scope lives
   ON_CLOSE = 3, -- list of functions; false: none
   REJECTED = 4, -- list of rejected Futures that nobody has looked at; false: none
-  ENDED = 5, -- it ended in good order: what is still in flight is detached
+  ENDED = 5, -- true: it ended in good order; a function: likewise, to be told when nothing is left
   ROOT = 6, -- the scope of the app that it belongs to
 }
 
@@ -32,8 +33,14 @@ end
 
 function M.remove(scope, future)
   local children = scope[CHILDREN]
-  if children then
-    children[future] = nil
+  if not children then
+    return
+  end
+  children[future] = nil
+  local on_empty = scope[ENDED]
+  if on_empty and on_empty ~= true and next(children) == nil then
+    scope[ENDED] = true
+    on_empty()
   end
 end
 
@@ -47,11 +54,10 @@ function M.reject(scope, future)
   list[#list + 1] = future
 end
 
---- Cancels all that is pending in it, now and in future, with `err`.
+--- Cancels all that is pending in it, now and in future, with `err`. Of several errors the first
+--- one counts.
 function M.cancel(scope, err)
-  if scope[CANCELLED] then
-    return
-  end
+  err = scope[CANCELLED] or err
   scope[CANCELLED] = err
   local children = scope[CHILDREN]
   while children and next(children) do
@@ -68,9 +74,11 @@ function M.cancel(scope, err)
   end
 end
 
---- Ended in good order.
-function M.finish(scope)
-  scope[ENDED] = true
+--- It ended in good order. With work in flight `on_empty()` is called when the last of it is done.
+---@param scope table
+---@param on_empty function|true
+function M.finish(scope, on_empty)
+  scope[ENDED] = on_empty
 end
 
 return M
