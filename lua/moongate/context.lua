@@ -1,6 +1,8 @@
---- ctx: one request and its answer. A scope (core/scope.lua) with more slots: everything that belongs to a request is one table
---- with an array part, made in one allocation. What the request says is asked of C when it is first wanted.
+--- ctx: one request and its answer. A scope (core/scope.lua) with more slots: everything that
+--- belongs to a request is one table with an array part, made in one allocation. What the request
+--- says is asked of C when it is first wanted.
 local native = require("moongate.native")
+local sched = require("moongate.core.sched")
 local errors = require("moongate.core.errors")
 local scopes = require("moongate.core.scope")
 local Future = require("moongate.future")
@@ -15,7 +17,7 @@ local HANDLE, ROUTE, METHOD, START = 7, 8, 9, 10
 local PHASE, KIND, STATUS, TYPE, BODY, FIELDS = 11, 12, 13, 14, 15, 16
 local TASK, PARAMS, QUERY, HEADERS, STATE, BODY_FUTURE, COOKIES, LOG = 17, 18, 19, 20, 21, 22, 23, 24
 local APP, ANSWERING, ALLOWED = 25, 26, 27
-local ROOT, ON_CLOSE = scopes.ROOT, scopes.ON_CLOSE
+local ROOT, ON_CLOSE, CANCELLED = scopes.ROOT, scopes.ON_CLOSE, scopes.CANCELLED
 
 -- PHASE: what has become of the answer.
 local OPEN, STAGED, COMMITTED, OVER = 0, 1, 2, 3
@@ -330,7 +332,8 @@ local function parts_of(text, content_type)
   fail_form(415, "a form is wanted: application/x-www-form-urlencoded or multipart/form-data")
 end
 
---- The parts of a form in order, repeated names included: a list of { name, body, filename, content_type }.
+--- The parts of a form in order, repeated names included: a list of { name, body, filename,
+--- content_type }.
 ---@return moongate.Future
 function methods.body_parts(ctx)
   local content_type = ctx.headers["content-type"]
@@ -339,7 +342,8 @@ function methods.body_parts(ctx)
   end))
 end
 
---- The body as a form: names to values, of a repeated name the last; a file is { name, filename, content_type, body }.
+--- The body as a form: names to values, of a repeated name the last; a file is { name, filename,
+--- content_type, body }.
 ---@return moongate.Future
 function methods.body_form(ctx)
   return (methods.body_parts(ctx):and_then(function(parts)
@@ -353,7 +357,11 @@ end
 
 -- --- the answer ---
 
+-- A handler that goes on though it was cancelled must not meddle with the answer to that.
 local function check_open(ctx, level)
+  if ctx[CANCELLED] and not (sched.current and sched.current.shielded) then
+    error(ctx[CANCELLED], 0)
+  end
   if ctx[PHASE] >= COMMITTED then
     error("the answer has been sent already", level + 1)
   end
@@ -430,7 +438,8 @@ local function set_special(ctx, name, value)
   return false
 end
 
---- Sets a field of the answer, instead of any of that name; nil removes it; a list gives several lines.
+--- Sets a field of the answer, instead of any of that name; nil removes it; a list gives several
+--- lines.
 function methods.header(ctx, name, value)
   check_open(ctx, 2)
   local lower = type(name) == "string" and name:lower() or ""
@@ -546,7 +555,8 @@ function methods.cookie(ctx, name, value, options)
   return ctx
 end
 
---- A file, with ranges, validators and its media type. `options.root`: the path is below that folder and cannot leave it.
+--- A file, with ranges, validators and its media type. `options.root`: the path is below that
+--- folder and cannot leave it.
 ---@param options table? root, type, cache (seconds), download (file name)
 function methods.send_file(ctx, path, options)
   check_open(ctx, 2)
@@ -578,7 +588,8 @@ function M.resolve(ctx, path)
   return root .. "/" .. path
 end
 
---- An answer in pieces: `fn(out)` runs when the onion has unwound; out:write(s) waits while the peer is slow.
+--- An answer in pieces: `fn(out)` runs when the onion has unwound; out:write(s) waits while the
+--- peer is slow.
 function methods.stream(ctx, content_type, fn)
   check_open(ctx, 2)
   if type(fn) ~= "function" then
@@ -597,9 +608,7 @@ end
 
 --- Stages what a handler or middleware returned.
 function M.stage_returned(ctx, a, b)
-  if ctx[PHASE] >= COMMITTED then
-    error("a value was returned, but the answer has been sent already", 0)
-  end
+  check_open(ctx, -1)
   if type(a) == "number" then
     check_status(a, 0)
     ctx[STATUS] = a
@@ -657,7 +666,8 @@ function methods.on_close(ctx, fn)
   list[#list + 1] = fn
 end
 
--- These calls have their names already, so that specs can stub them; their clients come with a later version.
+-- These calls have their names already, so that specs can stub them; their clients come with a
+-- later version.
 for _, name in ipairs({ "query_database", "http_request", "query_cache", "update_cache" }) do
   methods[name] = function()
     error("ctx:" .. name .. " is not in this version; specs can stub it with app:stub(\"" .. name .. "\", fn)", 2)

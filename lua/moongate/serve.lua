@@ -1,7 +1,8 @@
 --- Serves an app: from a request that C has read to the answer that C will send.
 ---
---- request -> coroutine -> onion of middleware around the handler -> the staged answer is sent when it has unwound. An error goes to
---- app:on_error, else becomes problem+json. The scope ends when the last byte of the answer is queued.
+--- request -> coroutine -> onion of middleware around the handler -> the staged answer is sent when
+--- it has unwound. An error goes to app:on_error, else becomes problem+json. The scope ends when
+--- the last byte of the answer is queued.
 local sched = require("moongate.core.sched")
 local scopes = require("moongate.core.scope")
 local errors = require("moongate.core.errors")
@@ -24,6 +25,7 @@ local respond, new_ctx, stage_returned = native.respond, context.new, context.st
 local M = {}
 
 local HANDLER_SECONDS = 30 -- of detached work, when neither route nor configuration say
+local ON_ERROR_SECONDS = 1 -- for app:on_error, once the handler's deadline has passed
 local METHOD_HEAD, METHOD_OPTIONS = 1, 6 -- http/method.h
 
 local live = {} -- handle -> ctx of the requests under way
@@ -41,37 +43,44 @@ end
 
 -- What is still in flight may finish within the handler's deadline.
 local function detach(ctx)
-  ctx[ENDED] = true
+  local detached = served.detached
   local seconds = (ctx[ROUTE].timeout or served.handler_seconds) - (native.now() - ctx[START])
-  Future._after(math.max(seconds, 0), function()
+  local timer = Future._after(math.max(seconds, 0), function()
     scopes.cancel(ctx, errors.new("cancelled", "the request's deadline passed"))
+  end)
+  detached[ctx] = true
+  scopes.finish(ctx, function()
+    Future._stop_timer(timer)
+    detached[ctx] = nil
   end)
 end
 
 local function end_scope(ctx, why)
   live[ctx[HANDLE]] = nil
   ctx[PHASE] = OVER
+  ctx[ENDED] = true
   local fns = ctx[ON_CLOSE]
   if fns then
     ctx[ON_CLOSE] = false
     for _, fn in ipairs(fns) do
-      sched.start_soon(served.root, run_on_close, on_close_failed, fn, why)
+      sched.start_soon(served.root, run_on_close, on_close_failed, fn, why or ctx[CANCELLED])
     end
   end
   if ctx[REJECTED] then
     Future._end_scope(ctx)
   end
   local children = ctx[CHILDREN]
-  if children and next(children) and not ctx[CANCELLED] then
-    detach(ctx)
+  if children and next(children) then
+    if ctx[CANCELLED] then
+      scopes.cancel(ctx) -- what app:on_error left behind
+    else
+      detach(ctx)
+    end
   end
 end
 
--- Cancels the request's work, its handler included.
+-- Cancels the request's work, whoever answers it included.
 local function cancel(ctx, err)
-  if ctx[CANCELLED] then
-    return
-  end
   scopes.cancel(ctx, err)
   local task = ctx[TASK]
   if task and task ~= sched.current then
@@ -172,14 +181,23 @@ local call
 local function call_middleware(ctx, list, i, handler)
   local called = false
   local middleware = list[i]
+  local status, content_type -- of the answer that is staged beneath
   local a, b = middleware(ctx, function()
     if called then
       error("next() was called a second time by the same middleware", 2)
     end
     called = true
     call(ctx, list, i + 1, handler)
+    status, content_type = ctx[STATUS], ctx[TYPE]
   end)
   if a ~= nil then
+    -- The whole answer is replaced, but for what the middleware itself has set since.
+    if status and ctx[STATUS] == status then
+      ctx[STATUS] = 200
+    end
+    if content_type and ctx[TYPE] == content_type then
+      ctx[TYPE] = false
+    end
     stage_returned(ctx, a, b)
   end
 end
@@ -191,6 +209,14 @@ function call(ctx, list, i, handler)
   local a, b = handler(ctx)
   if a ~= nil then
     stage_returned(ctx, a, b)
+  end
+end
+
+local function end_unanswered(ctx)
+  ctx[TASK] = false
+  if not ctx[CANCELLED] then
+    error("the handler of " .. ctx[ROUTE].label
+      .. " ended without an answer: return one, or call ctx:text, ctx:json, ...", 0)
   end
 end
 
@@ -207,9 +233,9 @@ local function run_request(task)
     end
   end
   if ctx[PHASE] == OPEN then
-    error("the handler of " .. route.label .. " ended without an answer: return one, or call ctx:text, ctx:json, ...", 0)
+    return end_unanswered(ctx)
   end
-  if ctx[PHASE] == STAGED then
+  if ctx[PHASE] == STAGED and not ctx[CANCELLED] then
     send(ctx)
   end
   ctx[TASK] = false
@@ -233,7 +259,7 @@ local function stage_problem(ctx, err)
     type = "about:blank",
     title = native.http.status_phrase(status),
     status = status,
-    request_id = ctx.request_id,
+    request_id = native.request_id(ctx[HANDLE]), -- nil once the client is gone
   }
   if err.code == "status" then
     problem.detail = err.message ~= "" and err.message or nil
@@ -259,7 +285,7 @@ local function log_failure(ctx, err)
     return
   end
   log.failure("the handler of " .. ctx[ROUTE].label .. " failed", err, {
-    request_id = ctx.request_id,
+    request_id = native.request_id(ctx[HANDLE]),
     route = ctx[ROUTE].name or ctx[ROUTE].pattern,
   })
 end
@@ -272,6 +298,7 @@ end
 local function answer_error(task)
   local ctx, err = task.a, task.b
   task.shielded = true
+  ctx[TASK] = task
   clear_answer(ctx)
   local on_error = served.app.on_error
   if on_error then
@@ -287,14 +314,11 @@ local function answer_error(task)
   if ctx[PHASE] == STAGED then
     send(ctx)
   end
+  ctx[TASK] = false
 end
 
--- on_error itself failed, or what it staged cannot be sent: the plain answer.
-local function answer_failed(task, err)
-  local ctx = task.a
-  if ctx[PHASE] == OVER then
-    return
-  end
+-- The answer of last resort, which runs nobody's code.
+local function answer_plainly(ctx, err)
   log_failure(ctx, err)
   if ctx[PHASE] == COMMITTED then
     native.abort(ctx[HANDLE])
@@ -302,9 +326,18 @@ local function answer_failed(task, err)
   end
   clear_answer(ctx)
   ctx[FIELDS] = false
-  stage_problem(ctx, errors.new("error", "app:on_error failed"))
+  stage_problem(ctx, errors.new(err.code == "timeout" and "timeout" or "error", "app:on_error failed"))
   respond(ctx[HANDLE], ctx[STATUS], ctx[TYPE], ctx[FIELDS], ctx[BODY])
   end_scope(ctx, err)
+end
+
+-- on_error itself failed, or what it staged cannot be sent.
+local function answer_failed(task, err)
+  local ctx = task.a
+  ctx[TASK] = false
+  if ctx[PHASE] ~= OVER then
+    answer_plainly(ctx, err)
+  end
 end
 
 local function request_failed(task, err)
@@ -322,6 +355,7 @@ local function request_failed(task, err)
     native.abort(ctx[HANDLE])
     return end_scope(ctx, err)
   end
+  ctx[ANSWERING] = true
   sched.start(ctx, answer_error, answer_failed, ctx, err)
 end
 
@@ -350,15 +384,21 @@ local function on_request(handle, route_id, allowed, method, start)
 end
 
 local function on_late(ctx)
-  local err = errors.new("timeout", "the handler took longer than " .. (ctx[ROUTE].timeout or served.handler_seconds) .. " s")
+  local seconds = ctx[ROUTE].timeout or served.handler_seconds
+  local err = errors.new("timeout", "the handler took longer than " .. seconds .. " s")
   if ctx[PHASE] == COMMITTED then
     cancel(ctx, errors.new("cancelled", "the stream took longer than its stream_max"))
     native.abort(ctx[HANDLE])
     return end_scope(ctx, err)
   end
+  local answering = ctx[ANSWERING]
+  cancel(ctx, errors.new("cancelled", "the handler's deadline passed", { cause = err }))
+  if answering then -- app:on_error takes too long as well
+    return answer_plainly(ctx, err)
+  end
   ctx[ANSWERING] = true
   log_failure(ctx, err)
-  cancel(ctx, errors.new("cancelled", "the handler's deadline passed", { cause = err }))
+  native.set_deadline(ctx[HANDLE], ON_ERROR_SECONDS)
   sched.start(ctx, answer_error, answer_failed, ctx, err)
 end
 
@@ -434,6 +474,7 @@ function M.prepare(app, options)
     folder = options.root,
     native_routes = native_routes,
     jobs_under_way = {},
+    detached = {}, -- set of requests that are answered, with work in flight
     handler_seconds = options.handler_seconds or HANDLER_SECONDS,
   }
 end
@@ -449,7 +490,8 @@ local function start_failed(task, err)
   task.c(false, errors.describe(err))
 end
 
---- Serves `target` (of M.prepare) from now on. on_start functions run first; `ready(ok, message)` is called when they are through.
+--- Serves `target` (of M.prepare) from now on. on_start functions run first; `ready(ok, message)`
+--- is called when they are through.
 function M.start(target, ready)
   served = target
   served.root[scopes.CANCELLED] = false
