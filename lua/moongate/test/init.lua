@@ -1,11 +1,15 @@
---- moongate.test: specs for an app through the real parser, router and scheduler. Only sockets and the clock are replaced: the
---- connections are in memory and time stands still until nothing else can happen, then jumps.
+--- moongate.test: specs for an app through the real parser, router and scheduler. Only sockets and
+--- the clock are replaced: the connections are in memory and time stands still until nothing else
+--- can happen, then jumps.
 local native = require("moongate.native")
+local app_class = require("moongate.app")
 local boot = require("moongate.boot")
+local serve = require("moongate.serve")
 local sched = require("moongate.core.sched")
 local scopes = require("moongate.core.scope")
 local errors = require("moongate.core.errors")
 local Future = require("moongate.future")
+local time = require("moongate.time")
 local Clock = require("moongate.test.clock")
 local wire = require("moongate.test.wire")
 local stubs = require("moongate.test.stubs")
@@ -29,29 +33,68 @@ local function absolute(path)
   return path:sub(1, 1) == "/" and path or (M.folder .. path)
 end
 
--- The folder above lua/ or conf/ in the app's path; else its own.
+-- The folder above lua/ in the script's path; else the script's own.
 local function project_of(path)
-  local root = path:match("^(.*)/lua/[^/]+%.lua$") or path:match("^lua/[^/]+%.lua$") and "" or path:match("^(.*)/[^/]*$")
-  return root or ""
+  if path:match("^lua/[^/]+%.lua$") then
+    return ""
+  end
+  return path:match("^(.*)/lua/[^/]+%.lua$") or path:match("^(.*)/[^/]*$") or ""
 end
 
 --- The folder that relative paths begin at.
 M.folder = ""
 
---- Loads an app and starts it: no network, virtual time.
----@param path string the script that returns the app, such as "lua/app.lua"
----@param options table? root (project folder), limits, timeouts (as in the configuration), trusted_proxies, seed
----@return moongate.test.App
-function M.app(path, options)
-  options = options or {}
-  path = absolute(path)
+-- As boot.load does with a script; here the spec itself declares the routes.
+local function declare(fn, options)
+  local app = app_class.new()
+  sched.loading = true
+  local ok, message = pcall(fn, app)
+  sched.loading = false
+  if not ok then
+    return nil, type(message) == "table" and tostring(message.message or message) or message
+  end
+  return serve.prepare(app:freeze(), options)
+end
+
+local function load(source, options)
+  local seconds = (options.timeouts or {}).handler
+  if type(source) == "function" then
+    return declare(source, { root = options.root or M.folder, handler_seconds = seconds })
+  end
+  local path = absolute(source)
   local root = options.root or project_of(path)
-  local timeouts = options.timeouts or {}
+  if root ~= "" and path:sub(1, #root + 1) == root .. "/" then
+    path = path:sub(#root + 2)
+  end
+  return boot.load(root, path, { handler_seconds = seconds })
+end
+
+local function start(app)
+  local started, failure = false, nil
+  boot.start(app.served, function(ok, text)
+    started, failure = true, not ok and text or nil
+  end)
+  app.clock:until_true(function()
+    return started
+  end, "on_start")
+  if failure then
+    error("on_start failed: " .. failure, 3)
+  end
+  app.clock:reset()
+end
+
+--- Loads an app and starts it: no network, virtual time.
+---@param source string|fun(app) the script that returns the app, such as "lua/app.lua", or a function
+--- that declares routes on the app it is given
+---@param options table? root (project folder), limits and timeouts (as in the configuration),
+--- trusted_proxies
+---@return moongate.test.App
+function M.app(source, options)
+  options = options or {}
   native.test_serve(native.json.encode({
     limits = options.limits, timeouts = options.timeouts,
   }), options.trusted_proxies)
-  local script = root ~= "" and path:sub(1, #root + 1) == root .. "/" and path:sub(#root + 2) or path
-  local served, message = boot.load(root, script, { handler_seconds = timeouts.handler })
+  local served, message = load(source, options)
   if not served then
     error(message, 2)
   end
@@ -61,21 +104,11 @@ function M.app(path, options)
     logs = {},
     calls = {},
     peers = {},
+    before = leaks.mark(),
   }, App)
-  app.before = leaks.mark()
   log_lines = app.logs
   stubs.install(app)
-  local started, failure = false, nil
-  boot.start(served, function(ok, text)
-    started, failure = true, not ok and text or nil
-  end)
-  app.clock:until_true(function()
-    return started
-  end, "on_start")
-  if failure then
-    error("on_start failed: " .. failure, 2)
-  end
-  app.clock:reset()
+  start(app)
   return app
 end
 
@@ -113,13 +146,15 @@ end
 
 -- --- stubs ---
 
---- Replaces an async call of ctx: `fn(ctx, ...)` returns a value, a Future, test.never(), test.after(...), test.fail(...).
+--- Replaces an async call of ctx: `fn(ctx, ...)` returns a value, a Future, test.never(),
+--- test.after(...), test.fail(...).
 function App:stub(name, fn)
   stubs.set(self, name, fn)
   return self
 end
 
---- A stub of ctx:query_database for one statement. `answer`: rows, a Future maker, or a function(...) of the parameters.
+--- A stub of ctx:query_database for one statement. `answer`: rows, a Future, test.never() and the
+--- like, or a function(...) of the parameters.
 function App:stub_database(sql, answer)
   stubs.set_for(self, "query_database", sql, answer)
   return self
@@ -140,7 +175,7 @@ end
 --- Runs `fn(...)` in a coroutine of the app and returns its values: to await in a spec.
 function App:run(fn, ...)
   local done, result = false, nil
-  local future = require("moongate.time").spawn_in(self.served.root, 2, fn, ...)
+  local future = time.spawn_in(self.served.root, 2, fn, ...)
   future._looked_at = true
   Future._react(future, {
     direct = function()
@@ -167,7 +202,8 @@ function App:stop()
   end, "on_stop")
 end
 
---- Fails, naming what is left behind and the line that made it: coroutines, Futures, operations, connections with a request.
+--- Fails, naming what is left behind and the line that made it: coroutines, Futures, operations,
+--- connections.
 function App:assert_no_leaks()
   self.clock:settle()
   local found = leaks.find(self)
@@ -200,7 +236,6 @@ end
 --- Resolved with `value` after `seconds` of virtual time.
 function M.after(seconds, value)
   return stubs.maker(function()
-    local time = require("moongate.time")
     return time.sleep_in(Future._current_scope(), seconds, 3):and_then(function()
       return value
     end)
@@ -215,7 +250,5 @@ function M.fail(code, message)
     return future
   end)
 end
-
-assert(sched)
 
 return M

@@ -32,27 +32,30 @@ local function place_of(task)
 end
 
 -- Jobs of app:every sleep for as long as the app lives; they are no leak.
-local function is_job(app, task)
-  for _, job in ipairs(app.served.jobs_under_way or {}) do
-    if task.a == job then
-      return true
+local function jobs_of(app)
+  local jobs = {}
+  for _, job in ipairs(app.served.jobs_under_way) do
+    jobs[job] = true
+  end
+  return jobs
+end
+
+local function add_pending(found, scope, jobs)
+  for future in pairs(scope[scopes.CHILDREN] or {}) do
+    if not future._operation and not future.job and not jobs[future] then
+      found[#found + 1] = "a pending Future, made at " .. future:_where()
     end
   end
-  return false
 end
 
 --- A list of sentences, one for each thing left behind.
 function M.find(app)
-  local found = {}
+  local found, jobs = {}, jobs_of(app)
   local tasks, operations = sched.under_way()
   for _, task in ipairs(tasks) do
-    if not app.before[task] and not is_job(app, task) then
+    if not app.before[task] and not jobs[task.a] then
       found[#found + 1] = "a coroutine that waits at " .. place_of(task)
     end
-  end
-  local owned = {}
-  for _, job in ipairs(app.served.jobs_under_way or {}) do
-    owned[job] = true
   end
   for _, op in ipairs(operations) do
     local future = op.future
@@ -60,10 +63,9 @@ function M.find(app)
       found[#found + 1] = "an unfinished operation, made at " .. future:_where()
     end
   end
-  for future in pairs(app.served.root[scopes.CHILDREN] or {}) do
-    if future:state() == "pending" and not future._operation and not future.job and not owned[future] then
-      found[#found + 1] = "a pending Future, made at " .. future:_where()
-    end
+  add_pending(found, app.served.root, jobs)
+  for ctx in pairs(app.served.detached) do
+    add_pending(found, ctx, jobs)
   end
   local open = native.test_connections() - #app.peers
   if open > 0 then

@@ -1,4 +1,5 @@
---- Stubs: replace the async calls of ctx. What the network would answer and nobody stubbed is refused, showing the stub to write.
+--- Stubs: replace the async calls of ctx. What the network would answer and nobody stubbed is
+--- refused, showing the stub to write.
 local context = require("moongate.context")
 local Future = require("moongate.future")
 

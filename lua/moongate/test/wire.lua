@@ -34,7 +34,8 @@ local function parse_headers(head)
   return setmetatable(headers, HEADERS_META), list
 end
 
--- The content of a chunked body that begins at `at`, and where it ends; nothing while it is incomplete.
+-- The content of a chunked body that begins at `at`, and where it ends; nothing while it is
+-- incomplete.
 local function parse_chunks(text, at)
   local parts = {}
   while true do
@@ -152,7 +153,8 @@ local function open(app, method)
   return setmetatable({ app = app, peer = peer, method = method }, Flight)
 end
 
---- Sends the head and whatever body there is; `options.length` announces a longer one for :send to deliver.
+--- Sends the head and whatever body there is; `options.length` announces a longer one for :send to
+--- deliver.
 function M.start(app, method, path, options)
   local flight = open(app, method)
   flight:send(build(method, path, options or {}))
@@ -211,7 +213,8 @@ local function forget(app, peer)
   end
 end
 
---- Waits for the next complete answer; virtual time passes as it must. Interim answers (1xx) are collected in .interim.
+--- Waits for the next complete answer; virtual time passes as it must. Interim answers (1xx) are
+--- collected in .interim.
 ---@return moongate.test.Response
 function Flight:response()
   local response, used, seen
