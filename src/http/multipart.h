@@ -1,16 +1,22 @@
 // http/multipart.h: a push parser of multipart/form-data (RFC 7578, RFC 2046 section 5.1.1).
 //
-// Strict: CRLF everywhere, every part has a Content-Disposition with a name. The same input gives the same events however it is split, but that
-// content may come in other pieces.
+// Strict: CRLF everywhere, and every part has one Content-Disposition with one name. The same input
+// gives the same events however it is split, but that content may come in other pieces. It owns the
+// header of the part under way; content passes through.
 #pragma once
 
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/error.h"
 
-enum { MG_MULTIPART_PARTS = 128, MG_MULTIPART_HEADER_BYTES = 8192, MG_MULTIPART_BOUNDARY_BYTES = 70 };
+enum {
+    MG_MULTIPART_PARTS = 128,
+    MG_MULTIPART_HEADER_BYTES = 8192, // of one part
+    MG_MULTIPART_BOUNDARY_BYTES = 70,
+};
 
-// Spans are valid until the part ends.
+// Spans are valid until the part ends. Names of files are as the client sent them: they may hold
+// slashes and dots.
 typedef struct mg_part {
     mg_str name;
     mg_str filename;
@@ -18,30 +24,37 @@ typedef struct mg_part {
     mg_str content_type; // "text/plain" unless given
 } mg_part;
 
+// The end of the form is mg_multipart_finish's to tell.
 typedef struct mg_multipart_events {
     void (*on_part)(void *arg, const mg_part *part);
-    void (*on_data)(void *arg, mg_str piece); // borrowed for the call
+    void (*on_data)(void *arg, mg_str piece); // not empty; borrowed for the call
     void (*on_part_end)(void *arg);
 } mg_multipart_events;
 
 typedef struct mg_multipart {
+    const char *error; // static text, once a function has returned a fault
+
+    // Private.
     const mg_multipart_events *events;
     void *arg;
-    char delimiter[MG_MULTIPART_BOUNDARY_BYTES + 8]; // CRLF "--" boundary
+    char delimiter[MG_MULTIPART_BOUNDARY_BYTES + 4]; // CRLF "--" boundary
     size_t delimiter_n;
     size_t matched; // of the delimiter
     int state;
+    int fault;
     int parts;
-    mg_buf header; // of the part under way
+    mg_buf header;  // of the part under way
+    mg_buf scratch; // an unquoted parameter
     mg_arena arena;
-    const char *error; // static text, after MG_ESYNTAX or MG_ELIMIT
 } mg_multipart;
 
-// Finds the boundary in a Content-Type value. MG_ESYNTAX if it is not multipart/form-data with a valid boundary.
-int mg_multipart_init(mg_multipart *m, mg_str content_type, const mg_multipart_events *events, void *arg);
+// Finds the boundary in a Content-Type value. MG_ESYNTAX if it is not multipart/form-data with a
+// valid boundary. `events` (static) and `arg` are borrowed. To be ended with deinit in any case.
+int mg_multipart_init(mg_multipart *m, mg_str content_type, const mg_multipart_events *events,
+                      void *arg);
 void mg_multipart_deinit(mg_multipart *m);
 
-// MG_OK, MG_ESYNTAX or MG_ELIMIT (m->error says what).
+// MG_OK, MG_ESYNTAX or MG_ELIMIT; after a fault always that fault, and no event.
 int mg_multipart_feed(mg_multipart *m, mg_str data);
 
 // At the end of the body: MG_ESYNTAX if the closing delimiter has not come.
