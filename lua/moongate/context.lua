@@ -15,8 +15,9 @@ local M = {}
 -- Slots behind those of a scope.
 local HANDLE, ROUTE, METHOD, START = 7, 8, 9, 10
 local PHASE, KIND, STATUS, TYPE, BODY, FIELDS = 11, 12, 13, 14, 15, 16
-local TASK, PARAMS, QUERY, HEADERS, STATE, BODY_FUTURE, COOKIES, LOG = 17, 18, 19, 20, 21, 22, 23, 24
-local APP, ANSWERING, ALLOWED = 25, 26, 27
+local TASK, PARAMS, QUERY, HEADERS = 17, 18, 19, 20
+local STATE, BODY_FUTURE, COOKIES, LOG = 21, 22, 23, 24
+local APP, ANSWERING, ALLOWED, SLOT = 25, 26, 27, 28
 local ROOT, ON_CLOSE, CANCELLED = scopes.ROOT, scopes.ON_CLOSE, scopes.CANCELLED
 
 -- PHASE: what has become of the answer.
@@ -25,9 +26,9 @@ local OPEN, STAGED, COMMITTED, OVER = 0, 1, 2, 3
 local PLAIN, STREAM, FILE = 0, 1, 2
 
 M.slots = {
-  HANDLE = HANDLE, ROUTE = ROUTE, PHASE = PHASE, KIND = KIND, STATUS = STATUS, TYPE = TYPE, BODY = BODY,
-  FIELDS = FIELDS, TASK = TASK, START = START, APP = APP, METHOD = METHOD,
-  ANSWERING = ANSWERING, ALLOWED = ALLOWED,
+  HANDLE = HANDLE, ROUTE = ROUTE, PHASE = PHASE, KIND = KIND, STATUS = STATUS, TYPE = TYPE,
+  BODY = BODY, FIELDS = FIELDS, TASK = TASK, START = START, APP = APP, METHOD = METHOD,
+  ANSWERING = ANSWERING, ALLOWED = ALLOWED, SLOT = SLOT,
   OPEN = OPEN, STAGED = STAGED, COMMITTED = COMMITTED, OVER = OVER,
   PLAIN = PLAIN, STREAM = STREAM, FILE = FILE,
 }
@@ -42,7 +43,7 @@ function M.new(root, handle, route, method, start, app)
     false, false, false, false, false, root,
     handle, route, method, start,
     OPEN, PLAIN, 200, false, false, false,
-    false, false, false, false, false, false, false, false, app, false, false,
+    false, false, false, false, false, false, false, false, app, false, false, false,
   }, Context)
 end
 
@@ -228,7 +229,9 @@ end
 
 -- --- the connection ---
 
-local connection_fields = { id = 1, peer = 2, requests = 3, bytes_in = 4, bytes_out = 5, opened_at = 6 }
+local connection_fields = {
+  id = 1, peer = 2, requests = 3, bytes_in = 4, bytes_out = 5, opened_at = 6,
+}
 local Connection = {}
 
 function Connection.__index(connection, key)
@@ -237,7 +240,8 @@ function Connection.__index(connection, key)
   end
   local index = connection_fields[key]
   if not index then
-    error("ctx.connection has no field '" .. tostring(key) .. "'" .. suggest.for_name(key, connection_fields), 2)
+    error("ctx.connection has no field '" .. tostring(key) .. "'"
+      .. suggest.for_name(key, connection_fields), 2)
   end
   local id, err = native.connection(rawget(connection, 1))
   if not id and err then
@@ -273,8 +277,10 @@ end
 local function read_body(ctx, all, level)
   local result, content = native.body(ctx[HANDLE], all)
   if result == nil then
-    local message = content == "busy" and "somebody else is reading the body" or "the request is over"
-    return rejected(ctx, content == "busy" and "protocol" or "closed", message, level + 1)
+    if content == "busy" then
+      return rejected(ctx, "protocol", "somebody else is reading the body", level + 1)
+    end
+    return rejected(ctx, "closed", "the request is over", level + 1)
   elseif result == false then
     return resolved(ctx, content, level + 1)
   end
@@ -387,7 +393,9 @@ function methods.status(ctx, status)
   return ctx
 end
 
-local FRAMING = { ["content-length"] = true, ["transfer-encoding"] = true, ["keep-alive"] = true, ["upgrade"] = true }
+local FRAMING = {
+  ["content-length"] = true, ["transfer-encoding"] = true, ["keep-alive"] = true, upgrade = true,
+}
 
 local function check_field(name, value, level)
   if type(name) ~= "string" or not name:find("^[%w!#$%%&'*+.^_`|~-]+$") then
@@ -400,7 +408,8 @@ local function check_field(name, value, level)
     error("header " .. name .. ": a string is wanted, not " .. type(value), level + 1)
   end
   if value:find("[%z\1-\8\10-\31\127]") then
-    error("header " .. name .. ": the value holds CR, LF, NUL or another control character", level + 1)
+    error("header " .. name .. ": the value holds CR, LF, NUL or another control character",
+      level + 1)
   end
   return value
 end
@@ -670,7 +679,8 @@ end
 -- later version.
 for _, name in ipairs({ "query_database", "http_request", "query_cache", "update_cache" }) do
   methods[name] = function()
-    error("ctx:" .. name .. " is not in this version; specs can stub it with app:stub(\"" .. name .. "\", fn)", 2)
+    error("ctx:" .. name .. " is not in this version; specs can stub it with app:stub(\"" .. name
+      .. "\", fn)", 2)
   end
 end
 

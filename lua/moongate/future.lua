@@ -16,7 +16,7 @@ local PENDING, RESOLVED, REJECTED = "pending", "resolved", "rejected"
 local IN_A_ROW = 1000 -- awaits of settled Futures before the loop may turn
 local GRACE = 5 -- seconds that a rejection outside of a scope may stay unnoticed
 local LOADING = " while the app is loading, which only declares: put it into app:on_start(fn)"
-local NO_TASK = "await outside a coroutine: await inside a handler, a callback or moongate.spawn(fn)"
+local NO_TASK = "await outside a coroutine: await in a handler, a callback or moongate.spawn(fn)"
 local STRANGER = "await inside a coroutine that the app's coroutine.wrap or resume does not run"
 
 ---@class moongate.Future

@@ -13,9 +13,11 @@ local log = require("moongate.log")
 
 local native = sched.native
 local slots = context.slots
-local HANDLE, ROUTE, PHASE, KIND, STATUS = slots.HANDLE, slots.ROUTE, slots.PHASE, slots.KIND, slots.STATUS
-local TYPE, BODY, FIELDS, TASK, METHOD = slots.TYPE, slots.BODY, slots.FIELDS, slots.TASK, slots.METHOD
-local START, ANSWERING, ALLOWED = slots.START, slots.ANSWERING, slots.ALLOWED
+local HANDLE, ROUTE, METHOD, START = slots.HANDLE, slots.ROUTE, slots.METHOD, slots.START
+local TASK, PHASE, ANSWERING, ALLOWED = slots.TASK, slots.PHASE, slots.ANSWERING, slots.ALLOWED
+local SLOT = slots.SLOT
+local KIND, STATUS, TYPE, FIELDS = slots.KIND, slots.STATUS, slots.TYPE, slots.FIELDS
+local BODY = slots.BODY
 local OPEN, STAGED, COMMITTED, OVER = slots.OPEN, slots.STAGED, slots.COMMITTED, slots.OVER
 local PLAIN, STREAM = slots.PLAIN, slots.STREAM
 local CHILDREN, CANCELLED, ON_CLOSE = scopes.CHILDREN, scopes.CANCELLED, scopes.ON_CLOSE
@@ -28,7 +30,8 @@ local HANDLER_SECONDS = 30 -- of detached work, when neither route nor configura
 local ON_ERROR_SECONDS = 1 -- for app:on_error, once the handler's deadline has passed
 local METHOD_HEAD, METHOD_OPTIONS = 1, 6 -- http/method.h
 
-local live = {} -- handle -> ctx of the requests under way
+local SLOTS = 2 ^ 20 -- src/lua/slots.h: the low bits of a handle
+local live = {} -- slot of the handle -> ctx of the request under way
 local served -- the app that is being served: see M.start
 
 -- --- the end of a scope ---
@@ -56,7 +59,7 @@ local function detach(ctx)
 end
 
 local function end_scope(ctx, why)
-  live[ctx[HANDLE]] = nil
+  live[ctx[SLOT]] = false
   ctx[PHASE] = OVER
   ctx[ENDED] = true
   local fns = ctx[ON_CLOSE]
@@ -139,11 +142,16 @@ local function send_stream(ctx)
   check_sent(native.stream_end(ctx[HANDLE], out.trailers))
 end
 
-local FILE_STATUS = { [-2] = 404, [-20] = 404, [-21] = 404, [-36] = 404, [-40] = 404, [-18] = 404, [-22] = 404, [-13] = 403 }
+-- By errno: not there, a folder, a loop of links, out of its folder (EXDEV); not readable.
+local FILE_STATUS = {
+  [-2] = 404, [-20] = 404, [-21] = 404, [-36] = 404, [-40] = 404, [-18] = 404, [-22] = 404,
+  [-13] = 403,
+}
 
 local function send_file(ctx)
   local file = ctx[BODY]
-  local operation, err = native.send_file(ctx[HANDLE], ctx[STATUS], ctx[TYPE], ctx[FIELDS], file.path, file.root)
+  local operation, err =
+    native.send_file(ctx[HANDLE], ctx[STATUS], ctx[TYPE], ctx[FIELDS], file.path, file.root)
   if not operation then
     return check_sent(operation, err)
   end
@@ -152,7 +160,8 @@ local function send_file(ctx)
     ctx:header("Cache-Control", nil):header("Content-Disposition", nil) -- they were the file's
     local status = FILE_STATUS[failure.errno]
     if status then
-      failure = errors.new("status", status == 404 and "no such file" or "not allowed", { status = status, cause = failure })
+      local message = status == 404 and "no such file" or "not allowed"
+      failure = errors.new("status", message, { status = status, cause = failure })
     end
     error(failure, 0)
   end
@@ -326,7 +335,8 @@ local function answer_plainly(ctx, err)
   end
   clear_answer(ctx)
   ctx[FIELDS] = false
-  stage_problem(ctx, errors.new(err.code == "timeout" and "timeout" or "error", "app:on_error failed"))
+  local code = err.code == "timeout" and "timeout" or "error"
+  stage_problem(ctx, errors.new(code, "app:on_error failed"))
   respond(ctx[HANDLE], ctx[STATUS], ctx[TYPE], ctx[FIELDS], ctx[BODY])
   end_scope(ctx, err)
 end
@@ -369,7 +379,7 @@ local function fallback_of(app, allowed, method)
   return app.none_route
 end
 
-local function on_request(handle, route_id, allowed, method, start)
+local function on_request(handle, route_id, allowed, method, start, slot)
   local app = served.app
   local route = app.by_id[route_id]
   local ctx
@@ -379,7 +389,8 @@ local function on_request(handle, route_id, allowed, method, start)
     ctx = new_ctx(served.root, handle, fallback_of(app, allowed, method), method, start, served)
     ctx[ALLOWED] = allowed
   end
-  live[handle] = ctx
+  ctx[SLOT] = slot
+  live[slot] = ctx
   sched.start(ctx, run_request, request_failed, ctx)
 end
 
@@ -409,7 +420,7 @@ local REASONS = {
 }
 
 local function on_signal(handle, what)
-  local ctx = live[handle]
+  local ctx = live[handle % SLOTS + 1]
   if not ctx then
     return
   end

@@ -9,6 +9,9 @@ static const mg_str names[MG_METHOD_COUNT + 1] = {
 };
 
 mg_method mg_method_of(mg_str name) {
+    if (name.n == 3 && memcmp(name.p, "GET", 3) == 0) {
+        return MG_METHOD_GET; // most are
+    }
     for (int m = 0; m < MG_METHOD_COUNT; m++) {
         if (mg_str_eq(name, names[m])) {
             return (mg_method)m;

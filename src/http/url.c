@@ -1,24 +1,25 @@
 #include "http/url.h"
 
 // What may stand in a path or query: everything printable but  " < > \ ^ ` #  and space. Real clients send | { } [ ].
-enum { PLAIN = 1, PERCENT, QUESTION, DOT, SLASH };
+// NAME: what a host name may hold besides: so hosts are judged by the same table.
+enum { PLAIN = 1, PERCENT, QUESTION, DOT, SLASH, NAME };
 
 static const uint8_t kinds[256] = {
-    ['!'] = PLAIN, ['$'] = PLAIN, ['%'] = PERCENT, ['&'] = PLAIN, ['\''] = PLAIN,   ['('] = PLAIN,
-    [')'] = PLAIN, ['*'] = PLAIN, ['+'] = PLAIN,   [','] = PLAIN, ['-'] = PLAIN,    ['.'] = DOT,
-    ['/'] = SLASH, ['0'] = PLAIN, ['1'] = PLAIN,   ['2'] = PLAIN, ['3'] = PLAIN,    ['4'] = PLAIN,
-    ['5'] = PLAIN, ['6'] = PLAIN, ['7'] = PLAIN,   ['8'] = PLAIN, ['9'] = PLAIN,    [':'] = PLAIN,
-    [';'] = PLAIN, ['='] = PLAIN, ['?'] = QUESTION, ['@'] = PLAIN, ['A'] = PLAIN,   ['B'] = PLAIN,
-    ['C'] = PLAIN, ['D'] = PLAIN, ['E'] = PLAIN,   ['F'] = PLAIN, ['G'] = PLAIN,    ['H'] = PLAIN,
-    ['I'] = PLAIN, ['J'] = PLAIN, ['K'] = PLAIN,   ['L'] = PLAIN, ['M'] = PLAIN,    ['N'] = PLAIN,
-    ['O'] = PLAIN, ['P'] = PLAIN, ['Q'] = PLAIN,   ['R'] = PLAIN, ['S'] = PLAIN,    ['T'] = PLAIN,
-    ['U'] = PLAIN, ['V'] = PLAIN, ['W'] = PLAIN,   ['X'] = PLAIN, ['Y'] = PLAIN,    ['Z'] = PLAIN,
-    ['['] = PLAIN, [']'] = PLAIN, ['_'] = PLAIN,   ['a'] = PLAIN, ['b'] = PLAIN,    ['c'] = PLAIN,
-    ['d'] = PLAIN, ['e'] = PLAIN, ['f'] = PLAIN,   ['g'] = PLAIN, ['h'] = PLAIN,    ['i'] = PLAIN,
-    ['j'] = PLAIN, ['k'] = PLAIN, ['l'] = PLAIN,   ['m'] = PLAIN, ['n'] = PLAIN,    ['o'] = PLAIN,
-    ['p'] = PLAIN, ['q'] = PLAIN, ['r'] = PLAIN,   ['s'] = PLAIN, ['t'] = PLAIN,    ['u'] = PLAIN,
-    ['v'] = PLAIN, ['w'] = PLAIN, ['x'] = PLAIN,   ['y'] = PLAIN, ['z'] = PLAIN,    ['{'] = PLAIN,
-    ['|'] = PLAIN, ['}'] = PLAIN, ['~'] = PLAIN,
+    ['!'] = NAME, ['$'] = NAME, ['%'] = PERCENT, ['&'] = NAME, ['\''] = NAME,   ['('] = NAME,
+    [')'] = NAME, ['*'] = NAME, ['+'] = NAME,   [','] = PLAIN, ['-'] = NAME,    ['.'] = DOT,
+    ['/'] = SLASH, ['0'] = NAME, ['1'] = NAME,   ['2'] = NAME, ['3'] = NAME,    ['4'] = NAME,
+    ['5'] = NAME, ['6'] = NAME, ['7'] = NAME,   ['8'] = NAME, ['9'] = NAME,    [':'] = PLAIN,
+    [';'] = NAME, ['='] = NAME, ['?'] = QUESTION, ['@'] = PLAIN, ['A'] = NAME,   ['B'] = NAME,
+    ['C'] = NAME, ['D'] = NAME, ['E'] = NAME,   ['F'] = NAME, ['G'] = NAME,    ['H'] = NAME,
+    ['I'] = NAME, ['J'] = NAME, ['K'] = NAME,   ['L'] = NAME, ['M'] = NAME,    ['N'] = NAME,
+    ['O'] = NAME, ['P'] = NAME, ['Q'] = NAME,   ['R'] = NAME, ['S'] = NAME,    ['T'] = NAME,
+    ['U'] = NAME, ['V'] = NAME, ['W'] = NAME,   ['X'] = NAME, ['Y'] = NAME,    ['Z'] = NAME,
+    ['['] = PLAIN, [']'] = PLAIN, ['_'] = NAME,   ['a'] = NAME, ['b'] = NAME,    ['c'] = NAME,
+    ['d'] = NAME, ['e'] = NAME, ['f'] = NAME,   ['g'] = NAME, ['h'] = NAME,    ['i'] = NAME,
+    ['j'] = NAME, ['k'] = NAME, ['l'] = NAME,   ['m'] = NAME, ['n'] = NAME,    ['o'] = NAME,
+    ['p'] = NAME, ['q'] = NAME, ['r'] = NAME,   ['s'] = NAME, ['t'] = NAME,    ['u'] = NAME,
+    ['v'] = NAME, ['w'] = NAME, ['x'] = NAME,   ['y'] = NAME, ['z'] = NAME,    ['{'] = PLAIN,
+    ['|'] = PLAIN, ['}'] = PLAIN, ['~'] = NAME,
 };
 
 static bool is_code(mg_str s, size_t i) {
@@ -142,10 +143,8 @@ static bool valid_ipv6(mg_str s) {
 // reg-name, but for the comma: no host has one, and two Host fields joined by a proxy do.
 static bool valid_name(mg_str s) {
     for (size_t i = 0; i < s.n; i++) {
-        char c = s.p[i];
-        uint8_t kind = kinds[(uint8_t)c];
-        bool reg_name = (kind == PLAIN || kind == DOT) && strchr("@[]:{}|,", c) == NULL;
-        if (!reg_name && !(kind == PERCENT && is_code(s, i))) {
+        uint8_t kind = kinds[(uint8_t)s.p[i]];
+        if (kind != NAME && kind != DOT && !(kind == PERCENT && is_code(s, i))) {
             return false;
         }
     }

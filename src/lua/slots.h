@@ -26,6 +26,11 @@ void mg_slots_deinit(mg_slots *s);
 // Returns the handle, never 0.
 uint64_t mg_slots_add(mg_slots *s, void *item);
 
+// Its place in the table: small, and used again once the handle is stale.
+static inline uint32_t mg_slot_index(uint64_t handle) {
+    return (uint32_t)(handle & 0xfffff);
+}
+
 // The item, or NULL if the handle is stale or was never given out.
 static inline void *mg_slots_get(const mg_slots *s, uint64_t handle) {
     uint64_t index = handle & 0xfffff;

@@ -234,7 +234,8 @@ static bool admit(mg_vm *vm, mg_exchange *x, const mg_request_state *r) {
     return false;
 }
 
-// Pushes the kind, handle, route id (0: none), the set of allowed methods if only the method was wrong, method, and the time.
+// Pushes the kind, handle, route id (0: none), the set of allowed methods if only the method was wrong, method, the time, and the
+// handle's slot counted from 1.
 static int push_request(lua_State *L, mg_vm *vm, mg_exchange *x) {
     mg_request_state *r = mg_arena_alloc(&x->arena, sizeof *r);
     memset(r, 0, offsetof(mg_request_state, match));
@@ -259,7 +260,8 @@ static int push_request(lua_State *L, mg_vm *vm, mg_exchange *x) {
     lua_pushinteger(L, r->route == 0 ? (lua_Integer)r->match.allowed : 0);
     lua_pushinteger(L, (lua_Integer)x->head.method);
     lua_pushnumber(L, (lua_Number)mg_loop_now_ms(vm->loop) / 1000);
-    return 6;
+    lua_pushinteger(L, (lua_Integer)mg_slot_index(x->app_handle) + 1);
+    return 7;
 }
 
 static int push_event(lua_State *L, mg_vm *vm, mg_op *op) {

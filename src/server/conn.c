@@ -194,7 +194,6 @@ static void begin_head(mg_conn *c) {
     c->x = mg_server_take_exchange(c->server);
     c->x->conn = c;
     set_state(c, MG_CONN_HEAD);
-    mg_deadline_start(&c->server->header, &c->deadline);
 }
 
 // The connection cannot be understood any more, and no exchange is under way in the app.
@@ -209,6 +208,11 @@ static size_t take_head(mg_conn *c, const char *data, size_t n) {
     size_t used = n;
     switch (mg_h1_read(&x->reader, data, n, &used, &x->head)) {
     case MG_H1_MORE:
+        // Total, not idle: it runs from the first bytes on, and not at all for a head that comes whole.
+        if (!c->head_timed) {
+            c->head_timed = true;
+            mg_deadline_start(&c->server->header, &c->deadline);
+        }
         return n;
     case MG_H1_BAD:
         x->head.minor = -1;
@@ -218,6 +222,7 @@ static size_t take_head(mg_conn *c, const char *data, size_t n) {
         break;
     }
     set_state(c, MG_CONN_BUSY);
+    c->head_timed = false;
     c->requests++;
     mg_deadline_stop(&c->deadline);
     arm(c);
@@ -390,8 +395,10 @@ void mg_conn_exchange_done(mg_conn *c) {
     }
     set_state(c, MG_CONN_IDLE);
     mg_deadline_stop(&c->deadline);
-    arm(c);
     mg_conn_pump(c);
+    if (c->state == MG_CONN_IDLE) {
+        arm(c);
+    }
 }
 
 // --- deadlines ---

@@ -47,6 +47,7 @@ struct mg_conn {
     bool close_asked : 1;   // by the app
     bool close_drained : 1; // close as soon as the output has left
     bool broken : 1;        // a write failed: closed at the end of the turn
+    bool head_timed : 1;    // the header deadline runs
     mg_stream stream;
 };
 

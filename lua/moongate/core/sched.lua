@@ -40,7 +40,7 @@ local later, later_count = {}, 0 -- tasks that let the loop turn first
 local turning = false -- whatever gets ready now is seen before the turn ends
 local on_request, on_signal -- set by serve.lua
 local operations = {} -- operation handle -> Future
-local alive = setmetatable({}, { __mode = "k" }) -- tasks under way, for the leak check of specs
+local tasks = setmetatable({}, { __mode = "k" }) -- all there are, for the leak check of specs
 
 local function main(task)
   while true do
@@ -56,7 +56,7 @@ local function take_task()
     idle_count = idle_count - 1
     return task
   end
-  return {
+  local task = {
     co = create(main),
     run = false,
     scope = false,
@@ -69,6 +69,8 @@ local function take_task()
     streak = 0,
     shielded = false, -- its awaits go on though its scope is cancelled: it answers for the scope
   }
+  tasks[task] = true
+  return task
 end
 
 local function give_task(task)
@@ -83,7 +85,7 @@ end
 local function fail(task, err)
   local wrapped = errors.wrap(err)
   errors.stitch(wrapped, task.co)
-  alive[task] = nil
+  tasks[task] = nil
   local ok, message = pcall(task.on_failure, task, wrapped)
   if not ok then -- a fault here must not stop the other tasks of the turn
     native.log(LOG_ERROR, "a failure could not be handled: " .. tostring(message))
@@ -97,7 +99,6 @@ local function step(task)
   local ok, what = resume(task.co, task)
   M.current = before
   if what == DONE and ok then
-    alive[task] = nil
     give_task(task)
   elseif not ok then
     fail(task, what)
@@ -112,7 +113,6 @@ function M.start(scope, run, on_failure, a, b, c)
   local task = take_task()
   task.run, task.scope, task.on_failure = run, scope, on_failure
   task.a, task.b, task.c = a, b, c
-  alive[task] = true
   step(task)
 end
 
@@ -121,7 +121,6 @@ function M.start_soon(scope, run, on_failure, a, b, c)
   local task = take_task()
   task.run, task.scope, task.on_failure = run, scope, on_failure
   task.a, task.b, task.c = a, b, c
-  alive[task] = true
   M.ready(task)
   return task
 end
@@ -181,10 +180,10 @@ local function turn()
   if later_count > 0 then
     run_later()
   end
-  local kind, a, b, c, d, e = next_event()
+  local kind, a, b, c, d, e, f = next_event()
   while kind do
     if kind == EVENT_REQUEST then
-      on_request(a, b, c, d, e)
+      on_request(a, b, c, d, e, f)
     elseif kind == EVENT_DONE then
       finished(a, b, c, d, e)
     else
@@ -193,7 +192,7 @@ local function turn()
     if not run_ready() then
       break
     end
-    kind, a, b, c, d, e = next_event()
+    kind, a, b, c, d, e, f = next_event()
   end
   local rested = run_ready()
   turning = false
@@ -222,14 +221,16 @@ end
 
 --- Tasks and operations that are under way, for the leak check of specs.
 function M.under_way()
-  local tasks, ops = {}, {}
-  for task in pairs(alive) do
-    tasks[#tasks + 1] = task
+  local busy, ops = {}, {}
+  for task in pairs(tasks) do
+    if task.run then
+      busy[#busy + 1] = task
+    end
   end
   for handle, future in pairs(operations) do
     ops[#ops + 1] = { handle = handle, future = future }
   end
-  return tasks, ops
+  return busy, ops
 end
 
 return M

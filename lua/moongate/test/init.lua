@@ -84,8 +84,8 @@ local function start(app)
 end
 
 --- Loads an app and starts it: no network, virtual time.
----@param source string|fun(app) the script that returns the app, such as "lua/app.lua", or a function
---- that declares routes on the app it is given
+---@param source string|fun(app) the script that returns the app, such as "lua/app.lua", or a
+--- function that declares routes on the app it is given
 ---@param options table? root (project folder), limits and timeouts (as in the configuration),
 --- trusted_proxies
 ---@return moongate.test.App
@@ -228,24 +228,25 @@ end
 
 --- A Future that never settles by itself.
 function M.never()
-  return stubs.maker(function()
-    return Future._new(Future._current_scope(), 3)
+  return stubs.maker(function(ctx)
+    return (Future._new(ctx, 3))
   end)
 end
 
 --- Resolved with `value` after `seconds` of virtual time.
 function M.after(seconds, value)
-  return stubs.maker(function()
-    return time.sleep_in(Future._current_scope(), seconds, 3):and_then(function()
+  return stubs.maker(function(ctx)
+    return (time.spawn_in(ctx, 3, function()
+      time.sleep_in(ctx, seconds, 1):await()
       return value
-    end)
+    end))
   end)
 end
 
 --- Rejected with an error of that code.
 function M.fail(code, message)
-  return stubs.maker(function()
-    local future = Future._new(Future._current_scope(), 3)
+  return stubs.maker(function(ctx)
+    local future = Future._new(ctx, 3)
     future:reject(errors.new(code, message or ("stubbed failure: " .. code)))
     return future
   end)

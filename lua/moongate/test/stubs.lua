@@ -5,7 +5,9 @@ local Future = require("moongate.future")
 
 local M = {}
 
-local NETWORK = { query_database = true, http_request = true, query_cache = true, update_cache = true }
+local NETWORK = {
+  query_database = true, http_request = true, query_cache = true, update_cache = true,
+}
 local methods = context.methods
 local originals = {}
 local current
@@ -13,19 +15,20 @@ local current
 local Maker = {}
 Maker.__index = Maker
 
---- A value that makes a fresh Future at each call of the stub.
+--- A value that makes a fresh Future at each call of the stub: `fn(ctx)`, two levels below the call.
 function M.maker(fn)
   return setmetatable({ make = fn }, Maker)
 end
 
-local function as_future(ctx, answer)
-  if getmetatable(answer) == Future then
-    return answer
-  elseif getmetatable(answer) == Maker then
-    return answer.make()
+local function as_future(ctx, name, answer)
+  local future = answer
+  if getmetatable(answer) == Maker then
+    future = answer.make(ctx)
+  elseif getmetatable(answer) ~= Future then
+    future = Future._new(ctx, 2)
+    future:resolve(answer)
   end
-  local future = Future._new(ctx, 4)
-  future:resolve(answer)
+  future.uncancellable = name == "update_cache" or nil
   return future
 end
 
@@ -33,24 +36,39 @@ local function show(value)
   return type(value) == "string" and ("%q"):format(value) or tostring(value)
 end
 
+local SHORT = { query_database = "stub_database", query_cache = "stub_cache" }
+
+local function stub_to_write(name, first)
+  if SHORT[name] then
+    return "app:" .. SHORT[name] .. "(" .. show(first) .. ", { ... })"
+  end
+  return "app:stub(\"" .. name .. "\", function(ctx, ...) return ... end)"
+end
+
 local function refuse(name, first)
-  error("ctx:" .. name .. "(" .. show(first) .. ", ...) is not stubbed, and specs have no network; write for example:\n"
-    .. "  app:stub(\"" .. name .. "\", function(ctx, ...) return ... end)", 3)
+  error("ctx:" .. name .. "(" .. show(first) .. ", ...) is not stubbed, and specs have no network; "
+    .. "write for example:\n  " .. stub_to_write(name, first), 3)
+end
+
+-- What the spec has for this call, or nil.
+local function answer_of(app, name, ctx, first, ...)
+  local answer = app.stubs_for[name] and app.stubs_for[name][first]
+  if type(answer) == "function" then
+    return answer(...)
+  elseif answer == nil and app.stubs[name] then
+    return app.stubs[name](ctx, first, ...)
+  end
+  return answer
+end
+
+local function is_stubbed(app, name, first)
+  return app.stubs[name] or (app.stubs_for[name] and app.stubs_for[name][first] ~= nil)
 end
 
 local function call(app, name, ctx, first, ...)
   app.calls[#app.calls + 1] = { name = name, first, ... }
-  local by_argument = app.stubs_for[name] and app.stubs_for[name][first]
-  if by_argument ~= nil then
-    local answer = by_argument
-    if type(answer) == "function" then
-      answer = answer(...)
-    end
-    return as_future(ctx, answer)
-  end
-  local fn = app.stubs[name]
-  if fn then
-    return as_future(ctx, fn(ctx, first, ...))
+  if is_stubbed(app, name, first) then
+    return as_future(ctx, name, answer_of(app, name, ctx, first, ...))
   elseif NETWORK[name] then
     refuse(name, first)
   end

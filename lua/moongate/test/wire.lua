@@ -71,7 +71,9 @@ local function parse(text, method, ended)
   local status = tonumber(head:match("^HTTP/1%.1 (%d%d%d)"))
   local headers, list = parse_headers(head)
   local body_start = head_end + 4
-  local response = setmetatable({ status = status, headers = headers, header_list = list, body = "" }, Response)
+  local response = setmetatable({
+    status = status, headers = headers, header_list = list, body = "",
+  }, Response)
   if status < 200 then
     return response, body_start - 1
   elseif method == "HEAD" or status == 204 or status == 304 then
@@ -98,7 +100,8 @@ end
 local function encode_form(form)
   local pairs_list = {}
   for key, value in pairs(form) do
-    pairs_list[#pairs_list + 1] = native.tools.url_encode(key) .. "=" .. native.tools.url_encode(tostring(value))
+    local encode = native.tools.url_encode
+    pairs_list[#pairs_list + 1] = encode(key) .. "=" .. encode(tostring(value))
   end
   table.sort(pairs_list)
   return table.concat(pairs_list, "&")
