@@ -1,67 +1,111 @@
 #include "lua/bind_http.h"
 
-#include "http/cookie.h"
+#include "http/content_type.h"
 #include "http/date.h"
+#include "http/form.h"
 #include "http/h1_write.h"
 #include "http/mime.h"
 #include "http/multipart.h"
-#include "http/url.h"
+#include "lua/scratch.h"
 
 #include <lauxlib.h>
 
+static const char parser_type[] = "moongate.multipart";
+
 static mg_str check_str(lua_State *L, int index) {
-    mg_str s = {0};
+    mg_str s;
     s.p = luaL_checklstring(L, index, &s.n);
     return s;
 }
 
 static void push_str(lua_State *L, mg_str s) {
-    lua_pushlstring(L, s.p, s.n);
+    lua_pushlstring(L, s.n == 0 ? "" : s.p, s.n);
 }
 
-// --- queries and forms (application/x-www-form-urlencoded) ---
-
-static void push_decoded(lua_State *L, mg_str s, mg_buf *scratch) {
-    if (s.n == 0 || (memchr(s.p, '%', s.n) == NULL && memchr(s.p, '+', s.n) == NULL)) {
-        push_str(L, s);
-        return;
-    }
-    mg_buf_clear(scratch);
-    mg_url_decode(s, true, scratch);
-    push_str(L, mg_buf_str(scratch));
-}
-
-// parse_query(text) -> map of the last value of each key, list of { key, value }
-static int parse_query(lua_State *L) {
-    mg_str rest = check_str(L, 1);
-    mg_str key;
-    mg_str value;
-    mg_buf scratch = {0};
-    lua_newtable(L);
-    lua_newtable(L);
-    for (int i = 1; mg_query_next(&rest, &key, &value); i++) {
-        lua_createtable(L, 2, 0);
-        push_decoded(L, key, &scratch);
-        push_decoded(L, value, &scratch);
-        lua_pushvalue(L, -2);
-        lua_pushvalue(L, -2);
-        lua_rawset(L, -7);
-        lua_rawseti(L, -3, 2);
-        lua_rawseti(L, -2, 1);
-        lua_rawseti(L, -2, i);
-    }
-    mg_buf_deinit(&scratch);
+static int refuse(lua_State *L, const char *message) {
+    lua_pushnil(L);
+    lua_pushstring(L, message);
     return 2;
 }
 
-// --- multipart ---
+// --- queries and urlencoded forms ---
 
-// Collects parts into the list at the top of the stack.
-typedef struct parts {
-    lua_State *L;
+// Pushes a map of the last value of each key, and the list of { key, value }. False if there are
+// more than `max` pairs.
+static bool push_pairs(lua_State *L, mg_str rest, int max) {
+    lua_settop(L, 1);
+    mg_buf *scratch = mg_scratch_take(L);
+    lua_newtable(L);
+    lua_newtable(L);
+    mg_str key;
+    mg_str value;
+    int n = 0;
+    while (n < max && mg_form_next(&rest, scratch, &key, &value)) {
+        lua_createtable(L, 2, 0);
+        push_str(L, key);
+        push_str(L, value);
+        lua_pushvalue(L, -2);
+        lua_pushvalue(L, -2);
+        lua_rawset(L, 3);
+        lua_rawseti(L, -3, 2);
+        lua_rawseti(L, -2, 1);
+        lua_rawseti(L, 4, ++n);
+    }
+    bool more = rest.n > 0 && mg_form_next(&rest, scratch, &key, &value);
+    mg_scratch_give(L, 2);
+    return !more;
+}
+
+// parse_query(text) -> map of the last values, list of { key, value }. The limit of the request
+// line is its limit too.
+static int parse_query(lua_State *L) {
+    push_pairs(L, check_str(L, 1), INT32_MAX);
+    return 2;
+}
+
+// parse_form(text) -> the same | nil, message
+static int parse_form(lua_State *L) {
+    if (!push_pairs(L, check_str(L, 1), MG_FORM_PAIRS)) {
+        return refuse(L, "the form has more than 4096 fields");
+    }
+    return 2;
+}
+
+// --- multipart forms ---
+
+// A userdata, so that nothing leaks when Lua raises in the middle.
+typedef struct parser {
+    mg_multipart multipart;
+    lua_State *L; // the part under way is at the top of its stack, the list below
     mg_buf body;
     int count;
-} parts;
+} parser;
+
+static void release(parser *p) {
+    mg_multipart_deinit(&p->multipart);
+    mg_buf_deinit(&p->body);
+}
+
+static int collect(lua_State *L) {
+    release(lua_touserdata(L, 1));
+    return 0;
+}
+
+// Registered only when it is complete: Lua may raise in between.
+static void make_parser_type(lua_State *L) {
+    lua_createtable(L, 0, 1);
+    lua_pushcfunction(L, collect);
+    lua_setfield(L, -2, "__gc");
+    lua_setfield(L, LUA_REGISTRYINDEX, parser_type);
+}
+
+static parser *push_parser(lua_State *L) {
+    parser *p = lua_newuserdata(L, sizeof *p);
+    *p = (parser){.L = L};
+    luaL_getmetatable(L, parser_type);
+    lua_setmetatable(L, -2);
+    return p;
+}
 
 static void set_field(lua_State *L, const char *key, mg_str value) {
     push_str(L, value);
@@ -69,7 +113,7 @@ static void set_field(lua_State *L, const char *key, mg_str value) {
 }
 
 static void on_part(void *arg, const mg_part *part) {
-    parts *p = arg;
+    parser *p = arg;
     mg_buf_clear(&p->body);
     lua_createtable(p->L, 0, 4);
     set_field(p->L, "name", part->name);
@@ -80,184 +124,104 @@ static void on_part(void *arg, const mg_part *part) {
 }
 
 static void on_data(void *arg, mg_str piece) {
-    mg_buf_append_str(&((parts *)arg)->body, piece);
+    mg_buf_append_str(&((parser *)arg)->body, piece);
 }
 
 static void on_part_end(void *arg) {
-    parts *p = arg;
+    parser *p = arg;
     set_field(p->L, "body", mg_buf_str(&p->body));
     lua_rawseti(p->L, -2, ++p->count);
 }
 
-// parse_multipart(body, content_type) -> list of { name, filename, content_type, body } | nil, message
+// parse_multipart(body, content_type) -> list of { name, filename, content_type, body } | nil,
+// message
 static int parse_multipart(lua_State *L) {
     static const mg_multipart_events events = {on_part, on_data, on_part_end};
     mg_str body = check_str(L, 1);
     mg_str type = check_str(L, 2);
-    parts p = {.L = L};
-    mg_multipart m;
+    lua_settop(L, 2);
+    parser *p = push_parser(L);
     lua_newtable(L);
-    int rc = mg_multipart_init(&m, type, &events, &p);
+    int rc = mg_multipart_init(&p->multipart, type, &events, p);
     if (rc == MG_OK) {
-        rc = mg_multipart_feed(&m, body);
+        mg_multipart_feed(&p->multipart, body);
+        rc = mg_multipart_finish(&p->multipart);
     }
-    if (rc == MG_OK) {
-        rc = mg_multipart_finish(&m);
-    }
-    const char *error = m.error;
-    mg_multipart_deinit(&m);
-    mg_buf_deinit(&p.body);
-    if (rc == MG_OK) {
-        return 1;
-    }
-    lua_pushnil(L);
-    lua_pushstring(L, error);
-    return 2;
+    release(p);
+    return rc == MG_OK ? 1 : refuse(L, p->multipart.error);
 }
 
-// --- cookies ---
+// --- media types ---
 
-// parse_cookies(text) -> map; of a repeated name the first, which is the one with the longer path (RFC 6265 section 5.4)
-static int parse_cookies(lua_State *L) {
-    mg_str rest = check_str(L, 1);
+static void push_lower(lua_State *L, mg_str s) {
+    luaL_Buffer b;
+    luaL_buffinit(L, &b);
+    for (size_t i = 0; i < s.n; i++) {
+        luaL_addchar(&b, mg_lower(s.p[i]));
+    }
+    luaL_pushresult(&b);
+}
+
+// Sets name = value in the table on top, unless it has the name.
+static void set_first(lua_State *L, mg_str name, mg_str value) {
+    push_lower(L, name);
+    lua_pushvalue(L, -1);
+    lua_rawget(L, -3);
+    bool is_new = lua_isnil(L, -1);
+    lua_pop(L, 1);
+    if (is_new) {
+        push_str(L, value);
+        lua_rawset(L, -3);
+    } else {
+        lua_pop(L, 1);
+    }
+}
+
+// parse_content_type(text) -> "type/subtype", map of its parameters | nil, message. Type and names
+// in lower case; of a repeated name the first.
+static int parse_content_type(lua_State *L) {
+    mg_str params;
+    mg_str type = mg_media_type(check_str(L, 1), &params);
     mg_str name;
     mg_str value;
+    lua_settop(L, 1);
+    mg_buf *scratch = mg_scratch_take(L);
+    push_lower(L, type);
     lua_newtable(L);
-    while (mg_cookie_next(&rest, &name, &value)) {
-        push_str(L, name);
-        lua_pushvalue(L, -1);
-        lua_rawget(L, -3);
-        bool is_new = lua_isnil(L, -1);
-        lua_pop(L, 1);
-        if (is_new) {
-            push_str(L, value);
-            lua_rawset(L, -3);
-        } else {
-            lua_pop(L, 1);
-        }
+    while (mg_param_next(&params, &name, &value, scratch)) {
+        set_first(L, name, value);
     }
+    mg_scratch_give(L, 2);
+    return mg_media_type_valid(type) && params.n == 0 ? 2
+                                                      : refuse(L, "the media type is malformed");
+}
+
+// mime(path) -> the media type of a file of that name
+static int mime(lua_State *L) {
+    push_str(L, mg_mime_of(check_str(L, 1)));
     return 1;
 }
 
-static void check_options(lua_State *L, int index) {
-    static const char *const known[] = {"path",      "domain",    "max_age",   "expires", "secure",
-                                        "http_only", "same_site", "partitioned", NULL};
-    lua_pushnil(L);
-    while (lua_next(L, index) != 0) {
-        lua_pop(L, 1);
-        const char *key = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "?";
-        bool found = false;
-        for (size_t i = 0; known[i] != NULL; i++) {
-            found |= strcmp(known[i], key) == 0;
-        }
-        if (!found) {
-            luaL_error(L,
-                       "cookie: the option '%s' is unknown, allowed are path, domain, max_age, expires, "
-                       "secure, http_only, same_site, partitioned",
-                       key);
-        }
-    }
-}
-
-static mg_str option_str(lua_State *L, int index, const char *key) {
-    mg_str s = {0};
-    lua_getfield(L, index, key);
-    if (lua_isstring(L, -1)) {
-        s.p = lua_tolstring(L, -1, &s.n);
-    }
-    lua_pop(L, 1); // the options' table keeps it
-    return s;
-}
-
-static bool option_flag(lua_State *L, int index, const char *key) {
-    lua_getfield(L, index, key);
-    bool on = lua_toboolean(L, -1);
-    lua_pop(L, 1);
-    return on;
-}
-
-static bool option_number(lua_State *L, int index, const char *key, int64_t *out) {
-    lua_getfield(L, index, key);
-    bool is_number = lua_type(L, -1) == LUA_TNUMBER;
-    if (is_number) {
-        *out = (int64_t)lua_tonumber(L, -1);
-    }
-    lua_pop(L, 1);
-    return is_number;
-}
-
-static mg_same_site same_site_of(lua_State *L, mg_str text) {
-    static const char *const names[] = {[MG_SAME_SITE_STRICT] = "strict",
-                                        [MG_SAME_SITE_LAX] = "lax",
-                                        [MG_SAME_SITE_NONE] = "none"};
-    for (int i = MG_SAME_SITE_STRICT; i <= MG_SAME_SITE_NONE; i++) {
-        if (mg_str_ieq(text, mg_str_of(names[i]))) {
-            return (mg_same_site)i;
-        }
-    }
-    if (text.n > 0) {
-        luaL_error(L, "cookie: same_site is \"strict\", \"lax\" or \"none\"");
-    }
-    return MG_SAME_SITE_UNSET;
-}
-
-static void read_options(lua_State *L, int index, mg_cookie *c) {
-    check_options(L, index);
-    c->path = option_str(L, index, "path");
-    c->domain = option_str(L, index, "domain");
-    c->same_site = same_site_of(L, option_str(L, index, "same_site"));
-    c->secure = option_flag(L, index, "secure");
-    c->http_only = option_flag(L, index, "http_only");
-    c->partitioned = option_flag(L, index, "partitioned");
-    c->has_max_age = option_number(L, index, "max_age", &c->max_age_s);
-    c->has_expires = option_number(L, index, "expires", &c->expires_s);
-}
-
-// set_cookie(name, value, options or nil) -> the value of a Set-Cookie field; raises, naming what is wrong. The path is "/" unless
-// given.
-static int set_cookie(lua_State *L) {
-    mg_cookie c = {.name = check_str(L, 1), .value = check_str(L, 2)};
-    if (!lua_isnoneornil(L, 3)) {
-        luaL_checktype(L, 3, LUA_TTABLE);
-        read_options(L, 3, &c);
-    }
-    if (c.path.n == 0) {
-        c.path = MG_STR("/");
-    }
-    mg_buf out = {0};
-    mg_error err;
-    int rc = mg_cookie_write(&out, &c, &err);
-    if (rc != MG_OK) {
-        mg_buf_deinit(&out);
-        return luaL_error(L, "%s", err.text);
-    }
-    push_str(L, mg_buf_str(&out));
-    mg_buf_deinit(&out);
-    return 1;
-}
-
-// --- dates, types ---
+// --- dates, phrases ---
 
 // date(seconds since 1970) -> IMF-fixdate
 static int date(lua_State *L) {
-    char text[30];
-    mg_date_write(text, (int64_t)luaL_checknumber(L, 1));
+    double seconds = luaL_checknumber(L, 1);
+    bool known = seconds >= (double)MG_DATE_MIN && seconds < (double)MG_DATE_MAX + 1;
+    luaL_argcheck(L, known, 1, "a time in the years 0 to 9999 expected");
+    char text[MG_DATE_BYTES + 1];
+    mg_date_write(text, (int64_t)seconds);
     lua_pushlstring(L, text, MG_DATE_BYTES);
     return 1;
 }
 
-// parse_date(text) -> seconds | nil
+// parse_date(text) -> seconds since 1970 | nil, message
 static int parse_date(lua_State *L) {
     int64_t seconds;
     if (!mg_date_parse(check_str(L, 1), &seconds)) {
-        return 0;
+        return refuse(L, "not a date of HTTP");
     }
     lua_pushnumber(L, (lua_Number)seconds);
-    return 1;
-}
-
-static int mime(lua_State *L) {
-    push_str(L, mg_mime_of(check_str(L, 1)));
     return 1;
 }
 
@@ -268,13 +232,19 @@ static int status_phrase(lua_State *L) {
 
 int mg_open_http(lua_State *L) {
     static const luaL_Reg functions[] = {
-        {"parse_query", parse_query},     {"parse_form", parse_query},
-        {"parse_cookies", parse_cookies}, {"parse_multipart", parse_multipart},
-        {"set_cookie", set_cookie},       {"date", date},
-        {"parse_date", parse_date},       {"mime", mime},
-        {"status_phrase", status_phrase}, {NULL, NULL},
+        {"parse_query", parse_query},
+        {"parse_form", parse_form},
+        {"parse_multipart", parse_multipart},
+        {"parse_content_type", parse_content_type},
+        {"mime", mime},
+        {"date", date},
+        {"parse_date", parse_date},
+        {"status_phrase", status_phrase},
+        {NULL, NULL},
     };
-    lua_newtable(L);
+    make_parser_type(L);
+    lua_createtable(L, 0, 10);
     luaL_register(L, NULL, functions);
+    mg_http_add_cookies(L);
     return 1;
 }

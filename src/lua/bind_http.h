@@ -1,7 +1,15 @@
-// lua/bind_http.h: the grammar of queries, forms, cookies and dates for context.lua.
+// lua/bind_http.h: the grammar of HTTP for scripts: queries, forms, cookies, dates, media types.
+// The Lua half is lua/moongate/context.lua.
+//
+// A wrong argument raises at the caller's line; what a peer may send wrong gives nil and a message.
 #pragma once
 
 #include <lua.h>
 
-// Pushes { parse_query, parse_form, parse_multipart, parse_cookies, set_cookie, date, parse_date, mime, status_phrase }.
+// Pushes the table of functions: parse_query, parse_form, parse_multipart, parse_cookies,
+// set_cookie, date, parse_date, mime, parse_content_type, status_phrase. May be called many times
+// in a state.
 int mg_open_http(lua_State *L);
+
+// http_cookies.c: adds parse_cookies and set_cookie to the table on top.
+void mg_http_add_cookies(lua_State *L);
