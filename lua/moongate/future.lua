@@ -244,16 +244,21 @@ local function values(future)
   return unpack(future._value, 1, n)
 end
 
-local function check_task(task, level)
+-- The error that the task dies of; false while it may go on.
+local function death_of(task)
+  return not task.shielded and task.scope[CANCELLED] or task.cancelled
+end
+
+local function check_task(task, future, level)
   if not task then
     refuse_loading("await", level + 1)
     error(NO_TASK, level + 1)
   end
-  if task.scope[CANCELLED] and not task.shielded then
-    error(task.scope[CANCELLED], 0)
-  end
-  if task.cancelled then
-    error(task.cancelled, 0)
+  local death = death_of(task)
+  if death then
+    future._consumers = future._consumers + 1
+    leave(future, task.scope)
+    error(death, 0)
   end
 end
 
@@ -285,15 +290,15 @@ local function count_settled(task)
   task.streak = 0
   sched.breathe(task)
   yield(sched.AWAIT)
-  if task.cancelled then
-    error(task.cancelled, 0)
+  if death_of(task) then
+    error(death_of(task), 0)
   end
 end
 
 -- Waits until the Future is settled. Raises if the task is cancelled.
 local function wait(future, level)
   local task = sched.current
-  check_task(task, level + 1)
+  check_task(task, future, level + 1)
   if future._state ~= PENDING then
     return count_settled(task)
   end
@@ -512,7 +517,7 @@ end
 ---@return moongate.Future
 function M.deferred(level)
   refuse_loading("moongate.future()", (level or 1) + 1)
-  return new(current_scope(), (level or 1) + 1)
+  return (new(current_scope(), (level or 1) + 1)) -- no tail call: it would lose a level
 end
 
 M._settle = settle

@@ -49,7 +49,7 @@ end
 function M.sleep_in(scope, seconds, level)
   check_seconds("sleep", seconds, level + 1)
   refuse_loading("sleep", level + 1)
-  return M.operation(native.sleep(seconds), scope, level + 1)
+  return (M.operation(native.sleep(seconds), scope, level + 1))
 end
 
 ---@param seconds number
