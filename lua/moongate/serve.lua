@@ -59,7 +59,9 @@ local function detach(ctx)
 end
 
 local function end_scope(ctx, why)
-  live[ctx[SLOT]] = false
+  if live[ctx[SLOT]] == ctx then
+    live[ctx[SLOT]] = false
+  end
   ctx[PHASE] = OVER
   ctx[ENDED] = true
   local fns = ctx[ON_CLOSE]
@@ -421,7 +423,7 @@ local REASONS = {
 
 local function on_signal(handle, what)
   local ctx = live[handle % SLOTS + 1]
-  if not ctx then
+  if not ctx or ctx[HANDLE] ~= handle then
     return
   end
   if what == "deadline" then

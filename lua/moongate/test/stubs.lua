@@ -15,7 +15,7 @@ local current
 local Maker = {}
 Maker.__index = Maker
 
---- A value that makes a fresh Future at each call of the stub: `fn(ctx)`, two levels below the call.
+--- A value that makes a fresh Future at each call of the stub: `fn(ctx)`.
 function M.maker(fn)
   return setmetatable({ make = fn }, Maker)
 end
