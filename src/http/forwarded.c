@@ -5,8 +5,15 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 
+enum { V4_PREFIX_BITS = 96, IP_TEXT_BYTES = INET6_ADDRSTRLEN };
+
+// IPv4 is kept as ::ffff:a.b.c.d.
+typedef struct ip {
+    uint8_t bytes[16];
+} ip;
+
 typedef struct network {
-    uint8_t bytes[16]; // IPv4 as ::ffff:a.b.c.d
+    ip address;
     unsigned bits;
 } network;
 
@@ -18,75 +25,86 @@ struct mg_trust {
 
 // --- addresses ---
 
-static bool parse_ip(const char *text, uint8_t out[16], bool *v4) {
-    static const uint8_t mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
-    *v4 = inet_pton(AF_INET, text, out + 12) == 1;
-    if (*v4) {
-        memcpy(out, mapped, 12);
-        return true;
-    }
-    return inet_pton(AF_INET6, text, out) == 1;
+static const uint8_t v4_prefix[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+
+static bool is_v4(const ip *a) {
+    return memcmp(a->bytes, v4_prefix, sizeof v4_prefix) == 0;
 }
 
-static bool contains(const network *n, const uint8_t ip[16]) {
-    unsigned whole = n->bits / 8;
-    unsigned rest = n->bits % 8;
-    if (memcmp(n->bytes, ip, whole) != 0) {
+static ip from_v4(const struct in_addr *a) {
+    ip out;
+    memcpy(out.bytes, v4_prefix, sizeof v4_prefix);
+    memcpy(out.bytes + sizeof v4_prefix, a, 4);
+    return out;
+}
+
+static bool parse_ip(mg_str s, ip *out) {
+    char text[IP_TEXT_BYTES];
+    struct in_addr v4;
+    if (s.n == 0 || s.n >= sizeof text || memchr(s.p, '\0', s.n) != NULL) {
         return false;
     }
-    return rest == 0 || (n->bytes[whole] ^ ip[whole]) >> (8 - rest) == 0;
+    memcpy(text, s.p, s.n);
+    text[s.n] = '\0';
+    if (inet_pton(AF_INET, text, &v4) == 1) {
+        *out = from_v4(&v4);
+        return true;
+    }
+    return inet_pton(AF_INET6, text, out->bytes) == 1;
 }
 
-static bool trusts(const mg_trust *t, const uint8_t ip[16]) {
+// A short IPv6 prefix, such as ::/0, has no say about IPv4.
+static bool contains(const network *n, const ip *a) {
+    unsigned whole = n->bits / 8;
+    unsigned rest = n->bits % 8;
+    if ((n->bits < V4_PREFIX_BITS && is_v4(a)) || memcmp(n->address.bytes, a->bytes, whole) != 0) {
+        return false;
+    }
+    return rest == 0 || (n->address.bytes[whole] ^ a->bytes[whole]) >> (8 - rest) == 0;
+}
+
+static bool trusts(const mg_trust *t, const ip *a) {
     for (size_t i = 0; i < t->n; i++) {
-        if (contains(&t->networks[i], ip)) {
+        if (contains(&t->networks[i], a)) {
             return true;
         }
     }
     return false;
 }
 
-// --- the list ---
+// --- the list of networks ---
 
-static int parse_network(const char *text, network *out, mg_error *err) {
-    char ip[64];
-    const char *slash = strchr(text, '/');
-    size_t n = slash != NULL ? (size_t)(slash - text) : strlen(text);
-    bool v4 = false;
-    if (n < sizeof ip) {
-        memcpy(ip, text, n);
-        ip[n] = '\0';
+static bool parse_network(mg_str text, network *out) {
+    const char *slash = text.n > 0 ? memchr(text.p, '/', text.n) : NULL;
+    mg_str address = {text.p, slash != NULL ? (size_t)(slash - text.p) : text.n};
+    if (!parse_ip(address, &out->address)) {
+        return false;
     }
-    uint64_t bits = 0;
-    bool good = n < sizeof ip && parse_ip(ip, out->bytes, &v4);
-    if (good && slash != NULL) {
-        good = mg_str_to_u64(mg_str_of(slash + 1), v4 ? 32 : 128, &bits);
-    } else {
-        bits = v4 ? 32 : 128;
+    bool v4 = memchr(address.p, ':', address.n) == NULL;
+    uint64_t bits = v4 ? 32 : 128;
+    if (slash != NULL && !mg_str_to_u64((mg_str){slash + 1, text.n - address.n - 1}, bits, &bits)) {
+        return false;
     }
-    if (!good) {
-        return mg_error_set(err, MG_ECONFIG,
-                            "'%s' is no network: allowed are such as \"10.0.0.0/8\", \"::1\" or \"unix\"", text);
-    }
-    out->bits = (unsigned)bits + (v4 ? 96 : 0);
-    return MG_OK;
+    out->bits = (unsigned)bits + (v4 ? V4_PREFIX_BITS : 0);
+    return true;
 }
 
 int mg_trust_new(mg_trust **out, const char *const *texts, size_t n, mg_error *err) {
     mg_trust *t = mg_calloc(1, sizeof *t);
     t->networks = mg_calloc(n, sizeof *t->networks);
+    *out = NULL;
     for (size_t i = 0; i < n; i++) {
         if (strcmp(texts[i], "unix") == 0) {
             t->local = true;
-            continue;
-        }
-        int rc = parse_network(texts[i], &t->networks[t->n], err);
-        if (rc != MG_OK) {
+        } else if (parse_network(mg_str_of(texts[i]), &t->networks[t->n])) {
+            t->n++;
+        } else {
             mg_trust_free(t);
-            *out = NULL;
-            return rc;
+            return mg_error_set(err, MG_ECONFIG,
+                                "'%s' is no network: allowed are such as \"10.0.0.0/8\", \"::1\" "
+                                "or \"unix\"",
+                                texts[i]);
         }
-        t->n++;
     }
     *out = t;
     return MG_OK;
@@ -100,101 +118,190 @@ void mg_trust_free(mg_trust *t) {
 }
 
 bool mg_trust_text(const mg_trust *t, mg_str text) {
-    char ip[64];
-    uint8_t bytes[16];
-    bool v4;
-    if (t == NULL || text.n >= sizeof ip) {
-        return false;
-    }
-    memcpy(ip, text.p, text.n);
-    ip[text.n] = '\0';
-    return parse_ip(ip, bytes, &v4) && trusts(t, bytes);
+    ip a;
+    return t != NULL && parse_ip(text, &a) && trusts(t, &a);
 }
 
 bool mg_trust_peer(const mg_trust *t, const struct sockaddr_storage *peer) {
-    char text[64];
+    ip a;
     if (t == NULL) {
         return false;
     }
-    if (peer->ss_family == AF_UNIX) {
+    switch (peer->ss_family) {
+    case AF_UNIX:
         return t->local;
-    }
-    const void *address = peer->ss_family == AF_INET
-                              ? (const void *)&((const struct sockaddr_in *)peer)->sin_addr
-                              : (const void *)&((const struct sockaddr_in6 *)peer)->sin6_addr;
-    return inet_ntop(peer->ss_family, address, text, sizeof text) != NULL &&
-           mg_trust_text(t, mg_str_of(text));
-}
-
-// --- the walk ---
-
-enum { HOPS = 32 };
-
-// The address of a node ("192.0.2.1:47011", "[2001:db8::1]:80", "192.0.2.1"), or empty for anything else.
-static mg_str ip_of(mg_str node) {
-    if (node.n > 1 && node.p[0] == '[') {
-        const char *end = memchr(node.p, ']', node.n);
-        return end != NULL ? (mg_str){node.p + 1, (size_t)(end - node.p - 1)} : (mg_str){NULL, 0};
-    }
-    const char *colon = node.n > 0 ? memchr(node.p, ':', node.n) : NULL;
-    bool one_colon = colon != NULL && memrchr(node.p, ':', node.n) == colon;
-    return one_colon ? (mg_str){node.p, (size_t)(colon - node.p)} : node;
-}
-
-static bool is_ip(mg_str s) {
-    char text[64];
-    uint8_t bytes[16];
-    bool v4;
-    if (s.n == 0 || s.n >= sizeof text) {
+    case AF_INET:
+        a = from_v4(&((const struct sockaddr_in *)peer)->sin_addr);
+        return trusts(t, &a);
+    case AF_INET6:
+        memcpy(a.bytes, &((const struct sockaddr_in6 *)peer)->sin6_addr, sizeof a.bytes);
+        return trusts(t, &a);
+    default:
         return false;
     }
-    memcpy(text, s.p, s.n);
-    text[s.n] = '\0';
-    return parse_ip(text, bytes, &v4);
 }
 
-// Where a quoted or plain parameter value lies in `element` itself, so that the span outlives the call.
-static mg_str param(mg_str element, const char *name) {
-    mg_str wanted = mg_str_of(name);
-    while (element.n > 0) {
-        const char *semicolon = memchr(element.p, ';', element.n);
-        mg_str pair = {element.p, semicolon != NULL ? (size_t)(semicolon - element.p) : element.n};
-        size_t skip = pair.n + (semicolon != NULL);
-        element = (mg_str){element.p + skip, element.n - skip};
-        const char *eq = pair.n > 0 ? memchr(pair.p, '=', pair.n) : NULL;
-        if (eq == NULL || !mg_str_ieq(mg_str_trim((mg_str){pair.p, (size_t)(eq - pair.p)}), wanted)) {
-            continue;
+// --- lists, from their end ---
+
+typedef struct backwards {
+    const mg_head *head;
+    mg_str name;
+    uint32_t fields; // not looked at yet
+    mg_str rest;     // of the field under way
+} backwards;
+
+static backwards backwards_of(const mg_head *h, mg_str name) {
+    return (backwards){.head = h, .name = name, .fields = h->field_count};
+}
+
+static bool previous_field(backwards *b) {
+    while (b->fields > 0) {
+        const mg_field *f = &b->head->fields[--b->fields];
+        if (mg_str_ieq(f->name, b->name) && f->value.n > 0) {
+            b->rest = f->value;
+            return true;
         }
-        mg_str value = mg_str_trim((mg_str){eq + 1, (size_t)(pair.p + pair.n - eq - 1)});
-        if (value.n >= 2 && value.p[0] == '"' && value.p[value.n - 1] == '"') {
-            value = (mg_str){value.p + 1, value.n - 2};
-        }
-        return value;
     }
-    return (mg_str){NULL, 0};
+    return false;
 }
 
-// The list items of all fields of that name, in order. Returns the count; more than HOPS: the last ones.
-static size_t gather(const mg_head *h, mg_str name, mg_str items[HOPS]) {
+// The item before; empty ones are skipped. Every comma separates, even in a quoted string: else a
+// quote that a client leaves open would hide what the proxy wrote behind it. False at the
+// beginning.
+static bool previous(backwards *b, mg_str *item) {
+    do {
+        if (b->rest.n == 0 && !previous_field(b)) {
+            return false;
+        }
+        const char *comma = memrchr(b->rest.p, ',', b->rest.n);
+        size_t start = comma != NULL ? (size_t)(comma - b->rest.p) + 1 : 0;
+        *item = mg_str_trim((mg_str){b->rest.p + start, b->rest.n - start});
+        b->rest.n = comma != NULL ? start - 1 : 0;
+    } while (item->n == 0);
+    return true;
+}
+
+static mg_str last_item(const mg_head *h, mg_str name) {
+    backwards b = backwards_of(h, name);
+    mg_str item;
+    return previous(&b, &item) ? item : (mg_str){NULL, 0};
+}
+
+// --- what a hop says ---
+
+// One element of Forwarded, or the like of it from the other fields.
+typedef struct hop {
+    mg_str node;
+    mg_str proto;
+    mg_str host;
+} hop;
+
+static void skip(mg_str *s, size_t n) {
+    s->p += n;
+    s->n -= n;
+}
+
+static bool take_token(mg_str *s, mg_str *token) {
     size_t n = 0;
-    for (uint32_t i = 0; i < h->field_count; i++) {
-        mg_str rest = h->fields[i].value;
-        mg_str item;
-        if (!mg_str_ieq(h->fields[i].name, name)) {
-            continue;
-        }
-        while (mg_str_next_item(&rest, &item)) {
-            if (n == HOPS) {
-                memmove(items, items + 1, sizeof(mg_str) * (HOPS - 1));
-                n--;
-            }
-            items[n++] = item;
-        }
+    while (n < s->n && mg_tchar[(uint8_t)s->p[n]]) {
+        n++;
     }
-    return n;
+    *token = (mg_str){s->p, n};
+    skip(s, n);
+    return n > 0;
 }
 
-static void take_scheme(mg_forwarded *f, mg_str scheme) {
+// A quoted pair is refused: nothing that is looked for needs one.
+static bool take_value(mg_str *s, mg_str *value) {
+    if (s->n == 0 || s->p[0] != '"') {
+        return take_token(s, value);
+    }
+    const char *end = memchr(s->p + 1, '"', s->n - 1);
+    if (end == NULL) {
+        return false;
+    }
+    *value = (mg_str){s->p + 1, (size_t)(end - s->p - 1)};
+    skip(s, value->n + 2);
+    return value->n > 0 && memchr(value->p, '\\', value->n) == NULL;
+}
+
+// Pairs may be empty.
+static void skip_semicolons(mg_str *s) {
+    *s = mg_str_trim(*s);
+    while (s->n > 0 && s->p[0] == ';') {
+        skip(s, 1);
+        *s = mg_str_trim(*s);
+    }
+}
+
+// Takes "name=value" and what separates it from the next.
+static bool take_pair(mg_str *s, mg_str *name, mg_str *value) {
+    if (!take_token(s, name) || s->n == 0 || s->p[0] != '=') {
+        return false;
+    }
+    skip(s, 1);
+    if (!take_value(s, value)) {
+        return false;
+    }
+    *s = mg_str_trim(*s);
+    if (s->n > 0 && s->p[0] != ';') {
+        return false;
+    }
+    skip_semicolons(s);
+    return true;
+}
+
+static mg_str *slot_of(hop *h, mg_str name) {
+    return mg_str_ieq(name, MG_STR("for"))     ? &h->node
+           : mg_str_ieq(name, MG_STR("proto")) ? &h->proto
+           : mg_str_ieq(name, MG_STR("host"))  ? &h->host
+                                               : NULL;
+}
+
+// False if anything in it is malformed or comes twice.
+static bool parse_hop(mg_str element, hop *h) {
+    *h = (hop){0};
+    skip_semicolons(&element);
+    while (element.n > 0) {
+        mg_str name;
+        mg_str value;
+        if (!take_pair(&element, &name, &value)) {
+            return false;
+        }
+        mg_str *slot = slot_of(h, name);
+        if (slot != NULL && slot->n > 0) {
+            return false;
+        }
+        if (slot != NULL) {
+            *slot = value;
+        }
+    }
+    return true;
+}
+
+// "192.0.2.1", "192.0.2.1:47011", "2001:db8::1", "[2001:db8::1]" or "[2001:db8::1]:80", without the
+// port. False for anything else.
+static bool node_ip(mg_str node, mg_str *text, ip *a) {
+    const char *end = NULL;
+    *text = node;
+    if (node.n > 0 && node.p[0] == '[') {
+        end = memchr(node.p, ']', node.n);
+        size_t n = end != NULL ? (size_t)(end - node.p) : 0;
+        mg_str port = {node.p + n + 1, node.n - n - 1};
+        if (end == NULL || (port.n > 0 && port.p[0] != ':')) {
+            return false;
+        }
+        *text = (mg_str){node.p + 1, n - 1};
+        return parse_ip(*text, a) && memchr(text->p, ':', text->n) != NULL;
+    }
+    end = node.n > 0 ? memchr(node.p, ':', node.n) : NULL;
+    if (end != NULL && memrchr(node.p, ':', node.n) == end) {
+        text->n = (size_t)(end - node.p);
+    }
+    return parse_ip(*text, a);
+}
+
+static void believe_scheme(mg_forwarded *f, mg_str scheme) {
     if (mg_str_ieq(scheme, MG_STR("https"))) {
         f->scheme = MG_STR("https");
     } else if (mg_str_ieq(scheme, MG_STR("http"))) {
@@ -202,56 +309,58 @@ static void take_scheme(mg_forwarded *f, mg_str scheme) {
     }
 }
 
-static void take_host(mg_forwarded *f, mg_str host) {
+static void believe_host(mg_forwarded *f, mg_str host) {
     if (host.n > 0 && mg_host_valid(host)) {
         f->host = host;
     }
 }
 
-static void walk_forwarded(const mg_trust *t, mg_str *items, size_t n, mg_forwarded *f) {
-    while (n-- > 0) {
-        mg_str ip = ip_of(param(items[n], "for"));
-        take_scheme(f, param(items[n], "proto"));
-        take_host(f, param(items[n], "host"));
-        if (!is_ip(ip)) {
-            return;
-        }
-        f->client_ip = ip;
-        if (!mg_trust_text(t, ip)) {
-            return;
-        }
+// Believes the address of a hop. True if that hop is trusted too.
+static bool believe_node(const mg_trust *t, mg_str node, mg_forwarded *f) {
+    mg_str text;
+    ip a;
+    if (!node_ip(node, &text, &a)) {
+        return false;
     }
+    f->client_ip = text;
+    return trusts(t, &a);
 }
 
-static void walk_x_forwarded(const mg_trust *t, const mg_head *h, mg_forwarded *f) {
-    mg_str items[HOPS];
-    size_t n = gather(h, MG_STR("x-forwarded-for"), items);
-    while (n-- > 0) {
-        mg_str ip = ip_of(items[n]);
-        if (!is_ip(ip)) {
+// --- the walk ---
+
+// False if there is no such field.
+static bool walk_forwarded(const mg_trust *t, const mg_head *head, mg_forwarded *f) {
+    backwards b = backwards_of(head, MG_STR("forwarded"));
+    mg_str element;
+    hop h;
+    bool any = false;
+    while (previous(&b, &element)) {
+        any = true;
+        if (!parse_hop(element, &h)) {
             break;
         }
-        f->client_ip = ip;
-        if (!mg_trust_text(t, ip)) {
+        believe_scheme(f, h.proto);
+        believe_host(f, h.host);
+        if (!believe_node(t, h.node, f)) {
             break;
         }
     }
-    n = gather(h, MG_STR("x-forwarded-proto"), items);
-    if (n > 0) {
-        take_scheme(f, items[n - 1]);
+    return any;
+}
+
+// Of schemes and hosts the last is taken: proxies rarely add to these lists, so nothing tells which
+// hop wrote those before.
+static void walk_x_forwarded(const mg_trust *t, const mg_head *head, mg_forwarded *f) {
+    backwards b = backwards_of(head, MG_STR("x-forwarded-for"));
+    mg_str node;
+    while (previous(&b, &node) && believe_node(t, node, f)) {
     }
-    n = gather(h, MG_STR("x-forwarded-host"), items);
-    if (n > 0) {
-        take_host(f, items[n - 1]);
-    }
+    believe_scheme(f, last_item(head, MG_STR("x-forwarded-proto")));
+    believe_host(f, last_item(head, MG_STR("x-forwarded-host")));
 }
 
 void mg_forwarded_apply(const mg_trust *t, const mg_head *h, mg_forwarded *f) {
-    mg_str items[HOPS];
-    size_t n = gather(h, MG_STR("forwarded"), items);
-    if (n > 0) {
-        walk_forwarded(t, items, n, f);
-    } else {
+    if (!walk_forwarded(t, h, f)) {
         walk_x_forwarded(t, h, f);
     }
 }
