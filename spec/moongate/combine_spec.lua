@@ -1,0 +1,202 @@
+local moongate = require("moongate")
+local test = require("moongate.test")
+local Future = moongate.Future
+
+local app
+
+local function run(fn)
+  return app:run(fn)
+end
+
+local function after(seconds, value)
+  return moongate.sleep(seconds):and_then(function()
+    return value
+  end)
+end
+
+local function failing(seconds, code)
+  return moongate.sleep(seconds):and_then(function()
+    error({ code = code, message = "failed" })
+  end)
+end
+
+before_each(function()
+  app = test.app(function() end)
+end)
+
+after_each(function()
+  app:assert_no_leaks()
+end)
+
+describe("Future.all", function()
+  it("gives the values of a list in its order, at the time of the slowest", function()
+    assert.same({ "a", "b", "c" }, run(function()
+      return Future.all({ after(2, "a"), after(1, "b"), after(3, "c") }):await()
+    end))
+    assert.near(3, app.clock:elapsed(), 0.001)
+  end)
+
+  it("gives the values of a table under its names", function()
+    assert.same({ user = 1, posts = 2 }, run(function()
+      return Future.all({ user = after(1, 1), posts = after(1, 2) }):await()
+    end))
+  end)
+
+  it("takes what is no Future as it is", function()
+    assert.same({ 1, "two" }, run(function()
+      return Future.all({ after(1, 1), "two" }):await()
+    end))
+  end)
+
+  it("of nothing is resolved with nothing", function()
+    assert.same({}, run(function()
+      return Future.all({}):await()
+    end))
+  end)
+
+  it("takes the same Future twice", function()
+    assert.same({ "x", "x" }, run(function()
+      local f = after(1, "x")
+      return Future.all({ f, f }):await()
+    end))
+  end)
+
+  it("fails at the first failure and cancels the siblings", function()
+    local states = run(function()
+      local slow, slower = after(10), moongate.future()
+      local _, err = Future.all({ slow, failing(1, "database"), slower }):try_await()
+      assert.equal("database", err.code)
+      return { slow:state(), slower:state(), select(2, slow:try_await()).code }
+    end)
+    assert.same({ "rejected", "rejected", "cancelled" }, states)
+    assert.near(1, app.clock:elapsed(), 0.001)
+  end)
+
+  it("leaves a sibling alone that somebody else waits for", function()
+    run(function()
+      local shared = after(3, "shared")
+      local other = moongate.spawn(function()
+        return shared:await()
+      end)
+      moongate.sleep(0):await()
+      Future.all({ shared, failing(1, "x") }):try_await()
+      assert.equal("shared", other:await())
+    end)
+  end)
+
+  it("sees a failure that is there already", function()
+    run(function()
+      local bad, slow = moongate.future(), after(10)
+      bad:reject("at once")
+      local _, err = Future.all({ slow, bad }):try_await()
+      assert.equal("at once", err.message)
+      assert.equal("rejected", slow:state())
+    end)
+  end)
+
+  it("cancels everything when it is cancelled", function()
+    run(function()
+      local a, b = after(10), after(10)
+      Future.all({ a, b }):cancel()
+      assert.same({ "rejected", "rejected" }, { a:state(), b:state() })
+    end)
+  end)
+end)
+
+describe("Future.any", function()
+  it("gives the first value and cancels the losers", function()
+    run(function()
+      local loser = after(10)
+      assert.equal("fast", Future.any({ loser, failing(1, "x"), after(2, "fast") }):await())
+      assert.equal("rejected", loser:state())
+    end)
+    assert.near(2, app.clock:elapsed(), 0.001)
+  end)
+
+  it("fails when all have failed, with their errors under their names", function()
+    run(function()
+      local _, err = Future.any({ a = failing(1, "dns"), b = failing(2, "connect") }):try_await()
+      assert.equal("connect", err.code)
+      assert.equal("dns", err.errors.a.code)
+      assert.equal("connect", err.errors.b.code)
+      assert.equal(err.errors.b, err.cause)
+    end)
+  end)
+
+  it("of nothing fails", function()
+    run(function()
+      local _, err = Future.any({}):try_await()
+      assert.matches("none of the Futures", err.message)
+    end)
+  end)
+
+  it("takes what is no Future as resolved", function()
+    assert.equal("now", run(function()
+      return Future.any({ "now" }):await()
+    end))
+  end)
+end)
+
+describe("Future.race", function()
+  it("settles like the first that settles and cancels the losers", function()
+    run(function()
+      local loser = after(10)
+      assert.equal("fast", Future.race({ slow = loser, fast = after(1, "fast") }):await())
+      assert.equal("rejected", loser:state())
+      local other = after(10)
+      local _, err = Future.race({ other, failing(1, "tls") }):try_await()
+      assert.equal("tls", err.code)
+      assert.equal("rejected", other:state())
+    end)
+  end)
+
+  it("of nothing stays pending", function()
+    local f = Future.race({})
+    app.clock:advance(100)
+    assert.equal("pending", f:state())
+    f:cancel()
+  end)
+end)
+
+describe("Future.all_settled", function()
+  it("tells how each one ended and is never rejected", function()
+    local out = run(function()
+      return Future.all_settled({ ok = after(1, "v"), bad = failing(2, "file"), plain = 3 }):await()
+    end)
+    assert.same({ state = "resolved", value = "v" }, out.ok)
+    assert.equal("rejected", out.bad.state)
+    assert.equal("file", out.bad.err.code)
+    assert.same({ state = "resolved", value = 3 }, out.plain)
+  end)
+
+  it("of nothing is resolved with nothing", function()
+    assert.same({}, run(function()
+      return Future.all_settled({}):await()
+    end))
+  end)
+end)
+
+describe("each of them", function()
+  it("refuses what is no table of Futures, at the caller's line", function()
+    for _, name in ipairs({ "all", "any", "race", "all_settled" }) do
+      for _, bad in ipairs({ "text", moongate.future():cancel() }) do
+        local ok, message = pcall(function()
+          local f = Future[name](bad)
+          return f
+        end)
+        assert.is_false(ok)
+        assert.matches("combine_spec%.lua:%d+: Future%." .. name .. ": a list or a table", message)
+      end
+    end
+  end)
+
+  it("looks at what it gathers: nothing is logged as forgotten", function()
+    run(function()
+      for _, name in ipairs({ "all", "any", "race", "all_settled" }) do
+        Future[name]({ failing(1, "x"), failing(2, "y") }):try_await()
+      end
+    end)
+    app.clock:advance(60)
+    assert.same({}, app.logs)
+  end)
+end)
