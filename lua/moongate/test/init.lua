@@ -236,10 +236,14 @@ end
 --- Resolved with `value` after `seconds` of virtual time.
 function M.after(seconds, value)
   return stubs.maker(function(ctx)
-    return (time.spawn_in(ctx, 3, function()
-      time.sleep_in(ctx, seconds, 1):await()
-      return value
-    end))
+    local future = Future._new(ctx, 3)
+    local timer = Future._after(seconds, function()
+      future:resolve(value)
+    end)
+    future._cancel = function()
+      Future._stop_timer(timer)
+    end
+    return future
   end)
 end
 
