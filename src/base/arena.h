@@ -1,7 +1,8 @@
 // base/arena.h: memory that goes all at once.
 //
-// An arena belongs to one exchange (or one parse). It owns blocks; nothing taken from it is freed alone. Reset keeps the
-// first block, so a recycled arena allocates nothing for an ordinary request.
+// An arena belongs to one exchange (or one parse). It owns blocks; nothing taken from it is freed
+// alone. Reset keeps the first block, so a recycled arena allocates nothing for an ordinary
+// request.
 #pragma once
 
 #include "base/str.h"

@@ -15,7 +15,8 @@ typedef struct mg_buf {
 // Frees the memory and leaves an empty buffer.
 void mg_buf_deinit(mg_buf *b);
 
-// Makes room for `more` bytes behind the content and returns where they go; the caller adds to `n` what it wrote.
+// Makes room for `more` bytes behind the content and returns where they go; the caller adds to `n`
+// what it wrote.
 char *mg_buf_reserve(mg_buf *b, size_t more);
 
 void mg_buf_append(mg_buf *b, const void *data, size_t n);

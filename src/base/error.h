@@ -1,6 +1,7 @@
 // base/error.h: the library's error codes, and a text for faults that a person reads.
 //
-// Functions return int: 0 is good, negative is one of MG_E* or a negated errno (which is also libuv's code on Linux).
+// Functions return int: 0 is good, negative is one of MG_E* or a negated errno (which is also
+// libuv's code on Linux).
 #pragma once
 
 #include <stdarg.h>
@@ -21,7 +22,8 @@ typedef struct mg_error {
     char text[1024];
 } mg_error;
 
-// Writes the text (cut to fit). `err` may be NULL. Returns `code`, so that a caller can `return mg_error_set(...)`.
+// Writes the text (cut to fit). `err` may be NULL. Returns `code`, so that a caller can `return
+// mg_error_set(...)`.
 int mg_error_set(mg_error *err, int code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 

@@ -1,4 +1,5 @@
-// base/list.h: an intrusive doubly linked list. Links are embedded in long-lived structs; the list owns nothing.
+// base/list.h: an intrusive doubly linked list. Links are embedded in long-lived structs; the list
+// owns nothing.
 #pragma once
 
 #include <stdbool.h>

@@ -1,6 +1,7 @@
 // base/mem.h: memory that is there or ends the process.
 //
-// No memory aborts with a message: so every size that a peer controls meets a limit before it comes here.
+// No memory aborts with a message: so every size that a peer controls meets a limit before it comes
+// here.
 #pragma once
 
 #include <stddef.h>

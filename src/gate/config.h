@@ -89,7 +89,8 @@ void mg_config_server_options(const mg_config *c, uint64_t descriptors, mg_serve
 // MG_ECONFIG and the faults in `err`.
 int mg_config_server_options_of_json(const char *json, mg_server_options *out, mg_error *err);
 
-// The options that a file with just this JSON text would give (specs). MG_ECONFIG with the faults as text.
+// The options that a file with just this JSON text would give (specs). MG_ECONFIG with the faults
+// as text.
 int mg_config_server_options_of_json(const char *json, mg_server_options *out, mg_error *err);
 
 // Appends a commented configuration file in Lua that says what is the default anyway.

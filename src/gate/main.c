@@ -1,7 +1,7 @@
 // The program: reads the command line and the configuration, then does what was asked.
 
+#include "gate/app.h"
 #include "gate/cli.h"
-#include "gate/generation.h"
 #include "gate/spec.h"
 #include "gate/worker.h"
 #include "http/forwarded.h"
@@ -17,7 +17,8 @@ static void print(mg_buf *text, FILE *out) {
     mg_buf_deinit(text);
 }
 
-// Reads the configuration that `cli` names, with the command line's overrides. False: the faults were printed.
+// Reads the configuration that `cli` names, with the command line's overrides. False: the faults
+// were printed.
 static bool read_config(const mg_cli *cli, mg_config *config) {
     mg_buf json = {0};
     mg_buf faults = {0};
@@ -47,7 +48,7 @@ static int print_defaults(void) {
 // Loads the app without serving it; prints the routes, or that all is well.
 static int load_only(const mg_cli *cli, const mg_config *config) {
     mg_loop *loop;
-    mg_generation *g = NULL;
+    mg_lua_app *app = NULL;
     mg_error err;
     mg_trust *trust = NULL;
     if (mg_loop_new(&loop, &(mg_loop_options){0}) != MG_OK) {
@@ -56,18 +57,18 @@ static int load_only(const mg_cli *cli, const mg_config *config) {
     int rc = mg_trust_new(&trust, config->trusted_proxies.items, config->trusted_proxies.n, &err);
     if (rc != MG_OK) {
         fprintf(stderr, "%s: trusted_proxies: %s\n", cli->conf, err.text);
-    } else if ((rc = mg_generation_new(&g, loop, config, &err)) != MG_OK) {
+    } else if ((rc = mg_app_of_config(&app, loop, config, &err)) != MG_OK) {
         fprintf(stderr, "%s\n", err.text);
     } else {
         mg_buf text = {0};
         if (cli->command == MG_COMMAND_ROUTES) {
-            mg_generation_print_routes(g, &text);
+            mg_lua_app_print_routes(app, &text);
         } else {
             mg_buf_printf(&text, "%s and %s are good\n", cli->conf, config->app);
         }
         print(&text, stdout);
     }
-    mg_generation_free(g);
+    mg_lua_app_free(app);
     mg_trust_free(trust);
     mg_loop_free(loop);
     return rc == MG_OK ? 0 : 1;

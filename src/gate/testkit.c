@@ -16,7 +16,8 @@ typedef struct kit {
     mg_trust *trust; // of the server
 } kit;
 
-// The far end of a connection, driven by a spec. It outlives its userdata until the stream is closed.
+// The far end of a connection, driven by a spec. It outlives its userdata until the stream is
+// closed.
 typedef struct peer {
     mg_stream stream;
     mg_conn *conn;
@@ -203,7 +204,8 @@ static mg_trust *check_trust(lua_State *L, int index) {
     return trust;
 }
 
-// test_serve(limits and timeouts as JSON, trusted proxies): a server with these options instead of the last one
+// test_serve(limits and timeouts as JSON, trusted proxies): a server with these options instead of
+// the last one
 static int serve(lua_State *L) {
     kit *k = kit_of(L);
     mg_server_options options;
@@ -306,8 +308,12 @@ static void push_kit(lua_State *L, kit **out) {
 
 int mg_testkit_open(lua_State *L) {
     static const luaL_Reg functions[] = {
-        {"test_connect", connect_peer}, {"test_serve", serve},   {"test_turn", turn},
-        {"test_set_now", set_now},      {"test_on_log", on_log}, {"test_connections", connections},
+        {"test_connect", connect_peer},
+        {"test_serve", serve},
+        {"test_turn", turn},
+        {"test_set_now", set_now},
+        {"test_on_log", on_log},
+        {"test_connections", connections},
         {NULL, NULL},
     };
     kit *k;

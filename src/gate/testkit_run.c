@@ -20,14 +20,15 @@ static void push_args(lua_State *L, int count, char *const *args) {
 }
 
 static int run(lua_State *L) {
-    static const char chunk[] =
-        "local ok, runner = pcall(require, 'busted.runner')\n"
-        "if not ok then\n"
-        "  io.stderr:write('moongate test needs busted (Debian package lua-busted):\\n', runner, '\\n')\n"
-        "  os.exit(1)\n"
-        "end\n"
-        "runner({ standalone = false })\n";
-    if (luaL_loadbuffer(L, chunk, sizeof chunk - 1, "@moongate") != 0 || lua_pcall(L, 0, 0, 0) != 0) {
+    static const char chunk[] = "local ok, runner = pcall(require, 'busted.runner')\n"
+                                "if not ok then\n"
+                                "  io.stderr:write('moongate test needs busted (Debian package "
+                                "lua-busted):\\n', runner, '\\n')\n"
+                                "  os.exit(1)\n"
+                                "end\n"
+                                "runner({ standalone = false })\n";
+    if (luaL_loadbuffer(L, chunk, sizeof chunk - 1, "@moongate") != 0 ||
+        lua_pcall(L, 0, 0, 0) != 0) {
         fprintf(stderr, "moongate test: %s\n", lua_tostring(L, -1));
         return 1;
     }

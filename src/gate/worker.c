@@ -4,7 +4,7 @@
 #include "base/mem.h"
 #include "event/signal.h"
 #include "gate/access_log.h"
-#include "gate/generation.h"
+#include "gate/app.h"
 #include "http/forwarded.h"
 #include "server/server.h"
 
@@ -19,7 +19,7 @@ enum { LOG_CLOSE_MS = 2000, SIGNALS = 5, SPARE_DESCRIPTORS = 16 };
 typedef struct worker {
     const mg_config *config;
     mg_loop *loop;
-    mg_generation *generation;
+    mg_lua_app *app;
     mg_server *server;
     mg_log *log;
     mg_log *access_log; // NULL: none is kept
@@ -122,7 +122,7 @@ static void on_app_stopped(void *arg) {
 static void on_drained(void *arg) {
     worker *w = arg;
     mg_timer_stop(&w->drain_timer);
-    mg_generation_stop(w->generation, on_app_stopped, w);
+    mg_lua_app_stop(w->app, on_app_stopped, w);
 }
 
 static void on_drain_late(mg_timer *t) {
@@ -153,7 +153,8 @@ static void on_signal(void *arg, int signum) {
             mg_log_reopen(w->access_log);
         }
     } else if (signum == SIGHUP) {
-        mg_log_printf(w->log, MG_LOG_WARN, "reload is not in this version: restart to load changed scripts");
+        mg_log_printf(w->log, MG_LOG_WARN,
+                      "reload is not in this version: restart to load changed scripts");
     } else {
         stop(w, signum);
     }
@@ -186,8 +187,8 @@ static void announce(worker *w) {
     for (size_t i = 0; i < w->server->listener_count; i++) {
         mg_address address;
         if (mg_listener_address(w->server->listeners[i], &address) == 0) {
-            mg_log_printf(w->log, MG_LOG_INFO, "listening on %s%s (pid %ld)", address.is_unix ? "" : "http://",
-                          address.text, (long)getpid());
+            mg_log_printf(w->log, MG_LOG_INFO, "listening on %s%s (pid %ld)",
+                          address.is_unix ? "" : "http://", address.text, (long)getpid());
         }
     }
 }
@@ -217,9 +218,10 @@ static int start(worker *w, mg_error *err) {
     }
     mg_server_options options;
     mg_config_server_options(w->config, descriptors, &options);
-    rc = mg_trust_new(&w->trust, w->config->trusted_proxies.items, w->config->trusted_proxies.n, err);
+    rc = mg_trust_new(&w->trust, w->config->trusted_proxies.items, w->config->trusted_proxies.n,
+                      err);
     if (rc == MG_OK) {
-        rc = mg_generation_new(&w->generation, w->loop, w->config, err);
+        rc = mg_app_of_config(&w->app, w->loop, w->config, err);
     }
     if (rc == MG_OK) {
         rc = open_sockets(w, err);
@@ -232,8 +234,8 @@ static int start(worker *w, mg_error *err) {
     }
     options.trust = w->trust;
     options.connections = connections_within(options.connections);
-    w->server = mg_server_new(w->loop, mg_generation_app(w->generation), &options);
-    mg_vm *vm = mg_generation_vm(w->generation);
+    w->server = mg_server_new(w->loop, mg_lua_app_seam(w->app), &options);
+    mg_vm *vm = mg_lua_app_vm(w->app);
     vm->server = w->server;
     vm->on_log = on_log;
     vm->log_arg = w;
@@ -242,7 +244,7 @@ static int start(worker *w, mg_error *err) {
         w->server->access_arg = w;
     }
     open_signals(w);
-    mg_generation_start(w->generation, on_ready, w);
+    mg_lua_app_start(w->app, on_ready, w);
     return MG_OK;
 }
 
@@ -251,7 +253,8 @@ static int start(worker *w, mg_error *err) {
 static void unlink_sockets(const worker *w) {
     for (size_t i = 0; i < w->config->listen.n; i++) {
         mg_address address;
-        if (mg_address_parse(w->config->listen.items[i], &address, NULL) == MG_OK && address.is_unix) {
+        if (mg_address_parse(w->config->listen.items[i], &address, NULL) == MG_OK &&
+            address.is_unix) {
             unlink(address.text + strlen("unix:"));
         }
     }
@@ -276,7 +279,7 @@ static void release(worker *w) {
         mg_timer_stop(&w->drain_timer);
     }
     mg_server_free(w->server);
-    mg_generation_free(w->generation);
+    mg_lua_app_free(w->app);
     if (w->loop != NULL) {
         mg_loop_free(w->loop);
     }

@@ -145,7 +145,8 @@ static mg_body_verdict take_framing(mg_body *b, char c) {
 
 // --- trailers (RFC 9112 section 7.1.2) ---
 
-// field-line of RFC 9112 section 5, without its CRLF. llhttp does this for heads; trailers come to us alone.
+// field-line of RFC 9112 section 5, without its CRLF. llhttp does this for heads; trailers come to
+// us alone.
 static bool parse_field(mg_str line, mg_field *f) {
     const char *colon = memchr(line.p, ':', line.n);
     if (colon == NULL) {
@@ -181,8 +182,8 @@ static mg_body_verdict take_trailers(mg_body *b, const char *data, size_t n, siz
     size_t before = b->trailer_bytes.n;
     size_t room = (size_t)b->limits->trailers.bytes + 64 - before;
     mg_buf_append(&b->trailer_bytes, data, n < room ? n : room);
-    mg_guard_verdict verdict = mg_guard_scan(&b->guard, &b->limits->trailers, b->trailer_bytes.p,
-                                             b->trailer_bytes.n);
+    mg_guard_verdict verdict =
+        mg_guard_scan(&b->guard, &b->limits->trailers, b->trailer_bytes.p, b->trailer_bytes.n);
     if (verdict == MG_GUARD_BAD) {
         b->refusal = b->guard.refusal;
         return MG_BODY_BAD;

@@ -1,6 +1,8 @@
-// http/body.h: decodes a message body by its framing: by length, chunked with trailers (RFC 9112 sections 6 and 7).
+// http/body.h: decodes a message body by its framing: by length, chunked with trailers (RFC 9112
+// sections 6 and 7).
 //
-// A push decoder: bytes in, pieces of content out. The same input gives the same content however it is split.
+// A push decoder: bytes in, pieces of content out. The same input gives the same content however it
+// is split.
 #pragma once
 
 #include "base/arena.h"
@@ -38,7 +40,8 @@ typedef enum mg_body_verdict {
 void mg_body_init(mg_body *b, const mg_head *head, const mg_body_limits *limits, mg_arena *arena);
 void mg_body_deinit(mg_body *b);
 
-// Takes what it can of the input; `*used` counts it in every case. Call again with the rest until MG_BODY_MORE, END or BAD.
+// Takes what it can of the input; `*used` counts it in every case. Call again with the rest until
+// MG_BODY_MORE, END or BAD.
 mg_body_verdict mg_body_read(mg_body *b, const char *data, size_t n, size_t *used, mg_str *piece);
 
 bool mg_body_complete(const mg_body *b);

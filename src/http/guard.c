@@ -70,7 +70,8 @@ static mg_guard_verdict check_tail(mg_guard *g, const mg_guard_limits *limits, c
     return check_size(g, limits, n);
 }
 
-mg_guard_verdict mg_guard_scan(mg_guard *g, const mg_guard_limits *limits, const char *p, size_t n) {
+mg_guard_verdict mg_guard_scan(mg_guard *g, const mg_guard_limits *limits, const char *p,
+                               size_t n) {
     for (;;) {
         const char *lf = n > g->at ? memchr(p + g->at, '\n', n - g->at) : NULL;
         if (lf == NULL) {

@@ -1,8 +1,9 @@
 // http/guard.h: a byte-level guard in front of the parser of heads and trailers.
 //
-// Finds the end of a section of lines and refuses what lenient parsers have let through: an LF without CR, a CR without LF, a
-// line that begins with SP or HTAB. Counts lines and bytes against limits. Its state is a few offsets into the section, which
-// must be contiguous in memory but may grow and move between calls: each byte is looked at once however it is split.
+// Finds the end of a section of lines and refuses what lenient parsers have let through: an LF
+// without CR, a CR without LF, a line that begins with SP or HTAB. Counts lines and bytes against
+// limits. Its state is a few offsets into the section, which must be contiguous in memory but may
+// grow and move between calls: each byte is looked at once however it is split.
 #pragma once
 
 #include "http/message.h"
@@ -25,6 +26,7 @@ typedef struct mg_guard {
 
 typedef enum mg_guard_verdict { MG_GUARD_MORE, MG_GUARD_END, MG_GUARD_BAD } mg_guard_verdict;
 
-// Zeroed memory is a valid start. Looks at bytes `g->at` to `n` of the section at `p`. MG_GUARD_END: the section ends at
-// `g->at`, its empty line included. MG_GUARD_BAD: `g->refusal` says why.
+// Zeroed memory is a valid start. Looks at bytes `g->at` to `n` of the section at `p`.
+// MG_GUARD_END: the section ends at `g->at`, its empty line included. MG_GUARD_BAD: `g->refusal`
+// says why.
 mg_guard_verdict mg_guard_scan(mg_guard *g, const mg_guard_limits *limits, const char *p, size_t n);

@@ -124,8 +124,10 @@ static mg_h1_verdict parse_fields(mg_h1_reader *r, mg_str head, mg_head *h) {
     for (uint32_t i = 0; i < g.count; i++) {
         g.fields[i].value = mg_str_trim(g.fields[i].value);
     }
-    // The framing is judged by our own rules, which tell an unknown coding from a malformed one; llhttp's word comes second.
-    bool framing_fault = err == HPE_INVALID_TRANSFER_ENCODING || err == HPE_UNEXPECTED_CONTENT_LENGTH;
+    // The framing is judged by our own rules, which tell an unknown coding from a malformed one;
+    // llhttp's word comes second.
+    bool framing_fault =
+        err == HPE_INVALID_TRANSFER_ENCODING || err == HPE_UNEXPECTED_CONTENT_LENGTH;
     if (err != HPE_PAUSED_UPGRADE && !framing_fault) {
         return bad(r, 400, "a header field is malformed");
     }
@@ -166,7 +168,8 @@ static size_t most(const mg_h1_reader *r) {
     return (size_t)r->limits->first_line_bytes + r->limits->bytes + 64;
 }
 
-// A request line that is complete and wrong is refused at once, though the rest of the head has not come.
+// A request line that is complete and wrong is refused at once, though the rest of the head has not
+// come.
 static mg_h1_verdict check_line_early(mg_h1_reader *r, const char *p) {
     if (r->line_checked || r->guard.first_end == 0) {
         return MG_H1_MORE;

@@ -1,13 +1,15 @@
 // http/h1_read.h: reads the head of an HTTP/1.x request (RFC 9112).
 //
-// Bytes go in as they come; the head is gathered in the arena, guarded (http/guard), then parsed in one piece by llhttp, so
-// that fields point into stable memory and a split input cannot give other results than a whole one.
+// Bytes go in as they come; the head is gathered in the arena, guarded (http/guard), then parsed in
+// one piece by llhttp, so that fields point into stable memory and a split input cannot give other
+// results than a whole one.
 #pragma once
 
 #include "base/arena.h"
 #include "http/guard.h"
 
-// Lives inside its owner; `arena` is borrowed and holds the head. Zeroed except `arena` and `limits` is a valid start.
+// Lives inside its owner; `arena` is borrowed and holds the head. Zeroed except `arena` and
+// `limits` is a valid start.
 typedef struct mg_h1_reader {
     mg_arena *arena;
     const mg_guard_limits *limits;
@@ -25,6 +27,7 @@ typedef enum mg_h1_verdict { MG_H1_MORE, MG_H1_HEAD, MG_H1_BAD } mg_h1_verdict;
 
 void mg_h1_reader_init(mg_h1_reader *r, mg_arena *arena, const mg_guard_limits *limits);
 
-// Takes up to `n` bytes. MG_H1_MORE: all were taken. MG_H1_HEAD: `*head` is filled, and `*used` bytes belonged to it.
-// MG_H1_BAD: `r->refusal` says what to answer; the connection cannot be used for another request.
+// Takes up to `n` bytes. MG_H1_MORE: all were taken. MG_H1_HEAD: `*head` is filled, and `*used`
+// bytes belonged to it. MG_H1_BAD: `r->refusal` says what to answer; the connection cannot be used
+// for another request.
 mg_h1_verdict mg_h1_read(mg_h1_reader *r, const char *data, size_t n, size_t *used, mg_head *head);

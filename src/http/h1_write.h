@@ -20,12 +20,12 @@ typedef struct mg_answer_head {
     int status;
     mg_length_kind kind;
     uint64_t length;
-    mg_str content_type;     // empty: no such field
-    mg_str fields;           // further field lines, ready made, each with its CRLF
-    mg_str date;             // an IMF-fixdate of 29 bytes
-    bool has_date;           // `fields` brings its own
-    bool close;              // Connection: close
-    bool keep_alive_to_10;   // Connection: keep-alive, for a peer of HTTP/1.0 that asked
+    mg_str content_type;   // empty: no such field
+    mg_str fields;         // further field lines, ready made, each with its CRLF
+    mg_str date;           // an IMF-fixdate of 29 bytes
+    bool has_date;         // `fields` brings its own
+    bool close;            // Connection: close
+    bool keep_alive_to_10; // Connection: keep-alive, for a peer of HTTP/1.0 that asked
 } mg_answer_head;
 
 void mg_h1_write_head(mg_buf *out, const mg_answer_head *a);
@@ -36,5 +36,6 @@ void mg_h1_write_chunk(mg_buf *out, const char *data, size_t n);
 // The last chunk and the end of the trailers; `trailers` are ready-made field lines or empty.
 void mg_h1_write_last_chunk(mg_buf *out, mg_str trailers);
 
-// Appends "name: value" CRLF. MG_ESYNTAX, and nothing is written, if the name is no token or the value has a control character.
+// Appends "name: value" CRLF. MG_ESYNTAX, and nothing is written, if the name is no token or the
+// value has a control character.
 int mg_h1_write_field(mg_buf *out, mg_str name, mg_str value);

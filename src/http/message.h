@@ -36,7 +36,8 @@ typedef struct mg_head {
 // The first field of that name, ignoring case, or NULL.
 const mg_field *mg_head_find(const mg_head *h, mg_str name);
 
-// A refusal: the status to answer, and why in a sentence that a client's author understands. Static text.
+// A refusal: the status to answer, and why in a sentence that a client's author understands. Static
+// text.
 typedef struct mg_refusal {
     int status;
     const char *reason;

@@ -1,4 +1,5 @@
-// http/method.h: the methods of RFC 9110 section 9 and PATCH (RFC 5789). Any other well-formed method is answered 501.
+// http/method.h: the methods of RFC 9110 section 9 and PATCH (RFC 5789). Any other well-formed
+// method is answered 501.
 #pragma once
 
 #include "base/str.h"

@@ -5,7 +5,8 @@
 
 typedef enum segment_type { PLAIN, INT, UINT, UUID, HEX, ALPHA, SLUG, TYPE_COUNT } segment_type;
 
-static const char *const type_names[TYPE_COUNT] = {"", "int", "uint", "uuid", "hex", "alpha", "slug"};
+static const char *const type_names[TYPE_COUNT] = {"",    "int",   "uint", "uuid",
+                                                   "hex", "alpha", "slug"};
 
 typedef struct node node;
 struct node {
@@ -14,7 +15,7 @@ struct node {
     node **statics; // sorted by length, then bytes
     size_t static_count;
     node *typed[TYPE_COUNT];
-    uint32_t ids[MG_METHOD_COUNT]; // routes that end here; 0: none
+    uint32_t ids[MG_METHOD_COUNT];  // routes that end here; 0: none
     uint32_t rest[MG_METHOD_COUNT]; // routes that end in a wildcard below here
 };
 
@@ -128,16 +129,17 @@ static bool is_name(mg_str s) {
 
 static int add_name(names *list, mg_str name, mg_error *err) {
     if (!is_name(name)) {
-        return mg_error_set(err, MG_ESYNTAX, "a parameter's name is letters, digits and _, not '%.*s'",
-                            (int)name.n, name.p);
+        return mg_error_set(err, MG_ESYNTAX,
+                            "a parameter's name is letters, digits and _, not '%.*s'", (int)name.n,
+                            name.p);
     }
     if (list->count == MG_ROUTE_PARAMS) {
         return mg_error_set(err, MG_ESYNTAX, "at most %d parameters are allowed", MG_ROUTE_PARAMS);
     }
     for (uint32_t i = 0; i < list->count; i++) {
         if (mg_str_eq(list->items[i], name)) {
-            return mg_error_set(err, MG_ESYNTAX, "the parameter '%.*s' stands there twice", (int)name.n,
-                                name.p);
+            return mg_error_set(err, MG_ESYNTAX, "the parameter '%.*s' stands there twice",
+                                (int)name.n, name.p);
         }
     }
     list->items[list->count++] = name;
@@ -197,11 +199,13 @@ static void keep_names(mg_router *r, uint32_t id, const names *list) {
     }
     r->names[id].count = list->count;
     for (uint32_t i = 0; i < list->count; i++) {
-        r->names[id].items[i] = (mg_str){mg_strndup(list->items[i].p, list->items[i].n), list->items[i].n};
+        r->names[id].items[i] =
+            (mg_str){mg_strndup(list->items[i].p, list->items[i].n), list->items[i].n};
     }
 }
 
-static int settle(mg_router *r, uint32_t *slot, uint32_t id, const names *list, uint32_t *existing) {
+static int settle(mg_router *r, uint32_t *slot, uint32_t id, const names *list,
+                  uint32_t *existing) {
     if (*slot != 0) {
         *existing = *slot;
         return MG_ELIMIT;
@@ -211,7 +215,8 @@ static int settle(mg_router *r, uint32_t *slot, uint32_t id, const names *list, 
     return MG_OK;
 }
 
-int mg_router_add(mg_router *r, mg_method m, mg_str pattern, uint32_t id, uint32_t *existing, mg_error *err) {
+int mg_router_add(mg_router *r, mg_method m, mg_str pattern, uint32_t id, uint32_t *existing,
+                  mg_error *err) {
     if (pattern.n == 0 || pattern.p[0] != '/' || pattern.n > MG_ROUTE_PATTERN_BYTES) {
         return mg_error_set(err, MG_ESYNTAX, "a pattern begins with / and has at most %d bytes",
                             MG_ROUTE_PATTERN_BYTES);
@@ -221,7 +226,8 @@ int mg_router_add(mg_router *r, mg_method m, mg_str pattern, uint32_t id, uint32
     size_t from = 1;
     for (int depth = 0;; depth++) {
         if (depth == MG_ROUTE_SEGMENTS) {
-            return mg_error_set(err, MG_ESYNTAX, "at most %d segments are allowed", MG_ROUTE_SEGMENTS);
+            return mg_error_set(err, MG_ESYNTAX, "at most %d segments are allowed",
+                                MG_ROUTE_SEGMENTS);
         }
         const char *slash = memchr(pattern.p + from, '/', pattern.n - from);
         size_t end = slash != NULL ? (size_t)(slash - pattern.p) : pattern.n;

@@ -1,8 +1,10 @@
 // http/route.h: finds the route of a path: a tree of segments.
 //
-// Patterns: "/users/me" (static), "/users/:id" (one segment), "/users/:id<int>" (typed: int, uint, uuid, hex, alpha, slug), "/files/*path"
-// (the rest, one character or more). In each segment static goes before typed, typed before plain, plain before wildcard; a branch
-// that leads nowhere is left again. "/a/" is not "/a". Segments are compared after percent-decoding, split before it: %2F never separates.
+// Patterns: "/users/me" (static), "/users/:id" (one segment), "/users/:id<int>" (typed: int, uint,
+// uuid, hex, alpha, slug), "/files/*path" (the rest, one character or more). In each segment static
+// goes before typed, typed before plain, plain before wildcard; a branch that leads nowhere is left
+// again. "/a/" is not "/a". Segments are compared after percent-decoding, split before it: %2F
+// never separates.
 #pragma once
 
 #include "base/error.h"
@@ -28,9 +30,10 @@ typedef struct mg_route_match {
 mg_router *mg_router_new(void);
 void mg_router_free(mg_router *r); // accepts NULL
 
-// Adds a route. MG_ESYNTAX: the pattern is malformed, the text says what is allowed. MG_ELIMIT: a route of this method has the same
-// shape already, `*existing` is its id. `id` is above 0.
-int mg_router_add(mg_router *r, mg_method m, mg_str pattern, uint32_t id, uint32_t *existing, mg_error *err);
+// Adds a route. MG_ESYNTAX: the pattern is malformed, the text says what is allowed. MG_ELIMIT: a
+// route of this method has the same shape already, `*existing` is its id. `id` is above 0.
+int mg_router_add(mg_router *r, mg_method m, mg_str pattern, uint32_t id, uint32_t *existing,
+                  mg_error *err);
 
 // HEAD falls back to GET. Allocates nothing.
 mg_route_result mg_router_match(const mg_router *r, mg_method m, mg_str path, mg_route_match *out);

@@ -1,24 +1,25 @@
 #include "http/url.h"
 
-// What may stand in a path or query: everything printable but  " < > \ ^ ` #  and space. Real clients send | { } [ ].
-// NAME: what a host name may hold besides: so hosts are judged by the same table.
+// What may stand in a path or query: everything printable but  " < > \ ^ ` #  and space. Real
+// clients send | { } [ ]. NAME: what a host name may hold besides: so hosts are judged by the same
+// table.
 enum { PLAIN = 1, PERCENT, QUESTION, DOT, SLASH, NAME };
 
 static const uint8_t kinds[256] = {
-    ['!'] = NAME, ['$'] = NAME, ['%'] = PERCENT, ['&'] = NAME, ['\''] = NAME,   ['('] = NAME,
-    [')'] = NAME, ['*'] = NAME, ['+'] = NAME,   [','] = PLAIN, ['-'] = NAME,    ['.'] = DOT,
-    ['/'] = SLASH, ['0'] = NAME, ['1'] = NAME,   ['2'] = NAME, ['3'] = NAME,    ['4'] = NAME,
-    ['5'] = NAME, ['6'] = NAME, ['7'] = NAME,   ['8'] = NAME, ['9'] = NAME,    [':'] = PLAIN,
-    [';'] = NAME, ['='] = NAME, ['?'] = QUESTION, ['@'] = PLAIN, ['A'] = NAME,   ['B'] = NAME,
-    ['C'] = NAME, ['D'] = NAME, ['E'] = NAME,   ['F'] = NAME, ['G'] = NAME,    ['H'] = NAME,
-    ['I'] = NAME, ['J'] = NAME, ['K'] = NAME,   ['L'] = NAME, ['M'] = NAME,    ['N'] = NAME,
-    ['O'] = NAME, ['P'] = NAME, ['Q'] = NAME,   ['R'] = NAME, ['S'] = NAME,    ['T'] = NAME,
-    ['U'] = NAME, ['V'] = NAME, ['W'] = NAME,   ['X'] = NAME, ['Y'] = NAME,    ['Z'] = NAME,
-    ['['] = PLAIN, [']'] = PLAIN, ['_'] = NAME,   ['a'] = NAME, ['b'] = NAME,    ['c'] = NAME,
-    ['d'] = NAME, ['e'] = NAME, ['f'] = NAME,   ['g'] = NAME, ['h'] = NAME,    ['i'] = NAME,
-    ['j'] = NAME, ['k'] = NAME, ['l'] = NAME,   ['m'] = NAME, ['n'] = NAME,    ['o'] = NAME,
-    ['p'] = NAME, ['q'] = NAME, ['r'] = NAME,   ['s'] = NAME, ['t'] = NAME,    ['u'] = NAME,
-    ['v'] = NAME, ['w'] = NAME, ['x'] = NAME,   ['y'] = NAME, ['z'] = NAME,    ['{'] = PLAIN,
+    ['!'] = NAME,  ['$'] = NAME,  ['%'] = PERCENT,  ['&'] = NAME,  ['\''] = NAME, ['('] = NAME,
+    [')'] = NAME,  ['*'] = NAME,  ['+'] = NAME,     [','] = PLAIN, ['-'] = NAME,  ['.'] = DOT,
+    ['/'] = SLASH, ['0'] = NAME,  ['1'] = NAME,     ['2'] = NAME,  ['3'] = NAME,  ['4'] = NAME,
+    ['5'] = NAME,  ['6'] = NAME,  ['7'] = NAME,     ['8'] = NAME,  ['9'] = NAME,  [':'] = PLAIN,
+    [';'] = NAME,  ['='] = NAME,  ['?'] = QUESTION, ['@'] = PLAIN, ['A'] = NAME,  ['B'] = NAME,
+    ['C'] = NAME,  ['D'] = NAME,  ['E'] = NAME,     ['F'] = NAME,  ['G'] = NAME,  ['H'] = NAME,
+    ['I'] = NAME,  ['J'] = NAME,  ['K'] = NAME,     ['L'] = NAME,  ['M'] = NAME,  ['N'] = NAME,
+    ['O'] = NAME,  ['P'] = NAME,  ['Q'] = NAME,     ['R'] = NAME,  ['S'] = NAME,  ['T'] = NAME,
+    ['U'] = NAME,  ['V'] = NAME,  ['W'] = NAME,     ['X'] = NAME,  ['Y'] = NAME,  ['Z'] = NAME,
+    ['['] = PLAIN, [']'] = PLAIN, ['_'] = NAME,     ['a'] = NAME,  ['b'] = NAME,  ['c'] = NAME,
+    ['d'] = NAME,  ['e'] = NAME,  ['f'] = NAME,     ['g'] = NAME,  ['h'] = NAME,  ['i'] = NAME,
+    ['j'] = NAME,  ['k'] = NAME,  ['l'] = NAME,     ['m'] = NAME,  ['n'] = NAME,  ['o'] = NAME,
+    ['p'] = NAME,  ['q'] = NAME,  ['r'] = NAME,     ['s'] = NAME,  ['t'] = NAME,  ['u'] = NAME,
+    ['v'] = NAME,  ['w'] = NAME,  ['x'] = NAME,     ['y'] = NAME,  ['z'] = NAME,  ['{'] = PLAIN,
     ['|'] = PLAIN, ['}'] = PLAIN, ['~'] = NAME,
 };
 

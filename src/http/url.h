@@ -1,4 +1,5 @@
-// http/url.h: request targets, hosts, percent coding and query strings (RFC 9112 section 3.2, RFC 3986).
+// http/url.h: request targets, hosts, percent coding and query strings (RFC 9112 section 3.2, RFC
+// 3986).
 #pragma once
 
 #include "base/arena.h"
@@ -16,21 +17,25 @@ typedef enum mg_target_form {
 typedef struct mg_target {
     mg_target_form form;
     bool has_query;
-    mg_str path;      // as it was sent, but without dot segments; "/" if empty, "*" for the asterisk form
+    mg_str
+        path; // as it was sent, but without dot segments; "/" if empty, "*" for the asterisk form
     mg_str query;     // behind "?", as it was sent
     mg_str scheme;    // of the absolute form
     mg_str authority; // of the absolute and the authority form
 } mg_target;
 
-// Parses `text`; spans borrow it or lie in `arena`. MG_ESYNTAX for a control, a space, one of "<>\^`, a byte >= 0x80, a fragment,
-// userinfo, a bad percent code, dot segments that leave the root, and forms that `m` does not allow.
+// Parses `text`; spans borrow it or lie in `arena`. MG_ESYNTAX for a control, a space, one of
+// "<>\^`, a byte >= 0x80, a fragment, userinfo, a bad percent code, dot segments that leave the
+// root, and forms that `m` does not allow.
 int mg_target_parse(mg_str text, mg_method m, mg_arena *arena, mg_target *out);
 
 // uri-host [ ":" port ] of RFC 9110 section 7.2, without userinfo; empty is valid.
 bool mg_host_valid(mg_str host);
 
-// Appends `s` with %XX decoded and, if `plus`, "+" as a space. A percent sign without two hex digits is kept as it is.
+// Appends `s` with %XX decoded and, if `plus`, "+" as a space. A percent sign without two hex
+// digits is kept as it is.
 void mg_url_decode(mg_str s, bool plus, mg_buf *out);
 
-// Takes the next "key=value" of a query string or form; still encoded. False at the end. Empty pairs are skipped.
+// Takes the next "key=value" of a query string or form; still encoded. False at the end. Empty
+// pairs are skipped.
 bool mg_query_next(mg_str *rest, mg_str *key, mg_str *value);

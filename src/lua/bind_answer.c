@@ -1,4 +1,5 @@
-// The answer's side of ctx: answer.lua and context.lua call these with the exchange's handle. A stale handle answers nil, "closed".
+// The answer's side of ctx: answer.lua and context.lua call these with the exchange's handle. A
+// stale handle answers nil, "closed".
 
 #include "base/mem.h"
 #include "lua/bind.h"
@@ -36,7 +37,8 @@ static mg_str opt_str(lua_State *L, int index) {
     return s;
 }
 
-// Appends the list { name, value, name, value, ... } at `index` as field lines. False: one of them is not allowed in HTTP.
+// Appends the list { name, value, name, value, ... } at `index` as field lines. False: one of them
+// is not allowed in HTTP.
 static bool write_fields(lua_State *L, int index, mg_buf *out, mg_answer *a) {
     int n = (int)lua_objlen(L, index);
     for (int i = 1; i + 1 <= n; i += 2) {
@@ -54,7 +56,8 @@ static bool write_fields(lua_State *L, int index, mg_buf *out, mg_answer *a) {
     return true;
 }
 
-// Reads status, type and field list at `first`, `first` + 1, `first` + 2. The field lines lie in vm->scratch.
+// Reads status, type and field list at `first`, `first` + 1, `first` + 2. The field lines lie in
+// vm->scratch.
 static bool read_answer(lua_State *L, mg_vm *vm, int first, mg_answer *a) {
     *a = (mg_answer){.status = (int)lua_tointeger(L, first), .content_type = opt_str(L, first + 1)};
     if (!lua_istable(L, first + 2)) {
@@ -79,7 +82,8 @@ static bool encode_body(lua_State *L, int index, mg_buf *out) {
     return mg_json_encode_value(L, index, out) == 0;
 }
 
-// respond(handle, status, type, fields, body) -> true | nil, message. A table as `body` becomes JSON. The exchange is over then.
+// respond(handle, status, type, fields, body) -> true | nil, message. A table as `body` becomes
+// JSON. The exchange is over then.
 static int respond(lua_State *L) {
     mg_vm *vm = mg_vm_of(L);
     mg_exchange *x = mg_vm_exchange(L, vm, 1);
@@ -192,7 +196,8 @@ static int push_write(lua_State *L, mg_op *op) {
         return 1;
     }
     lua_pushstring(L, w->status == MG_ECLOSED ? "closed" : "file");
-    lua_pushstring(L, w->status == MG_ECLOSED ? "the connection is closed" : mg_strerror(w->status));
+    lua_pushstring(L,
+                   w->status == MG_ECLOSED ? "the connection is closed" : mg_strerror(w->status));
     lua_pushinteger(L, w->status);
     return 4;
 }
@@ -260,8 +265,9 @@ static void on_file_done(void *arg, int status) {
     mg_op_finish(&w->op);
 }
 
-// send_file(handle, status, type, fields, path, beneath or nil) -> operation | nil, message. Done when the last byte is queued; fails
-// with code "file" before anything is sent if the file cannot be opened.
+// send_file(handle, status, type, fields, path, beneath or nil) -> operation | nil, message. Done
+// when the last byte is queued; fails with code "file" before anything is sent if the file cannot
+// be opened.
 static int send_file(lua_State *L) {
     mg_vm *vm = mg_vm_of(L);
     mg_exchange *x = mg_vm_exchange(L, vm, 1);
@@ -287,9 +293,10 @@ static int send_file(lua_State *L) {
 
 void mg_bind_answer(lua_State *L, mg_vm *vm) {
     static const luaL_Reg functions[] = {
-        {"respond", respond},         {"stream_begin", stream_begin}, {"stream_write", stream_write},
-        {"stream_end", stream_end},   {"stream_wait", stream_wait},   {"abort", answer_abort},
-        {"send_file", send_file},     {NULL, NULL},
+        {"respond", respond},           {"stream_begin", stream_begin},
+        {"stream_write", stream_write}, {"stream_end", stream_end},
+        {"stream_wait", stream_wait},   {"abort", answer_abort},
+        {"send_file", send_file},       {NULL, NULL},
     };
     mg_vm_register(L, vm, functions);
 }

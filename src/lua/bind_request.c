@@ -1,4 +1,5 @@
-// The request's side of ctx: context.lua calls these with the exchange's handle. A stale handle answers nil, "closed".
+// The request's side of ctx: context.lua calls these with the exchange's handle. A stale handle
+// answers nil, "closed".
 
 #include "base/mem.h"
 #include "lua/bind.h"
@@ -100,8 +101,8 @@ static void push_lower(lua_State *L, mg_str name) {
     lua_pushlstring(L, small, name.n);
 }
 
-// Joins the value at the top behind what the table at `index` has under the key below it (RFC 9110 section 5.2; Cookie: RFC
-// 6265 section 5.4).
+// Joins the value at the top behind what the table at `index` has under the key below it (RFC 9110
+// section 5.2; Cookie: RFC 6265 section 5.4).
 static void join(lua_State *L, int index, mg_str name) {
     lua_pushvalue(L, -2);
     lua_rawget(L, index);
@@ -177,7 +178,8 @@ static int request_params(lua_State *L) {
 
 // --- request id ---
 
-// request_id(handle, id or nil): sets it, or makes one: 16 bytes of hex, unique enough to find a line in a log.
+// request_id(handle, id or nil): sets it, or makes one: 16 bytes of hex, unique enough to find a
+// line in a log.
 static int request_id(lua_State *L) {
     mg_vm *vm = mg_vm_of(L);
     mg_exchange *x = mg_vm_exchange(L, vm, 1);
@@ -240,8 +242,8 @@ static void release_body(mg_op *op) {
 
 static const mg_op_kind body_kind = {"body", push_body, cancel_body, release_body};
 
-// body(handle, all) -> false, content (at once: all of it, or the next piece, nil at the end) | operation | nil, "closed" | nil,
-// "busy" if somebody else is reading it.
+// body(handle, all) -> false, content (at once: all of it, or the next piece, nil at the end) |
+// operation | nil, "closed" | nil, "busy" if somebody else is reading it.
 static int request_body(lua_State *L) {
     mg_vm *vm = mg_vm_of(L);
     mg_exchange *x = mg_vm_exchange(L, vm, 1);

@@ -30,7 +30,8 @@ static int router_gc(lua_State *L) {
     return 0;
 }
 
-// router:add(method, pattern, id) -> true | nil, message | nil, message, id of the route with the same shape
+// router:add(method, pattern, id) -> true | nil, message | nil, message, id of the route with the
+// same shape
 static int router_add(lua_State *L) {
     mg_router *r = mg_check_router(L, 1);
     mg_method m = mg_method_of(check_str(L, 2));

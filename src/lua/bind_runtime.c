@@ -130,7 +130,8 @@ static mg_str str_at(lua_State *L, int index) {
     return s;
 }
 
-// Reads { key, value, literal, key, value, literal, ... } at `index`; the texts stay where they are in Lua.
+// Reads { key, value, literal, key, value, literal, ... } at `index`; the texts stay where they are
+// in Lua.
 static size_t read_log_fields(lua_State *L, int index, mg_log_field *out) {
     size_t n = lua_istable(L, index) ? lua_objlen(L, index) / 3 : 0;
     n = n < LOG_FIELDS ? n : LOG_FIELDS;
@@ -166,7 +167,8 @@ static int runtime_log(lua_State *L) {
 
 // --- the caller's place ---
 
-// where(level) -> source, line of the function at that level of the stack: cheap enough for every Future.
+// where(level) -> source, line of the function at that level of the stack: cheap enough for every
+// Future.
 static int runtime_where(lua_State *L) {
     lua_Debug ar;
     if (!lua_getstack(L, (int)luaL_checkinteger(L, 1), &ar) || !lua_getinfo(L, "Sl", &ar)) {
@@ -180,7 +182,8 @@ static int runtime_where(lua_State *L) {
 
 // --- ids ---
 
-// A prefix from the system's randomness and a count, mixed so that consecutive ids do not look alike.
+// A prefix from the system's randomness and a count, mixed so that consecutive ids do not look
+// alike.
 void mg_vm_random_id(mg_vm *vm, char out[17]) {
     if (vm->id_prefix == 0 && getrandom(&vm->id_prefix, sizeof vm->id_prefix, 0) < 0) {
         vm->id_prefix = mg_loop_now_us(vm->loop);
@@ -197,8 +200,12 @@ void mg_vm_random_id(mg_vm *vm, char out[17]) {
 
 void mg_bind_runtime(lua_State *L, mg_vm *vm) {
     static const luaL_Reg functions[] = {
-        {"sleep", runtime_sleep}, {"now", runtime_now},     {"wall", runtime_wall},
-        {"log", runtime_log},     {"where", runtime_where}, {"read_file", runtime_read_file},
+        {"sleep", runtime_sleep},
+        {"now", runtime_now},
+        {"wall", runtime_wall},
+        {"log", runtime_log},
+        {"where", runtime_where},
+        {"read_file", runtime_read_file},
         {NULL, NULL},
     };
     mg_vm_register(L, vm, functions);

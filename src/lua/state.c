@@ -9,8 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
-// Where the Lua files lie, from the folder of the binary: installed (bin/, share/moongate/lua/) or in the source tree
-// (build/<mode>/, lua/).
+// Where the Lua files lie, from the folder of the binary: installed (bin/, share/moongate/lua/) or
+// in the source tree (build/<mode>/, lua/).
 static const char *const places[] = {"/../share/moongate/lua", "/../../lua"};
 
 static bool has_framework(const char *folder) {
@@ -40,8 +40,9 @@ static bool find_framework(char out[PATH_MAX]) {
 lua_State *mg_lua_state_new(mg_error *err) {
     char folder[PATH_MAX];
     if (!find_framework(folder)) {
-        mg_error_set(err, MG_ELUA, "Moongate's Lua files are not where they belong: beside the binary as "
-                                   "../share/moongate/lua (installed) or ../../lua (source tree)");
+        mg_error_set(err, MG_ELUA,
+                     "Moongate's Lua files are not where they belong: beside the binary as "
+                     "../share/moongate/lua (installed) or ../../lua (source tree)");
         return NULL;
     }
     lua_State *L = luaL_newstate();

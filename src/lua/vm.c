@@ -234,8 +234,8 @@ static bool admit(mg_vm *vm, mg_exchange *x, const mg_request_state *r) {
     return false;
 }
 
-// Pushes the kind, handle, route id (0: none), the set of allowed methods if only the method was wrong, method, the time, and the
-// handle's slot counted from 1.
+// Pushes the kind, handle, route id (0: none), the set of allowed methods if only the method was
+// wrong, method, the time, and the handle's slot counted from 1.
 static int push_request(lua_State *L, mg_vm *vm, mg_exchange *x) {
     mg_request_state *r = mg_arena_alloc(&x->arena, sizeof *r);
     memset(r, 0, offsetof(mg_request_state, match));
@@ -248,7 +248,8 @@ static int push_request(lua_State *L, mg_vm *vm, mg_exchange *x) {
         r->route = result == MG_ROUTE_FOUND ? r->match.id : 0;
     }
     if (x->head.target.form == MG_TARGET_ASTERISK || x->head.target.form == MG_TARGET_AUTHORITY) {
-        r->match.allowed = SERVER_METHODS; // asked of the server as a whole, or of a proxy that this is not
+        r->match.allowed =
+            SERVER_METHODS; // asked of the server as a whole, or of a proxy that this is not
     }
     if (!admit(vm, x, r)) {
         return 0;
@@ -295,7 +296,8 @@ static int next_event(lua_State *L) {
     }
 }
 
-// cancel(op): stops it; it is not told any more. Nothing happens if it has finished already and was told.
+// cancel(op): stops it; it is not told any more. Nothing happens if it has finished already and was
+// told.
 static int cancel(lua_State *L) {
     mg_vm *vm = mg_vm_of(L);
     mg_op *op = mg_slots_get(&vm->ops, (uint64_t)luaL_checknumber(L, 1));
@@ -330,7 +332,8 @@ static int64_t integer_field(lua_State *L, int index, const char *key) {
     return v;
 }
 
-// bind_routes(router, { { name =, deadline_ms =, body_bytes = }, ... }): what requests are matched against from now on.
+// bind_routes(router, { { name =, deadline_ms =, body_bytes = }, ... }): what requests are matched
+// against from now on.
 static int bind_routes(lua_State *L) {
     mg_vm *vm = mg_vm_of(L);
     mg_router *router = mg_check_router(L, 1);
@@ -373,8 +376,12 @@ void mg_vm_register(lua_State *L, mg_vm *vm, const luaL_Reg *functions) {
 
 void mg_vm_push_native(lua_State *L, mg_vm *vm) {
     static const luaL_Reg functions[] = {
-        {"next_event", next_event},   {"cancel", cancel},           {"bind_turn", bind_turn},
-        {"turn_soon", turn_soon},     {"bind_routes", bind_routes}, {"method_name", method_name},
+        {"next_event", next_event},
+        {"cancel", cancel},
+        {"bind_turn", bind_turn},
+        {"turn_soon", turn_soon},
+        {"bind_routes", bind_routes},
+        {"method_name", method_name},
         {NULL, NULL},
     };
     lua_newtable(L);

@@ -1,13 +1,15 @@
-// lua/vm.h: one Lua state beside the loop: what C wants to tell Lua is queued here, and told once a turn.
+// lua/vm.h: one Lua state beside the loop: what C wants to tell Lua is queued here, and told once a
+// turn.
 //
-// C callbacks never run Lua. They put exchanges, finished operations and signals into queues of the mg_vm; its turn hook then
-// calls the scheduler (lua/moongate/core/sched.lua), which takes them out one by one with native.next_event(). That is the only door
-// into Lua while the server runs.
+// C callbacks never run Lua. They put exchanges, finished operations and signals into queues of the
+// mg_vm; its turn hook then calls the scheduler (lua/moongate/core/sched.lua), which takes them out
+// one by one with native.next_event(). That is the only door into Lua while the server runs.
 #pragma once
 
 #include "base/log_line.h"
 #include "http/route.h"
 #include "lua/slots.h"
+#include "server/answer.h"
 #include "server/server.h"
 
 #include <lauxlib.h>
@@ -20,7 +22,8 @@ typedef struct mg_op mg_op;
 // A kind of asynchronous operation; a static table.
 typedef struct mg_op_kind {
     const char *name;
-    // Pushes true and the results, or false, an error code and a message. Called once, on the loop, in protected mode.
+    // Pushes true and the results, or false, an error code and a message. Called once, on the loop,
+    // in protected mode.
     int (*push)(lua_State *L, mg_op *op);
     // Stops the work, which has not finished; the operation is released right afterwards.
     void (*cancel)(mg_op *op);
@@ -65,8 +68,8 @@ struct mg_vm {
     // The error log, if there is one. Borrows the event.
     void (*on_log)(void *arg, const mg_log_event *event);
     void *log_arg;
-    mg_buf scratch; // field lines, for one C function at a time
-    mg_buf json;    // an encoded body, likewise
+    mg_buf scratch;     // field lines, for one C function at a time
+    mg_buf json;        // an encoded body, likewise
     uint64_t id_prefix; // of request ids: random for each vm
     uint64_t id_count;
 };
@@ -74,7 +77,8 @@ struct mg_vm {
 // Attaches to `L`, which is borrowed; the router and scheduler come from Lua later.
 mg_vm *mg_vm_new(lua_State *L, mg_loop *loop);
 
-// Cancels all operations and drops what is queued. The loop must still be there; the state may be closed before or after.
+// Cancels all operations and drops what is queued. The loop must still be there; the state may be
+// closed before or after.
 void mg_vm_free(mg_vm *vm);
 
 // Pushes the table `moongate.native` of this vm: every function of the bind_*.c files.
@@ -116,5 +120,6 @@ static inline mg_request_state *mg_request_of(mg_exchange *x) {
     return x->app_data;
 }
 
-// The answer is complete: the handle becomes stale. To be called right before the call that ends the exchange.
+// The answer is complete: the handle becomes stale. To be called right before the call that ends
+// the exchange.
 void mg_vm_release_exchange(mg_vm *vm, mg_exchange *x);

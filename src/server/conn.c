@@ -1,5 +1,7 @@
 #include "server/conn.h"
 
+#include "server/answer.h"
+#include "server/exchange_inside.h"
 #include "server/server.h"
 
 #include <assert.h>
@@ -138,8 +140,9 @@ void mg_conn_close(mg_conn *c, mg_gone why) {
     mg_stream_close(&c->stream, false);
 }
 
-// Everything is answered. `unread`: the peer may still be sending; closing at once would make the kernel answer that with a
-// reset, which can destroy the answer before the peer has read it. So send a FIN and read on for a while.
+// Everything is answered. `unread`: the peer may still be sending; closing at once would make the
+// kernel answer that with a reset, which can destroy the answer before the peer has read it. So
+// send a FIN and read on for a while.
 static void close_gracefully(mg_conn *c, bool unread) {
     set_state(c, MG_CONN_LINGER);
     mg_buf_deinit(&c->held);
@@ -208,7 +211,8 @@ static size_t take_head(mg_conn *c, const char *data, size_t n) {
     size_t used = n;
     switch (mg_h1_read(&x->reader, data, n, &used, &x->head)) {
     case MG_H1_MORE:
-        // Total, not idle: it runs from the first bytes on, and not at all for a head that comes whole.
+        // Total, not idle: it runs from the first bytes on, and not at all for a head that comes
+        // whole.
         if (!c->head_timed) {
             c->head_timed = true;
             mg_deadline_start(&c->server->header, &c->deadline);
@@ -385,8 +389,8 @@ const mg_stream_events mg_conn_events = {
 void mg_conn_exchange_done(mg_conn *c) {
     mg_exchange *x = c->x;
     bool unread = x->unparsed || !mg_body_complete(&x->body) || held_bytes(c) > 0;
-    bool persist = !x->close_after && !c->close_asked && !c->server->draining &&
-                   mg_body_complete(&x->body);
+    bool persist =
+        !x->close_after && !c->close_asked && !c->server->draining && mg_body_complete(&x->body);
     c->x = NULL;
     mg_server_give_exchange(c->server, x);
     if (!persist) {
@@ -405,7 +409,8 @@ void mg_conn_exchange_done(mg_conn *c) {
 
 void mg_conn_header_late(mg_conn *c) {
     const mg_guard *g = &c->x->reader.guard;
-    // Only empty lines came, which some old clients send behind a body: the connection is merely idle.
+    // Only empty lines came, which some old clients send behind a body: the connection is merely
+    // idle.
     if (g->first_end == 0 && g->line_start == c->x->reader.n) {
         mg_conn_close(c, MG_GONE_CLIENT);
         return;

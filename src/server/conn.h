@@ -2,15 +2,16 @@
 //
 //                      first byte               head complete
 //        +--> IDLE ----------------> HEAD ------------------------> BUSY
-//        |     |                      | malformed, too slow          | answered, body read, connection persists
-//        |     | peer left, idle      v                              |
-//        |     | too long         LINGER <-- answered, to be closed--+
-//        |     v                      | the peer has read it         |
-//        |   CLOSED <-----------------+------------------------------+ peer left, answer broken off
+//        |     |                      | malformed, too slow          | answered, body read,
+//        connection persists |     | peer left, idle      v                              | |     |
+//        too long         LINGER <-- answered, to be closed--+ |     v                      | the
+//        peer has read it         | |   CLOSED <-----------------+------------------------------+
+//        peer left, answer broken off
 //        +-----------------------------------------------------------+
 //
-// IDLE, HEAD, BUSY, LINGER and CLOSED are the design's keep-alive, reading_request, processing_request/writing_response (the
-// exchange knows which) and closed. Only set_state in conn.c changes the state.
+// IDLE, HEAD, BUSY, LINGER and CLOSED are the design's keep-alive, reading_request,
+// processing_request/writing_response (the exchange knows which) and closed. Only set_state in
+// conn.c changes the state.
 #pragma once
 
 #include "event/stream.h"
@@ -24,12 +25,13 @@ typedef enum mg_conn_state {
     MG_CONN_CLOSED,
 } mg_conn_state;
 
-// An idle connection is this block and nothing else: each byte here costs 100 KB at 100,000 connections.
+// An idle connection is this block and nothing else: each byte here costs 100 KB at 100,000
+// connections.
 struct mg_conn {
     mg_server *server;
-    mg_exchange *x; // NULL when idle
-    mg_link link;   // in the server's list of connections
-    mg_link dirty;  // in the server's list of connections with output
+    mg_exchange *x;       // NULL when idle
+    mg_link link;         // in the server's list of connections
+    mg_link dirty;        // in the server's list of connections with output
     mg_deadline deadline; // idle, header, send, half-close or linger, whichever holds
     mg_buf held;          // bytes behind the request under way
     mg_buf out;           // output of this turn; memory borrowed from the server's pool
@@ -70,7 +72,8 @@ void mg_conn_send_late(mg_conn *c);
 
 // --- for exchange.c ---
 
-// The answer is complete and the body read or given up: the connection goes on to its next request, or closes.
+// The answer is complete and the body read or given up: the connection goes on to its next request,
+// or closes.
 void mg_conn_exchange_done(mg_conn *c);
 
 // Where output is to be appended; it is sent at the end of the turn.

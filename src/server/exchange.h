@@ -1,7 +1,8 @@
 // server/exchange.h: one request and its answer on an inbound connection.
 //
-// The server owns an exchange and recycles it. The app learns of it through mg_app's on_request and may use it until it has
-// completed the answer, or until on_gone; after either the pointer is dead for the app.
+// The server owns an exchange and recycles it. The app learns of it through mg_app's on_request and
+// may use it until it has completed the answer, or until on_gone; after either the pointer is dead
+// for the app.
 #pragma once
 
 #include "base/arena.h"
@@ -18,17 +19,21 @@ typedef struct mg_exchange mg_exchange;
 
 typedef enum mg_gone {
     MG_GONE_CLIENT, // the client left
-    MG_GONE_FAULT,  // the body was malformed, too large or too slow; the server has answered that itself
+    MG_GONE_FAULT,  // the body was malformed, too large or too slow; the server has answered that
+                    // itself
     MG_GONE_STOP,   // the server is stopping
 } mg_gone;
 
-// The seam to the application. Its functions are called from callbacks of streams and timers: they only queue.
+// The seam to the application. Its functions are called from callbacks of streams and timers: they
+// only queue.
 typedef struct mg_app mg_app;
 struct mg_app {
     void (*on_request)(mg_app *app, mg_exchange *x);
-    void (*on_body)(mg_app *app, mg_exchange *x);     // more content, or its end; only after mg_exchange_want_body
+    void (*on_body)(mg_app *app,
+                    mg_exchange *x); // more content, or its end; only after mg_exchange_want_body
     void (*on_writable)(mg_app *app, mg_exchange *x); // the backlog of a streamed answer has left
-    void (*on_deadline)(mg_app *app, mg_exchange *x); // the handler took too long; the head is not committed
+    void (*on_deadline)(mg_app *app,
+                        mg_exchange *x); // the handler took too long; the head is not committed
     void (*on_gone)(mg_app *app, mg_exchange *x, mg_gone why);
 };
 
@@ -36,7 +41,8 @@ typedef enum mg_exchange_phase {
     MG_EXCHANGE_HEAD,      // the head is being read
     MG_EXCHANGE_HANDLING,  // the app has it; no byte of the answer is committed
     MG_EXCHANGE_ANSWERING, // the head of a streamed answer is committed
-    MG_EXCHANGE_ANSWERED,  // the answer is complete; the rest of the request's body is being discarded
+    MG_EXCHANGE_ANSWERED,  // the answer is complete; the rest of the request's body is being
+                           // discarded
 } mg_exchange_phase;
 
 struct mg_exchange {
@@ -46,7 +52,8 @@ struct mg_exchange {
     mg_exchange *next_free;
     mg_exchange_phase phase;
 
-    // Who streams the answer, if not the app itself (server/file_answer): told when the backlog has left, and when all is lost.
+    // Who streams the answer, if not the app itself (server/file_answer): told when the backlog has
+    // left, and when all is lost.
     void (*producer_go)(mg_exchange *x);
     void (*producer_stop)(mg_exchange *x);
     void *producer;
@@ -71,7 +78,7 @@ struct mg_exchange {
     bool body_collect; // the app wants all of it in one piece: no backpressure below body_limit
     bool body_paused;
     bool continue_sent;
-    bool unparsed; // what follows on the connection cannot be understood
+    bool unparsed;       // what follows on the connection cannot be understood
     mg_timer body_timer; // judges body_rate
     uint64_t body_start_ms;
 
@@ -90,15 +97,16 @@ struct mg_exchange {
 
 // --- request body ---
 
-// Lowers or raises the limit of this request's body. MG_ELIMIT if Content-Length, or what has come, is already beyond it: refuse
-// with 413.
+// Lowers or raises the limit of this request's body. MG_ELIMIT if Content-Length, or what has come,
+// is already beyond it: refuse with 413.
 int mg_exchange_limit_body(mg_exchange *x, uint64_t bytes);
 
-// The handler wants the body: sends 100 Continue if the peer waits for it; from now on on_body is called. `collect`: in one
-// piece, without backpressure up to the limit.
+// The handler wants the body: sends 100 Continue if the peer waits for it; from now on on_body is
+// called. `collect`: in one piece, without backpressure up to the limit.
 void mg_exchange_want_body(mg_exchange *x, bool collect);
 
-// Content that has come and was not yet taken; borrowed until the next call on `x` or return to the loop.
+// Content that has come and was not yet taken; borrowed until the next call on `x` or return to the
+// loop.
 mg_str mg_exchange_content(const mg_exchange *x);
 
 // Takes all of it away; reading goes on if it was paused.
@@ -111,46 +119,6 @@ bool mg_exchange_body_complete(const mg_exchange *x);
 
 // Replaces the server's handler deadline by `ms` from now; 0: none.
 void mg_exchange_set_deadline(mg_exchange *x, uint64_t ms);
-
-// --- answer ---
-
-typedef struct mg_answer {
-    int status;          // 200..599
-    mg_str content_type; // empty: none
-    mg_str fields;       // ready-made field lines, each with CRLF
-    bool has_date;
-    bool close; // ask for the connection to be closed afterwards
-} mg_answer;
-
-// Answers completely; `x` is dead for the caller afterwards. Borrows everything for the call.
-void mg_exchange_respond(mg_exchange *x, const mg_answer *a, mg_str body);
-
-// Commits the head of a streamed answer; `length` -1: not known. The handler's deadline ends here.
-void mg_exchange_begin(mg_exchange *x, const mg_answer *a, int64_t length);
-
-// Sends content. MG_OK; MG_EAGAIN: taken too, but the backlog is large now: wait for on_writable before the next; MG_ELIMIT:
-// more than the announced length, nothing was sent; MG_ECLOSED: the peer is gone, which on_gone will tell.
-int mg_exchange_write(mg_exchange *x, mg_str data);
-
-// Ends a streamed answer; `x` is dead afterwards. Less content than announced closes the connection.
-void mg_exchange_end(mg_exchange *x, mg_str trailers);
-
-// Gives up: the connection is closed, in the middle of the answer if need be; `x` is dead afterwards.
-void mg_exchange_abort(mg_exchange *x);
-
-// Answers with a problem+json of the given status and closes the connection; `x` is dead afterwards. Only before the head
-// is committed.
-void mg_exchange_refuse(mg_exchange *x, mg_refusal refusal);
-
-// --- for conn.c and server.c ---
-
-void mg_exchange_start(mg_exchange *x);                      // the head is complete
-bool mg_exchange_take_piece(mg_exchange *x, mg_str content); // false: that was too much, the exchange is over
-void mg_exchange_body_progress(mg_exchange *x);              // after pieces, and at the body's end
-void mg_exchange_fault(mg_exchange *x, mg_refusal refusal);  // the request cannot be understood further
-void mg_exchange_lost(mg_exchange *x, mg_gone why);          // the connection is going; tells the app, logs
-void mg_exchange_writable(mg_exchange *x);
-void mg_exchange_late(mg_exchange *x);
 
 static inline bool mg_exchange_committed(const mg_exchange *x) {
     return x->phase > MG_EXCHANGE_HANDLING;

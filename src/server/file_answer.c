@@ -75,8 +75,8 @@ static void break_off(file_answer *f, int status) {
 // --- parts ---
 
 static void append_part_head(const file_answer *f, size_t i, mg_buf *out) {
-    mg_buf_printf(out, "\r\n--%s\r\nContent-Type: %.*s\r\nContent-Range: ", boundary, (int)f->part_type.n,
-                  f->part_type.p);
+    mg_buf_printf(out, "\r\n--%s\r\nContent-Type: %.*s\r\nContent-Range: ", boundary,
+                  (int)f->part_type.n, f->part_type.p);
     mg_range_write(out, f->ranges[i], f->size);
     mg_buf_append(out, "\r\n\r\n", 4);
 }
@@ -165,7 +165,8 @@ static void on_read(void *arg, int status, const char *data, size_t n) {
 
 // --- the head ---
 
-// Weak enough to be honest (a file may change twice within the clock's grain), strong enough for ranges: nanoseconds, size, inode.
+// Weak enough to be honest (a file may change twice within the clock's grain), strong enough for
+// ranges: nanoseconds, size, inode.
 static mg_str write_etag(mg_arena *arena, const struct stat *st) {
     char text[80];
     int n = snprintf(text, sizeof text, "\"%llx-%llx-%llx\"", (unsigned long long)st->st_ino,
@@ -189,8 +190,8 @@ static void answer_short(file_answer *f, int status, mg_buf *fields) {
 static void append_validators(mg_buf *fields, const mg_validators *v) {
     char date[30];
     mg_date_write(date, v->last_modified);
-    mg_buf_printf(fields, "Last-Modified: %s\r\nETag: %.*s\r\nAccept-Ranges: bytes\r\n", date, (int)v->etag.n,
-                  v->etag.p);
+    mg_buf_printf(fields, "Last-Modified: %s\r\nETag: %.*s\r\nAccept-Ranges: bytes\r\n", date,
+                  (int)v->etag.n, v->etag.p);
 }
 
 // Chooses what to send. False: the range cannot be satisfied.
@@ -214,7 +215,8 @@ static bool choose_ranges(file_answer *f, const mg_validators *v, mg_buf *fields
     f->multipart = f->range_count > 1;
     if (f->multipart) {
         f->part_type = f->answer.content_type;
-        f->answer.content_type = MG_STR("multipart/byteranges; boundary=moongate-byteranges-3f1c9a70b2d84e65");
+        f->answer.content_type =
+            MG_STR("multipart/byteranges; boundary=moongate-byteranges-3f1c9a70b2d84e65");
     } else {
         mg_buf_append(fields, "Content-Range: ", 15);
         mg_range_write(fields, f->ranges[0], f->size);
@@ -273,7 +275,8 @@ void mg_file_answer_start(mg_exchange *x, const mg_answer *a, const mg_file_answ
     f->arg = o->arg;
     f->answer = *a;
     f->answer.fields = keep(x, a->fields);
-    f->answer.content_type = a->content_type.n > 0 ? keep(x, a->content_type) : mg_mime_of(mg_str_of(o->path));
+    f->answer.content_type =
+        a->content_type.n > 0 ? keep(x, a->content_type) : mg_mime_of(mg_str_of(o->path));
     x->producer = f;
     x->producer_go = go_on;
     x->producer_stop = mg_file_answer_stop;

@@ -1,19 +1,21 @@
-// server/file_answer.h: answers with a file: validators, conditions, ranges, and content that is read no faster than the peer takes it.
+// server/file_answer.h: answers with a file: validators, conditions, ranges, and content that is
+// read no faster than the peer takes it.
 #pragma once
 
-#include "server/exchange.h"
+#include "server/answer.h"
 
 typedef struct mg_file_answer_options {
     const char *path;    // copied
     const char *beneath; // NULL, or a folder that `path` is relative to and cannot leave; copied
-    // Once: 0 when the last byte is queued (the exchange is dead then), else a negative errno: before the head is committed the
-    // exchange still waits for an answer. Not called after mg_file_answer_stop, nor if the exchange is lost.
+    // Once: 0 when the last byte is queued (the exchange is dead then), else a negative errno:
+    // before the head is committed the exchange still waits for an answer. Not called after
+    // mg_file_answer_stop, nor if the exchange is lost.
     void (*on_done)(void *arg, int status);
     void *arg;
 } mg_file_answer_options;
 
-// `a` gives status, type (empty: by the file's name) and fields; borrowed for the call. With a status other than 200 conditions and ranges
-// are left alone.
+// `a` gives status, type (empty: by the file's name) and fields; borrowed for the call. With a
+// status other than 200 conditions and ranges are left alone.
 void mg_file_answer_start(mg_exchange *x, const mg_answer *a, const mg_file_answer_options *o);
 
 // Gives up without telling; the exchange is left as it is.

@@ -1,4 +1,5 @@
-// server/options.h: what an operator may set about inbound peers, and what a finished exchange tells the access log.
+// server/options.h: what an operator may set about inbound peers, and what a finished exchange
+// tells the access log.
 #pragma once
 
 #include "base/str.h"

@@ -1,4 +1,5 @@
-// server/origin.h: who really asked, over which scheme and for which host, as far as trusted proxies tell.
+// server/origin.h: who really asked, over which scheme and for which host, as far as trusted
+// proxies tell.
 #pragma once
 
 #include "server/exchange.h"
@@ -13,5 +14,6 @@ typedef struct mg_origin {
 // Computed at the first call for an exchange. Never NULL.
 const mg_origin *mg_exchange_origin(mg_exchange *x);
 
-// "address:port", "[v6]:port" or "unix" of the connection's peer; terminated, in the exchange's arena.
+// "address:port", "[v6]:port" or "unix" of the connection's peer; terminated, in the exchange's
+// arena.
 mg_str mg_exchange_peer(mg_exchange *x);

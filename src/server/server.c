@@ -1,4 +1,5 @@
 #include "server/server.h"
+#include "server/exchange_inside.h"
 
 #include "base/mem.h"
 #include "http/date.h"
@@ -98,7 +99,8 @@ void mg_server_free(mg_server *s) {
         return;
     }
     mg_loop_remove_turn(&s->turn);
-    mg_deadlines *queues[] = {&s->idle, &s->header, &s->send, &s->half_close, &s->linger, &s->handler};
+    mg_deadlines *queues[] = {&s->idle,       &s->header, &s->send,
+                              &s->half_close, &s->linger, &s->handler};
     for (size_t i = 0; i < sizeof queues / sizeof *queues; i++) {
         mg_deadlines_deinit(queues[i]);
     }

@@ -1,4 +1,5 @@
-// server/server.h: the inbound side: listeners, connections, their limits, and the app that answers.
+// server/server.h: the inbound side: listeners, connections, their limits, and the app that
+// answers.
 #pragma once
 
 #include "event/listener.h"
@@ -53,17 +54,20 @@ struct mg_server {
     mg_server_stats stats;
 };
 
-// `app` is borrowed. Its turn hook must be registered before this, so that answers are flushed in the turn that makes them.
+// `app` is borrowed. Its turn hook must be registered before this, so that answers are flushed in
+// the turn that makes them.
 mg_server *mg_server_new(mg_loop *loop, mg_app *app, const mg_server_options *options);
 
-// Closes all that is open, without grace. The memory goes once the loop has turned: call mg_server_free after that.
+// Closes all that is open, without grace. The memory goes once the loop has turned: call
+// mg_server_free after that.
 void mg_server_close(mg_server *s);
 void mg_server_free(mg_server *s);
 
 // Accepts from `fd`, which is taken.
 int mg_server_listen(mg_server *s, int fd);
 
-// Stops accepting, closes idle connections, lets requests finish (with Connection: close), then calls on_drained.
+// Stops accepting, closes idle connections, lets requests finish (with Connection: close), then
+// calls on_drained.
 void mg_server_drain(mg_server *s, void (*on_drained)(void *arg), void *arg);
 
 // Makes a connection whose far end is the in-memory stream `peer` (specs).
