@@ -263,7 +263,10 @@ local function check_task(task, future, level)
 end
 
 local function refuse_boundary(task, level)
-  local name, where = boundary.find(level + 1)
+  local name, where = boundary.entered()
+  if not name then
+    name, where = boundary.find(level + 1)
+  end
   if not name and coroutine.running() ~= task.co then -- outside of the user's own coroutine
     name, where = boundary.find(0, task.co)
   end
@@ -274,7 +277,7 @@ end
 
 local function check_boundary(task, level)
   local may = coroutines.may_await(task)
-  if may == false or not isyieldable() then
+  if may == false or not isyieldable() or boundary.entered() then
     refuse_boundary(task, level + 1)
   elseif not may then
     error(STRANGER, level + 1)
@@ -284,7 +287,10 @@ end
 -- Behind so many settled ones the loop may turn, unless something stands in the way of that.
 local function count_settled(task)
   task.streak = task.streak + 1
-  if task.streak < IN_A_ROW or not (isyieldable() and coroutines.may_await(task)) then
+  if task.streak < IN_A_ROW then
+    return
+  end
+  if not (isyieldable() and coroutines.may_await(task)) or boundary.entered() then
     return
   end
   task.streak = 0

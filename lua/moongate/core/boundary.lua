@@ -1,8 +1,12 @@
---- Names the C function that an await cannot cross.
+--- Names the function that an await cannot cross.
+local native = require("moongate.native")
+
 local M = {}
 
+local barrier = false -- { name, where, outer } of the Lua functions that must not be left half done
+
 -- LuaJIT yields across these, so they are never what stands in the way.
-local CROSSED = { [pcall] = true, [xpcall] = true }
+local CROSSED = { [pcall] = true, [xpcall] = true, [coroutine.resume] = true }
 
 -- "string.gsub" says more than what the caller happens to call it.
 local function library_names()
@@ -52,6 +56,26 @@ function M.find(level, co)
     end
   end
   return name
+end
+
+--- Until M.leave no await may cross the running function, as if it were one of C: a second caller
+--- would find its work half done.
+---@param name string
+---@param level integer the stack level of the line that called it
+function M.enter(name, level)
+  local source, line = native.where(level + 1)
+  barrier = { name, (source or "?") .. ":" .. (line or 0), barrier }
+end
+
+function M.leave()
+  barrier = barrier[3]
+end
+
+--- The name of such a function that is running, and the line that called it; nil if none is.
+function M.entered()
+  if barrier then
+    return barrier[1], barrier[2]
+  end
 end
 
 return M

@@ -2,6 +2,7 @@
 --- and calls that would block the loop are refused in handlers, naming the way that does not.
 local sched = require("moongate.core.sched")
 local coroutines = require("moongate.core.coroutines")
+local boundary = require("moongate.core.boundary")
 local log = require("moongate.log")
 
 local M = {}
@@ -133,7 +134,9 @@ function M.new(root, read)
       error("module '" .. name .. "' is required while it is loading (a circle of requires)", 2)
     end
     loading[name] = true
+    boundary.enter("require", 2)
     local ok, value = pcall(load_text, path, text, name)
+    boundary.leave()
     loading[name] = nil
     if not ok then
       error(value, 0)
