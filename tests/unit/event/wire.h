@@ -17,14 +17,10 @@
 typedef struct wire {
     mg_stream s;
     mg_buf got;
-    int ends;
-    int end_status;
-    int drains;
-    int drain_status;
+    int ends, end_status;
+    int drains, drain_status;
     int closes;
-    bool close_in_read;
-    bool close_in_end;
-    bool close_in_drain;
+    bool close_in_read, close_in_end, close_in_drain;
     bool stop_in_read;
     bool echo;
 } wire;
