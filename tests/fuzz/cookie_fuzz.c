@@ -24,14 +24,13 @@ static mg_str take_line(mg_str *s) {
     return line;
 }
 
-static unsigned attributes_of(const mg_cookie *c) {
-    return (c->path.n > 0) + (c->domain.n > 0) + (unsigned)c->has_max_age + c->has_expires +
-           (c->same_site != MG_SAME_SITE_UNSET) + (unsigned)c->secure + c->http_only +
-           c->partitioned;
+static int attributes_of(const mg_cookie *c) {
+    return (c->path.n > 0) + (c->domain.n > 0) + c->has_max_age + c->has_expires +
+           (c->same_site != MG_SAME_SITE_UNSET) + c->secure + c->http_only + c->partitioned;
 }
 
 static void check_written(const mg_cookie *c, mg_str line) {
-    unsigned semicolons = 0;
+    int semicolons = 0;
     for (size_t i = 0; i < line.n; i++) {
         must((uint8_t)line.p[i] >= 0x20 && (uint8_t)line.p[i] < 0x7f);
         semicolons += line.p[i] == ';';
