@@ -14,9 +14,6 @@ static void take_value(mg_config_reading *r, const mg_config_key *key, mg_json_t
     case MG_CONFIG_TEXTS:
         mg_config_take_texts(r, key, t);
         break;
-    case MG_CONFIG_ENV:
-        mg_config_take_env(r, key, t);
-        break;
     default:
         mg_config_take(r, key, t);
         break;

@@ -15,11 +15,6 @@ typedef struct mg_config_texts {
     size_t n;
 } mg_config_texts;
 
-typedef struct mg_config_pair {
-    const char *name;
-    const char *value;
-} mg_config_pair;
-
 typedef enum mg_config_form { MG_CONFIG_PLAIN, MG_CONFIG_JSON } mg_config_form;
 
 enum { MG_CONFIG_WORKERS_AUTO = -1, MG_CONFIG_WORKERS_MAX = 256 };
@@ -27,7 +22,7 @@ enum { MG_CONFIG_WORKERS_AUTO = -1, MG_CONFIG_WORKERS_MAX = 256 };
 // Sizes in bytes.
 typedef struct mg_config_limits {
     uint64_t request_line, header_bytes, header_fields, chunk_extensions, trailers;
-    uint64_t body, body_rate, discard, pipeline, requests_per_connection, lua_memory;
+    uint64_t body, body_rate, discard, pipeline, requests_per_connection;
     struct {
         uint64_t count; // 0: `percent` of RLIMIT_NOFILE
         unsigned percent;
@@ -58,8 +53,6 @@ typedef struct mg_config {
     mg_config_limits limits;
     mg_config_timeouts timeouts;
     mg_config_log log;
-    const mg_config_pair *env;
-    size_t env_count;
 } mg_config;
 
 // What a command line puts above the file. Paths are relative to the working directory.

@@ -124,24 +124,3 @@ void mg_config_take_listen(mg_config_reading *r, const mg_config_key *key, mg_js
         mg_config_fault(r, "is empty, allowed: one address or more, as { \"0.0.0.0:8080\" }");
     }
 }
-
-void mg_config_take_env(mg_config_reading *r, const mg_config_key *key, mg_json_token t) {
-    if (t != MG_JSON_OBJECT) {
-        mg_config_refuse(r, key, t);
-        mg_config_skip(r, t);
-        return;
-    }
-    mg_buf pairs = {0};
-    while (mg_json_next(&r->json) == MG_JSON_KEY) {
-        size_t before = r->path.n;
-        mg_config_pair pair = {.name = mg_arena_copy(&r->config->arena, r->json.text)};
-        mg_buf_printf(&r->path, ".%s", pair.name);
-        pair.value = text_item(r, mg_json_next(&r->json));
-        if (pair.value != NULL) {
-            mg_buf_append(&pairs, &pair, sizeof pair);
-        }
-        r->path.n = before;
-    }
-    r->config->env_count = pairs.n / sizeof *r->config->env;
-    r->config->env = settle(r, &pairs);
-}

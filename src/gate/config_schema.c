@@ -32,7 +32,6 @@ const mg_config_key mg_config_keys[] = {
     OTHER("app", PATH, AT(app), "\"lua/app.lua\"", "The script that returns the app"),
     OTHER("trusted_proxies", TEXTS, AT(trusted_proxies), "[]",
           "Peers whose Forwarded fields are believed, as \"10.0.0.0/8\", \"unix\""),
-    OTHER("env", ENV, AT(env), "{}", "Free texts for the app"),
 
     TABLE("limits", "How much one peer may ask for"),
     LIMIT(request_line, SIZE, "\"8K\"", 256, MIB, "The request line; beyond it 414"),
@@ -49,7 +48,6 @@ const mg_config_key mg_config_keys[] = {
     LIMIT(requests_per_connection, COUNT, "10000", 1, 1000000000,
           "After so many a connection is closed, announced"),
     LIMIT(descriptors, DESCRIPTORS, "\"95%\"", 16, 100000000, "Connections, of ulimit -n"),
-    LIMIT(lua_memory, SIZE, "\"256M\"", 16 * MIB, 64 * GIB, "Memory of the scripts"),
 
     TABLE("timeouts", "How long one peer may take, in seconds"),
     TIMEOUT(header, "10", LEAST_MS, "The whole head of a request, in total; beyond it 408"),
@@ -148,7 +146,6 @@ void mg_config_append_allowed(mg_buf *out, const mg_config_key *key) {
         [MG_CONFIG_TARGET] = "\"stderr\", \"stdout\" or a path",
         [MG_CONFIG_OPTIONAL_TARGET] = "\"stdout\", \"stderr\", a path or false",
         [MG_CONFIG_TEXTS] = "a list of texts",
-        [MG_CONFIG_ENV] = "a table of texts",
     };
     if (key->kind == MG_CONFIG_CHOICE) {
         append_choices(out, key->choices);

@@ -18,7 +18,6 @@ typedef enum mg_config_kind {
     MG_CONFIG_TARGET,          // of a log
     MG_CONFIG_OPTIONAL_TARGET, // or false
     MG_CONFIG_TEXTS,
-    MG_CONFIG_ENV,
 } mg_config_kind;
 
 typedef struct mg_config_key {

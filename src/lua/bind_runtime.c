@@ -5,6 +5,7 @@
 #include "lua/bind.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <sys/random.h>
 
@@ -49,8 +50,9 @@ static int runtime_sleep(lua_State *L) {
     double ms = luaL_checknumber(L, 1) * 1000;
     sleep_op *s = mg_calloc(1, sizeof *s);
     mg_op_start(vm, &s->op, &sleep_kind);
-    // Rounded up: never early.
-    uint64_t wait = (uint64_t)ms + ((double)(uint64_t)ms < ms - 1e-6);
+    // From this very moment, not from the turn's beginning, and rounded up: never early.
+    double lag_ms = (double)mg_loop_now_us(vm->loop) / 1000 - (double)mg_loop_now_ms(vm->loop);
+    uint64_t wait = (uint64_t)ceil(ms + lag_ms - 1e-6);
     mg_timer_start(vm->loop, &s->timer, wait, 0, on_sleep_over);
     lua_pushnumber(L, (lua_Number)s->op.handle);
     return 1;

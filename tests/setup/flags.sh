@@ -3,7 +3,7 @@
 set -eu
 out=$1
 
-libs="libuv luajit libcrypto zlib"
+libs="libuv luajit libcrypto"
 compile=$(pkg-config --cflags $libs)
 link=$(pkg-config --libs $libs)
 sources=

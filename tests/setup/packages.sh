@@ -2,7 +2,7 @@
 # Installs the Debian packages that are missing: packages.sh build|test|bench. Asks nothing; says what it does.
 set -eu
 
-build="gcc libc6-dev libuv1-dev libluajit2-5.1-dev node-llhttp libssl-dev zlib1g-dev pkg-config"
+build="gcc libc6-dev libuv1-dev libluajit2-5.1-dev node-llhttp libssl-dev pkg-config"
 test="luajit2 lua-busted lua-socket lua-check libcmocka-dev clang clang-format clang-tidy cppcheck libclang-rt-14-dev curl procps"
 bench="luajit2 wrk curl python3"
 

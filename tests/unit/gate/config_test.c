@@ -45,7 +45,6 @@ static void an_empty_file_gives_the_defaults(void **state) {
     assert_int_equal(c.workers, MG_CONFIG_WORKERS_AUTO);
     assert_string_equal(c.app, "/nowhere/lua/app.lua");
     assert_int_equal(c.trusted_proxies.n, 0);
-    assert_int_equal(c.env_count, 0);
     assert_int_equal(c.limits.request_line, 8192);
     assert_int_equal(c.limits.body, 16 << 20);
     assert_int_equal(c.limits.requests_per_connection, 10000);
@@ -70,8 +69,7 @@ static void every_kind_of_value_is_read(void **state) {
              "\"header_fields\":7,\"trailers\":0},"
              "\"timeouts\":{\"idle\":0.25,\"send\":3,\"body_grace\":0},"
              "\"log\":{\"level\":\"error\",\"file\":\"/var/log/m.log\",\"access\":false,"
-             "\"format\":\"json\",\"error_format\":\"json\"},"
-             "\"env\":{\"A\":\"1\",\"B b\":\"\"}}");
+             "\"format\":\"json\",\"error_format\":\"json\"}}");
     assert_int_equal(c.listen.n, 4);
     assert_string_equal(c.listen.items[2], "unix:/nowhere/run/x.sock");
     assert_string_equal(c.listen.items[3], "unix:/run/y.sock");
@@ -92,17 +90,13 @@ static void every_kind_of_value_is_read(void **state) {
     assert_null(c.log.access);
     assert_int_equal(c.log.access_format, MG_CONFIG_JSON);
     assert_int_equal(c.log.error_format, MG_CONFIG_JSON);
-    assert_int_equal(c.env_count, 2);
-    assert_string_equal(c.env[0].name, "A");
-    assert_string_equal(c.env[1].name, "B b");
-    assert_string_equal(c.env[1].value, "");
     mg_config_deinit(&c);
 }
 
 static void an_empty_lua_table_is_an_empty_list_too(void **state) {
     (void)state;
     mg_config c;
-    load(&c, "{\"trusted_proxies\":{},\"limits\":{},\"env\":{}}");
+    load(&c, "{\"trusted_proxies\":{},\"limits\":{}}");
     assert_int_equal(c.trusted_proxies.n, 0);
     mg_config_deinit(&c);
 }
@@ -146,8 +140,6 @@ static void a_wrong_value_says_what_is_allowed(void **state) {
     faults("{\"log\":{\"file\":false}}",
            "f: log.file: is false, allowed: \"stderr\", \"stdout\" or a path\n");
     faults("{\"limits\":5}", "f: limits: is 5, allowed: a table\n");
-    faults("{\"env\":{\"A\":1}}", "f: env.A: is no text, allowed: a text\n");
-    faults("{\"env\":[1]}", "f: env: is a list, allowed: a table of texts\n");
     faults("{\"trusted_proxies\":\"10.0.0.1\"}",
            "f: trusted_proxies: is \"10.0.0.1\", allowed: a list of texts\n");
     faults("{\"trusted_proxies\":{\"a\":[{}],\"b\":1}}",
@@ -183,10 +175,9 @@ static void a_wrong_address_is_named(void **state) {
 
 static void an_unknown_key_brings_a_suggestion(void **state) {
     (void)state;
-    faults(
-        "{\"worker\":1}",
-        "f: worker: is no known key, allowed: listen, workers, app, trusted_proxies, env, limits, "
-        "timeouts, log (did you mean \"workers\"?)\n");
+    faults("{\"worker\":1}",
+           "f: worker: is no known key, allowed: listen, workers, app, trusted_proxies, limits, "
+           "timeouts, log (did you mean \"workers\"?)\n");
     faults("{\"log\":{\"acess\":[{\"x\":[]}]}}",
            "f: log.acess: is no known key, allowed: level, file, error_format, access, format (did "
            "you mean \"access\"?)\n");
@@ -210,7 +201,7 @@ static void all_faults_are_listed(void **state) {
            "f: workers: is -1, allowed: \"auto\" or a number from 0 to 256\n"
            "f: limits.nope: is no known key, allowed: request_line, header_bytes, header_fields, "
            "chunk_extensions, trailers, body, body_rate, discard, pipeline, "
-           "requests_per_connection, descriptors, lua_memory\n"
+           "requests_per_connection, descriptors\n"
            "f: limits.trailers: is \"x\", allowed: a size from 0 to 1M" SIZE_HINT
            "f: app: is 1, allowed: a path\n");
 }
@@ -218,7 +209,7 @@ static void all_faults_are_listed(void **state) {
 static void broken_data_is_a_fault(void **state) {
     (void)state;
     mg_config c;
-    const char *broken[] = {"", "[]", "{\"workers\":", "{\"listen\":[", "{\"env\":{\"a\"", "{}x"};
+    const char *broken[] = {"", "[]", "{\"workers\":", "{\"listen\":[", "{}x"};
     for (size_t i = 0; i < sizeof broken / sizeof broken[0]; i++) {
         mg_buf text = {0};
         assert_int_equal(mg_config_init(&c, "f", mg_str_of(broken[i]), &text), MG_ECONFIG);
