@@ -329,7 +329,11 @@ local function parts_of(text, content_type)
     local parts, err = native.http.parse_multipart(text, content_type)
     return parts or fail_form(400, "the form is malformed: " .. err)
   elseif kind == "application/x-www-form-urlencoded" then
-    local parts, _, list = {}, native.http.parse_form(text)
+    local last, list = native.http.parse_form(text)
+    if not last then
+      fail_form(400, "the form is malformed: " .. list)
+    end
+    local parts = {}
     for i, pair in ipairs(list) do
       parts[i] = { name = pair[1], body = pair[2] }
     end

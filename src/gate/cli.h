@@ -3,9 +3,8 @@
 #pragma once
 
 #include "base/buf.h"
+#include "base/version.h"
 #include "gate/config.h"
-
-#define MG_VERSION "0.1.0"
 
 enum { MG_CLI_LISTEN_MAX = 32, MG_CLI_WRONG_STATUS = 2 };
 

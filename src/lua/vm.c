@@ -1,6 +1,7 @@
 #include "lua/vm.h"
 
 #include "base/mem.h"
+#include "base/version.h"
 #include "lua/bind.h"
 
 #include <stdio.h>
@@ -386,5 +387,7 @@ void mg_vm_push_native(lua_State *L, mg_vm *vm) {
     };
     lua_newtable(L);
     mg_vm_register(L, vm, functions);
+    lua_pushliteral(L, MG_VERSION);
+    lua_setfield(L, -2, "version");
     mg_bind_all(L, vm);
 }
