@@ -1,0 +1,202 @@
+local moongate = require("moongate")
+local test = require("moongate.test")
+
+local app
+
+before_each(function()
+  app = test.app(function() end)
+end)
+
+after_each(function()
+  app:assert_no_leaks()
+end)
+
+local function message_of(fn, ...)
+  local ok, message = pcall(fn, ...)
+  assert.is_false(ok)
+  return message
+end
+
+describe("moongate.sleep", function()
+  it("waits, and never too short", function()
+    for _, seconds in ipairs({ 0, 0.001, 0.0015, 1, 90000 }) do
+      local start = app.clock:elapsed()
+      app:run(function()
+        assert.equal(0, select("#", moongate.sleep(seconds):await()))
+      end)
+      local took = app.clock:elapsed() - start
+      assert.is_true(took >= seconds - 1e-6 and took < seconds + 0.002, seconds .. ": " .. took)
+    end
+  end)
+
+  it("of several ends in the order of time", function()
+    local order = {}
+    for _, seconds in ipairs({ 3, 1, 2 }) do
+      moongate.sleep(seconds):and_then(function()
+        order[#order + 1] = seconds
+      end)
+    end
+    app.clock:advance(5)
+    assert.same({ 1, 2, 3 }, order)
+  end)
+
+  it("wants seconds, at the caller's line", function()
+    for _, bad in ipairs({ -1, "1", 0 / 0, 1 / 0 }) do
+      assert.matches("time_spec%.lua:%d+: sleep: seconds are wanted", message_of(function()
+        local f = moongate.sleep(bad)
+        return f
+      end))
+    end
+  end)
+end)
+
+describe("moongate.spawn", function()
+  it("runs in a coroutine of its own and gives what it returns", function()
+    app:run(function()
+      local order = {}
+      local f = moongate.spawn(function(a, b)
+        order[#order + 1] = "spawned"
+        return a, b
+      end, 1, nil)
+      order[#order + 1] = "spawner"
+      assert.equal(2, select("#", f:await()))
+      assert.same({ "spawner", "spawned" }, order)
+    end)
+  end)
+
+  it("outlives the request that called it", function()
+    app:close()
+    local done
+    app = test.app(function(a)
+      a:get("/", { timeout = 1 }, function()
+        moongate.spawn(function()
+          moongate.sleep(100):await()
+          done = true
+        end)
+        return "ok"
+      end)
+    end)
+    app:get("/")
+    app.clock:advance(200)
+    assert.is_true(done)
+  end)
+
+  it("wants a function", function()
+    assert.matches("time_spec%.lua:%d+: spawn: a function is wanted, not nil", message_of(function()
+      local f = moongate.spawn(nil)
+      return f
+    end))
+  end)
+end)
+
+describe("moongate.after", function()
+  it("calls the function later, in a coroutine, and gives what it returns", function()
+    assert.equal("later", app:run(function()
+      return moongate.after(5, function()
+        moongate.sleep(1):await()
+        return "later"
+      end):await()
+    end))
+    assert.near(6, app.clock:elapsed(), 0.001)
+  end)
+
+  it("is prevented by cancel", function()
+    local called = false
+    local f = moongate.after(5, function()
+      called = true
+    end)
+    app.clock:advance(1)
+    f:cancel()
+    app.clock:advance(10)
+    assert.is_false(called)
+  end)
+
+  it("outlives the request that called it", function()
+    app:close()
+    local done
+    app = test.app(function(a)
+      a:get("/", { timeout = 1 }, function()
+        moongate.after(100, function()
+          done = true
+        end)
+        return "ok"
+      end)
+    end)
+    app:get("/")
+    app.clock:advance(200)
+    assert.is_true(done)
+  end)
+
+  it("checks what it is given", function()
+    assert.matches("time_spec%.lua:%d+: after: seconds are wanted", message_of(function()
+      local f = moongate.after("1", print)
+      return f
+    end))
+    assert.matches("time_spec%.lua:%d+: after: a function is wanted", message_of(function()
+      local f = moongate.after(1)
+      return f
+    end))
+  end)
+end)
+
+describe("app:every", function()
+  local runs
+
+  local function every(seconds, fn)
+    app:close()
+    runs = {}
+    app = test.app(function(a)
+      a:every("job", seconds, function()
+        runs[#runs + 1] = app.clock:elapsed()
+        if fn then
+          fn()
+        end
+      end)
+    end)
+  end
+
+  it("runs every so many seconds, the first time after the first of them", function()
+    every(10)
+    app.clock:advance(35)
+    assert.same({ 10, 20, 30 }, runs)
+  end)
+
+  it("ends a run before the next tick", function()
+    every(10, function()
+      moongate.sleep(15):await()
+    end)
+    app.clock:advance(61)
+    assert.same({ 10, 35, 60 }, runs)
+    app.clock:advance(15)
+  end)
+
+  it("goes on after a failure, which is logged with the job's name", function()
+    every(10, function()
+      error("job broken")
+    end)
+    app.clock:advance(25)
+    assert.equal(2, #runs)
+    assert.equal(2, #app.logs)
+    assert.matches("job job failed: .*job broken", app.logs[1].message)
+  end)
+
+  it("ends with the app", function()
+    every(10)
+    app:stop()
+    app.clock:advance(60)
+    assert.same({}, runs)
+  end)
+end)
+
+describe("the clocks", function()
+  it("are virtual in specs", function()
+    local now, monotonic = moongate.now(), moongate.monotonic()
+    app.clock:advance(1000)
+    assert.near(1000, moongate.now() - now, 0.01)
+    assert.near(1000, moongate.monotonic() - monotonic, 0.001)
+  end)
+
+  it("begin at the time of day", function()
+    assert.near(os.time(), moongate.now() - moongate.monotonic(), 100)
+  end)
+end)
