@@ -1,0 +1,33 @@
+local test = require("moongate.test")
+local slow_log = require("middleware.slow_log")
+
+describe("slow_log", function()
+  local app
+  before_each(function()
+    app = test.app("lua/app.lua")
+  end)
+  after_each(function()
+    app:assert_no_leaks()
+  end)
+
+  it("warns of a slow request, with its path and seconds", function()
+    app:stub("sleep", test.after(1.5))
+    app:get("/parallel")
+    assert.equal(1, #app.logs)
+    assert.equal("warn", app.logs[1].level)
+    assert.equal("slow request", app.logs[1].message)
+    assert.equal("/parallel", app.logs[1].fields.path)
+    assert.near(1.5, app.logs[1].fields.seconds, 0.001)
+  end)
+
+  it("is silent about quick ones", function()
+    app:get("/hello/you")
+    assert.same({}, app.logs)
+  end)
+
+  it("wants a number", function()
+    assert.error_matches(function()
+      slow_log.new("soon")
+    end, "slow_log: seconds are wanted")
+  end)
+end)

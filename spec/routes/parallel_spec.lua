@@ -1,0 +1,31 @@
+local test = require("moongate.test")
+
+describe("GET /parallel", function()
+  local app
+  before_each(function()
+    app = test.app("lua/app.lua")
+  end)
+  after_each(function()
+    app:assert_no_leaks()
+  end)
+
+  it("takes as long as the slowest of the three", function()
+    local answer = app:get("/parallel"):json()
+    assert.equal("0.3 s", answer.results.slept)
+    assert.equal("0.2 s", answer.results.spawned)
+    assert.near(0.3, answer.seconds, 0.001)
+    assert.near(0.3, app.clock:elapsed(), 0.001)
+  end)
+
+  it("reads the file", function()
+    app:stub_file("README.md", "12 bytes big")
+    assert.equal("12 bytes", app:get("/parallel"):json().results.readme)
+  end)
+
+  it("fails at once when one of them does", function()
+    app:stub_file("README.md", test.fail("file", "gone"))
+    assert.equal(500, app:get("/parallel").status)
+    assert.near(0, app.clock:elapsed(), 0.001)
+    assert.matches("gone", app.logs[1].message)
+  end)
+end)
