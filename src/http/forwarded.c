@@ -148,10 +148,11 @@ typedef struct backwards {
     mg_str name;
     uint32_t fields; // not looked at yet
     mg_str rest;     // of the field under way
+    bool quotes;     // commas in quoted strings do not separate
 } backwards;
 
-static backwards backwards_of(const mg_head *h, mg_str name) {
-    return (backwards){.head = h, .name = name, .fields = h->field_count};
+static backwards backwards_of(const mg_head *h, mg_str name, bool quotes) {
+    return (backwards){.head = h, .name = name, .fields = h->field_count, .quotes = quotes};
 }
 
 static bool previous_field(backwards *b) {
@@ -165,24 +166,33 @@ static bool previous_field(backwards *b) {
     return false;
 }
 
-// The item before; empty ones are skipped. Every comma separates, even in a quoted string: else a
-// quote that a client leaves open would hide what the proxy wrote behind it. False at the
-// beginning.
+// Where the last item begins. Quotes are counted from the end too: one that a client leaves open
+// must not hide what the proxy wrote behind it, nor a comma in the Host that a proxy quotes.
+static size_t last_start(mg_str list, bool quotes) {
+    size_t at = list.n;
+    bool quoted = false;
+    while (at > 0 && (quoted || list.p[at - 1] != ',')) {
+        at--;
+        quoted ^= quotes && list.p[at] == '"';
+    }
+    return at;
+}
+
+// The item before; empty ones are skipped. False at the beginning.
 static bool previous(backwards *b, mg_str *item) {
     do {
         if (b->rest.n == 0 && !previous_field(b)) {
             return false;
         }
-        const char *comma = memrchr(b->rest.p, ',', b->rest.n);
-        size_t start = comma != NULL ? (size_t)(comma - b->rest.p) + 1 : 0;
+        size_t start = last_start(b->rest, b->quotes);
         *item = mg_str_trim((mg_str){b->rest.p + start, b->rest.n - start});
-        b->rest.n = comma != NULL ? start - 1 : 0;
+        b->rest.n = start > 0 ? start - 1 : 0;
     } while (item->n == 0);
     return true;
 }
 
 static mg_str last_item(const mg_head *h, mg_str name) {
-    backwards b = backwards_of(h, name);
+    backwards b = backwards_of(h, name, false);
     mg_str item;
     return previous(&b, &item) ? item : (mg_str){NULL, 0};
 }
@@ -330,7 +340,7 @@ static bool believe_node(const mg_trust *t, mg_str node, mg_forwarded *f) {
 
 // False if there is no such field.
 static bool walk_forwarded(const mg_trust *t, const mg_head *head, mg_forwarded *f) {
-    backwards b = backwards_of(head, MG_STR("forwarded"));
+    backwards b = backwards_of(head, MG_STR("forwarded"), true);
     mg_str element;
     hop h;
     bool any = false;
@@ -351,7 +361,7 @@ static bool walk_forwarded(const mg_trust *t, const mg_head *head, mg_forwarded 
 // Of schemes and hosts the last is taken: proxies rarely add to these lists, so nothing tells which
 // hop wrote those before.
 static void walk_x_forwarded(const mg_trust *t, const mg_head *head, mg_forwarded *f) {
-    backwards b = backwards_of(head, MG_STR("x-forwarded-for"));
+    backwards b = backwards_of(head, MG_STR("x-forwarded-for"), false);
     mg_str node;
     while (previous(&b, &node) && believe_node(t, node, f)) {
     }
