@@ -216,7 +216,7 @@ end
 --- Closes the app's connections and cancels all it does.
 function App:close()
   for _, peer in ipairs(self.peers) do
-    peer:close()
+    peer:close(true) -- at once, with no time to answer
   end
   self.peers = {}
   scopes.cancel(self.served.root, errors.new("cancelled", "the spec's app is closed"))

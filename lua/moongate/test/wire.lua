@@ -197,23 +197,24 @@ function Flight:finish()
   return self
 end
 
---- Leaves, after `seconds` of virtual time.
----@param seconds number?
-function Flight:disconnect(seconds)
-  if seconds and seconds > 0 then
-    self.app.clock:advance(seconds)
-  end
-  self.peer:close(true)
-  self.app.clock:settle()
-  return self
-end
-
 local function forget(app, peer)
   for i = #app.peers, 1, -1 do
     if app.peers[i] == peer then
       table.remove(app.peers, i)
     end
   end
+end
+
+--- Leaves, after `seconds` of virtual time.
+---@param seconds number?
+function Flight:disconnect(seconds)
+  if seconds and seconds > 0 then
+    self.app.clock:advance(seconds)
+  end
+  forget(self.app, self.peer)
+  self.peer:close(true)
+  self.app.clock:settle()
+  return self
 end
 
 --- Waits for the next complete answer; virtual time passes as it must. Interim answers (1xx) are
@@ -237,7 +238,7 @@ function Flight:response()
     return response or ended
   end, self.method .. " request")
   if not response then
-    error("the server closed the connection without a complete answer", 3)
+    error("the server closed the connection without a complete answer", 2)
   end
   self.peer:take(used)
   response.interim = interim

@@ -1,0 +1,434 @@
+local moongate = require("moongate")
+local test = require("moongate.test")
+
+local app
+
+local function handle(handler, options)
+  app = test.app(function(a)
+    a:any("/", handler)
+  end, options)
+  return app
+end
+
+local function message_of(fn, ...)
+  local ok, message = pcall(fn, ...)
+  assert.is_false(ok)
+  return message
+end
+
+describe("test.app", function()
+  after_each(function()
+    app:assert_no_leaks()
+  end)
+
+  it("takes a function that declares routes", function()
+    handle(function()
+      return "declared here"
+    end)
+    assert.equal("declared here", app:get("/").body)
+  end)
+
+  it("takes a script, and the configuration's limits and timeouts", function()
+    app = test.app("spec/fixture/runtime/lua/app.lua", { limits = { body = 3 } })
+    assert.equal("ok", app:get("/print").body)
+    handle(function(ctx)
+      return ctx:body():await()
+    end, { limits = { body = 3 }, timeouts = { handler = 2 } })
+    assert.equal(413, app:post("/", { body = "four" }).status)
+    assert.equal("abc", app:post("/", { body = "abc" }).body)
+  end)
+
+  it("refuses options that the configuration would refuse", function()
+    assert.matches("bdy", message_of(test.app, print, { limits = { bdy = 3 } }))
+  end)
+
+  it("tells a faulty declaration with its line", function()
+    assert.matches("init_spec%.lua:%d+: .*pattern", message_of(test.app, function(a)
+      a:get("users", print)
+    end))
+  end)
+
+  it("believes the trusted proxies alone", function()
+    local function ip(trusted)
+      handle(function(ctx)
+        return ctx.client_ip
+      end, { trusted_proxies = trusted })
+      return app:get("/", { headers = { ["X-Forwarded-For"] = "192.0.2.7" } }).body
+    end
+    assert.not_equal("192.0.2.7", ip(nil))
+    assert.equal("192.0.2.7", ip({ "unix" }))
+  end)
+end)
+
+describe("a request of a spec", function()
+  after_each(function()
+    app:assert_no_leaks()
+  end)
+
+  it("has all methods, headers, queries and bodies", function()
+    handle(function(ctx)
+      return { ctx.method, ctx.headers["x-a"] or "", ctx.query.q or "", ctx:body():await() }
+    end)
+    for _, method in ipairs({ "get", "post", "put", "patch", "delete" }) do
+      local res = app[method](app, "/", { headers = { ["X-A"] = "1" }, query = { q = "a b" } })
+      assert.same({ method:upper(), "1", "a b", "" }, res:json())
+    end
+    assert.equal('{"a":1}', app:post("/", { json = { a = 1 } }):json()[4])
+    assert.equal("a=1&b=%26", app:post("/", { form = { a = 1, b = "&" } }):json()[4])
+    assert.equal("", app:head("/").body)
+  end)
+
+  it("says when the body is no JSON", function()
+    handle(function()
+      return "text"
+    end)
+    assert.matches("init_spec%.lua:%d+: the body is not JSON: .*text", message_of(function()
+      local value = app:get("/"):json()
+      return value
+    end))
+  end)
+
+  it("can be sent as bytes", function()
+    handle(function()
+      return "ok"
+    end)
+    assert.equal(400, app:raw("GET / HTTP/1.1\r\n\r\n"):response().status)
+    assert.equal("ok", app:raw("GET / HTTP/1.1\r\nHost: a\r\n\r\n"):response().body)
+  end)
+
+  it("can be driven piece by piece", function()
+    handle(function(ctx)
+      return ctx:body():await()
+    end)
+    local flight = app:start("POST", "/", { length = 2, headers = { Expect = "100-continue" } })
+    flight:send("a")
+    app.clock:advance(1)
+    local res = flight:send("b"):response()
+    assert.equal("ab", res.body)
+    assert.near(1, app.clock:elapsed(), 0.001)
+  end)
+
+  it("collects interim answers", function()
+    handle(function(ctx)
+      return ctx:body():await()
+    end)
+    local flight = app:start("POST", "/", { length = 1, headers = { Expect = "100-continue" } })
+    app.clock:settle()
+    local res = flight:send("x"):response()
+    assert.equal(1, #res.interim)
+    assert.equal(100, res.interim[1].status)
+  end)
+
+  it("can be left", function()
+    local code
+    handle(function(ctx)
+      local _, err = pcall(function()
+        ctx:sleep(60):await()
+      end)
+      code = err.code
+    end)
+    app:start("GET", "/"):disconnect(2.5)
+    assert.equal("cancelled", code)
+    assert.near(2.5, app.clock:elapsed(), 0.001)
+  end)
+
+  it("that is never answered fails instead of hanging", function()
+    handle(function(ctx)
+      ctx:stream("text/plain", function()
+        moongate.future():await()
+      end)
+    end)
+    assert.matches("init_spec%.lua:%d+: GET request waits for something that can never happen",
+      message_of(function()
+        local res = app:get("/")
+        return res
+      end))
+    app:close()
+  end)
+
+  it("serves thousands in a row", function()
+    handle(function(ctx)
+      return ctx.query.n
+    end)
+    for i = 1, 2000 do
+      assert(app:get("/?n=" .. i).body == tostring(i))
+    end
+  end)
+end)
+
+describe("a stub", function()
+  after_each(function()
+    app:assert_no_leaks()
+  end)
+
+  local SQL = "SELECT name FROM users WHERE id = $1"
+
+  local function query()
+    return handle(function(ctx)
+      local rows, err = ctx:query_database(SQL, 7):try_await()
+      return { rows = rows, code = err and err.code, message = err and err.message }
+    end)
+  end
+
+  it("of a statement gives rows, or what a function makes of the parameters", function()
+    query():stub_database(SQL, { { name = "Ada" } })
+    assert.same({ { name = "Ada" } }, app:get("/"):json().rows)
+    app:stub_database(SQL, function(id)
+      return { { name = "user " .. id } }
+    end)
+    assert.same({ { name = "user 7" } }, app:get("/"):json().rows)
+  end)
+
+  it("may be false", function()
+    handle(function(ctx)
+      return tostring(ctx:query_cache("k"):await())
+    end):stub_cache("k", false)
+    assert.equal("false", app:get("/").body)
+  end)
+
+  it("may fail with a code", function()
+    query():stub_database(SQL, test.fail("database", "too many connections"))
+    assert.same({ code = "database", message = "too many connections" }, app:get("/"):json())
+    app:stub_database(SQL, test.fail("timeout"))
+    assert.matches("stubbed failure", app:get("/"):json().message)
+  end)
+
+  it("may answer after some time", function()
+    query():stub_database(SQL, test.after(1.5, { "row" }))
+    assert.same({ "row" }, app:get("/"):json().rows)
+    assert.near(1.5, app.clock:elapsed(), 0.001)
+  end)
+
+  it("may never answer", function()
+    app = test.app(function(a)
+      a:get("/", { timeout = 2 }, function(ctx)
+        return ctx:query_database(SQL):await()
+      end)
+    end)
+    app:stub_database(SQL, test.never())
+    assert.equal(504, app:get("/").status)
+    assert.near(2, app.clock:elapsed(), 0.001)
+  end)
+
+  it("may be a Future that the spec settles", function()
+    local rows = moongate.future()
+    query():stub_database(SQL, rows)
+    local flight = app:start("GET", "/")
+    app.clock:advance(3)
+    rows:resolve({ "late" })
+    assert.same({ "late" }, flight:response():json().rows)
+  end)
+
+  it("of any call gets ctx and the arguments", function()
+    handle(function(ctx)
+      return ctx:http_request("http://users/", { method = "PUT" }):await()
+    end):stub("http_request", function(ctx, url, options)
+      return { path = ctx.path, url = url, method = options.method }
+    end)
+    assert.same({ path = "/", url = "http://users/", method = "PUT" }, app:get("/"):json())
+    assert.equal("http_request", app.calls[1].name)
+    assert.equal("http://users/", app.calls[1][1])
+  end)
+
+  it("of a call that needs no network leaves other arguments to the real one", function()
+    handle(function(ctx)
+      return ctx:read_file("a"):await() .. ctx:read_file("spec/fixture/public/hello.txt"):await()
+    end):stub_file("a", "stubbed ")
+    assert.matches("^stubbed .", app:get("/").body)
+  end)
+
+  it("that is missing is refused at the caller's line, showing the stub to write", function()
+    local cases = {
+      query_database = 'app:stub_database("what", { ... })',
+      query_cache = 'app:stub_cache("what", { ... })',
+      http_request = 'app:stub("http_request", function(ctx, ...) return ... end)',
+      update_cache = 'app:stub("update_cache", function(ctx, ...) return ... end)',
+    }
+    handle(function(ctx)
+      local _, message = pcall(function()
+        local f = ctx[ctx.query.call](ctx, "what")
+        return f
+      end)
+      return message
+    end)
+    for name, hint in pairs(cases) do
+      local message = app:get("/?call=" .. name).body
+      assert.matches("init_spec%.lua:%d+: ctx:" .. name .. '%("what", %.%.%.%) is not', message)
+      assert.is_truthy(message:find(hint, 1, true), message)
+    end
+  end)
+
+  it("of an unknown call is refused, naming those that there are", function()
+    handle(print)
+    assert.matches("init_spec%.lua:%d+: stub: allowed are query_database, http_request",
+      message_of(function()
+        app:stub("query_databse", 1)
+      end))
+  end)
+
+  it("goes with its app", function()
+    query():stub_database(SQL, { "old" })
+    app:close()
+    query()
+    assert.matches("is not stubbed", app:get("/").status == 500 and app.logs[1].message)
+  end)
+end)
+
+describe("the clock", function()
+  before_each(function()
+    handle(function(ctx)
+      ctx:sleep(90):timeout(60):try_await()
+      return "ok"
+    end, { timeouts = { handler = 1000 } })
+  end)
+
+  after_each(function()
+    app:assert_no_leaks()
+  end)
+
+  it("counts virtual seconds from the app's start", function()
+    assert.equal(0, app.clock:elapsed())
+    app:get("/")
+    assert.near(60, app.clock:elapsed(), 0.001)
+  end)
+
+  it("advances to the given moment, timers on their way in order", function()
+    local seen = {}
+    for _, seconds in ipairs({ 2, 1, 3 }) do
+      moongate.after(seconds, function()
+        seen[#seen + 1] = app.clock:elapsed()
+      end)
+    end
+    app.clock:advance(2.5)
+    assert.same({ 1, 2 }, seen)
+    assert.near(2.5, app.clock:elapsed(), 0.0001)
+    app.clock:advance(0.5)
+    assert.same({ 1, 2, 3 }, seen)
+  end)
+
+  it("waits for real work before it jumps", function()
+    app:run(function()
+      local text = moongate.files.read_file("spec/fixture/public/hello.txt"):timeout(0.001):await()
+      assert.is_string(text)
+    end)
+    assert.equal(0, app.clock:elapsed())
+  end)
+
+  it("does not go back", function()
+    assert.matches("advance: seconds are wanted", message_of(function()
+      app.clock:advance(-1)
+    end))
+  end)
+end)
+
+describe("app:run", function()
+  before_each(function()
+    handle(print)
+  end)
+
+  after_each(function()
+    app:assert_no_leaks()
+  end)
+
+  it("gives what the function returns and raises what it raises", function()
+    local a, b = app:run(function(x)
+      moongate.sleep(1):await()
+      return x, nil
+    end, 1)
+    assert.same({ 1, nil }, { a, b })
+    local err = message_of(function()
+      app:run(error, "raised")
+    end)
+    assert.equal("raised", err.message)
+  end)
+
+  it("fails if the function waits for ever", function()
+    assert.matches("the function given to app:run waits for something that can never happen",
+      message_of(function()
+        app:run(function()
+          moongate.future():await()
+        end)
+      end))
+    app:close()
+  end)
+end)
+
+describe("assert_no_leaks", function()
+  local function here()
+    return debug.getinfo(2, "l").currentline
+  end
+
+  local function leaks_of(handler)
+    handle(handler)
+    app:get("/")
+    return message_of(function()
+      app:assert_no_leaks()
+    end)
+  end
+
+  it("names the line where a coroutine waits", function()
+    local line = here() + 3
+    local message = leaks_of(function()
+      moongate.spawn(function()
+        moongate.sleep(60):await()
+      end)
+      return "ok"
+    end)
+    assert.matches("a coroutine that waits at %S*init_spec%.lua:" .. line, message)
+    assert.matches("init_spec%.lua:%d+: left behind", message)
+  end)
+
+  it("names the line that made an operation", function()
+    local line = here() + 2
+    local message = leaks_of(function()
+      moongate.sleep(60)
+      return "ok"
+    end)
+    assert.matches("unfinished operation, made at %S*init_spec%.lua:" .. line, message)
+  end)
+
+  it("names the line that made a pending Future, in a request too", function()
+    local line = here() + 2
+    local message = leaks_of(function()
+      moongate.future()
+      return "ok"
+    end)
+    assert.matches("a pending Future, made at %S*init_spec%.lua:" .. line, message)
+  end)
+
+  it("names the line whose stub never answers", function()
+    local line = here() + 3
+    local message
+    handle(function(ctx)
+      ctx:query_cache("k")
+      return "ok"
+    end):stub_cache("k", test.never())
+    app:get("/")
+    message = message_of(function()
+      app:assert_no_leaks()
+    end)
+    assert.matches("a pending Future, made at %S*init_spec%.lua:" .. line, message)
+  end)
+
+  it("is content with jobs, kept connections and finished work", function()
+    app = test.app(function(a)
+      a:every("job", 10, print)
+      a:get("/", function(ctx)
+        ctx:sleep(1):await()
+        return "ok"
+      end)
+    end)
+    app:start("GET", "/"):keep():response()
+    app.clock:advance(15)
+    app:assert_no_leaks()
+  end)
+
+  it("cleans up, so that the next app begins anew", function()
+    leaks_of(function()
+      moongate.sleep(60)
+      return "ok"
+    end)
+    handle(print)
+    app:assert_no_leaks()
+  end)
+end)
