@@ -370,6 +370,9 @@ static void on_drain(mg_stream *stream, int status) {
     if (c->state < MG_CONN_LINGER) {
         mg_conn_pump(c);
     }
+    if (c->state == MG_CONN_IDLE && c->server->draining) {
+        mg_conn_close(c, MG_GONE_STOP);
+    }
 }
 
 static void on_closed(mg_stream *stream) {
