@@ -15,7 +15,4 @@ return {
 
   -- access: "stdout", "stderr", a path or false. format: "combined" or "json".
   log = { level = "info", access = "stdout", format = "combined" },
-
-  -- Secrets come from the environment:
-  --   env = { API_KEY = os.getenv("API_KEY") },
 }

@@ -424,6 +424,7 @@ local REASONS = {
 local function on_signal(handle, what)
   local ctx = live[handle % SLOTS + 1]
   if not ctx or ctx[HANDLE] ~= handle then
+    native.abort(handle) -- nobody serves it: the client is not to wait for ever
     return
   end
   if what == "deadline" then
