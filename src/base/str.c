@@ -55,11 +55,11 @@ bool mg_str_to_u64(mg_str s, uint64_t max, uint64_t *out) {
         if (s.p[i] < '0' || s.p[i] > '9') {
             return false;
         }
-        uint64_t digit = (uint64_t)(s.p[i] - '0');
-        if (value > (max - digit) / 10 || digit > max) {
+        // No division here: this runs for the port of every request's Host.
+        if (__builtin_mul_overflow(value, (uint64_t)10, &value) ||
+            __builtin_add_overflow(value, (uint64_t)(s.p[i] - '0'), &value) || value > max) {
             return false;
         }
-        value = value * 10 + digit;
     }
     *out = value;
     return true;
