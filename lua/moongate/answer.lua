@@ -1,0 +1,291 @@
+--- The answer's half of ctx: it is staged here, and sent by serve.lua when the onion has unwound.
+local native = require("moongate.native")
+local sched = require("moongate.core.sched")
+local errors = require("moongate.core.errors")
+local scopes = require("moongate.core.scope")
+local slots = require("moongate.core.slots")
+
+local M = {}
+
+local HANDLE, APP, PHASE, KIND = slots.HANDLE, slots.APP, slots.PHASE, slots.KIND
+local STATUS, TYPE, BODY, FIELDS = slots.STATUS, slots.TYPE, slots.BODY, slots.FIELDS
+local STAGED, COMMITTED = slots.STAGED, slots.COMMITTED
+local PLAIN, STREAM, FILE = slots.PLAIN, slots.STREAM, slots.FILE
+local CANCELLED = scopes.CANCELLED
+
+local methods = {}
+M.methods = methods
+
+-- A handler that goes on though it was cancelled must not meddle with the answer to that.
+local function check_open(ctx, level)
+  if ctx[CANCELLED] and not (sched.current and sched.current.shielded) then
+    error(ctx[CANCELLED], 0)
+  end
+  if ctx[PHASE] >= COMMITTED then
+    error("the answer has been sent already", level + 1)
+  end
+end
+
+local function stage(ctx, kind, content_type, body)
+  ctx[PHASE], ctx[KIND], ctx[BODY] = STAGED, kind, body
+  if content_type then
+    ctx[TYPE] = content_type
+  end
+end
+
+local function check_status(status, level)
+  if type(status) ~= "number" or status < 200 or status > 599 or status % 1 ~= 0 then
+    error("a status is an integer from 200 to 599, not " .. tostring(status), level + 1)
+  end
+end
+
+function methods.status(ctx, status)
+  check_open(ctx, 2)
+  check_status(status, 2)
+  ctx[STATUS] = status
+  return ctx
+end
+
+local FRAMING = {
+  ["content-length"] = true, ["transfer-encoding"] = true, ["keep-alive"] = true, upgrade = true,
+}
+
+local function check_field(name, value, level)
+  if type(name) ~= "string" or not name:find("^[%w!#$%%&'*+.^_`|~-]+$") then
+    error("header: the name '" .. tostring(name) .. "' is not a token", level + 1)
+  end
+  if type(value) == "number" then
+    value = tostring(value)
+  end
+  if type(value) ~= "string" then
+    error("header " .. name .. ": a string is wanted, not " .. type(value), level + 1)
+  end
+  if value:find("[%z\1-\8\10-\31\127]") then
+    error("header " .. name .. ": the value holds CR, LF, NUL or another control character",
+      level + 1)
+  end
+  return value
+end
+
+local function remove_field(fields, name)
+  for i = #fields - 1, 1, -2 do
+    if fields[i]:lower() == name then
+      table.remove(fields, i)
+      table.remove(fields, i)
+    end
+  end
+end
+
+local function add_field(ctx, name, value)
+  local fields = ctx[FIELDS]
+  if not fields then
+    ctx[FIELDS] = { name, value }
+    return
+  end
+  local n = #fields
+  fields[n + 1], fields[n + 2] = name, value
+end
+
+-- Content-Type and the connection's fate are not kept among the fields. True if that was all.
+local function set_special(ctx, name, value)
+  if name == "content-type" then
+    ctx[TYPE] = value or false
+    return true
+  elseif name == "connection" then
+    if value and value:lower():find("close", 1, true) then
+      native.connection_close(ctx[HANDLE])
+    end
+    return true
+  end
+  return false
+end
+
+--- Sets a field of the answer, instead of any of that name; nil removes it; a list gives several
+--- lines.
+function methods.header(ctx, name, value)
+  check_open(ctx, 2)
+  local lower = type(name) == "string" and name:lower() or ""
+  if FRAMING[lower] then
+    error("header " .. name .. ": Moongate sets it itself", 2)
+  end
+  local list = type(value) == "table" and value or { value }
+  for i = 1, #list do
+    list[i] = check_field(name, list[i], 2)
+  end
+  if set_special(ctx, lower, list[1]) then
+    return ctx
+  end
+  if ctx[FIELDS] then
+    remove_field(ctx[FIELDS], lower)
+  end
+  for i = 1, #list do
+    add_field(ctx, name, list[i])
+  end
+  return ctx
+end
+
+--- Adds a field line beside those of the same name.
+function methods.add_header(ctx, name, value)
+  check_open(ctx, 2)
+  value = check_field(name, value, 2)
+  if FRAMING[name:lower()] then
+    error("header " .. name .. ": Moongate sets it itself", 2)
+  end
+  if not set_special(ctx, name:lower(), value) then
+    add_field(ctx, name, value)
+  end
+  return ctx
+end
+
+--- What has been set so far, or nil. Of several lines the first.
+function methods.answer_header(ctx, name)
+  local lower = name:lower()
+  if lower == "content-type" then
+    return ctx[TYPE] or nil
+  end
+  for i = 1, #(ctx[FIELDS] or {}), 2 do
+    if ctx[FIELDS][i]:lower() == lower then
+      return ctx[FIELDS][i + 1]
+    end
+  end
+end
+
+local function check_text(what, text, level)
+  if type(text) ~= "string" then
+    if type(text) == "number" then
+      return tostring(text)
+    end
+    error(what .. ": a string is wanted, not " .. type(text), level + 1)
+  end
+  return text
+end
+
+local function set_status(ctx, status, level)
+  if status ~= nil then
+    check_status(status, level + 1)
+    ctx[STATUS] = status
+  end
+end
+
+function methods.text(ctx, text, status)
+  check_open(ctx, 2)
+  set_status(ctx, status, 2)
+  stage(ctx, PLAIN, "text/plain; charset=utf-8", check_text("text", text, 2))
+end
+
+function methods.html(ctx, text, status)
+  check_open(ctx, 2)
+  set_status(ctx, status, 2)
+  stage(ctx, PLAIN, "text/html; charset=utf-8", check_text("html", text, 2))
+end
+
+function methods.json(ctx, value, status)
+  check_open(ctx, 2)
+  set_status(ctx, status, 2)
+  local ok, text = pcall(native.json.encode, value)
+  if not ok then
+    error(text, 2)
+  end
+  stage(ctx, PLAIN, "application/json", text)
+end
+
+--- Bytes of any media type.
+function methods.bytes(ctx, content_type, bytes)
+  check_open(ctx, 2)
+  stage(ctx, PLAIN, check_field("Content-Type", content_type, 2), check_text("bytes", bytes, 2))
+end
+
+function methods.redirect(ctx, url, status)
+  check_open(ctx, 2)
+  status = status or 302
+  if not (status == 301 or status == 302 or status == 303 or status == 307 or status == 308) then
+    error("redirect: the status is 301, 302, 303, 307 or 308, not " .. tostring(status), 2)
+  end
+  methods.header(ctx, "Location", check_field("Location", url, 2))
+  ctx[STATUS] = status
+  stage(ctx, PLAIN, false, "")
+end
+
+---@param options table? path, domain, max_age, expires, secure, http_only, same_site, partitioned
+function methods.cookie(ctx, name, value, options)
+  check_open(ctx, 2)
+  local ok, line = pcall(native.http.set_cookie, name, value, options)
+  if not ok then
+    error(line, 2)
+  end
+  add_field(ctx, "Set-Cookie", line)
+  return ctx
+end
+
+--- A file, with ranges, validators and its media type. `options.root`: the path is below that
+--- folder and cannot leave it.
+---@param options table? root, type, cache (seconds), download (file name)
+function methods.send_file(ctx, path, options)
+  check_open(ctx, 2)
+  options = options or {}
+  if type(path) ~= "string" or path:find("%z") then
+    error("send_file: a path is wanted", 2)
+  end
+  if options.cache then
+    methods.header(ctx, "Cache-Control", "public, max-age=" .. math.floor(options.cache))
+  end
+  if options.download then
+    local name = options.download:gsub('[%c"\\]', "_")
+    methods.header(ctx, "Content-Disposition", 'attachment; filename="' .. name .. '"')
+  end
+  -- A relative path stays below the given folder, else below the project's.
+  local root = options.root and M.resolve(ctx, options.root)
+  if not root and path:sub(1, 1) ~= "/" then
+    root = M.resolve(ctx, ".")
+  end
+  stage(ctx, FILE, options.type or false, { path = path, root = root })
+end
+
+--- Paths of scripts are against the project's root.
+function M.resolve(ctx, path)
+  local root = ctx[APP] and ctx[APP].folder or ""
+  if path:sub(1, 1) == "/" or root == "" then
+    return path
+  end
+  return root .. "/" .. path
+end
+
+--- An answer in pieces: `fn(out)` runs when the onion has unwound; out:write(s) waits while the
+--- peer is slow.
+function methods.stream(ctx, content_type, fn)
+  check_open(ctx, 2)
+  if type(fn) ~= "function" then
+    error("stream: a media type and a function are wanted", 2)
+  end
+  stage(ctx, STREAM, check_field("Content-Type", content_type, 2), fn)
+end
+
+--- Ends the handler with an error answer: problem+json (RFC 9457) of that status.
+function methods.fail(_, status, message, details)
+  if type(status) ~= "number" or status < 400 or status > 599 then
+    error("fail: the status is 400 to 599, not " .. tostring(status), 2)
+  end
+  error(errors.new("status", message or "", { status = status, details = details }), 0)
+end
+
+--- Stages what a handler or middleware returned.
+function M.stage_returned(ctx, a, b)
+  check_open(ctx, -1)
+  if type(a) == "number" then
+    check_status(a, 0)
+    ctx[STATUS] = a
+    a = b
+    if a == nil then
+      a = ""
+    end
+  end
+  if type(a) == "table" then
+    stage(ctx, PLAIN, ctx[TYPE] or "application/json", a)
+  elseif type(a) == "string" then
+    stage(ctx, PLAIN, ctx[TYPE] or (a ~= "" and "text/plain; charset=utf-8") or false, a)
+  else
+    error("a handler returns a string, a table, or a status and one of these, not " .. type(a), 0)
+  end
+end
+
+return M
