@@ -39,7 +39,8 @@ local function new(scope, level)
     _state = PENDING,
     _n = 0,
     _value = nil, -- the value (of one), a table of values (of several), or the error
-    _reactions = false, -- list of tasks that await and of reaction records
+    _first = false, -- the task that awaits it, or the reaction, that came first
+    _reactions = false, -- list of those that came later
     _consumers = 0,
     _looked_at = false,
     _scope = scope or false,
@@ -141,9 +142,12 @@ local function settle(future, state, n, value)
   if future._scope then
     scopes.remove(future._scope, future)
   end
-  local reactions = future._reactions
+  local first, reactions = future._first, future._reactions
+  future._first, future._reactions = false, false
+  if first then
+    notify(future, first)
+  end
   if reactions then
-    future._reactions = false
     for i = 1, #reactions do
       notify(future, reactions[i])
     end
@@ -302,6 +306,18 @@ local function count_settled(task)
   end
 end
 
+-- Behind all that came before.
+local function enlist(future, reaction)
+  local reactions = future._reactions
+  if reactions then
+    reactions[#reactions + 1] = reaction
+  elseif future._first then
+    future._reactions = { reaction }
+  else
+    future._first = reaction
+  end
+end
+
 -- Waits until the Future is settled. Raises if the task is cancelled.
 local function wait(future, level)
   local task = sched.current
@@ -311,12 +327,7 @@ local function wait(future, level)
   end
   check_boundary(task, level + 1)
   task.streak = 0
-  local reactions = future._reactions
-  if reactions then
-    reactions[#reactions + 1] = task
-  else
-    future._reactions = { task }
-  end
+  enlist(future, task)
   future._consumers = future._consumers + 1
   task.waiting = future
   yield(sched.AWAIT)
@@ -354,10 +365,13 @@ function M._cancel_task(task, err)
     return
   end
   task.waiting = false
-  local reactions = future._reactions
-  if not reactions then
+  if future._state ~= PENDING then
     return -- settled meanwhile: the task is in the queue already
   end
+  if future._first == task then
+    future._first = false
+  end
+  local reactions = future._reactions or {}
   for i = #reactions, 1, -1 do
     if reactions[i] == task then
       table.remove(reactions, i)
@@ -377,12 +391,7 @@ local function react(future, reaction)
   reaction.scope = current_scope()
   future._consumers = future._consumers + 1
   if future._state == PENDING then
-    local reactions = future._reactions
-    if not reactions then
-      reactions = {}
-      future._reactions = reactions
-    end
-    reactions[#reactions + 1] = reaction
+    enlist(future, reaction)
   else
     notify(future, reaction)
   end

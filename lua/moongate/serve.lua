@@ -74,8 +74,7 @@ local function end_scope(ctx, why)
   if ctx[REJECTED] then
     Future._end_scope(ctx)
   end
-  local children = ctx[CHILDREN]
-  if children and next(children) then
+  if ctx[CHILDREN] then
     if ctx[CANCELLED] then
       scopes.cancel(ctx) -- what app:on_error left behind
     else

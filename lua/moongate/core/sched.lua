@@ -39,7 +39,8 @@ local ready, first, last = {}, 1, 0 -- a queue of tasks
 local later, later_count = {}, 0 -- tasks that let the loop turn first
 local turning = false -- whatever gets ready now is seen before the turn ends
 local on_request, on_signal -- set by serve.lua
-local operations = {} -- operation handle -> Future
+local SLOTS = 2 ^ 20 -- src/lua/slots.h: the low bits of a handle
+local operations = {} -- slot of the operation's handle -> Future
 local tasks = setmetatable({}, { __mode = "k" }) -- all there are, for the leak check of specs
 
 local function main(task)
@@ -164,9 +165,10 @@ local function run_ready()
 end
 
 local function finished(handle, ok, ...)
-  local future = operations[handle]
+  local slot = handle % SLOTS + 1
+  local future = operations[slot]
   if future then
-    operations[handle] = nil
+    operations[slot] = false
     if ok then
       future:_settle_operation(true, ...)
     else
@@ -210,12 +212,12 @@ end
 
 --- `future` is settled when the operation ends.
 function M.watch(handle, future)
-  operations[handle] = future
+  operations[handle % SLOTS + 1] = future
 end
 
 --- Nobody wants the operation's result any more.
 function M.cancel_operation(handle)
-  operations[handle] = nil
+  operations[handle % SLOTS + 1] = false
   native.cancel(handle)
 end
 
@@ -227,8 +229,10 @@ function M.under_way()
       busy[#busy + 1] = task
     end
   end
-  for handle, future in pairs(operations) do
-    ops[#ops + 1] = { handle = handle, future = future }
+  for _, future in pairs(operations) do
+    if future then
+      ops[#ops + 1] = { future = future }
+    end
   end
   return busy, ops
 end

@@ -4,7 +4,7 @@
 --- A scope is a table whose array slots have the fixed numbers below; ctx adds its own behind them
 --- (context.lua). Array slots, because a request's whole record is then one allocation.
 local M = {
-  CHILDREN = 1, -- set of the pending Futures that die with the scope; false: none yet
+  CHILDREN = 1, -- the pending Futures that die with the scope
   CANCELLED = 2, -- the error that every await raises; false while the scope lives
   ON_CLOSE = 3, -- list of functions; false: none
   REJECTED = 4, -- list of rejected Futures that nobody has looked at; false: none
@@ -21,27 +21,56 @@ function M.new_root()
   return scope
 end
 
+-- CHILDREN holds false, the one Future that there is (most requests wait for one at a time), or a
+-- set of several, which has no metatable.
+local function is_set(children)
+  return getmetatable(children) == nil
+end
+
 --- `future` is cancelled with the scope. It takes itself out when it settles.
 function M.add(scope, future)
   local children = scope[CHILDREN]
   if not children then
-    children = {}
-    scope[CHILDREN] = children
+    scope[CHILDREN] = future
+  elseif is_set(children) then
+    children[future] = true
+  else
+    scope[CHILDREN] = { [children] = true, [future] = true }
   end
-  children[future] = true
+end
+
+local function take_out(scope, future)
+  local children = scope[CHILDREN]
+  if children == future then
+    scope[CHILDREN] = false
+  elseif children and is_set(children) then
+    children[future] = nil
+    if next(children) == nil then
+      scope[CHILDREN] = false
+    end
+  end
 end
 
 function M.remove(scope, future)
-  local children = scope[CHILDREN]
-  if not children then
-    return
-  end
-  children[future] = nil
+  take_out(scope, future)
   local on_empty = scope[ENDED]
-  if on_empty and on_empty ~= true and next(children) == nil then
+  if on_empty and on_empty ~= true and not scope[CHILDREN] then
     scope[ENDED] = true
     on_empty()
   end
+end
+
+--- The pending Futures of the scope, as a list.
+function M.children(scope)
+  local children, list = scope[CHILDREN], {}
+  if children and is_set(children) then
+    for future in pairs(children) do
+      list[#list + 1] = future
+    end
+  elseif children then
+    list[1] = children
+  end
+  return list
 end
 
 --- A rejected Future of this scope that has no consumer yet.
@@ -59,14 +88,9 @@ end
 function M.cancel(scope, err)
   err = scope[CANCELLED] or err
   scope[CANCELLED] = err
-  local children = scope[CHILDREN]
-  while children and next(children) do
-    local list = {}
-    for future in pairs(children) do
-      list[#list + 1] = future
-    end
-    for _, future in ipairs(list) do
-      children[future] = nil
+  while scope[CHILDREN] do
+    for _, future in ipairs(M.children(scope)) do
+      take_out(scope, future)
       if not future.uncancellable then
         future:_abandon(err)
       end

@@ -13,7 +13,7 @@ function M.mark()
     known[task] = true
   end
   for _, op in ipairs(operations) do
-    known[op.handle] = true
+    known[op.future] = true
   end
   return known
 end
@@ -41,7 +41,7 @@ local function jobs_of(app)
 end
 
 local function add_pending(found, scope, jobs)
-  for future in pairs(scope[scopes.CHILDREN] or {}) do
+  for _, future in ipairs(scopes.children(scope)) do
     if not future._operation and not future.job and not jobs[future] then
       found[#found + 1] = "a pending Future, made at " .. future:_where()
     end
@@ -59,7 +59,7 @@ function M.find(app)
   end
   for _, op in ipairs(operations) do
     local future = op.future
-    if not app.before[op.handle] and not future.internal and not future.job then
+    if not app.before[future] and not future.internal and not future.job then
       found[#found + 1] = "an unfinished operation, made at " .. future:_where()
     end
   end
