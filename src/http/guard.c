@@ -11,16 +11,22 @@ static bool in_first_line(const mg_guard *g, const mg_guard_limits *limits) {
     return limits->first_line_bytes > 0 && g->first_end == 0;
 }
 
-// Judges the size of what lies between the line's start and `end`, complete or not.
-static mg_guard_verdict check_size(mg_guard *g, const mg_guard_limits *limits, size_t end) {
-    if (in_first_line(g, limits)) {
-        if (end - g->line_start > (size_t)limits->first_line_bytes + 2) {
-            return bad(g, 414, "the request line is too long");
-        }
-    } else if (end - g->first_end > (size_t)limits->bytes + 2) {
-        return bad(g, 431, "the header section is too large");
-    }
-    return MG_GUARD_MORE;
+// How many bytes of the section are the first that are too many. Faults are judged by where they
+// show, so that a split input is refused for the same reason as a whole one.
+static size_t too_many(const mg_guard *g, const mg_guard_limits *limits) {
+    return in_first_line(g, limits) ? g->line_start + limits->first_line_bytes + 3
+                                    : g->first_end + limits->bytes + 3;
+}
+
+static mg_guard_verdict too_large(mg_guard *g, const mg_guard_limits *limits) {
+    return in_first_line(g, limits) ? bad(g, 414, "the request line is too long")
+                                    : bad(g, 431, "the header section is too large");
+}
+
+// A fault that shows once `seen` bytes are there, unless the size was exceeded before.
+static mg_guard_verdict bad_end(mg_guard *g, const mg_guard_limits *limits, size_t seen,
+                                const char *reason) {
+    return too_many(g, limits) < seen ? too_large(g, limits) : bad(g, 400, reason);
 }
 
 // The line from line_start to `end` (behind its CRLF) is complete and not empty.
@@ -33,8 +39,8 @@ static mg_guard_verdict take_line(mg_guard *g, const mg_guard_limits *limits, co
     if (c == ':') {
         return bad(g, 400, "a header field without a name");
     }
-    if (check_size(g, limits, end) == MG_GUARD_BAD) {
-        return MG_GUARD_BAD;
+    if (too_many(g, limits) <= end) {
+        return too_large(g, limits);
     }
     if (in_first_line(g, limits)) {
         g->first = g->line_start;
@@ -64,10 +70,10 @@ static mg_guard_verdict check_tail(mg_guard *g, const mg_guard_limits *limits, c
                                    size_t n) {
     const char *cr = n > g->at ? memchr(p + g->at, '\r', n - g->at) : NULL;
     if (cr != NULL && cr != p + n - 1) {
-        return bad(g, 400, "a CR without LF");
+        return bad_end(g, limits, (size_t)(cr - p) + 2, "a CR without LF");
     }
     g->at = cr != NULL ? n - 1 : n;
-    return check_size(g, limits, n);
+    return too_many(g, limits) <= n ? too_large(g, limits) : MG_GUARD_MORE;
 }
 
 mg_guard_verdict mg_guard_scan(mg_guard *g, const mg_guard_limits *limits, const char *p,
@@ -80,10 +86,13 @@ mg_guard_verdict mg_guard_scan(mg_guard *g, const mg_guard_limits *limits, const
         size_t end = (size_t)(lf - p) + 1;
         const char *cr = memchr(p + g->at, '\r', end - g->at);
         if (cr == NULL) {
-            return bad(g, 400, "an LF without CR");
+            return bad_end(g, limits, end, "an LF without CR");
         }
         if (cr + 1 != lf) {
-            return bad(g, 400, "a CR without LF");
+            return bad_end(g, limits, (size_t)(cr - p) + 2, "a CR without LF");
+        }
+        if (too_many(g, limits) < end) {
+            return too_large(g, limits);
         }
         mg_guard_verdict verdict = end - g->line_start == 2 ? take_empty_line(g, limits, end)
                                                             : take_line(g, limits, p, end);
