@@ -1,0 +1,77 @@
+#include "http/guard.h"
+
+#include "unit.h"
+
+static const mg_guard_limits limits = {.first_line_bytes = 10, .bytes = 20, .lines = 2};
+
+// Whole and byte by byte: the status of the refusal, 0 for the end of the section, 1 for more.
+static void scans(const char *text, int want) {
+    size_t n = strlen(text);
+    for (size_t step = 1; step <= n; step += n > 1 ? n - 1 : 1) {
+        mg_guard g = {0};
+        mg_guard_verdict verdict = MG_GUARD_MORE;
+        for (size_t seen = step; verdict == MG_GUARD_MORE && seen <= n; seen += step) {
+            verdict = mg_guard_scan(&g, &limits, text, seen);
+        }
+        int got = verdict == MG_GUARD_MORE ? 1 : g.refusal.status;
+        assert_int_equal(got, want);
+        if (verdict == MG_GUARD_END) {
+            assert_int_equal(g.at, n);
+        }
+    }
+}
+
+static void finds_the_end_of_a_section(void **state) {
+    (void)state;
+    scans("GET /\r\n\r\n", 0);
+    scans("GET /\r\nA: b\r\nC: d\r\n\r\n", 0);
+    scans("GET /\r\nA: b\r\n", 1);
+}
+
+static void lets_a_few_empty_lines_pass_before_the_first(void **state) {
+    (void)state;
+    scans("\r\n\r\nGET /\r\n\r\n", 0);
+    scans("\r\n\r\n\r\n\r\n\r\n", 400);
+}
+
+static void refuses_line_ends_that_others_let_through(void **state) {
+    (void)state;
+    scans("GET /\nA", 400);
+    scans("GET /\r\nA: b\n\r\n", 400);
+    scans("GET /\r\nA: b\rc\r\n", 400);
+    scans("GET /\r\n\rA", 400);
+}
+
+static void refuses_folded_and_nameless_lines(void **state) {
+    (void)state;
+    scans("GET /\r\n A: b\r\n", 400);
+    scans("GET /\r\nA: b\r\n\tc\r\n", 400);
+    scans("GET /\r\n: b\r\n", 400);
+    scans(" GET /\r\n", 400);
+}
+
+static void counts_bytes_and_lines(void **state) {
+    (void)state;
+    scans("GET /1234567\r\n", 414);
+    scans("GET /12345678", 414);
+    scans("GET /\r\nA: bbbbbbbbbbbbbbbbbbbbbbbbbbb\r\n\r\n", 431);
+    scans("GET /\r\nA: b\r\nC: d\r\nE: f\r\n", 431);
+}
+
+static void the_first_fault_counts(void **state) {
+    (void)state;
+    scans("GET /1234567890\rX\r\n", 414);
+    scans("GET /\rX34567890123\r\n", 400);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(finds_the_end_of_a_section),
+        cmocka_unit_test(lets_a_few_empty_lines_pass_before_the_first),
+        cmocka_unit_test(refuses_line_ends_that_others_let_through),
+        cmocka_unit_test(refuses_folded_and_nameless_lines),
+        cmocka_unit_test(counts_bytes_and_lines),
+        cmocka_unit_test(the_first_fault_counts),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,68 @@
+#include "http/h1_write.h"
+
+#include "base/error.h"
+#include "unit.h"
+
+#define DATE "Sun, 06 Nov 1994 08:49:37 GMT"
+
+static void writes(mg_answer_head a, const char *want) {
+    mg_buf out = {0};
+    a.date = MG_STR(DATE);
+    mg_h1_write_head(&out, &a);
+    assert_text(want, mg_buf_str(&out));
+    mg_buf_deinit(&out);
+}
+
+static void writes_heads(void **state) {
+    (void)state;
+    writes(
+        (mg_answer_head){
+            .status = 200, .kind = MG_LENGTH_KNOWN, .length = 12, .content_type = MG_STR("a/b")},
+        "HTTP/1.1 200 OK\r\nDate: " DATE "\r\nContent-Type: a/b\r\nContent-Length: 12\r\n\r\n");
+    writes((mg_answer_head){.status = 299, .kind = MG_LENGTH_CHUNKED, .close = true},
+           "HTTP/1.1 299 \r\nDate: " DATE
+           "\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n");
+    writes((mg_answer_head){.status = 204,
+                            .has_date = true,
+                            .fields = MG_STR("A: b\r\n"),
+                            .keep_alive_to_10 = true},
+           "HTTP/1.1 204 No Content\r\nConnection: keep-alive\r\nA: b\r\n\r\n");
+}
+
+static void writes_chunks(void **state) {
+    (void)state;
+    mg_buf out = {0};
+    mg_h1_write_chunk(&out, "0123456789", 10);
+    mg_h1_write_last_chunk(&out, MG_STR("X: y\r\n"));
+    assert_text("a\r\n0123456789\r\n0\r\nX: y\r\n\r\n", mg_buf_str(&out));
+    mg_buf_deinit(&out);
+}
+
+static void writes_no_field_that_would_split_the_head(void **state) {
+    (void)state;
+    mg_buf out = {0};
+    assert_int_equal(mg_h1_write_field(&out, MG_STR("A"), MG_STR("b\tc")), MG_OK);
+    assert_int_equal(mg_h1_write_field(&out, MG_STR("A"), MG_STR("b\r\nC: d")), MG_ESYNTAX);
+    assert_int_equal(mg_h1_write_field(&out, MG_STR("A"), MG_STR("b\0")), MG_ESYNTAX);
+    assert_int_equal(mg_h1_write_field(&out, MG_STR("A b"), MG_STR("")), MG_ESYNTAX);
+    assert_int_equal(mg_h1_write_field(&out, MG_STR(""), MG_STR("")), MG_ESYNTAX);
+    assert_text("A: b\tc\r\n", mg_buf_str(&out));
+    mg_buf_deinit(&out);
+}
+
+static void knows_which_answers_have_no_content(void **state) {
+    (void)state;
+    assert_true(mg_status_is_bodyless(100) && mg_status_is_bodyless(204) &&
+                mg_status_is_bodyless(304));
+    assert_false(mg_status_is_bodyless(200) || mg_status_is_bodyless(404));
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(writes_heads),
+        cmocka_unit_test(writes_chunks),
+        cmocka_unit_test(writes_no_field_that_would_split_the_head),
+        cmocka_unit_test(knows_which_answers_have_no_content),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

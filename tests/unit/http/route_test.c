@@ -1,0 +1,153 @@
+#include "http/route.h"
+
+#include "base/buf.h"
+
+#include "unit.h"
+
+static mg_router *router;
+
+static int set_up(void **state) {
+    (void)state;
+    router = mg_router_new();
+    return 0;
+}
+
+static int tear_down(void **state) {
+    (void)state;
+    mg_router_free(router);
+    return 0;
+}
+
+static void add(mg_method m, const char *pattern, uint32_t id) {
+    uint32_t existing = 0;
+    assert_int_equal(mg_router_add(router, m, mg_str_of(pattern), id, &existing, NULL), MG_OK);
+}
+
+// The id, then the parameters; "none"; or the count of methods that are allowed.
+static void finds(mg_method m, const char *path, const char *want) {
+    mg_route_match match;
+    mg_buf got = {0};
+    switch (mg_router_match(router, m, mg_str_of(path), &match)) {
+    case MG_ROUTE_FOUND:
+        mg_buf_append_u64(&got, match.id);
+        for (uint32_t i = 0; i < match.count; i++) {
+            mg_buf_append_char(&got, ' ');
+            mg_buf_append_str(&got, mg_router_param_name(router, match.id, i));
+            mg_buf_append_char(&got, '=');
+            mg_buf_append_str(&got, match.values[i]);
+        }
+        break;
+    case MG_ROUTE_NONE:
+        mg_buf_append_str(&got, MG_STR("none"));
+        break;
+    case MG_ROUTE_METHOD:
+        mg_buf_printf(&got, "allowed %d", __builtin_popcount(match.allowed));
+        break;
+    }
+    assert_text(want, mg_buf_str(&got));
+    mg_buf_deinit(&got);
+}
+
+static void gets(const char *path, const char *want) {
+    finds(MG_METHOD_GET, path, want);
+}
+
+static void static_beats_typed_beats_plain_beats_wildcard(void **state) {
+    (void)state;
+    add(MG_METHOD_GET, "/u/*rest", 1);
+    add(MG_METHOD_GET, "/u/:name", 2);
+    add(MG_METHOD_GET, "/u/:id<int>", 3);
+    add(MG_METHOD_GET, "/u/me", 4);
+    gets("/u/me", "4");
+    gets("/u/-7", "3 id=-7");
+    gets("/u/ada", "2 name=ada");
+    gets("/u/ada/x", "1 rest=ada/x");
+    gets("/u/", "none");
+    gets("/u", "none");
+}
+
+static void leaves_branches_that_lead_nowhere(void **state) {
+    (void)state;
+    add(MG_METHOD_GET, "/a/b/c", 1);
+    add(MG_METHOD_GET, "/:x/b/d", 2);
+    add(MG_METHOD_POST, "/a/b", 3);
+    add(MG_METHOD_GET, "/a/:y", 4);
+    gets("/a/b/d", "2 x=a");
+    gets("/a/b", "4 y=b");
+    gets("/a/b/", "none");
+}
+
+static void head_follows_get_and_others_are_told(void **state) {
+    (void)state;
+    add(MG_METHOD_GET, "/a", 1);
+    add(MG_METHOD_POST, "/a", 2);
+    finds(MG_METHOD_HEAD, "/a", "1");
+    finds(MG_METHOD_DELETE, "/a", "allowed 4");
+    finds(MG_METHOD_UNKNOWN, "/a", "allowed 4");
+}
+
+static void segments_are_compared_decoded_and_split_encoded(void **state) {
+    (void)state;
+    add(MG_METHOD_GET, "/users/:id", 1);
+    gets("/%75sers/a%2Fb", "1 id=a%2Fb");
+    gets("/users%2Fa", "none");
+    gets("/users/a/", "none");
+}
+
+static void types_are_kept(void **state) {
+    (void)state;
+    add(MG_METHOD_GET, "/i/:a<uint>", 1);
+    add(MG_METHOD_GET, "/h/:a<hex>", 2);
+    add(MG_METHOD_GET, "/s/:a<slug>", 3);
+    add(MG_METHOD_GET, "/l/:a<alpha>", 4);
+    add(MG_METHOD_GET, "/u/:a<uuid>", 5);
+    gets("/i/12", "1 a=12");
+    gets("/i/-12", "none");
+    gets("/h/fF0", "2 a=fF0");
+    gets("/h/g", "none");
+    gets("/s/a-b_1", "3 a=a-b_1");
+    gets("/s/a.b", "none");
+    gets("/l/abc", "4 a=abc");
+    gets("/l/a1", "none");
+    gets("/u/01234567-89ab-cdef-0123-456789abcdef", "5 a=01234567-89ab-cdef-0123-456789abcdef");
+    gets("/u/01234567", "none");
+}
+
+static void the_same_shape_twice_is_told(void **state) {
+    (void)state;
+    uint32_t existing = 0;
+    add(MG_METHOD_GET, "/a/:b", 7);
+    assert_int_equal(mg_router_add(router, MG_METHOD_GET, MG_STR("/a/:c"), 8, &existing, NULL),
+                     MG_ELIMIT);
+    assert_int_equal(existing, 7);
+    add(MG_METHOD_POST, "/a/:c", 8);
+}
+
+static void refuses_malformed_patterns(void **state) {
+    (void)state;
+    const char *bad[] = {"",       "a",  "/:",    "/:1", "/:a<what>", "/:a<int",
+                         "/:a/:a", "/*", "/*a/b", "/a*", "/:a-b"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        uint32_t existing = 0;
+        mg_error err = {""};
+        assert_int_equal(
+            mg_router_add(router, MG_METHOD_GET, mg_str_of(bad[i]), 1, &existing, &err),
+            MG_ESYNTAX);
+        assert_true(err.text[0] != '\0');
+    }
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        TEST(static_beats_typed_beats_plain_beats_wildcard),
+        TEST(leaves_branches_that_lead_nowhere),
+        TEST(head_follows_get_and_others_are_told),
+        TEST(segments_are_compared_decoded_and_split_encoded),
+        TEST(types_are_kept),
+        TEST(the_same_shape_twice_is_told),
+        TEST(refuses_malformed_patterns),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
