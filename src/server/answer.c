@@ -74,6 +74,7 @@ static void answered(mg_exchange *x) {
         return;
     }
     mg_buf_deinit(&x->content);
+    x->body_limit = x->body.received + x->server->options.discard_bytes;
     x->body_paused = false;
     mg_timer_stop(&x->body_timer);
     mg_exchange_start_body_timer(x);
@@ -172,6 +173,7 @@ void mg_exchange_end(mg_exchange *x, mg_str trailers) {
 
 void mg_exchange_abort(mg_exchange *x) {
     x->app = NULL;
+    mg_conn_write_through(x->conn, (mg_str){NULL, 0}); // the answers before this one are good
     mg_conn_close(x->conn, MG_GONE_STOP);
 }
 

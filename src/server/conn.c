@@ -31,6 +31,11 @@ size_t mg_conn_backlog(const mg_conn *c) {
     return c->stream.queued + c->out.n;
 }
 
+// Bytes that have left for good; wraps, since only changes matter.
+static uint32_t taken(const mg_conn *c) {
+    return (uint32_t)(c->bytes_out - c->stream.queued);
+}
+
 // Starts the deadline that the connection's situation asks for.
 static void arm(mg_conn *c) {
     mg_server *s = c->server;
@@ -42,10 +47,12 @@ static void arm(mg_conn *c) {
             mg_deadline_start(&s->half_close, &c->deadline);
         }
     } else if (c->stream.queued > 0) {
-        c->send_mark = c->stream.queued;
+        c->send_timed = true;
+        c->taken_mark = taken(c);
         mg_deadline_start(&s->send, &c->deadline);
     } else if (c->state == MG_CONN_IDLE) {
         mg_deadline_start(&s->idle, &c->deadline);
+        mg_server_conn_is_idle(s);
     } else if (c->state == MG_CONN_LINGER) {
         mg_deadline_start(&s->linger, &c->deadline);
     } else {
@@ -100,7 +107,7 @@ void mg_conn_flush(mg_conn *c) {
         mg_conn_close(c, MG_GONE_CLIENT);
         return;
     }
-    if (c->stream.queued > 0 && c->send_mark == 0) {
+    if (c->stream.queued > 0 && !c->send_timed) {
         arm(c);
     }
 }
@@ -125,6 +132,7 @@ void mg_conn_close(mg_conn *c, mg_gone why) {
     set_state(c, MG_CONN_CLOSED);
     mg_deadline_stop(&c->deadline);
     mg_exchange *x = c->x;
+    bool reset = x != NULL && mg_exchange_ends_with_close(x);
     if (x != NULL) {
         c->x = NULL;
         mg_exchange_lost(x, why);
@@ -137,7 +145,7 @@ void mg_conn_close(mg_conn *c, mg_gone why) {
         mg_server_give_buffer(c->server, c->out);
         c->out = (mg_buf){0};
     }
-    mg_stream_close(&c->stream, false);
+    mg_stream_close(&c->stream, reset);
 }
 
 // Everything is answered. `unread`: the peer may still be sending; closing at once would make the
@@ -160,6 +168,16 @@ static void close_gracefully(mg_conn *c, bool unread) {
         mg_conn_resume(c);
     }
     arm(c);
+}
+
+// No further request can come, though one may have begun. What is queued still leaves.
+static void close_between_requests(mg_conn *c) {
+    mg_exchange *x = c->x;
+    c->x = NULL;
+    if (x != NULL) {
+        mg_server_give_exchange(c->server, x);
+    }
+    close_gracefully(c, false);
 }
 
 // --- input ---
@@ -201,6 +219,7 @@ static void begin_head(mg_conn *c) {
 
 // The connection cannot be understood any more, and no exchange is under way in the app.
 static void refuse(mg_conn *c, mg_refusal refusal) {
+    c->x->head.method = mg_method_of(c->x->reader.method_text); // HEAD gets no content
     c->x->head.method_text = c->x->reader.method_text;
     c->x->head.target_text = c->x->reader.target_text;
     mg_exchange_refuse(c->x, refusal);
@@ -298,8 +317,9 @@ void mg_conn_pump(mg_conn *c) {
             mg_conn_resume(c);
         }
     }
-    if (c->state == MG_CONN_IDLE && c->fin && held_bytes(c) == 0) {
-        close_gracefully(c, false);
+    bool between = c->state == MG_CONN_IDLE || c->state == MG_CONN_HEAD;
+    if (between && c->fin && held_bytes(c) == 0) {
+        close_between_requests(c);
     }
 }
 
@@ -323,6 +343,20 @@ static void on_read(mg_stream *stream, const char *data, size_t n) {
     }
 }
 
+// The request under way is complete and may be served for a while, or never will be.
+static void end_while_busy(mg_conn *c) {
+    mg_exchange *x = c->x;
+    if (mg_body_complete(&x->body)) {
+        mg_deadline_stop(&c->deadline);
+        arm(c);
+    } else if (x->phase == MG_EXCHANGE_ANSWERED) {
+        x->close_after = true;
+        mg_conn_exchange_done(c);
+    } else {
+        mg_conn_close(c, MG_GONE_CLIENT);
+    }
+}
+
 static void on_end(mg_stream *stream, int status) {
     mg_conn *c = MG_OF(stream, mg_conn, stream);
     c->fin = true;
@@ -332,6 +366,7 @@ static void on_end(mg_stream *stream, int status) {
     }
     switch (c->state) {
     case MG_CONN_IDLE:
+    case MG_CONN_HEAD:
         mg_conn_pump(c);
         break;
     case MG_CONN_LINGER:
@@ -341,15 +376,10 @@ static void on_end(mg_stream *stream, int status) {
         }
         break;
     case MG_CONN_BUSY:
-        if (mg_body_complete(&c->x->body)) {
-            mg_deadline_stop(&c->deadline);
-            arm(c);
-            break;
-        }
-        mg_conn_close(c, MG_GONE_CLIENT); // the request can never become complete
+        end_while_busy(c);
         break;
     default:
-        mg_conn_close(c, MG_GONE_CLIENT);
+        break;
     }
 }
 
@@ -362,7 +392,7 @@ static void on_drain(mg_stream *stream, int status) {
         mg_conn_close(c, MG_GONE_CLIENT);
         return;
     }
-    c->send_mark = 0;
+    c->send_timed = false;
     arm(c);
     if (c->state == MG_CONN_BUSY) {
         mg_exchange_writable(c->x);
@@ -415,7 +445,7 @@ void mg_conn_header_late(mg_conn *c) {
     // Only empty lines came, which some old clients send behind a body: the connection is merely
     // idle.
     if (g->first_end == 0 && g->line_start == c->x->reader.n) {
-        mg_conn_close(c, MG_GONE_CLIENT);
+        close_between_requests(c);
         return;
     }
     c->x->head.minor = -1;
@@ -423,7 +453,7 @@ void mg_conn_header_late(mg_conn *c) {
 }
 
 void mg_conn_send_late(mg_conn *c) {
-    if (c->stream.queued < c->send_mark) {
+    if (taken(c) != c->taken_mark) {
         arm(c);
     } else {
         mg_conn_close(c, MG_GONE_CLIENT);

@@ -1,13 +1,15 @@
 // server/conn.h: an inbound HTTP/1.1 connection.
 //
-//                      first byte               head complete
-//        +--> IDLE ----------------> HEAD ------------------------> BUSY
-//        |     |                      | malformed, too slow          | answered, body read,
-//        connection persists |     | peer left, idle      v                              | |     |
-//        too long         LINGER <-- answered, to be closed--+ |     v                      | the
-//        peer has read it         | |   CLOSED <-----------------+------------------------------+
-//        peer left, answer broken off
-//        +-----------------------------------------------------------+
+//     +------------- answered, the body read or discarded --------------+
+//     v                                                                 |
+//   IDLE ---- first byte ----> HEAD ---- head complete ----> BUSY ------+
+//     |                         |                             |
+//     | FIN                     | malformed, too slow, FIN    | answered, to be closed
+//     v                         v                             v
+//   LINGER: what is queued leaves, and the peer may still be sending
+//     |
+//     v  all has left, and the peer's FIN has come or was waited for long enough
+//   CLOSED <---- from every state: the peer is gone, too long idle, an answer broken off
 //
 // IDLE, HEAD, BUSY, LINGER and CLOSED are the design's keep-alive, reading_request,
 // processing_request/writing_response (the exchange knows which) and closed. Only set_state in
@@ -41,7 +43,7 @@ struct mg_conn {
     uint64_t opened_wall_ms;
     uint32_t held_at;
     uint32_t requests;
-    uint32_t send_mark; // stream.queued when the send deadline was last looked at
+    uint32_t taken_mark; // what the peer had taken when the send deadline was last looked at
     uint8_t state;
     bool fin : 1;           // the peer has sent its FIN
     bool paused : 1;        // reading is stopped
@@ -50,6 +52,7 @@ struct mg_conn {
     bool close_drained : 1; // close as soon as the output has left
     bool broken : 1;        // a write failed: closed at the end of the turn
     bool head_timed : 1;    // the header deadline runs
+    bool send_timed : 1;    // the send deadline runs
     mg_stream stream;
 };
 

@@ -102,7 +102,7 @@ void mg_exchange_take_content(mg_exchange *x) {
 
 bool mg_exchange_take_piece(mg_exchange *x, mg_str piece) {
     if (x->phase == MG_EXCHANGE_ANSWERED) {
-        if (x->body.received <= x->server->options.discard_bytes) {
+        if (x->body.received <= x->body_limit) {
             return true;
         }
         x->close_after = true;
@@ -191,6 +191,10 @@ void mg_exchange_lost(mg_exchange *x, mg_gone why) {
         mg_exchange_record(x, true);
     }
     tell_gone(x, why);
+}
+
+bool mg_exchange_ends_with_close(const mg_exchange *x) {
+    return x->phase == MG_EXCHANGE_ANSWERING && !x->bodyless && !x->chunked && x->length_left < 0;
 }
 
 void mg_exchange_writable(mg_exchange *x) {

@@ -71,9 +71,9 @@ struct mg_exchange {
     mg_head head;
     struct mg_origin *origin; // server/origin.h; in the arena, made when first asked for
     mg_body body;
-    mg_buf content; // decoded and not yet taken
-    uint64_t body_limit;
-    bool body_judged; // the app has said which limit holds; before, at most one read has come
+    mg_buf content;      // decoded and not yet taken
+    uint64_t body_limit; // once answered: up to where it is discarded
+    bool body_judged;    // the app has said which limit holds; before, at most one read has come
     bool body_wanted;
     bool body_collect; // the app wants all of it in one piece: no backpressure below body_limit
     bool body_paused;

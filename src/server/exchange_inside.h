@@ -11,6 +11,7 @@ void mg_exchange_fault(mg_exchange *x,
                        mg_refusal refusal);         // the request cannot be understood further
 void mg_exchange_lost(mg_exchange *x, mg_gone why); // the connection is going; tells the app, logs
 void mg_exchange_writable(mg_exchange *x);
+bool mg_exchange_ends_with_close(const mg_exchange *x); // to the peer a FIN now is a whole answer
 void mg_exchange_late(mg_exchange *x);
 void mg_exchange_start_body_timer(mg_exchange *x);
 void mg_exchange_stop_deadlines(mg_exchange *x);

@@ -220,6 +220,12 @@ void mg_server_forget(mg_server *s, mg_conn *c) {
     tell_drained(s);
 }
 
+void mg_server_conn_is_idle(mg_server *s) {
+    if (s->accept_paused) {
+        pause_accept(s, false);
+    }
+}
+
 // --- pools ---
 
 mg_exchange *mg_server_take_exchange(mg_server *s) {

@@ -81,4 +81,5 @@ void mg_server_give_exchange(mg_server *s, mg_exchange *x);
 mg_buf mg_server_take_buffer(mg_server *s);
 void mg_server_give_buffer(mg_server *s, mg_buf b);
 void mg_server_forget(mg_server *s, mg_conn *c); // closed: frees it
+void mg_server_conn_is_idle(mg_server *s);       // one more that could make room for another
 mg_str mg_server_date(mg_server *s);

@@ -15,7 +15,7 @@ typedef struct rig {
     bool echo;        // the turn hook answers each with its target
     int bodies, writables, deadlines, gone;
     mg_gone why;
-    mg_buf log; // what the access log was told
+    mg_buf log; // what the access log was told; of refusals without the length
 } rig;
 
 static const mg_answer rig_ok = {.status = 200};
@@ -64,8 +64,8 @@ static inline void rig_on_turn(mg_turn *turn) {
 
 static inline void rig_on_access(void *arg, const mg_access_record *a) {
     mg_buf_printf(&((rig *)arg)->log, "%.*s %.*s %d %d%s\n", (int)a->method.n, a->method.p,
-                  (int)a->target.n, a->target.p, a->status, (int)a->body_bytes_out,
-                  a->aborted ? " aborted" : "");
+                  (int)a->target.n, a->target.p, a->status,
+                  a->status < 400 ? (int)a->body_bytes_out : 0, a->aborted ? " aborted" : "");
 }
 
 // --- life ---
