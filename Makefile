@@ -2,6 +2,8 @@
 
 MODE   ?= release
 PREFIX ?= /usr/local
+# make V=1 shows whole commands
+Q := $(if $(V),,@)
 CC     ?= gcc
 B      := build/$(MODE)
 
@@ -58,7 +60,8 @@ $(DEPS): tests/setup/flags.sh | build/packages-build
 # --- objects ---------------------------------------------------------------------------------------------------------
 $(B)/obj/%.o: src/%.c $(DEPS) Makefile
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_ALL) $(LTO) $$(cat $(B)/compile.flags) -MMD -MP -c $< -o $@
+	@echo "  CC    $@"
+	$(Q)$(CC) $(CFLAGS_ALL) $(LTO) $$(cat $(B)/compile.flags) -MMD -MP -c $< -o $@
 
 define room
 $(B)/lib$(1).a: $(patsubst src/%.c,$(B)/obj/%.o,$(filter src/$(1)/%.c,$(SOURCES)))
@@ -75,11 +78,13 @@ $(B)/libllhttp.a: $(DEPS)
 	@ar rcs $@ $$(ls $(B)/obj/llhttp/*.o 2>/dev/null)
 
 $(B)/moongate: $(LIBS)
-	$(CC) $(CFLAGS_ALL) $(LTO) -rdynamic -o $@ -Wl,--whole-archive $(B)/libgate.a -Wl,--no-whole-archive $(LIBS) $(LINK)
+	@echo "  LINK  $@"
+	$(Q)$(CC) $(CFLAGS_ALL) $(LTO) -rdynamic -o $@ -Wl,--whole-archive $(B)/libgate.a -Wl,--no-whole-archive $(LIBS) $(LINK)
 
 # The same objects as a module for `busted` under a plain LuaJIT, which brings the Lua symbols itself.
 $(B)/moongate.so: $(LIBS)
-	$(CC) $(CFLAGS_ALL) $(LTO) -shared -o $@ -Wl,--whole-archive $(B)/libgate.a -Wl,--no-whole-archive $(LIBS) \
+	@echo "  LINK  $@"
+	$(Q)$(CC) $(CFLAGS_ALL) $(LTO) -shared -o $@ -Wl,--whole-archive $(B)/libgate.a -Wl,--no-whole-archive $(LIBS) \
 	  $$(sed 's/-lluajit-5.1//' $(B)/link.flags) -lm -ldl
 
 -include $(shell find $(B)/obj $(B)/unit -name '*.d' 2>/dev/null)
@@ -116,11 +121,13 @@ fuzzers: build/packages-test
 
 $(B)/unit/%: tests/unit/%.c $(LIBS)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_ALL) $$(cat $(B)/compile.flags) -Itests/unit -MMD -MP -MF $@.d -o $@ $< $(LIBS) -lcmocka $(LINK)
+	@echo "  TEST  $@"
+	$(Q)$(CC) $(CFLAGS_ALL) $$(cat $(B)/compile.flags) -Itests/unit -MMD -MP -MF $@.d -o $@ $< $(LIBS) -lcmocka $(LINK)
 
 build/fuzz/fuzz/%: tests/fuzz/%.c $(wildcard tests/fuzz/*.h) $(LIBS)
 	@mkdir -p $(@D)
-	clang $(CFLAGS_ALL) -fsanitize=fuzzer $$(cat $(B)/compile.flags) -Itests/fuzz -o $@ $< $(LIBS) $(LINK)
+	@echo "  FUZZ  $@"
+	$(Q)clang $(CFLAGS_ALL) -fsanitize=fuzzer $$(cat $(B)/compile.flags) -Itests/fuzz -o $@ $< $(LIBS) $(LINK)
 
 # --- order -----------------------------------------------------------------------------------------------------------
 check: build/packages-test ## formatting, lints, the rooms' include rule, warnings as errors with gcc and clang
