@@ -158,13 +158,13 @@ static void adopt(mg_server *s, mg_conn *c) {
     mg_conn_open(c, s);
 }
 
-// Descriptors are short: the connection that has been idle for longest goes. False if none is idle.
-static bool make_room(mg_server *s) {
-    if (mg_link_alone(&s->idle.head)) {
-        return false;
-    }
+static bool none_is_idle(const mg_server *s) {
+    return mg_link_alone(&s->idle.head);
+}
+
+// Descriptors are short: the connection that has been idle for longest goes.
+static void make_room(mg_server *s) {
     mg_conn_close(MG_OF(s->idle.head.next, mg_conn, deadline.link), MG_GONE_STOP);
-    return true;
 }
 
 static void pause_accept(mg_server *s, bool pause) {
@@ -176,7 +176,8 @@ static void pause_accept(mg_server *s, bool pause) {
 
 static void on_connection(void *arg, mg_listener *l) {
     mg_server *s = arg;
-    if (s->stats.connections >= s->options.connections && !make_room(s)) {
+    bool full = s->stats.connections >= s->options.connections;
+    if (full && none_is_idle(s)) {
         pause_accept(s, true);
         return;
     }
@@ -184,6 +185,9 @@ static void on_connection(void *arg, mg_listener *l) {
     if (mg_listener_accept(l, &c->stream, &mg_conn_events) != 0) {
         mg_free(c);
         return;
+    }
+    if (full) {
+        make_room(s); // not before: perhaps nobody was waiting
     }
     adopt(s, c);
 }
