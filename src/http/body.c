@@ -121,13 +121,12 @@ static mg_body_verdict take_data_end(mg_body *b, char c) {
 
 // One byte of chunk framing.
 static mg_body_verdict take_framing(mg_body *b, char c) {
-    if (b->state < SIZE_LF && ++b->extension_bytes > b->limits->extension_bytes) {
+    bool extension = b->state > SIZE && b->state < SIZE_LF;
+    if (extension && ++b->extension_bytes > b->limits->extension_bytes) {
         return bad(b, 400, "the chunk extensions are too large");
     }
     switch (b->state) {
     case SIZE:
-        // Plain size lines are free: only what is beyond 16 digits counts as an extension.
-        b->extension_bytes -= b->left <= (INT64_MAX >> 4) && (b->left > 0 || b->digits == 0);
         return take_size(b, c);
     case SPACE:
         return take_space(b, c);

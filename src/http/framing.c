@@ -3,7 +3,9 @@
 typedef struct seen {
     const mg_field *host;
     const mg_field *length;
-    uint32_t codings; // Transfer-Encoding members
+    uint32_t codings;   // Transfer-Encoding members
+    bool empty_codings; // a Transfer-Encoding without any
+    bool chunked;
     bool chunked_last;
     bool chunked_twice;
     bool unknown_coding;
@@ -17,13 +19,16 @@ static const mg_refusal good = {0, NULL};
 
 static void read_codings(seen *s, mg_str value) {
     mg_str item;
+    uint32_t before = s->codings;
     while (mg_str_next_item(&value, &item)) {
         bool chunked = mg_str_ieq(item, MG_STR("chunked"));
-        s->chunked_twice |= chunked && s->chunked_last;
+        s->chunked_twice |= chunked && s->chunked;
         s->unknown_coding |= !chunked;
+        s->chunked |= chunked;
         s->chunked_last = chunked;
         s->codings++;
     }
+    s->empty_codings |= s->codings == before;
 }
 
 static void read_connection(seen *s, mg_str value) {
@@ -66,7 +71,6 @@ static void read_field(seen *s, mg_head *h, const mg_field *f) {
     case 17:
         if (mg_str_ieq(f->name, MG_STR("transfer-encoding"))) {
             read_codings(s, f->value);
-            s->codings += s->codings == 0; // an empty field is still one that asks for a coding
         }
         break;
     default:
@@ -80,6 +84,9 @@ static mg_refusal judge_coding(const seen *s, mg_head *h) {
     }
     if (s->length != NULL) {
         return (mg_refusal){400, "Transfer-Encoding together with Content-Length"};
+    }
+    if (s->empty_codings) {
+        return (mg_refusal){400, "Transfer-Encoding is empty"};
     }
     if (s->chunked_twice) {
         return (mg_refusal){400, "chunked is applied twice"};
@@ -97,7 +104,7 @@ static mg_refusal judge_coding(const seen *s, mg_head *h) {
 }
 
 static mg_refusal judge_body(const seen *s, mg_head *h) {
-    if (s->codings > 0) {
+    if (s->codings > 0 || s->empty_codings) {
         return judge_coding(s, h);
     }
     if (s->length == NULL) {

@@ -112,6 +112,19 @@ static const llhttp_settings_t settings = {
     .on_headers_complete = on_head_complete,
 };
 
+// llhttp stops within the head where framing is contradictory. The rest, such as an unknown coding,
+// is judged by http/framing.
+static const char *fault_of(llhttp_errno_t err) {
+    switch (err) {
+    case HPE_UNEXPECTED_CONTENT_LENGTH:
+        return "Content-Length is repeated, or comes with Transfer-Encoding";
+    case HPE_INVALID_TRANSFER_ENCODING:
+        return "chunked is not the last transfer coding, or comes twice";
+    default:
+        return "a header field is malformed";
+    }
+}
+
 static mg_h1_verdict parse_fields(mg_h1_reader *r, mg_str head, mg_head *h) {
     gather g = {.cap = r->guard.lines};
     g.fields = mg_arena_alloc(r->arena, sizeof(mg_field) * g.cap);
@@ -124,17 +137,10 @@ static mg_h1_verdict parse_fields(mg_h1_reader *r, mg_str head, mg_head *h) {
     for (uint32_t i = 0; i < g.count; i++) {
         g.fields[i].value = mg_str_trim(g.fields[i].value);
     }
-    // The framing is judged by our own rules, which tell an unknown coding from a malformed one;
-    // llhttp's word comes second.
-    bool framing_fault =
-        err == HPE_INVALID_TRANSFER_ENCODING || err == HPE_UNEXPECTED_CONTENT_LENGTH;
-    if (err != HPE_PAUSED_UPGRADE && !framing_fault) {
-        return bad(r, 400, "a header field is malformed");
+    if (err != HPE_PAUSED_UPGRADE) {
+        return bad(r, 400, fault_of(err));
     }
     r->refusal = mg_framing_of(h);
-    if (r->refusal.status == 0 && framing_fault) {
-        r->refusal = (mg_refusal){400, "the message framing is malformed"};
-    }
     return r->refusal.status == 0 ? MG_H1_HEAD : MG_H1_BAD;
 }
 

@@ -19,6 +19,7 @@ typedef struct h1_rig {
     mg_buf *out; // the transcript; borrowed
     bool in_body;
     bool refused;
+    mg_refusal refusal; // why
 } h1_rig;
 
 static inline void rig_next(h1_rig *r) {
@@ -43,6 +44,7 @@ static inline void rig_deinit(h1_rig *r) {
 static inline void rig_refuse(h1_rig *r, mg_refusal refusal) {
     mg_buf_printf(r->out, "refused %d\n", refusal.status);
     r->refused = true;
+    r->refusal = refusal;
 }
 
 static inline void rig_write_fields(h1_rig *r, const mg_field *fields, uint32_t n) {

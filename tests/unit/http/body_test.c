@@ -21,6 +21,57 @@ static void reads_extensions_and_trailers(void **state) {
           HEAD "content=x\nX-A=1\nX-B=2\nend\n");
 }
 
+static void many_padded_sizes_are_not_extensions(void **state) {
+    (void)state;
+    mg_buf input = {0};
+    mg_buf want = {0};
+    mg_buf_append_str(&input, MG_STR(CHUNKED));
+    mg_buf_append_str(&want, MG_STR(HEAD "content="));
+    for (int i = 0; i < 20; i++) {
+        mg_buf_append_str(&input, MG_STR("00000002\r\nab\r\n"));
+        mg_buf_append_str(&want, MG_STR("ab"));
+    }
+    mg_buf_append_str(&input, MG_STR("0000000000000000\r\n\r\n"));
+    mg_buf_append(&want, "\nend\n", 6);
+    mg_buf_append_char(&want, 0);
+    reads_n(input.p, input.n, want.p);
+    mg_buf_deinit(&input);
+    mg_buf_deinit(&want);
+}
+
+static void a_whole_body_leaves_what_is_behind(void **state) {
+    (void)state;
+    mg_arena arena = {0};
+    mg_head none = {0};
+    mg_head length = {.framing = MG_FRAMING_LENGTH, .length = 2};
+    mg_body b;
+    mg_str piece;
+    size_t used = 9;
+    mg_body_init(&b, &none, &rig_body_limits, &arena);
+    assert_true(mg_body_complete(&b));
+    assert_int_equal(mg_body_read(&b, "x", 1, &used, &piece), MG_BODY_END);
+    assert_int_equal(used, 0);
+    mg_body_init(&b, &length, &rig_body_limits, &arena);
+    assert_int_equal(mg_body_read(&b, "", 0, &used, &piece), MG_BODY_MORE);
+    assert_int_equal(mg_body_read(&b, "abc", 3, &used, &piece), MG_BODY_PIECE);
+    assert_int_equal(used, 2);
+    assert_text("ab", piece);
+    assert_int_equal(b.received, 2);
+    assert_int_equal(mg_body_read(&b, "c", 1, &used, &piece), MG_BODY_END);
+    mg_body_deinit(&b);
+    mg_arena_deinit(&arena);
+}
+
+static void extensions_are_counted_over_the_whole_body(void **state) {
+    (void)state;
+    char input[512] = CHUNKED;
+    for (int i = 0; i < 8; i++) {
+        strcat(input, "1;234567\r\nx\r\n"); // 7 bytes of 64, with the CR
+    }
+    strcat(input, "1;2345678901\r\n");
+    reads(input, HEAD "refused 400\n");
+}
+
 static void refuses_malformed_sizes(void **state) {
     (void)state;
     const char *sizes[] = {"\r\n",
@@ -73,6 +124,9 @@ int main(void) {
         cmocka_unit_test(reads_by_length),
         cmocka_unit_test(reads_chunks),
         cmocka_unit_test(reads_extensions_and_trailers),
+        cmocka_unit_test(many_padded_sizes_are_not_extensions),
+        cmocka_unit_test(a_whole_body_leaves_what_is_behind),
+        cmocka_unit_test(extensions_are_counted_over_the_whole_body),
         cmocka_unit_test(refuses_malformed_sizes),
         cmocka_unit_test(refuses_data_that_does_not_end_where_it_should),
         cmocka_unit_test(refuses_malformed_trailers),

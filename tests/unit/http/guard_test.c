@@ -58,6 +58,30 @@ static void counts_bytes_and_lines(void **state) {
     scans("GET /\r\nA: b\r\nC: d\r\nE: f\r\n", 431);
 }
 
+static void limits_are_exact(void **state) {
+    (void)state;
+    scans("GET /67890\r\n\r\n", 0);
+    scans("\r\nGET /67890\r\n\r\n", 0);
+    scans("GET /67890x\r\n\r\n", 414);
+    scans("G\r\nA: 456789012345678901\r\n\r\n", 431); // 23: the end of the section is let in
+    scans("G\r\nA: 456789012345678\r\n\r\n", 0);
+    scans("G\r\nA: 4567\r\nB: 56\r\n\r\n", 0);
+}
+
+static void a_section_without_a_first_line_may_be_empty(void **state) {
+    (void)state;
+    mg_guard_limits trailers = {.bytes = 20, .lines = 1};
+    mg_guard g = {0};
+    assert_int_equal(mg_guard_scan(&g, &trailers, "\r\nx", 3), MG_GUARD_END);
+    assert_int_equal(g.at, 2);
+    g = (mg_guard){0};
+    assert_int_equal(mg_guard_scan(&g, &trailers, "A: b\r\n\r\n", 8), MG_GUARD_END);
+    assert_int_equal(g.lines, 1);
+    g = (mg_guard){0};
+    assert_int_equal(mg_guard_scan(&g, &trailers, "A: b\r\nC: d\r\n\r\n", 14), MG_GUARD_BAD);
+    assert_int_equal(g.refusal.status, 431);
+}
+
 static void the_first_fault_counts(void **state) {
     (void)state;
     scans("GET /1234567890\rX\r\n", 414);
@@ -71,6 +95,8 @@ int main(void) {
         cmocka_unit_test(refuses_line_ends_that_others_let_through),
         cmocka_unit_test(refuses_folded_and_nameless_lines),
         cmocka_unit_test(counts_bytes_and_lines),
+        cmocka_unit_test(limits_are_exact),
+        cmocka_unit_test(a_section_without_a_first_line_may_be_empty),
         cmocka_unit_test(the_first_fault_counts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
