@@ -201,6 +201,9 @@ static void on_ready(void *arg, const char *message) {
         finish(w);
         return;
     }
+    if (w->stopping) {
+        return;
+    }
     for (size_t i = 0; i < w->socket_count; i++) {
         if (mg_server_listen(w->server, w->sockets[i]) != 0) {
             close(w->sockets[i]);
@@ -216,6 +219,7 @@ static int start(worker *w, mg_error *err) {
     if (rc != MG_OK) {
         return mg_error_set(err, rc, "the event loop cannot be made: %s", mg_strerror(rc));
     }
+    open_signals(w); // before the sockets: whoever can connect can also tell it to stop
     mg_server_options options;
     mg_config_server_options(w->config, descriptors, &options);
     rc = mg_trust_new(&w->trust, w->config->trusted_proxies.items, w->config->trusted_proxies.n,
@@ -243,7 +247,6 @@ static int start(worker *w, mg_error *err) {
         w->server->on_access = on_access;
         w->server->access_arg = w;
     }
-    open_signals(w);
     mg_lua_app_start(w->app, on_ready, w);
     return MG_OK;
 }
