@@ -1,0 +1,378 @@
+#include "lua/vm.h"
+
+#include "base/mem.h"
+
+#include "server/peer.h"
+
+#include "state.h"
+
+enum { WINDOW = 1 << 16 };
+
+// An operation of the test's own; `result` is what it tells.
+typedef struct job {
+    mg_op op;
+    int result;
+} job;
+
+static rig r;
+static lua_State *L;
+static mg_vm *vm;
+static peer p;
+static int cancels, releases;
+
+static int push_job(lua_State *to, mg_op *op) {
+    lua_pushboolean(to, 1);
+    lua_pushinteger(to, ((job *)op)->result);
+    return 2;
+}
+
+static void cancel_job(mg_op *op) {
+    (void)op;
+    cancels++;
+}
+
+static void release_job(mg_op *op) {
+    releases++;
+    mg_free(op);
+}
+
+static const mg_op_kind job_kind = {"job", push_job, cancel_job, release_job};
+
+static mg_op *start_job(int result) {
+    job *j = mg_calloc(1, sizeof *j);
+    j->result = result;
+    mg_op_start(vm, &j->op, &job_kind);
+    return &j->op;
+}
+
+// job() -> handle of one that finishes in the next turn
+static int lua_job(lua_State *from) {
+    mg_op *op = start_job(9);
+    mg_op_finish_later(op);
+    lua_pushnumber(from, (lua_Number)op->handle);
+    return 1;
+}
+
+static int set_up(void **state) {
+    (void)state;
+    cancels = 0;
+    releases = 0;
+    r = (rig){0};
+    assert_int_equal(mg_loop_new(&r.loop, &(mg_loop_options){.virtual_clock = true}), 0);
+    L = luaL_newstate();
+    luaL_openlibs(L);
+    vm = mg_vm_new(L, r.loop);
+    mg_vm_push_native(L, vm);
+    lua_setglobal(L, "native");
+    lua_register(L, "job", lua_job);
+    run_lua(L, "seen, turns = {}, 0\n"
+               "native.bind_turn(function()\n"
+               "  turns = turns + 1\n"
+               "  while true do\n"
+               "    local event = { native.next_event() }\n"
+               "    if #event == 0 then return end\n"
+               "    event.turn = turns\n"
+               "    seen[#seen + 1] = event\n"
+               "  end\n"
+               "end)");
+    mg_server_options options = rig_options();
+    r.server = mg_server_new(r.loop, &vm->app, &options);
+    vm->server = r.server;
+    peer_open(&r, &p, WINDOW);
+    return 0;
+}
+
+static int tear_down(void **state) {
+    (void)state;
+    peer_close(&r, &p, false);
+    mg_server_close(r.server);
+    rig_settle(&r);
+    mg_server_free(r.server);
+    mg_vm_free(vm);
+    lua_close(L);
+    return mg_loop_free(r.loop);
+}
+
+static void set_global(const char *name, uint64_t handle) {
+    lua_pushnumber(L, (lua_Number)handle);
+    lua_setglobal(L, name);
+}
+
+// --- operations ---
+
+static void operations_are_told_in_the_order_in_which_they_finished(void **state) {
+    (void)state;
+    mg_op *first = start_job(1);
+    mg_op *second = start_job(2);
+    set_global("first", first->handle);
+    set_global("second", second->handle);
+    mg_op_finish(second);
+    mg_op_finish(first);
+    assert_int_equal(releases, 0);
+    rig_settle(&r);
+    run_lua(L, "assert(#seen == 2)\n"
+               "local a, b = seen[1], seen[2]\n"
+               "assert(a[1] == 2 and a[2] == second and a[3] == true and a[4] == 2)\n"
+               "assert(b[1] == 2 and b[2] == first and b[3] == true and b[4] == 1)\n"
+               "assert(turns == 1)");
+    assert_int_equal(releases, 2);
+    assert_int_equal(cancels, 0);
+    assert_int_equal(vm->ops.used, 0);
+}
+
+static void what_is_to_finish_later_is_told_in_the_next_turn(void **state) {
+    (void)state;
+    run_lua(L, "native.bind_turn(function()\n"
+               "  turns = turns + 1\n"
+               "  if turns == 1 then handle = job() end\n"
+               "  local kind, op, good, result = native.next_event()\n"
+               "  if kind then seen[1] = { op, good, result, turns } end\n"
+               "end)\n"
+               "native.turn_soon()");
+    rig_settle(&r);
+    run_lua(L, "local s = seen[1]\n"
+               "assert(s[1] == handle and s[2] == true and s[3] == 9 and s[4] == 2)");
+    assert_int_equal(releases, 1);
+}
+
+static void a_cancelled_operation_is_stopped_and_never_told(void **state) {
+    (void)state;
+    set_global("op", start_job(1)->handle);
+    run_lua(L, "native.cancel(op)");
+    assert_int_equal(cancels, 1);
+    assert_int_equal(releases, 1);
+    run_lua(L, "native.cancel(op)");
+    assert_int_equal(cancels, 1);
+    rig_settle(&r);
+    run_lua(L, "assert(#seen == 0 and turns == 0)");
+}
+
+static void a_finished_operation_can_be_cancelled_before_it_is_told(void **state) {
+    (void)state;
+    mg_op *now = start_job(1);
+    mg_op *later = start_job(2);
+    set_global("now", now->handle);
+    set_global("later", later->handle);
+    mg_op_finish(now);
+    mg_op_finish_later(later);
+    run_lua(L, "native.cancel(now) native.cancel(later)");
+    rig_settle(&r);
+    run_lua(L, "assert(#seen == 0)");
+    assert_int_equal(cancels, 0);
+    assert_int_equal(releases, 2);
+}
+
+static void freeing_stops_what_runs_and_drops_what_is_queued(void **state) {
+    (void)state;
+    mg_vm *other = mg_vm_new(L, r.loop);
+    mg_vm *own = vm;
+    vm = other;
+    start_job(1);
+    mg_op_finish(start_job(2));
+    mg_op_finish_later(start_job(3));
+    vm = own;
+    mg_vm_free(other);
+    assert_int_equal(cancels, 1);
+    assert_int_equal(releases, 3);
+    mg_vm_free(NULL);
+}
+
+// --- the turn ---
+
+static void lua_is_called_only_when_there_is_something_for_it(void **state) {
+    (void)state;
+    rig_settle(&r);
+    mg_loop_turn_soon(r.loop);
+    rig_settle(&r);
+    run_lua(L, "assert(turns == 0)\n"
+               "native.turn_soon()");
+    rig_settle(&r);
+    run_lua(L, "assert(turns == 1)");
+}
+
+static void only_a_function_can_be_bound_to_the_turn(void **state) {
+    (void)state;
+    run_lua(L, "local good, message = pcall(native.bind_turn, 1)\n"
+               "assert(not good and message:find('function expected', 1, true))\n"
+               "native.turn_soon()");
+    rig_settle(&r);
+    run_lua(L, "assert(turns == 1)");
+}
+
+static void a_failure_of_the_scheduler_does_not_end_the_loop(void **state) {
+    (void)state;
+    run_lua(L, "native.bind_turn(function() turns = turns + 1 error('out of order') end)\n"
+               "native.turn_soon()");
+    rig_settle(&r);
+    assert_int_equal(lua_gettop(L), 0);
+    run_lua(L, "assert(turns == 1) native.turn_soon()");
+    rig_settle(&r);
+    run_lua(L, "assert(turns == 2)");
+}
+
+// --- requests ---
+
+#define GET(target) "GET " target " HTTP/1.1\r\nHost: h\r\n\r\n"
+
+static void bind_routes(void) {
+    run_lua(L, "local router = native.router.new()\n"
+               "router:add('GET', '/users/:id', 1)\n"
+               "router:add('POST', '/short', 2)\n"
+               "native.bind_routes(router, {\n"
+               "  { name = 'user', deadline_ms = 500 },\n"
+               "  { body_bytes = 3 },\n"
+               "})\n"
+               "collectgarbage()");
+}
+
+// The exchange of the last request that Lua was told of.
+static mg_exchange *last_exchange(void) {
+    run_lua(L, "handle = seen[#seen][2]");
+    lua_getglobal(L, "handle");
+    mg_exchange *x = mg_vm_exchange(L, vm, -1);
+    lua_pop(L, 1);
+    return x;
+}
+
+static void respond(mg_exchange *x) {
+    mg_vm_release_exchange(vm, x);
+    mg_exchange_respond(x, &rig_ok, MG_STR("x"));
+    rig_settle(&r);
+}
+
+static void a_request_comes_with_its_route_and_a_handle(void **state) {
+    (void)state;
+    bind_routes();
+    mg_loop_set_now(r.loop, 1500);
+    peer_send(&r, &p, GET("/users/7"));
+    run_lua(L, "local e = seen[1]\n"
+               "assert(#seen == 1 and #e == 7)\n"
+               "assert(e[1] == 1 and e[3] == 1 and e[4] == 0)\n"
+               "assert(native.method_name(e[5]) == 'GET')\n"
+               "assert(e[6] == 1.5 and e[7] == 1)");
+    mg_exchange *x = last_exchange();
+    assert_text("user", x->route);
+    assert_text("7", mg_request_of(x)->match.values[0]);
+    respond(x);
+    assert_got(&p, "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx");
+    assert_null(last_exchange());
+    assert_int_equal(vm->exchanges.used, 0);
+}
+
+static void a_request_without_a_route_says_what_is_allowed(void **state) {
+    (void)state;
+    bind_routes();
+    peer_send(&r, &p, "DELETE /users/7 HTTP/1.1\r\nHost: h\r\n\r\n");
+    run_lua(L, "bit = require('bit')\n"
+               "local e = seen[1]\n"
+               "assert(e[3] == 0)\n"
+               "for m = 0, 8 do\n"
+               "  local name = native.method_name(m)\n"
+               "  local want = name == 'GET' or name == 'HEAD' or name == 'OPTIONS'\n"
+               "  assert((bit.band(e[4], bit.lshift(1, m)) ~= 0) == want, name)\n"
+               "end");
+    respond(last_exchange());
+    peer_send(&r, &p, GET("/nowhere"));
+    run_lua(L, "assert(seen[2][3] == 0 and seen[2][4] == 0)");
+    respond(last_exchange());
+}
+
+static void options_of_the_server_allows_what_it_can_do(void **state) {
+    (void)state;
+    peer_send(&r, &p, "OPTIONS * HTTP/1.1\r\nHost: h\r\n\r\n");
+    run_lua(L, "assert(seen[1][3] == 0 and seen[1][4] > 0)");
+    respond(last_exchange());
+}
+
+static void a_body_beyond_its_routes_limit_never_reaches_lua(void **state) {
+    (void)state;
+    bind_routes();
+    peer_send(&r, &p, "POST /short HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\nbody");
+    run_lua(L, "assert(#seen == 0)");
+    assert_refused(&p, "HTTP/1.1 413 ");
+    assert_int_equal(vm->exchanges.used, 0);
+}
+
+static void a_routes_deadline_is_signalled(void **state) {
+    (void)state;
+    bind_routes();
+    peer_send(&r, &p, GET("/users/7"));
+    mg_exchange *x = last_exchange();
+    rig_pass(&r, 499);
+    run_lua(L, "assert(#seen == 1)");
+    rig_pass(&r, 1);
+    run_lua(L, "assert(#seen == 2 and #seen[2] == 3)\n"
+               "assert(seen[2][1] == 3 and seen[2][2] == seen[1][2] and seen[2][3] == 'deadline')");
+    respond(x);
+}
+
+static void a_client_that_leaves_is_signalled_and_the_handle_is_stale(void **state) {
+    (void)state;
+    peer_send(&r, &p, GET("/a"));
+    assert_non_null(last_exchange());
+    mg_stream_close(&p.s, true);
+    rig_settle(&r);
+    run_lua(L, "assert(#seen == 2 and seen[2][1] == 3 and seen[2][2] == seen[1][2])\n"
+               "assert(seen[2][3] == 'closed')");
+    assert_null(last_exchange());
+}
+
+static void a_stopping_server_is_signalled(void **state) {
+    (void)state;
+    peer_send(&r, &p, GET("/a"));
+    mg_server_close(r.server);
+    rig_settle(&r);
+    run_lua(L, "assert(#seen == 2 and seen[2][3] == 'stop')");
+}
+
+static void a_request_that_is_lost_before_its_turn_is_never_told(void **state) {
+    (void)state;
+    run_lua(L, "native.bind_turn(function() end)");
+    peer_send(&r, &p, GET("/a"));
+    assert_false(mg_link_alone(&vm->requests));
+    mg_stream_close(&p.s, true);
+    rig_settle(&r);
+    assert_true(mg_link_alone(&vm->requests));
+    assert_true(mg_link_alone(&vm->events));
+    assert_int_equal(vm->exchanges.used, 0);
+}
+
+static void new_routes_replace_the_old_ones(void **state) {
+    (void)state;
+    bind_routes();
+    run_lua(L, "local router = native.router.new()\n"
+               "router:add('GET', '/b', 1)\n"
+               "native.bind_routes(router, { { name = 'b' } })\n"
+               "collectgarbage() collectgarbage()");
+    peer_send(&r, &p, GET("/users/7"));
+    run_lua(L, "assert(seen[1][3] == 0)");
+    respond(last_exchange());
+    peer_send(&r, &p, GET("/b"));
+    run_lua(L, "assert(seen[2][3] == 1)");
+    respond(last_exchange());
+    run_lua(L, "assert(not pcall(native.bind_routes, {}, {}))");
+}
+
+int main(void) {
+#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        TEST(operations_are_told_in_the_order_in_which_they_finished),
+        TEST(what_is_to_finish_later_is_told_in_the_next_turn),
+        TEST(a_cancelled_operation_is_stopped_and_never_told),
+        TEST(a_finished_operation_can_be_cancelled_before_it_is_told),
+        TEST(freeing_stops_what_runs_and_drops_what_is_queued),
+        TEST(lua_is_called_only_when_there_is_something_for_it),
+        TEST(only_a_function_can_be_bound_to_the_turn),
+        TEST(a_failure_of_the_scheduler_does_not_end_the_loop),
+        TEST(a_request_comes_with_its_route_and_a_handle),
+        TEST(a_request_without_a_route_says_what_is_allowed),
+        TEST(options_of_the_server_allows_what_it_can_do),
+        TEST(a_body_beyond_its_routes_limit_never_reaches_lua),
+        TEST(a_routes_deadline_is_signalled),
+        TEST(a_client_that_leaves_is_signalled_and_the_handle_is_stale),
+        TEST(a_stopping_server_is_signalled),
+        TEST(a_request_that_is_lost_before_its_turn_is_never_told),
+        TEST(new_routes_replace_the_old_ones),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
