@@ -10,7 +10,9 @@ static const mg_body_limits rig_body_limits = {
     .trailers = {.bytes = 128, .lines = 4},
 };
 
-typedef struct h1_rig {
+typedef struct h1_rig h1_rig;
+struct h1_rig {
+    void (*on_verdict)(const h1_rig *r); // a head is complete or refused; may be NULL
     mg_arena arena;
     mg_h1_reader reader;
     mg_head head;
@@ -20,7 +22,7 @@ typedef struct h1_rig {
     bool in_body;
     bool refused;
     mg_refusal refusal; // why
-} h1_rig;
+};
 
 static inline void rig_next(h1_rig *r) {
     mg_body_deinit(&r->body);
@@ -101,11 +103,17 @@ static inline size_t rig_take_head(h1_rig *r, const char *data, size_t n) {
         return n;
     case MG_H1_BAD:
         rig_refuse(r, r->reader.refusal);
-        return n;
+        break;
     default:
+        rig_write_head(r);
         break;
     }
-    rig_write_head(r);
+    if (r->on_verdict != NULL) {
+        r->on_verdict(r);
+    }
+    if (r->refused) {
+        return n;
+    }
     mg_body_init(&r->body, &r->head, &rig_body_limits, &r->arena);
     r->in_body = true;
     return used;
