@@ -28,17 +28,30 @@ static bool write_ip(const struct sockaddr_storage *sa, char *out, size_t cap, u
     return inet_ntop(sa->ss_family, address, out, (socklen_t)cap) != NULL;
 }
 
+// The peer's address; of family AF_UNSPEC if there is none any more, since a peer that has reset
+// its connection must not pass for a local one.
+static struct sockaddr_storage peer_of(const mg_exchange *x) {
+    struct sockaddr_storage peer = {.ss_family = AF_UNSPEC};
+    if (mg_stream_peer(&x->conn->stream, &peer) != 0) {
+        peer.ss_family = AF_UNSPEC;
+    }
+    return peer;
+}
+
+static mg_str name_without_ip(const struct sockaddr_storage *peer) {
+    return peer->ss_family == AF_UNIX ? MG_STR("unix") : MG_STR("unknown");
+}
+
 const mg_origin *mg_exchange_origin(mg_exchange *x) {
     if (x->origin != NULL) {
         return x->origin;
     }
     mg_origin *o = mg_arena_alloc(&x->arena, sizeof *o);
-    struct sockaddr_storage peer = {.ss_family = AF_UNIX};
+    struct sockaddr_storage peer = peer_of(x);
     char ip[64];
     unsigned port;
-    mg_stream_peer(&x->conn->stream, &peer);
     mg_forwarded f = {
-        .client_ip = write_ip(&peer, ip, sizeof ip, &port) ? keep(x, ip) : MG_STR("unix"),
+        .client_ip = write_ip(&peer, ip, sizeof ip, &port) ? keep(x, ip) : name_without_ip(&peer),
         .scheme = MG_STR("http"),
         .host = x->head.host,
     };
@@ -52,13 +65,12 @@ const mg_origin *mg_exchange_origin(mg_exchange *x) {
 }
 
 mg_str mg_exchange_peer(mg_exchange *x) {
-    struct sockaddr_storage peer = {.ss_family = AF_UNIX};
+    struct sockaddr_storage peer = peer_of(x);
     char ip[64];
     char text[80];
     unsigned port;
-    mg_stream_peer(&x->conn->stream, &peer);
     if (!write_ip(&peer, ip, sizeof ip, &port)) {
-        return MG_STR("unix");
+        return name_without_ip(&peer);
     }
     snprintf(text, sizeof text, peer.ss_family == AF_INET6 ? "[%s]:%u" : "%s:%u", ip, port);
     return keep(x, text);

@@ -6,7 +6,8 @@
 
 // Lies in the exchange's arena.
 typedef struct mg_origin {
-    mg_str client_ip; // an IP address without port; "unix" for a local socket
+    mg_str client_ip; // an IP address without port; "unix" for a local socket; "unknown" if the
+                      // peer had gone before it was asked for
     mg_str scheme;    // "http" or "https"
     mg_str host;      // as in the Host field; may be empty
 } mg_origin;
@@ -14,6 +15,6 @@ typedef struct mg_origin {
 // Computed at the first call for an exchange. Never NULL.
 const mg_origin *mg_exchange_origin(mg_exchange *x);
 
-// "address:port", "[v6]:port" or "unix" of the connection's peer; terminated, in the exchange's
-// arena.
+// "address:port", "[v6]:port", "unix" or "unknown" of the connection's peer; terminated, in the
+// exchange's arena.
 mg_str mg_exchange_peer(mg_exchange *x);
