@@ -147,9 +147,13 @@ static void each_request_has_its_own_origin(void **state) {
 int main(void) {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(a_local_peer_is_called_unix),       TEST(a_peer_has_its_address_and_port),
-        TEST(nobody_is_believed_without_a_list), TEST(a_stranger_is_not_believed),
-        TEST(a_trusted_proxy_is_believed),       TEST(each_request_has_its_own_origin),
+        TEST(a_local_peer_is_called_unix),
+        TEST(a_peer_has_its_address_and_port),
+        TEST(nobody_is_believed_without_a_list),
+        TEST(a_stranger_is_not_believed),
+        TEST(a_trusted_proxy_is_believed),
+        TEST(a_peer_that_has_gone_does_not_pass_for_a_local_one),
+        TEST(each_request_has_its_own_origin),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
