@@ -1,0 +1,216 @@
+#include "lua/lua_app.h"
+
+#include "app_folder.h"
+#include "server/peer.h"
+
+enum { WINDOW = 1 << 16 };
+
+static app_folder folder;
+static rig r; // its loop and server; the app is one of Lua
+static mg_lua_app *app;
+static mg_error err;
+static int readies, stops;
+static char ready_message[200];
+
+static int set_up(void **state) {
+    (void)state;
+    app = NULL;
+    readies = 0;
+    stops = 0;
+    r = (rig){0};
+    app_folder_open(&folder);
+    return mg_loop_new(&r.loop, &(mg_loop_options){.virtual_clock = true});
+}
+
+static int tear_down(void **state) {
+    (void)state;
+    mg_lua_app_free(app);
+    app_folder_close(&folder);
+    return mg_loop_free(r.loop);
+}
+
+static int load(const char *source) {
+    app_folder_write(&folder, source);
+    mg_lua_app_options o = {folder.root, folder.script, 30000};
+    return mg_lua_app_new(&app, r.loop, &o, &err);
+}
+
+static void on_ready(void *arg, const char *message) {
+    assert_ptr_equal(arg, &readies);
+    readies++;
+    snprintf(ready_message, sizeof ready_message, "%s", message == NULL ? "" : message);
+}
+
+static void on_stopped(void *arg) {
+    assert_ptr_equal(arg, &stops);
+    stops++;
+}
+
+// --- loading ---
+
+static void an_app_is_loaded_and_lists_its_routes(void **state) {
+    (void)state;
+    assert_int_equal(load("local app = require('moongate').app()\n"
+                          "app:get('/users/:id', { name = 'user' }, function() return 'x' end)\n"
+                          "return app\n"),
+                     MG_OK);
+    mg_buf text = {0};
+    mg_lua_app_print_routes(app, &text);
+    assert_non_null(memmem(text.p, text.n, "GET     /users/:id  user  ", 26));
+    assert_non_null(memmem(text.p, text.n, "app.lua:2", 9));
+    mg_buf_deinit(&text);
+}
+
+// `want` is the message behind the folder's path.
+static void assert_fault(const char *source, const char *want) {
+    assert_int_equal(load(source), MG_ELUA);
+    assert_null(app);
+    if (strstr(err.text, want) == NULL) {
+        fail_msg("want: %s\ngot:  %s", want, err.text);
+    }
+}
+
+static void a_fault_in_the_script_gives_file_and_line(void **state) {
+    (void)state;
+    assert_fault("local app = \n\nlocal = 3", "app.lua:3: ");
+    assert_fault("local x\nx.y = 1", "app.lua:2: attempt to index");
+    assert_fault("\n\nerror('no good')", "app.lua:3: no good");
+    assert_fault("require('no.such.module')", "no.such.module");
+    assert_fault("error({})", "");
+}
+
+static void a_script_must_return_its_app(void **state) {
+    (void)state;
+    assert_fault("return 1", "app.lua: the script must return the app");
+    assert_fault("", "app.lua: the script must return the app");
+}
+
+static void loading_only_declares(void **state) {
+    (void)state;
+    assert_fault("local moongate = require('moongate')\n"
+                 "moongate.sleep(1):await()\n",
+                 "app:on_start(");
+    assert_fault("local moongate = require('moongate')\n"
+                 "moongate.spawn(function() end)\n",
+                 "app:on_start(");
+}
+
+static void freeing_accepts_null(void **state) {
+    (void)state;
+    mg_lua_app_free(NULL);
+}
+
+// --- starting and stopping ---
+
+static void on_start_runs_before_the_app_is_ready(void **state) {
+    (void)state;
+    load("local moongate = require('moongate')\n"
+         "local app = moongate.app()\n"
+         "app:on_start(function() moongate.sleep(2):await() end)\n"
+         "return app\n");
+    mg_lua_app_start(app, on_ready, &readies);
+    rig_pass(&r, 1999);
+    assert_int_equal(readies, 0);
+    rig_pass(&r, 1);
+    assert_int_equal(readies, 1);
+    assert_string_equal(ready_message, "");
+}
+
+static void a_failing_on_start_is_told_with_file_and_line(void **state) {
+    (void)state;
+    load("local app = require('moongate').app()\n"
+         "app:on_start(function() error('not today') end)\n"
+         "return app\n");
+    mg_lua_app_start(app, on_ready, &readies);
+    rig_settle(&r);
+    assert_int_equal(readies, 1);
+    assert_non_null(strstr(ready_message, "app.lua:2: not today"));
+}
+
+static void on_stop_runs_before_the_end(void **state) {
+    (void)state;
+    load("local moongate = require('moongate')\n"
+         "local app = moongate.app()\n"
+         "app:on_stop(function() moongate.sleep(0.5):await() end)\n"
+         "return app\n");
+    mg_lua_app_start(app, on_ready, &readies);
+    rig_settle(&r);
+    mg_lua_app_stop(app, on_stopped, &stops);
+    rig_pass(&r, 499);
+    assert_int_equal(stops, 0);
+    rig_pass(&r, 1);
+    assert_int_equal(stops, 1);
+}
+
+// --- serving ---
+
+static void open_server(peer *p) {
+    mg_lua_app_start(app, on_ready, &readies);
+    rig_settle(&r);
+    assert_int_equal(readies, 1);
+    mg_server_options options = rig_options();
+    r.server = mg_server_new(r.loop, mg_lua_app_seam(app), &options);
+    mg_lua_app_vm(app)->server = r.server;
+    peer_open(&r, p, WINDOW);
+}
+
+static void close_server(peer *p) {
+    peer_close(&r, p, false);
+    mg_server_close(r.server);
+    rig_settle(&r);
+    mg_server_free(r.server);
+}
+
+static void requests_are_answered_by_the_script(void **state) {
+    (void)state;
+    peer p;
+    load("local app = require('moongate').app()\n"
+         "app:get('/hello/:name', function(ctx)\n"
+         "  ctx:sleep(1):await()\n"
+         "  return ctx.params.name\n"
+         "end)\n"
+         "return app\n");
+    open_server(&p);
+    peer_send(&r, &p, "GET /hello/moon HTTP/1.1\r\nHost: h\r\n\r\n");
+    assert_int_equal(p.got.n, 0);
+    rig_pass(&r, 1000);
+    assert_true(mg_str_starts(mg_buf_str(&p.got), MG_STR("HTTP/1.1 200 OK\r\n")));
+    assert_memory_equal(p.got.p + p.got.n - 8, "\r\n\r\nmoon", 8);
+    mg_buf_clear(&p.got);
+    peer_send(&r, &p, "GET /gone HTTP/1.1\r\nHost: h\r\n\r\n");
+    assert_true(mg_str_starts(mg_buf_str(&p.got), MG_STR("HTTP/1.1 404 ")));
+    close_server(&p);
+}
+
+static void an_app_may_be_freed_while_handlers_wait(void **state) {
+    (void)state;
+    peer p;
+    load("local app = require('moongate').app()\n"
+         "app:get('/', function(ctx) ctx:sleep(100):await() end)\n"
+         "return app\n");
+    open_server(&p);
+    peer_send(&r, &p, "GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    mg_server_close(r.server);
+    mg_lua_app_free(app);
+    app = NULL;
+    rig_settle(&r);
+    assert_int_equal(p.got.n, 0);
+    close_server(&p);
+}
+
+int main(void) {
+#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        TEST(an_app_is_loaded_and_lists_its_routes),
+        TEST(a_fault_in_the_script_gives_file_and_line),
+        TEST(a_script_must_return_its_app),
+        TEST(loading_only_declares),
+        TEST(freeing_accepts_null),
+        TEST(on_start_runs_before_the_app_is_ready),
+        TEST(a_failing_on_start_is_told_with_file_and_line),
+        TEST(on_stop_runs_before_the_end),
+        TEST(requests_are_answered_by_the_script),
+        TEST(an_app_may_be_freed_while_handlers_wait),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
