@@ -233,11 +233,15 @@ static int push_body(lua_State *L, mg_op *op) {
 }
 
 static void cancel_body(mg_op *op) {
-    mg_request_of(((body_op *)op)->x)->body_op = NULL;
+    (void)op; // nothing runs: it is the exchange that reads
 }
 
 static void release_body(mg_op *op) {
-    mg_free(op);
+    body_op *b = (body_op *)op;
+    if (!b->failed) {
+        mg_request_of(b->x)->body_op = NULL;
+    }
+    mg_free(b);
 }
 
 static const mg_op_kind body_kind = {"body", push_body, cancel_body, release_body};

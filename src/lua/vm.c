@@ -46,25 +46,47 @@ static void on_request(mg_app *app, mg_exchange *x) {
 
 static void signal_exchange(mg_vm *vm, uint64_t exchange, const char *what);
 
-static void finish_waiting(mg_op **slot) {
-    mg_op *op = *slot;
-    *slot = NULL;
+static bool is_waiting(const mg_op *op) {
+    return op != NULL && mg_link_alone(&op->link);
+}
+
+// The operation stays in its slot until it is told: the exchange may be lost before that.
+static void on_body(mg_app *app, mg_exchange *x) {
+    (void)app;
+    mg_request_state *r = mg_request_of(x);
+    if (is_waiting(r->body_op) && mg_body_op_ready(x, r->body_op)) {
+        mg_op_finish(r->body_op);
+    }
+}
+
+static void finish_write(mg_request_state *r) {
+    mg_op *op = r->write_op;
+    r->write_op = NULL;
     if (op != NULL) {
         mg_op_finish(op);
     }
 }
 
-static void on_body(mg_app *app, mg_exchange *x) {
-    (void)app;
-    mg_request_state *r = mg_request_of(x);
-    if (r->body_op != NULL && mg_body_op_ready(x, r->body_op)) {
-        finish_waiting(&r->body_op);
-    }
-}
-
 static void on_writable(mg_app *app, mg_exchange *x) {
     (void)app;
-    finish_waiting(&mg_request_of(x)->write_op);
+    finish_write(mg_request_of(x));
+}
+
+// The exchange is over: whatever waits for it learns that, and forgets it.
+static void fail_waiting(mg_request_state *r) {
+    mg_op *body = r->body_op;
+    r->body_op = NULL;
+    if (body != NULL) {
+        bool waiting = is_waiting(body);
+        mg_body_op_fail(body);
+        if (waiting) {
+            mg_op_finish(body);
+        }
+    }
+    if (r->write_op != NULL) {
+        mg_write_op_fail(r->write_op);
+    }
+    finish_write(r);
 }
 
 static void on_deadline(mg_app *app, mg_exchange *x) {
@@ -84,15 +106,7 @@ static void on_gone(mg_app *app, mg_exchange *x, mg_gone why) {
         return;
     }
     signal_exchange(vm, x->app_handle, names[why]);
-    mg_request_state *r = mg_request_of(x);
-    if (r->body_op != NULL) {
-        mg_body_op_fail(r->body_op);
-    }
-    finish_waiting(&r->body_op);
-    if (r->write_op != NULL) {
-        mg_write_op_fail(r->write_op);
-    }
-    finish_waiting(&r->write_op);
+    fail_waiting(mg_request_of(x));
     mg_slots_remove(&vm->exchanges, x->app_handle);
 }
 
@@ -206,6 +220,7 @@ mg_exchange *mg_vm_exchange(lua_State *L, mg_vm *vm, int index) {
 }
 
 void mg_vm_release_exchange(mg_vm *vm, mg_exchange *x) {
+    fail_waiting(mg_request_of(x));
     mg_slots_remove(&vm->exchanges, x->app_handle);
 }
 

@@ -107,7 +107,7 @@ void mg_op_finish_later(mg_op *op);
 
 // What the vm keeps beside an exchange, in its arena.
 typedef struct mg_request_state {
-    mg_op *body_op;  // waits for content
+    mg_op *body_op;  // waits for content, or has it and is not told yet
     mg_op *write_op; // waits for the backlog to leave, or for the end of a file
     size_t burst;    // bytes streamed since the loop last turned for this exchange
     mg_route_match match;
@@ -120,6 +120,6 @@ static inline mg_request_state *mg_request_of(mg_exchange *x) {
     return x->app_data;
 }
 
-// The answer is complete: the handle becomes stale. To be called right before the call that ends
-// the exchange.
+// The answer is complete: the handle becomes stale, and operations that wait for the exchange fail.
+// To be called right before the call that ends the exchange.
 void mg_vm_release_exchange(mg_vm *vm, mg_exchange *x);

@@ -337,6 +337,74 @@ static void a_request_that_is_lost_before_its_turn_is_never_told(void **state) {
     assert_int_equal(vm->exchanges.used, 0);
 }
 
+// --- bodies ---
+
+#define POST "POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\n"
+
+// Lua has asked for all of the body, of which one byte has come.
+static void wait_for_body(void) {
+    peer_send(&r, &p, POST "a");
+    run_lua(L, "handle = seen[1][2]\n"
+               "op = native.body(handle, true)\n"
+               "assert(type(op) == 'number')\n"
+               "assert(select(2, native.body(handle, true)) == 'busy')");
+}
+
+static void a_body_is_told_once_it_is_complete(void **state) {
+    (void)state;
+    wait_for_body();
+    peer_send(&r, &p, "b");
+    run_lua(L, "assert(#seen == 1)");
+    peer_send(&r, &p, "c");
+    run_lua(L, "local e = seen[2]\n"
+               "assert(e[1] == 2 and e[2] == op and e[3] == true and e[4] == 'abc')\n"
+               "local op, rest = native.body(handle, false)\n"
+               "assert(op == false and rest == nil)");
+    respond(last_exchange());
+}
+
+// The exchange may serve somebody else by the time Lua looks.
+static void a_body_whose_request_went_in_the_same_turn_is_not_told(void **state) {
+    (void)state;
+    wait_for_body();
+    static peer other;
+    peer_open(&r, &other, WINDOW);
+    peer_write(&p, "bc", 2);
+    mg_stream_close(&p.s, true);
+    peer_send(&r, &other, POST "xyz");
+    run_lua(L, "local e = seen[2]\n"
+               "assert(#seen == 4 and e[1] == 2 and e[2] == op and e[3] == false)\n"
+               "assert(e[4] == 'closed')\n"
+               "assert(seen[3][1] == 3 and seen[3][3] == 'closed')\n"
+               "assert(select(2, native.body(seen[4][2], true)) == 'xyz')");
+    assert_int_equal(vm->ops.used, 0);
+    peer_close(&r, &other, true);
+}
+
+static void a_body_is_not_waited_for_beyond_the_answer(void **state) {
+    (void)state;
+    wait_for_body();
+    run_lua(L, "assert(native.respond(handle, 200, nil, nil, 'x'))");
+    rig_settle(&r);
+    run_lua(L, "local e = seen[2]\n"
+               "assert(#seen == 2 and e[2] == op and e[3] == false and e[4] == 'closed')");
+    peer_send(&r, &p, "bc" GET("/b"));
+    run_lua(L, "native.cancel(op)");
+    assert_int_equal(vm->ops.used, 0);
+    run_lua(L, "seen[#seen + 1] = { 1, seen[3][2] }");
+    respond(last_exchange());
+}
+
+static void a_complete_body_can_be_cancelled_before_it_is_told(void **state) {
+    (void)state;
+    wait_for_body();
+    run_lua(L, "native.bind_turn(function() native.cancel(op) end)");
+    peer_send(&r, &p, "bc");
+    run_lua(L, "local op, text = native.body(handle, true)\n"
+               "assert(op == false and text == 'abc')");
+    respond(last_exchange());
+}
+
 static void new_routes_replace_the_old_ones(void **state) {
     (void)state;
     bind_routes();
@@ -373,6 +441,10 @@ int main(void) {
         TEST(a_stopping_server_is_signalled),
         TEST(a_request_that_is_lost_before_its_turn_is_never_told),
         TEST(new_routes_replace_the_old_ones),
+        TEST(a_body_is_told_once_it_is_complete),
+        TEST(a_body_whose_request_went_in_the_same_turn_is_not_told),
+        TEST(a_body_is_not_waited_for_beyond_the_answer),
+        TEST(a_complete_body_can_be_cancelled_before_it_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
