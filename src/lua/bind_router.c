@@ -1,13 +1,18 @@
 #include "lua/bind_router.h"
 
 #include "http/url.h"
+#include "lua/scratch.h"
 
 #include <lauxlib.h>
 
 #define ROUTER_TYPE "moongate.router"
 
+enum { ID_MAX = 1 << 20 }; // routes are kept in a table by id
+
 mg_router *mg_check_router(lua_State *L, int index) {
-    return *(mg_router **)luaL_checkudata(L, index, ROUTER_TYPE);
+    mg_router *r = *(mg_router **)luaL_checkudata(L, index, ROUTER_TYPE);
+    luaL_argcheck(L, r != NULL, index, "the router has been collected");
+    return r;
 }
 
 static mg_str check_str(lua_State *L, int index) {
@@ -26,7 +31,9 @@ static int router_new(lua_State *L) {
 }
 
 static int router_gc(lua_State *L) {
-    mg_router_free(mg_check_router(L, 1));
+    mg_router **box = luaL_checkudata(L, 1, ROUTER_TYPE);
+    mg_router_free(*box);
+    *box = NULL;
     return 0;
 }
 
@@ -38,7 +45,7 @@ static int router_add(lua_State *L) {
     mg_str pattern = check_str(L, 3);
     lua_Integer id = luaL_checkinteger(L, 4);
     luaL_argcheck(L, m != MG_METHOD_UNKNOWN, 2, "a method such as GET is wanted");
-    luaL_argcheck(L, id > 0, 4, "an id above 0 is wanted");
+    luaL_argcheck(L, id > 0 && id <= ID_MAX, 4, "an id from 1 to 1048576 is wanted");
     uint32_t existing = 0;
     mg_error err = {""};
     int rc = mg_router_add(r, m, pattern, (uint32_t)id, &existing, &err);
@@ -60,10 +67,9 @@ static void push_decoded(lua_State *L, mg_str value) {
         lua_pushlstring(L, value.p, value.n);
         return;
     }
-    mg_buf b = {0};
-    mg_url_decode(value, false, &b);
-    lua_pushlstring(L, b.p, b.n);
-    mg_buf_deinit(&b);
+    mg_url_decode(value, false, mg_scratch_take(L));
+    mg_scratch_push(L, lua_gettop(L));
+    lua_remove(L, -2);
 }
 
 void mg_push_params(lua_State *L, const mg_router *router, const mg_route_match *match) {

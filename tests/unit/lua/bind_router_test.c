@@ -77,10 +77,20 @@ static void wrong_use_raises_at_the_callers_line(void **state) {
     (void)state;
     run_lua(L, "refused(\"bad argument #1 to 'add' (a method such as GET is wanted)\",\n"
                "  function() r:add('get', '/', 1) end)\n"
-               "refused(\"bad argument #3 to 'add' (an id above 0 is wanted)\",\n"
+               "refused(\"bad argument #3 to 'add' (an id from 1 to 1048576 is wanted)\",\n"
                "  function() r:add('GET', '/', 0) end)\n"
+               "refused(\"bad argument #3 to 'add' (an id from 1 to 1048576 is wanted)\",\n"
+               "  function() r:add('GET', '/', 2 ^ 32 + 1) end)\n"
                "refused(\"calling 'match' on bad self (moongate.router expected, got table)\",\n"
                "  function() local t = { match = r.match } t:match('GET', '/') end)");
+}
+
+static void a_collected_router_says_so(void **state) {
+    (void)state;
+    run_lua(L, "getmetatable(r).__gc(r)\n"
+               "local good, message = pcall(r.match, r, 'GET', '/')\n"
+               "assert(not good and message:find('has been collected', 1, true), message)\n"
+               "getmetatable(r).__gc(r)");
 }
 
 static void a_match_outlives_the_router(void **state) {
@@ -103,6 +113,7 @@ int main(void) {
         TEST(a_route_of_the_same_shape_is_named),
         TEST(a_malformed_pattern_is_told_in_words),
         TEST(wrong_use_raises_at_the_callers_line),
+        TEST(a_collected_router_says_so),
         TEST(a_match_outlives_the_router),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
