@@ -4,6 +4,7 @@
 #include "base/version.h"
 #include "lua/bind.h"
 
+#include <assert.h>
 #include <stdio.h>
 
 // Something that happened to an exchange while its handler runs.
@@ -235,6 +236,7 @@ enum {
 static bool admit(mg_vm *vm, mg_exchange *x, const mg_request_state *r) {
     uint64_t limit = x->body_limit;
     if (r->route != 0) {
+        assert(r->route <= vm->route_count);
         const mg_vm_route *route = &vm->routes[r->route - 1];
         x->route = mg_str_of(route->name);
         limit = route->body_bytes >= 0 ? (uint64_t)route->body_bytes : limit;

@@ -39,6 +39,51 @@ static void refuses_fields(void **state) {
     reads_n("GET / HTTP/1.1\r\nHost: a\r\nA: \0\r\n\r\n", 33, "refused 400\n");
 }
 
+static void a_wrong_request_line_is_refused_before_the_rest(void **state) {
+    (void)state;
+    reads("BREW / HTTP/1.1\r\n", "refused 501\n");
+    reads("BREW / HTTP/1.1\r\nA: b\n", "refused 501\n");
+    reads("GET / HTTP/3.0\r\n folded\r\n", "refused 505\n");
+    reads("GET /\x80 HTTP/1.1\r\nA : b\r\n\r\n", "refused 400\n");
+}
+
+static void a_refused_request_still_has_a_name(void **state) {
+    (void)state;
+    mg_arena arena = {0};
+    mg_h1_reader r;
+    mg_head head;
+    size_t used;
+    mg_h1_reader_init(&r, &arena, &rig_head_limits);
+    assert_int_equal(mg_h1_read(&r, "BREW /po", 8, &used, &head), MG_H1_MORE);
+    assert_int_equal(used, 8);
+    assert_int_equal(mg_h1_read(&r, "t HTTP/1.1\r\nA", 13, &used, &head), MG_H1_BAD);
+    assert_text("BREW", r.method_text);
+    assert_text("/pot", r.target_text);
+    mg_arena_deinit(&arena);
+}
+
+// The head must not point into the input, which is only lent.
+static void a_head_outlives_its_input(void **state) {
+    (void)state;
+    mg_arena arena = {0};
+    mg_h1_reader r;
+    mg_head head;
+    size_t used;
+    char text[] = "POST http://h/a/../b?c HTTP/1.1\r\nHost: x\r\nA: b\r\n\r\nrest";
+    mg_h1_reader_init(&r, &arena, &rig_head_limits);
+    assert_int_equal(mg_h1_read(&r, text, sizeof text - 1, &used, &head), MG_H1_HEAD);
+    assert_int_equal(used, sizeof text - 5);
+    memset(text, '#', sizeof text);
+    assert_int_equal(head.method, MG_METHOD_POST);
+    assert_text("POST", head.method_text);
+    assert_text("http://h/a/../b?c", head.target_text);
+    assert_text("/b", head.target.path);
+    assert_text("c", head.target.query);
+    assert_text("h", head.host);
+    assert_text("b", mg_head_find(&head, MG_STR("a"))->value);
+    mg_arena_deinit(&arena);
+}
+
 static void refuses_what_is_too_large(void **state) {
     (void)state;
     char input[2048];
@@ -55,6 +100,9 @@ int main(void) {
         cmocka_unit_test(reads_upgrades_as_ordinary_requests),
         cmocka_unit_test(refuses_request_lines),
         cmocka_unit_test(refuses_fields),
+        cmocka_unit_test(a_wrong_request_line_is_refused_before_the_rest),
+        cmocka_unit_test(a_refused_request_still_has_a_name),
+        cmocka_unit_test(a_head_outlives_its_input),
         cmocka_unit_test(refuses_what_is_too_large),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
