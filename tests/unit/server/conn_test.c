@@ -251,8 +251,18 @@ static void a_fin_ends_an_idle_connection(void **state) {
 
 static void a_fin_ends_an_unfinished_head(void **state) {
     (void)state;
-    peer_send(&r, &p, GET("/a") "GET / HT");
+    reopen(8);
+    mg_stream_read_stop(&p.s);
+    const char *text = GET("/a") "GET / HT";
+    for (size_t i = 0; text[i] != '\0'; i++) {
+        peer_write(&p, text + i, 1);
+        rig_settle(&r);
+    }
+    assert_int_equal(c->state, MG_CONN_HEAD);
     peer_fin(&r, &p);
+    assert_int_equal(c->state, MG_CONN_LINGER);
+    mg_stream_read_start(&p.s);
+    rig_settle(&r);
     assert_got(&p, OK("2", "/a"));
     assert_int_equal(r.server->stats.connections, 0);
     assert_int_equal(r.gone, 0);
@@ -307,8 +317,12 @@ static void a_fin_within_a_body_is_a_departure(void **state) {
 static void a_fin_within_a_body_that_is_discarded_leaves_the_answer(void **state) {
     (void)state;
     reopen(8);
+    mg_stream_read_stop(&p.s);
     peer_send(&r, &p, "POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nabc");
     peer_fin(&r, &p);
+    assert_int_equal(c->state, MG_CONN_LINGER);
+    mg_stream_read_start(&p.s);
+    rig_settle(&r);
     assert_got(&p, OK("2", "/a"));
     assert_int_equal(r.server->stats.connections, 0);
 }
