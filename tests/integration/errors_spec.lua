@@ -45,10 +45,10 @@ describe("a script error", function()
 
   it("is logged with route, place and request id", function()
     local id = assert_500("/error").headers["x-request-id"]
-    local log = server:wait_for_log("raised on purpose")
+    -- The id, since an earlier request has logged the same text.
+    local log = server:wait_for_log(id)
     assert.truthy(log:find("errors%.lua:%d+: raised on purpose"))
     assert.truthy(log:find("/error", 1, true))
-    assert.truthy(log:find(id, 1, true))
   end)
 
   it("has a traceback that crosses awaits", function()
