@@ -1,0 +1,177 @@
+#include "base/shm.h"
+
+#include "base/mem.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { PAGE = 4096 };
+
+static const char magic[8] = "moongat";
+
+typedef struct lease {
+    _Atomic uint64_t name;   // hash; 0: nobody has used this place
+    _Atomic uint32_t holder; // 0: free
+} lease;
+
+typedef struct layout {
+    char magic[8];
+    uint32_t version;
+    uint32_t cell_bytes;
+    uint64_t bytes; // of all
+    uint64_t cache_at;
+    mg_cell cells[MG_SHM_CELLS];
+    lease leases[MG_SHM_LEASES];
+} layout;
+
+struct mg_shm {
+    layout *map;
+    size_t bytes;
+    int fd;
+};
+
+static int map(mg_shm **out, int fd, size_t bytes, mg_error *err) {
+    void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (p == MAP_FAILED) {
+        int rc = -errno;
+        close(fd);
+        return mg_error_set(err, rc, "shared memory of %zu bytes: %s", bytes, mg_strerror(rc));
+    }
+    *out = mg_malloc(sizeof **out);
+    **out = (mg_shm){.map = p, .bytes = bytes, .fd = fd};
+    return MG_OK;
+}
+
+static size_t whole_pages(size_t bytes) {
+    return (bytes + PAGE - 1) / PAGE * PAGE;
+}
+
+int mg_shm_new(mg_shm **out, size_t cache_bytes, mg_error *err) {
+    size_t head = whole_pages(sizeof(layout));
+    size_t bytes = head + whole_pages(cache_bytes);
+    int fd = memfd_create("moongate", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (fd < 0 || ftruncate(fd, (off_t)bytes) != 0 ||
+        fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0) {
+        int rc = -errno;
+        if (fd >= 0) {
+            close(fd);
+        }
+        return mg_error_set(err, rc, "shared memory: %s", mg_strerror(rc));
+    }
+    int rc = map(out, fd, bytes, err);
+    if (rc == MG_OK) {
+        layout *l = (*out)->map;
+        memcpy(l->magic, magic, sizeof magic);
+        l->version = MG_SHM_VERSION;
+        l->cell_bytes = sizeof(mg_cell);
+        l->bytes = bytes;
+        l->cache_at = head;
+    }
+    return rc;
+}
+
+static const char *misfit(const layout *l, size_t bytes) {
+    if (memcmp(l->magic, magic, sizeof magic) != 0) {
+        return "it is something else";
+    }
+    if (l->version != MG_SHM_VERSION || l->cell_bytes != sizeof(mg_cell)) {
+        return "it was made by another version";
+    }
+    return l->bytes != bytes || l->cache_at > bytes ? "its size is wrong" : NULL;
+}
+
+int mg_shm_open(mg_shm **out, int fd, mg_error *err) {
+    struct stat st;
+    *out = NULL;
+    if (fd < 0 || fstat(fd, &st) != 0 || (size_t)st.st_size < sizeof(layout)) {
+        if (fd >= 0) {
+            close(fd);
+        }
+        return mg_error_set(err, MG_ESYNTAX, "shared memory: it is too small");
+    }
+    int rc = map(out, fd, (size_t)st.st_size, err);
+    const char *why = rc == MG_OK ? misfit((*out)->map, (*out)->bytes) : NULL;
+    if (why != NULL) {
+        mg_shm_free(*out);
+        *out = NULL;
+        return mg_error_set(err, MG_ESYNTAX, "shared memory: %s", why);
+    }
+    return rc;
+}
+
+void mg_shm_free(mg_shm *s) {
+    if (s != NULL) {
+        munmap(s->map, s->bytes);
+        close(s->fd);
+        mg_free(s);
+    }
+}
+
+int mg_shm_fd(const mg_shm *s) {
+    return s->fd;
+}
+
+mg_cell *mg_shm_cell(mg_shm *s, uint32_t index) {
+    return &s->map->cells[index % MG_SHM_CELLS];
+}
+
+void mg_shm_reset_cell(mg_shm *s, uint32_t index) {
+    mg_cell *c = mg_shm_cell(s, index);
+    mg_traffic kept = c->traffic;
+    memset(c, 0, sizeof *c);
+    kept.connections = 0;
+    c->traffic = kept;
+}
+
+void *mg_shm_cache(mg_shm *s, size_t *bytes) {
+    *bytes = s->bytes - s->map->cache_at;
+    return *bytes > 0 ? (char *)s->map + s->map->cache_at : NULL;
+}
+
+// --- leases ---
+
+static uint64_t hash(mg_str name) {
+    uint64_t h = 0xcbf29ce484222325u; // FNV-1a
+    for (size_t i = 0; i < name.n; i++) {
+        h = (h ^ (unsigned char)name.p[i]) * 0x100000001b3u;
+    }
+    return h == 0 ? 1 : h;
+}
+
+// The place of a name, made if need be. NULL: the table is full.
+static lease *find(mg_shm *s, mg_str name) {
+    uint64_t h = hash(name);
+    for (size_t i = 0; i < MG_SHM_LEASES; i++) {
+        lease *l = &s->map->leases[(h + i) % MG_SHM_LEASES];
+        uint64_t seen = 0;
+        if (atomic_compare_exchange_strong(&l->name, &seen, h) || seen == h) {
+            return l;
+        }
+    }
+    return NULL;
+}
+
+bool mg_lease_take(mg_shm *s, mg_str name, uint32_t holder) {
+    lease *l = find(s, name);
+    uint32_t seen = 0;
+    return l != NULL &&
+           (atomic_compare_exchange_strong(&l->holder, &seen, holder) || seen == holder);
+}
+
+void mg_lease_drop(mg_shm *s, mg_str name, uint32_t holder) {
+    lease *l = find(s, name);
+    if (l != NULL) {
+        atomic_compare_exchange_strong(&l->holder, &holder, 0);
+    }
+}
+
+void mg_lease_drop_all(mg_shm *s, uint32_t holder) {
+    for (size_t i = 0; i < MG_SHM_LEASES; i++) {
+        uint32_t seen = holder;
+        atomic_compare_exchange_strong(&s->map->leases[i].holder, &seen, 0);
+    }
+}

@@ -1,0 +1,68 @@
+// base/shm.h: memory that a master and its workers share: one cell for each worker, leases, and
+// room for a cache.
+//
+// One memfd mapping, made before the workers. Every word has one writer, or is changed by
+// compare-and-swap: a process may die at any instruction.
+#pragma once
+
+#include "base/error.h"
+#include "base/str.h"
+
+#include <stdatomic.h>
+
+// A sign of life of a loop.
+typedef struct mg_pulse {
+    _Atomic uint64_t busy_since_ms; // monotonic; 0: the loop waits in its poll
+    _Atomic uint64_t progress;      // changes whenever the loop gets on: a new turn, a new request
+} mg_pulse;
+
+typedef struct mg_traffic {
+    uint64_t connections; // open now
+    uint64_t accepted;
+    uint64_t requests;
+    uint64_t bytes_in;
+    uint64_t bytes_out;
+} mg_traffic;
+
+enum { MG_CELL_GENERATIONS = 8, MG_SHM_CELLS = 256, MG_SHM_LEASES = 256, MG_SHM_VERSION = 1 };
+
+typedef struct mg_cell_generation {
+    uint32_t number; // 0: none
+    uint32_t requests, streams, background;
+} mg_cell_generation;
+
+// Written by its worker alone, but for the reset.
+typedef struct mg_cell {
+    _Alignas(64) mg_pulse pulse;
+    mg_traffic traffic;
+    uint64_t lua_bytes;
+    uint64_t started_wall_ms;
+    uint32_t pid, generation;
+    mg_cell_generation generations[MG_CELL_GENERATIONS]; // that still live, the current one first
+} mg_cell;
+
+typedef struct mg_shm mg_shm;
+
+// Makes and maps it. A negative errno and a text.
+int mg_shm_new(mg_shm **out, size_t cache_bytes, mg_error *err);
+
+// Maps what another process made. `fd` is taken, also if this fails. MG_ESYNTAX and a text if
+// magic, version or size are not what this build writes.
+int mg_shm_open(mg_shm **out, int fd, mg_error *err);
+void mg_shm_free(mg_shm *s);    // unmaps; accepts NULL
+int mg_shm_fd(const mg_shm *s); // borrowed
+
+mg_cell *mg_shm_cell(mg_shm *s, uint32_t index); // index < MG_SHM_CELLS
+
+// A new worker takes the place: all is zero but the counters that only grow.
+void mg_shm_reset_cell(mg_shm *s, uint32_t index);
+
+// Page-aligned room; NULL if none was asked for.
+void *mg_shm_cache(mg_shm *s, size_t *bytes);
+
+// Leases: a name is held by one worker at a time, until it is dropped. `holder` is never 0.
+// True: `holder` has it now, or had it. False: someone else has, or there are too many names (a
+// name's place is never given back).
+bool mg_lease_take(mg_shm *s, mg_str name, uint32_t holder);
+void mg_lease_drop(mg_shm *s, mg_str name, uint32_t holder); // nothing if it is not the holder
+void mg_lease_drop_all(mg_shm *s, uint32_t holder);          // its worker is dead
