@@ -1,0 +1,19 @@
+// gate/privileges.h: who a process runs as.
+#pragma once
+
+#include "base/error.h"
+
+#include <sys/types.h>
+
+typedef struct mg_ids {
+    uid_t uid;
+    gid_t gid;
+    char name[64];
+} mg_ids;
+
+// Looks up "name" or "name:group". MG_ECONFIG and a text if there is none.
+int mg_privileges_find(const char *user, mg_ids *out, mg_error *err);
+
+// Becomes that user for good. MG_ECONFIG and a text if this process may not, unless it is that user
+// already.
+int mg_privileges_drop(const mg_ids *ids, mg_error *err);
