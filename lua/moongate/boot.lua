@@ -4,6 +4,8 @@ local app_class = require("moongate.app")
 local env = require("moongate.core.env")
 local serve = require("moongate.serve")
 local files = require("moongate.files")
+local info = require("moongate.info")
+local dev = require("moongate.dev")
 
 local M = {}
 
@@ -14,11 +16,13 @@ end
 
 ---@param root string the project's folder
 ---@param path string the script that returns the app
----@param options table? handler_seconds, read
+---@param options table? handler_seconds; read(path) -> text or nil, instead of the disk;
+--- generation, worker (for moongate.info); dev: faults are shown to browsers
 ---@return table? served
 ---@return string? message with file and line
 function M.load(root, path, options)
   options = options or {}
+  info.generation, info.worker = options.generation or 1, options.worker or 0
   local loader = env.new(root, options.read)
   sched.loading = true
   local ok, app = pcall(loader.run, path)
@@ -29,17 +33,55 @@ function M.load(root, path, options)
   if not app_class.is(app) then
     return nil, path .. ": the script must return the app it made with moongate.app()"
   end
-  local frozen_ok, frozen = pcall(app.freeze, app)
+  local frozen_ok, frozen = pcall(options.dev and dev.freeze or app.freeze, app)
   if not frozen_ok then
     return nil, describe(frozen)
   end
-  return serve.prepare(frozen, { root = root, handler_seconds = options.handler_seconds }), nil
+  return serve.prepare(frozen, {
+    root = root,
+    handler_seconds = options.handler_seconds,
+    page = options.dev and dev.page(root, options.read),
+  }), nil
+end
+
+--- Development: what is served while the scripts cannot be loaded. Every request is answered with
+--- the fault.
+---@param root string
+---@param message string "file:line: what"
+---@param options table as for M.load
+---@return table served
+function M.load_fault(root, message, options)
+  info.generation, info.worker = options.generation or 1, options.worker or 0
+  local page = dev.page(root, options.read)
+  return serve.prepare(dev.fault_app(message, page):freeze(), { root = root, page = page })
 end
 
 --- Serves it; `ready(ok, message)` is called when its on_start functions are through.
 function M.start(served, ready)
   files.root = served.folder
   serve.start(served, ready)
+end
+
+--- It serves from now on: its jobs begin.
+function M.commit(served)
+  serve.commit(served)
+end
+
+--- Another generation serves new requests. Jobs end, requests and streams go on, the background has
+--- `drain_seconds` left; on_stop runs; then `done()` is called, once.
+function M.retire(served, drain_seconds, done)
+  serve.retire(served, drain_seconds, done)
+end
+
+--- What still waits is answered 503, streams end.
+function M.evict(served)
+  serve.evict(served)
+end
+
+--- What still lives.
+---@return integer requests, integer streams, integer background
+function M.pins(served)
+  return serve.pins(served)
 end
 
 --- Ends it; `done()` is called when its on_stop functions are through.
@@ -49,8 +91,8 @@ end
 
 local function place_of(middleware)
   local fn = type(middleware) == "table" and getmetatable(middleware).__call or middleware
-  local info = debug.getinfo(fn, "S")
-  return info.short_src:gsub("^.*/lua/", "") .. ":" .. info.linedefined
+  local at = debug.getinfo(fn, "S")
+  return at.short_src:gsub("^.*/lua/", "") .. ":" .. at.linedefined
 end
 
 local function row(route)

@@ -17,6 +17,7 @@ local M = {
   now = time.now,
   monotonic = time.monotonic,
   version = require("moongate.native").version,
+  info = require("moongate.info").get,
 }
 
 --- A Future to be settled by hand: f:resolve(...), f:reject(err).

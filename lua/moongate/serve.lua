@@ -31,6 +31,7 @@ local ON_ERROR_SECONDS = 1 -- for app:on_error, once the handler's deadline has 
 local METHOD_HEAD, METHOD_OPTIONS = 1, 6 -- http/method.h
 
 local SLOTS = 2 ^ 20 -- src/lua/slots.h: the low bits of a handle
+local check_retired -- see M.retire
 local live = {} -- slot of the handle -> ctx of the request under way
 local served -- the app that is being served: see M.start
 
@@ -80,6 +81,9 @@ local function end_scope(ctx, why)
     else
       detach(ctx)
     end
+  end
+  if served.retired then
+    check_retired(served)
   end
 end
 
@@ -255,7 +259,7 @@ end
 
 local STATUS_OF_CODE = {
   timeout = 504, limit = 413, dns = 502, connect = 502, tls = 502, closed = 502, protocol = 502,
-  database = 503, cache = 503, reload = 503,
+  database = 503, cache = 503, reload = 503, stall = 503,
 }
 
 local function status_of(err)
@@ -278,6 +282,8 @@ local function stage_problem(ctx, err)
     end
   elseif status == 504 then
     problem.detail = "no answer in time"
+  elseif err.code == "stall" then
+    problem.detail = "the handler did not finish"
   end
   ctx[FIELDS] = ctx[FIELDS] or false
   ctx[KIND], ctx[STATUS], ctx[TYPE] = PLAIN, status, "application/problem+json"
@@ -319,7 +325,9 @@ local function answer_error(task)
     end
   end
   if ctx[PHASE] == OPEN then
-    stage_problem(ctx, err)
+    if not (served.page and served.page(ctx, err, status_of(err))) then
+      stage_problem(ctx, err)
+    end
   end
   if ctx[PHASE] == STAGED then
     send(ctx)
@@ -489,6 +497,8 @@ function M.prepare(app, options)
     jobs_under_way = {},
     detached = {}, -- set of requests that are answered, with work in flight
     handler_seconds = options.handler_seconds or HANDLER_SECONDS,
+    page = options.page or false, -- development: stages an error's page for a browser
+    retired = false, -- a table, once another generation serves
   }
 end
 
@@ -512,12 +522,16 @@ function M.start(target, ready)
   sched.start_soon(target.root, run_start, start_failed, target, false, function(ok, message)
     if ok then
       native.bind_routes(target.app.router, target.native_routes)
-      for i, job in ipairs(target.app.jobs or {}) do
-        target.jobs_under_way[i] = time.run_job(target.root, job)
-      end
     end
     ready(ok, message)
   end)
+end
+
+--- Its jobs begin.
+function M.commit(target)
+  for i, job in ipairs(target.app.jobs or {}) do
+    target.jobs_under_way[i] = time.run_job(target.root, job)
+  end
 end
 
 local function run_stop(task)
@@ -536,6 +550,157 @@ function M.stop(target, done)
     scopes.cancel(target.root, errors.new("cancelled", "the app stops"))
     done()
   end)
+end
+
+-- --- another generation serves ---
+
+local function each_live(act)
+  for _, ctx in pairs(live) do
+    if ctx then
+      act(ctx)
+    end
+  end
+end
+
+--- What still lives: requests, streams, and what goes on in the background.
+function M.pins(target)
+  local requests, streams, background = 0, 0, 0
+  each_live(function(ctx)
+    if ctx[PHASE] == COMMITTED then
+      streams = streams + 1
+    else
+      requests = requests + 1
+    end
+  end)
+  for _, future in ipairs(scopes.children(target.root)) do
+    background = background + (future.job and 0 or 1) -- a job that waits for its tick is at rest
+  end
+  for _ in pairs(target.detached) do
+    background = background + 1
+  end
+  return requests, streams, background
+end
+
+local RETIRED_LOOK_SECONDS = 0.1 -- at the background, while it has time left
+
+local function cancel_background(target)
+  local why = errors.new("reload", "the scripts were reloaded")
+  scopes.cancel(target.root, why)
+  for ctx in pairs(target.detached) do
+    scopes.cancel(ctx, why)
+  end
+end
+
+local function jobs_run(target)
+  for _, job in ipairs(target.jobs_under_way) do
+    if job.future:state() == "pending" then
+      return true
+    end
+  end
+  return false
+end
+
+-- Once nothing holds the scripts any more, on_stop runs, for a bounded time.
+local function end_retired(target)
+  local retired = target.retired
+  retired.over = true
+  Future._stop_timer(retired.timer)
+  local told = false
+  local timer
+  local function tell()
+    if not told then
+      told = true
+      Future._stop_timer(timer)
+      cancel_background(target)
+      retired.done()
+    end
+  end
+  timer = Future._after(math.max(retired.seconds, RETIRED_LOOK_SECONDS), tell)
+  sched.start_soon(scopes.new_root(), run_stop, on_close_failed, target, false, tell)
+end
+
+check_retired = function(target)
+  local retired = target.retired
+  if retired.over then
+    return
+  end
+  local requests, streams, background = M.pins(target)
+  if requests + streams > 0 then
+    return
+  end
+  if retired.cancelled or (background == 0 and not jobs_run(target)) then
+    end_retired(target)
+  end
+end
+
+-- The background has no events of its own that say it is over: it is looked at.
+local function look_at_retired(target)
+  local retired = target.retired
+  if retired.over then
+    return
+  end
+  if native.now() >= retired.until_seconds then
+    retired.cancelled = true
+    cancel_background(target)
+  else
+    retired.timer = Future._after(RETIRED_LOOK_SECONDS, look_at_retired, target)
+  end
+  check_retired(target)
+end
+
+--- Another generation serves new requests. Jobs tick no more, requests and streams go on, the
+--- background has `seconds` left, then it is cancelled with code "reload". `done()` is called once,
+--- when no request and no stream is left and on_stop has run.
+function M.retire(target, seconds, done)
+  target.retired = {
+    done = done, seconds = seconds, until_seconds = native.now() + seconds,
+    over = false, cancelled = false, timer = false,
+  }
+  for _, job in ipairs(target.jobs_under_way) do
+    job.stop()
+  end
+  look_at_retired(target)
+end
+
+-- A stream of unknown length can end here as well as anywhere.
+local function end_stream(ctx, why)
+  local kind, handle = ctx[KIND], ctx[HANDLE]
+  cancel(ctx, why)
+  if kind ~= STREAM or not native.stream_end(handle) then
+    native.abort(handle)
+  end
+  end_scope(ctx, why)
+end
+
+local function give_up(ctx)
+  local why = errors.new("reload", "the scripts were reloaded too often while this waited", {
+    fields = { ["Retry-After"] = "1" },
+  })
+  if ctx[PHASE] == COMMITTED then
+    return end_stream(ctx, why)
+  end
+  local answering = ctx[ANSWERING]
+  cancel(ctx, errors.new("cancelled", "the scripts were reloaded", { cause = why }))
+  if answering then
+    return answer_plainly(ctx, why)
+  end
+  ctx[ANSWERING] = true
+  sched.start(ctx, answer_error, answer_failed, ctx, why)
+end
+
+--- Too many generations are held, and this is the oldest: what waits is answered 503, streams end.
+function M.evict(target)
+  local list = {}
+  each_live(function(ctx)
+    list[#list + 1] = ctx
+  end)
+  for _, ctx in ipairs(list) do
+    give_up(ctx)
+  end
+  if target.retired then
+    target.retired.until_seconds = 0
+    look_at_retired(target)
+  end
 end
 
 sched.serve(on_request, on_signal)

@@ -147,27 +147,45 @@ function M.after(seconds, fn)
   end))
 end
 
---- Runs a declared job for as long as its app lives. A run in progress ends before the next tick.
----@param job { name: string, seconds: number, fn: function }
----@return moongate.Future
+-- One run, unless the job runs elsewhere: in another worker, or in scripts that were replaced.
+local function run_once(root, job)
+  if not native.job_begin(job.name, job.each_worker) then
+    return
+  end
+  local ok, err = pcall(job.fn)
+  native.job_end(job.name)
+  if not ok then
+    err = errors.wrap(err)
+    if err.code == "cancelled" and root[scopes.CANCELLED] then
+      error(err, 0)
+    end
+    M.log("job " .. job.name .. " failed", err)
+  end
+end
+
+--- Runs a declared job until it is stopped. A run in progress ends before the next tick.
+---@param job { name: string, seconds: number, fn: function, each_worker: boolean }
+---@return { future: moongate.Future, stop: fun() } stop: no more ticks; a run in progress goes on
 function M.run_job(root, job)
-  local running = M.spawn_in(root, 2, function()
-    while true do
-      local tick = M.sleep_in(root, job.seconds, 2)
+  local control = {}
+  local tick, stopped
+  control.future = M.spawn_in(root, 2, function()
+    while not stopped do
+      tick = M.sleep_in(root, job.seconds, 2)
       tick.job = true
       tick:await()
-      local ok, err = pcall(job.fn)
-      if not ok then
-        err = errors.wrap(err)
-        if err.code == "cancelled" and root[scopes.CANCELLED] then
-          error(err, 0)
-        end
-        M.log("job " .. job.name .. " failed", err)
-      end
+      tick = nil
+      run_once(root, job)
     end
   end)
-  running.job = true
-  return running
+  control.future.job = true
+  function control.stop()
+    stopped = true
+    if tick then
+      control.future:cancel("the job was stopped")
+    end
+  end
+  return control
 end
 
 --- Seconds since 1970; virtual in specs.

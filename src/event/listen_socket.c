@@ -9,13 +9,11 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { BACKLOG = 4096 };
-
 static int refuse_stranger(const mg_address *addr, mg_error *err);
 static int bind_tcp(const mg_address *addr, bool reuseport);
 static int explain(int rc, int pid, const mg_address *addr, mg_error *err);
 static bool set_tcp_options(int fd, const mg_address *addr, bool reuseport);
-static int listen_unix(const mg_address *addr, mg_error *err);
+static int claim_unix(const mg_address *addr, mg_error *err);
 static int remove_dead_path(const mg_address *addr, mg_error *err);
 static int bind_unix(const mg_address *addr);
 static int open_socket(int family);
@@ -23,22 +21,35 @@ static int close_failed(int fd);
 static uint16_t port_of(const mg_address *addr);
 
 int mg_listen_socket(const mg_address *addr, bool reuseport, mg_error *err) {
-    if (addr->is_unix) {
-        return listen_unix(addr, err);
+    bool ours = reuseport && !addr->is_unix && port_of(addr) != 0 && mg_port_holder_find(addr).ours;
+    int fd = mg_bind_socket(
+        addr, !reuseport ? MG_BIND_ALONE : (ours ? MG_BIND_JOIN : MG_BIND_FIRST), err);
+    int rc = fd < 0 ? MG_OK : mg_listen_start(fd);
+    if (rc != MG_OK) {
+        close(fd);
+        return explain(rc, 0, addr, err);
     }
-    if (reuseport && port_of(addr) != 0) {
+    return fd;
+}
+
+int mg_listen_start(int fd) {
+    return listen(fd, MG_LISTEN_BACKLOG) == 0 ? MG_OK : -errno;
+}
+
+int mg_bind_socket(const mg_address *addr, mg_bind_group group, mg_error *err) {
+    if (addr->is_unix) {
+        return claim_unix(addr, err);
+    }
+    if (group == MG_BIND_FIRST && port_of(addr) != 0) {
         int rc = refuse_stranger(addr, err);
         if (rc != MG_OK) {
             return rc;
         }
     }
-    int fd = bind_tcp(addr, reuseport);
+    int fd = bind_tcp(addr, group != MG_BIND_ALONE);
     if (fd < 0) {
         int pid = fd == -EADDRINUSE ? mg_port_holder_find(addr).pid : 0;
         return explain(fd, pid, addr, err);
-    }
-    if (listen(fd, BACKLOG) != 0) {
-        return explain(close_failed(fd), 0, addr, err);
     }
     return fd;
 }
@@ -50,11 +61,7 @@ static int refuse_stranger(const mg_address *addr, mg_error *err) {
         close(fd);
         return MG_OK;
     }
-    mg_port_holder holder = {.ours = false};
-    if (fd == -EADDRINUSE) {
-        holder = mg_port_holder_find(addr);
-    }
-    return holder.ours ? MG_OK : explain(fd, holder.pid, addr, err);
+    return explain(fd, fd == -EADDRINUSE ? mg_port_holder_find(addr).pid : 0, addr, err);
 }
 
 static int bind_tcp(const mg_address *addr, bool reuseport) {
@@ -89,7 +96,7 @@ static bool set_tcp_options(int fd, const mg_address *addr, bool reuseport) {
     return ok;
 }
 
-static int listen_unix(const mg_address *addr, mg_error *err) {
+static int claim_unix(const mg_address *addr, mg_error *err) {
     int rc = remove_dead_path(addr, err);
     if (rc != MG_OK) {
         return rc;
@@ -134,8 +141,7 @@ static int bind_unix(const mg_address *addr) {
     if (fd < 0) {
         return fd;
     }
-    if (bind(fd, (const struct sockaddr *)&addr->sa, addr->sa_len) != 0 ||
-        listen(fd, BACKLOG) != 0) {
+    if (bind(fd, (const struct sockaddr *)&addr->sa, addr->sa_len) != 0) {
         return close_failed(fd);
     }
     return fd;

@@ -136,6 +136,14 @@ static void on_ready(uv_poll_t *h, int status, int events) {
     }
 }
 
+void mg_listener_accept_all(mg_listener *l) {
+    l->took = true;
+    for (int i = 0; i < MG_LISTEN_BACKLOG && l->took && !l->closing; i++) {
+        l->took = false;
+        l->on_connection(l->arg, l);
+    }
+}
+
 static int accept_peer(const mg_listener *l) {
     for (int i = 0; i < BATCH; i++) {
         int fd = accept4(l->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);

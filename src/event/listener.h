@@ -25,6 +25,18 @@ int mg_address_parse(const char *text, mg_address *out, mg_error *err);
 // picks one: mg_address_of_socket tells. Returns the descriptor, or a negative code with text.
 int mg_listen_socket(const mg_address *addr, bool reuseport, mg_error *err);
 
+// The same in two steps. Between them the address is taken, but nobody can connect, so closing the
+// socket again harms no peer.
+typedef enum mg_bind_group {
+    MG_BIND_ALONE, // without SO_REUSEPORT
+    MG_BIND_FIRST, // founds a group: probed first
+    MG_BIND_JOIN,  // this process has founded it
+} mg_bind_group;
+int mg_bind_socket(const mg_address *addr, mg_bind_group group, mg_error *err);
+int mg_listen_start(int fd); // 0 or a negative errno
+
+enum { MG_LISTEN_BACKLOG = 4096 }; // peers that wait in the kernel, at most
+
 // The address to which a socket is bound (with the real port). 0 or a negative errno.
 int mg_address_of_socket(int fd, mg_address *out);
 
@@ -39,6 +51,9 @@ int mg_listener_open(mg_listener **out, mg_loop *loop, int fd,
 // (-EMFILE ...): the listener then rests for 100 ms by itself. Unless this returns 0, `s` is
 // untouched and no event comes.
 int mg_listener_accept(mg_listener *l, mg_stream *s, const mg_stream_events *events);
+
+// Calls on_connection until nobody waits any more: before a close, which would reset them.
+void mg_listener_accept_all(mg_listener *l);
 
 void mg_listener_pause(mg_listener *l); // peers wait in the kernel's queue
 void mg_listener_resume(mg_listener *l);

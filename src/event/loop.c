@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/mem.h"
+#include "base/shm.h"
 #include "event/loop_inside.h"
 #include "event/stream.h"
 
@@ -50,6 +51,7 @@ int mg_loop_new(mg_loop **out, const mg_loop_options *options) {
     uv_check_init(&loop->uv, &loop->after_poll);
     uv_check_start(&loop->after_poll, after_poll);
     uv_unref((uv_handle_t *)&loop->after_poll);
+    uv_prepare_init(&loop->uv, &loop->before_poll);
     *out = loop;
     return MG_OK;
 }
@@ -67,6 +69,7 @@ int mg_loop_free(mg_loop *loop) {
     uv_close((uv_handle_t *)&loop->bound, NULL);
     uv_close((uv_handle_t *)&loop->soon, NULL);
     uv_close((uv_handle_t *)&loop->after_poll, NULL);
+    uv_close((uv_handle_t *)&loop->before_poll, NULL);
     run_dry(loop);
     int rc = uv_loop_close(&loop->uv);
     assert(rc == 0);
@@ -151,6 +154,29 @@ void mg_loop_turn_soon(mg_loop *loop) {
     uv_idle_start(&loop->soon, on_soon);
 }
 
+// What follows until the next poll is work, whatever it is.
+static void note_waiting(uv_prepare_t *h) {
+    mg_pulse *pulse = mg_loop_of(h->loop)->pulse;
+    atomic_store_explicit(&pulse->busy_since_ms, 0, memory_order_relaxed);
+}
+
+static void note_working(const mg_loop *loop) {
+    mg_pulse *pulse = loop->pulse;
+    uint64_t progress = atomic_load_explicit(&pulse->progress, memory_order_relaxed);
+    atomic_store_explicit(&pulse->progress, progress + 1, memory_order_relaxed);
+    atomic_store_explicit(&pulse->busy_since_ms, uv_now(&loop->uv), memory_order_relaxed);
+}
+
+void mg_loop_set_pulse(mg_loop *loop, mg_pulse *pulse) {
+    loop->pulse = pulse;
+    if (pulse != NULL) {
+        uv_prepare_start(&loop->before_poll, note_waiting);
+        uv_unref((uv_handle_t *)&loop->before_poll);
+    } else {
+        uv_prepare_stop(&loop->before_poll);
+    }
+}
+
 bool mg_loop_has_outside_work(const mg_loop *loop) {
     return loop->tasks > 0 || loop->descriptors > 0;
 }
@@ -184,6 +210,9 @@ static void prepare_process(void) {
 static void after_poll(uv_check_t *h) {
     mg_loop *loop = mg_loop_of(h->loop);
     uv_idle_stop(&loop->soon);
+    if (loop->pulse != NULL) {
+        note_working(loop);
+    }
     mg_pairs_deliver(loop);
     if (loop->freeing) {
         return;
@@ -258,7 +287,7 @@ static int close_leaked(mg_loop *loop) {
 static void close_if_leaked(uv_handle_t *h, void *arg) {
     mg_loop *loop = mg_loop_of(h->loop);
     bool own = h == (uv_handle_t *)&loop->bound || h == (uv_handle_t *)&loop->soon ||
-               h == (uv_handle_t *)&loop->after_poll;
+               h == (uv_handle_t *)&loop->after_poll || h == (uv_handle_t *)&loop->before_poll;
     if (own || uv_is_closing(h)) {
         return;
     }

@@ -71,6 +71,11 @@ void mg_loop_remove_turn(mg_turn *turn);
 // code outside the loop; after every callback of this room the hooks run anyway.
 void mg_loop_turn_soon(mg_loop *loop);
 
+struct mg_pulse; // base/shm.h
+
+// Shows in `pulse` (borrowed; NULL: no more) whether the loop works or waits. Real clock only.
+void mg_loop_set_pulse(mg_loop *loop, struct mg_pulse *pulse);
+
 // True if a task runs in a thread, or a real descriptor (not a memory pair, not a listener) is
 // open.
 bool mg_loop_has_outside_work(const mg_loop *loop);

@@ -10,6 +10,8 @@ struct mg_loop {
     uv_check_t after_poll; // where timers fire and hooks run; referenced while `holds` is not 0
     uv_timer_t bound;      // ends the poll at the earliest timer (never armed on a virtual clock)
     uv_idle_t soon;        // active: the next poll does not wait
+    uv_prepare_t before_poll;
+    struct mg_pulse *pulse;
     mg_link turns;
     mg_link pairs;       // every open end of an in-memory pair
     mg_link pairs_ready; // those with something to deliver

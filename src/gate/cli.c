@@ -5,14 +5,15 @@
 #include <stdio.h>
 
 static const char *const commands[] = {
-    [MG_COMMAND_RUN] = "run",
-    [MG_COMMAND_CHECK] = "check",
-    [MG_COMMAND_ROUTES] = "routes",
-    [MG_COMMAND_TEST] = "test",
+    [MG_COMMAND_RUN] = "run",          [MG_COMMAND_CHECK] = "check",
+    [MG_COMMAND_ROUTES] = "routes",    [MG_COMMAND_TEST] = "test",
+    [MG_COMMAND_DEV] = "dev",          [MG_COMMAND_RELOAD] = "reload",
+    [MG_COMMAND_STOP] = "stop",        [MG_COMMAND_STATUS] = "status",
+    [MG_COMMAND_COLLECT] = "_collect", [MG_COMMAND_WORKER] = "_worker",
+    [MG_COMMAND_SPEC] = "_spec",
 };
 
-static const char *const later_commands[] = {"dev", "reload",  "stop", "status",
-                                             "new", "migrate", "prof"};
+static const char *const later_commands[] = {"new", "migrate", "prof"};
 enum { LATER_COMMANDS = sizeof later_commands / sizeof later_commands[0] };
 
 #define BIT(command) (1u << MG_COMMAND_##command)
@@ -39,11 +40,25 @@ static mg_cli_result take_listen(parsing *p, const char *value);
 static mg_cli_result take_workers(parsing *p, const char *value);
 static mg_cli_result take_app(parsing *p, const char *value);
 
+static mg_cli_result take_specs(parsing *p, const char *value);
+static mg_cli_result take_dry_run(parsing *p, const char *value);
+static mg_cli_result take_json(parsing *p, const char *value);
+static mg_cli_result take_now(parsing *p, const char *value);
+static mg_cli_result take_control(parsing *p, const char *value);
+
+#define SERVING (BIT(RUN) | BIT(DEV) | BIT(COLLECT) | BIT(WORKER))
+#define REMOTE  (BIT(RELOAD) | BIT(STOP) | BIT(STATUS))
+
 static const option options[] = {
-    {"--app", BIT(RUN), true, take_app},
+    {"--app", SERVING, true, take_app},
+    {"--control", REMOTE, true, take_control},
     {"--defaults", BIT(CHECK), false, take_defaults},
-    {"--listen", BIT(RUN), true, take_listen},
-    {"--workers", BIT(RUN), true, take_workers},
+    {"--dry-run", BIT(RELOAD), false, take_dry_run},
+    {"--json", BIT(STATUS), false, take_json},
+    {"--listen", SERVING, true, take_listen},
+    {"--now", BIT(STOP), false, take_now},
+    {"--spec", BIT(RELOAD), false, take_specs},
+    {"--workers", SERVING & ~BIT(DEV), true, take_workers},
 };
 enum { OPTIONS = sizeof options / sizeof options[0] };
 
@@ -91,7 +106,7 @@ static mg_cli_result wrong_here(parsing *p, const char *what, const char *subjec
 // --------------------------------------------------------------------------------------------------------
 
 static bool find_command(const char *name, mg_command *out) {
-    for (int i = 0; i < MG_COMMAND_COUNT; i++) {
+    for (int i = 0; i < MG_COMMAND_ALL; i++) {
         if (strcmp(commands[i], name) == 0) {
             *out = (mg_command)i;
             return true;
@@ -134,6 +149,35 @@ static mg_cli_result no_option(parsing *p, mg_str name) {
 static mg_cli_result take_defaults(parsing *p, const char *value) {
     (void)value;
     p->cli->defaults = true;
+    return MG_CLI_GO;
+}
+
+static mg_cli_result take_specs(parsing *p, const char *value) {
+    (void)value;
+    p->cli->specs = true;
+    return MG_CLI_GO;
+}
+
+static mg_cli_result take_dry_run(parsing *p, const char *value) {
+    (void)value;
+    p->cli->dry_run = true;
+    return MG_CLI_GO;
+}
+
+static mg_cli_result take_json(parsing *p, const char *value) {
+    (void)value;
+    p->cli->json = true;
+    return MG_CLI_GO;
+}
+
+static mg_cli_result take_now(parsing *p, const char *value) {
+    (void)value;
+    p->cli->now = true;
+    return MG_CLI_GO;
+}
+
+static mg_cli_result take_control(parsing *p, const char *value) {
+    p->cli->control = value;
     return MG_CLI_GO;
 }
 
@@ -226,7 +270,7 @@ static mg_cli_result take_arguments(parsing *p) {
     if (asks_for_help(p)) {
         return show(p, mg_cli_command_help(p->cli->command));
     }
-    if (p->cli->command == MG_COMMAND_TEST) {
+    if (p->cli->command == MG_COMMAND_TEST || p->cli->command == MG_COMMAND_SPEC) {
         p->cli->rest = p->at;
         p->cli->rest_count = (int)(p->end - p->at);
         return MG_CLI_GO;

@@ -23,6 +23,7 @@ enum { MG_CONFIG_WORKERS_AUTO = -1, MG_CONFIG_WORKERS_MAX = 256 };
 typedef struct mg_config_limits {
     uint64_t request_line, header_bytes, header_fields, chunk_extensions, trailers;
     uint64_t body, body_rate, discard, pipeline, requests_per_connection;
+    uint64_t generations, lua_memory; // lua_memory 0: any
     struct {
         uint64_t count; // 0: `percent` of RLIMIT_NOFILE
         unsigned percent;
@@ -31,7 +32,7 @@ typedef struct mg_config_limits {
 
 typedef struct mg_config_timeouts {
     uint64_t header_ms, body_grace_ms, send_ms, handler_ms, idle_ms, half_close_ms, drain_ms,
-        linger_ms;
+        linger_ms, reload_ms, stall_warn_ms, stall_abort_ms, stall_kill_ms;
 } mg_config_timeouts;
 
 typedef struct mg_config_log {
@@ -49,6 +50,9 @@ typedef struct mg_config {
     mg_config_texts listen; // checked with mg_address_parse; Unix paths are absolute
     int workers;            // or MG_CONFIG_WORKERS_AUTO
     const char *app;
+    const char *user;    // "name" or "name:group" that workers run as; NULL: as they were started
+    const char *control; // path of the control socket; NULL: gate/control_path.h finds one
+    const char *specs;   // run before each reload; NULL: none
     mg_config_texts trusted_proxies; // unchecked texts: http/forwarded.h reads them
     mg_config_limits limits;
     mg_config_timeouts timeouts;

@@ -28,8 +28,12 @@ enum { LEAST_MS = 10, DAY_MS = 86400000 };
 
 const mg_config_key mg_config_keys[] = {
     OTHER("listen", LISTEN, AT(listen), "[\"0.0.0.0:8080\"]", "Where to listen"),
-    OTHER("workers", WORKERS, AT(workers), "\"auto\"", "Event loops; this version runs one"),
+    OTHER("workers", WORKERS, AT(workers), "\"auto\"",
+          "Processes that serve; 0: one alone, without a master"),
     OTHER("app", PATH, AT(app), "\"lua/app.lua\"", "The script that returns the app"),
+    OTHER("user", OPTIONAL_NAME, AT(user), "false", "Workers run as \"name\" or \"name:group\""),
+    OTHER("control", OPTIONAL_PATH, AT(control), "false",
+          "The control socket; false: a private place is found"),
     OTHER("trusted_proxies", TEXTS, AT(trusted_proxies), "[]",
           "Peers whose Forwarded fields are believed, as \"10.0.0.0/8\", \"unix\""),
 
@@ -49,6 +53,9 @@ const mg_config_key mg_config_keys[] = {
           "After so many a connection is closed, announced"),
     LIMIT(descriptors, DESCRIPTORS, "\"95%\"", 16, 100000000, "Connections, of ulimit -n"),
 
+    LIMIT(generations, COUNT, "4", 1, 7, "Replaced scripts still in use; beyond it the oldest end"),
+    LIMIT(lua_memory, SIZE, "\"512M\"", 0, TIB, "Memory of a worker's scripts; 0: any"),
+
     TABLE("timeouts", "How long one peer may take, in seconds"),
     TIMEOUT(header, "10", LEAST_MS, "The whole head of a request, in total; beyond it 408"),
     TIMEOUT(body_grace, "20", 0, "A body's rate is not judged before this"),
@@ -59,6 +66,14 @@ const mg_config_key mg_config_keys[] = {
     TIMEOUT(drain, "30", 0, "Requests in progress at a stop"),
     TIMEOUT(linger, "2", LEAST_MS,
             "Reading on after an error's answer, so that the peer can see it"),
+    TIMEOUT(reload, "30", LEAST_MS, "New scripts until all workers have them ready"),
+    TIMEOUT(stall_warn, "0.25", 0, "A stuck script is named in the log; 0: never"),
+    TIMEOUT(stall_abort, "2", 0, "... is made to fail, its request gets 503; 0: never"),
+    TIMEOUT(stall_kill, "10", 0, "... and its worker is replaced; 0: never"),
+
+    TABLE("reload", "What happens before scripts are replaced"),
+    OTHER("reload.specs", OPTIONAL_PATH, AT(specs), "false",
+          "Specs that must pass on the new scripts, as \"spec/\""),
 
     TABLE("log", "The error log and the access log"),
     CHOICE("log.level", AT(log.level), "\"info\"", "debug|info|warn|error",
@@ -139,6 +154,8 @@ void mg_config_append_allowed(mg_buf *out, const mg_config_key *key) {
             "a list of addresses as \"0.0.0.0:8080\", \"[::]:8080\", \"unix:run/x.sock\"",
         [MG_CONFIG_WORKERS] = "\"auto\" or a number from 0 to 256",
         [MG_CONFIG_PATH] = "a path",
+        [MG_CONFIG_OPTIONAL_PATH] = "a path or false",
+        [MG_CONFIG_OPTIONAL_NAME] = "a user's name or false",
         [MG_CONFIG_SIZE] = "a size",
         [MG_CONFIG_COUNT] = "a whole number",
         [MG_CONFIG_SECONDS] = "seconds",

@@ -225,6 +225,20 @@ static bool take_path(mg_config_reading *r, const mg_config_key *key, mg_json_to
     return true;
 }
 
+static bool take_optional_path(mg_config_reading *r, const mg_config_key *key, mg_json_token t) {
+    if (t == MG_JSON_FALSE) {
+        *(const char **)field(r, key) = NULL;
+        return true;
+    }
+    return take_path(r, key, t);
+}
+
+static bool take_optional_name(mg_config_reading *r, const mg_config_key *key, mg_json_token t) {
+    const char **name = field(r, key);
+    *name = is_path(&r->json, t) ? mg_arena_copy(&r->config->arena, r->json.text) : NULL;
+    return *name != NULL || t == MG_JSON_FALSE;
+}
+
 static bool take_target(mg_config_reading *r, const mg_config_key *key, mg_json_token t) {
     const char **target = field(r, key);
     if (t == MG_JSON_FALSE && key->kind == MG_CONFIG_OPTIONAL_TARGET) {
@@ -246,6 +260,8 @@ void mg_config_take(mg_config_reading *r, const mg_config_key *key, mg_json_toke
     static bool (*const takers[])(mg_config_reading *, const mg_config_key *, mg_json_token) = {
         [MG_CONFIG_WORKERS] = take_workers,
         [MG_CONFIG_PATH] = take_path,
+        [MG_CONFIG_OPTIONAL_PATH] = take_optional_path,
+        [MG_CONFIG_OPTIONAL_NAME] = take_optional_name,
         [MG_CONFIG_SIZE] = take_size,
         [MG_CONFIG_COUNT] = take_count,
         [MG_CONFIG_SECONDS] = take_seconds,

@@ -2,6 +2,10 @@
 
 #include "gate/app.h"
 #include "gate/cli.h"
+#include "gate/collect.h"
+#include "gate/control_client.h"
+#include "gate/control_path.h"
+#include "gate/master.h"
 #include "gate/spec.h"
 #include "gate/worker.h"
 #include "http/forwarded.h"
@@ -74,20 +78,66 @@ static int load_only(const mg_cli *cli, const mg_config *config) {
     return rc == MG_OK ? 0 : 1;
 }
 
-static int obey(const mg_cli *cli) {
-    if (cli->command == MG_COMMAND_TEST) {
-        return mg_spec_run(cli->rest_count, cli->rest);
-    }
-    if (cli->command == MG_COMMAND_CHECK && cli->defaults) {
-        return print_defaults();
-    }
+// The socket that the configuration implies. A server whose configuration is broken by now can
+// still be told to stop with --control, or where the default place is used.
+static int speak(const mg_cli *cli) {
+    char path[256];
     mg_config config;
-    int status = 1;
-    if (read_config(cli, &config)) {
-        status = cli->command == MG_COMMAND_RUN ? mg_worker_run(&config) : load_only(cli, &config);
+    mg_error err;
+    const char *configured = cli->control;
+    int rc = MG_OK;
+    config = (mg_config){0};
+    if (configured == NULL) {
+        mg_buf json = {0};
+        mg_buf faults = {0};
+        if (mg_read_config(cli->conf, &json, &err) == MG_OK &&
+            mg_config_init(&config, cli->conf, mg_buf_str(&json), &faults) == MG_OK) {
+            configured = config.control;
+        }
+        mg_buf_deinit(&json);
+        mg_buf_deinit(&faults);
     }
+    rc = mg_control_path(cli->conf, configured, false, path, sizeof path, &err);
+    if (rc != MG_OK) {
+        fprintf(stderr, "moongate: %s\n", err.text);
+    }
+    int status = rc == MG_OK ? mg_control_command(cli, path) : 1;
     mg_config_deinit(&config);
     return status;
+}
+
+static int work(const mg_cli *cli) {
+    mg_worker_options o = {.conf = cli->conf, .overrides = &cli->overrides};
+    return mg_worker_main(&o);
+}
+
+static int load(const mg_cli *cli) {
+    mg_config config;
+    int status = read_config(cli, &config) ? load_only(cli, &config) : 1;
+    mg_config_deinit(&config);
+    return status;
+}
+
+static int obey(const mg_cli *cli, int argc, char *const *argv) {
+    switch (cli->command) {
+    case MG_COMMAND_RUN:
+    case MG_COMMAND_DEV:
+        return mg_master_run(cli, argc, argv);
+    case MG_COMMAND_RELOAD:
+    case MG_COMMAND_STOP:
+    case MG_COMMAND_STATUS:
+        return speak(cli);
+    case MG_COMMAND_COLLECT:
+        return mg_collect_main(cli);
+    case MG_COMMAND_WORKER:
+        return work(cli);
+    case MG_COMMAND_TEST:
+        return mg_spec_run(cli->rest_count, cli->rest);
+    case MG_COMMAND_SPEC:
+        return mg_spec_run_snapshot(cli->rest_count, cli->rest);
+    default:
+        return cli->defaults ? print_defaults() : load(cli);
+    }
 }
 
 int main(int argc, char **argv) {
@@ -95,7 +145,7 @@ int main(int argc, char **argv) {
     mg_buf text = {0};
     switch (mg_cli_parse(&cli, argc, argv, &text)) {
     case MG_CLI_GO:
-        return obey(&cli);
+        return obey(&cli, argc, argv);
     case MG_CLI_SHOW:
         print(&text, stdout);
         return 0;

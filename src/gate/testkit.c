@@ -169,7 +169,7 @@ static int connect_peer(lua_State *L) {
 }
 
 static void turn_until_closed(kit *k) {
-    for (int i = 0; i < CLOSE_TURNS && k->server->stats.connections > 0; i++) {
+    for (int i = 0; i < CLOSE_TURNS && k->server->stats->connections > 0; i++) {
         mg_loop_turn(k->loop, false, false, 0);
     }
 }
@@ -242,7 +242,7 @@ static int set_now(lua_State *L) {
 // test_connections() -> how many are open on the server's side
 static int connections(lua_State *L) {
     const kit *k = kit_of(L);
-    lua_pushinteger(L, k->server != NULL ? (lua_Integer)k->server->stats.connections : 0);
+    lua_pushinteger(L, k->server != NULL ? (lua_Integer)k->server->stats->connections : 0);
     return 1;
 }
 
@@ -325,6 +325,7 @@ int mg_testkit_open(lua_State *L) {
     // A thread of its own: the coroutine that requires the module may be gone when the loop turns.
     lua_State *thread = lua_newthread(L);
     k->vm = mg_vm_new(thread, k->loop);
+    mg_vm_attach(k->vm);
     mg_vm_push_native(L, k->vm);
     lua_insert(L, -3);
     lua_setfield(L, -3, "thread");

@@ -4,6 +4,7 @@
 
 #include <lauxlib.h>
 #include <stdio.h>
+#include <unistd.h>
 
 // The binary itself is what specs run in: `.busted` may name another interpreter for plain busted.
 static void push_args(lua_State *L, int count, char *const *args) {
@@ -40,7 +41,7 @@ static int run(lua_State *L) {
 
 int mg_spec_run(int count, char *const *args) {
     mg_error err;
-    lua_State *L = mg_lua_state_new(&err);
+    lua_State *L = mg_lua_state_new(NULL, &err);
     if (L == NULL) {
         fprintf(stderr, "moongate: %s\n", err.text);
         return 1;
@@ -49,5 +50,57 @@ int mg_spec_run(int count, char *const *args) {
     push_args(L, count, args);
     int status = run(L);
     lua_close(L);
+    return status;
+}
+
+// Whatever is loaded by name or path comes from the snapshot, if it is in there.
+static int read_from_snapshot(lua_State *L, const mg_snapshot *s, const char *root) {
+    static const char chunk[] =
+        "local read, root = ...\n"
+        "local function text_of(path)\n"
+        "  path = path:gsub('^%./', '')\n"
+        "  return read(path:sub(1, 1) == '/' and path or root .. '/' .. path)\n"
+        "end\n"
+        "package.loaded['moongate.snapshot'] = text_of\n"
+        "local from_disk = loadfile\n"
+        "function loadfile(path, ...)\n"
+        "  local text = path and text_of(path)\n"
+        "  if text then return loadstring(text, '@' .. path) end\n"
+        "  return from_disk(path, ...)\n"
+        "end\n"
+        "table.insert(package.loaders, 3, function(name)\n"
+        "  for template in package.path:gmatch('[^;]+') do\n"
+        "    local path = template:gsub('%?', (name:gsub('%.', '/')))\n"
+        "    local text = text_of(path)\n"
+        "    if text then return assert(loadstring(text, '@' .. path)) end\n"
+        "  end\n"
+        "end)\n";
+    if (luaL_loadbuffer(L, chunk, sizeof chunk - 1, "@moongate") != 0) {
+        return lua_error(L);
+    }
+    mg_lua_push_read(L, s);
+    lua_pushstring(L, root);
+    lua_call(L, 2, 0);
+    return 0;
+}
+
+int mg_spec_run_snapshot(int count, char *const *args) {
+    mg_error err;
+    mg_snapshot *s;
+    if (count < 1 || chdir(args[0]) != 0 || mg_snapshot_open(&s, MG_SPEC_SNAPSHOT, &err) != MG_OK) {
+        fprintf(stderr, "moongate: specs are run on new scripts by moongate reload --spec\n");
+        return 1;
+    }
+    lua_State *L = mg_lua_state_new(s, &err);
+    if (L == NULL) {
+        fprintf(stderr, "moongate: %s\n", err.text);
+        return 1;
+    }
+    mg_lua_state_preload(L, mg_testkit_open, NULL);
+    read_from_snapshot(L, s, args[0]);
+    push_args(L, count - 1, args + 1);
+    int status = run(L);
+    lua_close(L);
+    mg_snapshot_unref(s);
     return status;
 }

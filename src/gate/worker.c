@@ -1,43 +1,54 @@
 #include "gate/worker.h"
 
-#include "base/log.h"
 #include "base/mem.h"
 #include "event/signal.h"
-#include "gate/access_log.h"
-#include "gate/app.h"
-#include "http/forwarded.h"
-#include "server/server.h"
+#include "event/task.h"
+#include "gate/accepting.h"
+#include "gate/channel.h"
+#include "gate/generation.h"
+#include "gate/jobs.h"
+#include "gate/logs.h"
+#include "gate/privileges.h"
 
 #include <dirent.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
-enum { LOG_CLOSE_MS = 2000, SIGNALS = 5, SPARE_DESCRIPTORS = 16 };
+enum {
+    SPARE_DESCRIPTORS = 16,
+    IDLE_GRACE_MS = 20, // for a request that is on its way when its connection is to be closed
+    CELL_MS = 500,
+};
 
-typedef struct worker {
-    const mg_config *config;
+struct mg_worker {
+    const mg_worker_options *options;
     mg_loop *loop;
-    mg_lua_app *app;
+    mg_channel *master;
+    mg_shm *shm;
+    mg_cell *cell;
+    uint32_t slot;
     mg_server *server;
-    mg_log *log;
-    mg_log *access_log; // NULL: none is kept
-    mg_access_log access;
-    mg_trust *trust;
-    mg_signal *signals[SIGNALS];
+    mg_accepting accepting;
+    mg_jobs jobs;
+    mg_logs logs;
+    mg_logs next_logs; // of `next`, if they differ
+    mg_generation *current;
+    mg_generation *next;
+    char *fault;     // dev: what `next` serves, because its scripts cannot be loaded
+    mg_link retired; // generations that requests still hold, oldest first
+    mg_stall *stall;
+    mg_timer cell_timer;
     mg_timer drain_timer;
-    int *sockets; // opened, not yet listened on
-    size_t socket_count;
+    uint64_t descriptors; // RLIMIT_NOFILE
+    uint32_t reserved;    // of them for other things than connections
     bool stopping;
-    bool stopped;
-    int exit_status;
-} worker;
-
-static int fail(const mg_error *err) {
-    fprintf(stderr, "moongate: %s\n", err->text);
-    return 1;
-}
+    bool ended;
+    void (*on_end)(void *arg);
+    void *end_arg;
+};
 
 // --- limits of the process ---
 
@@ -53,8 +64,8 @@ static uint64_t raise_descriptors(void) {
     return limit.rlim_cur;
 }
 
-static uint64_t descriptors_in_use(void) {
-    uint64_t n = 0;
+static uint32_t descriptors_in_use(void) {
+    uint32_t n = 0;
     DIR *folder = opendir("/proc/self/fd");
     while (folder != NULL && readdir(folder) != NULL) {
         n++;
@@ -66,241 +77,522 @@ static uint64_t descriptors_in_use(void) {
 }
 
 // Connections share the limit with what is open already, and with files yet to be opened.
-static uint32_t connections_within(uint32_t limit) {
-    uint64_t other = descriptors_in_use() + SPARE_DESCRIPTORS;
-    return limit > other + 1 ? (uint32_t)(limit - other) : 1;
+static void server_options(const mg_worker *w, const mg_generation *g, mg_server_options *out) {
+    mg_config_server_options(&g->config, w->descriptors, out);
+    out->connections = out->connections > w->reserved + 1 ? out->connections - w->reserved : 1;
+    out->trust = g->trust;
 }
 
 // --- logs ---
 
 static void on_log(void *arg, const mg_log_event *event) {
-    mg_log_event_write(((worker *)arg)->log, event);
+    mg_log_event_write(((mg_worker *)arg)->logs.error, event);
 }
 
 static void on_access(void *arg, const mg_access_record *r) {
-    mg_access_log_write(&((worker *)arg)->access, r);
+    mg_logs_access(&((mg_worker *)arg)->logs, r);
 }
 
-static int open_logs(worker *w, mg_error *err) {
-    const mg_config_log *c = &w->config->log;
-    mg_log_options options = {
-        .target = c->file,
-        .level = c->level,
-        .json = c->error_format == MG_CONFIG_JSON,
-    };
-    int rc = mg_log_open(&w->log, &options, err);
-    if (rc != MG_OK || c->access == NULL) {
-        return rc;
-    }
-    mg_log_options access = {.target = c->access, .report = w->log};
-    rc = mg_log_open(&w->access_log, &access, err);
-    if (rc == MG_OK) {
-        mg_access_log_init(&w->access, w->access_log, c->access_format == MG_CONFIG_JSON);
-    }
-    return rc;
+typedef struct log_closing {
+    mg_task task;
+    mg_logs logs;
+} log_closing;
+
+static void run_log_closing(mg_task *t) {
+    mg_logs_close(&MG_OF(t, log_closing, task)->logs);
 }
 
-static void close_logs(worker *w) {
-    if (w->access_log != NULL) {
-        mg_access_log_deinit(&w->access);
+static void on_logs_closed(mg_task *t, int status) {
+    (void)status;
+    mg_free(MG_OF(t, log_closing, task));
+}
+
+static const mg_task_ops log_closing_ops = {run_log_closing, on_logs_closed};
+
+// A destination may hang: off the loop.
+static void close_logs_later(mg_worker *w, mg_logs *logs) {
+    log_closing *c = mg_calloc(1, sizeof *c);
+    c->logs = *logs;
+    *logs = (mg_logs){0};
+    if (mg_task_start(w->loop, &c->task, &log_closing_ops) != MG_OK) {
+        run_log_closing(&c->task);
+        mg_free(c);
     }
-    mg_log_close(w->access_log, LOG_CLOSE_MS);
-    mg_log_close(w->log, LOG_CLOSE_MS);
+}
+
+static void on_stall(void *arg, const mg_stall_report *r) {
+    const mg_worker *w = arg;
+    mg_log_printf(w->logs.error, r->aborted ? MG_LOG_ERROR : MG_LOG_WARN,
+                  "%s: worker %u waits for %s (request %s) since %.2f s, at %s%s",
+                  r->aborted ? "stall, made to fail" : "stall", w->slot + 1, r->route,
+                  r->request_id, (double)r->stuck_ms / 1000, r->where,
+                  r->in_c ? ", in a function of C that cannot be interrupted" : "");
+}
+
+// --- what the master and `moongate status` see ---
+
+static void fill_cell_generation(mg_cell_generation *out, mg_generation *g) {
+    mg_lua_pins pins = mg_lua_app_pins(g->app);
+    *out = (mg_cell_generation){g->number, pins.requests, pins.streams, pins.background};
+}
+
+static void fill_cell(mg_worker *w) {
+    mg_cell_generation *at = w->cell->generations;
+    mg_cell_generation *end = at + MG_CELL_GENERATIONS;
+    if (w->current != NULL) {
+        fill_cell_generation(at++, w->current);
+        w->cell->lua_bytes = mg_lua_app_memory(w->current->app);
+    }
+    for (mg_link *l = w->retired.prev; l != &w->retired && at < end; l = l->prev) {
+        mg_generation *g = MG_OF(l, mg_generation, link);
+        fill_cell_generation(at++, g);
+        w->cell->lua_bytes += mg_lua_app_memory(g->app);
+    }
+    while (at < end) {
+        *at++ = (mg_cell_generation){0};
+    }
+}
+
+static void on_cell_time(mg_timer *t) {
+    fill_cell(MG_OF(t, mg_worker, cell_timer));
 }
 
 // --- stopping ---
 
-static void finish(worker *w) {
-    w->stopped = true;
-    mg_loop_stop(w->loop);
+static void finish(mg_worker *w) {
+    if (w->ended) {
+        return;
+    }
+    w->ended = true;
+    mg_timer_stop(&w->drain_timer);
+    w->on_end(w->end_arg);
 }
 
 static void on_app_stopped(void *arg) {
     finish(arg);
 }
 
+static void on_stop_late(mg_timer *t) {
+    mg_worker *w = MG_OF(t, mg_worker, drain_timer);
+    mg_log_printf(w->logs.error, MG_LOG_WARN, "on_stop did not come to its end");
+    finish(w);
+}
+
 static void on_drained(void *arg) {
-    worker *w = arg;
-    mg_timer_stop(&w->drain_timer);
-    mg_lua_app_stop(w->app, on_app_stopped, w);
+    mg_worker *w = arg;
+    mg_timer_start(w->loop, &w->drain_timer, w->current->config.timeouts.drain_ms, 0, on_stop_late);
+    mg_lua_app_stop(w->current->app, on_app_stopped, w);
 }
 
 static void on_drain_late(mg_timer *t) {
-    worker *w = MG_OF(t, worker, drain_timer);
-    mg_log_printf(w->log, MG_LOG_WARN, "drain: %llu connections are closed after %.1f s",
-                  (unsigned long long)w->server->stats.connections,
-                  (double)w->config->timeouts.drain_ms / 1000);
+    mg_worker *w = MG_OF(t, mg_worker, drain_timer);
+    mg_log_printf(w->logs.error, MG_LOG_WARN, "drain: %llu connections are closed after %.1f s",
+                  (unsigned long long)w->server->stats->connections,
+                  (double)w->current->config.timeouts.drain_ms / 1000);
     mg_server_close(w->server);
 }
 
-static void stop(worker *w, int signum) {
-    if (w->stopping || signum == SIGQUIT) {
-        finish(w);
-        return;
-    }
-    w->stopping = true;
-    mg_log_printf(w->log, MG_LOG_INFO, "stopping: requests under way finish within %.1f s",
-                  (double)w->config->timeouts.drain_ms / 1000);
-    mg_timer_start(w->loop, &w->drain_timer, w->config->timeouts.drain_ms, 0, on_drain_late);
-    mg_server_drain(w->server, on_drained, w);
-}
-
-static void on_signal(void *arg, int signum) {
-    worker *w = arg;
-    if (signum == SIGUSR1) {
-        mg_log_reopen(w->log);
-        if (w->access_log != NULL) {
-            mg_log_reopen(w->access_log);
-        }
-    } else if (signum == SIGHUP) {
-        mg_log_printf(w->log, MG_LOG_WARN,
-                      "reload is not in this version: restart to load changed scripts");
-    } else {
-        stop(w, signum);
-    }
-}
-
-static void open_signals(worker *w) {
-    static const int wanted[SIGNALS] = {SIGTERM, SIGINT, SIGQUIT, SIGUSR1, SIGHUP};
-    for (size_t i = 0; i < SIGNALS; i++) {
-        mg_signal_open(&w->signals[i], w->loop, wanted[i], on_signal, w);
-    }
-}
-
-// --- starting ---
-
-static int open_sockets(worker *w, mg_error *err) {
-    w->sockets = mg_calloc(w->config->listen.n, sizeof *w->sockets);
-    for (size_t i = 0; i < w->config->listen.n; i++) {
-        mg_address address;
-        int rc = mg_address_parse(w->config->listen.items[i], &address, err);
-        int fd = rc == MG_OK ? mg_listen_socket(&address, !address.is_unix, err) : rc;
-        if (fd < 0) {
-            return fd;
-        }
-        w->sockets[w->socket_count++] = fd;
-    }
-    return MG_OK;
-}
-
-static void announce(worker *w) {
-    for (size_t i = 0; i < w->server->listener_count; i++) {
-        mg_address address;
-        if (mg_listener_address(w->server->listeners[i], &address) == 0) {
-            mg_log_printf(w->log, MG_LOG_INFO, "listening on %s%s (pid %ld)",
-                          address.is_unix ? "" : "http://", address.text, (long)getpid());
-        }
-    }
-}
-
-static void on_ready(void *arg, const char *message) {
-    worker *w = arg;
-    if (message != NULL) {
-        mg_log_printf(w->log, MG_LOG_ERROR, "on_start failed: %s", message);
-        w->exit_status = 1;
-        finish(w);
-        return;
-    }
+// `idle_ms`: how long connections without a request are kept.
+static void stop(mg_worker *w, uint64_t idle_ms) {
     if (w->stopping) {
         return;
     }
-    for (size_t i = 0; i < w->socket_count; i++) {
-        if (mg_server_listen(w->server, w->sockets[i]) != 0) {
-            close(w->sockets[i]);
-        }
+    w->stopping = true;
+    if (w->server == NULL) {
+        finish(w);
+        return;
     }
-    w->socket_count = 0;
-    announce(w);
+    uint64_t drain_ms = w->current->config.timeouts.drain_ms;
+    mg_accepting_end(&w->accepting);
+    mg_accepting_deinit(&w->accepting); // so that nobody waits at a door that stays shut
+    mg_timer_start(w->loop, &w->drain_timer, drain_ms, 0, on_drain_late);
+    mg_server_drain(w->server, idle_ms < drain_ms ? idle_ms : drain_ms, on_drained, w);
 }
 
-static int start(worker *w, mg_error *err) {
-    uint64_t descriptors = raise_descriptors();
-    int rc = mg_loop_new(&w->loop, &(mg_loop_options){0});
-    if (rc != MG_OK) {
-        return mg_error_set(err, rc, "the event loop cannot be made: %s", mg_strerror(rc));
+// --- generations ---
+
+static void tell_failed(mg_worker *w, uint32_t number, const char *text) {
+    mg_channel_send(
+        w->master,
+        &(mg_message){.type = MG_MESSAGE_FAILED, .a = number, .fd = -1, .text = mg_str_of(text)});
+}
+
+static void drop_next(mg_worker *w) {
+    mg_generation_free(w->next);
+    w->next = NULL;
+    mg_free(w->fault);
+    w->fault = NULL;
+    mg_logs_close(&w->next_logs);
+}
+
+static int load(mg_worker *w, uint32_t number, mg_snapshot *s, mg_error *err);
+
+// Development: the fault itself is what is served.
+static bool serve_fault(mg_worker *w, mg_generation *g, const char *fault) {
+    mg_error err;
+    if (!w->options->dev || w->fault != NULL) {
+        return false;
     }
-    open_signals(w); // before the sockets: whoever can connect can also tell it to stop
-    mg_server_options options;
-    mg_config_server_options(w->config, descriptors, &options);
-    rc = mg_trust_new(&w->trust, w->config->trusted_proxies.items, w->config->trusted_proxies.n,
-                      err);
+    mg_log_printf(w->logs.error, MG_LOG_ERROR, "%s", fault);
+    uint32_t number = g->number;
+    mg_snapshot *s = mg_snapshot_ref(g->snapshot);
+    w->fault = mg_strdup(fault);
+    mg_generation_free(g);
+    w->next = NULL;
+    bool ok = load(w, number, s, &err) == MG_OK;
+    mg_snapshot_unref(s);
+    return ok;
+}
+
+static void on_ready(void *arg, mg_generation *g, const char *fault) {
+    mg_worker *w = arg;
+    if (fault == NULL) {
+        mg_channel_tell(w->master, MG_MESSAGE_READY, g->number, 0);
+    } else if (!serve_fault(w, g, fault)) {
+        tell_failed(w, g->number, fault);
+        drop_next(w);
+    }
+}
+
+// The first configuration says who this process is to be.
+static int become_user(const mg_worker *w, const mg_config *c, mg_error *err) {
+    mg_ids ids = {0};
+    if (w->options->alone || c->user == NULL) {
+        return MG_OK;
+    }
+    int rc = mg_privileges_find(c->user, &ids, err);
+    return rc == MG_OK ? mg_privileges_drop(&ids, err) : rc;
+}
+
+static int open_first_logs(mg_worker *w, const mg_snapshot *s, mg_error *err) {
+    mg_config c;
+    int rc = mg_config_of_snapshot(&c, s, w->options->conf, w->options->overrides, err);
     if (rc == MG_OK) {
-        rc = mg_app_of_config(&w->app, w->loop, w->config, err);
+        rc = become_user(w, &c, err);
     }
     if (rc == MG_OK) {
-        rc = open_sockets(w, err);
+        rc = mg_logs_open(&w->logs, &c.log, err);
     }
     if (rc == MG_OK) {
-        rc = open_logs(w, err);
+        mg_stall_options stall = {
+            .pulse = &w->cell->pulse,
+            .warn_ms = (uint32_t)c.timeouts.stall_warn_ms,
+            .abort_ms = (uint32_t)c.timeouts.stall_abort_ms,
+            .on_report = on_stall,
+            .arg = w,
+        };
+        rc = mg_stall_open(&w->stall, &stall);
     }
+    mg_config_deinit(&c);
+    return rc;
+}
+
+static int load(mg_worker *w, uint32_t number, mg_snapshot *s, mg_error *err) {
+    int rc = w->logs.error == NULL ? open_first_logs(w, s, err) : MG_OK;
     if (rc != MG_OK) {
         return rc;
     }
-    options.trust = w->trust;
-    options.connections = connections_within(options.connections);
-    w->server = mg_server_new(w->loop, mg_lua_app_seam(w->app), &options);
-    mg_vm *vm = mg_lua_app_vm(w->app);
-    vm->server = w->server;
-    vm->on_log = on_log;
-    vm->log_arg = w;
-    if (w->access_log != NULL) {
-        w->server->on_access = on_access;
-        w->server->access_arg = w;
+    mg_generation_options o = {
+        .number = number,
+        .snapshot = s,
+        .conf = w->options->conf,
+        .overrides = w->options->overrides,
+        .app =
+            {
+                .worker = w->options->alone ? 0 : w->slot + 1,
+                .dev = w->options->dev,
+                .fault = w->fault,
+                .jobs = &mg_jobs_seam,
+                .jobs_arg = &w->jobs,
+                .on_log = on_log,
+                .log_arg = w,
+            },
+    };
+    rc = mg_generation_load(&w->next, w->loop, &o, on_ready, w);
+    if (rc != MG_OK) {
+        return mg_error_set(err, rc, "the scripts cannot be loaded: %s", mg_strerror(rc));
     }
-    mg_lua_app_start(w->app, on_ready, w);
-    return MG_OK;
+    if (w->current != NULL && w->next_logs.error == NULL &&
+        !mg_logs_same(&w->current->config.log, &w->next->config.log)) {
+        rc = mg_logs_open(&w->next_logs, &w->next->config.log, err);
+    }
+    return rc;
 }
 
-// --- the end ---
+static void prepare(mg_worker *w, mg_message *m) {
+    mg_error err = {""};
+    mg_snapshot *s = NULL;
+    int fd = m->fd;
+    m->fd = -1;
+    drop_next(w);
+    int rc = w->stopping ? mg_error_set(&err, MG_ECLOSED, "the worker is stopping")
+                         : mg_snapshot_open(&s, fd, &err);
+    if (rc == MG_OK) {
+        rc = load(w, m->a, s, &err);
+    } else if (w->stopping && fd >= 0) {
+        close(fd);
+    }
+    mg_snapshot_unref(s);
+    if (rc != MG_OK) {
+        tell_failed(w, m->a, err.text);
+        drop_next(w);
+    }
+}
 
-static void unlink_sockets(const worker *w) {
-    for (size_t i = 0; i < w->config->listen.n; i++) {
-        mg_address address;
-        if (mg_address_parse(w->config->listen.items[i], &address, NULL) == MG_OK &&
-            address.is_unix) {
-            unlink(address.text + strlen("unix:"));
+static void on_gone(void *arg, mg_generation *g) {
+    mg_worker *w = arg;
+    mg_log_printf(w->logs.error, MG_LOG_INFO, "worker %u: generation %u is over", w->slot + 1,
+                  g->number);
+    mg_jobs_forget(&w->jobs, mg_lua_app_vm(g->app));
+    mg_stall_forget(w->stall, mg_lua_app_vm(g->app));
+    mg_generation_free(g);
+    fill_cell(w);
+}
+
+// Too many are held: the oldest ones end.
+static void evict_oldest(mg_worker *w) {
+    uint64_t count = 0;
+    for (mg_link *l = w->retired.prev; l != &w->retired; l = l->prev) {
+        mg_generation *g = MG_OF(l, mg_generation, link);
+        if (++count > w->current->config.limits.generations && !g->evicted) {
+            mg_lua_pins pins = mg_lua_app_pins(g->app);
+            g->evicted = true;
+            mg_log_printf(w->logs.error, MG_LOG_WARN,
+                          "worker %u: generation %u ends for lack of room (limits.generations): "
+                          "%u requests and %u streams held it",
+                          w->slot + 1, g->number, pins.requests, pins.streams);
+            mg_lua_app_evict(g->app);
         }
     }
 }
 
-static void release(worker *w) {
-    for (size_t i = 0; i < w->socket_count; i++) {
-        close(w->sockets[i]);
+static void take_logs(mg_worker *w) {
+    if (w->next_logs.error != NULL) {
+        mg_logs old = w->logs;
+        w->logs = w->next_logs;
+        w->next_logs = (mg_logs){0};
+        close_logs_later(w, &old);
     }
-    mg_free(w->sockets);
-    for (size_t i = 0; i < SIGNALS; i++) {
-        mg_signal_close(w->signals[i]);
+    w->server->on_access = w->logs.access != NULL ? on_access : NULL;
+}
+
+static void open_server(mg_worker *w, mg_generation *g) {
+    mg_server_options options;
+    w->reserved = descriptors_in_use() + SPARE_DESCRIPTORS;
+    server_options(w, g, &options);
+    w->server = mg_server_new(w->loop, mg_lua_app_seam(g->app), &options);
+    w->server->stats = &w->cell->traffic;
+    w->server->access_arg = w;
+}
+
+static void serve(mg_worker *w, mg_generation *g) {
+    mg_server_options options;
+    server_options(w, g, &options);
+    mg_server_set_options(w->server, &options);
+    mg_lua_app_vm(g->app)->server = w->server;
+    mg_server_set_app(w->server, mg_lua_app_seam(g->app));
+    mg_stall_watch(w->stall, mg_lua_app_vm(g->app));
+    mg_stall_set(w->stall, (uint32_t)g->config.timeouts.stall_warn_ms,
+                 (uint32_t)g->config.timeouts.stall_abort_ms);
+    mg_generation_commit(g);
+}
+
+static void commit(mg_worker *w, uint32_t number) {
+    mg_generation *g = w->next;
+    if (g == NULL || g->number != number || g->state != MG_GENERATION_READY || w->stopping) {
+        return;
     }
+    mg_generation *old = w->current;
+    w->next = NULL;
+    w->current = g;
+    if (w->server == NULL) {
+        open_server(w, g);
+    }
+    mg_free(w->fault);
+    w->fault = NULL;
+    take_logs(w);
+    serve(w, g);
+    w->cell->generation = number;
+    if (old != NULL) {
+        mg_link_append(&w->retired, &old->link);
+        mg_generation_retire(old, on_gone, w);
+        evict_oldest(w);
+    } else {
+        mg_accepting_begin(&w->accepting, w->server);
+    }
+    fill_cell(w);
+}
+
+// --- what the master says ---
+
+static void begin(mg_worker *w, mg_message *m) {
+    mg_error err;
+    int fd = m->fd;
+    m->fd = -1;
+    if (w->shm != NULL || mg_shm_open(&w->shm, fd, &err) != MG_OK) {
+        stop(w, 0);
+        return;
+    }
+    w->slot = m->a;
+    w->accepting.own = m->a;
+    w->cell = mg_shm_cell(w->shm, m->a);
+    w->cell->pid = (uint32_t)getpid();
+    w->cell->started_wall_ms = mg_loop_wall_ms(w->loop);
+    mg_jobs_init(&w->jobs, w->shm, m->a);
+    mg_loop_set_pulse(w->loop, &w->cell->pulse);
+    mg_timer_start(w->loop, &w->cell_timer, CELL_MS, CELL_MS, on_cell_time);
+}
+
+static void on_message(void *arg, mg_message *m) {
+    mg_worker *w = arg;
+    if (w->shm == NULL && m->type != MG_MESSAGE_BEGIN) {
+        return;
+    }
+    switch (m->type) {
+    case MG_MESSAGE_BEGIN:
+        begin(w, m);
+        break;
+    case MG_MESSAGE_SOCKET:
+        mg_accepting_add(&w->accepting, m->a, m->b, m->fd);
+        m->fd = -1;
+        break;
+    case MG_MESSAGE_FORGET:
+        mg_accepting_forget(&w->accepting, m->a);
+        break;
+    case MG_MESSAGE_ACCEPT:
+        mg_accepting_lend(&w->accepting, m->a, m->b != 0);
+        break;
+    case MG_MESSAGE_PREPARE:
+        prepare(w, m);
+        break;
+    case MG_MESSAGE_COMMIT:
+        commit(w, m->a);
+        break;
+    case MG_MESSAGE_ABANDON:
+        drop_next(w);
+        break;
+    case MG_MESSAGE_REOPEN:
+        mg_logs_reopen(&w->logs);
+        break;
+    case MG_MESSAGE_STOP:
+        stop(w, m->a == 0 ? IDLE_GRACE_MS : UINT64_MAX);
+        break;
+    default:
+        break;
+    }
+}
+
+static void on_master_gone(void *arg) {
+    mg_worker *w = arg;
+    mg_channel_close(w->master);
+    w->master = NULL;
+    if (!w->stopping) {
+        mg_log_printf(w->logs.error, MG_LOG_WARN, "worker %u: the master is gone: draining",
+                      w->slot + 1);
+        stop(w, IDLE_GRACE_MS);
+    }
+}
+
+static const mg_channel_events events = {on_message, on_master_gone};
+
+// --- life ---
+
+int mg_worker_open(mg_worker **out, mg_loop *loop, int fd, const mg_worker_options *o,
+                   void (*on_end)(void *arg), void *arg) {
+    mg_worker *w = mg_calloc(1, sizeof *w);
+    w->options = o;
+    w->loop = loop;
+    w->on_end = on_end;
+    w->end_arg = arg;
+    mg_link_init(&w->retired);
+    mg_link_init(&w->jobs.running);
+    w->descriptors = raise_descriptors();
+    int rc = mg_channel_open(&w->master, loop, fd, &events, w);
+    if (rc != MG_OK) {
+        mg_free(w);
+        w = NULL;
+    }
+    *out = w;
+    return rc;
+}
+
+static void free_generations(mg_worker *w) {
+    drop_next(w);
+    mg_link *l;
+    while ((l = mg_link_shift(&w->retired)) != NULL) {
+        mg_generation *g = MG_OF(l, mg_generation, link);
+        mg_stall_forget(w->stall, mg_lua_app_vm(g->app));
+        mg_generation_free(g);
+    }
+    if (w->current != NULL) {
+        mg_stall_forget(w->stall, mg_lua_app_vm(w->current->app));
+        mg_generation_free(w->current);
+    }
+}
+
+void mg_worker_free(mg_worker *w) {
+    if (w == NULL) {
+        return;
+    }
+    mg_timer_stop(&w->cell_timer);
+    mg_timer_stop(&w->drain_timer);
     if (w->server != NULL) {
-        unlink_sockets(w);
+        mg_accepting_end(&w->accepting);
         mg_server_close(w->server);
-        while (w->server->stats.connections > 0) {
+        while (w->server->stats->connections > 0) {
             mg_loop_turn(w->loop, false, false, 0);
         }
     }
-    if (w->loop != NULL) {
-        mg_timer_stop(&w->drain_timer);
-    }
     mg_server_free(w->server);
-    mg_lua_app_free(w->app);
-    if (w->loop != NULL) {
-        mg_loop_free(w->loop);
-    }
-    mg_trust_free(w->trust);
-    close_logs(w);
+    free_generations(w);
+    mg_stall_close(w->stall);
+    mg_accepting_deinit(&w->accepting);
+    mg_jobs_deinit(&w->jobs);
+    mg_channel_close(w->master);
+    mg_loop_set_pulse(w->loop, NULL);
+    mg_logs_close(&w->logs);
+    mg_shm_free(w->shm);
+    mg_free(w);
 }
 
-int mg_worker_run(const mg_config *config) {
-    worker w = {.config = config};
-    mg_error err;
-    if (start(&w, &err) != MG_OK) {
-        release(&w);
-        return fail(&err);
+// --- a process of its own ---
+
+typedef struct process {
+    mg_loop *loop;
+    mg_worker *worker;
+    mg_signal *term;
+} process;
+
+static void on_process_end(void *arg) {
+    mg_loop_stop(((process *)arg)->loop);
+}
+
+static void on_term(void *arg, int signum) {
+    (void)signum;
+    stop(((process *)arg)->worker, IDLE_GRACE_MS);
+}
+
+// The terminal's signals are the master's business.
+static void ignore_signals(void) {
+    static const int ignored[] = {SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2, SIGPIPE};
+    for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++) {
+        signal(ignored[i], SIG_IGN);
     }
-    mg_loop_run(w.loop);
-    if (w.stopping) {
-        mg_log_printf(w.log, MG_LOG_INFO, "stopped");
+}
+
+int mg_worker_main(const mg_worker_options *o) {
+    process p = {0};
+    ignore_signals();
+    prctl(PR_SET_NAME, "moongate-worker");
+    if (mg_loop_new(&p.loop, &(mg_loop_options){0}) != MG_OK ||
+        mg_worker_open(&p.worker, p.loop, MG_WORKER_CHANNEL, o, on_process_end, &p) != MG_OK) {
+        fprintf(stderr, "moongate: a worker is started by its master: see moongate run --help\n");
+        return 2;
     }
-    release(&w);
-    return w.exit_status;
+    mg_signal_open(&p.term, p.loop, SIGTERM, on_term, &p);
+    mg_loop_run(p.loop);
+    mg_signal_close(p.term);
+    mg_worker_free(p.worker);
+    mg_loop_free(p.loop);
+    return 0;
 }

@@ -8,6 +8,8 @@
 #include <math.h>
 #include <stdio.h>
 #include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
 
 typedef struct sleep_op {
     mg_op op;
@@ -64,7 +66,14 @@ static int runtime_now(lua_State *L) {
 }
 
 static int runtime_wall(lua_State *L) {
-    lua_pushnumber(L, (lua_Number)mg_loop_wall_ms(mg_vm_of(L)->loop) / 1e3);
+    const mg_vm *vm = mg_vm_of(L);
+    struct timespec t;
+    if (vm->attached) {
+        lua_pushnumber(L, (lua_Number)mg_loop_wall_ms(vm->loop) / 1e3);
+    } else { // another thread loads the scripts: the loop is out of bounds
+        clock_gettime(CLOCK_REALTIME, &t);
+        lua_pushnumber(L, (lua_Number)t.tv_sec + (lua_Number)(t.tv_nsec / 1000000) / 1e3);
+    }
     return 1;
 }
 
@@ -155,7 +164,7 @@ static int runtime_log(lua_State *L) {
     mg_log_event event = {
         .level = (mg_log_level)luaL_checkinteger(L, 1),
         .message = str_at(L, 2),
-        .wall_ms = mg_loop_wall_ms(vm->loop),
+        .wall_ms = vm->attached ? mg_loop_wall_ms(vm->loop) : 0,
         .fields = fields,
         .field_count = read_log_fields(L, 3, fields),
     };
@@ -165,6 +174,30 @@ static int runtime_log(lua_State *L) {
         fprintf(stderr, "%.*s\n", (int)event.message.n, event.message.p);
     }
     return 0;
+}
+
+// --- jobs, the process ---
+
+// job_begin(name, each_worker) -> may it run now; job_end(name) follows each that may.
+static int runtime_job_begin(lua_State *L) {
+    const mg_vm *vm = mg_vm_of(L);
+    mg_str name = str_at(L, 1);
+    lua_pushboolean(L, vm->jobs == NULL ||
+                           vm->jobs->begin(vm->jobs_arg, vm, name, lua_toboolean(L, 2)));
+    return 1;
+}
+
+static int runtime_job_end(lua_State *L) {
+    const mg_vm *vm = mg_vm_of(L);
+    if (vm->jobs != NULL) {
+        vm->jobs->end(vm->jobs_arg, vm, str_at(L, 1));
+    }
+    return 0;
+}
+
+static int runtime_pid(lua_State *L) {
+    lua_pushinteger(L, getpid());
+    return 1;
 }
 
 // --- the caller's place ---
@@ -202,13 +235,11 @@ void mg_vm_random_id(mg_vm *vm, char out[17]) {
 
 void mg_bind_runtime(lua_State *L, mg_vm *vm) {
     static const luaL_Reg functions[] = {
-        {"sleep", runtime_sleep},
-        {"now", runtime_now},
-        {"wall", runtime_wall},
-        {"log", runtime_log},
-        {"where", runtime_where},
-        {"read_file", runtime_read_file},
-        {NULL, NULL},
+        {"sleep", runtime_sleep},         {"now", runtime_now},
+        {"wall", runtime_wall},           {"log", runtime_log},
+        {"where", runtime_where},         {"job_begin", runtime_job_begin},
+        {"job_end", runtime_job_end},     {"pid", runtime_pid},
+        {"read_file", runtime_read_file}, {NULL, NULL},
     };
     mg_vm_register(L, vm, functions);
 }

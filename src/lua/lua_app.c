@@ -3,17 +3,27 @@
 #include "base/mem.h"
 #include "lua/state.h"
 
+#include <luajit.h>
 #include <stdio.h>
+#include <time.h>
+
+enum { LOAD_STEP = 100000 }; // instructions between two looks at the clock
 
 struct mg_lua_app {
     lua_State *L;
     mg_vm *vm;
+    mg_snapshot *snapshot;
+    uint64_t load_until_ms;
     int boot_ref;   // the module moongate.boot
     int served_ref; // what boot.load returned
     void (*on_ready)(void *arg, const char *message);
     void *ready_arg;
     void (*on_stopped)(void *arg);
     void *stopped_arg;
+    void (*on_done)(void *arg);
+    void *done_arg;
+    uint64_t drain_ms;
+    mg_timer retire_timer;
 };
 
 static int open_native(lua_State *L) {
@@ -49,14 +59,69 @@ static int require_boot(mg_lua_app *a, mg_error *err) {
     return MG_OK;
 }
 
+// --- loading ---
+
+static uint64_t monotonic_ms(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+static char load_key; // registry: the app that is being loaded
+
+// Raises again and again once the time is over, so that no pcall of the scripts can go on.
+static void on_load_count(lua_State *L, lua_Debug *ar) {
+    (void)ar;
+    lua_pushlightuserdata(L, &load_key);
+    lua_rawget(L, LUA_REGISTRYINDEX);
+    const mg_lua_app *a = lua_touserdata(L, -1);
+    lua_pop(L, 1);
+    if (monotonic_ms() > a->load_until_ms) {
+        lua_sethook(L, on_load_count, LUA_MASKCOUNT, 1);
+        luaL_error(L, "loading the app does not come to an end");
+    }
+}
+
+// Compiled code obeys no hooks: everything is interpreted until the app serves.
+static void bound_load(mg_lua_app *a, uint64_t load_ms) {
+    luaJIT_setmode(a->L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_OFF);
+    if (load_ms > 0) {
+        a->load_until_ms = monotonic_ms() + load_ms;
+        lua_pushlightuserdata(a->L, &load_key);
+        lua_pushlightuserdata(a->L, a);
+        lua_rawset(a->L, LUA_REGISTRYINDEX);
+        lua_sethook(a->L, on_load_count, LUA_MASKCOUNT, LOAD_STEP);
+    }
+}
+
+static void push_options(mg_lua_app *a, const mg_lua_app_options *o) {
+    lua_State *L = a->L;
+    lua_createtable(L, 0, 5);
+    lua_pushnumber(L, (lua_Number)o->handler_ms / 1000);
+    lua_setfield(L, -2, "handler_seconds");
+    lua_pushinteger(L, (lua_Integer)o->generation);
+    lua_setfield(L, -2, "generation");
+    lua_pushinteger(L, (lua_Integer)o->worker);
+    lua_setfield(L, -2, "worker");
+    lua_pushboolean(L, o->dev);
+    lua_setfield(L, -2, "dev");
+    if (o->snapshot != NULL) {
+        mg_lua_push_read(L, o->snapshot);
+        lua_setfield(L, -2, "read");
+    }
+}
+
+// Leaves what boot.load or boot.load_fault returned: the app, or nil and a message.
+static int call_load(mg_lua_app *a, const mg_lua_app_options *o) {
+    push_boot(a, o->fault != NULL ? "load_fault" : "load");
+    lua_pushstring(a->L, o->root);
+    lua_pushstring(a->L, o->fault != NULL ? o->fault : o->path);
+    push_options(a, o);
+    return lua_pcall(a->L, 3, 2, 0);
+}
+
 static int load_app(mg_lua_app *a, const mg_lua_app_options *options, mg_error *err) {
-    push_boot(a, "load");
-    lua_pushstring(a->L, options->root);
-    lua_pushstring(a->L, options->path);
-    lua_newtable(a->L);
-    lua_pushnumber(a->L, (lua_Number)options->handler_ms / 1000);
-    lua_setfield(a->L, -2, "handler_seconds");
-    if (lua_pcall(a->L, 3, 2, 0) != 0) {
+    if (call_load(a, options) != 0) {
         return take_error(a->L, err);
     }
     if (lua_isnil(a->L, -2)) {
@@ -69,37 +134,64 @@ static int load_app(mg_lua_app *a, const mg_lua_app_options *options, mg_error *
     return MG_OK;
 }
 
+static int open_state(mg_lua_app *a, mg_loop *loop, const mg_lua_app_options *o, mg_error *err) {
+    a->L = mg_lua_state_new(a->snapshot, err);
+    if (a->L == NULL) {
+        return MG_ELUA;
+    }
+    mg_vm *vm = a->vm = mg_vm_new(a->L, loop);
+    vm->jobs = o->jobs;
+    vm->jobs_arg = o->jobs_arg;
+    vm->on_log = o->on_log;
+    vm->log_arg = o->log_arg;
+    mg_lua_state_preload(a->L, open_native, vm);
+    bound_load(a, o->load_ms);
+    return require_boot(a, err);
+}
+
 int mg_lua_app_new(mg_lua_app **out, mg_loop *loop, const mg_lua_app_options *options,
                    mg_error *err) {
     mg_lua_app *a = mg_calloc(1, sizeof *a);
     a->boot_ref = LUA_NOREF;
     a->served_ref = LUA_NOREF;
-    int rc = MG_ELUA;
-    a->L = mg_lua_state_new(err);
-    if (a->L != NULL) {
-        a->vm = mg_vm_new(a->L, loop);
-        mg_lua_state_preload(a->L, open_native, a->vm);
-        rc = require_boot(a, err);
-    }
+    a->snapshot = options->snapshot != NULL ? mg_snapshot_ref(options->snapshot) : NULL;
+    int rc = open_state(a, loop, options, err);
     if (rc == MG_OK) {
         rc = load_app(a, options, err);
     }
     if (rc != MG_OK) {
         mg_lua_app_free(a);
         a = NULL;
+    } else {
+        lua_sethook(a->L, NULL, 0, 0);
     }
     *out = a;
     return rc;
+}
+
+void mg_lua_app_attach(mg_lua_app *a) {
+    mg_vm_attach(a->vm);
+}
+
+void mg_lua_app_sever(mg_lua_app *a) {
+    mg_timer_stop(&a->retire_timer);
+    mg_vm_sever(a->vm);
 }
 
 void mg_lua_app_free(mg_lua_app *a) {
     if (a == NULL) {
         return;
     }
-    mg_vm_free(a->vm);
+    mg_timer_stop(&a->retire_timer);
+    if (a->vm != NULL) {
+        mg_vm_sever(a->vm);
+    }
     if (a->L != NULL) {
+        lua_sethook(a->L, NULL, 0, 0);
         lua_close(a->L);
     }
+    mg_vm_free(a->vm);
+    mg_snapshot_unref(a->snapshot);
     mg_free(a);
 }
 
@@ -124,16 +216,76 @@ static int tell_stopped(lua_State *L) {
     return 0;
 }
 
-// Calls boot[name](served, callback). The callback comes in a later turn.
-static void call_boot(mg_lua_app *a, const char *name, lua_CFunction callback) {
-    push_boot(a, name);
-    lua_pushlightuserdata(a->L, a);
-    lua_pushcclosure(a->L, callback, 1);
-    if (lua_pcall(a->L, 2, 0, 0) != 0) {
+static int tell_done(lua_State *L) {
+    mg_lua_app *a = lua_touserdata(L, lua_upvalueindex(1));
+    a->on_done(a->done_arg);
+    return 0;
+}
+
+// Calls the function that was pushed with its `n` arguments.
+static void finish_call(mg_lua_app *a, const char *name, int n) {
+    if (lua_pcall(a->L, n, 0, 0) != 0) {
         fprintf(stderr, "moongate: boot.%s failed: %s\n", name, lua_tostring(a->L, -1));
         lua_pop(a->L, 1);
     }
     mg_loop_turn_soon(a->vm->loop);
+}
+
+static void push_callback(mg_lua_app *a, lua_CFunction callback) {
+    lua_pushlightuserdata(a->L, a);
+    lua_pushcclosure(a->L, callback, 1);
+}
+
+// Calls boot[name](served, callback). The callback comes in a later turn.
+static void call_boot(mg_lua_app *a, const char *name, lua_CFunction callback) {
+    push_boot(a, name);
+    push_callback(a, callback);
+    finish_call(a, name, 2);
+}
+
+void mg_lua_app_commit(mg_lua_app *a) {
+    luaJIT_setmode(a->L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_ON);
+    push_boot(a, "commit");
+    finish_call(a, "commit", 1);
+}
+
+// Lua counts the requests that it has seen: the queue must be empty first.
+static void retire(mg_timer *t) {
+    mg_lua_app *a = MG_OF(t, mg_lua_app, retire_timer);
+    if (!mg_link_alone(&a->vm->requests)) {
+        mg_timer_start(a->vm->loop, t, 1, 0, retire);
+        return;
+    }
+    push_boot(a, "retire");
+    lua_pushnumber(a->L, (lua_Number)a->drain_ms / 1000);
+    push_callback(a, tell_done);
+    finish_call(a, "retire", 3);
+}
+
+void mg_lua_app_retire(mg_lua_app *a, uint64_t drain_ms, void (*on_done)(void *arg), void *arg) {
+    a->drain_ms = drain_ms;
+    a->on_done = on_done;
+    a->done_arg = arg;
+    mg_timer_start(a->vm->loop, &a->retire_timer, 1, 0, retire);
+}
+
+void mg_lua_app_evict(mg_lua_app *a) {
+    push_boot(a, "evict");
+    finish_call(a, "evict", 1);
+}
+
+mg_lua_pins mg_lua_app_pins(mg_lua_app *a) {
+    mg_lua_pins pins = {0};
+    push_boot(a, "pins");
+    if (lua_pcall(a->L, 1, 3, 0) != 0) {
+        lua_pop(a->L, 1);
+        return pins;
+    }
+    pins.requests = (uint32_t)lua_tointeger(a->L, -3);
+    pins.streams = (uint32_t)lua_tointeger(a->L, -2);
+    pins.background = (uint32_t)lua_tointeger(a->L, -1);
+    lua_pop(a->L, 3);
+    return pins;
 }
 
 void mg_lua_app_start(mg_lua_app *a, void (*on_ready)(void *arg, const char *message), void *arg) {
@@ -156,4 +308,8 @@ void mg_lua_app_print_routes(mg_lua_app *a, mg_buf *out) {
         mg_buf_append_str(out, text);
     }
     lua_pop(a->L, 1);
+}
+
+size_t mg_lua_app_memory(const mg_lua_app *a) {
+    return (size_t)lua_gc(a->L, LUA_GCCOUNT, 0) * 1024 + (size_t)lua_gc(a->L, LUA_GCCOUNTB, 0);
 }

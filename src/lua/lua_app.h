@@ -1,23 +1,47 @@
-// lua/lua_app.h: one Lua state with one app loaded in it. A reload makes another; requests finish
-// on their own.
+// lua/lua_app.h: one Lua state with one app loaded in it: the scripts of a generation. A reload
+// makes another; requests finish on their own.
+//
+//   new (any thread) -> attach -> start (on_start) -> commit -> retire -> sever -> free (any
+//   thread)
+//
+// Any step may be the last before sever and free.
 #pragma once
 
 #include "base/error.h"
+#include "base/snapshot.h"
 #include "lua/vm.h"
 
 typedef struct mg_lua_app mg_lua_app;
 
-// Borrowed for the call.
+// Borrowed for the call, but for the snapshot, of which a reference is kept.
 typedef struct mg_lua_app_options {
-    const char *root; // the project's folder
-    const char *path; // of the script that returns the app
+    const char *root;      // the project's folder
+    const char *path;      // of the script that returns the app
+    mg_snapshot *snapshot; // where all scripts come from; NULL: the disk
     uint64_t handler_ms;
+    uint64_t load_ms;       // that loading may take; 0: any
+    size_t memory_bytes;    // that the state may use; 0: any
+    uint32_t generation;    // told by moongate.info()
+    uint32_t worker;        // from 1; 0: there is only one
+    bool dev;               // faults are shown to browsers
+    const char *fault;      // dev: no app is loaded, this fault is what it serves; else NULL
+    const mg_vm_jobs *jobs; // static
+    void *jobs_arg;         // outlives the app, as log_arg
+    void (*on_log)(void *arg, const mg_log_event *event); // NULL: stderr. From any thread
+    void *log_arg;
 } mg_lua_app_options;
 
-// Loads the app. Nothing runs yet: loading only declares. MG_ELUA with "file:line: what" if a
-// script fails.
+typedef struct mg_lua_pins {
+    uint32_t requests, streams, background;
+} mg_lua_pins;
+
+// Loads the app. Nothing runs yet: loading only declares, and the loop is not touched. MG_ELUA with
+// "file:line: what" if a script fails or does not come to an end.
 int mg_lua_app_new(mg_lua_app **out, mg_loop *loop, const mg_lua_app_options *options,
                    mg_error *err);
+
+// From here on it belongs to the loop's thread.
+void mg_lua_app_attach(mg_lua_app *a);
 
 // What a server calls for requests.
 mg_app *mg_lua_app_seam(mg_lua_app *a);
@@ -27,10 +51,30 @@ mg_vm *mg_lua_app_vm(mg_lua_app *a);
 // NULL if all went well.
 void mg_lua_app_start(mg_lua_app *a, void (*on_ready)(void *arg, const char *message), void *arg);
 
+// It serves from now on: jobs begin, code is compiled.
+void mg_lua_app_commit(mg_lua_app *a);
+
+// Another serves new requests: jobs end, those under way finish, the background has `drain_ms`
+// left, on_stop runs; then `on_done(arg)`, once, when no request and no stream is left.
+void mg_lua_app_retire(mg_lua_app *a, uint64_t drain_ms, void (*on_done)(void *arg), void *arg);
+
+// What still waits gets 503, streams end.
+void mg_lua_app_evict(mg_lua_app *a);
+
+// What it still has to do.
+mg_lua_pins mg_lua_app_pins(mg_lua_app *a);
+
+// Bytes that its state has allocated.
+size_t mg_lua_app_memory(const mg_lua_app *a);
+
 // Runs on_stop, cancels what the app does in the background, then calls `on_stopped`.
 void mg_lua_app_stop(mg_lua_app *a, void (*on_stopped)(void *arg), void *arg);
 
 // Appends the table of routes.
 void mg_lua_app_print_routes(mg_lua_app *a, mg_buf *out);
 
-void mg_lua_app_free(mg_lua_app *a); // accepts NULL
+// On the loop: nothing of it is called any more. What remains can be freed in any thread.
+void mg_lua_app_sever(mg_lua_app *a);
+
+// Severs it first if need be. Closing a large state takes long. Accepts NULL.
+void mg_lua_app_free(mg_lua_app *a);

@@ -309,7 +309,7 @@ static int run(reading *r, mg_error *err) {
     return rc;
 }
 
-static int read_file(const char *path, mg_buf *out, mg_error *err) {
+int mg_read_config_text(const char *path, mg_buf *out, mg_error *err) {
     int rc = MG_OK;
     FILE *f = fopen(path, "re");
     if (f != NULL) {
@@ -339,14 +339,19 @@ static mg_str skip_preamble(mg_str s) {
     return s;
 }
 
+int mg_evaluate_config(const char *path, mg_str text, mg_buf *out, mg_error *err) {
+    reading r = {.path = path, .out = out, .code = MG_ELUA};
+    r.source = skip_preamble(text);
+    int rc = run(&r, err);
+    mg_buf_deinit(&r.key);
+    return rc;
+}
+
 int mg_read_config(const char *path, mg_buf *out, mg_error *err) {
     mg_buf source = {0};
-    int rc = read_file(path, &source, err);
+    int rc = mg_read_config_text(path, &source, err);
     if (rc == MG_OK) {
-        reading r = {.path = path, .out = out, .code = MG_ELUA};
-        r.source = skip_preamble(mg_buf_str(&source));
-        rc = run(&r, err);
-        mg_buf_deinit(&r.key);
+        rc = mg_evaluate_config(path, mg_buf_str(&source), out, err);
     }
     mg_buf_deinit(&source);
     return rc;

@@ -13,3 +13,7 @@
 // that is no plain data) and a text that begins with the path, the line or key where there is one,
 // and says what is wrong; `out` may then hold a part.
 int mg_read_config(const char *path, mg_buf *out, mg_error *err);
+
+// The same in two steps: what the file holds, and its evaluation, which opens nothing.
+int mg_read_config_text(const char *path, mg_buf *out, mg_error *err);
+int mg_evaluate_config(const char *path, mg_str text, mg_buf *out, mg_error *err);

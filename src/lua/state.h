@@ -2,13 +2,26 @@
 #pragma once
 
 #include "base/error.h"
+#include "base/snapshot.h"
 
+#include <limits.h>
 #include <lua.h>
+#include <stdbool.h>
 
-// A state with the standard libraries and package.path set to the framework's folder first. NULL,
-// with text, if that folder cannot be found or memory is short. Closed with lua_close.
-lua_State *mg_lua_state_new(mg_error *err);
+// The folder of Moongate's own Lua files, beside the binary. MG_ELUA and a text if it is not there.
+int mg_lua_framework(char out[PATH_MAX], mg_error *err);
+
+// The name under which a snapshot keeps that folder's path.
+#define MG_SNAPSHOT_FRAMEWORK ":framework"
+
+// A state with the standard libraries that finds moongate.* in `snapshot` (borrowed, outlives the
+// state), or with NULL on the disk. NULL, with text, if the framework cannot be found or memory is
+// short. Closed with lua_close.
+lua_State *mg_lua_state_new(const mg_snapshot *snapshot, mg_error *err);
 
 // Makes require("moongate.native") return what `open` pushes (one value). `arg` is its
 // lightuserdata upvalue.
 void mg_lua_state_preload(lua_State *L, lua_CFunction open, void *arg);
+
+// Pushes read(path) -> the text of that file in `snapshot` (borrowed), or nil.
+void mg_lua_push_read(lua_State *L, const mg_snapshot *snapshot);

@@ -14,6 +14,9 @@ typedef struct signal_op {
     const char *what;
 } signal_op;
 
+volatile double mg_vm_note[2];
+mg_vm *volatile mg_vm_running;
+
 // --- the turn ---
 
 static bool has_work(const mg_vm *vm) {
@@ -31,11 +34,13 @@ static void on_turn(mg_turn *turn) {
         mg_link_append(&vm->events, l);
     }
     lua_rawgeti(vm->L, LUA_REGISTRYINDEX, vm->turn_ref);
+    mg_vm_running = vm;
     if (lua_pcall(vm->L, 0, 0, 0) != 0) {
         // The scheduler itself never raises by design; out of memory is what is left.
         fprintf(stderr, "moongate: the scheduler failed: %s\n", lua_tostring(vm->L, -1));
         lua_pop(vm->L, 1);
     }
+    mg_vm_running = NULL;
 }
 
 // --- the seam: record, do not act ---
@@ -177,8 +182,15 @@ mg_vm *mg_vm_new(lua_State *L, mg_loop *loop) {
     mg_link_init(&vm->events);
     mg_link_init(&vm->later);
     vm->turn.run = on_turn;
-    mg_loop_add_turn(loop, &vm->turn);
     return vm;
+}
+
+void mg_vm_attach(mg_vm *vm) {
+    vm->attached = true;
+    mg_loop_add_turn(vm->loop, &vm->turn);
+    if (vm->wanted) {
+        mg_loop_turn_soon(vm->loop);
+    }
 }
 
 static void free_routes(mg_vm *vm) {
@@ -190,11 +202,13 @@ static void free_routes(mg_vm *vm) {
     vm->route_count = 0;
 }
 
-void mg_vm_free(mg_vm *vm) {
-    if (vm == NULL) {
+void mg_vm_sever(mg_vm *vm) {
+    if (vm->severed) {
         return;
     }
-    mg_loop_remove_turn(&vm->turn);
+    if (vm->attached) {
+        mg_loop_remove_turn(&vm->turn);
+    }
     for (uint32_t i = 0; i < vm->ops.count; i++) {
         mg_op *op = vm->ops.slots[i].item;
         if (op != NULL) {
@@ -206,11 +220,20 @@ void mg_vm_free(mg_vm *vm) {
         mg_op *op = MG_OF(l, mg_op, link);
         op->kind->release(op); // signals: operations went with their handles
     }
+    vm->severed = true;
+}
+
+void mg_vm_free(mg_vm *vm) {
+    if (vm == NULL) {
+        return;
+    }
+    mg_vm_sever(vm);
     mg_slots_deinit(&vm->exchanges);
     mg_slots_deinit(&vm->ops);
     free_routes(vm);
     mg_buf_deinit(&vm->scratch);
     mg_buf_deinit(&vm->json);
+    mg_free(vm->tasks);
     mg_free(vm);
 }
 
@@ -273,6 +296,8 @@ static int push_request(lua_State *L, mg_vm *vm, mg_exchange *x) {
         return 0;
     }
     x->app_handle = mg_slots_add(&vm->exchanges, x);
+    mg_vm_note[0] = (double)x->app_handle;
+    mg_vm_note[1] = mg_vm_note[1] + 1;
     lua_pushinteger(L, MG_EVENT_REQUEST);
     lua_pushnumber(L, (lua_Number)x->app_handle);
     lua_pushinteger(L, (lua_Integer)r->route);
@@ -339,8 +364,50 @@ static int bind_turn(lua_State *L) {
 static int turn_soon(lua_State *L) {
     mg_vm *vm = mg_vm_of(L);
     vm->wanted = true;
-    mg_loop_turn_soon(vm->loop);
+    if (vm->attached) {
+        mg_loop_turn_soon(vm->loop);
+    }
     return 0;
+}
+
+// note_address() -> where mg_vm_note lies.
+static int note_address(lua_State *L) {
+    lua_pushlightuserdata(L, (void *)(uintptr_t)mg_vm_note);
+    return 1;
+}
+
+// note_task(coroutine), forget_task(coroutine): all that the scheduler has made and may still run.
+static int note_task(lua_State *L) {
+    mg_vm *vm = mg_vm_of(L);
+    uint32_t n = vm->task_count;
+    if ((n & (n - 1)) == 0) { // a power of two: full
+        vm->tasks = mg_realloc(vm->tasks, (n == 0 ? 1 : n * 2) * sizeof *vm->tasks);
+    }
+    vm->tasks[vm->task_count++] = lua_tothread(L, 1);
+    return 0;
+}
+
+static int forget_task(lua_State *L) {
+    mg_vm *vm = mg_vm_of(L);
+    const lua_State *task = lua_tothread(L, 1);
+    for (uint32_t i = 0; i < vm->task_count; i++) {
+        if (vm->tasks[i] == task) {
+            vm->tasks[i] = vm->tasks[--vm->task_count];
+            break;
+        }
+    }
+    return 0;
+}
+
+// take_stall() -> why the coroutine that failed was made to fail; nil: it failed by itself.
+static int take_stall(lua_State *L) {
+    mg_vm *vm = mg_vm_of(L);
+    if (vm->stall[0] == '\0') {
+        return 0;
+    }
+    lua_pushstring(L, vm->stall);
+    vm->stall[0] = '\0';
+    return 1;
 }
 
 static int64_t integer_field(lua_State *L, int index, const char *key) {
@@ -400,6 +467,10 @@ void mg_vm_push_native(lua_State *L, mg_vm *vm) {
         {"turn_soon", turn_soon},
         {"bind_routes", bind_routes},
         {"method_name", method_name},
+        {"note_address", note_address},
+        {"note_task", note_task},
+        {"forget_task", forget_task},
+        {"take_stall", take_stall},
         {NULL, NULL},
     };
     lua_newtable(L);

@@ -45,14 +45,22 @@ typedef struct mg_vm_route {
     int64_t body_bytes;  // -1: the server's default
 } mg_vm_route;
 
+// Who may run a job by name. `begin` false: someone else has it; `end` for each that has begun.
+typedef struct mg_vm_jobs {
+    bool (*begin)(void *arg, const mg_vm *vm, mg_str name, bool each_worker);
+    void (*end)(void *arg, const mg_vm *vm, mg_str name);
+} mg_vm_jobs;
+
 struct mg_vm {
     mg_app app; // first: the seam's functions get it
     lua_State *L;
     mg_loop *loop;
     mg_server *server; // NULL until there is one
     mg_turn turn;
-    int turn_ref; // registry reference of the scheduler's function; LUA_NOREF before it is there
-    bool wanted;  // Lua has something to do in this turn though nothing is queued here
+    int turn_ref;  // registry reference of the scheduler's function; LUA_NOREF before it is there
+    bool attached; // to the loop
+    bool severed;  // from it, for ever
+    bool wanted;   // Lua has something to do in this turn though nothing is queued here
 
     mg_link requests; // exchanges by app_link
     mg_link events;   // finished operations and signals, in the order in which they happened
@@ -60,12 +68,20 @@ struct mg_vm {
     mg_slots exchanges;
     mg_slots ops;
 
+    lua_State **tasks; // the scheduler's coroutines, all of them
+    uint32_t task_count;
+    char stall[256]; // why the running coroutine was made to fail; "": it was not
+
     mg_router *router; // borrowed from the Lua value kept by router_ref
     int router_ref;
     mg_vm_route *routes;
     uint32_t route_count;
 
-    // The error log, if there is one. Borrows the event.
+    const mg_vm_jobs *jobs; // NULL: every job may run
+    void *jobs_arg;
+
+    // The error log, if there is one. Borrows the event. Called from other threads while the
+    // scripts are loaded.
     void (*on_log)(void *arg, const mg_log_event *event);
     void *log_arg;
     mg_buf scratch;     // field lines, for one C function at a time
@@ -74,11 +90,26 @@ struct mg_vm {
     uint64_t id_count;
 };
 
-// Attaches to `L`, which is borrowed; the router and scheduler come from Lua later.
+// What runs, for whoever watches from outside: the handle of the exchange that Lua works for (0:
+// none), and a count that rises whenever it goes on to another. Lua writes it through FFI.
+extern volatile double mg_vm_note[2];
+
+// The vm whose Lua runs; NULL: none. For signal handlers in the loop's thread.
+extern mg_vm *volatile mg_vm_running;
+
+// Belongs to `L`, which is borrowed; the router and scheduler come from Lua later. Does not touch
+// the loop: scripts may be loaded in another thread.
 mg_vm *mg_vm_new(lua_State *L, mg_loop *loop);
 
-// Cancels all operations and drops what is queued. The loop must still be there; the state may be
-// closed before or after.
+// On the loop: from now on the scheduler runs in its turns.
+void mg_vm_attach(mg_vm *vm);
+
+// On the loop: cancels all operations, drops what is queued and leaves the loop. What Lua still
+// calls (finalizers, when the state is closed in another thread) raises.
+void mg_vm_sever(mg_vm *vm);
+
+// Severs it, if that is still to do, and frees it: behind lua_close, whose finalizers may look for
+// it. Accepts NULL.
 void mg_vm_free(mg_vm *vm);
 
 // Pushes the table `moongate.native` of this vm: every function of the bind_*.c files.
@@ -86,7 +117,11 @@ void mg_vm_push_native(lua_State *L, mg_vm *vm);
 
 // The vm of a function registered with mg_vm_register.
 static inline mg_vm *mg_vm_of(lua_State *L) {
-    return lua_touserdata(L, lua_upvalueindex(1));
+    mg_vm *vm = lua_touserdata(L, lua_upvalueindex(1));
+    if (__builtin_expect(vm->severed, 0)) {
+        luaL_error(L, "the scripts were replaced: nothing can be done for them any more");
+    }
+    return vm;
 }
 
 // Adds functions to the table at the top, each with the vm as its first upvalue.

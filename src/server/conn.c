@@ -91,7 +91,7 @@ static void send_now(mg_conn *c, mg_str more) {
     if (!c->broken && skip < count) {
         c->broken = mg_stream_write(&c->stream, v + skip, count - skip) != 0;
         c->bytes_out += c->out.n + more.n;
-        c->server->stats.bytes_out += c->out.n + more.n;
+        c->server->stats->bytes_out += c->out.n + more.n;
     }
     if (c->out.p != NULL) {
         mg_server_give_buffer(c->server, c->out);
@@ -326,7 +326,7 @@ void mg_conn_pump(mg_conn *c) {
 static void on_read(mg_stream *stream, const char *data, size_t n) {
     mg_conn *c = MG_OF(stream, mg_conn, stream);
     c->bytes_in += n;
-    c->server->stats.bytes_in += n;
+    c->server->stats->bytes_in += n;
     if (held_bytes(c) > 0) {
         hold(c, data, n);
         mg_conn_pump(c);

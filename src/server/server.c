@@ -38,6 +38,8 @@ static void init_deadlines(mg_server *s) {
     mg_deadlines_init(&s->handler, s->loop, o->handler_ms, on_handler_late);
 }
 
+static void pause_accept(mg_server *s, bool pause);
+
 // --- life ---
 
 static void on_turn(mg_turn *turn) {
@@ -48,10 +50,7 @@ static void on_turn(mg_turn *turn) {
     }
 }
 
-mg_server *mg_server_new(mg_loop *loop, mg_app *app, const mg_server_options *options) {
-    mg_server *s = mg_calloc(1, sizeof *s);
-    s->loop = loop;
-    s->app = app;
+static void take_options(mg_server *s, const mg_server_options *options) {
     s->options = *options;
     s->head_limits = (mg_guard_limits){
         .first_line_bytes = options->request_line_bytes,
@@ -62,12 +61,40 @@ mg_server *mg_server_new(mg_loop *loop, mg_app *app, const mg_server_options *op
         .extension_bytes = options->chunk_extension_bytes,
         .trailers = {.bytes = options->trailer_bytes, .lines = options->header_fields},
     };
+}
+
+mg_server *mg_server_new(mg_loop *loop, mg_app *app, const mg_server_options *options) {
+    mg_server *s = mg_calloc(1, sizeof *s);
+    s->loop = loop;
+    s->app = app;
+    s->stats = &s->own_traffic;
+    take_options(s, options);
     mg_link_init(&s->conns);
     mg_link_init(&s->dirty);
     s->turn.run = on_turn;
     mg_loop_add_turn(loop, &s->turn);
     init_deadlines(s);
     return s;
+}
+
+// The flush stays behind the hook that makes the answers.
+void mg_server_set_app(mg_server *s, mg_app *app) {
+    s->app = app;
+    mg_loop_remove_turn(&s->turn);
+    mg_loop_add_turn(s->loop, &s->turn);
+}
+
+void mg_server_set_options(mg_server *s, const mg_server_options *options) {
+    take_options(s, options);
+    mg_deadlines_set_wait(&s->idle, options->idle_ms);
+    mg_deadlines_set_wait(&s->header, options->header_ms);
+    mg_deadlines_set_wait(&s->send, options->send_ms);
+    mg_deadlines_set_wait(&s->half_close, options->half_close_ms);
+    mg_deadlines_set_wait(&s->linger, options->linger_ms);
+    mg_deadlines_set_wait(&s->handler, options->handler_ms);
+    if (s->accept_paused && !s->draining) {
+        pause_accept(s, false);
+    }
 }
 
 static void close_listeners(mg_server *s) {
@@ -99,6 +126,7 @@ void mg_server_free(mg_server *s) {
         return;
     }
     mg_loop_remove_turn(&s->turn);
+    mg_timer_stop(&s->drain_timer);
     mg_deadlines *queues[] = {&s->idle,       &s->header, &s->send,
                               &s->half_close, &s->linger, &s->handler};
     for (size_t i = 0; i < sizeof queues / sizeof *queues; i++) {
@@ -131,12 +159,16 @@ static void tell_drained(mg_server *s) {
     }
 }
 
-void mg_server_drain(mg_server *s, void (*on_drained)(void *arg), void *arg) {
+static void on_drain_idle(mg_timer *t) {
+    each_conn(MG_OF(t, mg_server, drain_timer), close_if_idle);
+}
+
+void mg_server_drain(mg_server *s, uint64_t idle_ms, void (*on_drained)(void *arg), void *arg) {
     s->draining = true;
     s->on_drained = on_drained;
     s->drained_arg = arg;
     close_listeners(s);
-    each_conn(s, close_if_idle);
+    mg_timer_start(s->loop, &s->drain_timer, idle_ms, 0, on_drain_idle);
     tell_drained(s);
 }
 
@@ -153,8 +185,8 @@ static mg_conn *conn_new(mg_server *s) {
 
 static void adopt(mg_server *s, mg_conn *c) {
     mg_link_append(&s->conns, &c->link);
-    s->stats.connections++;
-    s->stats.accepted++;
+    s->stats->connections++;
+    s->stats->accepted++;
     mg_conn_open(c, s);
 }
 
@@ -176,7 +208,7 @@ static void pause_accept(mg_server *s, bool pause) {
 
 static void on_connection(void *arg, mg_listener *l) {
     mg_server *s = arg;
-    bool full = s->stats.connections >= s->options.connections;
+    bool full = s->stats->connections >= s->options.connections;
     if (full && none_is_idle(s)) {
         pause_accept(s, true);
         return;
@@ -192,7 +224,7 @@ static void on_connection(void *arg, mg_listener *l) {
     adopt(s, c);
 }
 
-int mg_server_listen(mg_server *s, int fd) {
+int mg_server_listen(mg_server *s, int fd, mg_listener **out) {
     mg_listener *l = NULL;
     int rc = mg_listener_open(&l, s->loop, fd, on_connection, s);
     if (rc != 0) {
@@ -200,7 +232,24 @@ int mg_server_listen(mg_server *s, int fd) {
     }
     s->listeners = mg_realloc(s->listeners, sizeof(mg_listener *) * (s->listener_count + 1));
     s->listeners[s->listener_count++] = l;
+    if (s->accept_paused) {
+        mg_listener_pause(l);
+    }
+    if (out != NULL) {
+        *out = l;
+    }
     return MG_OK;
+}
+
+void mg_server_unlisten(mg_server *s, mg_listener *l) {
+    for (size_t i = 0; i < s->listener_count; i++) {
+        if (s->listeners[i] == l) {
+            s->listeners[i] = s->listeners[--s->listener_count];
+            mg_listener_accept_all(l);
+            mg_listener_close(l);
+            return;
+        }
+    }
 }
 
 mg_conn *mg_server_connect_pair(mg_server *s, mg_stream *peer, const mg_stream_events *peer_events,
@@ -217,7 +266,7 @@ mg_conn *mg_server_connect_pair(mg_server *s, mg_stream *peer, const mg_stream_e
 void mg_server_forget(mg_server *s, mg_conn *c) {
     mg_link_remove(&c->link);
     mg_free(c);
-    s->stats.connections--;
+    s->stats->connections--;
     if (s->accept_paused && !s->draining) {
         pause_accept(s, false);
     }

@@ -2,17 +2,10 @@
 // answers.
 #pragma once
 
+#include "base/shm.h"
 #include "event/listener.h"
 #include "server/conn.h"
 #include "server/options.h"
-
-typedef struct mg_server_stats {
-    uint64_t connections; // open now
-    uint64_t accepted;
-    uint64_t requests;
-    uint64_t bytes_in;
-    uint64_t bytes_out;
-} mg_server_stats;
 
 enum { MG_BUFFER_POOL = 64, MG_EXCHANGE_POOL = 256 };
 
@@ -40,6 +33,7 @@ struct mg_server {
     bool draining;
     void (*on_drained)(void *arg); // once, when draining and the last connection is gone
     void *drained_arg;
+    mg_timer drain_timer;
 
     void (*on_access)(void *arg, const mg_access_record *r); // NULL: nobody listens
     void *access_arg;
@@ -51,7 +45,8 @@ struct mg_server {
     uint64_t date_second;
     char date[32];
     uint64_t next_conn_id;
-    mg_server_stats stats;
+    mg_traffic own_traffic;
+    mg_traffic *stats; // own_traffic unless someone else wants to read it
 };
 
 // `app` is borrowed. Its turn hook must be registered before this, so that answers are flushed in
@@ -63,12 +58,22 @@ mg_server *mg_server_new(mg_loop *loop, mg_app *app, const mg_server_options *op
 void mg_server_close(mg_server *s);
 void mg_server_free(mg_server *s);
 
-// Accepts from `fd`, which is taken.
-int mg_server_listen(mg_server *s, int fd);
+// New requests go to `app` (borrowed), whose turn hook is registered.
+void mg_server_set_app(mg_server *s, mg_app *app);
 
-// Stops accepting, closes idle connections, lets requests finish (with Connection: close), then
-// calls on_drained.
-void mg_server_drain(mg_server *s, void (*on_drained)(void *arg), void *arg);
+// From now on limits and times are these; what waits already keeps its deadline. All sizes hold for
+// heads that begin later.
+void mg_server_set_options(mg_server *s, const mg_server_options *options);
+
+// Accepts from `fd`, which is taken unless this fails. `out` may be NULL.
+int mg_server_listen(mg_server *s, int fd, mg_listener **out);
+
+// Takes whoever waits at `l`, then closes it.
+void mg_server_unlisten(mg_server *s, mg_listener *l);
+
+// Stops accepting, lets requests finish (with Connection: close), closes connections that are still
+// idle after `idle_ms`, so that a request on its way is served, then calls on_drained.
+void mg_server_drain(mg_server *s, uint64_t idle_ms, void (*on_drained)(void *arg), void *arg);
 
 // Makes a connection whose far end is the in-memory stream `peer` (specs).
 mg_conn *mg_server_connect_pair(mg_server *s, mg_stream *peer, const mg_stream_events *peer_events,

@@ -6,6 +6,8 @@
 --- yields across C.
 local native = require("moongate.native")
 local errors = require("moongate.core.errors")
+local slots = require("moongate.core.slots")
+local ffi = require("ffi")
 
 local M = {}
 
@@ -34,6 +36,8 @@ M.current = false -- the task that runs
 M.loading = false -- an app's scripts are being loaded
 M.native = native
 
+local HANDLE = slots.HANDLE
+local note = ffi.cast("double *", native.note_address()) -- src/lua/vm.h: what runs
 local idle, idle_count = {}, 0
 local ready, first, last = {}, 1, 0 -- a queue of tasks
 local later, later_count = {}, 0 -- tasks that let the loop turn first
@@ -71,6 +75,7 @@ local function take_task()
     shielded = false, -- its awaits go on though its scope is cancelled: it answers for the scope
   }
   tasks[task] = true
+  native.note_task(task.co)
   return task
 end
 
@@ -80,13 +85,17 @@ local function give_task(task)
   if idle_count < IDLE_TASKS then
     idle_count = idle_count + 1
     idle[idle_count] = task
+  else
+    native.forget_task(task.co)
   end
 end
 
 local function fail(task, err)
-  local wrapped = errors.wrap(err)
+  local stall = native.take_stall()
+  local wrapped = stall and errors.new("stall", stall) or errors.wrap(err)
   errors.stitch(wrapped, task.co)
   tasks[task] = nil
+  native.forget_task(task.co)
   local ok, message = pcall(task.on_failure, task, wrapped)
   if not ok then -- a fault here must not stop the other tasks of the turn
     native.log(LOG_ERROR, "a failure could not be handled: " .. tostring(message))
@@ -156,6 +165,7 @@ local function run_ready()
     ready[first] = nil
     first = first + 1
     budget = budget - 1
+    note[0], note[1] = task.scope[HANDLE] or 0, note[1] + 1
     step(task)
   end
   if first > last then

@@ -44,6 +44,9 @@ end
 --- The folder that relative paths begin at.
 M.folder = ""
 
+--- Where scripts are read instead of the disk, by path; false: from the disk.
+M.read = package.loaded["moongate.snapshot"]
+
 -- As boot.load does with a script; here the spec itself declares the routes.
 local function declare(fn, options)
   local app = app_class.new()
@@ -66,7 +69,7 @@ local function load(source, options)
   if root ~= "" and path:sub(1, #root + 1) == root .. "/" then
     path = path:sub(#root + 2)
   end
-  return boot.load(root, path, { handler_seconds = seconds })
+  return boot.load(root, path, { handler_seconds = seconds, read = M.read })
 end
 
 local function start(app)
@@ -80,6 +83,7 @@ local function start(app)
   if failure then
     error("on_start failed: " .. failure, 3)
   end
+  boot.commit(app.served)
   app.clock:reset()
 end
 

@@ -35,7 +35,7 @@ end
 local function jobs_of(app)
   local jobs = {}
   for _, job in ipairs(app.served.jobs_under_way) do
-    jobs[job] = true
+    jobs[job.future] = true
   end
   return jobs
 end

@@ -134,8 +134,8 @@ static void unknown_commands_bring_a_suggestion(void **state) {
 
 static void commands_of_later_versions_say_so(void **state) {
     (void)state;
-    WRONG("moongate: reload: this command is not in this version; see moongate --help", "reload");
-    WRONG("moongate: dev: this command is not in this version; see moongate --help", "help", "dev");
+    WRONG("moongate: migrate: this command is not in this version; see moongate --help", "migrate");
+    WRONG("moongate: new: this command is not in this version; see moongate --help", "help", "new");
 }
 
 static void unknown_options_bring_a_suggestion(void **state) {

@@ -176,8 +176,8 @@ static void a_wrong_address_is_named(void **state) {
 static void an_unknown_key_brings_a_suggestion(void **state) {
     (void)state;
     faults("{\"worker\":1}",
-           "f: worker: is no known key, allowed: listen, workers, app, trusted_proxies, limits, "
-           "timeouts, log (did you mean \"workers\"?)\n");
+           "f: worker: is no known key, allowed: listen, workers, app, user, control, "
+           "trusted_proxies, limits, timeouts, reload, log (did you mean \"workers\"?)\n");
     faults("{\"log\":{\"acess\":[{\"x\":[]}]}}",
            "f: log.acess: is no known key, allowed: level, file, error_format, access, format (did "
            "you mean \"access\"?)\n");
@@ -201,7 +201,7 @@ static void all_faults_are_listed(void **state) {
            "f: workers: is -1, allowed: \"auto\" or a number from 0 to 256\n"
            "f: limits.nope: is no known key, allowed: request_line, header_bytes, header_fields, "
            "chunk_extensions, trailers, body, body_rate, discard, pipeline, "
-           "requests_per_connection, descriptors\n"
+           "requests_per_connection, descriptors, generations, lua_memory\n"
            "f: limits.trailers: is \"x\", allowed: a size from 0 to 1M" SIZE_HINT
            "f: app: is 1, allowed: a path\n");
 }

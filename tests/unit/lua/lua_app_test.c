@@ -11,6 +11,7 @@ static mg_lua_app *app;
 static mg_error err;
 static int readies, stops;
 static char ready_message[200];
+static uint64_t load_ms = 30000;
 
 static int set_up(void **state) {
     (void)state;
@@ -31,8 +32,13 @@ static int tear_down(void **state) {
 
 static int load(const char *source) {
     app_folder_write(&folder, source);
-    mg_lua_app_options o = {folder.root, folder.script, 30000};
-    return mg_lua_app_new(&app, r.loop, &o, &err);
+    mg_lua_app_options o = {
+        .root = folder.root, .path = folder.script, .handler_ms = 30000, .load_ms = load_ms};
+    int rc = mg_lua_app_new(&app, r.loop, &o, &err);
+    if (rc == MG_OK) {
+        mg_lua_app_attach(app);
+    }
+    return rc;
 }
 
 static void on_ready(void *arg, const char *message) {

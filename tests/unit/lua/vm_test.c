@@ -62,6 +62,7 @@ static int set_up(void **state) {
     L = luaL_newstate();
     luaL_openlibs(L);
     vm = mg_vm_new(L, r.loop);
+    mg_vm_attach(vm);
     mg_vm_push_native(L, vm);
     lua_setglobal(L, "native");
     lua_register(L, "job", lua_job);
@@ -165,6 +166,7 @@ static void a_finished_operation_can_be_cancelled_before_it_is_told(void **state
 static void freeing_stops_what_runs_and_drops_what_is_queued(void **state) {
     (void)state;
     mg_vm *other = mg_vm_new(L, r.loop);
+    mg_vm_attach(other);
     mg_vm *own = vm;
     vm = other;
     start_job(1);

@@ -92,7 +92,7 @@ static void an_answer_may_close_the_connection(void **state) {
     mg_exchange_respond(begin(REQUEST("GET", "1")), &a, MG_STR("x"));
     rig_settle(&r);
     assert_got(&p, "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nConnection: close\r\n\r\nx");
-    assert_int_equal(r.server->stats.connections, 0);
+    assert_int_equal(r.server->stats->connections, 0);
 }
 
 static void a_large_answer_comes_whole_and_in_order(void **state) {
@@ -117,7 +117,7 @@ static void a_large_answer_comes_whole_and_in_order(void **state) {
     }
     mg_buf_append_char(&want, '\0');
     assert_got(&p, want.p);
-    assert_int_equal(c->bytes_out, r.server->stats.bytes_out);
+    assert_int_equal(c->bytes_out, r.server->stats->bytes_out);
     mg_buf_deinit(&want);
     mg_free(large);
 }
@@ -161,7 +161,7 @@ static void a_stream_that_is_too_short_is_broken_off(void **state) {
     mg_exchange_write(x, MG_STR("abc"));
     mg_exchange_end(x, (mg_str){NULL, 0});
     rig_settle(&r);
-    assert_int_equal(r.server->stats.connections, 0);
+    assert_int_equal(r.server->stats->connections, 0);
     assert_int_equal(p.ends, 1);
     assert_int_equal(r.gone, 0); // the app did it itself
     assert_log(&r, "GET /a 200 3 aborted\n");

@@ -215,9 +215,9 @@ static void after_a_refusal_the_peer_is_waited_for(void **state) {
     assert_refused(&p, "HTTP/1.1 501 Not Implemented\r\n");
     assert_int_equal(c->state, MG_CONN_LINGER);
     peer_send(&r, &p, GET("/a"));
-    assert_int_equal(r.server->stats.connections, 1);
+    assert_int_equal(r.server->stats->connections, 1);
     peer_fin(&r, &p);
-    assert_int_equal(r.server->stats.connections, 0);
+    assert_int_equal(r.server->stats->connections, 0);
     assert_got(&p, "");
 }
 
@@ -226,9 +226,9 @@ static void after_a_refusal_the_peer_is_not_waited_for_in_vain(void **state) {
     peer_send(&r, &p, "\r\r");
     assert_refused(&p, "HTTP/1.1 400 Bad Request\r\n");
     rig_pass(&r, 1999);
-    assert_int_equal(r.server->stats.connections, 1);
+    assert_int_equal(r.server->stats->connections, 1);
     rig_pass(&r, 1);
-    assert_int_equal(r.server->stats.connections, 0);
+    assert_int_equal(r.server->stats->connections, 0);
 }
 
 static void a_lingering_peer_may_reset(void **state) {
@@ -236,7 +236,7 @@ static void a_lingering_peer_may_reset(void **state) {
     peer_send(&r, &p, "\r\r");
     mg_stream_close(&p.s, true);
     rig_settle(&r);
-    assert_int_equal(r.server->stats.connections, 0);
+    assert_int_equal(r.server->stats->connections, 0);
     assert_int_equal(r.gone, 0);
 }
 
@@ -246,7 +246,7 @@ static void a_fin_ends_an_idle_connection(void **state) {
     (void)state;
     peer_fin(&r, &p);
     assert_int_equal(p.ends, 1);
-    assert_int_equal(r.server->stats.connections, 0);
+    assert_int_equal(r.server->stats->connections, 0);
 }
 
 static void a_fin_ends_an_unfinished_head(void **state) {
@@ -264,7 +264,7 @@ static void a_fin_ends_an_unfinished_head(void **state) {
     mg_stream_read_start(&p.s);
     rig_settle(&r);
     assert_got(&p, OK("2", "/a"));
-    assert_int_equal(r.server->stats.connections, 0);
+    assert_int_equal(r.server->stats->connections, 0);
     assert_int_equal(r.gone, 0);
 }
 
@@ -277,7 +277,7 @@ static void a_fin_behind_a_request_lets_it_be_answered(void **state) {
     mg_exchange_respond(rig_take(&r), &rig_ok, MG_STR("a"));
     rig_settle(&r);
     assert_got(&p, OK("1", "a"));
-    assert_int_equal(r.server->stats.connections, 0);
+    assert_int_equal(r.server->stats->connections, 0);
     assert_int_equal(r.gone, 0);
 }
 
@@ -287,7 +287,7 @@ static void a_fin_behind_a_pipeline_lets_all_of_it_be_answered(void **state) {
     peer_fin(&r, &p);
     assert_got(&p, OK("2", "/a") OK("2", "/b"));
     assert_int_equal(p.ends, 1);
-    assert_int_equal(r.server->stats.connections, 0);
+    assert_int_equal(r.server->stats->connections, 0);
 }
 
 static void a_fin_alone_is_taken_for_a_departure_after_a_while(void **state) {
@@ -300,7 +300,7 @@ static void a_fin_alone_is_taken_for_a_departure_after_a_while(void **state) {
     rig_pass(&r, 1);
     assert_int_equal(r.gone, 1);
     assert_int_equal(r.why, MG_GONE_CLIENT);
-    assert_int_equal(r.server->stats.connections, 0);
+    assert_int_equal(r.server->stats->connections, 0);
     assert_log(&r, "GET /a 0 0 aborted\n");
 }
 
@@ -311,7 +311,7 @@ static void a_fin_within_a_body_is_a_departure(void **state) {
     peer_fin(&r, &p);
     assert_int_equal(r.gone, 1);
     assert_int_equal(r.why, MG_GONE_CLIENT);
-    assert_int_equal(r.server->stats.connections, 0);
+    assert_int_equal(r.server->stats->connections, 0);
 }
 
 static void a_fin_within_a_body_that_is_discarded_leaves_the_answer(void **state) {
@@ -324,7 +324,7 @@ static void a_fin_within_a_body_that_is_discarded_leaves_the_answer(void **state
     mg_stream_read_start(&p.s);
     rig_settle(&r);
     assert_got(&p, OK("2", "/a"));
-    assert_int_equal(r.server->stats.connections, 0);
+    assert_int_equal(r.server->stats->connections, 0);
 }
 
 static void an_answer_on_its_way_outlives_the_fin(void **state) {
@@ -337,7 +337,7 @@ static void an_answer_on_its_way_outlives_the_fin(void **state) {
     mg_stream_read_start(&p.s);
     peer_fin(&r, &p);
     assert_got(&p, OK("2", "/a"));
-    assert_int_equal(r.server->stats.connections, 0);
+    assert_int_equal(r.server->stats->connections, 0);
 }
 
 static void a_reset_is_told_to_the_app_once_and_at_once(void **state) {
@@ -350,7 +350,7 @@ static void a_reset_is_told_to_the_app_once_and_at_once(void **state) {
     rig_settle(&r);
     assert_int_equal(r.gone, 1);
     assert_int_equal(r.why, MG_GONE_CLIENT);
-    assert_int_equal(r.server->stats.connections, 0);
+    assert_int_equal(r.server->stats->connections, 0);
     assert_log(&r, "GET /a 200 0 aborted\n");
 }
 
@@ -360,7 +360,7 @@ static void a_reset_of_an_idle_or_reading_connection_is_nobodys_business(void **
     for (size_t i = 0; i < 3; i++) {
         peer_send(&r, &p, texts[i]);
         peer_close(&r, &p, true);
-        assert_int_equal(r.server->stats.connections, 0);
+        assert_int_equal(r.server->stats->connections, 0);
         c = peer_open(&r, &p, WINDOW);
     }
     assert_int_equal(r.gone, 0);
@@ -373,9 +373,9 @@ static void a_connection_that_idles_too_long_is_closed(void **state) {
     rig_pass(&r, 74999);
     peer_send(&r, &p, GET("/a"));
     rig_pass(&r, 74999);
-    assert_int_equal(r.server->stats.connections, 1);
+    assert_int_equal(r.server->stats->connections, 1);
     rig_pass(&r, 1);
-    assert_int_equal(r.server->stats.connections, 0);
+    assert_int_equal(r.server->stats->connections, 0);
     assert_got(&p, OK("2", "/a"));
 }
 
@@ -412,7 +412,7 @@ static void empty_lines_alone_are_an_idle_connection(void **state) {
     peer_send(&r, &p, GET("/a") "\r\n");
     rig_pass(&r, 10000);
     assert_got(&p, OK("2", "/a"));
-    assert_int_equal(r.server->stats.connections, 0);
+    assert_int_equal(r.server->stats->connections, 0);
 }
 
 static void empty_lines_do_not_cut_an_answer_off(void **state) {
@@ -430,7 +430,7 @@ static void empty_lines_do_not_cut_an_answer_off(void **state) {
     mg_stream_read_start(&p.s);
     peer_send(&r, &p, "");
     assert_got(&p, OK("2", "/a"));
-    assert_int_equal(r.server->stats.connections, 0);
+    assert_int_equal(r.server->stats->connections, 0);
 }
 
 static void a_peer_that_takes_nothing_is_closed(void **state) {
@@ -442,9 +442,9 @@ static void a_peer_that_takes_nothing_is_closed(void **state) {
         mg_loop_turn(r.loop, false, false, 0);
     }
     rig_pass(&r, 59999);
-    assert_int_equal(r.server->stats.connections, 1);
+    assert_int_equal(r.server->stats->connections, 1);
     rig_pass(&r, 1);
-    assert_int_equal(r.server->stats.connections, 0);
+    assert_int_equal(r.server->stats->connections, 0);
 }
 
 // The queue need not become shorter: the app may fill it as fast.

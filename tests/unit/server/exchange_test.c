@@ -212,7 +212,7 @@ static void a_malformed_body_breaks_an_answer_under_way_off(void **state) {
     peer_send(&r, &p, "x\r\n" GET("/b"));
     assert_int_equal(r.gone, 1);
     assert_int_equal(r.why, MG_GONE_FAULT);
-    assert_int_equal(r.server->stats.connections, 0);
+    assert_int_equal(r.server->stats->connections, 0);
     assert_got(&p, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n");
     assert_log(&r, "POST /a 200 3 aborted\n");
 }

@@ -56,20 +56,20 @@ static void connections_are_counted_and_numbered(void **state) {
     mg_conn *c = peer_open(&r, &peers[2], WINDOW);
     assert_int_equal(c->id, 3);
     peer_send(&r, &peers[0], GET("/a") GET("/a"));
-    assert_int_equal(r.server->stats.connections, 3);
-    assert_int_equal(r.server->stats.accepted, 3);
-    assert_int_equal(r.server->stats.requests, 2);
-    assert_int_equal(r.server->stats.bytes_in, 2 * strlen(GET("/a")));
-    assert_int_equal(r.server->stats.bytes_out, peers[0].got.n);
+    assert_int_equal(r.server->stats->connections, 3);
+    assert_int_equal(r.server->stats->accepted, 3);
+    assert_int_equal(r.server->stats->requests, 2);
+    assert_int_equal(r.server->stats->bytes_in, 2 * strlen(GET("/a")));
+    assert_int_equal(r.server->stats->bytes_out, peers[0].got.n);
     close_peers(3);
-    assert_int_equal(r.server->stats.connections, 0);
-    assert_int_equal(r.server->stats.accepted, 3);
+    assert_int_equal(r.server->stats->connections, 0);
+    assert_int_equal(r.server->stats->accepted, 3);
 }
 
 static void a_pair_without_a_window_is_refused(void **state) {
     (void)state;
     assert_null(mg_server_connect_pair(r.server, &peers[0].s, &peer_events, 0));
-    assert_int_equal(r.server->stats.connections, 0);
+    assert_int_equal(r.server->stats->connections, 0);
 }
 
 static void memory_goes_back_to_the_pools_between_requests(void **state) {
@@ -158,7 +158,7 @@ static void closing_tells_every_request_that_the_server_stops(void **state) {
     assert_int_equal(r.gone, 2);
     assert_int_equal(r.why, MG_GONE_STOP);
     rig_settle(&r);
-    assert_int_equal(r.server->stats.connections, 0);
+    assert_int_equal(r.server->stats->connections, 0);
     close_peers(4);
 }
 
@@ -170,10 +170,10 @@ static void draining_closes_what_is_idle_and_lets_the_rest_finish(void **state) 
     r.echo = false;
     peer_send(&r, &peers[1], GET("/a") GET("/b"));
     peer_send(&r, &peers[2], "GET /a HT");
-    mg_server_drain(r.server, on_drained, &drained);
+    mg_server_drain(r.server, 0, on_drained, &drained);
     rig_settle(&r);
     assert_int_equal(peers[0].ends, 1);
-    assert_int_equal(r.server->stats.connections, 2);
+    assert_int_equal(r.server->stats->connections, 2);
     r.echo = true;
     rig_settle(&r);
     assert_got(&peers[1], LAST);
@@ -188,7 +188,7 @@ static void draining_closes_what_is_idle_and_lets_the_rest_finish(void **state) 
 
 static void draining_without_connections_is_over_at_once(void **state) {
     (void)state;
-    mg_server_drain(r.server, on_drained, &drained);
+    mg_server_drain(r.server, 0, on_drained, &drained);
     assert_int_equal(drained, 1);
 }
 
@@ -200,7 +200,7 @@ static void draining_waits_for_answers_that_are_on_their_way(void **state) {
     for (int i = 0; i < 20; i++) {
         mg_loop_turn(r.loop, false, false, 0);
     }
-    mg_server_drain(r.server, on_drained, &drained);
+    mg_server_drain(r.server, 0, on_drained, &drained);
     rig_settle(&r);
     assert_int_equal(drained, 0);
     mg_stream_read_start(&peers[0].s);
@@ -217,7 +217,7 @@ static void a_stream_begun_before_the_drain_is_its_connections_last(void **state
     peer_send(&r, &peers[0], GET("/a"));
     mg_exchange *x = rig_take(&r);
     mg_exchange_begin(x, &rig_ok, 2);
-    mg_server_drain(r.server, on_drained, &drained);
+    mg_server_drain(r.server, 0, on_drained, &drained);
     mg_exchange_write(x, MG_STR("/a"));
     mg_exchange_end(x, (mg_str){NULL, 0});
     rig_settle(&r);
@@ -252,14 +252,14 @@ static int open_limited(void **state) {
     assert_int_equal(mg_address_parse("127.0.0.1:0", &a, &err), 0);
     int fd = mg_listen_socket(&a, false, &err);
     assert_true(fd >= 0);
-    assert_int_equal(mg_server_listen(r.server, fd), 0);
+    assert_int_equal(mg_server_listen(r.server, fd, NULL), 0);
     return 0;
 }
 
 static int close_limited(void **state) {
     (void)state;
     mg_server_close(r.server);
-    turn_until(&r.server->stats.connections, 0);
+    turn_until(&r.server->stats->connections, 0);
     turn(3);
     mg_server_free(r.server);
     mg_loop_remove_turn(&r.turn);
@@ -286,7 +286,7 @@ static void dial_with_requests(int fds[3]) {
     for (uint64_t i = 0; i < 3; i++) {
         fds[i] = dial();
         request(fds[i], GET("/a"));
-        turn_until(&r.server->stats.requests, i < 2 ? i + 1 : 2);
+        turn_until(&r.server->stats->requests, i < 2 ? i + 1 : 2);
     }
     turn(20);
 }
@@ -302,14 +302,14 @@ static void beyond_the_limit_the_longest_idle_goes(void **state) {
     int fds[3];
     for (uint64_t i = 0; i < 2; i++) {
         fds[i] = dial();
-        turn_until(&r.server->stats.accepted, i + 1);
+        turn_until(&r.server->stats->accepted, i + 1);
     }
     request(fds[0], GET("/a")); // now the second is idle for longer
-    turn_until(&r.server->stats.requests, 1);
+    turn_until(&r.server->stats->requests, 1);
     fds[2] = dial();
-    turn_until(&r.server->stats.accepted, 3);
+    turn_until(&r.server->stats->accepted, 3);
     assert_evicted(fds[1]);
-    turn_until(&r.server->stats.connections, 2);
+    turn_until(&r.server->stats->connections, 2);
     for (int i = 0; i < 3; i++) {
         close(fds[i]);
     }
@@ -320,11 +320,11 @@ static void beyond_the_limit_peers_wait_until_one_closes(void **state) {
     r.echo = false;
     int fds[3];
     dial_with_requests(fds);
-    assert_int_equal(r.server->stats.accepted, 2);
+    assert_int_equal(r.server->stats->accepted, 2);
     assert_true(r.server->accept_paused);
     close(fds[0]);
-    turn_until(&r.server->stats.accepted, 3);
-    turn_until(&r.server->stats.requests, 3);
+    turn_until(&r.server->stats->accepted, 3);
+    turn_until(&r.server->stats->requests, 3);
     close(fds[1]);
     close(fds[2]);
 }
@@ -334,9 +334,9 @@ static void beyond_the_limit_peers_wait_until_one_is_idle(void **state) {
     r.echo = false;
     int fds[3];
     dial_with_requests(fds);
-    assert_int_equal(r.server->stats.accepted, 2);
+    assert_int_equal(r.server->stats->accepted, 2);
     mg_exchange_respond(rig_take(&r), &rig_ok, MG_STR("/a"));
-    turn_until(&r.server->stats.requests, 3);
+    turn_until(&r.server->stats->requests, 3);
     for (int i = 0; i < 3; i++) {
         close(fds[i]);
     }
@@ -345,9 +345,9 @@ static void beyond_the_limit_peers_wait_until_one_is_idle(void **state) {
 static void draining_stops_to_accept(void **state) {
     (void)state;
     int fd = dial();
-    turn_until(&r.server->stats.accepted, 1);
-    mg_server_drain(r.server, on_drained, &drained);
-    turn_until(&r.server->stats.connections, 0);
+    turn_until(&r.server->stats->accepted, 1);
+    mg_server_drain(r.server, 0, on_drained, &drained);
+    turn_until(&r.server->stats->connections, 0);
     assert_evicted(fd);
     assert_int_equal(r.server->listener_count, 0);
     close(fd);

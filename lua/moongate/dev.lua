@@ -1,0 +1,160 @@
+--- `moongate dev`: faults as a page in the browser, which loads itself again when they are gone.
+local errors = require("moongate.core.errors")
+local info = require("moongate.info")
+
+local M = {}
+
+local POLL = "/.moongate/dev" -- where the page asks whether the scripts were replaced
+local AROUND = 5 -- lines of source before and behind the one at fault
+
+local STYLE = [[
+:root{color-scheme:light dark;--line:#8884;--mark:#f9c80e33;--fault:#c62828}
+body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}
+h1{font-size:1.3rem;color:var(--fault);overflow-wrap:anywhere}
+pre{overflow-x:auto;padding:.75rem;border:1px solid var(--line);font-size:.85rem}
+mark{background:var(--mark);color:inherit;display:block}
+@media(prefers-color-scheme:dark){:root{--fault:#ff8a80}}
+]]
+
+local SCRIPT = [[
+setInterval(async()=>{try{
+const now=await(await fetch("%s",{cache:"no-store"})).json();
+if(now.generation!==%d)location.reload();
+}catch(e){}},300);
+]]
+
+local ESCAPES = { ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;", ['"'] = "&quot;" }
+
+local function escape(text)
+  return (tostring(text):gsub('[&<>"]', ESCAPES))
+end
+
+local function read_disk(path)
+  local file = io.open(path, "rb")
+  if not file then
+    return nil
+  end
+  local text = file:read("*a")
+  file:close()
+  return text
+end
+
+-- The first "path:line" of a text whose file can be read.
+local function place_in(text, source_of)
+  for path, line in text:gmatch("([^%s:'\"]+%.lua):(%d+)") do
+    local source = source_of(path)
+    if source then
+      return path, tonumber(line), source
+    end
+  end
+end
+
+--- Lines around the one at fault, as HTML; that one is marked.
+---@return string
+function M.excerpt(source, line)
+  local rows, n = {}, 0
+  for text in (source .. "\n"):gmatch("(.-)\r?\n") do
+    n = n + 1
+    if n >= line - AROUND and n <= line + AROUND then
+      local row = escape(("%5d  %s"):format(n, text))
+      rows[#rows + 1] = n == line and ("<mark>" .. row .. "</mark>") or (row .. "\n")
+    end
+  end
+  return "<pre>" .. table.concat(rows) .. "</pre>"
+end
+
+---@param parts { title: string, message: string, traceback: string?, request: string }
+---@param source_of fun(path: string): string?
+---@return string html
+function M.render(parts, source_of)
+  local details = parts.message .. "\n" .. (parts.traceback or "")
+  local path, line, source = place_in(details, source_of)
+  local html = {
+    "<!doctype html><html lang=en><meta charset=utf-8>",
+    "<meta name=viewport content='width=device-width'>",
+    "<title>", escape(parts.title), "</title><style>", STYLE, "</style><main>",
+    "<h1 role=alert>", escape(parts.message), "</h1><p>", escape(parts.request),
+    ". This page loads itself again when a file is saved.</p>",
+  }
+  if path then
+    html[#html + 1] = "<h2>" .. escape(path) .. ":" .. line .. "</h2>" .. M.excerpt(source, line)
+  end
+  if parts.traceback then
+    html[#html + 1] = "<h2>Traceback</h2><pre>" .. escape(parts.traceback) .. "</pre>"
+  end
+  html[#html + 1] = "</main><script>"
+    .. SCRIPT:format(POLL, info.generation) .. "</script></html>\n"
+  return table.concat(html)
+end
+
+local function wants_html(ctx)
+  return (ctx.headers.accept or ""):find("text/html", 1, true) ~= nil
+end
+
+local function reader(root, read)
+  read = read or read_disk
+  return function(path)
+    return read(path:sub(1, 1) == "/" and path or (root .. "/" .. path))
+  end
+end
+
+--- What stages an error's page: page(ctx, err, status) is true if it did, false for clients that do
+--- not read HTML and for errors that are the client's.
+---@param root string
+---@param read (fun(path: string): string?)?
+function M.page(root, read)
+  local source_of = reader(root, read)
+  return function(ctx, err, status)
+    if status < 500 or not wants_html(ctx) then
+      return false
+    end
+    ctx:status(status)
+    ctx:header("Cache-Control", "no-store")
+    ctx:html(M.render({
+      title = status .. " " .. ctx.method .. " " .. ctx.path,
+      message = tostring(err),
+      traceback = type(err) == "table" and rawget(err, "traceback") or nil,
+      request = ctx.method .. " " .. ctx.path,
+    }, source_of))
+    return true
+  end
+end
+
+local function answer_poll(fault)
+  return function(ctx)
+    ctx:header("Cache-Control", "no-store")
+    return { generation = info.generation, fault = fault }
+  end
+end
+
+--- app:freeze() with the place that the pages ask; the app's own middleware does not guard it.
+function M.freeze(app)
+  app:get(POLL, answer_poll(false))
+  local frozen = app:freeze()
+  for _, route in ipairs(frozen.routes) do
+    if route.pattern == POLL then
+      route.middleware = {}
+    end
+  end
+  return frozen
+end
+
+--- An app that answers everything with the fault that kept the real one from loading.
+---@param message string
+---@param page function of M.page
+function M.fault_app(message, page)
+  local app = require("moongate.app").new()
+  local err = errors.new("error", message)
+  app:get(POLL, answer_poll(true))
+  app:not_found(function(ctx)
+    if not page(ctx, setmetatable({ message = message }, { __tostring = function()
+      return message
+    end }), 500) then
+      ctx:status(500)
+      ctx:text(err.message .. "\n")
+    end
+  end)
+  return app
+end
+
+return M

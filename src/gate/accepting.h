@@ -1,0 +1,34 @@
+// gate/accepting.h: the listening sockets that a worker knows, and from which of them it accepts.
+//
+// Every worker holds all sockets. It accepts from those of its own slot, from those that belong to
+// all (Unix addresses), and from those of slots that the master has lent to it.
+#pragma once
+
+#include "server/server.h"
+
+typedef struct mg_accepting_socket {
+    uint32_t id;
+    uint32_t slot; // or MG_SLOT_ALL
+    int fd;        // kept while the address is configured; the listener has a copy
+    mg_listener *listener;
+} mg_accepting_socket;
+
+typedef struct mg_accepting {
+    mg_server *server; // borrowed; NULL: nothing is accepted yet
+    uint32_t own;      // slot
+    mg_accepting_socket *sockets;
+    size_t count;
+    uint64_t lent[4]; // set of slots
+} mg_accepting;
+
+// Zeroed but for `own` before. Takes `fd`.
+void mg_accepting_add(mg_accepting *a, uint32_t id, uint32_t slot, int fd);
+void mg_accepting_forget(mg_accepting *a, uint32_t id);
+void mg_accepting_lend(mg_accepting *a, uint32_t slot, bool lent);
+
+// Accepts from now on.
+void mg_accepting_begin(mg_accepting *a, mg_server *server);
+
+// Accepts no more, having taken whoever waits; the sockets stay open.
+void mg_accepting_end(mg_accepting *a);
+void mg_accepting_deinit(mg_accepting *a); // behind mg_accepting_end

@@ -1,0 +1,13 @@
+// gate/collect.h: gathers what a generation is made of: the configuration, evaluated and checked,
+// and the text of every script. Runs in a short-lived child of the master, so that no fault of a
+// configuration, and no endless loop in it, can touch the service.
+#pragma once
+
+#include "gate/cli.h"
+
+// The child's descriptor that takes the snapshot: an empty memfd.
+enum { MG_COLLECT_OUT = 3 };
+
+// Reads all files, gives up root's privileges, evaluates and checks, writes the snapshot. Returns
+// the process's exit status: 0, or 1 with the faults on stderr.
+int mg_collect_main(const mg_cli *cli);

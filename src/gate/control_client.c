@@ -1,0 +1,114 @@
+#include "gate/control_client.h"
+
+#include "gate/status_text.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+enum { REPLY_BYTES = 8 << 20, WAIT_SECONDS = 300 };
+
+// --- the socket ---
+
+static int connect_to(const char *path) {
+    struct sockaddr_un to = {.sun_family = AF_UNIX};
+    size_t n = strlen(path);
+    if (n >= sizeof to.sun_path) {
+        return -ENAMETOOLONG;
+    }
+    memcpy(to.sun_path, path, n);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct timeval limit = {.tv_sec = WAIT_SECONDS};
+    if (fd >= 0 && connect(fd, (const struct sockaddr *)&to, sizeof to) != 0) {
+        int rc = -errno;
+        close(fd);
+        return rc;
+    }
+    if (fd >= 0) {
+        setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+    }
+    return fd < 0 ? -errno : fd;
+}
+
+static int complain(const mg_cli *cli, const char *path, int rc) {
+    if (rc == -ENOENT || rc == -ECONNREFUSED) {
+        fprintf(stderr,
+                "moongate: no server runs for %s (nobody answers at %s); start one with "
+                "moongate run\n",
+                cli->conf, path);
+    } else {
+        fprintf(stderr, "moongate: %s: %s\n", path, mg_strerror(rc));
+    }
+    return 1;
+}
+
+static int ask(int fd, const mg_cli *cli) {
+    mg_buf line = {0};
+    mg_buf_printf(&line, "{\"command\":\"%s\",\"spec\":%s,\"dry_run\":%s,\"now\":%s}\n",
+                  mg_cli_command_name(cli->command), cli->specs ? "true" : "false",
+                  cli->dry_run ? "true" : "false", cli->now ? "true" : "false");
+    ssize_t n = send(fd, line.p, line.n, MSG_NOSIGNAL);
+    int rc = n == (ssize_t)line.n ? MG_OK : -errno;
+    mg_buf_deinit(&line);
+    return rc;
+}
+
+// Up to the end, which for `stop` is that of the server.
+static int read_reply(int fd, mg_buf *out) {
+    while (out->n < REPLY_BYTES) {
+        ssize_t n = recv(fd, mg_buf_reserve(out, 65536), 65536, 0);
+        if (n <= 0) {
+            return n == 0 || errno == ECONNRESET ? MG_OK : -errno;
+        }
+        out->n += (size_t)n;
+    }
+    return -EFBIG;
+}
+
+// --- what it says ---
+
+static int show(const mg_cli *cli, mg_str reply) {
+    mg_buf text = {0};
+    bool ok = false;
+    if (cli->command == MG_COMMAND_STATUS) {
+        ok = true;
+        if (cli->json) {
+            mg_buf_append_str(&text, reply);
+        } else {
+            ok = mg_status_text(reply, &text) == MG_OK;
+        }
+    } else if (mg_reply_text(reply, &ok, &text) != MG_OK) {
+        ok = false;
+    }
+    if (text.n == 0) {
+        mg_buf_append_str(&text, MG_STR("the server's answer is not understood"));
+    }
+    if (text.p[text.n - 1] != '\n') {
+        mg_buf_append_char(&text, '\n');
+    }
+    if (ok && cli->command == MG_COMMAND_STOP) {
+        mg_buf_clear(&text);
+        mg_buf_append_str(&text, MG_STR("stopped\n"));
+    }
+    fwrite(text.p, 1, text.n, ok ? stdout : stderr);
+    mg_buf_deinit(&text);
+    return ok ? 0 : 1;
+}
+
+int mg_control_command(const mg_cli *cli, const char *path) {
+    mg_buf reply = {0};
+    int fd = connect_to(path);
+    int rc = fd < 0 ? fd : ask(fd, cli);
+    if (rc == MG_OK) {
+        rc = read_reply(fd, &reply);
+    }
+    if (fd >= 0) {
+        close(fd);
+    }
+    int status = rc == MG_OK ? show(cli, mg_buf_str(&reply)) : complain(cli, path, rc);
+    mg_buf_deinit(&reply);
+    return status;
+}

@@ -1,0 +1,69 @@
+#include "gate/control_path.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+static void private_folder(char *out, size_t n) {
+    const char *runtime = getenv("XDG_RUNTIME_DIR");
+    if (runtime != NULL && runtime[0] == '/') {
+        snprintf(out, n, "%s/moongate", runtime);
+    } else if (geteuid() == 0) {
+        snprintf(out, n, "/run/moongate");
+    } else {
+        snprintf(out, n, "/tmp/moongate-%u", (unsigned)geteuid());
+    }
+}
+
+// In a folder that anybody may write to, somebody else may have made it.
+static int own_folder(const char *folder, mg_error *err) {
+    struct stat st;
+    if (mkdir(folder, 0700) != 0 && errno != EEXIST) {
+        return mg_error_set(err, MG_ECONFIG, "%s cannot be made: %s; set `control`", folder,
+                            strerror(errno));
+    }
+    if (lstat(folder, &st) != 0 || !S_ISDIR(st.st_mode) || st.st_uid != geteuid() ||
+        (st.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
+        return mg_error_set(err, MG_ECONFIG,
+                            "%s is not a folder of this user alone (mode 0700); set `control`",
+                            folder);
+    }
+    return MG_OK;
+}
+
+static uint64_t hash(const char *s) {
+    uint64_t h = 0xcbf29ce484222325u; // FNV-1a
+    for (; *s != '\0'; s++) {
+        h = (h ^ (unsigned char)*s) * 0x100000001b3u;
+    }
+    return h;
+}
+
+int mg_control_path(const char *conf, const char *configured, bool make_folder, char *out, size_t n,
+                    mg_error *err) {
+    char folder[PATH_MAX];
+    char real[PATH_MAX];
+    int rc = MG_OK;
+    int length;
+    if (configured != NULL) {
+        length = snprintf(out, n, "%s", configured);
+    } else {
+        private_folder(folder, sizeof folder);
+        rc = make_folder ? own_folder(folder, err) : MG_OK;
+        length = snprintf(out, n, "%s/%016llx.sock", folder,
+                          (unsigned long long)hash(realpath(conf, real) != NULL ? real : conf));
+    }
+    size_t most = sizeof((struct sockaddr_un *)NULL)->sun_path - 1;
+    if (rc == MG_OK && (length < 0 || (size_t)length >= n || (size_t)length > most)) {
+        return mg_error_set(err, MG_ECONFIG,
+                            "control: the path of the socket has %d bytes, allowed are %zu", length,
+                            most);
+    }
+    return rc;
+}

@@ -1,0 +1,87 @@
+#include "gate/logs.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+enum { CLOSE_MS = 2000 };
+
+static int open_access(mg_logs *l, const mg_config_log *c, mg_error *err) {
+    if (c->access == NULL) {
+        return MG_OK;
+    }
+    mg_log_options options = {.target = c->access, .report = l->error};
+    int rc = mg_log_open(&l->access, &options, err);
+    if (rc == MG_OK) {
+        mg_access_log_init(&l->access_writer, l->access, c->access_format == MG_CONFIG_JSON);
+    }
+    return rc;
+}
+
+int mg_logs_open(mg_logs *l, const mg_config_log *c, mg_error *err) {
+    *l = (mg_logs){0};
+    mg_log_options options = {
+        .target = c->file,
+        .level = c->level,
+        .json = c->error_format == MG_CONFIG_JSON,
+    };
+    int rc = mg_log_open(&l->error, &options, err);
+    if (rc == MG_OK) {
+        rc = open_access(l, c, err);
+    }
+    if (rc != MG_OK) {
+        mg_logs_close(l);
+    }
+    return rc;
+}
+
+void mg_logs_reopen(mg_logs *l) {
+    if (l->error != NULL) {
+        mg_log_reopen(l->error);
+    }
+    if (l->access != NULL) {
+        mg_log_reopen(l->access);
+    }
+}
+
+void mg_logs_close(mg_logs *l) {
+    if (l->access != NULL) {
+        mg_access_log_deinit(&l->access_writer);
+    }
+    mg_log_close(l->access, CLOSE_MS);
+    mg_log_close(l->error, CLOSE_MS);
+    *l = (mg_logs){0};
+}
+
+static bool same_target(const char *a, const char *b) {
+    return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
+bool mg_logs_same(const mg_config_log *a, const mg_config_log *b) {
+    return a->level == b->level && a->access_format == b->access_format &&
+           a->error_format == b->error_format && same_target(a->file, b->file) &&
+           same_target(a->access, b->access);
+}
+
+void mg_logs_access(mg_logs *l, const mg_access_record *r) {
+    if (l->access != NULL) {
+        mg_access_log_write(&l->access_writer, r);
+    }
+}
+
+static void make_file(const char *path, unsigned uid, unsigned gid) {
+    if (path == NULL || path[0] != '/') {
+        return;
+    }
+    int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0640);
+    if (fd >= 0) {
+        if (fchown(fd, uid, gid) != 0) {
+            // The one who opens it will be told.
+        }
+        close(fd);
+    }
+}
+
+void mg_logs_make_files(const mg_config_log *c, unsigned uid, unsigned gid) {
+    make_file(c->file, uid, gid);
+    make_file(c->access, uid, gid);
+}

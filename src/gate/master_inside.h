@@ -1,0 +1,163 @@
+// gate/master_inside.h: what the files of the master know of each other. For gate/master*.c and
+// gate/control.c alone.
+#pragma once
+
+#include "base/shm.h"
+#include "base/snapshot.h"
+#include "event/process.h"
+#include "event/signal.h"
+#include "gate/channel.h"
+#include "gate/cli.h"
+#include "gate/generation.h"
+#include "gate/logs.h"
+#include "gate/worker.h"
+
+typedef struct mg_master mg_master;
+typedef struct mg_control mg_control;
+typedef struct mg_reload mg_reload;
+
+// A place that a worker fills. Never moves.
+//
+//   EMPTY -> STARTING -> SERVING -> STOPPING -> EMPTY
+//               |           |
+//               +-----------+--- died ---> WAITING (backs off) -> STARTING
+typedef enum mg_place_state {
+    MG_PLACE_EMPTY,
+    MG_PLACE_STARTING, // loads its scripts
+    MG_PLACE_SERVING,
+    MG_PLACE_STOPPING,
+    MG_PLACE_WAITING, // for its next start
+} mg_place_state;
+
+enum { MG_NO_PLACE = 0xffff };
+
+typedef struct mg_place {
+    mg_master *master;
+    uint32_t slot;
+    mg_place_state state;
+    mg_process *process; // NULL: none, or the worker lives in this process
+    mg_worker *inside;   // likewise
+    mg_channel *channel;
+    uint32_t asked; // the generation that it is to prepare for a reload
+    uint32_t ready; // the generation that it has prepared
+    uint32_t restarts;
+    uint32_t backoff_ms;
+    uint64_t since_ms; // that it serves
+    mg_timer restart;
+    char *fault;      // why its last start failed
+    uint32_t lent_to; // the slot that accepts for it, or MG_NO_PLACE
+    uint64_t progress;
+    uint64_t stuck_ms;
+    bool stuck;
+    bool killed; // because it was stuck
+} mg_place;
+
+typedef struct mg_master_socket {
+    uint32_t id;
+    uint32_t slot; // or MG_SLOT_ALL
+    int fd;
+    char *configured; // the address as the configuration says it
+    char *shown;      // as bound
+    bool is_unix;
+    bool listening;
+    bool leaving;
+} mg_master_socket;
+
+// Who asked for a reload. `reply` comes once; text is borrowed.
+typedef struct mg_reload_request {
+    bool dry_run;
+    bool specs;
+    void (*reply)(void *arg, bool ok, mg_str text); // NULL: a signal
+    void *arg;
+} mg_reload_request;
+
+enum { MG_RELOADS_WAITING = 8 };
+
+struct mg_master {
+    const mg_cli *cli;
+    char *self; // path of the program
+    char **argv;
+    int argc;
+    mg_loop *loop;
+    mg_processes *processes;
+    mg_shm *shm;
+    mg_logs logs; // without an access log
+    mg_signal *signals[8];
+    mg_timer tick;
+    uint64_t ticked_ms;
+
+    mg_config config; // of the generation that serves
+    bool has_config;
+    mg_snapshot *snapshot;
+    uint32_t generation; // 0: none yet
+    uint32_t last_number;
+    uint64_t started_ms;
+
+    mg_place *places[MG_SHM_CELLS];
+    uint32_t wanted; // workers: places 0 to wanted - 1
+    bool alone;      // the worker lives in this process
+    mg_master_socket *sockets;
+    size_t socket_count;
+    uint32_t next_socket;
+
+    mg_reload *reload; // under way
+    mg_reload_request waiting[MG_RELOADS_WAITING];
+    size_t waiting_count;
+    mg_control *control;
+    struct mg_dev *dev;
+
+    bool stopping;
+    bool had_terminal;
+    bool hup_ignored;
+    mg_timer stop_timer;
+    int exit_status;
+};
+
+void mg_master_log(mg_master *m, mg_log_level level, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+// Somebody wants it to stop: gracefully; a second time, or `now`: at once.
+void mg_master_ask_stop(mg_master *m, bool now);
+
+// A worker has gone: if it was the last one of a master that stops, that ends. `now`: it ends
+// anyway.
+void mg_master_stop(mg_master *m, bool now);
+
+// --- master_places.c ---
+
+mg_place *mg_place_at(mg_master *m, uint32_t slot); // made if need be
+void mg_place_start(mg_place *p, mg_snapshot *snapshot, uint32_t number);
+void mg_place_serve(mg_place *p, uint32_t number); // it has prepared it: go
+void mg_place_stop(mg_place *p, bool gently);      // for good
+void mg_places_watch(mg_master *m, uint64_t gap_ms);
+void mg_places_lend(mg_master *m); // sees to it that every socket has somebody who accepts
+bool mg_places_alive(const mg_master *m);
+void mg_places_kill(mg_master *m);
+void mg_places_free(mg_master *m);
+
+// --- master_sockets.c ---
+
+// Binds what `c` asks for and is not there yet, for `workers` slots. On a fault what is new is
+// closed again.
+int mg_sockets_plan(mg_master *m, const mg_config *c, uint32_t workers, mg_error *err);
+void mg_sockets_abandon(mg_master *m);
+
+// The plan comes true: what is new listens and is told to all places; what has left is forgotten.
+void mg_sockets_commit(mg_master *m, mg_buf *changes);
+void mg_sockets_tell(mg_master *m, const mg_place *p); // all, to a new worker
+void mg_sockets_close(mg_master *m, bool unlink_paths);
+
+// --- master_reload.c ---
+
+void mg_reload_ask(mg_master *m, const mg_reload_request *r);
+void mg_reload_on_serving(mg_master *m, mg_place *p); // it came too late to be asked
+void mg_reload_on_ready(mg_master *m, mg_place *p, uint32_t number);
+void mg_reload_on_failed(mg_master *m, mg_place *p, uint32_t number, mg_str why);
+void mg_reload_on_death(mg_master *m, mg_place *p, const char *how);
+void mg_reload_end(mg_master *m); // the master stops
+
+// --- control.c ---
+
+int mg_control_open(mg_control **out, mg_master *m, mg_error *err);
+void mg_control_close(mg_control *c);             // accepts NULL; unlinks the socket
+void mg_status_append(mg_master *m, mg_buf *out); // the answer to `status`, as JSON

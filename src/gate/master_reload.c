@@ -1,0 +1,648 @@
+// A reload, in steps; any fault ends it and nothing has changed anywhere:
+//
+//   collect   a child reads files, evaluates the configuration, writes the snapshot
+//   plan      new addresses are bound, not yet listened on
+//   specs     if wanted, in another child, on the snapshot
+//   prepare   every worker loads the snapshot and runs on_start
+//   commit    all are ready: each swaps; sockets and workers become what the configuration says
+//
+// The start is the same with generation 1, its workers started at `prepare`.
+
+#include "gate/master_inside.h"
+
+#include "base/mem.h"
+#include "event/poll.h"
+#include "gate/collect.h"
+#include "gate/notify.h"
+#include "gate/privileges.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+    COLLECT_MS = 20000,
+    SPECS_MS = 120000,
+    SAID_BYTES = 64 * 1024, // of what a child says, its last
+    SHOWN_CHANGES = 40,
+};
+
+typedef enum step { COLLECT, SPECS, PREPARE } step;
+
+struct mg_reload {
+    mg_master *master;
+    mg_reload_request request;
+    step step;
+    uint32_t number;
+    uint64_t start_us;
+    mg_process *child;
+    int child_status;
+    int pipe;
+    mg_poll *poll;
+    mg_buf said;
+    int memfd;
+    mg_snapshot *snapshot;
+    mg_config config;
+    uint32_t wanted;
+    mg_timer limit;
+    mg_buf changes;
+    size_t change_count;
+};
+
+static void prepare(mg_reload *r);
+
+// --- ends ---
+
+static void close_pipe(mg_reload *r) {
+    mg_poll_close(r->poll);
+    r->poll = NULL;
+    if (r->pipe >= 0) {
+        close(r->pipe);
+        r->pipe = -1;
+    }
+}
+
+static void release(mg_reload *r) {
+    mg_master *m = r->master;
+    m->reload = NULL;
+    mg_timer_stop(&r->limit);
+    close_pipe(r);
+    if (r->memfd >= 0) {
+        close(r->memfd);
+    }
+    mg_snapshot_unref(r->snapshot);
+    mg_config_deinit(&r->config);
+    mg_buf_deinit(&r->said);
+    mg_buf_deinit(&r->changes);
+    if (r->child == NULL) {
+        mg_free(r);
+    } else { // freed when it has been reaped
+        mg_process_kill(r->child, SIGKILL);
+        r->master = NULL;
+    }
+}
+
+static void begin(mg_master *m, const mg_reload_request *request);
+
+static void next_request(mg_master *m) {
+    if (m->waiting_count > 0 && m->reload == NULL && !m->stopping) {
+        mg_reload_request request = m->waiting[0];
+        m->waiting_count--;
+        memmove(m->waiting, m->waiting + 1, m->waiting_count * sizeof *m->waiting);
+        begin(m, &request);
+    }
+}
+
+static void answer(const mg_reload_request *request, bool ok, mg_str text) {
+    if (request->reply != NULL) {
+        request->reply(request->arg, ok, text);
+    }
+}
+
+static void abandon_places(mg_reload *r) {
+    for (uint32_t slot = 0; slot < MG_SHM_CELLS; slot++) {
+        mg_place *p = r->master->places[slot];
+        if (p != NULL && p->asked == r->number) {
+            p->asked = 0;
+            mg_channel_tell(p->channel, MG_MESSAGE_ABANDON, r->number, 0);
+        }
+    }
+}
+
+static void fail(mg_reload *r, mg_str why) {
+    mg_master *m = r->master;
+    mg_reload_request request = r->request;
+    while (why.n > 0 && why.p[why.n - 1] == '\n') {
+        why.n--;
+    }
+    bool first = m->generation == 0;
+    if (first) {
+        fprintf(stderr, "%.*s\n", (int)why.n, why.p);
+        m->exit_status = 1;
+    } else {
+        mg_master_log(m, MG_LOG_ERROR, "reload refused, nothing has changed: %.*s", (int)why.n,
+                      why.p);
+        mg_notify("READY=1");
+    }
+    answer(&request, false, why);
+    abandon_places(r);
+    mg_sockets_abandon(m);
+    release(r);
+    if (first) {
+        mg_master_stop(m, true);
+    } else {
+        next_request(m);
+    }
+}
+
+static void fail_with(mg_reload *r, const char *why) {
+    mg_buf text = {0};
+    mg_buf_append_str(&text, mg_str_of(why));
+    fail(r, mg_buf_str(&text));
+    mg_buf_deinit(&text);
+}
+
+void mg_reload_end(mg_master *m) {
+    while (m->waiting_count > 0) {
+        answer(&m->waiting[--m->waiting_count], false, MG_STR("the server is stopping"));
+    }
+    if (m->reload != NULL) {
+        answer(&m->reload->request, false, MG_STR("the server is stopping"));
+        release(m->reload);
+    }
+}
+
+// --- what changes ---
+
+static void note_change(void *arg, mg_str name, char what) {
+    mg_reload *r = arg;
+    mg_str root = mg_str_of(r->config.root);
+    if (name.n > 0 && name.p[0] == ':') {
+        return; // the configuration's file is told for itself
+    }
+    if (++r->change_count > SHOWN_CHANGES) {
+        return;
+    }
+    if (mg_str_starts(name, root) && name.n > root.n && name.p[root.n] == '/') {
+        name = (mg_str){name.p + root.n + 1, name.n - root.n - 1};
+    }
+    mg_buf_printf(&r->changes, "  %c %.*s\n", what, (int)name.n, name.p);
+}
+
+static void note_changes(mg_reload *r) {
+    const mg_master *m = r->master;
+    if (m->snapshot == NULL) {
+        return;
+    }
+    mg_snapshot_compare(m->snapshot, r->snapshot, note_change, r);
+    if (r->change_count > SHOWN_CHANGES) {
+        mg_buf_printf(&r->changes, "  and %zu more\n", r->change_count - SHOWN_CHANGES);
+    }
+    mg_str before = {0};
+    mg_str after = {0};
+    mg_snapshot_find(m->snapshot, MG_STR(MG_SNAPSHOT_CONFIG), &before);
+    mg_snapshot_find(r->snapshot, MG_STR(MG_SNAPSHOT_CONFIG), &after);
+    if (!mg_str_eq(before, after)) {
+        mg_buf_printf(&r->changes, "  ~ settings\n");
+    }
+    if (r->wanted != m->wanted) {
+        mg_buf_printf(&r->changes, "  ~ workers %u -> %u\n", m->wanted, r->wanted);
+    }
+    const char *user = r->config.user != NULL ? r->config.user : "";
+    if (strcmp(user, m->config.user != NULL ? m->config.user : "") != 0) {
+        mg_buf_printf(&r->changes, "  ! user: holds for workers that start from now on\n");
+    }
+}
+
+// --- commit ---
+
+static double milliseconds(const mg_reload *r) {
+    return (double)(mg_loop_now_us(r->master->loop) - r->start_us) / 1000;
+}
+
+static void fit_workers(mg_master *m, uint32_t before) {
+    for (uint32_t slot = m->wanted; slot < before; slot++) {
+        mg_place_stop(mg_place_at(m, slot), true);
+    }
+    for (uint32_t slot = before; slot < m->wanted; slot++) {
+        mg_place *p = mg_place_at(m, slot);
+        if (p->state == MG_PLACE_EMPTY) {
+            mg_place_start(p, m->snapshot, m->generation);
+        }
+    }
+}
+
+static void take_logs(mg_master *m, const mg_config *before) {
+    mg_logs logs;
+    mg_error err;
+    mg_config_log own = m->config.log;
+    own.access = NULL;
+    if (before != NULL && mg_logs_same(&before->log, &m->config.log)) {
+        return;
+    }
+    if (mg_logs_open(&logs, &own, &err) == MG_OK) {
+        mg_logs_close(&m->logs);
+        m->logs = logs;
+    } else {
+        mg_master_log(m, MG_LOG_ERROR, "%s", err.text);
+    }
+}
+
+static void announce(mg_master *m) {
+    for (size_t i = 0; i < m->socket_count; i++) {
+        const mg_master_socket *s = &m->sockets[i];
+        if (s->slot == 0 || s->slot == MG_SLOT_ALL) {
+            mg_master_log(m, MG_LOG_INFO, "listening on %s%s (pid %ld)",
+                          s->is_unix ? "" : "http://", s->shown, (long)getpid());
+        }
+    }
+}
+
+static void swap(mg_reload *r) {
+    mg_master *m = r->master;
+    mg_config before = m->config;
+    uint32_t wanted = m->wanted;
+    mg_snapshot_unref(m->snapshot);
+    m->snapshot = r->snapshot;
+    r->snapshot = NULL;
+    m->config = r->config;
+    r->config = (mg_config){0};
+    m->generation = r->number;
+    m->wanted = r->wanted;
+    if (m->has_config) {
+        take_logs(m, &before);
+        mg_config_deinit(&before);
+        mg_sockets_commit(m, &r->changes);
+    } else {
+        m->has_config = true;
+        mg_sockets_commit(m, NULL);
+        wanted = m->wanted; // they are there already
+    }
+    for (uint32_t slot = 0; slot < MG_SHM_CELLS; slot++) {
+        mg_place *p = m->places[slot];
+        if (p != NULL && p->asked == r->number) {
+            p->asked = 0;
+            mg_place_serve(p, r->number);
+        }
+    }
+    fit_workers(m, wanted);
+    mg_places_lend(m);
+}
+
+static void commit(mg_reload *r) {
+    mg_master *m = r->master;
+    mg_reload_request request = r->request;
+    bool first = m->generation == 0;
+    note_changes(r);
+    swap(r);
+    mg_buf text = {0};
+    mg_buf_printf(&text, "generation %u in %.0f ms\n", r->number, milliseconds(r));
+    if (r->changes.n > 0) {
+        mg_buf_append_str(&text, mg_buf_str(&r->changes));
+    } else {
+        mg_buf_append_str(&text, MG_STR("  no file has changed\n"));
+    }
+    if (first) {
+        announce(m);
+    } else {
+        mg_master_log(m, MG_LOG_INFO, "reloaded: generation %u in %.0f ms, %zu files changed",
+                      r->number, milliseconds(r), r->change_count);
+    }
+    mg_notify("READY=1");
+    answer(&request, true, mg_buf_str(&text));
+    mg_buf_deinit(&text);
+    release(r);
+    next_request(m);
+}
+
+static void finish_dry(mg_reload *r) {
+    mg_master *m = r->master;
+    mg_reload_request request = r->request;
+    note_changes(r);
+    mg_buf text = {0};
+    mg_buf_printf(&text, "good: all workers could load it (%.0f ms); nothing has been swapped\n",
+                  milliseconds(r));
+    mg_buf_append_str(&text, mg_buf_str(&r->changes));
+    answer(&request, true, mg_buf_str(&text));
+    mg_buf_deinit(&text);
+    abandon_places(r);
+    mg_sockets_abandon(m);
+    mg_notify("READY=1");
+    release(r);
+    next_request(m);
+}
+
+// --- prepare ---
+
+static void go_if_ready(mg_reload *r) {
+    const mg_master *m = r->master;
+    bool any = false;
+    for (uint32_t slot = 0; slot < MG_SHM_CELLS; slot++) {
+        const mg_place *p = m->places[slot];
+        bool late = p != NULL && p->state == MG_PLACE_STARTING && p->asked == 0;
+        if (late || (p != NULL && p->asked == r->number && p->ready != r->number)) {
+            return;
+        }
+        any = any || (p != NULL && p->asked == r->number);
+    }
+    if (!any && m->generation == 0) {
+        return;
+    }
+    if (r->request.dry_run) {
+        finish_dry(r);
+    } else {
+        commit(r);
+    }
+}
+
+static void ask(mg_reload *r, mg_place *p) {
+    p->asked = r->number;
+    mg_channel_send(p->channel, &(mg_message){.type = MG_MESSAGE_PREPARE,
+                                              .a = r->number,
+                                              .fd = mg_snapshot_fd(r->snapshot)});
+}
+
+static void on_prepare_late(mg_timer *t) {
+    mg_reload *r = MG_OF(t, mg_reload, limit);
+    char why[120];
+    for (uint32_t slot = 0; slot < MG_SHM_CELLS; slot++) {
+        const mg_place *p = r->master->places[slot];
+        if (p != NULL && p->asked == r->number && p->ready != r->number) {
+            snprintf(why, sizeof why,
+                     "worker %u was not ready after %.1f s (timeouts.reload): does on_start end?",
+                     slot + 1, (double)r->config.timeouts.reload_ms / 1000);
+            fail_with(r, why);
+            return;
+        }
+    }
+    fail_with(r, "a worker could not be started in time (timeouts.reload)");
+}
+
+static void prepare(mg_reload *r) {
+    mg_master *m = r->master;
+    r->step = PREPARE;
+    mg_timer_start(m->loop, &r->limit, r->config.timeouts.reload_ms + 500, 0, on_prepare_late);
+    if (m->generation == 0) {
+        for (uint32_t slot = 0; slot < r->wanted && m->reload == r; slot++) {
+            mg_place *p = mg_place_at(m, slot);
+            p->asked = r->number;
+            mg_place_start(p, r->snapshot, r->number);
+        }
+        return;
+    }
+    for (uint32_t slot = 0; slot < MG_SHM_CELLS; slot++) {
+        mg_place *p = m->places[slot];
+        if (p != NULL && p->state == MG_PLACE_SERVING && p->channel != NULL) {
+            ask(r, p);
+        }
+    }
+    go_if_ready(r);
+}
+
+void mg_reload_on_serving(mg_master *m, mg_place *p) {
+    if (m->reload != NULL && m->reload->step == PREPARE) {
+        ask(m->reload, p);
+    }
+}
+
+void mg_reload_on_ready(mg_master *m, mg_place *p, uint32_t number) {
+    mg_reload *r = m->reload;
+    if (r != NULL && r->step == PREPARE && number == r->number && p->asked == number) {
+        go_if_ready(r);
+    }
+}
+
+void mg_reload_on_failed(mg_master *m, mg_place *p, uint32_t number, mg_str why) {
+    mg_reload *r = m->reload;
+    if (r != NULL && r->step == PREPARE && number == r->number && p->asked == number) {
+        fail(r, why);
+    }
+}
+
+void mg_reload_on_death(mg_master *m, mg_place *p, const char *how) {
+    mg_reload *r = m->reload;
+    if (r == NULL || r->step != PREPARE) {
+        return;
+    }
+    if (p->asked == r->number) {
+        char why[160];
+        p->asked = 0;
+        snprintf(why, sizeof why, "worker %u %s while it loaded the scripts", p->slot + 1, how);
+        fail_with(r, why);
+    } else {
+        go_if_ready(r);
+    }
+}
+
+// --- children ---
+
+// Reads what the child says, keeping the last of it.
+static void on_said(void *arg, int events) {
+    mg_reload *r = arg;
+    (void)events;
+    ssize_t n;
+    do {
+        n = read(r->pipe, mg_buf_reserve(&r->said, 4096), 4096);
+        r->said.n += n > 0 ? (size_t)n : 0;
+        if (r->said.n > SAID_BYTES) {
+            mg_buf_consume(&r->said, r->said.n - SAID_BYTES);
+        }
+    } while (n > 0);
+    if (n == 0) {
+        mg_poll_want(r->poll, 0);
+    }
+}
+
+static void on_collected(mg_reload *r);
+static void on_specs_run(mg_reload *r);
+
+static void on_child_exit(void *arg, mg_process *p, int status) {
+    mg_reload *r = arg;
+    (void)p;
+    r->child = NULL;
+    if (r->master == NULL) {
+        mg_free(r);
+        return;
+    }
+    on_said(r, 0);
+    close_pipe(r);
+    mg_timer_stop(&r->limit);
+    r->child_status = status;
+    if (r->step == COLLECT) {
+        on_collected(r);
+    } else {
+        on_specs_run(r);
+    }
+}
+
+static void on_child_late(mg_timer *t) {
+    mg_reload *r = MG_OF(t, mg_reload, limit);
+    fail_with(r, r->step == COLLECT ? "the configuration could not be read within 20 s"
+                                    : "the specs did not end within 120 s");
+}
+
+static int start_child(mg_reload *r, char **argv, int fd, uint64_t limit_ms) {
+    mg_master *m = r->master;
+    int pipes[2];
+    if (pipe2(pipes, O_CLOEXEC | O_NONBLOCK) != 0) {
+        return -errno;
+    }
+    fcntl(pipes[1], F_SETFL, 0); // the child's end blocks
+    r->pipe = pipes[0];
+    int rc = mg_poll_open(&r->poll, m->loop, r->pipe, on_said, r);
+    if (rc == MG_OK) {
+        mg_poll_want(r->poll, MG_POLL_READ);
+        mg_process_options o = {.file = m->self,
+                                .argv = argv,
+                                .fds = &fd,
+                                .fd_count = 1,
+                                .in = -1,
+                                .out = pipes[1],
+                                .err = pipes[1]};
+        rc = mg_process_start(&r->child, m->processes, &o, on_child_exit, r);
+        mg_timer_start(m->loop, &r->limit, limit_ms, 0, on_child_late);
+    }
+    close(pipes[1]);
+    return rc;
+}
+
+// The command line again, as another command.
+static char **argv_for(const mg_master *m, mg_command command) {
+    char **argv = mg_calloc((size_t)m->argc + 1, sizeof *argv);
+    memcpy(argv, m->argv, (size_t)m->argc * sizeof *argv);
+    argv[1] = (char *)(uintptr_t)mg_cli_command_name(command);
+    return argv;
+}
+
+static uint32_t workers_of(const mg_master *m, const mg_config *c) {
+    if (m->alone || c->workers == 0) {
+        return 1;
+    }
+    long n = c->workers == MG_CONFIG_WORKERS_AUTO ? sysconf(_SC_NPROCESSORS_ONLN) : c->workers;
+    return n < 1 ? 1 : (n < MG_CONFIG_WORKERS_MAX ? (uint32_t)n : MG_CONFIG_WORKERS_MAX);
+}
+
+// What can be done only once it is known what the first configuration says.
+static int begin_service(mg_reload *r, mg_error *err) {
+    mg_master *m = r->master;
+    mg_config_log own = r->config.log;
+    mg_ids ids;
+    m->alone = m->cli->command == MG_COMMAND_DEV || r->config.workers == 0;
+    r->wanted = workers_of(m, &r->config);
+    int rc = MG_OK;
+    if (r->config.user != NULL) {
+        rc = mg_privileges_find(r->config.user, &ids, err);
+        if (rc == MG_OK && geteuid() == 0) {
+            mg_logs_make_files(&r->config.log, ids.uid, ids.gid);
+        }
+    }
+    own.access = NULL;
+    return rc == MG_OK ? mg_logs_open(&m->logs, &own, err) : rc;
+}
+
+static int plan(mg_reload *r, mg_error *err) {
+    mg_master *m = r->master;
+    int fd = r->memfd;
+    r->memfd = -1;
+    int rc = mg_snapshot_open(&r->snapshot, fd, err);
+    if (rc == MG_OK) {
+        rc = mg_config_of_snapshot(&r->config, r->snapshot, m->cli->conf, &m->cli->overrides, err);
+    }
+    if (rc != MG_OK) {
+        return rc;
+    }
+    r->wanted = workers_of(m, &r->config);
+    if (m->generation == 0) {
+        rc = begin_service(r, err);
+    } else if (!m->alone && r->config.workers == 0) {
+        rc = mg_error_set(err, MG_ECONFIG,
+                          "%s: workers: 0 needs a restart: this server has a master", m->cli->conf);
+    }
+    return rc == MG_OK ? mg_sockets_plan(m, &r->config, r->wanted, err) : rc;
+}
+
+static const char *specs_of(const mg_reload *r) {
+    return r->config.specs != NULL ? r->config.specs : (r->request.specs ? "spec" : NULL);
+}
+
+static void run_specs(mg_reload *r) {
+    mg_master *m = r->master;
+    char *argv[] = {m->self, (char *)(uintptr_t)mg_cli_command_name(MG_COMMAND_SPEC),
+                    (char *)(uintptr_t)r->config.root, (char *)(uintptr_t)specs_of(r), NULL};
+    r->step = SPECS;
+    mg_buf_clear(&r->said);
+    int rc = start_child(r, argv, mg_snapshot_fd(r->snapshot), SPECS_MS);
+    if (rc != MG_OK) {
+        fail_with(r, mg_strerror(rc));
+    }
+}
+
+static void on_collected(mg_reload *r) {
+    mg_error err;
+    if (r->child_status != 0) {
+        if (r->said.n == 0) {
+            char how[96];
+            mg_process_describe(r->child_status, how, sizeof how);
+            mg_buf_printf(&r->said, "the configuration cannot be read: its reader %s", how);
+        }
+        fail(r, mg_buf_str(&r->said));
+        return;
+    }
+    if (plan(r, &err) != MG_OK) {
+        fail_with(r, err.text);
+    } else if (specs_of(r) != NULL && r->master->generation > 0) {
+        run_specs(r);
+    } else {
+        prepare(r);
+    }
+}
+
+static void on_specs_run(mg_reload *r) {
+    if (r->child_status == 0) {
+        prepare(r);
+        return;
+    }
+    mg_buf text = {0};
+    mg_buf_append_str(&text, MG_STR("specs failed on the new scripts:\n"));
+    mg_buf_append_str(&text, mg_buf_str(&r->said));
+    fail(r, mg_buf_str(&text));
+    mg_buf_deinit(&text);
+}
+
+// --- the beginning ---
+
+static void tell_reloading(const mg_master *m) {
+    char text[80];
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    snprintf(text, sizeof text, "RELOADING=1\nMONOTONIC_USEC=%lld",
+             (long long)t.tv_sec * 1000000 + t.tv_nsec / 1000);
+    if (m->generation > 0) {
+        mg_notify(text);
+    }
+}
+
+static void begin(mg_master *m, const mg_reload_request *request) {
+    mg_reload *r = mg_calloc(1, sizeof *r);
+    r->master = m;
+    r->request = *request;
+    r->number = ++m->last_number;
+    r->start_us = mg_loop_now_us(m->loop);
+    r->pipe = -1;
+    m->reload = r;
+    tell_reloading(m);
+    r->memfd = mg_snapshot_memfd();
+    char **argv = argv_for(m, MG_COMMAND_COLLECT);
+    int rc = r->memfd < 0 ? r->memfd : start_child(r, argv, r->memfd, COLLECT_MS);
+    mg_free(argv);
+    if (rc != MG_OK) {
+        fail_with(r, mg_strerror(rc));
+    }
+}
+
+// A signal during a reload is remembered once.
+static bool is_remembered(const mg_master *m) {
+    for (size_t i = 0; i < m->waiting_count; i++) {
+        if (m->waiting[i].reply == NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void mg_reload_ask(mg_master *m, const mg_reload_request *request) {
+    if (m->stopping) {
+        answer(request, false, MG_STR("the server is stopping"));
+    } else if (m->reload == NULL) {
+        begin(m, request);
+    } else if (request->reply == NULL && is_remembered(m)) {
+        return;
+    } else if (m->waiting_count == MG_RELOADS_WAITING) {
+        answer(request, false, MG_STR("too many reloads are waiting"));
+    } else {
+        m->waiting[m->waiting_count++] = *request;
+    }
+}

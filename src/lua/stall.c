@@ -1,0 +1,350 @@
+#include "lua/stall.h"
+
+#include "base/error.h"
+#include "base/mem.h"
+
+#include <errno.h>
+#include <luajit.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/time.h>
+#include <time.h>
+
+enum {
+    LEAST_TICK_MS = 10,
+    MOST_TICK_MS = 100,
+    HOOK_WAIT_MS = 100, // no hook after this: it is a function of C
+    PLACE_BYTES = 256,
+};
+
+typedef enum wish { NOTHING, WARN, LOOK, ABORT } wish;
+
+struct mg_stall {
+    mg_stall_options options;
+    _Atomic uint32_t warn_ms, abort_ms;
+    pthread_t loop_thread, watcher;
+    pthread_mutex_t lock;
+    pthread_cond_t stop;
+    bool stopping;
+    mg_vm *watched;
+    struct sigaction profiler; // LuaJIT's own handler
+    _Atomic int wish;
+    _Atomic uint32_t stuck_ms;
+    _Atomic bool answered;
+    bool abort_told; // loop's thread
+    _Atomic bool looked;
+    char place[PLACE_BYTES];
+    char route[64];
+    char request_id[64];
+};
+
+static mg_stall *the_stall; // for the signal handler; there is one a process
+
+// --- where it is ---
+
+static bool is_framework(const char *source) {
+    return strstr(source, "lua/moongate/") != NULL || source[0] == '=';
+}
+
+// The first line of a script that is no part of the framework, else any line.
+static void describe_lua(lua_State *L, int level, char *out, size_t n) {
+    lua_Debug ar;
+    bool any = false;
+    for (; lua_getstack(L, level, &ar) && lua_getinfo(L, "Sl", &ar); level++) {
+        if (ar.currentline <= 0 || (any && is_framework(ar.source))) {
+            continue;
+        }
+        const char *source = ar.source[0] == '@' ? ar.source + 1 : ar.short_src;
+        snprintf(out, n, "%s:%d", source, ar.currentline);
+        any = true;
+        if (!is_framework(ar.source)) {
+            return;
+        }
+    }
+    if (!any) {
+        snprintf(out, n, "-");
+    }
+}
+
+static void copy_text(char *out, size_t n, mg_str s) {
+    snprintf(out, n, "%.*s", s.n > 0 ? (int)s.n : 1, s.n > 0 ? s.p : "-");
+}
+
+static void describe_request(mg_stall *s, const mg_vm *vm) {
+    const mg_exchange *x = mg_slots_get(&vm->exchanges, (uint64_t)mg_vm_note[0]);
+    copy_text(s->route, sizeof s->route, x != NULL ? x->route : (mg_str){0});
+    copy_text(s->request_id, sizeof s->request_id, x != NULL ? x->request_id : (mg_str){0});
+}
+
+static void report(mg_stall *s, bool in_c, bool aborted) {
+    mg_stall_report r = {
+        .route = s->route,
+        .request_id = s->request_id,
+        .where = s->place,
+        .stuck_ms = s->stuck_ms,
+        .in_c = in_c,
+        .aborted = aborted,
+    };
+    s->options.on_report(s->options.arg, &r);
+}
+
+// --- in the loop's thread ---
+
+static void on_abort(mg_stall *s, mg_vm *vm, lua_State *L) {
+    if (L == vm->L) { // the scheduler: the coroutine is dead
+        lua_sethook(L, NULL, 0, 0);
+        s->abort_told = false;
+        s->wish = NOTHING;
+        return;
+    }
+    if (!s->abort_told) {
+        s->abort_told = true;
+        s->answered = true;
+        describe_lua(L, 0, s->place, sizeof s->place);
+        describe_request(s, vm);
+        report(s, false, true);
+        snprintf(vm->stall, sizeof vm->stall, "%.200s: it did not let go for %.1f s and was ended",
+                 s->place, (double)s->stuck_ms / 1000);
+    }
+    luaL_error(L, "%s", vm->stall);
+}
+
+static void on_hook(lua_State *L, lua_Debug *ar) {
+    (void)ar;
+    mg_stall *s = the_stall;
+    mg_vm *vm = mg_vm_running;
+    if (s == NULL || vm == NULL || s->wish == NOTHING || s->wish == LOOK) {
+        lua_sethook(L, NULL, 0, 0);
+        return;
+    }
+    if (s->wish == ABORT) {
+        on_abort(s, vm, L);
+        return;
+    }
+    lua_sethook(L, NULL, 0, 0);
+    s->wish = NOTHING;
+    s->answered = true;
+    describe_lua(L, 0, s->place, sizeof s->place);
+    describe_request(s, vm);
+    report(s, false, false);
+}
+
+// The coroutine that runs: the only one that has begun and neither waits nor is over.
+static lua_State *running_coroutine(const mg_vm *vm) {
+    lua_Debug ar;
+    for (uint32_t i = 0; i < vm->task_count; i++) {
+        lua_State *L = vm->tasks[i];
+        if (lua_status(L) == 0 && lua_getstack(L, 0, &ar)) {
+            return L;
+        }
+    }
+    return NULL;
+}
+
+// In a signal handler, while Lua waits for a function of C: its stack stands still.
+static void look(mg_stall *s, const mg_vm *vm) {
+    lua_State *L = running_coroutine(vm);
+    if (L == NULL) {
+        snprintf(s->place, sizeof s->place, "-");
+    } else {
+        describe_lua(L, 0, s->place, sizeof s->place);
+    }
+    describe_request(s, vm);
+    s->looked = true;
+}
+
+static void on_prof(int signum) {
+    mg_stall *s = the_stall;
+    mg_vm *vm = mg_vm_running;
+    int saved = errno;
+    if (s != NULL && vm != NULL && s->wish == LOOK) {
+        look(s, vm);
+    } else if (s != NULL && vm != NULL && s->wish != NOTHING) {
+        lua_sethook(vm->L, on_hook, LUA_MASKCOUNT, 1); // allowed in a signal handler
+        if (vm == s->watched && s->profiler.sa_handler != SIG_DFL &&
+            s->profiler.sa_handler != SIG_IGN) {
+            s->profiler.sa_handler(signum);
+        }
+    }
+    errno = saved;
+}
+
+// --- the watching thread ---
+
+static uint64_t monotonic_ms(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+typedef struct watching {
+    uint64_t progress;
+    double steps;
+    uint64_t stuck_ms; // added up from own ticks: a process that was stopped was not stuck
+    uint64_t warned_ms;
+    bool warned, reported;
+} watching;
+
+static void wish_for(mg_stall *s, wish w) {
+    s->wish = (int)w;
+    pthread_kill(s->loop_thread, SIGPROF);
+}
+
+static void act(mg_stall *s, watching *w) {
+    uint32_t warn_ms = s->warn_ms;
+    uint32_t abort_ms = s->abort_ms;
+    s->stuck_ms = (uint32_t)w->stuck_ms;
+    if (abort_ms > 0 && w->stuck_ms >= abort_ms) {
+        wish_for(s, ABORT);
+    } else if (warn_ms > 0 && w->stuck_ms >= warn_ms && !w->warned) {
+        w->warned = true;
+        w->warned_ms = w->stuck_ms;
+        s->answered = false;
+        s->looked = false;
+        wish_for(s, WARN);
+    } else if (w->warned && !s->answered && !w->reported &&
+               w->stuck_ms >= w->warned_ms + HOOK_WAIT_MS) {
+        if (s->looked) {
+            w->reported = true;
+            report(s, true, false);
+        } else {
+            wish_for(s, LOOK);
+        }
+    }
+}
+
+static void look_at_pulse(mg_stall *s, watching *w, uint64_t gap_ms) {
+    const mg_pulse *p = s->options.pulse;
+    uint64_t progress = atomic_load_explicit(&p->progress, memory_order_relaxed);
+    bool busy = atomic_load_explicit(&p->busy_since_ms, memory_order_relaxed) != 0;
+    double steps = mg_vm_note[1];
+    if (!busy || progress != w->progress || steps != w->steps) {
+        if (w->warned && s->wish != NOTHING) {
+            s->wish = NOTHING; // what comes now is innocent
+        }
+        *w = (watching){.progress = progress, .steps = steps};
+        return;
+    }
+    w->stuck_ms += gap_ms;
+    act(s, w);
+}
+
+static uint64_t tick_ms(const mg_stall *s) {
+    uint64_t tick = s->warn_ms / 4;
+    tick = tick == 0 || tick > MOST_TICK_MS ? MOST_TICK_MS : tick;
+    return tick < LEAST_TICK_MS ? LEAST_TICK_MS : tick;
+}
+
+static void *watch(void *arg) {
+    mg_stall *s = arg;
+    watching w = {.stuck_ms = 0};
+    uint64_t before = monotonic_ms();
+    pthread_mutex_lock(&s->lock);
+    while (!s->stopping) {
+        struct timespec until;
+        uint64_t tick = tick_ms(s);
+        clock_gettime(CLOCK_MONOTONIC, &until);
+        until.tv_nsec += (long)tick * 1000000;
+        until.tv_sec += until.tv_nsec / 1000000000;
+        until.tv_nsec %= 1000000000;
+        pthread_cond_timedwait(&s->stop, &s->lock, &until);
+        uint64_t now = monotonic_ms();
+        uint64_t gap = now - before;
+        before = now;
+        if (!s->stopping) {
+            look_at_pulse(s, &w, gap < 2 * tick ? gap : 2 * tick);
+        }
+    }
+    pthread_mutex_unlock(&s->lock);
+    return NULL;
+}
+
+static int start_watcher(mg_stall *s) {
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int rc = pthread_create(&s->watcher, NULL, watch, s);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return -rc;
+}
+
+// --- life ---
+
+int mg_stall_open(mg_stall **out, const mg_stall_options *o) {
+    mg_stall *s = mg_calloc(1, sizeof *s);
+    pthread_condattr_t monotonic;
+    s->options = *o;
+    s->loop_thread = pthread_self();
+    mg_stall_set(s, o->warn_ms, o->abort_ms);
+    pthread_mutex_init(&s->lock, NULL);
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&s->stop, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    the_stall = s;
+    int rc = start_watcher(s);
+    if (rc != 0) {
+        the_stall = NULL;
+        mg_free(s);
+        s = NULL;
+    }
+    *out = s;
+    return rc;
+}
+
+void mg_stall_set(mg_stall *s, uint32_t warn_ms, uint32_t abort_ms) {
+    s->warn_ms = warn_ms;
+    s->abort_ms = abort_ms;
+}
+
+void mg_stall_close(mg_stall *s) {
+    if (s == NULL) {
+        return;
+    }
+    pthread_mutex_lock(&s->lock);
+    s->stopping = true;
+    pthread_cond_signal(&s->stop);
+    pthread_mutex_unlock(&s->lock);
+    pthread_join(s->watcher, NULL);
+    if (s->watched != NULL) {
+        mg_stall_forget(s, s->watched);
+    }
+    the_stall = NULL;
+    pthread_cond_destroy(&s->stop);
+    pthread_mutex_destroy(&s->lock);
+    mg_free(s);
+}
+
+// --- the profiler, for the sake of compiled code ---
+
+static void on_sample(void *data, lua_State *L, int samples, int state) {
+    (void)data;
+    (void)L;
+    (void)samples;
+    (void)state;
+}
+
+void mg_stall_watch(mg_stall *s, mg_vm *vm) {
+    static const struct itimerval never;
+    if (s->watched != NULL) {
+        luaJIT_profile_stop(s->watched->L);
+        luaJIT_setmode(s->watched->L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_OFF);
+        luaJIT_setmode(s->watched->L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_FLUSH);
+    }
+    luaJIT_profile_start(vm->L, "li1000000", on_sample, NULL);
+    setitimer(ITIMER_PROF, &never, NULL); // nobody wants samples: signals come from the watcher
+    struct sigaction own = {.sa_handler = on_prof, .sa_flags = SA_RESTART};
+    sigfillset(&own.sa_mask);
+    sigaction(SIGPROF, &own, &s->profiler);
+    s->watched = vm;
+}
+
+void mg_stall_forget(mg_stall *s, mg_vm *vm) {
+    if (s != NULL && s->watched == vm) {
+        struct sigaction ignore = {.sa_handler = SIG_IGN};
+        luaJIT_profile_stop(vm->L);
+        sigaction(SIGPROF, &ignore, NULL);
+        s->watched = NULL;
+    }
+}
