@@ -231,6 +231,7 @@ static void a_subfolder_that_is_removed_and_made_again_is_watched_again(void **s
     }
     assert_int_equal(rmdir(at("a")), 0);
     wait_for("a");
+    assert_false(was_told("a/a"));
     settle();
     make_folder("a");
     settle();
