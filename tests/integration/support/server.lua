@@ -47,7 +47,7 @@ end
 local function with_defaults(options, port)
   local config = {
     listen = { LOOPBACK .. ":" .. port },
-    workers = 1,
+    workers = 0, -- all in the process that the test sees
     app = "lua/app.lua",
     log = { level = "info", file = "stderr", access = "access.log" },
   }
