@@ -75,6 +75,10 @@ static mg_str name_of(const entry *e) {
     return (mg_str){e->name, e->name_n};
 }
 
+mg_str mg_snapshot_writer_name(const mg_snapshot_writer *w, size_t i) {
+    return name_of(&w->entries[i]);
+}
+
 static int by_name(const void *a, const void *b) {
     const entry *x = a;
     const entry *y = b;

@@ -164,15 +164,25 @@ static int check_trust(const mg_config *config, mg_error *err) {
                        : mg_error_set(err, rc, "%s: trusted_proxies: %s", config->file, fault.text);
 }
 
+static bool is_collected(const collecting *c, const char *path) {
+    for (size_t i = 0; i < c->writer.count; i++) {
+        if (mg_str_eq(mg_snapshot_writer_name(&c->writer, i), mg_str_of(path))) {
+            return true;
+        }
+    }
+    return false;
+}
+
 // An app outside of the project's folder comes along alone.
 static int add_app(collecting *c, const mg_config *config) {
+    if (is_collected(c, config->app)) {
+        return MG_OK;
+    }
     if (access(config->app, R_OK) != 0) {
         return mg_error_set(&c->err, MG_ECONFIG, "%s: app: %s cannot be read: %s", config->file,
                             config->app, strerror(errno));
     }
-    size_t n = strlen(config->root);
-    bool inside = strncmp(config->app, config->root, n) == 0 && is_script(config->app);
-    return inside ? MG_OK : add_file(c, config->app);
+    return add_file(c, config->app);
 }
 
 static int evaluate(collecting *c, const mg_cli *cli, mg_str text) {
@@ -207,6 +217,12 @@ static int collect(collecting *c, const mg_cli *cli) {
     }
     if (rc == MG_OK) {
         rc = add_framework(c);
+    }
+    if (rc == MG_OK &&
+        cli->overrides.app != NULL) { // wherever it lies: root may read it, nobody not
+        const char *app =
+            mg_config_absolute(&arena, mg_config_here(&arena), mg_str_of(cli->overrides.app));
+        rc = is_collected(c, app) || access(app, R_OK) != 0 ? MG_OK : add_file(c, app);
     }
     if (rc == MG_OK) {
         give_up_root();
