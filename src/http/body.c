@@ -26,7 +26,7 @@ enum {
 enum { SIZE_DIGITS = 16 }; // leading zeros included
 
 static mg_body_verdict bad(mg_body *b, int status, const char *reason) {
-    b->refusal = (mg_refusal){status, reason};
+    b->refusal = (mg_refusal){.status = status, .reason = reason};
     return MG_BODY_BAD;
 }
 

@@ -15,7 +15,7 @@ typedef struct seen {
     bool twice; // Host or Content-Length
 } seen;
 
-static const mg_refusal good = {0, NULL};
+static const mg_refusal good = {0};
 
 static void read_codings(seen *s, mg_str value) {
     mg_str item;
@@ -80,24 +80,24 @@ static void read_field(seen *s, mg_head *h, const mg_field *f) {
 
 static mg_refusal judge_coding(const seen *s, mg_head *h) {
     if (h->minor == 0) {
-        return (mg_refusal){400, "Transfer-Encoding in HTTP/1.0"};
+        return (mg_refusal){400, "Transfer-Encoding in HTTP/1.0", 0};
     }
     if (s->length != NULL) {
-        return (mg_refusal){400, "Transfer-Encoding together with Content-Length"};
+        return (mg_refusal){400, "Transfer-Encoding together with Content-Length", 0};
     }
     if (s->empty_codings) {
-        return (mg_refusal){400, "Transfer-Encoding is empty"};
+        return (mg_refusal){400, "Transfer-Encoding is empty", 0};
     }
     if (s->chunked_twice) {
-        return (mg_refusal){400, "chunked is applied twice"};
+        return (mg_refusal){400, "chunked is applied twice", 0};
     }
     if (s->unknown_coding) {
         return s->chunked_last || s->codings == 1
-                   ? (mg_refusal){501, "a transfer coding other than chunked"}
-                   : (mg_refusal){400, "chunked is not the last transfer coding"};
+                   ? (mg_refusal){501, "a transfer coding other than chunked", 0}
+                   : (mg_refusal){400, "chunked is not the last transfer coding", 0};
     }
     if (!s->chunked_last) {
-        return (mg_refusal){400, "chunked is not the last transfer coding"};
+        return (mg_refusal){400, "chunked is not the last transfer coding", 0};
     }
     h->framing = MG_FRAMING_CHUNKED;
     return good;
@@ -111,7 +111,7 @@ static mg_refusal judge_body(const seen *s, mg_head *h) {
         return good;
     }
     if (!mg_str_to_u64(s->length->value, INT64_MAX, &h->length)) {
-        return (mg_refusal){400, "Content-Length is not a number"};
+        return (mg_refusal){400, "Content-Length is not a number", 0};
     }
     h->framing = h->length > 0 ? MG_FRAMING_LENGTH : MG_FRAMING_NONE;
     return good;
@@ -119,10 +119,10 @@ static mg_refusal judge_body(const seen *s, mg_head *h) {
 
 static mg_refusal judge_host(const seen *s, mg_head *h) {
     if (s->host == NULL && h->minor > 0) {
-        return (mg_refusal){400, "the Host field is missing"};
+        return (mg_refusal){400, "the Host field is missing", 0};
     }
     if (s->host != NULL && !mg_host_valid(s->host->value)) {
-        return (mg_refusal){400, "the Host field is not host[:port]"};
+        return (mg_refusal){400, "the Host field is not host[:port]", 0};
     }
     if (h->target.authority.n > 0) {
         h->host = h->target.authority;
@@ -139,14 +139,14 @@ mg_refusal mg_framing_of(mg_head *h) {
     }
     h->keep_alive = h->minor > 0 ? !s.close : s.persist && !s.close;
     if (s.twice) {
-        return (mg_refusal){400, "Host or Content-Length is repeated"};
+        return (mg_refusal){400, "Host or Content-Length is repeated", 0};
     }
     mg_refusal refusal = judge_host(&s, h);
     if (refusal.status == 0) {
         refusal = judge_body(&s, h);
     }
     if (refusal.status == 0 && s.wrong_expect) {
-        return (mg_refusal){417, "an expectation other than 100-continue"};
+        return (mg_refusal){417, "an expectation other than 100-continue", 0};
     }
     return refusal;
 }

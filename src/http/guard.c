@@ -3,7 +3,7 @@
 enum { EMPTY_LINES_BEFORE = 4 };
 
 static mg_guard_verdict bad(mg_guard *g, int status, const char *reason) {
-    g->refusal = (mg_refusal){status, reason};
+    g->refusal = (mg_refusal){.status = status, .reason = reason};
     return MG_GUARD_BAD;
 }
 

@@ -12,7 +12,7 @@ typedef struct gather {
 } gather;
 
 static mg_h1_verdict bad(mg_h1_reader *r, int status, const char *reason) {
-    r->refusal = (mg_refusal){status, reason};
+    r->refusal = (mg_refusal){.status = status, .reason = reason};
     return MG_H1_BAD;
 }
 

@@ -41,4 +41,5 @@ const mg_field *mg_head_find(const mg_head *h, mg_str name);
 typedef struct mg_refusal {
     int status;
     const char *reason;
+    unsigned retry_after; // seconds; 0: not said
 } mg_refusal;

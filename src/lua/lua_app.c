@@ -144,6 +144,7 @@ static int open_state(mg_lua_app *a, mg_loop *loop, const mg_lua_app_options *o,
     vm->jobs_arg = o->jobs_arg;
     vm->on_log = o->on_log;
     vm->log_arg = o->log_arg;
+    mg_lua_memory_attach(&vm->memory, a->L, o->memory_bytes);
     mg_lua_state_preload(a->L, open_native, vm);
     bound_load(a, o->load_ms);
     return require_boot(a, err);
@@ -188,6 +189,9 @@ void mg_lua_app_free(mg_lua_app *a) {
     }
     if (a->L != NULL) {
         lua_sethook(a->L, NULL, 0, 0);
+        if (a->vm != NULL) {
+            mg_lua_memory_detach(&a->vm->memory);
+        }
         lua_close(a->L);
     }
     mg_vm_free(a->vm);
@@ -311,5 +315,5 @@ void mg_lua_app_print_routes(mg_lua_app *a, mg_buf *out) {
 }
 
 size_t mg_lua_app_memory(const mg_lua_app *a) {
-    return (size_t)lua_gc(a->L, LUA_GCCOUNT, 0) * 1024 + (size_t)lua_gc(a->L, LUA_GCCOUNTB, 0);
+    return a->vm->memory.used;
 }

@@ -1,5 +1,7 @@
 #include "lua/stall.h"
 
+#include "lua/bind.h"
+
 #include "base/error.h"
 #include "base/mem.h"
 
@@ -71,8 +73,13 @@ static void copy_text(char *out, size_t n, mg_str s) {
     snprintf(out, n, "%.*s", s.n > 0 ? (int)s.n : 1, s.n > 0 ? s.p : "-");
 }
 
-static void describe_request(mg_stall *s, const mg_vm *vm) {
-    const mg_exchange *x = mg_slots_get(&vm->exchanges, (uint64_t)mg_vm_note[0]);
+static void describe_request(mg_stall *s, mg_vm *vm, bool may_make) {
+    mg_exchange *x = mg_slots_get(&vm->exchanges, (uint64_t)mg_vm_note[0]);
+    if (x != NULL && may_make && x->request_id.n == 0) {
+        char text[17];
+        mg_vm_random_id(vm, text);
+        x->request_id = (mg_str){mg_arena_copy(&x->arena, (mg_str){text, 16}), 16};
+    }
     copy_text(s->route, sizeof s->route, x != NULL ? x->route : (mg_str){0});
     copy_text(s->request_id, sizeof s->request_id, x != NULL ? x->request_id : (mg_str){0});
 }
@@ -102,7 +109,7 @@ static void on_abort(mg_stall *s, mg_vm *vm, lua_State *L) {
         s->abort_told = true;
         s->answered = true;
         describe_lua(L, 0, s->place, sizeof s->place);
-        describe_request(s, vm);
+        describe_request(s, vm, true);
         report(s, false, true);
         snprintf(vm->stall, sizeof vm->stall, "%.200s: it did not let go for %.1f s and was ended",
                  s->place, (double)s->stuck_ms / 1000);
@@ -126,7 +133,7 @@ static void on_hook(lua_State *L, lua_Debug *ar) {
     s->wish = NOTHING;
     s->answered = true;
     describe_lua(L, 0, s->place, sizeof s->place);
-    describe_request(s, vm);
+    describe_request(s, vm, true);
     report(s, false, false);
 }
 
@@ -143,14 +150,14 @@ static lua_State *running_coroutine(const mg_vm *vm) {
 }
 
 // In a signal handler, while Lua waits for a function of C: its stack stands still.
-static void look(mg_stall *s, const mg_vm *vm) {
+static void look(mg_stall *s, mg_vm *vm) {
     lua_State *L = running_coroutine(vm);
     if (L == NULL) {
         snprintf(s->place, sizeof s->place, "-");
     } else {
         describe_lua(L, 0, s->place, sizeof s->place);
     }
-    describe_request(s, vm);
+    describe_request(s, vm, false); // this is a signal handler
     s->looked = true;
 }
 

@@ -41,6 +41,7 @@ static void on_turn(mg_turn *turn) {
         lua_pop(vm->L, 1);
     }
     mg_vm_running = NULL;
+    mg_lua_memory_tend(&vm->memory, mg_loop_now_ms(vm->loop));
 }
 
 // --- the seam: record, do not act ---
@@ -258,6 +259,11 @@ enum {
 // Everything that must be settled before a handler runs. False if the server has answered instead.
 static bool admit(mg_vm *vm, mg_exchange *x, const mg_request_state *r) {
     uint64_t limit = x->body_limit;
+    if (mg_lua_memory_is_full(&vm->memory)) {
+        x->app = NULL;
+        mg_exchange_refuse(x, (mg_refusal){503, "the scripts' memory is used up", 1});
+        return false;
+    }
     if (r->route != 0) {
         assert(r->route <= vm->route_count);
         const mg_vm_route *route = &vm->routes[r->route - 1];
@@ -271,7 +277,7 @@ static bool admit(mg_vm *vm, mg_exchange *x, const mg_request_state *r) {
         return true;
     }
     x->app = NULL;
-    mg_exchange_refuse(x, (mg_refusal){413, "the request's body is too large"});
+    mg_exchange_refuse(x, (mg_refusal){413, "the request's body is too large", 0});
     return false;
 }
 

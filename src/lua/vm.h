@@ -8,6 +8,7 @@
 
 #include "base/log_line.h"
 #include "http/route.h"
+#include "lua/memory.h"
 #include "lua/slots.h"
 #include "server/answer.h"
 #include "server/server.h"
@@ -68,7 +69,8 @@ struct mg_vm {
     mg_slots exchanges;
     mg_slots ops;
 
-    lua_State **tasks; // the scheduler's coroutines, all of them
+    mg_lua_memory memory; // unbounded unless attached
+    lua_State **tasks;    // the scheduler's coroutines, all of them
     uint32_t task_count;
     char stall[256]; // why the running coroutine was made to fail; "": it was not
 

@@ -5,6 +5,7 @@
 #include "server/server.h"
 
 #include <assert.h>
+#include <stdio.h>
 
 enum {
     COPY_MAX = 8 * 1024, // larger answer bodies are not copied behind the head
@@ -184,7 +185,12 @@ void mg_exchange_refuse(mg_exchange *x, mg_refusal refusal) {
     mg_buf_printf(&body,
                   "{\"type\":\"about:blank\",\"title\":\"%.*s\",\"status\":%d,\"detail\":\"%s\"}\n",
                   (int)phrase.n, phrase.p, refusal.status, refusal.reason);
+    char retry[40] = "";
+    if (refusal.retry_after > 0) {
+        snprintf(retry, sizeof retry, "Retry-After: %u\r\n", refusal.retry_after);
+    }
     mg_answer answer = {
+        .fields = mg_str_of(retry),
         .status = refusal.status,
         .content_type = MG_STR("application/problem+json"),
         .close = true,

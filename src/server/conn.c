@@ -449,7 +449,7 @@ void mg_conn_header_late(mg_conn *c) {
         return;
     }
     c->x->head.minor = -1;
-    refuse(c, (mg_refusal){408, "the request's head did not come in time"});
+    refuse(c, (mg_refusal){408, "the request's head did not come in time", 0});
 }
 
 void mg_conn_send_late(mg_conn *c) {

@@ -54,7 +54,7 @@ static void on_body_time(mg_timer *t) {
     } else if (spent < allowed) {
         mg_timer_start(loop, t, allowed - spent, 0, on_body_time);
     } else {
-        mg_exchange_fault(x, (mg_refusal){408, "the request's body came too slowly"});
+        mg_exchange_fault(x, (mg_refusal){408, "the request's body came too slowly", 0});
     }
 }
 
@@ -110,7 +110,7 @@ bool mg_exchange_take_piece(mg_exchange *x, mg_str piece) {
         return false;
     }
     if (x->body_judged && x->body.received > x->body_limit) {
-        mg_exchange_fault(x, (mg_refusal){413, "the request's body is too large"});
+        mg_exchange_fault(x, (mg_refusal){413, "the request's body is too large", 0});
         return false;
     }
     mg_buf_append_str(&x->content, piece);

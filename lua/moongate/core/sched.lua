@@ -23,6 +23,7 @@ local EVENT_REQUEST, EVENT_DONE = 1, 2
 local LOG_ERROR = 3
 local IN_A_ROW = 1000 -- resumptions in a turn before the loop may look at its sockets again
 local IDLE_TASKS = 512
+local OUT_OF_MEMORY = "not enough memory" -- how LuaJIT says it
 local STRAY_YIELD = "coroutine.yield outside of a coroutine of your own: await a Future instead"
 
 ---@class moongate.Task
@@ -90,9 +91,19 @@ local function give_task(task)
   end
 end
 
-local function fail(task, err)
+-- What a coroutine failed of: it was made to, it ran out of memory, or it raised.
+local function failure_of(err)
   local stall = native.take_stall()
-  local wrapped = stall and errors.new("stall", stall) or errors.wrap(err)
+  if err == OUT_OF_MEMORY or (stall and stall:find("limits.lua_memory", 1, true)) then
+    return errors.new("status", "the scripts' memory is used up", {
+      status = 503, fields = { ["Retry-After"] = "1" },
+    })
+  end
+  return stall and errors.new("stall", stall) or errors.wrap(err)
+end
+
+local function fail(task, err)
+  local wrapped = failure_of(err)
   errors.stitch(wrapped, task.co)
   tasks[task] = nil
   native.forget_task(task.co)

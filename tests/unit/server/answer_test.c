@@ -298,7 +298,7 @@ static void writing_to_a_peer_that_has_left_says_so(void **state) {
 
 static void a_refusal_is_a_problem_document(void **state) {
     (void)state;
-    mg_exchange_refuse(begin(REQUEST("GET", "1")), (mg_refusal){503, "too busy"});
+    mg_exchange_refuse(begin(REQUEST("GET", "1")), (mg_refusal){503, "too busy", 0});
     rig_settle(&r);
     assert_got(&p, "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\n"
                    "Content-Length: 86\r\nConnection: close\r\n\r\n"

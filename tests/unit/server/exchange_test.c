@@ -153,7 +153,7 @@ static void a_length_beyond_the_limit_is_known_at_once(void **state) {
     assert_int_equal(mg_exchange_limit_body(x, 99), MG_ELIMIT);
     assert_int_equal(mg_exchange_limit_body(x, 100), MG_OK);
     assert_int_equal(mg_exchange_limit_body(x, 99), MG_ELIMIT);
-    mg_exchange_refuse(x, (mg_refusal){413, "too large"});
+    mg_exchange_refuse(x, (mg_refusal){413, "too large", 0});
     rig_settle(&r);
     assert_refused(&p, "HTTP/1.1 413 Content Too Large\r\n");
     assert_int_equal(r.gone, 0); // the app knows
@@ -428,7 +428,7 @@ static void a_handler_that_takes_too_long_is_told(void **state) {
     assert_int_equal(r.deadlines, 0);
     rig_pass(&r, 1);
     assert_int_equal(r.deadlines, 1);
-    mg_exchange_refuse(x, (mg_refusal){504, "late"});
+    mg_exchange_refuse(x, (mg_refusal){504, "late", 0});
     rig_pass(&r, 60000);
     assert_refused(&p, "HTTP/1.1 504 Gateway Timeout\r\n");
     assert_int_equal(r.deadlines, 1);

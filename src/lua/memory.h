@@ -1,0 +1,40 @@
+// lua/memory.h: counts and bounds the memory of one Lua state.
+//
+// Above the limit the running coroutine is made to raise; what the framework needs to say so comes
+// out of a reserve. LuaJIT has no collection in an emergency: mg_lua_memory_tend collects early.
+#pragma once
+
+#include "base/error.h"
+
+#include <lua.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct mg_lua_memory {
+    lua_State *L; // the main thread: of the framework, never made to raise
+    lua_Alloc alloc;
+    void *ud;
+    size_t used;
+    size_t limit;     // 0: none
+    size_t collected; // what was used after the last full collection
+    uint64_t collected_ms;
+    bool over;    // a coroutine is being ended for it
+    bool refused; // it was refused memory: the rest of the reserve is the framework's
+} mg_lua_memory;
+
+// Counts from now on, through LuaJIT's own allocator. `m` outlives the state.
+void mg_lua_memory_attach(mg_lua_memory *m, lua_State *L, size_t limit);
+
+// Before lua_close: LuaJIT gives its memory back whole only through its own allocator.
+void mg_lua_memory_detach(mg_lua_memory *m);
+
+// Between turns: collects all if much is used.
+void mg_lua_memory_tend(mg_lua_memory *m, uint64_t now_ms);
+
+// There is no room for another request.
+static inline bool mg_lua_memory_is_full(const mg_lua_memory *m) {
+    return m->limit > 0 && m->used > m->limit / 5 * 4;
+}
+
+#define MG_LUA_MEMORY_FAULT "the scripts use more memory than limits.lua_memory allows"
