@@ -53,7 +53,7 @@ end
 ---@return string
 function M.excerpt(source, line)
   local rows, n = {}, 0
-  for text in (source .. "\n"):gmatch("(.-)\r?\n") do
+  for text in (source:gsub("\n$", "") .. "\n"):gmatch("(.-)\r?\n") do
     n = n + 1
     if n >= line - AROUND and n <= line + AROUND then
       local row = escape(("%5d  %s"):format(n, text))

@@ -1,5 +1,7 @@
 #include "gate/logs.h"
 
+#include "gate/privileges.h"
+
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -81,7 +83,11 @@ static void make_file(const char *path, unsigned uid, unsigned gid) {
     }
 }
 
-void mg_logs_make_files(const mg_config_log *c, unsigned uid, unsigned gid) {
-    make_file(c->file, uid, gid);
-    make_file(c->access, uid, gid);
+void mg_logs_make_files(const mg_config_log *c, const char *user) {
+    mg_ids ids;
+    mg_error err;
+    if (user != NULL && geteuid() == 0 && mg_privileges_find(user, &ids, &err) == MG_OK) {
+        make_file(c->file, ids.uid, ids.gid);
+        make_file(c->access, ids.uid, ids.gid);
+    }
 }

@@ -24,6 +24,6 @@ bool mg_logs_same(const mg_config_log *a, const mg_config_log *b);
 
 void mg_logs_access(mg_logs *l, const mg_access_record *r);
 
-// Makes the files if they are not there, for a user who may not (uid, gid). Faults are told when
-// the logs are opened.
-void mg_logs_make_files(const mg_config_log *c, unsigned uid, unsigned gid);
+// Root makes the files for `user` (NULL: nobody else), who may not be allowed to. Faults are told
+// when the logs are opened.
+void mg_logs_make_files(const mg_config_log *c, const char *user);

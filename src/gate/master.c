@@ -97,6 +97,7 @@ void mg_master_ask_stop(mg_master *m, bool now) {
 }
 
 static void reopen(mg_master *m) {
+    mg_logs_make_files(&m->config.log, m->config.user);
     mg_logs_reopen(&m->logs);
     for (uint32_t slot = 0; slot < MG_SHM_CELLS; slot++) {
         if (m->places[slot] != NULL) {

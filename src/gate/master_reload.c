@@ -509,18 +509,10 @@ static uint32_t workers_of(const mg_master *m, const mg_config *c) {
 static int begin_service(mg_reload *r, mg_error *err) {
     mg_master *m = r->master;
     mg_config_log own = r->config.log;
-    mg_ids ids;
     m->alone = m->cli->command == MG_COMMAND_DEV || r->config.workers == 0;
     r->wanted = workers_of(m, &r->config);
-    int rc = MG_OK;
-    if (r->config.user != NULL) {
-        rc = mg_privileges_find(r->config.user, &ids, err);
-        if (rc == MG_OK && geteuid() == 0) {
-            mg_logs_make_files(&r->config.log, ids.uid, ids.gid);
-        }
-    }
     own.access = NULL;
-    return rc == MG_OK ? mg_logs_open(&m->logs, &own, err) : rc;
+    return mg_logs_open(&m->logs, &own, err);
 }
 
 static int plan(mg_reload *r, mg_error *err) {
@@ -535,6 +527,11 @@ static int plan(mg_reload *r, mg_error *err) {
         return rc;
     }
     r->wanted = workers_of(m, &r->config);
+    mg_ids ids;
+    if (r->config.user != NULL && (rc = mg_privileges_find(r->config.user, &ids, err)) != MG_OK) {
+        return rc;
+    }
+    mg_logs_make_files(&r->config.log, r->config.user);
     if (m->generation == 0) {
         rc = begin_service(r, err);
     } else if (!m->alone && r->config.workers == 0) {
