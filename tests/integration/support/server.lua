@@ -97,21 +97,28 @@ end
 
 --- Starts a server and waits until it accepts.
 ---@param options table|nil keys of the configuration file, over the defaults above
----@param how table|nil command: words before the binary; arguments: words after CONF;
----  wait_for: port or Unix path that accepts once it is ready, if not the default one
+---@param how table|nil command: words before the binary; verb: instead of "run"; arguments: words
+---  after CONF; app: text of lua/app.lua, instead of the fixture's; wait_for: port or Unix path that
+---  accepts once it is ready, if not the default one
 function M.start(options, how)
   how = how or {}
   local port = M.free_port()
-  local folder = M.project(M.config_text(with_defaults(options, port)))
+  local config = with_defaults(options, port)
+  local folder = M.project(M.config_text(config))
+  if how.app then
+    process.write_file(folder .. "/lua/app.lua", how.app)
+  end
   local argv = { unpack(how.command or {}) }
   argv[#argv + 1] = M.BINARY
-  argv[#argv + 1] = "run"
+  argv[#argv + 1] = how.verb or "run"
   argv[#argv + 1] = folder .. "/conf/moongate.lua"
   for _, word in ipairs(how.arguments or {}) do
     argv[#argv + 1] = word
   end
   local started = process.start(argv, folder .. "/stdout", folder .. "/stderr")
-  local server = { process = started, pid = started.pid, port = port, folder = folder }
+  local server = {
+    process = started, pid = started.pid, port = port, folder = folder, config = config,
+  }
   setmetatable(server, Server)
   local ok, err = pcall(wait_until_it_accepts, server, how.wait_for or port)
   if not ok then

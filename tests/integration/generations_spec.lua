@@ -1,0 +1,223 @@
+--- What outlives a reload, and for how long: generations, jobs, snapshots, memory.
+local services = require("support.service")
+local process = require("support.process")
+local wire = require("support.wire")
+
+local service
+
+local function start(...)
+  service = services.start(...)
+  return service
+end
+
+after_each(function()
+  if service then
+    service:stop()
+    service = nil
+  end
+end)
+
+local STREAM = [[
+app:get("/stream", function(ctx)
+  ctx:stream("text/plain", function(out)
+    out:write("begun\n")
+    ctx:sleep(60):await()
+    out:write("never\n")
+  end)
+end)]]
+
+describe("generations", function()
+  it("are shown with what keeps them", function()
+    start({ workers = 1 }, "one", STREAM)
+    local conn = service:connect()
+    conn:send(wire.get("/stream"))
+    conn:fill_some()
+    service:must_reload()
+    process.wait_until("status shows the stream", function()
+      local old = service:status().workers[1].generations[2]
+      return old and old.generation == 1 and old.streams == 1
+    end)
+    local text = service:command("status").out
+    assert.truthy(text:find("generation 1 is kept by 1 stream\n", 1, true), text)
+    conn:close()
+    process.wait_until("the generation is over", function()
+      return #service:status().workers[1].generations == 1
+    end)
+  end)
+
+  it("beyond limits.generations end: streams whole, waiting requests with 503", function()
+    start({ workers = 1, limits = { generations = 1 } }, "one", STREAM)
+    local stream, waiting = service:connect(), service:connect()
+    stream:send(wire.get("/stream"))
+    stream:fill_some()
+    waiting:send(wire.get("/sleep/60000"))
+    process.wait_until("both are under way", function()
+      local current = service:status().workers[1].generations[1]
+      return current.streams == 1 and current.requests == 1
+    end)
+    service:must_reload()
+    service:must_reload()
+    local res = stream:read()
+    assert.equal("begun\n", res.body) -- and the last chunk, or this would raise
+    res = waiting:read()
+    assert.equal(503, res.status)
+    assert.equal("1", res.headers["retry-after"])
+    service:wait_for_log("generation 1 ends for lack of room")
+    assert.equal("one", stream:request(wire.get("/")).body)
+    stream:close()
+    waiting:close()
+  end)
+
+  it("cancel their background with code reload after timeouts.drain", function()
+    local lines = [[
+      local function note(text)
+        local file = io.open("%s", "a")
+        file:write(text, "\n")
+        file:close()
+      end
+      app:on_start(function()
+        moongate.spawn(function()
+          local _, err = pcall(function() moongate.sleep(60):await() end)
+          note(err.code)
+        end)
+      end)
+      app:on_stop(function() note("stopped") end)]]
+    local path = os.tmpname()
+    start({ workers = 1, timeouts = { drain = 0.3 } }, "one", lines:format(path))
+    service:must_reload()
+    process.wait_until("the old background has ended", function()
+      return process.read_file(path) == "reload\nstopped\n"
+        or process.read_file(path) == "stopped\nreload\n"
+    end)
+    os.remove(path)
+  end)
+
+  it("leave memory and descriptors where they were", function()
+    start()
+    local function footprint()
+      local sum, rss = process.descriptors(service.pid), 0
+      for _, pid in ipairs(service:pids()) do
+        sum, rss = sum + process.descriptors(pid), rss + process.rss_kb(pid)
+      end
+      return sum, rss
+    end
+    for _ = 1, 20 do
+      service:must_reload()
+    end
+    process.wait_until("old generations are over", function()
+      return #service:status().workers[1].generations == 1
+    end)
+    local descriptors, rss = footprint()
+    for _ = 1, tonumber(os.getenv("RELOADS")) or 100 do
+      service:must_reload()
+    end
+    process.wait_until("the descriptors are closed", function()
+      return (footprint()) <= descriptors
+    end)
+    local _, after = footprint()
+    if not os.getenv("MOONGATE"):find("asan") then -- a sanitizer keeps freed memory back
+      assert.is_true(after < rss * 1.3, rss .. " KB before, " .. after .. " KB after")
+    end
+  end)
+end)
+
+describe("a snapshot", function()
+  it("is what a replaced worker and a later require load, whatever is on the disk", function()
+    start(nil, "one", [[app:get("/late", function() return require("late") end)]])
+    service:write("lua/late.lua", "return 'good'")
+    service:must_reload()
+    service:write("lua/late.lua", "return 'half-edited'")
+    service:write("lua/app.lua", "x = = 1")
+    local before = service:pids()
+    os.execute("kill -9 " .. before[1])
+    process.wait_until("the worker is replaced", function()
+      local now = service:pids()
+      return now[1] and now[1] ~= before[1]
+    end)
+    for worker = 1, 2 do
+      local conn = service:connect_to(worker)
+      assert.equal("one", conn:request(wire.get("/")).body)
+      assert.equal("good", conn:request(wire.get("/late")).body)
+      conn:close()
+    end
+  end)
+end)
+
+describe("a job", function()
+  local path
+
+  before_each(function()
+    path = os.tmpname()
+  end)
+  after_each(function()
+    os.remove(path)
+  end)
+
+  local function job(word, options)
+    return ([[
+      app:every("tick", 0.05, %s, function()
+        local file = io.open("%s", "a")
+        file:write("%s ", moongate.info().worker, "\n")
+        file:close()
+      end)]]):format(options or "{}", path, word)
+  end
+
+  local function lines()
+    local list = {}
+    for line in (process.read_file(path) or ""):gmatch("[^\n]+") do
+      list[#list + 1] = line
+    end
+    return list
+  end
+
+  local function workers_of(list)
+    local set, n = {}, 0
+    for _, line in ipairs(list) do
+      if not set[line:match("%d+$")] then
+        set[line:match("%d+$")] = true
+        n = n + 1
+      end
+    end
+    return n
+  end
+
+  local function wait_for_lines(n)
+    process.wait_until(n .. " runs", function()
+      return #lines() >= n
+    end)
+  end
+
+  it("runs once a service, and moves when its worker dies", function()
+    start({ workers = 3 }, "one", job("run"))
+    wait_for_lines(10)
+    assert.equal(1, workers_of(lines()))
+    local holder = lines()[1]:match("%d+$")
+    os.execute("kill -STOP " .. service:pids()[tonumber(holder)])
+    os.execute("kill -9 " .. service:pids()[tonumber(holder)])
+    local seen = #lines()
+    wait_for_lines(seen + 10)
+  end)
+
+  it("runs in each worker, if it says so", function()
+    start({ workers = 3 }, "one", job("run", "{ each_worker = true }"))
+    process.wait_until("all three have run it", function()
+      return workers_of(lines()) == 3
+    end)
+  end)
+
+  it("is replaced by a reload, not doubled", function()
+    start({ workers = 2 }, "one", job("old"))
+    wait_for_lines(3)
+    service:write_app("two", job("new"))
+    service:must_reload()
+    process.wait_until("the new one runs", function()
+      return lines()[#lines()]:find("new", 1, true)
+    end)
+    local list, turned = lines(), false
+    wait_for_lines(#list + 10)
+    for _, line in ipairs(lines()) do
+      turned = turned or line:find("new", 1, true) ~= nil
+      assert.is_false(turned and line:find("old", 1, true) ~= nil)
+    end
+  end)
+end)

@@ -1,0 +1,275 @@
+--- Replacing scripts and settings while requests are served.
+local services = require("support.service")
+local servers = require("support.server")
+local process = require("support.process")
+local wire = require("support.wire")
+
+local service
+
+local function start(...)
+  service = services.start(...)
+  return service
+end
+
+local function wait_for_word(word)
+  process.wait_until("GET / answers " .. word, function()
+    return service:body("/") == word
+  end)
+end
+
+after_each(function()
+  if service then
+    service:stop()
+    service = nil
+  end
+end)
+
+describe("a reload", function()
+  it("replaces the scripts under an open connection, and says what changed", function()
+    start()
+    local conn = service:connect()
+    assert.equal("one", conn:request(wire.get("/")).body)
+    service:write_app("two")
+    local said = service:must_reload()
+    assert.truthy(said.out:match("^generation 2 in %d+ ms\n"))
+    assert.truthy(said.out:find("~ lua/app.lua", 1, true))
+    assert.equal("two", conn:request(wire.get("/")).body)
+    conn:close()
+  end)
+
+  it("comes by SIGHUP as well", function()
+    start()
+    service:write_app("two")
+    service.process:signal("HUP")
+    wait_for_word("two")
+  end)
+
+  it("works in one process without a master", function()
+    start({ workers = 0 })
+    service:write_app("two")
+    service:must_reload()
+    assert.equal("two", service:body("/"))
+    service:write_app("three")
+    service.process:signal("HUP")
+    wait_for_word("three")
+  end)
+
+  it("lets requests finish on the scripts they began on", function()
+    start(nil, "one", "app:get('/late', function(ctx) ctx:sleep(1.2):await() return 'old' end)")
+    local conn = service:connect()
+    conn:send(wire.get("/late"))
+    process.wait_until("the request is under way", function()
+      for _, worker in ipairs(service:status().workers) do
+        if worker.generations[1].requests > 0 then
+          return true
+        end
+      end
+    end)
+    service:write_app("two", "app:get('/late', function() return 'new' end)")
+    service:must_reload()
+    assert.equal("new", service:body("/late"))
+    assert.equal("old", conn:read().body)
+    assert.equal("new", conn:request(wire.get("/late")).body)
+    conn:close()
+  end)
+
+  it("lets a stream cross several", function()
+    start(nil, "one", [[
+      app:get("/stream", function(ctx)
+        ctx:stream("text/plain", function(out)
+          for i = 1, 8 do
+            out:write(i .. "\n")
+            ctx:sleep(0.1):await()
+          end
+        end)
+      end)]])
+    local conn = service:connect()
+    conn:send(wire.get("/stream"))
+    conn:fill_some()
+    for i = 1, 3 do
+      service:write_app("word" .. i)
+      service:must_reload()
+    end
+    assert.equal("1\n2\n3\n4\n5\n6\n7\n8\n", conn:read().body)
+    assert.equal("word3", conn:request(wire.get("/")).body)
+    conn:close()
+  end)
+
+  it("forgets old scripts when nothing holds them", function()
+    start()
+    for _ = 1, 3 do
+      service:must_reload()
+    end
+    process.wait_until("one generation is left in each worker", function()
+      for _, worker in ipairs(service:status().workers) do
+        if #worker.generations ~= 1 or worker.generations[1].generation ~= 4 then
+          return false
+        end
+      end
+      return true
+    end)
+  end)
+end)
+
+describe("a reload that fails", function()
+  -- What is written, what must be said.
+  local function assert_refused(change, said)
+    start({ timeouts = { reload = 1 } })
+    local before = service:pids()
+    change()
+    local result = service:reload()
+    assert.equal(1, result.status)
+    assert.truthy(result.err:find(said), result.err)
+    assert.equal("one", service:body("/"))
+    assert.same(before, service:pids())
+    service:write_app("two")
+    service:configure({})
+    service:must_reload()
+    assert.equal("two", service:body("/"))
+  end
+
+  local SCRIPTS = {
+    ["a syntax error"] = { "x = = 1", "lua/app.lua:12: " },
+    ["a runtime error"] = { "local x = nil; x.y = 1", "lua/app.lua:12: attempt to index" },
+    ["a missing module"] = { "require('nowhere')", "nowhere" },
+    ["an on_start that raises"] = { "app:on_start(function() error('no luck') end)", "no luck" },
+    ["an on_start that never ends"] = {
+      "app:on_start(function() moongate.future():await() end)", "not ready after",
+    },
+    ["a script that never ends"] = { "while true do end", "does not come to an end" },
+    ["a script that catches its end"] = {
+      "while true do pcall(function() while true do end end) end", "does not come to an end",
+    },
+  }
+  for what, case in pairs(SCRIPTS) do
+    it("for " .. what .. " changes nothing", function()
+      assert_refused(function()
+        service:write_app("bad", case[1])
+      end, case[2])
+    end)
+  end
+
+  local CONFIGS = {
+    ["a syntax error in the configuration"] = { "return {", "moongate.lua:1: " },
+    ["an unknown key"] = { "return { worker = 2 }", "worker: is no known key" },
+    ["an endless configuration"] = { "while true do end", "does not come to an end" },
+    ["an app that is not there"] = { "return { app = 'lua/none.lua' }", "none.lua" },
+  }
+  for what, case in pairs(CONFIGS) do
+    it("for " .. what .. " changes nothing", function()
+      assert_refused(function()
+        service:write("conf/moongate.lua", case[1])
+      end, case[2])
+    end)
+  end
+
+  it("for an address that is taken changes nothing, and opens nothing", function()
+    local taken, free = require("socket").bind("127.0.0.1", 0), servers.free_port()
+    local _, port = taken:getsockname()
+    assert_refused(function()
+      local own = service.config.listen[1]
+      service:configure({ listen = { own, "127.0.0.1:" .. free, "127.0.0.1:" .. port } })
+      service.config.listen = { own }
+    end, "127.0.0.1:" .. port)
+    assert.is_false((pcall(wire.connect, "127.0.0.1", free)))
+    taken:close()
+  end)
+end)
+
+describe("a reload of settings", function()
+  it("adds and removes addresses; their connections live on", function()
+    start()
+    local own, other = service.config.listen[1], servers.free_port()
+    service:configure({ listen = { own, "127.0.0.1:" .. other } })
+    assert.truthy(service:must_reload().out:find("+ listen 127.0.0.1:" .. other, 1, true))
+    local conn = wire.connect("127.0.0.1", other)
+    assert.equal("one", conn:request(wire.get("/")).body)
+    service:configure({ listen = { own } })
+    assert.truthy(service:must_reload().out:find("- listen 127.0.0.1:" .. other, 1, true))
+    process.wait_until("the address is closed", function()
+      return not pcall(wire.connect, "127.0.0.1", other)
+    end)
+    assert.equal("one", conn:request(wire.get("/")).body)
+    conn:close()
+  end)
+
+  it("changes the number of workers up and down; nobody connects in vain", function()
+    start({ workers = 1 })
+    for _, workers in ipairs({ 4, 2, 1, 3 }) do
+      service:configure({ workers = workers })
+      service:must_reload()
+      process.wait_until(workers .. " workers serve", function()
+        assert.equal("one", service:body("/"))
+        local status = service:status()
+        return #status.workers == workers and #service:pids() == workers
+      end)
+    end
+  end)
+
+  it("changes limits for the next request of an open connection", function()
+    start({ limits = { body = 10 } }, "one", [[
+      app:post("/", function(ctx) return tostring(#ctx:body():await()) end)]])
+    local conn = service:connect()
+    assert.equal("one", conn:request(wire.get("/")).body)
+    service:configure({ limits = { body = 100 } })
+    service:must_reload()
+    assert.equal("50", conn:request(wire.post("/", ("x"):rep(50))).body)
+    conn:close()
+  end)
+
+  it("changes the log files", function()
+    start()
+    service:configure({ log = { file = "other.log", access = "access.log", level = "info" } })
+    service:must_reload()
+    assert.equal("one", service:body("/"))
+    process.wait_until("the request is in the new log", function()
+      return (process.read_file(service.folder .. "/access.log") or ""):find("GET / ", 1, true)
+    end)
+    assert.truthy(process.read_file(service.folder .. "/other.log"):find("reloaded", 1, true))
+  end)
+end)
+
+describe("before a reload", function()
+  local SPEC = [[
+    local test = require("moongate.test")
+    it("answers two", function()
+      assert.equal("two", test.app("lua/app.lua"):get("/").body)
+    end)]]
+
+  it("a dry run tells the fault or the changes, and swaps nothing", function()
+    start()
+    service:write_app("two")
+    local said = service:reload("--dry-run")
+    assert.equal(0, said.status)
+    assert.truthy(said.out:find("~ lua/app.lua", 1, true))
+    assert.equal("one", service:body("/"))
+    service:write_app("three", "x = = 1")
+    assert.equal(1, service:reload("--dry-run").status)
+    assert.equal("one", service:body("/"))
+  end)
+
+  it("the specs run on the new scripts, if wanted", function()
+    start()
+    os.execute("mkdir " .. service.folder .. "/spec")
+    service:write("spec/app_spec.lua", SPEC)
+    service:write_app("three")
+    local said = service:reload("--spec")
+    assert.equal(1, said.status)
+    assert.truthy(said.err:find("spec/app_spec.lua", 1, true))
+    assert.equal("one", service:body("/"))
+    service:write_app("two")
+    service:must_reload("--spec")
+    assert.equal("two", service:body("/"))
+  end)
+
+  it("the specs always run, if the configuration says so", function()
+    start({ reload = { specs = "spec/" } })
+    os.execute("mkdir " .. service.folder .. "/spec")
+    service:write("spec/app_spec.lua", SPEC)
+    service:write_app("three")
+    assert.equal(1, service:reload().status)
+    service:write_app("two")
+    service:must_reload()
+    assert.equal("two", service:body("/"))
+  end)
+end)

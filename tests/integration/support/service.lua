@@ -1,0 +1,114 @@
+--- A server of several processes, spoken to by its own commands.
+local servers = require("support.server")
+local process = require("support.process")
+local wire = require("support.wire")
+local M = {}
+
+local Service = {}
+
+-- Each app begins with this: `app` and `moongate` are there.
+local BEGIN = [[
+local moongate = require("moongate")
+local app = moongate.app()
+app:get("/who", function()
+  local info = moongate.info()
+  return info.worker .. " " .. info.pid .. " " .. info.generation
+end)
+app:get("/sleep/:ms", function(ctx)
+  ctx:sleep(ctx.params.ms / 1000):await()
+  return "slept\n"
+end)
+]]
+
+--- The text of an app with these lines; GET / answers `word`.
+function M.app(word, lines)
+  return BEGIN .. ("app:get('/', function() return %q end)\n"):format(word) .. (lines or "")
+    .. "\nreturn app\n"
+end
+
+--- Starts a service on an app of M.app.
+---@param options table|nil as for support.server; workers is 2 unless it says otherwise
+---@param word string|nil what GET / answers
+---@param lines string|nil further declarations
+---@param how table|nil
+function M.start(options, word, lines, how)
+  local config = { workers = 2, log = { level = "info", file = "stderr", access = false } }
+  for k, v in pairs(options or {}) do
+    config[k] = v
+  end
+  how = how or {}
+  how.app = how.app or M.app(word or "one", lines)
+  local server = servers.start(config, how)
+  for name, fn in pairs(Service) do
+    server[name] = fn
+  end
+  return server
+end
+
+function Service:write_app(word, lines)
+  process.write_file(self.folder .. "/lua/app.lua", M.app(word, lines))
+end
+
+function Service:write(path, text)
+  process.write_file(self.folder .. "/" .. path, text)
+end
+
+--- Changes keys of the configuration file; takes effect at a reload.
+function Service:configure(changes)
+  for k, v in pairs(changes) do
+    self.config[k] = v
+  end
+  self:write("conf/moongate.lua", servers.config_text(self.config))
+end
+
+--- Runs a command of Moongate on the service.
+---@return table { status, out, err }
+function Service:command(verb, ...)
+  return process.run({ servers.BINARY, verb, self.folder .. "/conf/moongate.lua", ... }, 60)
+end
+
+function Service:reload(...)
+  return self:command("reload", ...)
+end
+
+--- Reloads; it must succeed.
+function Service:must_reload(...)
+  local said = self:reload(...)
+  assert(said.status == 0, said.err)
+  return said
+end
+
+---@return table as `moongate status --json` tells it
+function Service:status()
+  local said = self:command("status", "--json")
+  assert(said.status == 0, said.err)
+  return (assert(require("dkjson").decode(said.out)))
+end
+
+---@return integer[] of the workers that serve, by worker
+function Service:pids()
+  local pids = {}
+  for _, worker in ipairs(self:status().workers) do
+    if worker.state == "serving" then
+      pids[worker.worker] = worker.pid
+    end
+  end
+  return pids
+end
+
+function Service:body(target)
+  return self:request(wire.get(target)).body
+end
+
+--- A connection that worker `wanted` holds.
+function Service:connect_to(wanted)
+  return process.wait_until("worker " .. wanted .. " accepts a connection", function()
+    local conn = self:connect()
+    if conn:request(wire.get("/who")).body:match("^%d+") == tostring(wanted) then
+      return conn
+    end
+    conn:close()
+  end)
+end
+
+return M
