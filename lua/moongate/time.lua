@@ -1,7 +1,6 @@
 --- Time and background work: sleep, spawn, after, every.
 local sched = require("moongate.core.sched")
 local Future = require("moongate.future")
-local errors = require("moongate.core.errors")
 local scopes = require("moongate.core.scope")
 
 local native = sched.native
@@ -147,19 +146,20 @@ function M.after(seconds, fn)
   end))
 end
 
--- One run, unless the job runs elsewhere: in another worker, or in scripts that were replaced.
+-- One run, unless the job runs elsewhere: in another worker, or in scripts that were replaced. In a
+-- coroutine of its own: whatever ends the run does not end the job.
 local function run_once(root, job)
   if not native.job_begin(job.name, job.each_worker) then
     return
   end
-  local ok, err = pcall(job.fn)
+  local run = M.spawn_in(root, 2, job.fn)
+  run.job = true
+  local ok, why = pcall(run.try_await, run)
   native.job_end(job.name)
   if not ok then
-    err = errors.wrap(err)
-    if err.code == "cancelled" and root[scopes.CANCELLED] then
-      error(err, 0)
-    end
-    M.log("job " .. job.name .. " failed", err)
+    error(why, 0) -- the job itself was cancelled
+  elseif run:state() == "rejected" then
+    M.log("job " .. job.name .. " failed", run._value)
   end
 end
 

@@ -246,6 +246,9 @@ void mg_places_watch(mg_master *m, uint64_t gap_ms) {
         if (p != NULL && p->state == MG_PLACE_SERVING && !m->alone) {
             bool before = p->stuck;
             watch(p, gap_ms);
+            if (before && !p->stuck) {
+                mg_reload_on_serving(m, p);
+            }
             changed = changed || before != p->stuck;
         }
     }

@@ -317,12 +317,19 @@ static void finish_dry(mg_reload *r) {
 
 // --- prepare ---
 
+// It cannot be asked now, but soon: it starts, or is stuck and recovers or is replaced. One that
+// fails again and again is not waited for.
+static bool will_serve(const mg_place *p) {
+    return p->state == MG_PLACE_STARTING || (p->state == MG_PLACE_SERVING && p->stuck) ||
+           (p->state == MG_PLACE_WAITING && p->backoff_ms == 0);
+}
+
 static void go_if_ready(mg_reload *r) {
     const mg_master *m = r->master;
     bool any = false;
     for (uint32_t slot = 0; slot < MG_SHM_CELLS; slot++) {
         const mg_place *p = m->places[slot];
-        bool late = p != NULL && p->state == MG_PLACE_STARTING && p->asked == 0;
+        bool late = p != NULL && p->asked != r->number && will_serve(p);
         if (late || (p != NULL && p->asked == r->number && p->ready != r->number)) {
             return;
         }
@@ -375,7 +382,8 @@ static void prepare(mg_reload *r) {
     }
     for (uint32_t slot = 0; slot < MG_SHM_CELLS; slot++) {
         mg_place *p = m->places[slot];
-        if (p != NULL && p->state == MG_PLACE_SERVING && p->channel != NULL) {
+        // One that is stuck is asked when it has recovered, or been replaced.
+        if (p != NULL && p->state == MG_PLACE_SERVING && p->channel != NULL && !p->stuck) {
             ask(r, p);
         }
     }
@@ -383,7 +391,8 @@ static void prepare(mg_reload *r) {
 }
 
 void mg_reload_on_serving(mg_master *m, mg_place *p) {
-    if (m->reload != NULL && m->reload->step == PREPARE) {
+    if (m->reload != NULL && m->reload->step == PREPARE && p->asked != m->reload->number &&
+        p->channel != NULL) {
         ask(m->reload, p);
     }
 }
@@ -407,9 +416,10 @@ void mg_reload_on_death(mg_master *m, mg_place *p, const char *how) {
     if (r == NULL || r->step != PREPARE) {
         return;
     }
-    if (p->asked == r->number) {
+    bool asked = p->asked == r->number;
+    p->asked = 0;
+    if (asked && !p->killed) { // a request kept it from being asked at all
         char why[160];
-        p->asked = 0;
         snprintf(why, sizeof why, "worker %u %s while it loaded the scripts", p->slot + 1, how);
         fail_with(r, why);
     } else {

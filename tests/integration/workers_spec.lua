@@ -36,8 +36,8 @@ describe("workers", function()
     service:connect_to(2):close()
   end)
 
-  for signal, said in pairs({ KILL = "was killed by signal 9", SEGV = "was killed by signal 11" }) do
-    it("that die of SIG" .. signal .. " are replaced alone, and nobody connects in vain", function()
+  for signal, number in pairs({ KILL = 9, SEGV = 11 }) do
+    it("that die of SIG" .. signal .. " are replaced; nobody connects in vain", function()
       start()
       local other = service:connect_to(1)
       local before = service:pids()
@@ -45,7 +45,7 @@ describe("workers", function()
       for _ = 1, 200 do
         assert.equal("one", service:body("/"))
       end
-      service:wait_for_log("worker 2 " .. said)
+      service:wait_for_log("worker 2 was killed by signal " .. number)
       wait_for_replacement(2, before[2])
       assert.equal(before[1], service:pids()[1])
       assert.equal("one", other:request(wire.get("/")).body)
@@ -105,12 +105,12 @@ describe("workers", function()
 
   it("listen on IPv6 and on a Unix path of their master's", function()
     local port = servers.free_port("::1")
-    start({ listen = { "[::1]:" .. port, "unix:/tmp/moongate-test-" .. port .. ".sock" } }, nil, nil,
-      { wait_for = "/tmp/moongate-test-" .. port .. ".sock" })
+    local path = "/tmp/moongate-test-" .. port .. ".sock"
+    start({ listen = { "[::1]:" .. port, "unix:" .. path } }, nil, nil, { wait_for = path })
     local conn = wire.connect("::1", port)
     assert.equal("one", conn:request(wire.get("/")).body)
     conn:close()
-    conn = wire.connect_unix("/tmp/moongate-test-" .. port .. ".sock")
+    conn = wire.connect_unix(path)
     assert.equal("one", conn:request(wire.get("/")).body)
     conn:close()
   end)

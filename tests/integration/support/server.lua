@@ -98,8 +98,8 @@ end
 --- Starts a server and waits until it accepts.
 ---@param options table|nil keys of the configuration file, over the defaults above
 ---@param how table|nil command: words before the binary; verb: instead of "run"; arguments: words
----  after CONF; app: text of lua/app.lua, instead of the fixture's; wait_for: port or Unix path that
----  accepts once it is ready, if not the default one
+---  after CONF; app: text of lua/app.lua, instead of the fixture's; wait_for: port or Unix path
+---  that accepts once it is ready, if not the default one
 function M.start(options, how)
   how = how or {}
   local port = M.free_port()

@@ -85,11 +85,11 @@ function Service:status()
   return (assert(require("dkjson").decode(said.out)))
 end
 
----@return integer[] of the workers that serve, by worker
+---@return integer[] of the workers that serve or should, by worker
 function Service:pids()
   local pids = {}
   for _, worker in ipairs(self:status().workers) do
-    if worker.state == "serving" then
+    if worker.state == "serving" or worker.state == "stuck" then
       pids[worker.worker] = worker.pid
     end
   end

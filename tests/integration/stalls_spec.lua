@@ -1,0 +1,154 @@
+--- Scripts that do not give the loop back.
+local services = require("support.service")
+local process = require("support.process")
+local wire = require("support.wire")
+
+local service
+
+local TIMEOUTS = { stall_warn = 0.1, stall_abort = 0.5, stall_kill = 2 }
+
+local LINES = [[
+app:get("/loop", function() while true do end end)
+app:get("/caught", function() while true do pcall(function() while true do end end) end end)
+app:get("/hot", function() local x = 0 for i = 1, 1e13 do x = x + i % 7 end return { x = x } end)
+app:get("/wrapped", function()
+  while true do coroutine.wrap(function() while true do end end)() end
+end)
+app:get("/later", function(ctx) ctx:sleep(0.05):await() while true do end end)
+app:get("/pattern", function()
+  return tostring((("a"):rep(30)):find(("a?"):rep(30) .. ("a"):rep(30) .. "b"))
+end)
+]]
+
+local function start(options, lines)
+  options = options or {}
+  options.timeouts = options.timeouts or TIMEOUTS
+  service = services.start(options, "one", lines or LINES)
+  return service
+end
+
+after_each(function()
+  if service then
+    service:stop()
+    service = nil
+  end
+end)
+
+describe("a handler that never ends", function()
+  for target, line in pairs({ loop = 12, caught = 13, hot = 14, wrapped = 16, later = 18 }) do
+    it("is ended with 503, as /" .. target .. "; its worker lives on", function()
+      start()
+      local before = service:pids()
+      local res = service:request(wire.get("/" .. target))
+      assert.equal(503, res.status)
+      local log = service:wait_for_log("stall, made to fail")
+      assert.truthy(log:find("waits for /" .. target, 1, true), log)
+      assert.truthy(log:find("at lua/app.lua:" .. line, 1, true), log)
+      assert.same(before, service:pids())
+      for worker = 1, 2 do
+        service:connect_to(worker):close()
+      end
+    end)
+  end
+
+  it("is ended in scripts that were replaced as well", function()
+    start({ workers = 1 }, [[
+      app:get("/old", function(ctx) ctx:sleep(1):await() while true do end end)]])
+    local conn = service:connect()
+    conn:send(wire.get("/old"))
+    process.wait_until("the request is under way", function()
+      return service:status().workers[1].requests > 0
+    end)
+    service:write_app("two", LINES)
+    service:must_reload()
+    assert.equal(503, conn:read().status)
+    assert.equal("two", conn:request(wire.get("/")).body)
+    conn:close()
+  end)
+
+  it("is ended if it is a job", function()
+    start({ workers = 1 }, [[
+      local runs = 0
+      app:every("spin", 0.05, function()
+        runs = runs + 1
+        while runs == 1 do end
+      end)
+      app:get("/runs", function() return tostring(runs) end)]])
+    service:wait_for_log("job spin failed")
+    process.wait_until("it runs again", function()
+      return tonumber(service:body("/runs")) > 2
+    end)
+  end)
+
+  it("is not ended in one process alone either: it fails there too", function()
+    start({ workers = 0 })
+    assert.equal(503, service:request(wire.get("/loop")).status)
+    assert.equal("one", service:body("/"))
+  end)
+end)
+
+describe("a function of C that never ends", function()
+  it("is named, its worker is killed and replaced; others do not notice", function()
+    start()
+    local before = service:pids()
+    local other, stuck = service:connect_to(1), service:connect_to(2)
+    stuck:send(wire.get("/pattern"))
+    local log = service:wait_for_log("in a function of C")
+    assert.truthy(log:find("waits for /pattern", 1, true), log)
+    assert.truthy(log:find("at lua/app.lua:20", 1, true), log)
+    process.wait_until("the worker is known to be stuck", function()
+      return service:status().workers[2].state ~= "serving"
+    end)
+    for _ = 1, 50 do -- none of them waits in the queue of the stuck one
+      assert.equal("one", service:body("/"))
+    end
+    service:wait_for_log("worker 2 .* is stuck for")
+    process.wait_until("worker 2 is replaced", function()
+      local pids = service:pids()
+      return pids[2] and pids[2] ~= before[2]
+    end)
+    assert.equal(before[1], service:pids()[1])
+    assert.equal("one", other:request(wire.get("/")).body)
+    other:close()
+    stuck:close()
+  end)
+end)
+
+describe("a service that was stopped for a while", function()
+  it("ends and kills nobody for it", function()
+    start()
+    local conn = service:connect_to(1)
+    conn:send(wire.get("/sleep/100"))
+    local before = service:pids()
+    local all = table.concat(before, " ") .. " " .. service.pid
+    os.execute("kill -STOP " .. all .. "; sleep 3; kill -CONT " .. all)
+    assert.equal("slept\n", conn:read().body)
+    assert.same(before, service:pids())
+    assert.falsy(service:stderr():find("stall", 1, true))
+    conn:close()
+  end)
+end)
+
+describe("scripts that use too much memory", function()
+  it("fail with 503; the worker lives on", function()
+    start({ limits = { lua_memory = "32M" } }, [[
+      app:get("/eat", function()
+        local t = {}
+        while true do t[#t + 1] = ("x"):rep(1000) .. #t end
+      end)
+      app:get("/again", function()
+        while true do
+          pcall(function() local t = {} while true do t[#t + 1] = ("x"):rep(1000) .. #t end end)
+        end
+      end)
+      app:get("/big", function() return #("x"):rep(1e9) .. "" end)]])
+    local before = service:pids()
+    for _, target in ipairs({ "/eat", "/again", "/big" }) do
+      local res = service:request(wire.get(target))
+      assert.equal(503, res.status, target)
+      assert.equal("1", res.headers["retry-after"], target)
+    end
+    assert.equal("one", service:body("/"))
+    assert.same(before, service:pids())
+  end)
+end)
