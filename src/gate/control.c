@@ -1,7 +1,7 @@
 // The control socket: one command a connection, a line of JSON; the answer is one object, then the
 // end. For `stop` the end comes with that of the server.
 
-#include "gate/master_inside.h"
+#include "gate/control.h"
 
 #include "base/json.h"
 #include "base/mem.h"

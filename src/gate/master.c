@@ -3,6 +3,7 @@
 #include "gate/master_inside.h"
 
 #include "base/mem.h"
+#include "gate/control.h"
 #include "gate/dev.h"
 #include "gate/notify.h"
 

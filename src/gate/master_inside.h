@@ -1,5 +1,5 @@
-// gate/master_inside.h: what the files of the master know of each other. For gate/master*.c and
-// gate/control.c alone.
+// gate/master_inside.h: what the files of the master know of each other. For gate/master*.c,
+// control.c, status.c and dev.c alone.
 #pragma once
 
 #include "base/shm.h"
@@ -13,7 +13,6 @@
 #include "gate/worker.h"
 
 typedef struct mg_master mg_master;
-typedef struct mg_control mg_control;
 typedef struct mg_reload mg_reload;
 
 // A place that a worker fills. Never moves.
@@ -48,8 +47,7 @@ typedef struct mg_place {
     uint32_t lent_to; // the slot that accepts for it, or MG_NO_PLACE
     uint64_t progress;
     uint64_t stuck_ms;
-    bool stuck;
-    bool killed; // because it was stuck
+    bool stuck, killed; // killed because it was stuck
 } mg_place;
 
 typedef struct mg_master_socket {
@@ -59,14 +57,12 @@ typedef struct mg_master_socket {
     char *configured; // the address as the configuration says it
     char *shown;      // as bound
     bool is_unix;
-    bool listening;
-    bool leaving;
+    bool listening, leaving;
 } mg_master_socket;
 
 // Who asked for a reload. `reply` comes once; text is borrowed.
 typedef struct mg_reload_request {
-    bool dry_run;
-    bool specs;
+    bool dry_run, specs;
     void (*reply)(void *arg, bool ok, mg_str text); // NULL: a signal
     void *arg;
 } mg_reload_request;
@@ -103,12 +99,11 @@ struct mg_master {
     mg_reload *reload; // under way
     mg_reload_request waiting[MG_RELOADS_WAITING];
     size_t waiting_count;
-    mg_control *control;
+    struct mg_control *control;
     struct mg_dev *dev;
 
     bool stopping;
-    bool had_terminal;
-    bool hup_ignored;
+    bool had_terminal, hup_ignored;
     mg_timer stop_timer;
     int exit_status;
 };
@@ -116,11 +111,10 @@ struct mg_master {
 void mg_master_log(mg_master *m, mg_log_level level, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
-// Somebody wants it to stop: gracefully; a second time, or `now`: at once.
+// Gracefully; a second time, or `now`: at once.
 void mg_master_ask_stop(mg_master *m, bool now);
 
-// A worker has gone: if it was the last one of a master that stops, that ends. `now`: it ends
-// anyway.
+// A worker has gone, perhaps the last one of a master that stops. `now`: it ends anyway.
 void mg_master_stop(mg_master *m, bool now);
 
 // --- master_places.c ---
@@ -155,9 +149,3 @@ void mg_reload_on_ready(mg_master *m, mg_place *p, uint32_t number);
 void mg_reload_on_failed(mg_master *m, mg_place *p, uint32_t number, mg_str why);
 void mg_reload_on_death(mg_master *m, mg_place *p, const char *how);
 void mg_reload_end(mg_master *m); // the master stops
-
-// --- control.c ---
-
-int mg_control_open(mg_control **out, mg_master *m, mg_error *err);
-void mg_control_close(mg_control *c);             // accepts NULL; unlinks the socket
-void mg_status_append(mg_master *m, mg_buf *out); // the answer to `status`, as JSON

@@ -1,7 +1,7 @@
 // What `moongate status` is told. Read from the shared memory and /proc: a worker that is stuck
 // need not be asked.
 
-#include "gate/master_inside.h"
+#include "gate/control.h"
 
 #include "base/json.h"
 #include "base/version.h"

@@ -9,35 +9,12 @@
 #include "base/log_line.h"
 #include "http/route.h"
 #include "lua/memory.h"
+#include "lua/op.h"
 #include "lua/slots.h"
 #include "server/answer.h"
 #include "server/server.h"
 
-#include <lauxlib.h>
-#include <lua.h>
 #include <lualib.h>
-
-typedef struct mg_vm mg_vm;
-typedef struct mg_op mg_op;
-
-// A kind of asynchronous operation; a static table.
-typedef struct mg_op_kind {
-    const char *name;
-    // Pushes true and the results, or false, an error code and a message. Called once, on the loop,
-    // in protected mode.
-    int (*push)(lua_State *L, mg_op *op);
-    // Stops the work, which has not finished; the operation is released right afterwards.
-    void (*cancel)(mg_op *op);
-    void (*release)(mg_op *op); // frees what the operation owns and the operation
-} mg_op_kind;
-
-// Embedded at the start of each operation's own heap struct.
-struct mg_op {
-    const mg_op_kind *kind;
-    mg_vm *vm;
-    mg_link link; // in vm->events when finished
-    uint64_t handle;
-};
 
 // What a route asks of C before its handler runs.
 typedef struct mg_vm_route {
@@ -128,17 +105,6 @@ static inline mg_vm *mg_vm_of(lua_State *L) {
 
 // Adds functions to the table at the top, each with the vm as its first upvalue.
 void mg_vm_register(lua_State *L, mg_vm *vm, const luaL_Reg *functions);
-
-// --- operations ---
-
-// Gives `op` (heap, owned by the vm from now on) its handle.
-void mg_op_start(mg_vm *vm, mg_op *op, const mg_op_kind *kind);
-
-// It has finished: it is told in this turn or the next.
-void mg_op_finish(mg_op *op);
-
-// It has finished, but the loop is to look at its sockets before that is told.
-void mg_op_finish_later(mg_op *op);
 
 // --- requests ---
 
