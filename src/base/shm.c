@@ -2,14 +2,19 @@
 
 #include "base/mem.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 enum { PAGE = 4096 };
+
+// Far from where the sum of all parts would wrap around.
+static const size_t CACHE_MOST = (size_t)1 << 48;
 
 static const char magic[8] = "moongat";
 
@@ -51,6 +56,10 @@ static size_t whole_pages(size_t bytes) {
 }
 
 int mg_shm_new(mg_shm **out, size_t cache_bytes, mg_error *err) {
+    *out = NULL;
+    if (cache_bytes > CACHE_MOST) {
+        return mg_error_set(err, -EFBIG, "shared memory: %s", mg_strerror(-EFBIG));
+    }
     size_t head = whole_pages(sizeof(layout));
     size_t bytes = head + whole_pages(cache_bytes);
     int fd = memfd_create("moongate", MFD_CLOEXEC | MFD_ALLOW_SEALING);
@@ -81,7 +90,8 @@ static const char *misfit(const layout *l, size_t bytes) {
     if (l->version != MG_SHM_VERSION || l->cell_bytes != sizeof(mg_cell)) {
         return "it was made by another version";
     }
-    return l->bytes != bytes || l->cache_at > bytes ? "its size is wrong" : NULL;
+    bool fits = l->bytes == bytes && l->cache_at == whole_pages(sizeof *l) && l->cache_at <= bytes;
+    return fits ? NULL : "its size is wrong";
 }
 
 int mg_shm_open(mg_shm **out, int fd, mg_error *err) {
@@ -116,15 +126,18 @@ int mg_shm_fd(const mg_shm *s) {
 }
 
 mg_cell *mg_shm_cell(mg_shm *s, uint32_t index) {
-    return &s->map->cells[index % MG_SHM_CELLS];
+    assert(index < MG_SHM_CELLS);
+    return &s->map->cells[index];
 }
 
+// The counters are never touched: whoever reads them meanwhile must not see them fall.
 void mg_shm_reset_cell(mg_shm *s, uint32_t index) {
     mg_cell *c = mg_shm_cell(s, index);
-    mg_traffic kept = c->traffic;
-    memset(c, 0, sizeof *c);
-    kept.connections = 0;
-    c->traffic = kept;
+    size_t behind = offsetof(mg_cell, traffic) + sizeof c->traffic;
+    atomic_store(&c->pulse.busy_since_ms, 0);
+    atomic_store(&c->pulse.progress, 0);
+    c->traffic.connections = 0;
+    memset((char *)c + behind, 0, sizeof *c - behind);
 }
 
 void *mg_shm_cache(mg_shm *s, size_t *bytes) {
@@ -142,13 +155,16 @@ static uint64_t hash(mg_str name) {
     return h == 0 ? 1 : h;
 }
 
-// The place of a name, made if need be. NULL: the table is full.
-static lease *find(mg_shm *s, mg_str name) {
+// The place of a name. NULL: it has none, and none is left if one shall be made.
+static lease *find(mg_shm *s, mg_str name, bool make) {
     uint64_t h = hash(name);
     for (size_t i = 0; i < MG_SHM_LEASES; i++) {
         lease *l = &s->map->leases[(h + i) % MG_SHM_LEASES];
-        uint64_t seen = 0;
-        if (atomic_compare_exchange_strong(&l->name, &seen, h) || seen == h) {
+        uint64_t seen = atomic_load(&l->name);
+        if (seen == 0 && (!make || atomic_compare_exchange_strong(&l->name, &seen, h))) {
+            return make ? l : NULL;
+        }
+        if (seen == h) { // perhaps somebody else has made it just now
             return l;
         }
     }
@@ -156,14 +172,15 @@ static lease *find(mg_shm *s, mg_str name) {
 }
 
 bool mg_lease_take(mg_shm *s, mg_str name, uint32_t holder) {
-    lease *l = find(s, name);
+    assert(holder != 0);
+    lease *l = find(s, name, true);
     uint32_t seen = 0;
     return l != NULL &&
            (atomic_compare_exchange_strong(&l->holder, &seen, holder) || seen == holder);
 }
 
 void mg_lease_drop(mg_shm *s, mg_str name, uint32_t holder) {
-    lease *l = find(s, name);
+    lease *l = find(s, name, false);
     if (l != NULL) {
         atomic_compare_exchange_strong(&l->holder, &holder, 0);
     }
