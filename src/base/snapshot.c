@@ -67,7 +67,8 @@ void mg_snapshot_writer_deinit(mg_snapshot_writer *w) {
 }
 
 static int order_of(mg_str a, mg_str b) {
-    int order = memcmp(a.p, b.p, a.n < b.n ? a.n : b.n);
+    size_t n = a.n < b.n ? a.n : b.n;
+    int order = n == 0 ? 0 : memcmp(a.p, b.p, n); // an empty string may be NULL
     return order != 0 ? order : (a.n > b.n) - (a.n < b.n);
 }
 
@@ -201,7 +202,8 @@ int mg_snapshot_open(mg_snapshot **out, int fd, mg_error *err) {
     if (seals < 0 || (seals & SEALS) != SEALS || fstat(fd, &st) != 0 || st.st_size <= 0) {
         return refuse(fd, "is not complete", err);
     }
-    void *p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0);
+    // Linux before 6.7 refuses MAP_SHARED of what is sealed against writing, even to read.
+    void *p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
     if (p == MAP_FAILED) {
         return refuse(fd, mg_strerror(-errno), err);
     }
@@ -252,10 +254,11 @@ bool mg_snapshot_find(const mg_snapshot *s, mg_str name, mg_str *text) {
     size_t high = mg_snapshot_count(s);
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        mg_str seen;
-        mg_snapshot_at(s, middle, &seen, text);
+        mg_str seen, its_text;
+        mg_snapshot_at(s, middle, &seen, &its_text);
         int order = order_of(seen, name);
         if (order == 0) {
+            *text = its_text;
             return true;
         }
         if (order < 0) {

@@ -35,6 +35,8 @@ int mg_snapshot_fd(const mg_snapshot *s); // borrowed
 
 size_t mg_snapshot_count(const mg_snapshot *s);
 void mg_snapshot_at(const mg_snapshot *s, size_t i, mg_str *name, mg_str *text); // borrowed
+
+// False: there is no such name, and `*text` is left alone.
 bool mg_snapshot_find(const mg_snapshot *s, mg_str name, mg_str *text);
 
 // Calls `each` for every name that differs, sorted: '+' only in `b`, '-' only in `a`, '~' other
