@@ -235,6 +235,7 @@ static int collect(collecting *c, const mg_cli *cli) {
 
 int mg_collect_main(const mg_cli *cli) {
     collecting c = {.bytes = 0};
+    setpriority(PRIO_PROCESS, 0, 10); // those who serve come first
     int rc = collect(&c, cli);
     if (rc == MG_OK) {
         rc = mg_snapshot_write(&c.writer, MG_COLLECT_OUT);

@@ -102,8 +102,7 @@ struct mg_master {
     struct mg_control *control;
     struct mg_dev *dev;
 
-    bool stopping;
-    bool had_terminal, hup_ignored;
+    bool stopping, had_terminal, hup_ignored;
     mg_timer stop_timer;
     int exit_status;
 };

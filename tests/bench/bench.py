@@ -10,13 +10,14 @@ import sys
 import claims
 import idle
 import inside
+import reloads
 from load import check_answer, measure, wrk
 from servers import Refused, Server, available, raise_descriptor_limit
 from table import show, verdict
 from works import WORKS
 
 WARM_S = 1
-OTHERS = {"W5": idle.run, "claims": claims.run}
+OTHERS = {"W5": idle.run, "W7": reloads.run, "claims": claims.run}
 
 
 def main():
