@@ -1,10 +1,13 @@
 -- The configuration that `moongate run` reads. All settings and their defaults:
 --   moongate check --defaults
 -- After a change:
---   moongate check
+--   moongate check && moongate reload
 return {
   -- Where to listen: "host:port", "[::]:8080", "unix:run/moongate.sock"; one or more.
   listen = { "0.0.0.0:8080" },
+
+  -- Processes that serve: "auto" is one a processor, 0 is all in one process, for debuggers.
+  workers = "auto",
 
   -- The script that returns the app. Paths begin at the folder above conf/.
   app = "lua/app.lua",
