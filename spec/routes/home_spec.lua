@@ -22,6 +22,6 @@ describe("GET /", function()
       assert.equal(200, app:get(path).status, path)
       count = count + 1
     end
-    assert.equal(10, count)
+    assert.equal(11, count)
   end)
 end)

@@ -224,11 +224,11 @@ static int listen_at(mg_control *c, mg_error *err) {
     return rc;
 }
 
-int mg_control_open(mg_control **out, mg_master *m, mg_error *err) {
+int mg_control_open(mg_control **out, mg_master *m, const char *configured, mg_error *err) {
     mg_control *c = mg_calloc(1, sizeof *c);
     c->master = m;
     mg_link_init(&c->visitors);
-    int rc = mg_control_path(m->cli->conf, m->config.control, true, c->path, sizeof c->path, err);
+    int rc = mg_control_path(m->cli->conf, configured, true, c->path, sizeof c->path, err);
     if (rc == MG_OK) {
         rc = listen_at(c, err);
     }

@@ -160,15 +160,8 @@ static void on_tick(mg_timer *t) {
 
 static void on_first(void *arg, bool ok, mg_str text) {
     mg_master *m = arg;
-    mg_error err;
     (void)text;
-    if (!ok) {
-        return;
-    }
-    if (mg_control_open(&m->control, m, &err) != MG_OK) {
-        mg_master_log(m, MG_LOG_WARN, "no control socket: %s", err.text);
-    }
-    if (m->cli->command == MG_COMMAND_DEV) {
+    if (ok && m->cli->command == MG_COMMAND_DEV) {
         mg_dev_open(&m->dev, m);
     }
 }

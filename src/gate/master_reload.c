@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "event/poll.h"
 #include "gate/collect.h"
+#include "gate/control.h"
 #include "gate/notify.h"
 #include "gate/privileges.h"
 
@@ -525,6 +526,14 @@ static int begin_service(mg_reload *r, mg_error *err) {
     return mg_logs_open(&m->logs, &own, err);
 }
 
+// A server without one still obeys signals.
+static void open_control(const mg_reload *r) {
+    mg_error err;
+    if (mg_control_open(&r->master->control, r->master, r->config.control, &err) != MG_OK) {
+        mg_master_log(r->master, MG_LOG_WARN, "no control socket: %s", err.text);
+    }
+}
+
 static int plan(mg_reload *r, mg_error *err) {
     mg_master *m = r->master;
     int fd = r->memfd;
@@ -548,7 +557,13 @@ static int plan(mg_reload *r, mg_error *err) {
         rc = mg_error_set(err, MG_ECONFIG,
                           "%s: workers: 0 needs a restart: this server has a master", m->cli->conf);
     }
-    return rc == MG_OK ? mg_sockets_plan(m, &r->config, r->wanted, err) : rc;
+    if (rc == MG_OK) {
+        rc = mg_sockets_plan(m, &r->config, r->wanted, err);
+    }
+    if (rc == MG_OK && m->generation == 0) {
+        open_control(r); // whoever can connect can also ask for the status
+    }
+    return rc;
 }
 
 static const char *specs_of(const mg_reload *r) {

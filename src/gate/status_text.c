@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+static const double MOST = 1e15;
+
 int mg_reply_text(mg_str json, bool *ok, mg_buf *text) {
     mg_json_reader r;
     mg_buf decoded = {0};
@@ -40,8 +42,10 @@ typedef struct server {
     char conf[256];
 } server;
 
+// Within what every kind of number here can hold.
 static double as_number(const mg_json_reader *r, mg_json_token t) {
-    return t == MG_JSON_DOUBLE ? r->number : (t == MG_JSON_I64 ? (double)r->i64 : 0);
+    double v = t == MG_JSON_DOUBLE ? r->number : (t == MG_JSON_I64 ? (double)r->i64 : 0);
+    return v > MOST ? MOST : (v < 0 ? 0 : v);
 }
 
 static void take_text(char *out, size_t n, const mg_json_reader *r) {
