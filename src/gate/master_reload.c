@@ -11,15 +11,12 @@
 #include "gate/master_inside.h"
 
 #include "base/mem.h"
-#include "event/poll.h"
 #include "gate/collect.h"
 #include "gate/control.h"
+#include "gate/helper.h"
 #include "gate/notify.h"
 #include "gate/privileges.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <time.h>
 #include <unistd.h>
@@ -27,7 +24,6 @@
 enum {
     COLLECT_MS = 20000,
     SPECS_MS = 120000,
-    SAID_BYTES = 64 * 1024, // of what a child says, its last
     SHOWN_CHANGES = 40,
 };
 
@@ -39,11 +35,7 @@ struct mg_reload {
     step step;
     uint32_t number;
     uint64_t start_us;
-    mg_process *child;
-    int child_status;
-    int pipe;
-    mg_poll *poll;
-    mg_buf said;
+    mg_helper *helper; // what it waits for
     int memfd;
     mg_snapshot *snapshot;
     mg_config config;
@@ -57,33 +49,18 @@ static void prepare(mg_reload *r);
 
 // --- ends ---
 
-static void close_pipe(mg_reload *r) {
-    mg_poll_close(r->poll);
-    r->poll = NULL;
-    if (r->pipe >= 0) {
-        close(r->pipe);
-        r->pipe = -1;
-    }
-}
-
 static void release(mg_reload *r) {
     mg_master *m = r->master;
     m->reload = NULL;
     mg_timer_stop(&r->limit);
-    close_pipe(r);
+    mg_helper_drop(r->helper);
     if (r->memfd >= 0) {
         close(r->memfd);
     }
     mg_snapshot_unref(r->snapshot);
     mg_config_deinit(&r->config);
-    mg_buf_deinit(&r->said);
     mg_buf_deinit(&r->changes);
-    if (r->child == NULL) {
-        mg_free(r);
-    } else { // freed when it has been reaped
-        mg_process_kill(r->child, SIGKILL);
-        r->master = NULL;
-    }
+    mg_free(r);
 }
 
 static void begin(mg_master *m, const mg_reload_request *request);
@@ -430,75 +407,8 @@ void mg_reload_on_death(mg_master *m, mg_place *p, const char *how) {
 
 // --- children ---
 
-// Reads what the child says, keeping the last of it.
-static void on_said(void *arg, int events) {
-    mg_reload *r = arg;
-    (void)events;
-    ssize_t n;
-    do {
-        n = read(r->pipe, mg_buf_reserve(&r->said, 4096), 4096);
-        r->said.n += n > 0 ? (size_t)n : 0;
-        if (r->said.n > SAID_BYTES) {
-            mg_buf_consume(&r->said, r->said.n - SAID_BYTES);
-        }
-    } while (n > 0);
-    if (n == 0) {
-        mg_poll_want(r->poll, 0);
-    }
-}
-
-static void on_collected(mg_reload *r);
-static void on_specs_run(mg_reload *r);
-
-static void on_child_exit(void *arg, mg_process *p, int status) {
-    mg_reload *r = arg;
-    (void)p;
-    r->child = NULL;
-    if (r->master == NULL) {
-        mg_free(r);
-        return;
-    }
-    on_said(r, 0);
-    close_pipe(r);
-    mg_timer_stop(&r->limit);
-    r->child_status = status;
-    if (r->step == COLLECT) {
-        on_collected(r);
-    } else {
-        on_specs_run(r);
-    }
-}
-
-static void on_child_late(mg_timer *t) {
-    mg_reload *r = MG_OF(t, mg_reload, limit);
-    fail_with(r, r->step == COLLECT ? "the configuration could not be read within 20 s"
-                                    : "the specs did not end within 120 s");
-}
-
-static int start_child(mg_reload *r, char **argv, int fd, uint64_t limit_ms) {
-    mg_master *m = r->master;
-    int pipes[2];
-    if (pipe2(pipes, O_CLOEXEC | O_NONBLOCK) != 0) {
-        return -errno;
-    }
-    fcntl(pipes[1], F_SETFL, 0); // the child's end blocks
-    r->pipe = pipes[0];
-    int rc = mg_poll_open(&r->poll, m->loop, r->pipe, on_said, r);
-    if (rc == MG_OK) {
-        mg_poll_want(r->poll, MG_POLL_READ);
-        mg_process_options o = {.file = m->self,
-                                .argv = argv,
-                                .fds = &fd,
-                                .fd_count = 1,
-                                .in = -1,
-                                .out = pipes[1],
-                                .err = pipes[1]};
-        rc = mg_process_start(&r->child, m->processes, &o, on_child_exit, r);
-        mg_timer_start(m->loop, &r->limit, limit_ms, 0, on_child_late);
-    }
-    close(pipes[1]);
-    return rc;
-}
+static void on_collected(void *arg, int status, mg_str said);
+static void on_specs_run(void *arg, int status, mg_str said);
 
 // The command line again, as another command.
 static char **argv_for(const mg_master *m, mg_command command) {
@@ -570,30 +480,49 @@ static const char *specs_of(const mg_reload *r) {
     return r->config.specs != NULL ? r->config.specs : (r->request.specs ? "spec" : NULL);
 }
 
+static int start_helper(mg_reload *r, char *const *argv, int fd, uint64_t limit_ms,
+                        void (*on_end)(void *arg, int status, mg_str said)) {
+    const mg_master *m = r->master;
+    mg_helper_options o = {.loop = m->loop,
+                           .processes = m->processes,
+                           .file = m->self,
+                           .argv = argv,
+                           .fd = fd,
+                           .limit_ms = limit_ms};
+    return mg_helper_start(&r->helper, &o, on_end, r);
+}
+
 static void run_specs(mg_reload *r) {
-    mg_master *m = r->master;
+    const mg_master *m = r->master;
     char *argv[] = {m->self, (char *)(uintptr_t)mg_cli_command_name(MG_COMMAND_SPEC),
                     (char *)(uintptr_t)r->config.root, (char *)(uintptr_t)specs_of(r), NULL};
     r->step = SPECS;
-    mg_buf_clear(&r->said);
-    int rc = start_child(r, argv, mg_snapshot_fd(r->snapshot), SPECS_MS);
+    int rc = start_helper(r, argv, mg_snapshot_fd(r->snapshot), SPECS_MS, on_specs_run);
     if (rc != MG_OK) {
         fail_with(r, mg_strerror(rc));
     }
 }
 
-static void on_collected(mg_reload *r) {
-    mg_error err;
-    if (r->child_status != 0) {
-        if (r->said.n == 0) {
-            char how[96];
-            mg_process_describe(r->child_status, how, sizeof how);
-            mg_buf_printf(&r->said, "the configuration cannot be read: its reader %s", how);
-        }
-        fail(r, mg_buf_str(&r->said));
-        return;
+// A helper that did not say what was wrong.
+static void fail_silent(mg_reload *r, const char *what, int status) {
+    char how[96] = "took too long";
+    char why[160];
+    if (status != MG_HELPER_LATE) {
+        mg_process_describe(status, how, sizeof how);
     }
-    if (plan(r, &err) != MG_OK) {
+    snprintf(why, sizeof why, "%s %s", what, how);
+    fail_with(r, why);
+}
+
+static void on_collected(void *arg, int status, mg_str said) {
+    mg_reload *r = arg;
+    mg_error err;
+    r->helper = NULL;
+    if (status != 0 && (said.n == 0 || status == MG_HELPER_LATE)) {
+        fail_silent(r, "the configuration cannot be read: its reader", status);
+    } else if (status != 0) {
+        fail(r, said);
+    } else if (plan(r, &err) != MG_OK) {
         fail_with(r, err.text);
     } else if (specs_of(r) != NULL && r->master->generation > 0) {
         run_specs(r);
@@ -602,14 +531,20 @@ static void on_collected(mg_reload *r) {
     }
 }
 
-static void on_specs_run(mg_reload *r) {
-    if (r->child_status == 0) {
+static void on_specs_run(void *arg, int status, mg_str said) {
+    mg_reload *r = arg;
+    r->helper = NULL;
+    if (status == 0) {
         prepare(r);
+        return;
+    }
+    if (status == MG_HELPER_LATE) {
+        fail_silent(r, "the specs", status);
         return;
     }
     mg_buf text = {0};
     mg_buf_append_str(&text, MG_STR("specs failed on the new scripts:\n"));
-    mg_buf_append_str(&text, mg_buf_str(&r->said));
+    mg_buf_append_str(&text, said);
     fail(r, mg_buf_str(&text));
     mg_buf_deinit(&text);
 }
@@ -633,12 +568,11 @@ static void begin(mg_master *m, const mg_reload_request *request) {
     r->request = *request;
     r->number = ++m->last_number;
     r->start_us = mg_loop_now_us(m->loop);
-    r->pipe = -1;
     m->reload = r;
     tell_reloading(m);
     r->memfd = mg_snapshot_memfd();
     char **argv = argv_for(m, MG_COMMAND_COLLECT);
-    int rc = r->memfd < 0 ? r->memfd : start_child(r, argv, r->memfd, COLLECT_MS);
+    int rc = r->memfd < 0 ? r->memfd : start_helper(r, argv, r->memfd, COLLECT_MS, on_collected);
     mg_free(argv);
     if (rc != MG_OK) {
         fail_with(r, mg_strerror(rc));
