@@ -4,11 +4,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
@@ -371,11 +373,56 @@ static void drop_batch(mg_log *log, size_t n) {
     log->start = log->used == 0 ? 0 : (log->start + n) % log->cap;
 }
 
+// The part from `from` to `to` of two pieces that follow each other.
+static void cut(const struct iovec in[2], size_t from, size_t to, struct iovec out[2]) {
+    size_t first = in[0].iov_len;
+    size_t a = from < first ? from : first;
+    size_t b = to < first ? to : first;
+    out[0] = (struct iovec){.iov_base = (char *)in[0].iov_base + a, .iov_len = b - a};
+    out[1] = (struct iovec){.iov_base = (char *)in[1].iov_base + (from - a),
+                            .iov_len = (to - b) - (from - a)};
+}
+
+static char byte_at(const struct iovec in[2], size_t i) {
+    return i < in[0].iov_len ? ((const char *)in[0].iov_base)[i]
+                             : ((const char *)in[1].iov_base)[i - in[0].iov_len];
+}
+
+// Other processes may write into the same pipe: only up to PIPE_BUF bytes stay together (pipe(7)),
+// so no write is longer, and each ends with a line unless that is longer itself. Returns how many
+// lines were refused.
+static uint64_t write_to_pipe(int fd, const struct iovec in[2]) {
+    size_t all = in[0].iov_len + in[1].iov_len;
+    struct iovec part[2];
+    for (size_t from = 0, to; from < all; from = to) {
+        to = all - from > PIPE_BUF ? from + PIPE_BUF : all;
+        size_t end = to;
+        while (to < all && end > from && byte_at(in, end - 1) != '\n') {
+            end--;
+        }
+        to = end > from ? end : to;
+        cut(in, from, to, part);
+        if (write_all(fd, part, 2) != 0) {
+            cut(in, from, all, part);
+            return count_lines(part, 2);
+        }
+    }
+    return 0;
+}
+
+static bool is_pipe(int fd) {
+    struct stat st;
+    return fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode);
+}
+
 // Writes one batch and returns how many lines the destination refused. The lock is not held:
 // callers only add behind it.
 static uint64_t write_batch(mg_log *log, struct iovec *iov, int count) {
     struct iovec whole[2];
     memcpy(whole, iov, sizeof whole);
+    if (is_pipe(log->fd)) {
+        return write_to_pipe(log->fd, whole);
+    }
     return write_all(log->fd, iov, count) == 0 ? 0 : count_lines(whole, count);
 }
 
