@@ -1,4 +1,4 @@
---- Loads an app and hands it to the server. What src/gate/generation.c calls.
+--- Loads an app and hands it to the server. What src/lua/lua_app.c calls.
 local sched = require("moongate.core.sched")
 local app_class = require("moongate.app")
 local env = require("moongate.core.env")
