@@ -39,19 +39,31 @@ describe("a reload", function()
 
   it("comes by SIGHUP as well", function()
     start()
+    local conn = service:connect()
+    assert.equal("one", conn:request(wire.get("/")).body)
     service:write_app("two")
     service.process:signal("HUP")
-    wait_for_word("two")
+    process.wait_until("the connection answers two", function()
+      return conn:request(wire.get("/")).body == "two"
+    end)
+    conn:close()
   end)
 
   it("works in one process without a master", function()
-    start({ workers = 0 })
+    start({ workers = 2 }, nil, nil, { arguments = { "--workers", "0" } })
+    local conn = service:connect()
+    assert.equal("0 " .. service.pid .. " 1", conn:request(wire.get("/who")).body)
     service:write_app("two")
     service:must_reload()
-    assert.equal("two", service:body("/"))
+    assert.equal("two", conn:request(wire.get("/")).body)
+    service:write_app("bad", "x = = 1")
+    assert.equal(1, service:reload().status)
+    assert.equal("two", conn:request(wire.get("/")).body)
     service:write_app("three")
     service.process:signal("HUP")
     wait_for_word("three")
+    assert.equal("0 " .. service.pid .. " 4", conn:request(wire.get("/who")).body)
+    conn:close()
   end)
 
   it("lets requests finish on the scripts they began on", function()
@@ -74,25 +86,39 @@ describe("a reload", function()
   end)
 
   it("lets a stream cross several", function()
-    start(nil, "one", [[
+    local last = os.tmpname() -- the stream ends when it is there
+    os.remove(last)
+    start(nil, "one", ([[
       app:get("/stream", function(ctx)
         ctx:stream("text/plain", function(out)
-          for i = 1, 8 do
+          local i, told = 0, nil
+          repeat
+            i = i + 1
             out:write(i .. "\n")
-            ctx:sleep(0.1):await()
-          end
+            ctx:sleep(0.02):await()
+            told = io.open(%q)
+          until told
+          told:close()
+          out:write("last of " .. i .. "\n")
         end)
-      end)]])
+      end)]]):format(last))
     local conn = service:connect()
     conn:send(wire.get("/stream"))
     conn:fill_some()
     for i = 1, 3 do
       service:write_app("word" .. i)
       service:must_reload()
+      assert.equal("word" .. i, service:body("/"))
     end
-    assert.equal("1\n2\n3\n4\n5\n6\n7\n8\n", conn:read().body)
+    process.write_file(last, "")
+    local wanted, body = {}, conn:read().body
+    for i = 1, tonumber(body:match("last of (%d+)\n$")) do
+      wanted[i] = i .. "\n"
+    end
+    assert.equal(table.concat(wanted) .. "last of " .. #wanted .. "\n", body)
     assert.equal("word3", conn:request(wire.get("/")).body)
     conn:close()
+    os.remove(last)
   end)
 
   it("forgets old scripts when nothing holds them", function()
@@ -114,27 +140,40 @@ end)
 describe("a reload that fails", function()
   -- What is written, what must be said.
   local function assert_refused(change, said)
-    start({ timeouts = { reload = 1 } })
-    local before = service:pids()
+    start({ timeouts = { reload = 0.5 } })
+    local before, listen = service:pids(), service:status().listen
+    local conn = service:connect()
+    assert.equal("one", conn:request(wire.get("/")).body)
     change()
-    local result = service:reload()
-    assert.equal(1, result.status)
-    assert.truthy(result.err:find(said), result.err)
+    for _, option in ipairs({ "--dry-run", false }) do
+      local result = service:reload(option or nil)
+      assert.equal(1, result.status)
+      assert.truthy(result.err:find(said), result.err)
+      assert.equal("", result.out)
+    end
+    local after = service:status()
+    assert.equal("one", conn:request(wire.get("/")).body)
     assert.equal("one", service:body("/"))
     assert.same(before, service:pids())
+    assert.same(listen, after.listen)
+    assert.equal(1, after.generation)
     service:write_app("two")
-    service:configure({})
+    service:configure({ timeouts = { reload = 30 } })
     service:must_reload()
-    assert.equal("two", service:body("/"))
+    assert.equal("two", conn:request(wire.get("/")).body)
+    conn:close()
   end
 
   local SCRIPTS = {
     ["a syntax error"] = { "x = = 1", "lua/app.lua:12: " },
     ["a runtime error"] = { "local x = nil; x.y = 1", "lua/app.lua:12: attempt to index" },
-    ["a missing module"] = { "require('nowhere')", "nowhere" },
-    ["an on_start that raises"] = { "app:on_start(function() error('no luck') end)", "no luck" },
+    ["a missing module"] = { "require('nowhere')", "lua/app.lua:12: module 'nowhere'" },
+    ["an on_start that raises"] = {
+      "app:on_start(function() error('no luck') end)", "lua/app.lua:12: no luck",
+    },
     ["an on_start that never ends"] = {
-      "app:on_start(function() moongate.future():await() end)", "not ready after",
+      "app:on_start(function() moongate.future():await() end)",
+      "worker %d was not ready after 0.5 s %(timeouts.reload%)",
     },
     ["a script that never ends"] = { "while true do end", "does not come to an end" },
     ["a script that catches its end"] = {
@@ -151,8 +190,12 @@ describe("a reload that fails", function()
 
   local CONFIGS = {
     ["a syntax error in the configuration"] = { "return {", "moongate.lua:1: " },
-    ["an unknown key"] = { "return { worker = 2 }", "worker: is no known key" },
-    ["an endless configuration"] = { "while true do end", "does not come to an end" },
+    ["a configuration that raises"] = { "\nerror('boo')", "moongate.lua:2: boo" },
+    ["an unknown key"] = { "return { worker = 2 }", "moongate.lua: worker: is no known key" },
+    ["an unknown limit"] = { "return { limits = { bodies = 2 } }", "limits.bodies: is no known" },
+    ["an endless configuration"] = {
+      "while true do end", "moongate.lua:1: the configuration does not come to an end",
+    },
     ["an app that is not there"] = { "return { app = 'lua/none.lua' }", "none.lua" },
   }
   for what, case in pairs(CONFIGS) do
@@ -195,37 +238,67 @@ describe("a reload of settings", function()
 
   it("changes the number of workers up and down; nobody connects in vain", function()
     start({ workers = 1 })
+    local open = service:connect()
     for _, workers in ipairs({ 4, 2, 1, 3 }) do
       service:configure({ workers = workers })
-      service:must_reload()
+      service:must_reload_during(function()
+        assert.equal("one", service:body("/"))
+      end)
       process.wait_until(workers .. " workers serve", function()
         assert.equal("one", service:body("/"))
         local status = service:status()
         return #status.workers == workers and #service:pids() == workers
       end)
     end
+    assert.equal("one", open:request(wire.get("/")).body) -- of worker 1, which stayed
+    open:close()
   end)
 
   it("changes limits for the next request of an open connection", function()
     start({ limits = { body = 10 } }, "one", [[
       app:post("/", function(ctx) return tostring(#ctx:body():await()) end)]])
+    local body = ("x"):rep(50)
     local conn = service:connect()
     assert.equal("one", conn:request(wire.get("/")).body)
+    assert.equal(413, service:request(wire.post("/", body)).status)
     service:configure({ limits = { body = 100 } })
     service:must_reload()
-    assert.equal("50", conn:request(wire.post("/", ("x"):rep(50))).body)
+    assert.equal("50", conn:request(wire.post("/", body)).body)
+    service:configure({ limits = { body = 10 } })
+    service:must_reload()
+    assert.equal(413, conn:request(wire.post("/", body)).status)
+    conn:close()
+  end)
+
+  it("changes timeouts for the next request of an open connection", function()
+    start()
+    local conn = service:connect()
+    assert.equal("slept\n", conn:request(wire.get("/sleep/300")).body)
+    service:configure({ timeouts = { handler = 0.1 } })
+    service:must_reload()
+    assert.equal(504, conn:request(wire.get("/sleep/60000")).status)
     conn:close()
   end)
 
   it("changes the log files", function()
-    start()
-    service:configure({ log = { file = "other.log", access = "access.log", level = "info" } })
+    start({ log = { file = "stderr", access = "access.log", level = "info" } }, nil, [[
+      app:get("/note", function() moongate.log.warn("noted") return "" end)]])
+    local function wait_for_line(file, text)
+      process.wait_until(text .. " is in " .. file, function()
+        return (process.read_file(service.folder .. "/" .. file) or ""):find(text, 1, true)
+      end)
+    end
+    service:body("/?before")
+    wait_for_line("access.log", "GET /?before ")
+    service:configure({ log = { file = "other.log", access = "new.log", level = "info" } })
     service:must_reload()
-    assert.equal("one", service:body("/"))
-    process.wait_until("the request is in the new log", function()
-      return (process.read_file(service.folder .. "/access.log") or ""):find("GET / ", 1, true)
-    end)
-    assert.truthy(process.read_file(service.folder .. "/other.log"):find("reloaded", 1, true))
+    service:body("/note?after")
+    wait_for_line("new.log", "GET /note?after ")
+    wait_for_line("other.log", "reloaded")
+    wait_for_line("other.log", "noted")
+    assert.is_nil(service:access_log():find("after", 1, true))
+    assert.is_nil(process.read_file(service.folder .. "/new.log"):find("before", 1, true))
+    assert.is_nil(service:stderr():find("noted", 1, true))
   end)
 end)
 
@@ -243,8 +316,11 @@ describe("before a reload", function()
     assert.equal(0, said.status)
     assert.truthy(said.out:find("~ lua/app.lua", 1, true))
     assert.equal("one", service:body("/"))
+    assert.equal(1, service:status().generation)
     service:write_app("three", "x = = 1")
-    assert.equal(1, service:reload("--dry-run").status)
+    said = service:reload("--dry-run")
+    assert.equal(1, said.status)
+    assert.truthy(said.err:find("lua/app.lua:12: ", 1, true), said.err)
     assert.equal("one", service:body("/"))
   end)
 

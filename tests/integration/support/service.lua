@@ -78,6 +78,20 @@ function Service:must_reload(...)
   return said
 end
 
+--- Reloads, and calls `fn` over and over until the reload has ended; it must succeed.
+function Service:must_reload_during(fn)
+  local conf = self.folder .. "/conf/moongate.lua"
+  local out, err = self.folder .. "/reload.out", self.folder .. "/reload.err"
+  local reload = process.start({ servers.BINARY, "reload", conf }, out, err)
+  local ok, fault = pcall(process.wait_until, "the reload ends", function()
+    fn()
+    return reload:poll()
+  end)
+  local status = ok and reload.status or reload:destroy()
+  assert(ok, fault)
+  assert(status == 0, process.read_file(err))
+end
+
 ---@return table as `moongate status --json` tells it
 function Service:status()
   local said = self:command("status", "--json")
