@@ -85,7 +85,7 @@ M._refuse_loading = refuse_loading
 -- --- settling ---
 
 local function log_forgotten(future)
-  if not future._looked_at and future._value.code ~= "cancelled" then
+  if not future._looked_at and not errors.is_cancellation(future._value) then
     future._looked_at = true
     M._log(future)
   end
@@ -101,7 +101,7 @@ function M._end_scope(scope)
 end
 
 local function note_rejection(future)
-  if future._looked_at or future._value.code == "cancelled" then
+  if future._looked_at or errors.is_cancellation(future._value) then
     return
   end
   local scope = future._scope

@@ -10,6 +10,7 @@ local context = require("moongate.context")
 local Future = require("moongate.future")
 local time = require("moongate.time")
 local log = require("moongate.log")
+local retire = require("moongate.retire")
 
 local native = sched.native
 local slots = context.slots
@@ -31,23 +32,42 @@ local ON_ERROR_SECONDS = 1 -- for app:on_error, once the handler's deadline has 
 local METHOD_HEAD, METHOD_OPTIONS = 1, 6 -- http/method.h
 
 local SLOTS = 2 ^ 20 -- src/lua/slots.h: the low bits of a handle
-local check_retired -- see M.retire
 local live = {} -- slot of the handle -> ctx of the request under way
 local served -- the app that is being served: see M.start
 
 -- --- the end of a scope ---
 
-local function run_on_close(task)
-  task.a(task.b or nil)
+local function closing_ended(target)
+  target.closing = target.closing - 1
+  if target.retired then
+    retire.check(target)
+  end
 end
 
-local function on_close_failed(_, err)
+local function run_on_close(task)
+  task.a(task.b or nil)
+  closing_ended(task.c)
+end
+
+local function on_close_failed(task, err)
   log.failure("an on_close function failed", err)
+  closing_ended(task.c)
+end
+
+-- They run in the background, and await there even if the rest of it had to end.
+local function start_on_close(target, fns, why)
+  local root = target.root
+  local scope = root[CANCELLED] and target.retired and target.retired.scope or root
+  target.closing = target.closing + #fns
+  for _, fn in ipairs(fns) do
+    sched.start_soon(scope, run_on_close, on_close_failed, fn, why, target)
+  end
 end
 
 -- What is still in flight may finish within the handler's deadline.
 local function detach(ctx)
-  local detached = served.detached
+  local target = served
+  local detached = target.detached
   local seconds = (ctx[ROUTE].timeout or served.handler_seconds) - (native.now() - ctx[START])
   local timer = Future._after(math.max(seconds, 0), function()
     scopes.cancel(ctx, errors.new("cancelled", "the request's deadline passed"))
@@ -56,21 +76,29 @@ local function detach(ctx)
   scopes.finish(ctx, function()
     Future._stop_timer(timer)
     detached[ctx] = nil
+    if target.retired then
+      retire.check(target)
+    end
   end)
 end
 
-local function end_scope(ctx, why)
+local function leave(ctx)
   if live[ctx[SLOT]] == ctx then
     live[ctx[SLOT]] = false
+    if served.retired then
+      served.retired.left = served.retired.left - 1
+    end
   end
+end
+
+local function end_scope(ctx, why)
+  leave(ctx)
   ctx[PHASE] = OVER
   ctx[ENDED] = true
   local fns = ctx[ON_CLOSE]
   if fns then
     ctx[ON_CLOSE] = false
-    for _, fn in ipairs(fns) do
-      sched.start_soon(served.root, run_on_close, on_close_failed, fn, why or ctx[CANCELLED])
-    end
+    start_on_close(served, fns, why or ctx[CANCELLED])
   end
   if ctx[REJECTED] then
     Future._end_scope(ctx)
@@ -83,7 +111,7 @@ local function end_scope(ctx, why)
     end
   end
   if served.retired then
-    check_retired(served)
+    retire.check(served)
   end
 end
 
@@ -179,6 +207,7 @@ local function send(ctx)
     local ok, err = respond(ctx[HANDLE], ctx[STATUS], ctx[TYPE], ctx[FIELDS], ctx[BODY])
     if not ok then
       check_sent(ok, err)
+      native.abort(ctx[HANDLE]) -- the head of a file may be out already; else nothing is left
     end
   elseif kind == STREAM then
     send_stream(ctx)
@@ -284,6 +313,8 @@ local function stage_problem(ctx, err)
     problem.detail = "no answer in time"
   elseif err.code == "stall" then
     problem.detail = "the handler did not finish"
+  elseif err.code == "reload" then
+    problem.detail = "the server's scripts were reloaded"
   end
   ctx[FIELDS] = ctx[FIELDS] or false
   ctx[KIND], ctx[STATUS], ctx[TYPE] = PLAIN, status, "application/problem+json"
@@ -343,10 +374,11 @@ local function answer_plainly(ctx, err)
     return end_scope(ctx, err)
   end
   clear_answer(ctx)
-  ctx[FIELDS] = false
-  local code = err.code == "timeout" and "timeout" or "error"
+  ctx[FIELDS] = err.code == "reload" and { "Retry-After", "1" }
+  local code = (err.code == "timeout" or err.code == "reload") and err.code or "error"
   stage_problem(ctx, errors.new(code, "app:on_error failed"))
   respond(ctx[HANDLE], ctx[STATUS], ctx[TYPE], ctx[FIELDS], ctx[BODY])
+  native.abort(ctx[HANDLE]) -- if that did not end it
   end_scope(ctx, err)
 end
 
@@ -363,7 +395,7 @@ local function request_failed(task, err)
   local ctx = task.a
   ctx[TASK] = false
   if ctx[PHASE] == OVER or ctx[ANSWERING] then
-    if err.code ~= "cancelled" then
+    if not errors.is_cancellation(err) then
       log_failure(ctx, err)
     end
     return
@@ -400,6 +432,9 @@ local function on_request(handle, route_id, allowed, method, start, slot)
   end
   ctx[SLOT] = slot
   live[slot] = ctx
+  if served.retired then
+    served.retired.left = served.retired.left + 1
+  end
   sched.start(ctx, run_request, request_failed, ctx)
 end
 
@@ -496,9 +531,10 @@ function M.prepare(app, options)
     native_routes = native_routes,
     jobs_under_way = {},
     detached = {}, -- set of requests that are answered, with work in flight
+    closing = 0, -- on_close functions under way
     handler_seconds = options.handler_seconds or HANDLER_SECONDS,
     page = options.page or false, -- development: stages an error's page for a browser
-    retired = false, -- a table, once another generation serves
+    retired = false, -- a moongate.Retired, once other scripts serve
   }
 end
 
@@ -534,141 +570,45 @@ function M.commit(target)
   end
 end
 
-local function run_stop(task)
-  for _, fn in ipairs(task.a.app.on_stop or {}) do
-    local ok, err = pcall(fn)
-    if not ok then
-      log.failure("an on_stop function failed", errors.wrap(err))
-    end
-  end
-  task.c()
-end
+--- Ends it; `done()` is called when its on_stop functions are through.
+M.stop = retire.stop
 
---- Runs on_stop, then cancels what the app still does in the background and calls `done()`.
-function M.stop(target, done)
-  sched.start_soon(scopes.new_root(), run_stop, on_close_failed, target, false, function()
-    scopes.cancel(target.root, errors.new("cancelled", "the app stops"))
-    done()
-  end)
-end
+-- --- other scripts serve ---
 
--- --- another generation serves ---
-
-local function each_live(act)
+local function live_list()
+  local list = {}
   for _, ctx in pairs(live) do
     if ctx then
-      act(ctx)
+      list[#list + 1] = ctx
     end
   end
+  return list
 end
 
---- What still lives: requests, streams, and what goes on in the background.
+--- What still lives.
+---@return integer requests, integer streams, integer background
 function M.pins(target)
-  local requests, streams, background = 0, 0, 0
-  each_live(function(ctx)
+  local requests, streams = 0, 0
+  for _, ctx in ipairs(live_list()) do
     if ctx[PHASE] == COMMITTED then
       streams = streams + 1
     else
       requests = requests + 1
     end
-  end)
-  for _, future in ipairs(scopes.children(target.root)) do
-    background = background + (future.job and 0 or 1) -- a job that waits for its tick is at rest
   end
-  for _ in pairs(target.detached) do
-    background = background + 1
-  end
-  return requests, streams, background
+  return requests, streams, retire.background(target)
 end
 
-local RETIRED_LOOK_SECONDS = 0.1 -- at the background, while it has time left
-
-local function cancel_background(target)
-  local why = errors.new("reload", "the scripts were reloaded")
-  scopes.cancel(target.root, why)
-  for ctx in pairs(target.detached) do
-    scopes.cancel(ctx, why)
-  end
-end
-
-local function jobs_run(target)
-  for _, job in ipairs(target.jobs_under_way) do
-    if job.future:state() == "pending" then
-      return true
-    end
-  end
-  return false
-end
-
--- Once nothing holds the scripts any more, on_stop runs, for a bounded time.
-local function end_retired(target)
-  local retired = target.retired
-  retired.over = true
-  Future._stop_timer(retired.timer)
-  local told = false
-  local timer
-  local function tell()
-    if not told then
-      told = true
-      Future._stop_timer(timer)
-      cancel_background(target)
-      retired.done()
-    end
-  end
-  timer = Future._after(math.max(retired.seconds, RETIRED_LOOK_SECONDS), tell)
-  sched.start_soon(scopes.new_root(), run_stop, on_close_failed, target, false, tell)
-end
-
-check_retired = function(target)
-  local retired = target.retired
-  if retired.over then
-    return
-  end
-  local requests, streams, background = M.pins(target)
-  if requests + streams > 0 then
-    return
-  end
-  if retired.cancelled or (background == 0 and not jobs_run(target)) then
-    end_retired(target)
-  end
-end
-
--- The background has no events of its own that say it is over: it is looked at.
-local function look_at_retired(target)
-  local retired = target.retired
-  if retired.over then
-    return
-  end
-  if native.now() >= retired.until_seconds then
-    retired.cancelled = true
-    cancel_background(target)
-  else
-    retired.timer = Future._after(RETIRED_LOOK_SECONDS, look_at_retired, target)
-  end
-  check_retired(target)
-end
-
---- Another generation serves new requests. Jobs tick no more, requests and streams go on, the
---- background has `seconds` left, then it is cancelled with code "reload". `done()` is called once,
---- when no request and no stream is left and on_stop has run.
+--- Other scripts take new requests; `done()` is called when nothing is left of these.
+---@param seconds number that the background has, and then on_stop
 function M.retire(target, seconds, done)
-  target.retired = {
-    done = done, seconds = seconds, until_seconds = native.now() + seconds,
-    over = false, cancelled = false, timer = false,
-  }
-  for _, job in ipairs(target.jobs_under_way) do
-    job.stop()
-  end
-  look_at_retired(target)
+  retire.begin(target, #live_list(), seconds, done)
 end
 
--- A stream of unknown length can end here as well as anywhere.
+-- A stream of unknown length can end here as well as anywhere; one that announced more is aborted.
 local function end_stream(ctx, why)
-  local kind, handle = ctx[KIND], ctx[HANDLE]
   cancel(ctx, why)
-  if kind ~= STREAM or not native.stream_end(handle) then
-    native.abort(handle)
-  end
+  native.stream_end(ctx[HANDLE])
   end_scope(ctx, why)
 end
 
@@ -685,21 +625,19 @@ local function give_up(ctx)
     return answer_plainly(ctx, why)
   end
   ctx[ANSWERING] = true
+  log_failure(ctx, why)
+  native.set_deadline(ctx[HANDLE], ON_ERROR_SECONDS)
   sched.start(ctx, answer_error, answer_failed, ctx, why)
 end
 
---- Too many generations are held, and this is the oldest: what waits is answered 503, streams end.
+--- Too many generations are held, and this is the oldest: what waits is answered 503, streams end,
+--- the background too.
 function M.evict(target)
-  local list = {}
-  each_live(function(ctx)
-    list[#list + 1] = ctx
-  end)
-  for _, ctx in ipairs(list) do
+  for _, ctx in ipairs(live_list()) do
     give_up(ctx)
   end
   if target.retired then
-    target.retired.until_seconds = 0
-    look_at_retired(target)
+    retire.hurry(target)
   end
 end
 

@@ -153,7 +153,7 @@ local function run_once(root, job)
     return
   end
   local run = M.spawn_in(root, 2, job.fn)
-  run.job = true
+  run.job = "runs"
   local ok, why = pcall(run.try_await, run)
   native.job_end(job.name)
   if not ok then

@@ -53,12 +53,19 @@ function M.wrap(value)
   return M.new("error", message or text, { cause = value, where = where })
 end
 
+--- Whether somebody ended the work on purpose: nobody needs to be told of it.
+---@param err table
+---@return boolean
+function M.is_cancellation(err)
+  return err.code == "cancelled" or err.code == "reload"
+end
+
 --- Adds what the failed coroutine `co` looks like. An answer that a handler chose with ctx:fail and
 --- a cancellation, which many coroutines share, need no traceback.
 ---@param err table
 ---@param co thread
 function M.stitch(err, co)
-  if getmetatable(err) ~= Error or err.code == "status" or err.code == "cancelled" then
+  if getmetatable(err) ~= Error or err.code == "status" or M.is_cancellation(err) then
     return
   end
   local text = traceback(co)

@@ -1,0 +1,183 @@
+--- The end of scripts: the server stops, or others were loaded in their place.
+---
+--- retired -> (the background's seconds pass: cancelled) -> on_stop -> done. Nothing is polled: the
+--- end of a request, of detached work and of the background each have the rest looked at.
+local sched = require("moongate.core.sched")
+local scopes = require("moongate.core.scope")
+local errors = require("moongate.core.errors")
+local Future = require("moongate.future")
+local log = require("moongate.log")
+
+local M = {}
+
+---@class moongate.Retired what becomes of scripts that others replaced
+---@field left integer requests and streams under way
+---@field seconds number that the background has, and then on_stop
+---@field cancelled boolean the background's seconds have passed
+---@field over boolean nothing holds the scripts: on_stop runs
+---@field stopped boolean on_stop is through
+---@field looking boolean the rest is about to be looked at
+---@field scope table of on_stop, and of on_close functions once the background is cancelled
+---@field timer table|false
+---@field done function|false to be called, once
+
+-- --- on_stop ---
+
+local function run_stop(task)
+  for _, fn in ipairs(task.a.app.on_stop or {}) do
+    local ok, err = pcall(fn)
+    if not ok then
+      log.failure("an on_stop function failed", errors.wrap(err))
+    end
+  end
+  task.c()
+end
+
+local function stop_failed(task, err)
+  log.failure("an on_stop function failed", err)
+  task.c()
+end
+
+--- The server stops: runs on_stop, then cancels what the app still does in the background and calls
+--- `done()`.
+function M.stop(target, done)
+  sched.start_soon(scopes.new_root(), run_stop, stop_failed, target, false, function()
+    scopes.cancel(target.root, errors.new("cancelled", "the app stops"))
+    done()
+  end)
+end
+
+-- --- the background ---
+
+local function why_reload()
+  return errors.new("reload", "the scripts were reloaded")
+end
+
+--- How many strands of work go on in the background. A job that waits for its tick is at rest, and
+--- what something else awaits belongs to that.
+---@return integer
+function M.background(target)
+  local count = target.closing
+  for _, future in ipairs(scopes.children(target.root)) do
+    if future.job == "runs" or (not future.job and future._consumers == 0) then
+      count = count + 1
+    end
+  end
+  for _ in pairs(target.detached) do
+    count = count + 1
+  end
+  return count
+end
+
+local function is_idle(target)
+  return not target.root[scopes.CHILDREN] and not next(target.detached) and target.closing == 0
+end
+
+local function cancel_background(target)
+  local retired = target.retired
+  retired.cancelled = true
+  scopes.cancel(target.root, why_reload())
+  for ctx in pairs(target.detached) do
+    scopes.cancel(ctx, why_reload())
+  end
+end
+
+-- --- the end ---
+
+local function run_end(task)
+  task.a(task.b)
+end
+
+local function end_failed(_, err)
+  log.failure("the end of replaced scripts failed", err)
+end
+
+-- Behind all that is ready to run: what was cancelled cleans up first.
+local function soon(fn, target)
+  sched.start_soon(target.retired.scope, run_end, end_failed, fn, target)
+end
+
+local function tell(target)
+  local retired = target.retired
+  local done = retired.done
+  if done then
+    retired.done = false
+    Future._stop_timer(retired.timer)
+    done()
+  end
+end
+
+local function on_stop_late(target)
+  scopes.cancel(target.retired.scope, why_reload())
+  soon(tell, target)
+end
+
+-- What on_stop and the last on_close functions leave behind has no time at all.
+local function on_stop_done(target)
+  local retired = target.retired
+  if not retired.done or not retired.stopped or target.closing > 0 then
+    return
+  end
+  cancel_background(target)
+  on_stop_late(target)
+end
+
+local function begin_stop(target)
+  local retired = target.retired
+  retired.over = true
+  Future._stop_timer(retired.timer)
+  retired.timer = Future._after(retired.seconds, on_stop_late, target)
+  sched.start_soon(retired.scope, run_stop, stop_failed, target, false, function()
+    retired.stopped = true
+    on_stop_done(target)
+  end)
+end
+
+local function look(target)
+  local retired = target.retired
+  retired.looking = false
+  if retired.over then
+    return on_stop_done(target)
+  end
+  scopes.finish(target.root, function()
+    M.check(target)
+  end)
+  if retired.left == 0 and (retired.cancelled or is_idle(target)) then
+    begin_stop(target)
+  end
+end
+
+--- Something that held the scripts has ended: looks at what is left, behind all that is ready.
+function M.check(target)
+  local retired = target.retired
+  if retired.left == 0 and not retired.looking then
+    retired.looking = true
+    soon(look, target)
+  end
+end
+
+--- The background ends now.
+function M.hurry(target)
+  if not target.retired.over then
+    cancel_background(target)
+    M.check(target)
+  end
+end
+
+--- Other scripts take new requests. Jobs tick no more; the background has `seconds`, then it is
+--- cancelled with code "reload". Once nothing is left on_stop runs, for as many seconds at most;
+--- then `done()` is called, once.
+---@param left integer requests and streams under way
+function M.begin(target, left, seconds, done)
+  target.retired = {
+    left = left, seconds = seconds, done = done, scope = scopes.new_root(),
+    cancelled = false, over = false, stopped = false, looking = true, timer = false,
+  }
+  for _, job in ipairs(target.jobs_under_way) do
+    job.stop()
+  end
+  target.retired.timer = Future._after(seconds, M.hurry, target)
+  soon(look, target)
+end
+
+return M
