@@ -84,3 +84,61 @@ describe("require in a project", function()
     assert.matches("^app%.lua:1: module 'socket' blocks the loop: use ctx:http_request", message)
   end)
 end)
+
+describe("a project that was read once", function()
+  local folder, late
+
+  local function write(text)
+    local file = io.open(folder .. "/late.lua", "w")
+    file:write(text)
+    file:close()
+  end
+
+  -- The loaded module of a project below `folder`; `read` is what the files were then.
+  local function load_app(read)
+    return env.new(folder, read).run("app.lua")
+  end
+
+  before_each(function()
+    folder = os.tmpname()
+    os.remove(folder)
+    assert.equal(0, os.execute("mkdir " .. folder))
+    late = { [folder .. "/late.lua"] = "return 'as it was'" }
+    late[folder .. "/app.lua"] = "return function() return require('late') end"
+  end)
+
+  after_each(function()
+    os.remove(folder .. "/late.lua")
+    os.remove(folder)
+  end)
+
+  it("does not see what was changed on the disk since, also in a later require", function()
+    local handler = load_app(function(path)
+      return late[path]
+    end)
+    write("return 'changed'")
+    assert.equal("as it was", handler())
+    assert.equal("as it was", handler())
+  end)
+
+  it("asks for each module once", function()
+    local asked = {}
+    local handler = load_app(function(path)
+      asked[path] = (asked[path] or 0) + 1
+      return late[path]
+    end)
+    handler()
+    handler()
+    assert.equal(1, asked[folder .. "/late.lua"])
+  end)
+
+  it("may run a module again that failed", function()
+    late[folder .. "/late.lua"] = "error('not yet')"
+    local handler = load_app(function(path)
+      return late[path]
+    end)
+    assert.is_false(pcall(handler))
+    late[folder .. "/late.lua"] = "return 'mended'"
+    assert.equal("mended", handler())
+  end)
+end)

@@ -188,6 +188,82 @@ describe("app:every", function()
   end)
 end)
 
+describe("a run of app:every", function()
+  local native = require("moongate.native")
+  local job_begin, job_end = native.job_begin, native.job_end
+  local told, allowed
+
+  before_each(function()
+    told, allowed = {}, true
+    native.job_begin = function(name, each_worker)
+      told[#told + 1] = "begin " .. name .. (each_worker and " in each worker" or "")
+      return allowed
+    end
+    native.job_end = function(name)
+      told[#told + 1] = "end " .. name
+    end
+  end)
+
+  after_each(function()
+    native.job_begin, native.job_end = job_begin, job_end
+  end)
+
+  local function every(options, fn)
+    app:close()
+    app = test.app(function(a)
+      a:every("job", 10, options, fn)
+    end)
+  end
+
+  it("is asked for, and its end told", function()
+    every({}, function()
+      told[#told + 1] = "run"
+      moongate.sleep(1):await()
+    end)
+    app.clock:advance(10.5)
+    assert.same({ "begin job", "run" }, told)
+    app.clock:advance(1)
+    assert.same({ "begin job", "run", "end job" }, told)
+  end)
+
+  it("in each worker is asked for as such", function()
+    every({ each_worker = true }, function() end)
+    app.clock:advance(10)
+    assert.same({ "begin job in each worker", "end job" }, told)
+  end)
+
+  it("is left out in silence while the job runs elsewhere", function()
+    local runs = 0
+    every({}, function()
+      runs = runs + 1
+    end)
+    allowed = false
+    app.clock:advance(20)
+    assert.same({ 0, { "begin job", "begin job" }, 0 }, { runs, told, #app.logs })
+    allowed = true
+    app.clock:advance(10)
+    assert.equal(1, runs)
+  end)
+
+  it("ends for others too if it fails", function()
+    every({}, function()
+      moongate.sleep(1):await()
+      error("job broken")
+    end)
+    app.clock:advance(11)
+    assert.same({ "begin job", "end job" }, told)
+  end)
+
+  it("ends for others too if it is cancelled", function()
+    every({}, function()
+      moongate.sleep(1000):await()
+    end)
+    app.clock:advance(11)
+    app:close()
+    assert.same({ "begin job", "end job" }, told)
+  end)
+end)
+
 describe("the clocks", function()
   it("are virtual in specs", function()
     local now, monotonic = moongate.now(), moongate.monotonic()
