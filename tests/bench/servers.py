@@ -18,6 +18,7 @@ PEERS = os.path.join(ROOT, "build", "peers")
 NGINX = os.path.join(PEERS, "root", "usr", "sbin", "nginx")
 FLOOR = os.path.join(ROOT, "build", "bench", "floor")
 THREADS = os.path.join(ROOT, "build", "bench", "threads")
+CHANGING = os.path.join(ROOT, "build", "reloads")  # where W7 keeps the copies that it edits
 
 TEXT = "hello\n"
 USER = json.dumps({"id": "42", "name": "user 42"}, separators=(",", ":"))
@@ -27,9 +28,11 @@ SERVERS = {
     "floor": (18081, [FLOOR, "18081", "text/plain", TEXT]),
     "floor (json)": (18082, [FLOOR, "18082", "application/json", USER]),
     "nginx": (18083, [NGINX, "-e", "stderr", "-p", PEERS, "-c", os.path.join(HERE, "nginx.conf")]),
-    "moongate": (18084, [MOONGATE, "run", os.path.join(HERE, "moongate.lua")]),
+    "moongate": (18084, [MOONGATE, "run", os.path.join(HERE, "moongate.lua"), "--workers", "0"]),
     "threads": (18085, [THREADS, "18085"]),
     "node": (18086, ["node", os.path.join(HERE, "node.js"), "18086"]),
+    "nginx (W7)": (18083, [NGINX, "-e", "stderr", "-p", PEERS, "-c", os.path.join(CHANGING, "nginx.conf")]),
+    "moongate (W7)": (18084, [MOONGATE, "run", os.path.join(CHANGING, "moongate.lua")]),
 }
 
 # Put before a command, so that it ends with this process even if that is killed and can clean up nothing.
@@ -83,6 +86,16 @@ def listening_inodes(port):
     return inodes
 
 
+def connected_ports(port):
+    """The peers' ports of all established connections to `port` here."""
+    found = set()
+    with open("/proc/net/tcp", encoding="ascii") as f:
+        for fields in (line.split() for line in f.readlines()[1:]):
+            if fields[3] == "01" and int(fields[2].rpartition(":")[2], 16) == port:
+                found.add(int(fields[1].rpartition(":")[2], 16))
+    return found
+
+
 def socket_inodes(pid):
     inodes = set()
     try:
@@ -104,7 +117,7 @@ class Server:
         if listening_inodes(self.port):
             raise Refused(f"{name}: something already listens on port {self.port}")
         environment = dict(os.environ)
-        if name == "nginx":
+        if name.startswith("nginx"):
             environment["LD_LIBRARY_PATH"] = os.path.join(PEERS, "lib")
         log_path = os.path.join(ROOT, "build", "bench", name.split()[0] + ".log")
         with open(log_path, "wb") as log:
