@@ -60,13 +60,14 @@ def measure(name, seconds):
         figures = wrk(server, PATH, CONNECTIONS, seconds, may_fail=True)
         dropped = reloads.result()
         idle = sum(not answers(client, RELOADS % 2) for client in held)
+        for client in held:
+            client.close()
         server.check_listener()
     return {"quiet": quiet["p99_us"], "p99": figures["p99_us"], "failed": figures["errors"], "dropped": dropped,
             "idle": idle}
 
 
 def answers(client, version):
-    """Asks one last time: does the script of this version answer?"""
     try:
         status, _, body = client.ask(PATH)
         return status == 200 and WORDS[version] in body
