@@ -1,5 +1,4 @@
 --- `moongate dev`: faults as a page in the browser, which loads itself again when they are gone.
-local errors = require("moongate.core.errors")
 local info = require("moongate.info")
 
 local M = {}
@@ -23,10 +22,12 @@ if(now.generation!==%d)location.reload();
 }catch(e){}},300);
 ]]
 
-local ESCAPES = { ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;", ['"'] = "&quot;" }
+local ESCAPES = {
+  ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;", ['"'] = "&quot;", ["'"] = "&#39;",
+}
 
 local function escape(text)
-  return (tostring(text):gsub('[&<>"]', ESCAPES))
+  return (tostring(text):gsub("[&<>\"']", ESCAPES))
 end
 
 local function read_disk(path)
@@ -50,17 +51,20 @@ local function place_in(text, source_of)
 end
 
 --- Lines around the one at fault, as HTML; that one is marked.
----@return string
+---@param source string
+---@param line integer from 1
+---@return string html "" if there is no such line
 function M.excerpt(source, line)
-  local rows, n = {}, 0
+  local rows, n, marked = {}, 0, false
   for text in (source:gsub("\n$", "") .. "\n"):gmatch("(.-)\r?\n") do
     n = n + 1
     if n >= line - AROUND and n <= line + AROUND then
       local row = escape(("%5d  %s"):format(n, text))
+      marked = marked or n == line
       rows[#rows + 1] = n == line and ("<mark>" .. row .. "</mark>") or (row .. "\n")
     end
   end
-  return "<pre>" .. table.concat(rows) .. "</pre>"
+  return marked and ("<pre tabindex=0>" .. table.concat(rows) .. "</pre>") or ""
 end
 
 ---@param parts { title: string, message: string, traceback: string?, request: string }
@@ -80,22 +84,51 @@ function M.render(parts, source_of)
     html[#html + 1] = "<h2>" .. escape(path) .. ":" .. line .. "</h2>" .. M.excerpt(source, line)
   end
   if parts.traceback then
-    html[#html + 1] = "<h2>Traceback</h2><pre>" .. escape(parts.traceback) .. "</pre>"
+    html[#html + 1] = "<h2>Traceback</h2><pre tabindex=0>" .. escape(parts.traceback) .. "</pre>"
   end
   html[#html + 1] = "</main><script>"
     .. SCRIPT:format(POLL, info.generation) .. "</script></html>\n"
   return table.concat(html)
 end
 
-local function wants_html(ctx)
-  return (ctx.headers.accept or ""):find("text/html", 1, true) ~= nil
+-- How much of a type an Accept field wants, from 0 to 1.
+local function quality(accept, wanted)
+  for range in accept:gmatch("[^,]+") do
+    if range:match("^%s*([^;%s]+)") == wanted then
+      return tonumber(range:match(";%s*q=([%d.]+)")) or 1
+    end
+  end
+  return 0
 end
 
+-- Browsers name HTML; curl takes anything, and gets what others get.
+local function wants_html(ctx)
+  local accept = (ctx.headers.accept or ""):lower()
+  local html = quality(accept, "text/html")
+  return html > 0 and html >= quality(accept, "application/json")
+end
+
+-- Gives the project's sources by path; what a message may name beyond them is nobody's business.
 local function reader(root, read)
   read = read or read_disk
+  local prefix = root == "" and "" or (root:gsub("/$", "") .. "/")
   return function(path)
-    return read(path:sub(1, 1) == "/" and path or (root .. "/" .. path))
+    if path:sub(1, 1) == "/" then
+      if prefix == "" or path:sub(1, #prefix) ~= prefix then
+        return nil
+      end
+      path = path:sub(#prefix + 1)
+    end
+    return not ("/" .. path .. "/"):find("/../", 1, true) and read(prefix .. path) or nil
   end
+end
+
+-- The message of whatever was raised.
+local function message_of(err)
+  if type(err) == "table" and not getmetatable(err) then
+    return tostring(err.message or err.code or "an error that is a table without a message")
+  end
+  return tostring(err)
 end
 
 --- What stages an error's page: page(ctx, err, status) is true if it did, false for clients that do
@@ -110,9 +143,10 @@ function M.page(root, read)
     end
     ctx:status(status)
     ctx:header("Cache-Control", "no-store")
+    ctx:header("Content-Security-Policy", nil) -- the app's would keep the page from looking again
     ctx:html(M.render({
       title = status .. " " .. ctx.method .. " " .. ctx.path,
-      message = tostring(err),
+      message = message_of(err),
       traceback = type(err) == "table" and rawget(err, "traceback") or nil,
       request = ctx.method .. " " .. ctx.path,
     }, source_of))
@@ -144,14 +178,11 @@ end
 ---@param page function of M.page
 function M.fault_app(message, page)
   local app = require("moongate.app").new()
-  local err = errors.new("error", message)
   app:get(POLL, answer_poll(true))
   app:not_found(function(ctx)
-    if not page(ctx, setmetatable({ message = message }, { __tostring = function()
-      return message
-    end }), 500) then
-      ctx:status(500)
-      ctx:text(err.message .. "\n")
+    if not page(ctx, message, 500) then
+      ctx:header("Cache-Control", "no-store")
+      ctx:text(message .. "\n", 500)
     end
   end)
   return app

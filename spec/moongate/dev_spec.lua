@@ -1,0 +1,260 @@
+local dev = require("moongate.dev")
+local boot = require("moongate.boot")
+local test = require("moongate.test")
+
+local HTML = { Accept = "text/html,application/xhtml+xml,*/*;q=0.8" }
+
+local app
+local boot_load, test_read = boot.load, test.read
+
+-- Serves `lines` as the app's script, as `moongate dev` does; `fault`: as one that did not load.
+local function serve(lines, fault)
+  local text = 'local moongate = require("moongate")\nlocal app = moongate.app()\n'
+    .. lines .. "\nreturn app\n"
+  test.read = function(path)
+    return path == "/project/lua/app.lua" and text or nil
+  end
+  boot.load = function(root, path, options)
+    options.dev, options.generation = true, 7
+    if fault then
+      return boot.load_fault(root, fault, options)
+    end
+    return boot_load(root, path, options)
+  end
+  app = test.app("lua/app.lua", { root = "/project" })
+end
+
+after_each(function()
+  boot.load, test.read = boot_load, test_read
+  if app then
+    app:assert_no_leaks()
+    app = nil
+  end
+end)
+
+local function get(path, headers)
+  return app:get(path, { headers = headers })
+end
+
+local function contains(res, text)
+  assert.truthy(res.body:find(text, 1, true), text .. " is not in " .. res.body)
+end
+
+local function lacks(res, text)
+  assert.is_nil(res.body:find(text, 1, true), text .. " is in " .. res.body)
+end
+
+describe("an excerpt", function()
+  local twelve = {}
+  for i = 1, 12 do
+    twelve[i] = "line " .. i
+  end
+  local source = table.concat(twelve, "\n") .. "\n"
+
+  local function numbers(html)
+    local list = {}
+    for n in html:gmatch("(%d+)  line") do
+      list[#list + 1] = tonumber(n)
+    end
+    return list
+  end
+
+  it("shows five lines around the one at fault, which is marked", function()
+    local html = dev.excerpt(source, 6)
+    assert.same({ 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11 }, numbers(html))
+    assert.matches("<mark>    6  line 6</mark>", html)
+    assert.equal(1, select(2, html:gsub("<mark>", "")))
+  end)
+
+  it("ends with the file's first and last line", function()
+    assert.same({ 1, 2, 3, 4, 5, 6 }, numbers(dev.excerpt(source, 1)))
+    assert.matches("<mark>    1  line 1</mark>", dev.excerpt(source, 1))
+    assert.same({ 7, 8, 9, 10, 11, 12 }, numbers(dev.excerpt(source, 12)))
+    assert.matches("<mark>   12  line 12</mark>", dev.excerpt(source, 12))
+  end)
+
+  it("is the same without a newline at the end, and with those of Windows", function()
+    local html = dev.excerpt(source, 12)
+    assert.equal(html, dev.excerpt(source:sub(1, -2), 12))
+    assert.equal(html, dev.excerpt((source:gsub("\n", "\r\n")), 12))
+  end)
+
+  it("is empty if there is no such line", function()
+    assert.equal("", dev.excerpt(source, 13))
+    assert.equal("", dev.excerpt(source, 0))
+    assert.equal("", dev.excerpt("", 2))
+  end)
+
+  it("escapes the source", function()
+    local html = dev.excerpt([[x = "<b>&amp;'"]], 1)
+    assert.matches("x = &quot;&lt;b&gt;&amp;amp;&#39;&quot;", html)
+  end)
+end)
+
+describe("a failing handler in development", function()
+  it("is shown to a browser with message, source, traceback and request", function()
+    serve([[
+      app:get("/boom", function()
+        local nothing
+        return nothing.field
+      end)
+    ]])
+    local res = get("/boom?q=1", HTML)
+    assert.equal(500, res.status)
+    assert.matches("^text/html", res.headers["content-type"])
+    assert.equal("no-store", res.headers["cache-control"])
+    contains(res, "attempt to index local &#39;nothing&#39;")
+    contains(res, "<h2>lua/app.lua:5</h2>")
+    contains(res, "<mark>    5          return nothing.field</mark>")
+    contains(res, "stack traceback")
+    contains(res, "GET /boom")
+    assert.equal(1, #app.logs)
+  end)
+
+  it("is shown as data to who does not read HTML, or prefers JSON", function()
+    serve("app:get('/boom', function() error('broken') end)")
+    for _, accept in ipairs({ "*/*", "application/json", "application/json, text/html;q=0.5",
+      "text/html;q=0, application/json" }) do
+      local res = get("/boom", { Accept = accept })
+      assert.same({ 500, "application/problem+json" }, { res.status, res.headers["content-type"] })
+      lacks(res, "broken")
+    end
+    assert.equal("application/problem+json", get("/boom").headers["content-type"])
+    for _, accept in ipairs({ "text/html", "Text/HTML;q=0.9, application/json;q=0.8" }) do
+      contains(get("/boom", { Accept = accept }), "broken")
+    end
+  end)
+
+  it("cannot put markup into the page", function()
+    serve([[app:get("/*path", function(ctx) error(ctx.path .. "<script>alert('1')</script>") end)]])
+    local res = get("/a'<img%20src=x>\"", HTML)
+    assert.is_true(res.status == 500 or res.status == 400)
+    lacks(res, "<img")
+    lacks(res, "<script>alert")
+  end)
+
+  it("may raise something without a place", function()
+    serve([[
+      app:get("/text", function() error("no <place>", 0) end)
+      app:get("/table", function() error({ code = "own" }) end)
+      app:get("/far", function() error("lua/gone.lua:7: elsewhere", 0) end)
+    ]])
+    contains(get("/text", HTML), "no &lt;place&gt;")
+    contains(get("/table", HTML), "own")
+    local res = get("/far", HTML)
+    contains(res, "lua/gone.lua:7: elsewhere")
+    lacks(res, "<h2>lua/gone.lua")
+  end)
+
+  it("shows no file beyond the project", function()
+    serve([[app:get("/", function(ctx) error(ctx.query.at, 0) end)]])
+    local asked = {}
+    local read = test.read
+    test.read = function(path)
+      asked[#asked + 1] = path
+      return read(path)
+    end
+    app:close()
+    app = test.app("lua/app.lua", { root = "/project" })
+    asked = {}
+    for _, at in ipairs({ "/etc/secret.lua:1: x", "../secret.lua:1: x", "lua/../../s.lua:1: x" }) do
+      get("/?at=" .. at, HTML)
+    end
+    for _, path in ipairs(asked) do
+      assert.matches("^/project/", path)
+      assert.is_nil(path:find("..", 1, true))
+    end
+  end)
+
+  it("is a page of its own: nothing of it comes from elsewhere, or is held back", function()
+    serve([[
+      app:use(moongate.middleware.secure_headers())
+      app:get("/boom", function(ctx)
+        ctx:header("Content-Security-Policy", "default-src 'none'")
+        error("broken")
+      end)
+    ]])
+    local res = get("/boom", HTML)
+    assert.is_nil(res.headers["content-security-policy"])
+    lacks(res, "http://")
+    lacks(res, "https://")
+    lacks(res, "src=")
+    contains(res, "prefers-color-scheme")
+    contains(res, "<html lang=en>")
+    contains(res, "<title>500 GET /boom</title>")
+  end)
+
+  it("asks whether the scripts were loaded again", function()
+    serve("app:get('/boom', function() error('broken') end)")
+    local res = get("/boom", HTML)
+    contains(res, 'fetch("/.moongate/dev"')
+    contains(res, "now.generation!==7")
+  end)
+
+  it("is left to app:on_error, if that answers", function()
+    serve([[
+      app:on_error(function(ctx) return "own page" end)
+      app:get("/boom", function() error("broken") end)
+    ]])
+    local res = get("/boom", HTML)
+    assert.same({ 500, "own page" }, { res.status, res.body })
+  end)
+
+  it("is told apart from what the client did wrong", function()
+    serve([[app:get("/", function(ctx) ctx:fail(404, "no such thing") end)]])
+    assert.equal("application/problem+json", get("/", HTML).headers["content-type"])
+  end)
+end)
+
+describe("the place that pages ask", function()
+  it("tells the generation, past the app's middleware", function()
+    serve([[
+      app:use(function(ctx) ctx:fail(401, "who are you?") end)
+      app:get("/", function() return "never" end)
+      app:get("/*path", function() return "never" end)
+    ]])
+    local res = get("/.moongate/dev")
+    assert.same({ 200, "no-store" }, { res.status, res.headers["cache-control"] })
+    assert.same({ generation = 7, fault = false }, res:json())
+    assert.equal(401, get("/").status)
+  end)
+
+  it("is not there but in development", function()
+    app = test.app(function() end)
+    assert.equal(404, get("/.moongate/dev").status)
+  end)
+end)
+
+describe("scripts that could not be loaded in development", function()
+  local FAULT = "lua/app.lua:3: '=' expected near '<b>'"
+
+  it("answer every request with the fault and its source", function()
+    serve("x = = '<b>'", FAULT)
+    for _, path in ipairs({ "/", "/anything/else" }) do
+      local res = get(path, HTML)
+      assert.equal(500, res.status)
+      contains(res, "lua/app.lua:3: &#39;=&#39; expected near &#39;&lt;b&gt;&#39;")
+      contains(res, "<mark>    3  x = = &#39;&lt;b&gt;&#39;</mark>")
+      lacks(res, "<b>")
+      lacks(res, "Traceback")
+    end
+    assert.equal(500, app:post("/", { body = "x", headers = HTML }).status)
+  end)
+
+  it("answer with plain text who does not read HTML", function()
+    serve("", FAULT)
+    local res = get("/")
+    assert.same({ 500, "text/plain; charset=utf-8", FAULT .. "\n", "no-store" },
+      { res.status, res.headers["content-type"], res.body, res.headers["cache-control"] })
+  end)
+
+  it("say so where pages ask", function()
+    serve("", FAULT)
+    assert.same({ generation = 7, fault = true }, get("/.moongate/dev"):json())
+  end)
+
+  it("may fail without a place", function()
+    serve("", "the script must return its app")
+    contains(get("/", HTML), "the script must return its app")
+  end)
+end)
