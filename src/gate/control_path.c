@@ -10,14 +10,20 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+static void system_folder(char *out, size_t n) {
+    if (geteuid() == 0) {
+        snprintf(out, n, "/run/moongate");
+    } else {
+        snprintf(out, n, "/tmp/moongate-%u", (unsigned)geteuid());
+    }
+}
+
 static void private_folder(char *out, size_t n) {
     const char *runtime = getenv("XDG_RUNTIME_DIR");
     if (runtime != NULL && runtime[0] == '/') {
         snprintf(out, n, "%s/moongate", runtime);
-    } else if (geteuid() == 0) {
-        snprintf(out, n, "/run/moongate");
     } else {
-        snprintf(out, n, "/tmp/moongate-%u", (unsigned)geteuid());
+        system_folder(out, n);
     }
 }
 
@@ -45,19 +51,43 @@ static uint64_t hash(const char *s) {
     return h;
 }
 
+static int name_in(const char *folder, const char *conf, char *out, size_t n) {
+    char real[PATH_MAX];
+    return snprintf(out, n, "%s/%016llx.sock", folder,
+                    (unsigned long long)hash(realpath(conf, real) != NULL ? real : conf));
+}
+
+static bool is_own_socket(const char *path) {
+    struct stat st;
+    return lstat(path, &st) == 0 && S_ISSOCK(st.st_mode) && st.st_uid == geteuid();
+}
+
+// A shell has an XDG_RUNTIME_DIR where a service of the same user, started at boot, had none.
+static int find_server(const char *folder, const char *conf, char *out, size_t n) {
+    char other[64];
+    char path[PATH_MAX];
+    int length = name_in(folder, conf, out, n);
+    system_folder(other, sizeof other);
+    name_in(other, conf, path, sizeof path);
+    if (!is_own_socket(out) && is_own_socket(path)) {
+        length = snprintf(out, n, "%s", path);
+    }
+    return length;
+}
+
 int mg_control_path(const char *conf, const char *configured, bool make_folder, char *out, size_t n,
                     mg_error *err) {
     char folder[PATH_MAX];
-    char real[PATH_MAX];
     int rc = MG_OK;
     int length;
+    private_folder(folder, sizeof folder);
     if (configured != NULL) {
         length = snprintf(out, n, "%s", configured);
+    } else if (make_folder) {
+        rc = own_folder(folder, err);
+        length = name_in(folder, conf, out, n);
     } else {
-        private_folder(folder, sizeof folder);
-        rc = make_folder ? own_folder(folder, err) : MG_OK;
-        length = snprintf(out, n, "%s/%016llx.sock", folder,
-                          (unsigned long long)hash(realpath(conf, real) != NULL ? real : conf));
+        length = find_server(folder, conf, out, n);
     }
     size_t most = sizeof((struct sockaddr_un *)NULL)->sun_path - 1;
     if (rc == MG_OK && (length < 0 || (size_t)length >= n || (size_t)length > most)) {
