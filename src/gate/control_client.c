@@ -13,7 +13,16 @@ enum { REPLY_BYTES = 8 << 20, WAIT_SECONDS = 300 };
 
 // --- the socket ---
 
-static int connect_to(const char *path) {
+// `stop` waits for as long as requests in progress may take, which is timeouts.drain.
+static void limit_waits(int fd, const mg_cli *cli) {
+    struct timeval limit = {.tv_sec = WAIT_SECONDS};
+    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
+    if (cli->command != MG_COMMAND_STOP) {
+        setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+    }
+}
+
+static int connect_to(const mg_cli *cli, const char *path) {
     struct sockaddr_un to = {.sun_family = AF_UNIX};
     size_t n = strlen(path);
     if (n >= sizeof to.sun_path) {
@@ -21,16 +30,16 @@ static int connect_to(const char *path) {
     }
     memcpy(to.sun_path, path, n);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    struct timeval limit = {.tv_sec = WAIT_SECONDS};
-    if (fd >= 0 && connect(fd, (const struct sockaddr *)&to, sizeof to) != 0) {
+    if (fd < 0) {
+        return -errno;
+    }
+    limit_waits(fd, cli);
+    if (connect(fd, (const struct sockaddr *)&to, sizeof to) != 0) {
         int rc = -errno;
         close(fd);
         return rc;
     }
-    if (fd >= 0) {
-        setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
-    }
-    return fd < 0 ? -errno : fd;
+    return fd;
 }
 
 static int complain(const mg_cli *cli, const char *path, int rc) {
@@ -39,6 +48,9 @@ static int complain(const mg_cli *cli, const char *path, int rc) {
                 "moongate: no server runs for %s (nobody answers at %s); start one with "
                 "moongate run\n",
                 cli->conf, path);
+    } else if (rc == -EAGAIN) {
+        fprintf(stderr, "moongate: %s: no answer for %d s; see the server's log\n", path,
+                WAIT_SECONDS);
     } else {
         fprintf(stderr, "moongate: %s: %s\n", path, mg_strerror(rc));
     }
@@ -60,38 +72,45 @@ static int ask(int fd, const mg_cli *cli) {
 static int read_reply(int fd, mg_buf *out) {
     while (out->n < REPLY_BYTES) {
         ssize_t n = recv(fd, mg_buf_reserve(out, 65536), 65536, 0);
-        if (n <= 0) {
+        if (n == 0 || (n < 0 && errno != EINTR)) {
             return n == 0 || errno == ECONNRESET ? MG_OK : -errno;
         }
-        out->n += (size_t)n;
+        out->n += n > 0 ? (size_t)n : 0; // interrupted: ^Z and fg, for one
     }
     return -EFBIG;
 }
 
 // --- what it says ---
 
+// What a person, or with --json a program, is to read. False if the server refuses, or says what
+// nobody understands: then `text` may be empty.
+static bool understand(const mg_cli *cli, mg_str reply, mg_buf *text) {
+    bool ok = false;
+    if (mg_reply_text(reply, &ok, text) != MG_OK || !ok) {
+        return false;
+    }
+    if (cli->command == MG_COMMAND_STATUS) {
+        mg_buf_clear(text);
+        ok = mg_status_text(reply, text) == MG_OK;
+    }
+    if (ok && cli->json) {
+        mg_buf_clear(text);
+        mg_buf_append_str(text, reply);
+    } else if (ok && cli->command == MG_COMMAND_STOP) {
+        mg_buf_clear(text);
+        mg_buf_append_str(text, MG_STR("stopped"));
+    }
+    return ok && text->n > 0;
+}
+
 static int show(const mg_cli *cli, mg_str reply) {
     mg_buf text = {0};
-    bool ok = false;
-    if (cli->command == MG_COMMAND_STATUS) {
-        ok = true;
-        if (cli->json) {
-            mg_buf_append_str(&text, reply);
-        } else {
-            ok = mg_status_text(reply, &text) == MG_OK;
-        }
-    } else if (mg_reply_text(reply, &ok, &text) != MG_OK) {
-        ok = false;
-    }
+    bool ok = understand(cli, reply, &text);
     if (text.n == 0) {
-        mg_buf_append_str(&text, MG_STR("the server's answer is not understood"));
+        mg_buf_append_str(&text, MG_STR("moongate: the server's answer is not understood"));
     }
     if (text.p[text.n - 1] != '\n') {
         mg_buf_append_char(&text, '\n');
-    }
-    if (ok && cli->command == MG_COMMAND_STOP) {
-        mg_buf_clear(&text);
-        mg_buf_append_str(&text, MG_STR("stopped\n"));
     }
     fwrite(text.p, 1, text.n, ok ? stdout : stderr);
     mg_buf_deinit(&text);
@@ -100,7 +119,7 @@ static int show(const mg_cli *cli, mg_str reply) {
 
 int mg_control_command(const mg_cli *cli, const char *path) {
     mg_buf reply = {0};
-    int fd = connect_to(path);
+    int fd = connect_to(cli, path);
     int rc = fd < 0 ? fd : ask(fd, cli);
     if (rc == MG_OK) {
         rc = read_reply(fd, &reply);
