@@ -19,7 +19,8 @@ int mg_privileges_find(const char *user, mg_ids *out, mg_error *err) {
     }
     out->uid = p->pw_uid;
     out->gid = p->pw_gid;
-    if (user[n] == ':') {
+    out->has_group = user[n] == ':';
+    if (out->has_group) {
         const struct group *g = getgrnam(user + n + 1);
         if (g == NULL) {
             return mg_error_set(err, MG_ECONFIG, "user: this system knows no group \"%s\"",
@@ -30,14 +31,18 @@ int mg_privileges_find(const char *user, mg_ids *out, mg_error *err) {
     return MG_OK;
 }
 
+static bool is_already(const mg_ids *ids) {
+    return geteuid() == ids->uid && (!ids->has_group || getegid() == ids->gid);
+}
+
 int mg_privileges_drop(const mg_ids *ids, mg_error *err) {
     if (geteuid() != 0) {
-        return geteuid() == ids->uid
+        return is_already(ids)
                    ? MG_OK
-                   : mg_error_set(
-                         err, MG_ECONFIG,
-                         "user: only root can become \"%s\"; start as root or as that user",
-                         ids->name);
+                   : mg_error_set(err, MG_ECONFIG,
+                                  "user: only root can become \"%s\"%s; start as root or as that "
+                                  "user",
+                                  ids->name, ids->has_group ? " with that group" : "");
     }
     if (initgroups(ids->name, ids->gid) != 0 || setgid(ids->gid) != 0 || setuid(ids->uid) != 0) {
         return mg_error_set(err, MG_ECONFIG, "user: cannot become \"%s\": %s", ids->name,

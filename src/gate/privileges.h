@@ -3,11 +3,13 @@
 
 #include "base/error.h"
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 typedef struct mg_ids {
     uid_t uid;
     gid_t gid;
+    bool has_group; // it was named
     char name[64];
 } mg_ids;
 
@@ -15,5 +17,5 @@ typedef struct mg_ids {
 int mg_privileges_find(const char *user, mg_ids *out, mg_error *err);
 
 // Becomes that user for good. MG_ECONFIG and a text if this process may not, unless it is that user
-// already.
+// (and has that group, if one was named) already.
 int mg_privileges_drop(const mg_ids *ids, mg_error *err);
