@@ -177,6 +177,9 @@ static mg_cli_result take_now(parsing *p, const char *value) {
 }
 
 static mg_cli_result take_control(parsing *p, const char *value) {
+    if (*value == '\0') {
+        return wrong_here(p, "the path is empty", "--control");
+    }
     p->cli->control = value;
     return MG_CLI_GO;
 }

@@ -3,6 +3,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include <cmocka.h>
@@ -91,6 +92,148 @@ static void test_passes_its_arguments_on(void **state) {
     assert_int_equal(cli.rest_count, 0);
 }
 
+static void dev_serves_with_a_few_options_of_run(void **state) {
+    (void)state;
+    assert_int_equal(PARSE("dev", "--listen", ":1", "--app=a.lua", "my.lua"), MG_CLI_GO);
+    assert_int_equal(cli.command, MG_COMMAND_DEV);
+    assert_string_equal(cli.conf, "my.lua");
+    assert_string_equal(cli.overrides.listen[0], ":1");
+    assert_string_equal(cli.overrides.app, "a.lua");
+    WRONG("moongate: --workers: dev has no such option; see moongate dev --help", "dev",
+          "--workers=2");
+}
+
+static void workers_may_be_none(void **state) {
+    (void)state;
+    assert_int_equal(PARSE("run", "--workers=0"), MG_CLI_GO);
+    assert_true(cli.overrides.has_workers);
+    assert_int_equal(cli.overrides.workers, 0);
+}
+
+static void reload_takes_its_options(void **state) {
+    (void)state;
+    assert_int_equal(PARSE("reload"), MG_CLI_GO);
+    assert_int_equal(cli.command, MG_COMMAND_RELOAD);
+    assert_string_equal(cli.conf, "conf/moongate.lua");
+    assert_false(cli.specs || cli.dry_run || cli.now || cli.json);
+    assert_null(cli.control);
+    assert_int_equal(PARSE("reload", "--spec", "x.lua", "--dry-run"), MG_CLI_GO);
+    assert_true(cli.specs && cli.dry_run);
+    assert_false(cli.now || cli.json);
+    assert_string_equal(cli.conf, "x.lua");
+}
+
+static void stop_and_status_take_theirs(void **state) {
+    (void)state;
+    assert_int_equal(PARSE("stop", "--now"), MG_CLI_GO);
+    assert_int_equal(cli.command, MG_COMMAND_STOP);
+    assert_true(cli.now);
+    assert_int_equal(PARSE("stop"), MG_CLI_GO);
+    assert_false(cli.now);
+    assert_int_equal(PARSE("status", "--json"), MG_CLI_GO);
+    assert_int_equal(cli.command, MG_COMMAND_STATUS);
+    assert_true(cli.json);
+    WRONG("moongate: --jsn: status has no such option (did you mean \"--json\"?); see moongate "
+          "status --help",
+          "status", "--jsn");
+    WRONG("moongate: --dry-run: stop has no such option; see moongate stop --help", "stop",
+          "--dry-run");
+    WRONG("moongate: --now: takes no value; see moongate stop --help", "stop", "--now=1");
+}
+
+static void who_speaks_to_a_server_may_name_its_socket(void **state) {
+    (void)state;
+    static const char *const names[] = {"reload", "stop", "status"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        assert_int_equal(PARSE(names[i], "--control", "/x.sock"), MG_CLI_GO);
+        assert_string_equal(cli.control, "/x.sock");
+        assert_int_equal(PARSE(names[i], "--control=y.sock", "my.lua"), MG_CLI_GO);
+        assert_string_equal(cli.control, "y.sock");
+        assert_string_equal(cli.conf, "my.lua");
+        assert_int_equal(PARSE(names[i], "--control"), MG_CLI_WRONG);
+        assert_int_equal(PARSE(names[i], "--listen=:1"), MG_CLI_WRONG);
+    }
+    WRONG("moongate: --control: the path is empty; see moongate stop --help", "stop", "--control=");
+    WRONG("moongate: --control: run has no such option; see moongate run --help", "run",
+          "--control=/x");
+}
+
+static void a_masters_children_take_what_it_was_given(void **state) {
+    (void)state;
+    static const struct {
+        const char *name;
+        mg_command command;
+    } children[] = {{"_collect", MG_COMMAND_COLLECT}, {"_worker", MG_COMMAND_WORKER}};
+    for (size_t i = 0; i < sizeof children / sizeof *children; i++) {
+        assert_int_equal(
+            PARSE(children[i].name, "my.lua", "--listen=:1", "--workers", "3", "--app=a.lua"),
+            MG_CLI_GO);
+        assert_int_equal(cli.command, children[i].command);
+        assert_string_equal(cli.conf, "my.lua");
+        assert_string_equal(cli.overrides.listen[0], ":1");
+        assert_int_equal(cli.overrides.workers, 3);
+        assert_string_equal(cli.overrides.app, "a.lua");
+    }
+    assert_int_equal(PARSE("_spec", "spec/", "-v"), MG_CLI_GO);
+    assert_int_equal(cli.command, MG_COMMAND_SPEC);
+    assert_int_equal(cli.rest_count, 2);
+    assert_string_equal(cli.rest[0], "spec/");
+}
+
+static void a_masters_children_are_not_for_people(void **state) {
+    (void)state;
+    static const char *const names[] = {" _collect", " _worker", " _spec"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        for (int c = 0; c < MG_COMMAND_COUNT; c++) {
+            assert_null(strstr(mg_cli_command_help((mg_command)c), names[i]));
+        }
+        assert_null(strstr(mg_cli_help(), names[i]));
+        assert_int_equal(PARSE("help", names[i] + 1), MG_CLI_SHOW);
+        assert_string_equal(text.p, mg_cli_help());
+    }
+    WRONG("moongate: _colect: no such command; see moongate --help", "_colect");
+    WRONG("moongate: _workr: no such command; see moongate --help", "_workr");
+}
+
+static void each_command_is_in_the_overview(void **state) {
+    (void)state;
+    for (int i = 0; i < MG_COMMAND_COUNT; i++) {
+        char line[24];
+        snprintf(line, sizeof line, "\n  %-6s  ", mg_cli_command_name((mg_command)i));
+        assert_non_null(strstr(mg_cli_help(), line));
+    }
+}
+
+// Words that begin with "--", up to what ends them.
+static void has_no_option_that_is_refused(mg_command command) {
+    const char *name = mg_cli_command_name(command);
+    for (const char *at = mg_cli_command_help(command); (at = strstr(at, "  --")) != NULL;) {
+        char option[24];
+        at += 2;
+        snprintf(option, sizeof option, "%.*s", (int)strcspn(at, " ,=\n"), at);
+        PARSE(name, option);
+        if (strstr(text.p, "has no such option") != NULL) {
+            fail_msg("%s %s: told of in its help, but not known", name, option);
+        }
+    }
+}
+
+static void options_told_of_in_help_exist(void **state) {
+    (void)state;
+    for (int i = 0; i < MG_COMMAND_COUNT; i++) {
+        has_no_option_that_is_refused((mg_command)i);
+    }
+}
+
+static void runs_page_tells_of_signals_and_processes(void **state) {
+    (void)state;
+    static const char *const words[] = {"SIGHUP",  "SIGTERM", "SIGINT",   "SIGQUIT",
+                                        "SIGUSR1", "master",  "debuggers"};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        assert_non_null(strstr(mg_cli_command_help(MG_COMMAND_RUN), words[i]));
+    }
+}
+
 static void version_is_one_line(void **state) {
     (void)state;
     assert_int_equal(PARSE("--version"), MG_CLI_SHOW);
@@ -123,6 +266,8 @@ static void no_command_shows_the_help_as_an_error(void **state) {
 
 static void unknown_commands_bring_a_suggestion(void **state) {
     (void)state;
+    WRONG("moongate: relaod: no such command (did you mean \"reload\"?); see moongate --help",
+          "relaod");
     WRONG("moongate: rnu: no such command (did you mean \"run\"?); see moongate --help", "rnu");
     WRONG("moongate: chekc: no such command (did you mean \"check\"?); see moongate --help", "help",
           "chekc");
@@ -135,6 +280,7 @@ static void unknown_commands_bring_a_suggestion(void **state) {
 static void commands_of_later_versions_say_so(void **state) {
     (void)state;
     WRONG("moongate: migrate: this command is not in this version; see moongate --help", "migrate");
+    WRONG("moongate: prof: this command is not in this version; see moongate --help", "prof");
     WRONG("moongate: new: this command is not in this version; see moongate --help", "help", "new");
 }
 
@@ -201,6 +347,16 @@ int main(void) {
         T(run_takes_options_in_any_order_and_form),
         T(check_and_routes_take_a_file),
         T(test_passes_its_arguments_on),
+        T(dev_serves_with_a_few_options_of_run),
+        T(workers_may_be_none),
+        T(reload_takes_its_options),
+        T(stop_and_status_take_theirs),
+        T(who_speaks_to_a_server_may_name_its_socket),
+        T(a_masters_children_take_what_it_was_given),
+        T(a_masters_children_are_not_for_people),
+        T(each_command_is_in_the_overview),
+        T(options_told_of_in_help_exist),
+        T(runs_page_tells_of_signals_and_processes),
         T(version_is_one_line),
         T(help_comes_in_every_form),
         T(no_command_shows_the_help_as_an_error),
