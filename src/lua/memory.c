@@ -6,11 +6,15 @@
 
 enum { LEAST_RESERVE = 1 << 20, FULL_INTERVAL_MS = 1000 };
 
-// Raises at every instruction until the scheduler runs again: no pcall of the script can go on.
+// Raises at every instruction until the scheduler runs again, or loading has failed: no pcall of
+// the script can go on.
 static void on_over(lua_State *L, lua_Debug *ar) {
     (void)ar;
-    mg_vm *vm = mg_vm_running;
-    if (vm == NULL || L == vm->L) {
+    void *ud;
+    lua_getallocf(L, &ud);
+    const mg_lua_memory *m = ud;
+    mg_vm *vm = MG_OF(m, mg_vm, memory);
+    if (L == m->L && vm->attached) {
         lua_sethook(L, NULL, 0, 0);
         return;
     }
@@ -22,18 +26,29 @@ static size_t reserve(const mg_lua_memory *m) {
     return m->limit / 16 > LEAST_RESERVE ? m->limit / 16 : LEAST_RESERVE;
 }
 
+static void make_fail(mg_lua_memory *m) {
+    m->over = true;
+    lua_sethook(m->L, on_over, LUA_MASKCOUNT, 1);
+}
+
+// What C does between turns cannot fail; it is little.
+static bool is_bounded(const mg_lua_memory *m) {
+    const mg_vm *vm = MG_OF(m, mg_vm, memory);
+    return m->limit > 0 && (mg_vm_running == vm || !vm->attached);
+}
+
 static void *count(void *ud, void *p, size_t before, size_t after) {
     mg_lua_memory *m = ud;
-    if (m->limit > 0 && after > before) {
+    if (after > before && is_bounded(m)) {
         size_t wanted = m->used + (after - before);
         if (wanted > m->limit && !m->over) {
-            m->over = true;
-            lua_sethook(m->L, on_over, LUA_MASKCOUNT, 1);
+            make_fail(m);
         }
         // Compiled code does not see the hook at once: it has half of the reserve until it is
         // refused.
         if (wanted > m->limit + (m->refused ? reserve(m) : reserve(m) / 2)) {
             m->refused = true;
+            make_fail(m);
             return NULL;
         }
     }
@@ -60,22 +75,26 @@ void mg_lua_memory_detach(mg_lua_memory *m) {
     }
 }
 
+static int collect_all(lua_State *L) {
+    lua_gc(L, LUA_GCCOLLECT, 0);
+    return 0;
+}
+
+// Finalizers of scripts may raise.
 static void collect(mg_lua_memory *m, uint64_t now_ms) {
-    lua_gc(m->L, LUA_GCCOLLECT, 0);
+    if (lua_cpcall(m->L, collect_all, NULL) != 0) {
+        lua_pop(m->L, 1);
+    }
     m->collected = m->used;
     m->collected_ms = now_ms;
-    m->over = m->used > m->limit;
-    m->refused = m->over;
 }
 
 void mg_lua_memory_tend(mg_lua_memory *m, uint64_t now_ms) {
+    m->over = m->refused = false;
     if (m->limit == 0 || m->used < m->limit / 5 * 3) {
         return;
     }
     bool grown = m->used > m->collected + m->limit / 10;
-    if (m->over && m->used <= m->limit) {
-        m->over = m->refused = false;
-    }
     bool full = mg_lua_memory_is_full(m) && now_ms - m->collected_ms >= FULL_INTERVAL_MS;
     if (grown || full) {
         collect(m, now_ms);

@@ -11,15 +11,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
+// Lies in an mg_vm.
 typedef struct mg_lua_memory {
-    lua_State *L; // the main thread: of the framework, never made to raise
+    lua_State *L; // the main thread: of the framework, made to raise only while scripts are loaded
     lua_Alloc alloc;
     void *ud;
     size_t used;
     size_t limit;     // 0: none
     size_t collected; // what was used after the last full collection
     uint64_t collected_ms;
-    bool over;    // a coroutine is being ended for it
+    bool over;    // a coroutine was ended for it in this turn
     bool refused; // it was refused memory: the rest of the reserve is the framework's
 } mg_lua_memory;
 
@@ -29,7 +30,7 @@ void mg_lua_memory_attach(mg_lua_memory *m, lua_State *L, size_t limit);
 // Before lua_close: LuaJIT gives its memory back whole only through its own allocator.
 void mg_lua_memory_detach(mg_lua_memory *m);
 
-// Between turns: collects all if much is used.
+// Between turns: collects all if much is used. Whoever grows beyond the limit from now on fails.
 void mg_lua_memory_tend(mg_lua_memory *m, uint64_t now_ms);
 
 // There is no room for another request.
