@@ -1,13 +1,13 @@
 #include "lua/stall.h"
 
-#include "lua/bind.h"
-
 #include "base/error.h"
 #include "base/mem.h"
+#include "lua/bind.h"
 
 #include <errno.h>
 #include <luajit.h>
 #include <pthread.h>
+#include <setjmp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/time.h>
@@ -17,6 +17,7 @@ enum {
     LEAST_TICK_MS = 10,
     MOST_TICK_MS = 100,
     HOOK_WAIT_MS = 100, // no hook after this: it is a function of C
+    LOOKS = 3,          // ... if the thread has really run meanwhile: so many signals came through
     PLACE_BYTES = 256,
 };
 
@@ -30,12 +31,16 @@ struct mg_stall {
     pthread_cond_t stop;
     bool stopping;
     mg_vm *watched;
+    struct sigaction before;   // what SIGPROF did until this was opened
     struct sigaction profiler; // LuaJIT's own handler
     _Atomic int wish;
+    volatile double steps; // where it stood still when that was wished
+    _Atomic uint64_t progress;
     _Atomic uint32_t stuck_ms;
-    _Atomic bool answered;
-    bool abort_told; // loop's thread
-    _Atomic bool looked;
+    _Atomic uint32_t looks;
+    _Atomic bool looked; // place, route and request_id tell of a function of C
+    _Atomic bool told;   // the warning is out
+    double ended_step;   // the step that is made to fail
     char place[PLACE_BYTES];
     char route[64];
     char request_id[64];
@@ -73,8 +78,10 @@ static void copy_text(char *out, size_t n, mg_str s) {
     snprintf(out, n, "%.*s", s.n > 0 ? (int)s.n : 1, s.n > 0 ? s.p : "-");
 }
 
+// Also runs in a signal handler, and then makes no request id.
 static void describe_request(mg_stall *s, mg_vm *vm, bool may_make) {
-    mg_exchange *x = mg_slots_get(&vm->exchanges, (uint64_t)mg_vm_note[0]);
+    uint64_t handle = (uint64_t)mg_vm_note[MG_NOTE_HANDLE];
+    mg_exchange *x = vm != NULL ? mg_slots_get(&vm->exchanges, handle) : NULL;
     if (x != NULL && may_make && x->request_id.n == 0) {
         char text[17];
         mg_vm_random_id(vm, text);
@@ -96,18 +103,18 @@ static void report(mg_stall *s, bool in_c, bool aborted) {
     s->options.on_report(s->options.arg, &r);
 }
 
+static void tell_warning(mg_stall *s) {
+    if (!atomic_exchange(&s->told, true)) {
+        report(s, s->looked, false);
+    }
+}
+
 // --- in the loop's thread ---
 
-static void on_abort(mg_stall *s, mg_vm *vm, lua_State *L) {
-    if (L == vm->L) { // the scheduler: the coroutine is dead
-        lua_sethook(L, NULL, 0, 0);
-        s->abort_told = false;
-        s->wish = NOTHING;
-        return;
-    }
-    if (!s->abort_told) {
-        s->abort_told = true;
-        s->answered = true;
+static void make_fail(mg_stall *s, mg_vm *vm, lua_State *L) {
+    if (s->ended_step != mg_vm_note[MG_NOTE_STEPS]) {
+        s->ended_step = mg_vm_note[MG_NOTE_STEPS];
+        s->told = true;
         describe_lua(L, 0, s->place, sizeof s->place);
         describe_request(s, vm, true);
         report(s, false, true);
@@ -117,62 +124,101 @@ static void on_abort(mg_stall *s, mg_vm *vm, lua_State *L) {
     luaL_error(L, "%s", vm->stall);
 }
 
+static void warn(mg_stall *s, mg_vm *vm, lua_State *L) {
+    if (!s->looked) {
+        describe_request(s, vm, true);
+        if (L == vm->L) { // a function of C was the last that the coroutine did
+            copy_text(s->place, sizeof s->place, (mg_str){0});
+        } else {
+            describe_lua(L, 0, s->place, sizeof s->place);
+        }
+    }
+    tell_warning(s);
+}
+
+// In the coroutine that is stuck, or in the scheduler, once that has ended.
 static void on_hook(lua_State *L, lua_Debug *ar) {
     (void)ar;
     mg_stall *s = the_stall;
     mg_vm *vm = mg_vm_running;
-    if (s == NULL || vm == NULL || s->wish == NOTHING || s->wish == LOOK) {
-        lua_sethook(L, NULL, 0, 0);
-        return;
-    }
-    if (s->wish == ABORT) {
-        on_abort(s, vm, L);
-        return;
+    int wished = s != NULL && vm != NULL ? s->wish : NOTHING;
+    bool ending =
+        wished == ABORT || (wished != NOTHING && s->ended_step == mg_vm_note[MG_NOTE_STEPS]);
+    if (ending && L != vm->L) {
+        make_fail(s, vm, L); // again and again, until the coroutine is dead
     }
     lua_sethook(L, NULL, 0, 0);
-    s->wish = NOTHING;
-    s->answered = true;
-    describe_lua(L, 0, s->place, sizeof s->place);
-    describe_request(s, vm, true);
-    report(s, false, false);
-}
-
-// The coroutine that runs: the only one that has begun and neither waits nor is over.
-static lua_State *running_coroutine(const mg_vm *vm) {
-    lua_Debug ar;
-    for (uint32_t i = 0; i < vm->task_count; i++) {
-        lua_State *L = vm->tasks[i];
-        if (lua_status(L) == 0 && lua_getstack(L, 0, &ar)) {
-            return L;
-        }
+    if (wished == WARN || wished == LOOK) {
+        warn(s, vm, L);
     }
-    return NULL;
+    if (wished != NOTHING) {
+        s->wish = NOTHING;
+    }
 }
 
-// In a signal handler, while Lua waits for a function of C: its stack stands still.
-static void look(mg_stall *s, mg_vm *vm) {
-    lua_State *L = running_coroutine(vm);
-    if (L == NULL) {
-        snprintf(s->place, sizeof s->place, "-");
+static sigjmp_buf unreadable;
+
+static void on_fault(int signum) {
+    (void)signum;
+    siglongjmp(unreadable, 1);
+}
+
+// Lua's hooks sleep in finalizers as well: then the stack does not stand still, and may not make
+// sense.
+static void describe_moving(lua_State *L, char *out, size_t n) {
+    static const int faults[] = {SIGSEGV, SIGBUS};
+    struct sigaction before[2];
+    struct sigaction fault = {.sa_handler = on_fault};
+    for (int i = 0; i < 2; i++) {
+        sigaction(faults[i], &fault, &before[i]);
+    }
+    if (sigsetjmp(unreadable, 1) == 0) {
+        describe_lua(L, 0, out, n);
     } else {
-        describe_lua(L, 0, s->place, sizeof s->place);
+        copy_text(out, n, (mg_str){0});
     }
-    describe_request(s, vm, false); // this is a signal handler
+    for (int i = 0; i < 2; i++) {
+        sigaction(faults[i], &before[i], NULL);
+    }
+}
+
+// In a signal handler, while Lua waits for a function of C, or does not run at all.
+static void look(mg_stall *s, mg_vm *vm) {
+    copy_text(s->place, sizeof s->place, (mg_str){0});
+    if (vm != NULL && mg_vm_note[MG_NOTE_COROUTINE] > 0) {
+        lua_State *L = (lua_State *)(uintptr_t)mg_vm_note[MG_NOTE_COROUTINE];
+        describe_moving(L, s->place, sizeof s->place);
+    }
+    describe_request(s, vm, false);
     s->looked = true;
+}
+
+static void on_prof(int signum);
+
+static void obey(mg_stall *s, int signum) {
+    mg_vm *vm = mg_vm_running;
+    if (vm != NULL) {
+        lua_sethook(vm->L, on_hook, LUA_MASKCOUNT, 1); // allowed in a signal handler
+    }
+    if (vm != NULL && vm == s->watched && s->profiler.sa_handler != on_prof) {
+        s->profiler.sa_handler(signum);
+    }
+    if (s->wish == LOOK && !s->looked && ++s->looks >= LOOKS) {
+        look(s, vm);
+    }
+}
+
+// A signal may come late, when something else runs that has done no harm.
+static bool is_late(const mg_stall *s) {
+    uint64_t progress = atomic_load_explicit(&s->options.pulse->progress, memory_order_relaxed);
+    return progress != s->progress || mg_vm_note[MG_NOTE_STEPS] != s->steps;
 }
 
 static void on_prof(int signum) {
     mg_stall *s = the_stall;
-    mg_vm *vm = mg_vm_running;
     int saved = errno;
-    if (s != NULL && vm != NULL && s->wish == LOOK) {
-        look(s, vm);
-    } else if (s != NULL && vm != NULL && s->wish != NOTHING) {
-        lua_sethook(vm->L, on_hook, LUA_MASKCOUNT, 1); // allowed in a signal handler
-        if (vm == s->watched && s->profiler.sa_handler != SIG_DFL &&
-            s->profiler.sa_handler != SIG_IGN) {
-            s->profiler.sa_handler(signum);
-        }
+    if (s != NULL && s->wish != NOTHING && !is_late(s)) {
+        obey(s, signum);
     }
     errno = saved;
 }
@@ -190,34 +236,38 @@ typedef struct watching {
     double steps;
     uint64_t stuck_ms; // added up from own ticks: a process that was stopped was not stuck
     uint64_t warned_ms;
-    bool warned, reported;
+    bool warned;
 } watching;
 
-static void wish_for(mg_stall *s, wish w) {
-    s->wish = (int)w;
+static void wish_for(mg_stall *s, const watching *w, wish what) {
+    s->steps = w->steps;
+    s->progress = w->progress;
+    s->wish = (int)what;
     pthread_kill(s->loop_thread, SIGPROF);
+}
+
+static void start_warning(mg_stall *s, watching *w) {
+    w->warned = true;
+    w->warned_ms = w->stuck_ms;
+    s->told = false;
+    s->looked = false;
+    s->looks = 0;
+    wish_for(s, w, WARN);
 }
 
 static void act(mg_stall *s, watching *w) {
     uint32_t warn_ms = s->warn_ms;
     uint32_t abort_ms = s->abort_ms;
     s->stuck_ms = (uint32_t)w->stuck_ms;
+    if (s->looked) {
+        tell_warning(s);
+    }
     if (abort_ms > 0 && w->stuck_ms >= abort_ms) {
-        wish_for(s, ABORT);
+        wish_for(s, w, ABORT);
     } else if (warn_ms > 0 && w->stuck_ms >= warn_ms && !w->warned) {
-        w->warned = true;
-        w->warned_ms = w->stuck_ms;
-        s->answered = false;
-        s->looked = false;
-        wish_for(s, WARN);
-    } else if (w->warned && !s->answered && !w->reported &&
-               w->stuck_ms >= w->warned_ms + HOOK_WAIT_MS) {
-        if (s->looked) {
-            w->reported = true;
-            report(s, true, false);
-        } else {
-            wish_for(s, LOOK);
-        }
+        start_warning(s, w);
+    } else if (w->warned && !s->told && w->stuck_ms >= w->warned_ms + HOOK_WAIT_MS) {
+        wish_for(s, w, LOOK);
     }
 }
 
@@ -225,11 +275,9 @@ static void look_at_pulse(mg_stall *s, watching *w, uint64_t gap_ms) {
     const mg_pulse *p = s->options.pulse;
     uint64_t progress = atomic_load_explicit(&p->progress, memory_order_relaxed);
     bool busy = atomic_load_explicit(&p->busy_since_ms, memory_order_relaxed) != 0;
-    double steps = mg_vm_note[1];
+    double steps = mg_vm_note[MG_NOTE_STEPS];
     if (!busy || progress != w->progress || steps != w->steps) {
-        if (w->warned && s->wish != NOTHING) {
-            s->wish = NOTHING; // what comes now is innocent
-        }
+        s->wish = NOTHING; // what comes now is innocent
         *w = (watching){.progress = progress, .steps = steps};
         return;
     }
@@ -278,6 +326,20 @@ static int start_watcher(mg_stall *s) {
 
 // --- life ---
 
+// Everything else may come, above all a fault.
+static void take_signal(struct sigaction *before) {
+    struct sigaction own = {.sa_handler = on_prof, .sa_flags = SA_RESTART};
+    sigaction(SIGPROF, &own, before);
+}
+
+static void release(mg_stall *s) {
+    sigaction(SIGPROF, &s->before, NULL);
+    the_stall = NULL;
+    pthread_cond_destroy(&s->stop);
+    pthread_mutex_destroy(&s->lock);
+    mg_free(s);
+}
+
 int mg_stall_open(mg_stall **out, const mg_stall_options *o) {
     mg_stall *s = mg_calloc(1, sizeof *s);
     pthread_condattr_t monotonic;
@@ -290,10 +352,10 @@ int mg_stall_open(mg_stall **out, const mg_stall_options *o) {
     pthread_cond_init(&s->stop, &monotonic);
     pthread_condattr_destroy(&monotonic);
     the_stall = s;
+    take_signal(&s->before);
     int rc = start_watcher(s);
     if (rc != 0) {
-        the_stall = NULL;
-        mg_free(s);
+        release(s);
         s = NULL;
     }
     *out = s;
@@ -317,10 +379,7 @@ void mg_stall_close(mg_stall *s) {
     if (s->watched != NULL) {
         mg_stall_forget(s, s->watched);
     }
-    the_stall = NULL;
-    pthread_cond_destroy(&s->stop);
-    pthread_mutex_destroy(&s->lock);
-    mg_free(s);
+    release(s);
 }
 
 // --- the profiler, for the sake of compiled code ---
@@ -341,17 +400,13 @@ void mg_stall_watch(mg_stall *s, mg_vm *vm) {
     }
     luaJIT_profile_start(vm->L, "li1000000", on_sample, NULL);
     setitimer(ITIMER_PROF, &never, NULL); // nobody wants samples: signals come from the watcher
-    struct sigaction own = {.sa_handler = on_prof, .sa_flags = SA_RESTART};
-    sigfillset(&own.sa_mask);
-    sigaction(SIGPROF, &own, &s->profiler);
+    take_signal(&s->profiler);
     s->watched = vm;
 }
 
 void mg_stall_forget(mg_stall *s, mg_vm *vm) {
     if (s != NULL && s->watched == vm) {
-        struct sigaction ignore = {.sa_handler = SIG_IGN};
-        luaJIT_profile_stop(vm->L);
-        sigaction(SIGPROF, &ignore, NULL);
+        luaJIT_profile_stop(vm->L); // which puts back the handler of before
         s->watched = NULL;
     }
 }

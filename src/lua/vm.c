@@ -14,7 +14,7 @@ typedef struct signal_op {
     const char *what;
 } signal_op;
 
-volatile double mg_vm_note[2];
+volatile double mg_vm_note[MG_NOTE_COUNT];
 mg_vm *volatile mg_vm_running;
 
 // --- the turn ---
@@ -34,13 +34,14 @@ static void on_turn(mg_turn *turn) {
         mg_link_append(&vm->events, l);
     }
     lua_rawgeti(vm->L, LUA_REGISTRYINDEX, vm->turn_ref);
+    mg_vm *outer = mg_vm_running;
     mg_vm_running = vm;
     if (lua_pcall(vm->L, 0, 0, 0) != 0) {
         // The scheduler itself never raises by design; out of memory is what is left.
         fprintf(stderr, "moongate: the scheduler failed: %s\n", lua_tostring(vm->L, -1));
         lua_pop(vm->L, 1);
     }
-    mg_vm_running = NULL;
+    mg_vm_running = outer;
     mg_lua_memory_tend(&vm->memory, mg_loop_now_ms(vm->loop));
 }
 
@@ -234,7 +235,6 @@ void mg_vm_free(mg_vm *vm) {
     free_routes(vm);
     mg_buf_deinit(&vm->scratch);
     mg_buf_deinit(&vm->json);
-    mg_free(vm->tasks);
     mg_free(vm);
 }
 
@@ -302,8 +302,6 @@ static int push_request(lua_State *L, mg_vm *vm, mg_exchange *x) {
         return 0;
     }
     x->app_handle = mg_slots_add(&vm->exchanges, x);
-    mg_vm_note[0] = (double)x->app_handle;
-    mg_vm_note[1] = mg_vm_note[1] + 1;
     lua_pushinteger(L, MG_EVENT_REQUEST);
     lua_pushnumber(L, (lua_Number)x->app_handle);
     lua_pushinteger(L, (lua_Integer)r->route);
@@ -382,27 +380,11 @@ static int note_address(lua_State *L) {
     return 1;
 }
 
-// note_task(coroutine), forget_task(coroutine): all that the scheduler has made and may still run.
-static int note_task(lua_State *L) {
-    mg_vm *vm = mg_vm_of(L);
-    uint32_t n = vm->task_count;
-    if ((n & (n - 1)) == 0) { // a power of two: full
-        vm->tasks = mg_realloc(vm->tasks, (n == 0 ? 1 : n * 2) * sizeof *vm->tasks);
-    }
-    vm->tasks[vm->task_count++] = lua_tothread(L, 1);
-    return 0;
-}
-
-static int forget_task(lua_State *L) {
-    mg_vm *vm = mg_vm_of(L);
-    const lua_State *task = lua_tothread(L, 1);
-    for (uint32_t i = 0; i < vm->task_count; i++) {
-        if (vm->tasks[i] == task) {
-            vm->tasks[i] = vm->tasks[--vm->task_count];
-            break;
-        }
-    }
-    return 0;
+// coroutine_address(coroutine) -> a number, for mg_vm_note: addresses have at most 52 bits.
+static int coroutine_address(lua_State *L) {
+    luaL_checktype(L, 1, LUA_TTHREAD);
+    lua_pushnumber(L, (lua_Number)(uintptr_t)lua_tothread(L, 1));
+    return 1;
 }
 
 // take_stall() -> why the coroutine that failed was made to fail; nil: it failed by itself.
@@ -467,17 +449,11 @@ void mg_vm_register(lua_State *L, mg_vm *vm, const luaL_Reg *functions) {
 
 void mg_vm_push_native(lua_State *L, mg_vm *vm) {
     static const luaL_Reg functions[] = {
-        {"next_event", next_event},
-        {"cancel", cancel},
-        {"bind_turn", bind_turn},
-        {"turn_soon", turn_soon},
-        {"bind_routes", bind_routes},
-        {"method_name", method_name},
-        {"note_address", note_address},
-        {"note_task", note_task},
-        {"forget_task", forget_task},
-        {"take_stall", take_stall},
-        {NULL, NULL},
+        {"next_event", next_event},     {"cancel", cancel},
+        {"bind_turn", bind_turn},       {"turn_soon", turn_soon},
+        {"bind_routes", bind_routes},   {"method_name", method_name},
+        {"note_address", note_address}, {"coroutine_address", coroutine_address},
+        {"take_stall", take_stall},     {NULL, NULL},
     };
     lua_newtable(L);
     mg_vm_register(L, vm, functions);

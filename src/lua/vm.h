@@ -47,9 +47,7 @@ struct mg_vm {
     mg_slots ops;
 
     mg_lua_memory memory; // unbounded unless attached
-    lua_State **tasks;    // the scheduler's coroutines, all of them
-    uint32_t task_count;
-    char stall[256]; // why the running coroutine was made to fail; "": it was not
+    char stall[256];      // why the running coroutine was made to fail; "": it was not
 
     mg_router *router; // borrowed from the Lua value kept by router_ref
     int router_ref;
@@ -70,8 +68,10 @@ struct mg_vm {
 };
 
 // What runs, for whoever watches from outside: the handle of the exchange that Lua works for (0:
-// none), and a count that rises whenever it goes on to another. Lua writes it through FFI.
-extern volatile double mg_vm_note[2];
+// none), a count that rises whenever it goes on to another task, and the address of that task's
+// coroutine (0: the scheduler runs). Lua writes it through FFI.
+enum { MG_NOTE_HANDLE, MG_NOTE_STEPS, MG_NOTE_COROUTINE, MG_NOTE_COUNT };
+extern volatile double mg_vm_note[MG_NOTE_COUNT];
 
 // The vm whose Lua runs; NULL: none. For signal handlers in the loop's thread.
 extern mg_vm *volatile mg_vm_running;

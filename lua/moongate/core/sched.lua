@@ -28,6 +28,7 @@ local STRAY_YIELD = "coroutine.yield outside of a coroutine of your own: await a
 
 ---@class moongate.Task
 ---@field co thread
+---@field address number of co, for whoever watches from outside
 ---@field run function what the coroutine does next: run(task)
 ---@field scope table
 ---@field waiting table|false the Future it awaits
@@ -62,8 +63,10 @@ local function take_task()
     idle_count = idle_count - 1
     return task
   end
+  local co = create(main)
   local task = {
-    co = create(main),
+    co = co,
+    address = native.coroutine_address(co),
     run = false,
     scope = false,
     waiting = false,
@@ -76,7 +79,6 @@ local function take_task()
     shielded = false, -- its awaits go on though its scope is cancelled: it answers for the scope
   }
   tasks[task] = true
-  native.note_task(task.co)
   return task
 end
 
@@ -86,8 +88,6 @@ local function give_task(task)
   if idle_count < IDLE_TASKS then
     idle_count = idle_count + 1
     idle[idle_count] = task
-  else
-    native.forget_task(task.co)
   end
 end
 
@@ -106,7 +106,6 @@ local function fail(task, err)
   local wrapped = failure_of(err)
   errors.stitch(wrapped, task.co)
   tasks[task] = nil
-  native.forget_task(task.co)
   local ok, message = pcall(task.on_failure, task, wrapped)
   if not ok then -- a fault here must not stop the other tasks of the turn
     native.log(LOG_ERROR, "a failure could not be handled: " .. tostring(message))
@@ -117,8 +116,9 @@ end
 local function step(task)
   local before = M.current
   M.current = task
+  note[0], note[1], note[2] = task.scope[HANDLE] or 0, note[1] + 1, task.address
   local ok, what = resume(task.co, task)
-  M.current = before
+  M.current, note[2] = before, 0
   if what == DONE and ok then
     give_task(task)
   elseif not ok then
@@ -176,7 +176,6 @@ local function run_ready()
     ready[first] = nil
     first = first + 1
     budget = budget - 1
-    note[0], note[1] = task.scope[HANDLE] or 0, note[1] + 1
     step(task)
   end
   if first > last then
