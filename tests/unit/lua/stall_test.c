@@ -508,6 +508,19 @@ static void the_signal_is_given_back(void **state) {
     assert_ptr_equal(before.sa_handler, now.sa_handler);
 }
 
+static void no_script_takes_the_profiler_away(void **state) {
+    (void)state;
+    open_stall(WARN_MS, ABORT_MS);
+    serve("app:get('/profile', function()\n"
+          "  local profile = require('jit.profile')\n"
+          "  local good, message = pcall(profile.start, 'l', function() end) profile.stop()\n"
+          "  return message end)\n"
+          "app:get('/it', function() while true do end end)");
+    assert_int_equal(get("/profile"), 200);
+    assert_has("the profiler is used to notice stalls");
+    assert_int_equal(get("/it"), 503);
+}
+
 static void closing_and_forgetting_accept_null(void **state) {
     (void)state;
     mg_stall_close(NULL);
@@ -547,6 +560,7 @@ int main(void) {
         TEST(a_loop_that_is_stuck_outside_of_lua_is_named),
         TEST(a_loop_that_waits_is_not_stuck),
         TEST(the_signal_is_given_back),
+        TEST(no_script_takes_the_profiler_away),
         TEST(closing_and_forgetting_accept_null),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
