@@ -99,7 +99,8 @@ static int get(const char *path) {
     mg_buf_clear(&p.got);
     peer_send(&r, &p, text);
     assert_true(p.got.n > 12);
-    return atoi(p.got.p + 9);
+    const char *digits = p.got.p + strlen("HTTP/1.1 "); // no NUL stands behind what has come
+    return (digits[0] - '0') * 100 + (digits[1] - '0') * 10 + (digits[2] - '0');
 }
 
 static void assert_has(const char *want) {

@@ -207,7 +207,8 @@ static int status(void) {
         mg_loop_turn(r.loop, false, false, 0);
     }
     assert_true(p.got.n > 12);
-    return atoi(p.got.p + 9);
+    const char *digits = p.got.p + strlen("HTTP/1.1 "); // no NUL stands behind what has come
+    return (digits[0] - '0') * 100 + (digits[1] - '0') * 10 + (digits[2] - '0');
 }
 
 static int get(const char *path) {
