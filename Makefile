@@ -25,7 +25,7 @@ endif
 CFLAGS_ALL := -std=c11 -D_GNU_SOURCE -fPIC -fvisibility=hidden -pthread $(WARN) $(flags_$(MODE)) -Isrc $(CFLAGS)
 
 # --- what there is ---------------------------------------------------------------------------------------------------
-ROOMS   := gate lua server http event base
+ROOMS   := gate lua store client server http event base
 LIBS    := $(ROOMS:%=$(B)/lib%.a) $(B)/libllhttp.a
 SOURCES := $(wildcard $(ROOMS:%=src/%/*.c))
 HEADERS := $(wildcard $(ROOMS:%=src/%/*.h))

@@ -64,6 +64,15 @@ function check_foreign(path) {
     if (path ~ /^llhttp\.h$/ && room != "http") {
         fault("#include <" path ">: only http/ knows llhttp")
     }
+    if (path ~ /^zlib\.h$/ && room != "http") {
+        fault("#include <" path ">: only http/ knows zlib")
+    }
+    if (path ~ /^(ares\.h|openssl\/ssl\.h)$/ && room != "event") {
+        fault("#include <" path ">: only event/ knows c-ares and TLS")
+    }
+    if (path ~ /^sqlite3\.h$/ && room != "store") {
+        fault("#include <" path ">: only store/ knows SQLite")
+    }
 }
 
 FILENAME == src "/LAYERS" {

@@ -3,7 +3,7 @@
 set -eu
 out=$1
 
-libs="libuv luajit libcrypto"
+libs="libuv luajit libssl libcrypto libcares sqlite3 zlib"
 compile=$(pkg-config --cflags $libs)
 link=$(pkg-config --libs $libs)
 sources=

@@ -1,0 +1,46 @@
+// event/tls.h: a stream over OpenSSL: the same mg_stream, with another table of functions.
+//
+// A context holds what connections share: trusted certificates, sessions, and later a server's own
+// certificate. Contexts are counted; a stream holds a reference.
+#pragma once
+
+#include "base/error.h"
+#include "base/str.h"
+#include "event/stream.h"
+
+typedef struct mg_tls_context mg_tls_context;
+
+typedef struct mg_tls_client_options {
+    const char *ca_file; // PEM file or folder; NULL: the system's store
+    bool insecure;       // neither certificate nor name is verified
+    const char *alpn;    // "http/1.1", comma separated; NULL: none is offered
+} mg_tls_client_options;
+
+// TLS 1.2 and later. A negative code and a text that names the file.
+int mg_tls_client_new(mg_tls_context **out, const mg_tls_client_options *options, mg_error *err);
+
+// For listeners: a certificate chain and its key, both PEM. `alpn`: what is chosen, in this order.
+int mg_tls_server_new(mg_tls_context **out, const char *chain_file, const char *key_file,
+                      const char *alpn, mg_error *err);
+mg_tls_context *mg_tls_ref(mg_tls_context *c);
+void mg_tls_unref(mg_tls_context *c); // accepts NULL
+
+// Makes `s` (caller's memory) a TLS client over the connected socket `fd`, which is taken. `host`
+// is sent as SNI unless it is an IP literal, and verified against the certificate (name or IP). A
+// session of that host is reused. `on_ready(s, status, text)` comes exactly once, unless the stream
+// is closed first: 0, or a negative code and a text for people (a certificate that is not trusted,
+// expired or for another name; the stream is then to be closed). Nothing may be written or read
+// before. `is_unix`: `fd` is a Unix socket.
+typedef void (*mg_tls_ready_cb)(mg_stream *s, int status, const char *text);
+int mg_tls_connect(mg_stream *s, mg_loop *loop, int fd, bool is_unix, mg_tls_context *c,
+                   const char *host, const mg_stream_events *events, mg_tls_ready_cb on_ready);
+
+// The server's side, likewise, over an accepted socket.
+int mg_tls_accept(mg_stream *s, mg_loop *loop, int fd, bool is_unix, mg_tls_context *c,
+                  const mg_stream_events *events, mg_tls_ready_cb on_ready);
+
+// Of a TLS stream that is ready: "TLSv1.3"; the protocol chosen by ALPN, empty if none; whether a
+// session was reused.
+const char *mg_tls_version(const mg_stream *s);
+mg_str mg_tls_alpn(const mg_stream *s);
+bool mg_tls_resumed(const mg_stream *s);
