@@ -366,19 +366,6 @@ function methods.spawn(ctx, fn, ...)
   return (time.spawn_in(ctx, 2, fn, ...))
 end
 
-local READ_MAX = 16 * 1024 * 1024
-
---- A file's content.
----@param options table? max: largest size in bytes (default 16 MiB)
----@return moongate.Future of a string
-function methods.read_file(ctx, path, options)
-  if type(path) ~= "string" then
-    error("read_file: a path is wanted", 2)
-  end
-  local max = options and options.max or READ_MAX
-  return (time.operation(native.read_file(M.resolve(ctx, path), max), ctx, 2))
-end
-
 --- `fn(err)` runs once when the request is over; `err` tells why if it was cancelled.
 function methods.on_close(ctx, fn)
   if type(fn) ~= "function" then
@@ -395,19 +382,18 @@ function methods.on_close(ctx, fn)
   list[#list + 1] = fn
 end
 
--- These calls have their names already, so that specs can stub them; their clients come with a
--- later version.
-for _, name in ipairs({ "query_database", "http_request", "query_cache", "update_cache" }) do
-  methods[name] = function()
-    error("ctx:" .. name .. " is not in this version; specs can stub it with app:stub(\"" .. name
-      .. "\", fn)", 2)
+-- What a handler awaits: each subject brings its calls as functions of (scope, level, ...), where
+-- `level` is the stack level of the caller's line. In a ctx the scope is the request.
+M.async = { "sleep", "spawn" }
+for _, subject in ipairs({ "http", "database", "cache", "files" }) do
+  for name, fn in pairs(require("moongate." .. subject).calls) do
+    methods[name] = function(ctx, ...)
+      return (fn(ctx, 2, ...))
+    end
+    M.async[#M.async + 1] = name
   end
 end
-
--- Calls that a spec may replace: see test/stubs.lua.
-M.async = {
-  "query_database", "http_request", "query_cache", "update_cache", "read_file", "sleep", "spawn",
-}
+table.sort(M.async)
 
 assert(ROOT == 6)
 

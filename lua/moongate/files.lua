@@ -1,4 +1,4 @@
---- moongate.files: files without a request.
+--- Files, through the thread pool: ctx:read_file, and moongate.files for work without a request.
 local native = require("moongate.native")
 local Future = require("moongate.future")
 local time = require("moongate.time")
@@ -19,17 +19,26 @@ function M.resolve(path)
   return M.root .. "/" .. path
 end
 
+--- What ctx has: functions of (scope, level, ...).
+M.calls = {}
+
 --- A whole file's content.
 ---@param path string against the project's folder
 ---@param options table? max: largest size in bytes (default 16 MiB)
 ---@return moongate.Future of a string
-function M.read_file(path, options)
+function M.calls.read_file(scope, level, path, options)
   if type(path) ~= "string" then
-    error("read_file: a path is wanted", 2)
+    error("read_file: a path is wanted", level + 1)
   end
-  Future._refuse_loading("read_file", 2)
+  Future._refuse_loading("read_file", level + 1)
   local max = options and options.max or READ_MAX
-  return (time.operation(native.read_file(M.resolve(path), max), Future._current_scope(), 2))
+  return (time.operation(native.read_file(M.resolve(path), max), scope, level + 1))
+end
+
+for name, fn in pairs(M.calls) do
+  M[name] = function(...)
+    return (fn(Future._current_scope(), 2, ...))
+  end
 end
 
 return M

@@ -18,6 +18,10 @@ void mg_bind_all(lua_State *L, mg_vm *vm) {
     mg_bind_request(L, vm);
     mg_bind_answer(L, vm);
     mg_bind_runtime(L, vm);
+    mg_bind_files(L, vm);
+    mg_bind_cache(L, vm);
+    mg_bind_database(L, vm);
+    mg_bind_client(L, vm);
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
         parts[i].open(L);
         lua_setfield(L, -2, parts[i].name);

@@ -14,6 +14,10 @@ void mg_bind_all(lua_State *L, mg_vm *vm);
 void mg_bind_request(lua_State *L, mg_vm *vm);
 void mg_bind_answer(lua_State *L, mg_vm *vm);
 void mg_bind_runtime(lua_State *L, mg_vm *vm);
+void mg_bind_files(lua_State *L, mg_vm *vm);
+void mg_bind_cache(lua_State *L, mg_vm *vm);
+void mg_bind_database(lua_State *L, mg_vm *vm);
+void mg_bind_client(lua_State *L, mg_vm *vm);
 
 // bind_request.c, for the seam: the body's operation.
 bool mg_body_op_ready(mg_exchange *x, mg_op *op);

@@ -1,10 +1,8 @@
-// Time, files, the log and the call site: time.lua, files.lua, log.lua and future.lua call these.
+// Time, the log and the call site: time.lua, log.lua and future.lua call these.
 
 #include "base/mem.h"
-#include "event/file.h"
 #include "lua/bind.h"
 
-#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <sys/random.h>
@@ -15,14 +13,6 @@ typedef struct sleep_op {
     mg_op op;
     mg_timer timer;
 } sleep_op;
-
-typedef struct file_op {
-    mg_op op;
-    mg_file_read *read;
-    int status;
-    char *data;
-    size_t n;
-} file_op;
 
 // --- time ---
 
@@ -74,60 +64,6 @@ static int runtime_wall(lua_State *L) {
         clock_gettime(CLOCK_REALTIME, &t);
         lua_pushnumber(L, (lua_Number)t.tv_sec + (lua_Number)(t.tv_nsec / 1000000) / 1e3);
     }
-    return 1;
-}
-
-// --- files ---
-
-static void on_file(void *arg, int status, const char *data, size_t n) {
-    file_op *f = arg;
-    f->read = NULL;
-    f->status = status;
-    if (status == 0) {
-        f->data = mg_strndup(data, n);
-        f->n = n;
-    }
-    mg_op_finish(&f->op);
-}
-
-static int push_file(lua_State *L, mg_op *op) {
-    const file_op *f = (const file_op *)op;
-    if (f->status == 0) {
-        lua_pushboolean(L, 1);
-        lua_pushlstring(L, f->data, f->n);
-        return 2;
-    }
-    lua_pushboolean(L, 0);
-    lua_pushstring(L, f->status == -EFBIG ? "limit" : "file");
-    lua_pushstring(L, mg_strerror(f->status));
-    lua_pushinteger(L, f->status);
-    return 4;
-}
-
-static void cancel_file(mg_op *op) {
-    mg_file_read_cancel(((file_op *)op)->read);
-}
-
-static void release_file(mg_op *op) {
-    mg_free(((file_op *)op)->data);
-    mg_free(op);
-}
-
-static const mg_op_kind file_kind = {"read_file", push_file, cancel_file, release_file};
-
-// read_file(path, max_bytes) -> operation
-static int runtime_read_file(lua_State *L) {
-    mg_vm *vm = mg_vm_of(L);
-    const char *path = luaL_checkstring(L, 1);
-    size_t max = (size_t)luaL_checknumber(L, 2);
-    file_op *f = mg_calloc(1, sizeof *f);
-    mg_op_start(vm, &f->op, &file_kind);
-    int rc = mg_file_read_all(&f->read, vm->loop, path, max, on_file, f);
-    if (rc != 0) {
-        f->status = rc;
-        mg_op_finish(&f->op);
-    }
-    lua_pushnumber(L, (lua_Number)f->op.handle);
     return 1;
 }
 
@@ -235,11 +171,9 @@ void mg_vm_random_id(mg_vm *vm, char out[17]) {
 
 void mg_bind_runtime(lua_State *L, mg_vm *vm) {
     static const luaL_Reg functions[] = {
-        {"sleep", runtime_sleep},         {"now", runtime_now},
-        {"wall", runtime_wall},           {"log", runtime_log},
-        {"where", runtime_where},         {"job_begin", runtime_job_begin},
-        {"job_end", runtime_job_end},     {"pid", runtime_pid},
-        {"read_file", runtime_read_file}, {NULL, NULL},
+        {"sleep", runtime_sleep},     {"now", runtime_now},     {"wall", runtime_wall},
+        {"log", runtime_log},         {"where", runtime_where}, {"job_begin", runtime_job_begin},
+        {"job_end", runtime_job_end}, {"pid", runtime_pid},     {NULL, NULL},
     };
     mg_vm_register(L, vm, functions);
 }

@@ -142,6 +142,9 @@ static int open_state(mg_lua_app *a, mg_loop *loop, const mg_lua_app_options *o,
     mg_vm *vm = a->vm = mg_vm_new(a->L, loop);
     vm->jobs = o->jobs;
     vm->jobs_arg = o->jobs_arg;
+    if (o->services != NULL) {
+        vm->services = o->services;
+    }
     vm->on_log = o->on_log;
     vm->log_arg = o->log_arg;
     mg_lua_memory_attach(&vm->memory, a->L, o->memory_bytes);

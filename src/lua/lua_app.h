@@ -19,14 +19,15 @@ typedef struct mg_lua_app_options {
     const char *path;      // of the script that returns the app
     mg_snapshot *snapshot; // where all scripts come from; NULL: the disk
     uint64_t handler_ms;
-    uint64_t load_ms;       // that loading may take; 0: any
-    size_t memory_bytes;    // that the state may use; 0: any
-    uint32_t generation;    // told by moongate.info()
-    uint32_t worker;        // from 1; 0: there is only one
-    bool dev;               // faults are shown to browsers
-    const char *fault;      // dev: no app is loaded, this fault is what it serves; else NULL
-    const mg_vm_jobs *jobs; // static
-    void *jobs_arg;         // outlives the app, as log_arg
+    uint64_t load_ms;            // that loading may take; 0: any
+    size_t memory_bytes;         // that the state may use; 0: any
+    uint32_t generation;         // told by moongate.info()
+    uint32_t worker;             // from 1; 0: there is only one
+    bool dev;                    // faults are shown to browsers
+    const char *fault;           // dev: no app is loaded, this fault is what it serves; else NULL
+    const mg_vm_jobs *jobs;      // static
+    void *jobs_arg;              // outlives the app, as log_arg
+    const mg_services *services; // likewise; NULL: none
     void (*on_log)(void *arg, const mg_log_event *event); // NULL: stderr. From any thread
     void *log_arg;
 } mg_lua_app_options;

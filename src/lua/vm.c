@@ -14,6 +14,8 @@ typedef struct signal_op {
     const char *what;
 } signal_op;
 
+static const mg_services no_services;
+
 volatile double mg_vm_note[MG_NOTE_COUNT];
 mg_vm *volatile mg_vm_running;
 
@@ -178,6 +180,7 @@ mg_vm *mg_vm_new(lua_State *L, mg_loop *loop) {
     vm->app = (mg_app){on_request, on_body, on_writable, on_deadline, on_gone};
     vm->L = L;
     vm->loop = loop;
+    vm->services = &no_services;
     vm->turn_ref = LUA_NOREF;
     vm->router_ref = LUA_NOREF;
     mg_link_init(&vm->requests);

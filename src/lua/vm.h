@@ -10,6 +10,7 @@
 #include "http/route.h"
 #include "lua/memory.h"
 #include "lua/op.h"
+#include "lua/services.h"
 #include "lua/slots.h"
 #include "server/answer.h"
 #include "server/server.h"
@@ -56,6 +57,7 @@ struct mg_vm {
 
     const mg_vm_jobs *jobs; // NULL: every job may run
     void *jobs_arg;
+    const mg_services *services; // never NULL
 
     // The error log, if there is one. Borrows the event. Called from other threads while the
     // scripts are loaded.
