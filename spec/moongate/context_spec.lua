@@ -382,31 +382,3 @@ describe("ctx.connection", function()
     assert.is_true(res.closed)
   end)
 end)
-
-describe("what is not there yet", function()
-  it("can be stubbed, and says so", function()
-    local context = require("moongate.context")
-    handle(function()
-      return "ok"
-    end)
-    app:close()
-    for _, name in ipairs({ "query_database", "http_request", "query_cache", "update_cache" }) do
-      local ok, message = pcall(context.methods[name])
-      assert.is_false(ok)
-      assert.matches("ctx:" .. name .. " is not in this version", message)
-    end
-  end)
-end)
-
-describe("ctx:read_file", function()
-  it("gives the content, or an error with code file", function()
-    handle(function(ctx)
-      local text = ctx:read_file("spec/moongate/context_spec.lua"):await()
-      local _, missing = ctx:read_file("spec/nothing"):try_await()
-      local _, big = ctx:read_file("spec/moongate/context_spec.lua", { max = 10 }):try_await()
-      return { text:sub(1, 5), missing.code, big.code }
-    end)
-    assert.same({ "local", "file", "limit" }, app:get("/"):json())
-    assert.is_function(moongate.files.read_file)
-  end)
-end)
