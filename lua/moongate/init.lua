@@ -11,6 +11,7 @@ local M = {
   log = require("moongate.log"),
   json = require("moongate.json"),
   files = require("moongate.files"),
+  http = require("moongate.http"),
   sleep = time.sleep,
   spawn = time.spawn,
   after = time.after,

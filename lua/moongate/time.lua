@@ -25,6 +25,7 @@ local function is_over(scope)
   local task = sched.current
   return scope[scopes.CANCELLED] and not (task and task.shielded)
 end
+M.is_over = is_over
 
 --- A Future of an operation of C; `handle` comes from a native function.
 ---@return moongate.Future
