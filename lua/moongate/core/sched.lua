@@ -76,13 +76,25 @@ local function take_task()
     b = false,
     c = false,
     streak = 0,
+    held = false, -- list of handles in C that are cancelled when the coroutine ends
     shielded = false, -- its awaits go on though its scope is cancelled: it answers for the scope
   }
   tasks[task] = true
   return task
 end
 
+local function release_held(task)
+  local held = task.held
+  task.held = false
+  for i = #held, 1, -1 do
+    native.cancel(held[i])
+  end
+end
+
 local function give_task(task)
+  if task.held then
+    release_held(task)
+  end
   task.run, task.scope, task.cancelled, task.on_failure = false, false, false, false
   task.a, task.b, task.c, task.streak, task.shielded = false, false, false, 0, false
   if idle_count < IDLE_TASKS then
@@ -106,6 +118,9 @@ local function fail(task, err)
   local wrapped = failure_of(err)
   errors.stitch(wrapped, task.co)
   tasks[task] = nil
+  if task.held then
+    release_held(task)
+  end
   local ok, message = pcall(task.on_failure, task, wrapped)
   if not ok then -- a fault here must not stop the other tasks of the turn
     native.log(LOG_ERROR, "a failure could not be handled: " .. tostring(message))
@@ -207,7 +222,7 @@ local function turn()
     if kind == EVENT_REQUEST then
       on_request(a, b, c, d, e, f)
     elseif kind == EVENT_DONE then
-      finished(a, b, c, d, e)
+      finished(a, b, c, d, e, f)
     else
       on_signal(a, b)
     end
@@ -239,6 +254,22 @@ end
 function M.cancel_operation(handle)
   operations[handle % SLOTS + 1] = false
   native.cancel(handle)
+end
+
+--- What `handle` names in C ends with the task, unless it is let go before.
+function M.hold(task, handle)
+  task.held = task.held or {}
+  table.insert(task.held, handle)
+end
+
+function M.let_go(task, handle)
+  local held = task.held or {}
+  for i = #held, 1, -1 do
+    if held[i] == handle then
+      table.remove(held, i)
+      native.cancel(handle)
+    end
+  end
 end
 
 --- Tasks and operations that are under way, for the leak check of specs.
