@@ -101,7 +101,7 @@ static int read_entries(DIR *folder, listing *l) {
 }
 
 static int add_entry(DIR *folder, listing *l, const struct dirent *e) {
-    struct stat st = {.st_mode = DTTOIF(e->d_type)};
+    struct stat st = {.st_mode = DTTOIF((mode_t)e->d_type)};
     bool known = fstatat(dirfd(folder), e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0;
     if (!known && errno == ENOENT) {
         return MG_OK; // deleted meanwhile

@@ -6,8 +6,9 @@
 
 #include <stdatomic.h>
 
-// Once `*stop` is set it gives up with -ECANCELED, unless the file is replaced already.
-int mg_file_write_now(const mg_file_order *order, const atomic_bool *stop);
+// Once `*stop` is set it gives up with -ECANCELED, unless the file is replaced already. `unnamed`:
+// the new file has no name while it is written, where the file system can do that.
+int mg_file_write_now(const mg_file_order *order, const atomic_bool *stop, bool unnamed);
 int mg_file_append_now(const mg_file_order *order);
 
 int mg_file_info_now(const char *path, bool follow, mg_file_info *out);

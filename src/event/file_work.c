@@ -60,7 +60,7 @@ static int carry_out(mg_file_work *w) {
     const mg_file_order *o = &w->order;
     switch (o->verb) {
     case MG_FILE_WRITE:
-        return mg_file_write_now(o, &w->stop);
+        return mg_file_write_now(o, &w->stop, true);
     case MG_FILE_APPEND:
         return mg_file_append_now(o);
     case MG_FILE_INFO:

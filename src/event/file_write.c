@@ -27,6 +27,7 @@ enum {
 typedef struct replacing {
     const mg_file_order *order;
     const atomic_bool *stop;
+    bool unnamed;
     char *path; // without links at its end
     const char *name;
     int folder;
@@ -39,7 +40,7 @@ typedef struct replacing {
 static int replace(replacing *r);
 static int open_folder(replacing *r);
 static int look_at_old(replacing *r);
-static int open_temp(replacing *r, bool unnamed);
+static int open_temp(replacing *r);
 static int fill(replacing *r);
 static int publish(replacing *r);
 static void random_name(replacing *r);
@@ -50,8 +51,8 @@ static int make_parents(const char *path);
 static int sync_folder(int fd);
 static int sync_parent(const char *path);
 
-int mg_file_write_now(const mg_file_order *order, const atomic_bool *stop) {
-    replacing r = {.order = order, .stop = stop, .folder = -1, .fd = -1};
+int mg_file_write_now(const mg_file_order *order, const atomic_bool *stop, bool unnamed) {
+    replacing r = {.order = order, .stop = stop, .unnamed = unnamed, .folder = -1, .fd = -1};
     // A link stays, what it leads to is replaced.
     char *real = realpath(order->path, NULL);
     if (real == NULL && errno != ENOENT) {
@@ -79,7 +80,7 @@ static int replace(replacing *r) {
         rc = look_at_old(r);
     }
     if (rc == MG_OK) {
-        rc = open_temp(r, true);
+        rc = open_temp(r);
     }
     if (rc == MG_OK) {
         rc = fill(r);
@@ -126,9 +127,9 @@ static int look_at_old(replacing *r) {
 }
 
 // A file without a name goes with this process, whatever ends it. Not every file system has them.
-static int open_temp(replacing *r, bool unnamed) {
+static int open_temp(replacing *r) {
     mode_t mode = r->exists || r->order->mode >= 0 ? PRIVATE_MODE : NEW_MODE;
-    if (unnamed && access("/proc/self/fd", X_OK) == 0) {
+    if (r->unnamed && access("/proc/self/fd", X_OK) == 0) {
         r->fd = openat(r->folder, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, mode);
         if (r->fd >= 0) {
             return MG_OK;
