@@ -202,6 +202,7 @@ end
 
 -- --- files in pieces ---
 
+---@class moongate.FileChunks
 local Chunks = {}
 Chunks.__index = Chunks
 
@@ -217,17 +218,21 @@ local function open(chunks)
   if not handle then
     error(errors.new("file", chunks.path .. ": " .. message, { path = chunks.path }), 0)
   end
-  sched.hold(task, handle)
   chunks.task, chunks.handle = task, handle
+  sched.hold(task, chunks)
 end
 
-local function close(chunks)
-  chunks.over = true
-  if chunks.handle then
-    sched.let_go(chunks.task, chunks.handle)
-    chunks.handle = false
+--- Closes the file: there are no more pieces.
+function Chunks:close()
+  self.over = true
+  if self.handle then
+    sched.release(self.task, self)
+    native.cancel(self.handle)
+    self.handle = false
   end
 end
+
+Chunks.cancel = Chunks.close -- when the coroutine ends
 
 function Chunks:__call()
   if self.over then
@@ -238,7 +243,7 @@ function Chunks:__call()
   local handle = native.read_stream(self.handle, self.piece)
   local piece, err = operation(handle, self.scope, 2, self.path):try_await()
   if piece == nil then
-    close(self)
+    self:close()
     if err then
       error(err, 0)
     end
@@ -247,10 +252,10 @@ function Chunks:__call()
 end
 
 --- A file in pieces: for piece in ctx:file_chunks(path) do ... end. It is closed at its end, else
---- when the coroutine that reads it ends.
+--- when the coroutine that reads it ends; chunks:close() does so at once.
 ---@param path string
 ---@param options table? piece: bytes of each (default "64K", "256K" at most)
----@return fun(): string?
+---@return moongate.FileChunks
 function M.calls.file_chunks(scope, level, path, options)
   check_path("file_chunks", path, level + 1)
   local piece = check_options("file_chunks", options, CHUNKS).piece or PIECE

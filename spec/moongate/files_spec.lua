@@ -344,6 +344,16 @@ describe("file_chunks", function()
     end)
   end)
 
+  it("can be closed early", function()
+    app:run(function()
+      local pieces = files.file_chunks(path("a"))
+      pieces()
+      pieces:close()
+      assert.equal(0, open_files())
+      assert.is_nil(pieces())
+    end)
+  end)
+
   it("is closed when the coroutine that left it ends", function()
     app:run(function()
       local seen = 0

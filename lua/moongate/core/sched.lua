@@ -76,24 +76,25 @@ local function take_task()
     b = false,
     c = false,
     streak = 0,
-    held = false, -- list of handles in C that are cancelled when the coroutine ends
+    held = false, -- what ends with it: see M.hold
     shielded = false, -- its awaits go on though its scope is cancelled: it answers for the scope
   }
   tasks[task] = true
   return task
 end
 
-local function release_held(task)
+-- Whatever the task alone could have gone on with.
+local function let_go(task)
   local held = task.held
   task.held = false
-  for i = #held, 1, -1 do
-    native.cancel(held[i])
+  for future in pairs(held) do
+    future:cancel("the coroutine that held it has ended")
   end
 end
 
 local function give_task(task)
   if task.held then
-    release_held(task)
+    let_go(task)
   end
   task.run, task.scope, task.cancelled, task.on_failure = false, false, false, false
   task.a, task.b, task.c, task.streak, task.shielded = false, false, false, 0, false
@@ -119,7 +120,7 @@ local function fail(task, err)
   errors.stitch(wrapped, task.co)
   tasks[task] = nil
   if task.held then
-    release_held(task)
+    let_go(task)
   end
   local ok, message = pcall(task.on_failure, task, wrapped)
   if not ok then -- a fault here must not stop the other tasks of the turn
@@ -159,6 +160,19 @@ function M.start_soon(scope, run, on_failure, a, b, c)
   task.a, task.b, task.c = a, b, c
   M.ready(task)
   return task
+end
+
+--- `future` is cancelled when the task ends, if it is still pending then.
+function M.hold(task, future)
+  task.held = task.held or {}
+  task.held[future] = true
+end
+
+--- The task may end without an end of `future`.
+function M.release(task, future)
+  if task.held then
+    task.held[future] = nil
+  end
 end
 
 --- Lets a waiting task go on, behind what is ready already.
@@ -254,22 +268,6 @@ end
 function M.cancel_operation(handle)
   operations[handle % SLOTS + 1] = false
   native.cancel(handle)
-end
-
---- What `handle` names in C ends with the task, unless it is let go before.
-function M.hold(task, handle)
-  task.held = task.held or {}
-  table.insert(task.held, handle)
-end
-
-function M.let_go(task, handle)
-  local held = task.held or {}
-  for i = #held, 1, -1 do
-    if held[i] == handle then
-      table.remove(held, i)
-      native.cancel(handle)
-    end
-  end
 end
 
 --- Tasks and operations that are under way, for the leak check of specs.
