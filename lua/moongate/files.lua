@@ -232,10 +232,16 @@ function Chunks:close()
   end
 end
 
-Chunks.cancel = Chunks.close -- when the coroutine ends
+-- The coroutine that opened it ends. Whoever else reads must not take that for the file's end.
+function Chunks:cancel()
+  self:close()
+  self.lost = true
+end
 
 function Chunks:__call()
-  if self.over then
+  if self.lost then
+    error(errors.new("closed", self.path .. ": closed with the coroutine that opened it"), 0)
+  elseif self.over then
     return nil
   elseif not self.handle then
     open(self)
@@ -260,13 +266,13 @@ function M.calls.file_chunks(scope, level, path, options)
   check_path("file_chunks", path, level + 1)
   local piece = check_options("file_chunks", options, CHUNKS).piece or PIECE
   return setmetatable({
-    scope = scope, path = path, piece = piece, handle = false, task = false, over = false,
+    scope = scope, path = path, piece = piece, handle = false, task = false, over = false, lost = false,
   }, Chunks)
 end
 
-for name, fn in pairs(M.calls) do
+for name in pairs(M.calls) do
   M[name] = function(...)
-    return (fn(Future._current_scope(), 2, ...))
+    return (M.calls[name](Future._current_scope(), 2, ...))
   end
 end
 

@@ -354,6 +354,16 @@ describe("file_chunks", function()
     end)
   end)
 
+  it("does not look complete to others once the coroutine that opened it has ended", function()
+    app:run(function()
+      local pieces = files.file_chunks(path("a"))
+      moongate.spawn(function()
+        pieces()
+      end):await()
+      assert.equal("closed", message_of(pieces).code)
+    end)
+  end)
+
   it("is closed when the coroutine that left it ends", function()
     app:run(function()
       local seen = 0
