@@ -29,7 +29,7 @@ local function names()
 end
 
 local function open_files()
-  local pipe = io.popen("ls -l /proc/" .. require("moongate.native").pid() .. "/fd")
+  local pipe = io.popen("ls -l /proc/" .. require("moongate.native").pid() .. "/fd 2>&-")
   local text = pipe:read("*a")
   pipe:close()
   local _, n = text:gsub(folder:gsub("%p", "%%%0"), "")
