@@ -1,0 +1,121 @@
+--- What a stubbed HTTP call is asked and answers: requests and responses as the real client has
+--- them.
+local native = require("moongate.native")
+local http = require("moongate.http")
+local check = require("moongate.core.check")
+
+local M = {}
+
+local ANSWER = { status = check.positive_integer, headers = true, body = check.string, json = true }
+
+-- --- until the real client is there ---
+
+local Response = {}
+Response.__index = Response
+
+function Response:json()
+  local value, err = native.json.decode(self.body)
+  if value == nil and err then
+    error("the body is not JSON: " .. err, 2)
+  end
+  return value
+end
+
+function Response:chunks()
+  local body = self.body
+  return function()
+    local piece = body
+    body = nil
+    return piece ~= "" and piece or nil
+  end
+end
+
+local HEADERS_META = {
+  __index = function(headers, name)
+    return type(name) == "string" and rawget(headers, name:lower()) or nil
+  end,
+}
+
+local function plain_response(fields)
+  local headers = {}
+  for name, value in pairs(fields.headers or {}) do
+    headers[name:lower()] = value
+  end
+  return setmetatable({
+    status = fields.status, headers = setmetatable(headers, HEADERS_META), body = fields.body,
+    url = fields.url,
+  }, Response)
+end
+
+local function plain_request(target, options)
+  local request = {}
+  if type(target) == "string" then
+    request.url = target
+  elseif type(target) == "table" then
+    options = target
+  end
+  for key, value in pairs(type(options) == "table" and options or {}) do
+    request[key] = value
+  end
+  request.url = tostring(request.url)
+  request.method = (request.method or "GET"):upper()
+  request.headers = request.headers or {}
+  if request.json ~= nil then
+    request.body = native.json.encode(request.json)
+  end
+  return request
+end
+
+-- --- the two places where the real client's own are used ---
+
+local function new_response(fields)
+  return (http.response or plain_response)(fields)
+end
+
+local function normalize(...)
+  return (http.normalize or plain_request)(...)
+end
+
+--- { method, url, headers, body } of a call's arguments; nil, message if it is none that can be.
+function M.request(...)
+  local ok, request = pcall(normalize, ...)
+  if ok then
+    return request
+  end
+  return nil, request
+end
+
+-- A copy of the fields, with the body's type unless the spec gives one.
+local function headers_of(fields)
+  local headers, typed = {}, false
+  for name, value in pairs(fields.headers or {}) do
+    headers[name] = value
+    typed = typed or name:lower() == "content-type"
+  end
+  if fields.json ~= nil and not typed then
+    headers["content-type"] = "application/json"
+  end
+  return headers
+end
+
+--- Makes a response of a spec's answer: a string (the body of a 200), or { status, headers, body or
+--- json }.
+function M.response(answer, request)
+  if type(answer) == "string" then
+    answer = { body = answer }
+  elseif type(answer) ~= "table" then
+    check.fail("a stub of HTTP answers { status =, headers =, body = or json = } or a body, not "
+      .. type(answer))
+  elseif getmetatable(answer) then
+    return answer -- a response already
+  end
+  local fields = check.options("the stub's answer", answer, ANSWER)
+  return new_response({
+    status = fields.status or 200,
+    headers = headers_of(fields),
+    body = answer.json ~= nil and native.json.encode(answer.json) or fields.body or "",
+    url = request.url,
+  })
+end
+
+return M
