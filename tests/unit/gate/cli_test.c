@@ -199,7 +199,7 @@ static void each_command_is_in_the_overview(void **state) {
     (void)state;
     for (int i = 0; i < MG_COMMAND_COUNT; i++) {
         char line[24];
-        snprintf(line, sizeof line, "\n  %-6s  ", mg_cli_command_name((mg_command)i));
+        snprintf(line, sizeof line, "\n  %-7s  ", mg_cli_command_name((mg_command)i));
         assert_non_null(strstr(mg_cli_help(), line));
     }
 }
