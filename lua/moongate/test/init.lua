@@ -14,6 +14,7 @@ local Clock = require("moongate.test.clock")
 local wire = require("moongate.test.wire")
 local stubs = require("moongate.test.stubs")
 local leaks = require("moongate.test.leaks")
+local migrations = require("moongate.test.migrations")
 
 local M = {}
 
@@ -91,13 +92,15 @@ end
 ---@param source string|fun(app) the script that returns the app, such as "lua/app.lua", or a
 --- function that declares routes on the app it is given
 ---@param options table? root (project folder), limits and timeouts (as in the configuration),
---- trusted_proxies
+--- trusted_proxies; database: "sqlite::memory:" for a real one, empty, which ends with the app;
+--- migrations: the folder of .sql files that are run in it, in their order, before the app starts
 ---@return moongate.test.App
 function M.app(source, options)
   options = options or {}
   native.test_serve(native.json.encode({
     limits = options.limits, timeouts = options.timeouts,
   }), options.trusted_proxies)
+  native.test_database(options.database or false)
   local served, message = load(source, options)
   if not served then
     error(message, 2)
@@ -111,7 +114,10 @@ function M.app(source, options)
     before = leaks.mark(),
   }, App)
   log_lines = app.logs
-  stubs.install(app)
+  stubs.install(app, options.database ~= nil and options.database ~= false)
+  if options.migrations then
+    migrations.run(app, absolute(options.migrations))
+  end
   start(app)
   return app
 end

@@ -1,13 +1,12 @@
 --- Stubs: replace the async calls of ctx. What the network would answer and nobody stubbed is
 --- refused, showing the stub to write.
 local context = require("moongate.context")
+local database = require("moongate.database")
 local Future = require("moongate.future")
 
 local M = {}
 
-local NETWORK = {
-  query_database = true, http_request = true, query_cache = true, update_cache = true,
-}
+local NETWORK = { http_request = true, query_cache = true, update_cache = true }
 local methods = context.methods
 local originals = {}
 local current
@@ -45,9 +44,9 @@ local function stub_to_write(name, first)
   return "app:stub(\"" .. name .. "\", function(ctx, ...) return ... end)"
 end
 
-local function refuse(name, first)
+local function refuse(name, first, level)
   error("ctx:" .. name .. "(" .. show(first) .. ", ...) is not stubbed, and specs have no network; "
-    .. "write for example:\n  " .. stub_to_write(name, first), 3)
+    .. "write for example:\n  " .. stub_to_write(name, first), level + 1)
 end
 
 -- What the spec has for this call, or nil.
@@ -70,22 +69,43 @@ local function call(app, name, ctx, first, ...)
   if is_stubbed(app, name, first) then
     return as_future(ctx, name, answer_of(app, name, ctx, first, ...))
   elseif NETWORK[name] then
-    refuse(name, first)
+    refuse(name, first, 2) -- who replaced it has made a tail call
   end
   return originals[name](ctx, first, ...)
 end
 
+-- Statements come here by whatever way they are made: of ctx, of a database, of a transaction.
+local function call_statement(scope, level, sql, first, ...)
+  local app, name = current, "query_database"
+  app.calls[#app.calls + 1] = { name = name, sql, ... }
+  if not is_stubbed(app, name, sql) then
+    if not app.has_database then
+      refuse(name, sql, level + 1)
+    end
+    return nil
+  end
+  local future = as_future(scope, name, answer_of(app, name, scope, sql, ...))
+  return not first and future or future:and_then(function(rows)
+    return rows[1]
+  end)
+end
+
 local function replace(name)
+  if name == "query_database" then
+    return
+  end
   originals[name] = originals[name] or methods[name]
   methods[name] = function(ctx, ...)
     return call(current, name, ctx, ...)
   end
 end
 
---- Makes `app` the one whose stubs hold. Calls are recorded in app.calls.
-function M.install(app)
-  app.stubs, app.stubs_for = {}, {}
+--- Makes `app` the one whose stubs hold. Calls are recorded in app.calls. An app with a database is
+--- asked of that what is not stubbed.
+function M.install(app, has_database)
+  app.stubs, app.stubs_for, app.has_database = {}, {}, has_database
   current = app
+  database._stub = call_statement
   for name in pairs(NETWORK) do
     replace(name)
   end
@@ -125,6 +145,7 @@ function M.remove(app)
       methods[name] = fn
     end
     originals = {}
+    database._stub, current = false, nil
   end
 end
 
