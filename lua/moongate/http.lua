@@ -2,6 +2,7 @@
 local native = require("moongate.native")
 local sched = require("moongate.core.sched")
 local errors = require("moongate.core.errors")
+local scopes = require("moongate.core.scope")
 local Future = require("moongate.future")
 local time = require("moongate.time")
 local suggest = require("moongate.core.suggest")
@@ -256,9 +257,17 @@ local function normalize(given, level)
   return request
 end
 
---- A call as it would be sent: method, url, headers, body; for specs.
+--- A call as it would be sent, for specs: method, url, headers (looked up without regard to case),
+--- body.
+---@param given string|table
+---@return table
 function M.normalize(given)
-  return normalize(given, 2)
+  local request = normalize(given, 2)
+  local headers = setmetatable({}, HEADERS_META)
+  for name, value in pairs(request.headers or {}) do
+    headers[tostring(name):lower()] = value
+  end
+  return { method = request.method, url = request.url, headers = headers, body = request.body }
 end
 
 -- --- one call ---
@@ -282,16 +291,23 @@ local function cancel_operation(future)
   end
 end
 
--- Begins, or begins again. Returns nil and a message if the request is impossible.
-function Call:send()
-  local r = self.request
-  local handle, err = native.http_call(r.method, r.url, r.headers, r.body, r.options)
-  if not handle then
-    return nil, err
-  end
+local function call_native(request)
+  return native.http_call(request.method, request.url, request.headers, request.body,
+    request.options)
+end
+
+function Call:watch(handle)
   self.future._operation = handle
   sched.watch(handle, self)
-  return true
+end
+
+-- Begins again. Returns nil and a message if the request is impossible.
+function Call:send()
+  local handle, err = call_native(self.request)
+  if handle then
+    self:watch(handle)
+  end
+  return handle, err
 end
 
 function Call:_where()
@@ -521,17 +537,18 @@ function M.calls.http_request(scope, level, given)
   if request.write or request.stream then
     return (time.spawn_in(scope, level + 1, run_stream, request, scope))
   end
-  local future = Future._new(scope, level + 1)
   if time.is_over(scope) then
-    future:_abandon(scope[2])
+    local future = Future._new(scope, level + 1)
+    future:_abandon(scope[scopes.CANCELLED])
     return future
   end
-  local call = setmetatable({ future = future, request = request }, Call)
-  local ok, err = call:send()
-  if not ok then
+  local handle, err = call_native(request)
+  if not handle then
     fail(level + 1, "%s", err)
   end
+  local future = Future._new(scope, level + 1)
   future._cancel = cancel_operation
+  setmetatable({ future = future, request = request }, Call):watch(handle)
   return future
 end
 

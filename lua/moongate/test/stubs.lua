@@ -4,13 +4,14 @@
 --- The seam is the table `calls` of each subject (http, database, cache, files): ctx and the
 --- modules look their functions up there at each call. Calls are recorded in app.calls.
 local context = require("moongate.context")
+local database = require("moongate.database")
 local check = require("moongate.core.check")
 local suggest = require("moongate.core.suggest")
 local answers = require("moongate.test.answers")
 local http_stub = require("moongate.test.http_stub")
 local matchers = require("moongate.test.matchers")
 local memory_cache = require("moongate.test.memory_cache")
-local objects = require("moongate.test.objects")
+local chunks = require("moongate.test.chunks")
 
 local M = {}
 
@@ -97,9 +98,12 @@ local function follow_general(answer, scope, level, record)
   return (to_future(record.name, call, answer, level + 1))
 end
 
+-- Calls that make an object, or run a function: what they do in the end counts.
+local MAKERS = { database = true, cache = true, transaction = true }
+
 local function is_refused(app, name)
   local subject = subject_of[name]
-  return subject and subject ~= "files" and not app.real[subject]
+  return subject and subject ~= "files" and not MAKERS[name] and not app.real[subject]
 end
 
 local function check_request(record, level)
@@ -118,8 +122,6 @@ local function invoke(name, scope, level, ...)
     return (follow(rule, scope, level + 1, record))
   elseif app.stubs[name] ~= nil then
     return (follow_general(app.stubs[name], scope, level + 1, record))
-  elseif name == "transaction" and is_refused(app, name) then
-    return (objects.transaction(invoke, scope, level + 1, ...))
   elseif is_refused(app, name) then
     refuse(record, level + 1)
   end
@@ -138,8 +140,26 @@ end
 
 -- --- what is replaced ---
 
--- Calls that make an object: the object's own calls count.
-local MAKERS = { database = true, cache = true }
+local function first_row(rows)
+  return rows[1]
+end
+
+-- Statements come here by whatever way they are made: of ctx, a database, a transaction, as rows.
+-- Nothing is returned if the real database has the say.
+local function statement(scope, level, sql, first, ...)
+  local record = note(current, "query_database", sql, ...)
+  local rule = rule_for(current, record)
+  local general = current.stubs.query_database
+  local future
+  if rule then
+    future = follow(rule, scope, level + 1, record)
+  elseif general ~= nil then
+    future = follow_general(general, scope, level + 1, record)
+  elseif is_refused(current, "query_database") then
+    refuse(record, level + 1)
+  end
+  return future and first and future:and_then(first_row) or future
+end
 
 local function replace(name)
   local calls = require("moongate." .. subject_of[name]).calls
@@ -148,7 +168,7 @@ local function replace(name)
     return (invoke(name, scope, level + 1, ...))
   end
   if name == "file_chunks" then
-    calls[name] = objects.file_chunks(invoke, is_ours, originals[name])
+    calls[name] = chunks.file_chunks(invoke, is_ours, originals[name])
   end
 end
 
@@ -172,11 +192,11 @@ function M.install(app, real)
   app.stubs, app.stubs_for, app.real = {}, {}, real or {}
   current = app
   for name in pairs(subject_of) do
-    if not MAKERS[name] then
+    if name ~= "query_database" and name ~= "database" and name ~= "cache" then
       replace(name)
     end
   end
-  objects.install(invoke, is_ours)
+  database._stub = statement
 end
 
 function M.remove(app)
@@ -189,7 +209,7 @@ function M.remove(app)
   for name, fn in pairs(own) do
     methods[name] = fn
   end
-  objects.remove()
+  database._stub = false
   originals, own = {}, {}
 end
 
