@@ -236,7 +236,7 @@ local function turn()
     if kind == EVENT_REQUEST then
       on_request(a, b, c, d, e, f)
     elseif kind == EVENT_DONE then
-      finished(a, b, c, d, e)
+      finished(a, b, c, d, e, f)
     else
       on_signal(a, b)
     end
