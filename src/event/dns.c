@@ -446,9 +446,10 @@ static mg_dns_answer *failed(question *q, int status) {
     } else if (status == ARES_EBADNAME) {
         code = MG_ESYNTAX;
         snprintf(text, sizeof text, "that is no host name: \"%s\"", q->name);
+    } else if (status == ARES_ECONNREFUSED) { // c-ares 1.18 says so of SERVFAIL and REFUSED too
+        snprintf(text, sizeof text, "every nameserver failed or refused to answer for %s", q->name);
     } else {
-        code = status == ARES_ECONNREFUSED ? -ECONNREFUSED : code;
-        snprintf(text, sizeof text, "the nameservers failed for %s: %s", q->name,
+        snprintf(text, sizeof text, "the question for %s failed: %s", q->name,
                  ares_strerror(status));
     }
     return mg_dns_answer_new(code, text, 0);
