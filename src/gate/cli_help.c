@@ -6,7 +6,7 @@ static const char overview[] =
     "Usage: moongate COMMAND [ARGUMENTS]\n"
     "\n"
     "  run      serve: read the configuration, load the app, listen\n"
-    "  dev      the same for development: scripts are loaded again when they are saved\n"
+    "  dev      the same for development: scripts are loaded again when saved\n"
     "  check    read the configuration and load the app, but open nothing\n"
     "  routes   list what the app answers\n"
     "  test     run the specs, without a network and on virtual time\n"
