@@ -92,10 +92,14 @@ static int keep_word(void *arg, int columns, char **values, char **names) {
     return 0;
 }
 
-// The mode is kept in the file; a reader finds it there.
+// The mode is kept in the file; a reader finds it there. While another process changes it, SQLite
+// does not ask its busy handler, so it is asked here.
 static bool use_wal(mg_sqlite_conn *c, sqlite3 *db, mg_sqlite_result *r) {
     char mode[16] = "";
-    int rc = sqlite3_exec(db, "PRAGMA journal_mode=WAL", keep_word, mode, NULL);
+    int rc = SQLITE_BUSY;
+    for (int n = 0; rc == SQLITE_BUSY && on_busy(c, n); n++) {
+        rc = sqlite3_exec(db, "PRAGMA journal_mode=WAL", keep_word, mode, NULL);
+    }
     if (rc == SQLITE_OK && strcmp(mode, "wal") != 0) {
         return mg_sqlite_result_fail(r, "error", rc, "%s: cannot have a write-ahead log (mode %s)",
                                      c->settings->path, mode);
