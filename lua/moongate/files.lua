@@ -266,7 +266,8 @@ function M.calls.file_chunks(scope, level, path, options)
   check_path("file_chunks", path, level + 1)
   local piece = check_options("file_chunks", options, CHUNKS).piece or PIECE
   return setmetatable({
-    scope = scope, path = path, piece = piece, handle = false, task = false, over = false, lost = false,
+    scope = scope, path = path, piece = piece,
+    handle = false, task = false, over = false, lost = false,
   }, Chunks)
 end
 

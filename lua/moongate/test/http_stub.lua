@@ -36,13 +36,18 @@ local HEADERS_META = {
   end,
 }
 
-local function plain_response(fields)
+-- A copy that is looked up without regard to case.
+local function headers_like_real(given)
   local headers = {}
-  for name, value in pairs(fields.headers or {}) do
-    headers[name:lower()] = value
+  for name, value in pairs(given or {}) do
+    headers[tostring(name):lower()] = value
   end
+  return setmetatable(headers, HEADERS_META)
+end
+
+local function plain_response(fields)
   return setmetatable({
-    status = fields.status, headers = setmetatable(headers, HEADERS_META), body = fields.body,
+    status = fields.status, headers = headers_like_real(fields.headers), body = fields.body,
     url = fields.url,
   }, Response)
 end
@@ -59,7 +64,6 @@ local function plain_request(target, options)
   end
   request.url = tostring(request.url)
   request.method = (request.method or "GET"):upper()
-  request.headers = request.headers or {}
   if request.json ~= nil then
     request.body = native.json.encode(request.json)
   end
@@ -79,10 +83,11 @@ end
 --- { method, url, headers, body } of a call's arguments; nil, message if it is none that can be.
 function M.request(...)
   local ok, request = pcall(normalize, ...)
-  if ok then
-    return request
+  if not ok then
+    return nil, request
   end
-  return nil, request
+  request.headers = headers_like_real(request.headers)
+  return request
 end
 
 -- A copy of the fields, with the body's type unless the spec gives one.

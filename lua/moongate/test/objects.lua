@@ -127,7 +127,7 @@ local function replace_methods(invoke, is_ours)
     end
     local args, scope = { n = select("#", ...), ... }, scope_of(self)
     return rows_of(function()
-      return (invoke("query_database", scope, 4, sql, unpack(args, 1, args.n)))
+      return (invoke("query_database", scope, 3, sql, unpack(args, 1, args.n)))
     end)
   end
 
