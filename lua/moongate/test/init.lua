@@ -15,6 +15,7 @@ local wire = require("moongate.test.wire")
 local answers = require("moongate.test.answers")
 local stubs = require("moongate.test.stubs")
 local leaks = require("moongate.test.leaks")
+local migrations = require("moongate.test.migrations")
 
 local M = {}
 
@@ -92,13 +93,16 @@ end
 ---@param source string|fun(app) the script that returns the app, such as "lua/app.lua", or a
 --- function that declares routes on the app it is given
 ---@param options table? root (project folder), limits and timeouts (as in the configuration),
---- trusted_proxies; http, database, cache: the real one answers what is not stubbed
+--- trusted_proxies; database: "sqlite::memory:" for a real one, empty, which ends with the app;
+--- migrations: the folder of .sql files that are run in it, in their order, before the app starts;
+--- http: true: what is not stubbed goes out
 ---@return moongate.test.App
 function M.app(source, options)
   options = options or {}
   native.test_serve(native.json.encode({
     limits = options.limits, timeouts = options.timeouts,
   }), options.trusted_proxies)
+  native.test_database(options.database or false)
   local served, message = load(source, options)
   if not served then
     error(message, 2)
@@ -115,6 +119,9 @@ function M.app(source, options)
   stubs.install(app, {
     http = options.http, database = options.database, cache = options.cache,
   })
+  if options.migrations then
+    migrations.run(app, absolute(options.migrations))
+  end
   start(app)
   return app
 end
