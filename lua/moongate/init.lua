@@ -12,6 +12,7 @@ local M = {
   log = require("moongate.log"),
   json = require("moongate.json"),
   files = require("moongate.files"),
+  http = require("moongate.http"),
   database = database.open,
   blob = database.blob,
   sleep = time.sleep,

@@ -110,7 +110,7 @@ describe("ctx:query_database", function()
     end)
     assert.equal("730", app:get("/").body)
     assert.equal(4, #app.calls)
-    assert.same({ name = "query_database", "SELECT 2", 7 }, app.calls[3])
+    assert.same({ name = "query_database", n = 2, "SELECT 2", 7 }, app.calls[3])
     assert.equal(500, app:get("/none").status)
     assert.matches("database_spec.lua:%d+: query_database%(\"SELECT 3\"%) is not stubbed",
       app.logs[1].message)

@@ -8,28 +8,6 @@ local M = {}
 
 local ANSWER = { status = check.positive_integer, headers = true, body = check.string, json = true }
 
--- --- until the real client is there ---
-
-local Response = {}
-Response.__index = Response
-
-function Response:json()
-  local value, err = native.json.decode(self.body)
-  if value == nil and err then
-    error("the body is not JSON: " .. err, 2)
-  end
-  return value
-end
-
-function Response:chunks()
-  local body = self.body
-  return function()
-    local piece = body
-    body = nil
-    return piece ~= "" and piece or nil
-  end
-end
-
 local HEADERS_META = {
   __index = function(headers, name)
     return type(name) == "string" and rawget(headers, name:lower()) or nil
@@ -37,7 +15,7 @@ local HEADERS_META = {
 }
 
 -- A copy that is looked up without regard to case.
-local function headers_like_real(given)
+local function any_case(given)
   local headers = {}
   for name, value in pairs(given or {}) do
     headers[tostring(name):lower()] = value
@@ -45,48 +23,13 @@ local function headers_like_real(given)
   return setmetatable(headers, HEADERS_META)
 end
 
-local function plain_response(fields)
-  return setmetatable({
-    status = fields.status, headers = headers_like_real(fields.headers), body = fields.body,
-    url = fields.url,
-  }, Response)
-end
-
-local function plain_request(target, options)
-  local request = {}
-  if type(target) == "string" then
-    request.url = target
-  elseif type(target) == "table" then
-    options = target
-  end
-  for key, value in pairs(type(options) == "table" and options or {}) do
-    request[key] = value
-  end
-  request.url = tostring(request.url)
-  request.method = (request.method or "GET"):upper()
-  if request.json ~= nil then
-    request.body = native.json.encode(request.json)
-  end
-  return request
-end
-
--- --- the two places where the real client's own are used ---
-
-local function new_response(fields)
-  return (http.response or plain_response)(fields)
-end
-
-local function normalize(...)
-  return (http.normalize or plain_request)(...)
-end
-
 --- { method, url, headers, body } of a call's arguments; nil, message if it is none that can be.
 function M.request(...)
-  local ok, request = pcall(normalize, ...)
+  local ok, request = pcall(http.normalize, ...)
   if not ok then
     return nil, request
   end
-  request.headers = headers_like_real(request.headers)
+  request.headers = any_case(request.headers)
   return request
 end
 
@@ -115,7 +58,7 @@ function M.response(answer, request)
     return answer -- a response already
   end
   local fields = check.options("the stub's answer", answer, ANSWER)
-  return new_response({
+  return http.response({
     status = fields.status or 200,
     headers = headers_of(fields),
     body = answer.json ~= nil and native.json.encode(answer.json) or fields.body or "",

@@ -93,9 +93,9 @@ end
 ---@param source string|fun(app) the script that returns the app, such as "lua/app.lua", or a
 --- function that declares routes on the app it is given
 ---@param options table? root (project folder), limits and timeouts (as in the configuration),
---- trusted_proxies; database: "sqlite::memory:" for a real one, empty, which ends with the app;
---- migrations: the folder of .sql files that are run in it, in their order, before the app starts;
---- http: true: what is not stubbed goes out
+--- trusted_proxies; http, database, cache: the real one answers what is not stubbed; database:
+--- "sqlite::memory:" is empty and ends with the app; migrations: the folder of .sql files that are
+--- run in it, in their order, before the app starts
 ---@return moongate.test.App
 function M.app(source, options)
   options = options or {}

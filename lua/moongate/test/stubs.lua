@@ -59,7 +59,7 @@ end
 -- --- a call ---
 
 local function note(app, name, ...)
-  local record = setmetatable({ name = name, ... }, { __index = { n = select("#", ...) } })
+  local record = { name = name, n = select("#", ...), ... }
   if name == "http_request" then
     record.request, record.problem = http_stub.request(...)
   end
