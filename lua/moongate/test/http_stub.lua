@@ -6,7 +6,9 @@ local check = require("moongate.core.check")
 
 local M = {}
 
-local ANSWER = { status = check.positive_integer, headers = true, body = check.string, json = true }
+local ANSWER = {
+  status = check.positive_integer, headers = true, cookies = true, body = check.string, json = true,
+}
 
 local HEADERS_META = {
   __index = function(headers, name)
@@ -63,6 +65,7 @@ function M.response(answer, request)
     headers = headers_of(fields),
     body = answer.json ~= nil and native.json.encode(answer.json) or fields.body or "",
     url = request.url,
+    cookies = fields.cookies,
   })
 end
 

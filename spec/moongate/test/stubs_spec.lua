@@ -141,7 +141,7 @@ describe("stub_http", function()
       app:stub_http({ urll = "x" }, "")
     end))
     app:stub_http("http://a/", { name = "Ada" })
-    assert.matches('the stub\'s answer: "name" is unknown, allowed are body, headers, json, status',
+    assert.matches('answer: "name" is unknown, allowed are body, cookies, headers, json, status',
       message_of(request, "http://a/"))
   end)
 end)
