@@ -36,6 +36,10 @@ static void on_inner_closed(mg_stream *inner);
 static void on_later(mg_timer *timer);
 static int open_stream(mg_stream *s, mg_loop *loop, int fd, bool is_unix, mg_tls_context *c,
                        const char *host, const mg_stream_events *events, mg_tls_ready_cb on_ready);
+static int bio_read(BIO *bio, char *to, int n);
+static int bio_write(BIO *bio, const char *from, int n);
+static long bio_control(BIO *bio, int command, long n, void *p);
+static void make_method(void);
 static BIO *new_bio(struct mg_tls_stream *t);
 static void free_stream(struct mg_tls_stream *t);
 static void feed(struct mg_tls_stream *t, const char *data, size_t n);
@@ -253,6 +257,10 @@ static int open_stream(mg_stream *s, mg_loop *loop, int fd, bool is_unix, mg_tls
 }
 
 static void free_stream(struct mg_tls_stream *t) {
+    if (t->ready && !t->failed) {
+        // Else OpenSSL spoils the session of a connection that ended without a goodbye.
+        SSL_set_shutdown(t->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+    }
     SSL_free(t->ssl);
     mg_tls_unref(t->context);
     mg_buf_deinit(&t->kept);

@@ -1,10 +1,10 @@
 #include "event/tls.h"
 
+#include "event/tls_inside.h"
 #include "wire.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <stdint.h>
 
@@ -458,7 +458,112 @@ static void a_second_connection_resumes_the_session(void **state) {
     assert_false(mg_tls_resumed(&client.w.s));
 }
 
+static void reset_both(void) {
+    mg_stream_close(&client.w.s, true);
+    mg_stream_close(&server.w.s, true);
+    close_side(&client);
+    close_side(&server);
+}
+
+static void a_session_outlives_a_connection_that_ends_rudely(void **state) {
+    (void)state;
+    connect_well();
+    read_both();
+    assert_int_equal(wire_send(&server.w, "x", 1), 0);
+    turn_until_bytes(loop, &client.w, 1);
+    for (int i = 0; i < 2; i++) { // both tickets
+        reset_both();
+        shake_hands("good.test");
+        assert_true(mg_tls_resumed(&client.w.s));
+    }
+    reset_both();
+    shake_hands("good.test");
+    assert_false(mg_tls_resumed(&client.w.s)); // nothing was read that could bring a ticket
+}
+
+static void tls_1_2_is_spoken_and_resumed(void **state) {
+    (void)state;
+    contexts("good");
+    SSL_CTX_set_max_proto_version(server_context->ssl, TLS1_2_VERSION);
+    for (int i = 0; i < 3; i++) {
+        shake_hands("good.test");
+        assert_string_equal(mg_tls_version(&client.w.s), "TLSv1.2");
+        assert_int_equal(mg_tls_resumed(&client.w.s), i > 0);
+        read_both();
+        mg_stream_shutdown(&client.w.s);
+        turn_until(loop, &server.w.ends, 1);
+        assert_int_equal(server.w.end_status, 0);
+        assert_int_equal(wire_send(&server.w, "late", 4), 0);
+        mg_stream_close(&server.w.s, false);
+        turn_until(loop, &client.w.ends, 1);
+        assert_int_equal(client.w.end_status, 0);
+        assert_int_equal(client.w.got.n, 4);
+        close_side(&client);
+        close_side(&server);
+    }
+}
+
+static void older_versions_are_refused(void **state) {
+    (void)state;
+    contexts("good");
+    SSL_CTX_set_min_proto_version(server_context->ssl, TLS1_VERSION);
+    SSL_CTX_set_max_proto_version(server_context->ssl, TLS1_1_VERSION);
+    assert_client_refuses("good.test", "good.test refuses the TLS handshake: protocol version");
+}
+
+static void few_sessions_are_kept(void **state) {
+    (void)state;
+    client_context = client_of(&(mg_tls_client_options){.insecure = true});
+    for (int i = 0; i < 10; i++) {
+        mg_tls_session_put(client_context, "same", SSL_SESSION_new());
+    }
+    assert_int_equal(client_context->session_count, 4);
+    for (int i = 0; i < 1000; i++) {
+        char host[16];
+        snprintf(host, sizeof host, "h%d", i);
+        mg_tls_session_put(client_context, host, SSL_SESSION_new());
+    }
+    assert_int_equal(client_context->session_count, 256);
+    // One that cannot be resumed goes when it is asked for.
+    assert_null(mg_tls_session_take(client_context, "h999"));
+    assert_null(mg_tls_session_take(client_context, "h0"));
+    assert_int_equal(client_context->session_count, 255);
+}
+
 // --- bytes ---
+
+static void update_server_key(void) {
+    SSL *ssl = server.w.s.u.tls->ssl;
+    assert_int_equal(SSL_key_update(ssl, SSL_KEY_UPDATE_REQUESTED), 1);
+    assert_int_equal(wire_send(&server.w, "k", 1), 0);
+}
+
+static void keys_are_changed_on_request(void **state) {
+    (void)state;
+    connect_well();
+    read_both();
+    for (size_t i = 1; i <= 5; i++) {
+        update_server_key();
+        turn_until_bytes(loop, &client.w, i);
+        assert_int_equal(wire_send(&client.w, "answer", 6), 0);
+        turn_until_bytes(loop, &server.w, i * 6);
+    }
+    assert_int_equal(client.w.drains, 0);
+}
+
+static void one_who_asks_for_keys_but_does_not_read_is_cut_off(void **state) {
+    (void)state;
+    connect_well();
+    assert_int_equal(mg_stream_read_start(&client.w.s), 0);
+    for (size_t n = 1; client.w.ends == 0 && n < 100000; n++) {
+        update_server_key();
+        while (client.w.ends == 0 && client.w.got.n < n) {
+            mg_loop_turn(loop, false, false, 0);
+        }
+    }
+    assert_int_equal(client.w.end_status, -EPROTO);
+    assert_true(client.w.s.u.tls->inner.queued < 128 * 1024);
+}
 
 static void much_goes_both_ways_at_once_and_the_queues_drain(void **state) {
     (void)state;
@@ -731,6 +836,12 @@ int main(void) {
         EACH(a_peer_that_leaves_in_the_handshake_is_told),
         EACH(closing_in_the_handshake_silences_it),
         EACH(a_second_connection_resumes_the_session),
+        EACH(a_session_outlives_a_connection_that_ends_rudely),
+        EACH(tls_1_2_is_spoken_and_resumed),
+        EACH(older_versions_are_refused),
+        EACH(few_sessions_are_kept),
+        EACH(keys_are_changed_on_request),
+        EACH(one_who_asks_for_keys_but_does_not_read_is_cut_off),
         EACH(much_goes_both_ways_at_once_and_the_queues_drain),
         EACH(a_paused_reader_gets_nothing_and_slows_the_writer_down),
         EACH(reading_may_begin_in_on_ready),
