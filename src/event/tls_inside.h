@@ -45,6 +45,9 @@ struct mg_tls_stream {
 void mg_tls_session_put(mg_tls_context *c, const char *host, SSL_SESSION *session);
 SSL_SESSION *mg_tls_session_take(mg_tls_context *c, const char *host);
 
+// OpenSSL's way to `t->in` and `t->out`.
+BIO *mg_tls_bio_new(struct mg_tls_stream *t);
+
 // Tells `t->ssl` whom it talks to: SNI, and the name or address that the certificate must carry.
 // -EINVAL: no such host can be.
 int mg_tls_expect_host(struct mg_tls_stream *t);
