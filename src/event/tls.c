@@ -259,6 +259,7 @@ static void free_stream(struct mg_tls_stream *t) {
     mg_tls_unref(t->context);
     mg_buf_deinit(&t->kept);
     mg_buf_deinit(&t->out);
+    mg_buf_deinit(&t->reason);
     mg_free(t->host);
     mg_free(t);
 }
@@ -365,12 +366,12 @@ static void end_reading(struct mg_tls_stream *t, int ssl_error) {
     }
 }
 
-// The socket is read while the handshake goes on, and then while the owner reads and has had all.
+// The socket is read while the handshake goes on, and then while the owner reads.
 static void follow(struct mg_tls_stream *t) {
     if (t->outer->closing) {
         return;
     }
-    bool wanted = t->ready ? t->outer->reading && t->kept.n == 0 : !t->failed;
+    bool wanted = t->ready ? t->outer->reading : !t->failed;
     if (wanted) {
         mg_stream_read_start(&t->inner);
     } else {

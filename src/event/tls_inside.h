@@ -36,8 +36,8 @@ struct mg_tls_stream {
     int end_status;
     bool end_due; // the socket has ended
     bool ready;
-    bool failed;    // the handshake, or a record that cannot be read
-    mg_error fault; // why the certificate was refused; empty: it was not
+    bool failed;   // the handshake, or a record that cannot be read
+    mg_buf reason; // why the certificate was refused; empty: it was not
 };
 
 // Remembers a session for the next connection to `host` (takes the reference), and takes one out;
