@@ -110,6 +110,13 @@ static int make_certificates(void **state) {
     make("strange", "DNS:good.test", &stranger, 30);
     make("many", "DNS:a,DNS:b,email:x@y.z,DNS:c,DNS:d,DNS:e,DNS:f,DNS:g", &ca, 30);
     make("nameless", NULL, &ca, 30);
+    char hashed[32];
+    snprintf(hashed, sizeof hashed, "%08lx.0", X509_subject_name_hash(ca.certificate));
+    save(&ca, hashed, NULL);
+    FILE *f = fopen(path_of("locked.key"), "w");
+    PEM_write_PrivateKey(f, ca.key, EVP_aes_128_cbc(), (const unsigned char *)"secret", 6, NULL,
+                         NULL);
+    fclose(f);
     drop_identity(&ca);
     drop_identity(&stranger);
     return 0;
@@ -404,6 +411,23 @@ static void files_that_are_not_there_are_named(void **state) {
     assert_null(c);
 }
 
+static void a_folder_of_hashed_names_is_trusted(void **state) {
+    (void)state;
+    client_context = client_of(&(mg_tls_client_options){.ca_file = folder});
+    server_context = server_of("good", NULL);
+    shake_hands("good.test");
+}
+
+static void a_key_with_a_password_is_refused_and_nobody_is_asked(void **state) {
+    (void)state;
+    mg_tls_context *c = NULL;
+    mg_error err = {""};
+    assert_int_equal(mg_tls_server_new(&c, path_of("good.pem"), path_of("locked.key"), NULL, &err),
+                     MG_ECONFIG);
+    assert_non_null(strstr(err.text, "locked.key"));
+    assert_non_null(strstr(err.text, "without a password"));
+}
+
 static void what_is_no_host_is_refused(void **state) {
     (void)state;
     contexts("good");
@@ -448,6 +472,19 @@ static void garbage_instead_of_a_handshake_is_told(void **state) {
     assert_int_equal(client.status, -EPROTO);
     assert_non_null(strstr(client.text, "good.test does not speak TLS"));
     close(raw);
+}
+
+static void garbage_from_a_client_is_told_too(void **state) {
+    (void)state;
+    int fds[2];
+    contexts("good");
+    connected_pair(fds);
+    open_server(fds[1]);
+    assert_int_equal(send(fds[0], "GET / HTTP/1.1\r\n\r\n", 18, 0), 18);
+    turn_until(loop, &server.readies, 1);
+    assert_int_equal(server.status, -EPROTO);
+    assert_non_null(strstr(server.text, "the client does not speak TLS here (http request)"));
+    close(fds[0]);
 }
 
 static void a_peer_that_leaves_in_the_handshake_is_told(void **state) {
@@ -766,16 +803,52 @@ static void addresses_are_those_of_the_socket(void **state) {
     assert_ptr_equal(mg_stream_loop(&client.w.s), loop);
 }
 
-// Flips a byte of what the server says, in a relay of raw sockets.
+// Both ends, each over a pair whose other socket the test holds.
+static void open_over_relay(int *near, int *far) {
+    contexts("good");
+    connected_pair(near);
+    connected_pair(far);
+    open_client(near[0], "good.test");
+    open_server(far[0]);
+}
+
+static void relay_byte(int from, int to) {
+    char byte;
+    if (recv(from, &byte, 1, 0) == 1) {
+        assert_int_equal(send(to, &byte, 1, 0), 1);
+    }
+}
+
+static void records_may_come_byte_by_byte(void **state) {
+    (void)state;
+    int near[2];
+    int far[2];
+    open_over_relay(near, far);
+    client.read_in_ready = true;
+    server.read_in_ready = true;
+    server.w.echo = true;
+    bool asked = false;
+    while (client.w.got.n < 8) {
+        relay_byte(near[1], far[1]);
+        relay_byte(far[1], near[1]);
+        if (client.readies == 1 && !asked) {
+            assert_int_equal(client.status, 0);
+            assert_int_equal(wire_send(&client.w, "question", 8), 0);
+            asked = true;
+        }
+        mg_loop_turn(loop, false, false, 0);
+    }
+    assert_memory_equal(client.w.got.p, "question", 8);
+    close(near[1]);
+    close(far[1]);
+}
+
+// The relay flips a bit of what the server says.
 static void a_forged_record_ends_the_stream(void **state) {
     (void)state;
     int near[2];
     int far[2];
-    contexts("good");
-    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, near), 0);
-    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, far), 0);
-    open_client(near[0], "good.test");
-    open_server(far[0]);
+    open_over_relay(near, far);
     bool forged = false;
     while (client.w.ends == 0) {
         char bytes[4096];
@@ -880,10 +953,13 @@ int main(void) {
         EACH(an_expired_certificate_is_refused),
         EACH(insecure_accepts_all),
         EACH(files_that_are_not_there_are_named),
+        EACH(a_folder_of_hashed_names_is_trusted),
+        EACH(a_key_with_a_password_is_refused_and_nobody_is_asked),
         EACH(what_is_no_host_is_refused),
         EACH(the_protocol_is_chosen_by_the_server),
         EACH(no_common_protocol_is_a_refusal),
         EACH(garbage_instead_of_a_handshake_is_told),
+        EACH(garbage_from_a_client_is_told_too),
         EACH(a_peer_that_leaves_in_the_handshake_is_told),
         EACH(closing_in_the_handshake_silences_it),
         EACH(a_second_connection_resumes_the_session),
@@ -904,6 +980,7 @@ int main(void) {
         EACH(closing_with_a_queue_is_a_truncation),
         EACH(the_end_is_unseen_while_paused),
         EACH(a_queued_write_to_one_who_left_fails),
+        EACH(records_may_come_byte_by_byte),
         EACH(a_forged_record_ends_the_stream),
         EACH_TCP(addresses_are_those_of_the_socket),
         EACH_TCP(a_good_certificate_is_accepted_and_bytes_go_both_ways),
