@@ -350,7 +350,7 @@ static void a_cancelled_question_still_teaches(void **state) {
     start(&r, "later.test");
     turn_until(loop, &server.held_n, 2);
     mg_dns_cancel(r.lookup);
-    answer_held();
+    answer_held(2);
     turn_times(loop, 5);
     assert_int_equal(r.done, 0);
     look_up(&r, "later.test");
@@ -401,7 +401,7 @@ static void a_new_resolv_conf_is_heeded(void **state) {
     (void)state;
     write_resolv_conf("nameserver 127.0.0.1\nsearch before\n");
     open_dns(30000, 1, 0);
-    result r, old;
+    result r, old, fresh;
     look_up(&r, "host");
     assert_string_equal(r.first, "192.0.2.10");
     start(&old, "later.test");
@@ -413,14 +413,31 @@ static void a_new_resolv_conf_is_heeded(void **state) {
     } while (strcmp(r.first, "192.0.2.10") == 0);
     assert_string_equal(r.first, "192.0.2.20");
     assert_int_equal(old.done, 0);
-    answer_held();
+    start(&fresh, "later.test"); // does not join the old question
+    turn_until(loop, &server.held_n, 4);
+    answer_held(2);
     turn_until(loop, &old.done, 1);
     assert_string_equal(old.first, "192.0.2.5");
-    int asked = server.questions;
     start(&r, "later.test"); // what the old channel learned is not trusted
-    turn_until(loop, &server.questions, asked + 2);
-    answer_held();
+    turn_times(loop, 3);
+    assert_int_equal(r.done, 0);
+    answer_held(2);
     turn_until(loop, &r.done, 1);
+    assert_int_equal(fresh.done, 1);
+}
+
+static void questions_at_once_are_bounded(void **state) {
+    (void)state;
+    static result r[4097];
+    for (size_t i = 0; i < 4097; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "n0%zu.test", i);
+        start(&r[i], name);
+    }
+    turn_until(loop, &r[4096].done, 1);
+    assert_int_equal(r[4096].status, MG_ELIMIT);
+    mg_dns_free(dns);
+    dns = NULL;
 }
 
 static void bad_nameservers_are_refused(void **state) {
@@ -470,6 +487,7 @@ int main(void) {
         EACH(freed_under_way_nobody_is_called),
         EACH(a_call_may_free_everything),
         EACH(a_new_resolv_conf_is_heeded),
+        EACH(questions_at_once_are_bounded),
         EACH(bad_nameservers_are_refused),
     };
     return cmocka_run_group_tests(tests, make_folder, drop_folder);
