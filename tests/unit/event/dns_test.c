@@ -174,9 +174,9 @@ static void silence_ends_and_is_not_remembered(void **state) {
     look_up(&r, "silent.test");
     assert_int_equal(r.status, -ETIMEDOUT);
     assert_string_equal(r.text, "no nameserver answered for silent.test within 1 tries of 100 ms");
-    assert_int_equal(server.questions, 2);
+    turn_until(loop, &server.questions, 2); // it may read later than the time limit
     look_up(&r, "silent.test");
-    assert_int_equal(server.questions, 4);
+    turn_until(loop, &server.questions, 4);
 }
 
 static void a_lost_question_is_asked_again(void **state) {
