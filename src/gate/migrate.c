@@ -83,6 +83,7 @@ static void print_done(const migrating *m) {
 }
 
 static int apply(migrating *m) {
+    (void)mg_make_folders_above(m->database); // if that fails, opening the file says so
     int rc = mg_sqlite_migrate(m->database, &m->files, &m->err);
     print_done(m); // also in front of a fault
     size_t done = count(m, MG_MIGRATION_DONE);
