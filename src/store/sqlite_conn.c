@@ -43,6 +43,7 @@ void mg_sqlite_conn_close(mg_sqlite_conn *c) {
         return;
     }
     mg_sqlite_forget_statements(c);
+    c->broken = false;
     pthread_mutex_lock(c->lock);
     sqlite3 *db = c->db;
     c->db = NULL;
@@ -179,14 +180,8 @@ static bool may_pragma(const mg_sqlite_conn *c, const char *name, const char *va
         "index_xinfo",    "foreign_key_list",  "integrity_check", "quick_check", "user_version",
         "application_id", "foreign_key_check", "optimize",        NULL,
     };
-    static const char *const acting[] = {
-        "incremental_vacuum",
-        "shrink_memory",
-        "case_sensitive_like",
-        NULL,
-    };
     if (value == NULL) {
-        return !one_of(name, acting);
+        return true;
     }
     // Ends with the transaction.
     bool defers = sqlite3_stricmp(name, "defer_foreign_keys") == 0;
@@ -204,6 +199,8 @@ static int judge(void *arg, int action, const char *a, const char *b, const char
         c->refused = "transactions are not made by statements: use db:transaction(fn)";
     } else if (action == SQLITE_ATTACH || action == SQLITE_DETACH) {
         c->refused = "ATTACH and DETACH are not allowed: connections are shared";
+    } else if (action >= SQLITE_CREATE_TEMP_INDEX && action <= SQLITE_CREATE_TEMP_VIEW) {
+        c->refused = "nothing temporary can be made: connections are shared";
     } else if (action == SQLITE_PRAGMA && !may_pragma(c, a, b)) {
         c->refused = "this PRAGMA is not allowed: connections are shared";
     } else {
