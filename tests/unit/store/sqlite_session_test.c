@@ -101,6 +101,24 @@ static void a_reading_transaction_sees_one_state_and_cannot_write(void **state) 
     expect(NULL, "SELECT count(*) FROM t", "(1)");
 }
 
+static void one_free_reader_serves_all(void **state) {
+    (void)state;
+    reopen(&(mg_sqlite_options){.readers = 2});
+    for (int i = 0; i < 100; i++) {
+        mg_db_session *s = begin(false);
+        answer a[4];
+        for (int k = 0; k < 4; k++) {
+            start(&a[k], "SELECT 1");
+        }
+        await_all(a, 4);
+        for (int k = 0; k < 4; k++) {
+            answer_free(&a[k]);
+        }
+        mg_database_drop(s);
+    }
+    assert_int_equal(connections(), 3);
+}
+
 static void statements_of_a_session_keep_their_order(void **state) {
     (void)state;
     do_sql("CREATE TABLE t(id INTEGER PRIMARY KEY, n)");
@@ -484,6 +502,119 @@ static void a_session_may_go_while_a_finished_call_of_it_waits(void **state) {
     }
 }
 
+// --- everything at once ------------------------------------------------------
+
+// One user of the database, who does legal things in no sensible order.
+typedef struct user {
+    mg_db_call *call; // under way
+    mg_db_session *session;
+    bool opening, rows, ending;
+} user;
+
+static void on_told(void *arg, const mg_db_rows *rows, const mg_db_fault *fault) {
+    user *u = arg;
+    (void)rows;
+    assert_non_null(u->call); // else it was cancelled
+    u->call = NULL;
+    if (u->ending || (u->opening && fault != NULL)) {
+        u->session = NULL;
+    }
+    u->opening = u->ending = false;
+}
+
+static void begin_something(user *u) {
+    static const char *const texts[] = {
+        "SELECT count(*) FROM t",
+        "INSERT INTO t VALUES(1) RETURNING a",
+        "DELETE FROM t",
+        "SELECT",
+        "WITH x(a) AS (VALUES(1), (2)) INSERT INTO t SELECT a FROM x",
+        "UPDATE t SET a = a + 1",
+        "SELECT a, b FROM t, json_each('[1,2,3]') AS b",
+    };
+    mg_db_statement s = {.sql = mg_str_of(texts[rand() % 7])};
+    int what = rand() % 8;
+    int rc;
+    if (what == 0) {
+        rc = mg_database_begin(&u->call, db, rand() % 2 == 0, &u->session, on_told, u);
+    } else if (what == 1) {
+        rc = mg_database_open_rows(&u->call, db, &s, &u->session, on_told, u);
+    } else {
+        rc = mg_database_query(&u->call, db, &s, on_told, u);
+    }
+    u->opening = what < 2;
+    u->rows = what == 1;
+    assert_int_equal(rc, MG_OK);
+}
+
+static void go_on(user *u) {
+    mg_db_statement s = {.sql = MG_STR("INSERT INTO t VALUES(3)"), .session = u->session};
+    int what = rand() % 6;
+    if (what == 0) {
+        mg_database_drop(u->session);
+        u->session = NULL;
+    } else if (what == 1) {
+        u->ending = true;
+        mg_database_end(&u->call, u->session, rand() % 2 == 0, on_told, u);
+    } else if (u->rows) {
+        mg_database_fetch(&u->call, u->session, 2, on_told, u);
+    } else {
+        mg_database_query(&u->call, db, &s, on_told, u);
+    }
+}
+
+static void give_up(user *u) {
+    if (u->session != NULL && !u->ending && rand() % 2 == 0) {
+        mg_database_drop(u->session);
+        u->session = NULL;
+    } else {
+        mg_database_cancel(u->call);
+        u->session = u->opening || u->ending ? NULL : u->session;
+    }
+    u->call = NULL;
+    u->opening = u->ending = false;
+}
+
+static void act(user *u) {
+    if (u->call != NULL) {
+        if (rand() % 8 == 0) {
+            give_up(u);
+        }
+    } else if (u->session != NULL) {
+        go_on(u);
+    } else {
+        begin_something(u);
+    }
+}
+
+static void any_order_of_calls_ends_well(void **state) {
+    (void)state;
+    srand(7);
+    reopen(&(mg_sqlite_options){.readers = 2, .statements = 4});
+    do_sql("CREATE TABLE t(a)");
+    user users[24] = {{0}};
+    for (int i = 0; i < 4000; i++) {
+        act(&users[rand() % 24]);
+        if (rand() % 3 == 0) {
+            mg_loop_turn(loop, false, false, 0);
+        }
+    }
+    for (int i = 0; i < 24; i++) {
+        if (users[i].call != NULL) {
+            mg_database_cancel(users[i].call);
+            if (users[i].opening || users[i].ending) {
+                continue;
+            }
+        }
+        if (users[i].session != NULL) {
+            mg_database_drop(users[i].session);
+        }
+    }
+    turn_until_quiet();
+    do_sql("DELETE FROM t");
+    expect(NULL, "SELECT count(*) FROM t", "(0)");
+}
+
 // --- free --------------------------------------------------------------------
 
 static void all_kinds_of_work_may_be_under_way_when_it_is_freed(void **state) {
@@ -554,6 +685,7 @@ int main(void) {
         TEST(a_drop_interrupts_what_runs_and_removes_what_waits),
         TEST(a_finished_call_of_a_dropped_session_is_not_heard_of),
         TEST(a_reading_transaction_sees_one_state_and_cannot_write),
+        TEST(one_free_reader_serves_all),
         TEST(statements_of_a_session_keep_their_order),
         TEST(transactions_and_statements_wait_in_line),
         TEST(a_fault_leaves_the_transaction_usable),
@@ -573,6 +705,7 @@ int main(void) {
         TEST(a_cancelled_end_rolls_back_and_tells_who_still_waited),
         TEST(a_call_that_waits_for_a_foreign_lock_is_cancelled_at_once),
         TEST(a_session_may_go_while_a_finished_call_of_it_waits),
+        TEST(any_order_of_calls_ends_well),
         TEST(all_kinds_of_work_may_be_under_way_when_it_is_freed),
         TEST(a_free_ends_a_wait_for_a_foreign_lock),
         TEST(what_was_committed_is_in_the_file_afterwards),
