@@ -151,6 +151,23 @@ describe("moongate migrate", function()
     assert_says(0, migrate(), "new/folder/app.db is up to date: 1 applied")
   end)
 
+  it("makes what belongs to the workers' user", function()
+    local pipe = assert(io.popen("id -u"))
+    local root = pipe:read("*l") == "0"
+    pipe:close()
+    if not root then
+      return pending("only root can become another user")
+    end
+    os.execute("chmod -R a+rX '" .. folder .. "'; mkdir -m 777 '" .. folder .. "/var'")
+    process.write_file(folder .. "/conf/moongate.lua", servers.config_text({
+      app = "lua/app.lua", user = "nobody", database = "sqlite:var/deep/app.db",
+    }))
+    assert_says(0, migrate(), "1 applied")
+    pipe = assert(io.popen("stat -c %U '" .. folder .. "/var/deep/app.db'"))
+    assert.equal("nobody", pipe:read("*l"))
+    pipe:close()
+  end)
+
   it("lets two of them run at once", function()
     for i = 2, 20 do
       put(i .. "_row.sql", "INSERT INTO users (name) VALUES ('" .. i .. "');")
