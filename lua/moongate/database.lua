@@ -1,7 +1,8 @@
 --- Databases: ctx:query_database and ctx:database; moongate.database for work without a request.
 ---
 --- Rows are an array of tables by column name. SQL's NULL is moongate.json.null, so that each
---- column is there; integers beyond 2^53 are LuaJIT's int64_t; texts and bytes are strings.
+--- column is there; integers beyond 2^53 are LuaJIT's int64_t; texts and bytes are strings; columns
+--- declared BOOLEAN are booleans.
 --- Parameters are `$1`, `$2` ... in the statement, never parts of its text: nil and null are NULL,
 --- a string is text, bytes go in as moongate.blob(bytes).
 ---
@@ -122,6 +123,17 @@ local function query(scope, level, name, first, sql, ...)
   return (started(scope, level + 1, name, sql, native.database_query(name, first, sql, ...)))
 end
 
+-- Whoever asks for a method that `class` has not is told of the nearest one.
+local function refuse_others(class, what)
+  setmetatable(class, {
+    __index = function(_, key)
+      if type(key) == "string" and key:sub(1, 2) ~= "__" then
+        error(what .. " has no '" .. key .. "'" .. suggest.for_name(key, class), 2)
+      end
+    end,
+  })
+end
+
 -- --- transactions ---
 
 ---@class moongate.Transaction
@@ -178,6 +190,8 @@ function Transaction.transaction()
   error("transactions do not nest: use the tx that there is, or SAVEPOINT with tx:query", 2)
 end
 
+refuse_others(Transaction, "a transaction")
+
 local function drop(tx)
   local session = tx._session
   tx._session, tx._open = false, false
@@ -219,7 +233,7 @@ local function commit(task, tx, ...)
     return commit(task, tx, value:await())
   end
   await_statements(tx)
-  local death = task.cancelled or tx._scope[CANCELLED]
+  local death = task.cancelled or not task.shielded and tx._scope[CANCELLED]
   if death then
     error(death, 0)
   end
@@ -282,6 +296,7 @@ local function transaction(scope, level, name, fn, options)
   }, Transaction)
   local write = not (options and options.readonly)
   local task = sched.start_soon(scope, run_transaction, transaction_failed, tx, fn, write)
+  task.shielded = sched.current and sched.current.shielded or false
   future._cancel = function(_, err)
     drop(tx)
     Future._cancel_task(task, err)
@@ -426,7 +441,8 @@ function Database:one(sql, ...)
 end
 
 --- Row by row, for results of any size: for row in db:rows("SELECT ...") do ... end. A loop that is
---- left early holds a connection until its coroutine ends; rows:close() gives it back at once.
+--- left early holds a connection until its coroutine ends; rows:close() gives it back at once. A
+--- database in memory has but one: no other statement runs until the loop ends.
 ---@return moongate.RowStream
 function Database:rows(sql, ...)
   return (rows_of(scope_of(self, 2), 2, self._name, sql, ...))
@@ -440,6 +456,8 @@ end
 function Database:transaction(fn, options)
   return (transaction(scope_of(self, 2), 2, self._name, fn, options))
 end
+
+refuse_others(Database, "a database")
 
 local function open_database(scope, level, name)
   if name ~= nil and type(name) ~= "string" then
