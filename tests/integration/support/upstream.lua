@@ -101,7 +101,7 @@ end
 --- Opens a listener of its own counts.
 ---@param options table kind: "http", "https" or "raw"; host (127.0.0.1), port; path: of a Unix
 ---  socket instead; cert: "good", "expired", "elsewhere" or "unknown"; alpn: list; max_version;
----  keep_alive_ms: it closes idle connections after that; greeting: bytes that a raw one begins with
+---  keep_alive_ms: idle connections are closed after that; greeting: the first bytes of a raw one
 function Upstream:listen(options)
   local wanted = {}
   for k, v in pairs(options) do
@@ -130,9 +130,11 @@ function Upstream:pem(name)
 end
 
 function Upstream:stop()
+  local died = self.process:poll() and process.read_file(self.process.err)
   self.process:signal("TERM")
   self.process:wait()
   process.remove_folder(self.folder)
+  assert(not died, died)
 end
 
 local function ports_when_ready(started)
