@@ -265,7 +265,9 @@ describe("an answer", function()
   end)
 
   it("of HTTP/1.0 tells so", function()
-    raw:script("/old", { { "HTTP/1.0 200 OK\r\nContent-Length: 3\r\n\r\nold", { ["end"] = true } } })
+    raw:script("/old", {
+      { "HTTP/1.0 200 OK\r\nContent-Length: 3\r\n\r\nold", { ["end"] = true } },
+    })
     local told = server:must_call(raw:url("/old"))
     assert.equal("1.0", told.version)
     assert.equal("old", told.body)
@@ -340,7 +342,8 @@ describe("moongate.http", function()
 
   it("takes a URL alone", function()
     for _, verb in ipairs({ "get", "request" }) do
-      assert.equal(200, server:ask("/module_call", { verb = verb, url = origin:url("/echo") }).status)
+      local told = server:ask("/module_call", { verb = verb, url = origin:url("/echo") })
+      assert.equal(200, told.status)
     end
   end)
 

@@ -23,12 +23,13 @@ function Caller:call(options)
   return self:ask("/call", type(options) == "string" and { url = options } or options)
 end
 
---- Makes a call that must be answered 200; the JSON of the answer.
+--- As `call`; the JSON of the answer.
 function Caller:call_for_json(options)
   local told = self:must_call(options)
   return (assert(json.decode(told.body)))
 end
 
+--- As `call`; it must be answered 200.
 function Caller:must_call(options)
   local told = self:call(options)
   assert(told.ok, json.encode(told))
@@ -40,6 +41,13 @@ end
 function Caller:must_fail(options, code, pattern)
   local told = self:call(options)
   return M.assert_failed(told, code, pattern)
+end
+
+--- A connection on which a route was asked, with no wait for the answer.
+function Caller:begin(route, value, options)
+  local conn = self:connect(options)
+  conn:send(wire.post(route, json.encode(value)))
+  return conn
 end
 
 --- Waits until the call in the background under that name has come to its end.

@@ -46,6 +46,14 @@ function Listener:wait_until(what, condition)
   end)
 end
 
+--- Waits until its last request is in that state.
+function Listener:wait_for_state(state)
+  self:wait_until("a request is " .. state, function(seen)
+    local last = seen.requests[#seen.requests]
+    return last and last.state == state
+  end)
+end
+
 --- Waits until no connection to it is open.
 function Listener:wait_until_left()
   self:wait_until("the gateway has closed its connections", function(seen)
