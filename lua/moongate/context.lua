@@ -386,9 +386,10 @@ end
 -- `level` is the stack level of the caller's line. In a ctx the scope is the request.
 M.async = { "sleep", "spawn" }
 for _, subject in ipairs({ "http", "database", "cache", "files" }) do
-  for name, fn in pairs(require("moongate." .. subject).calls) do
+  local calls = require("moongate." .. subject).calls
+  for name in pairs(calls) do
     methods[name] = function(ctx, ...)
-      return (fn(ctx, 2, ...))
+      return (calls[name](ctx, 2, ...)) -- looked up now: specs replace them
     end
     M.async[#M.async + 1] = name
   end

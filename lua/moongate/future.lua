@@ -186,13 +186,15 @@ function Future:reject(err)
   return settle(self, REJECTED, 1, errors.wrap(err))
 end
 
--- An operation of C gives one value or none; or a code, a message and an errno.
+-- An operation of C gives one value or none; or a code, a message and an errno or further fields.
 function Future:_settle_operation(ok, a, b, c)
   self._operation = nil
   if ok then
     settle(self, RESOLVED, a == nil and 0 or 1, a)
   else
-    settle(self, REJECTED, 1, errors.new(a, b, { where = self:_where(), errno = c }))
+    local fields = type(c) == "table" and c or { errno = c }
+    fields.where = self:_where()
+    settle(self, REJECTED, 1, errors.new(a, b, fields))
   end
 end
 

@@ -1,11 +1,570 @@
---- The HTTP client.
+--- The HTTP client: ctx:http_request, and moongate.http for work without a request.
+local native = require("moongate.native")
+local sched = require("moongate.core.sched")
+local errors = require("moongate.core.errors")
+local scopes = require("moongate.core.scope")
+local Future = require("moongate.future")
+local time = require("moongate.time")
+local suggest = require("moongate.core.suggest")
+local json = require("moongate.json")
+local tools = require("moongate.tools")
+local files = require("moongate.files")
+
 local M = {}
+
+local REDIRECTS, REDIRECTS_MAX = 5, 20
+local PIECE = 65536
+
+-- --- responses ---
+
+---@class moongate.Response
+---@field status integer
+---@field headers table<string, string> looked up without regard to case; repeated ones joined
+---@field cookies string[]? the Set-Cookie fields
+---@field body string nil of a streamed response
+---@field url string of the last redirect
+---@field redirects integer
+---@field version "1.1"|"1.0"
+local Response = {}
+Response.__index = Response
+
+local HEADERS_META = {
+  __index = function(headers, name)
+    if type(name) == "string" then
+      return rawget(headers, name:lower())
+    end
+  end,
+}
+
+--- Whether the status is 200 to 299.
+function Response:ok()
+  return self.status >= 200 and self.status < 300
+end
+
+--- The body as JSON; raises code `protocol` if it is none.
+function Response:json()
+  local value, err = json.decode(self.body or "")
+  if value == nil and err then
+    error(errors.new("protocol", (self.url or "the response") .. ": the body is not JSON: " .. err),
+      2)
+  end
+  return value
+end
+
+local function next_piece(response)
+  local stream = response._stream
+  if not stream then
+    local body = response.body
+    response._taken = true
+    return body
+  end
+  local handle, why = native.http_read(stream)
+  if not handle then
+    error(errors.new(why == "busy" and "protocol" or "closed",
+      why == "busy" and "somebody else is reading this response" or "the response is over"), 3)
+  end
+  local piece = time.operation(handle, Future._current_scope(), 3):await()
+  if piece == nil then
+    response:close()
+  end
+  return piece
+end
+
+--- The body as it comes: for piece in response:chunks() do ... end
+function Response:chunks()
+  return function()
+    if self._taken then
+      return nil
+    end
+    return next_piece(self)
+  end
+end
+
+--- Ends a streamed response; what has not come yet is not waited for.
+function Response:close()
+  self._taken = true
+  local stream = self._stream
+  if stream then
+    self._stream = nil
+    self._holder:cancel("the response was closed")
+  end
+end
+
+local function adopt_response(response, url, redirects)
+  setmetatable(response.headers, HEADERS_META)
+  response.url, response.redirects = url, redirects
+  return setmetatable(response, Response)
+end
+
+--- A response made by hand, for specs.
+---@param fields table status, headers, body, url
+---@return moongate.Response
+function M.response(fields)
+  local headers = {}
+  for name, value in pairs(fields.headers or {}) do
+    headers[name:lower()] = type(value) == "table" and table.concat(value, ", ") or tostring(value)
+  end
+  local response = {
+    status = fields.status or 200, headers = headers, body = fields.body or "", version = "1.1",
+    cookies = fields.cookies,
+  }
+  return adopt_response(response, fields.url, fields.redirects or 0)
+end
+
+-- --- requests ---
+
+local NUMBERS = {
+  timeout = true, connect_timeout = true, first_byte_timeout = true, idle_timeout = true,
+  max = true, length = true,
+}
+local OPTIONS = {
+  url = "string", method = "string", headers = "table", query = "table", form = "table",
+  file = "string", ca = "string", server_name = "string", unix = "string",
+  insecure = "boolean", decompress = "boolean", stream = "boolean", retries = "number",
+}
+local BODIES = { "body", "json", "form", "file" }
+
+local function fail(level, text, ...)
+  error("http_request: " .. text:format(...), level + 1)
+end
+
+local function check_option(key, value, level)
+  local wanted = OPTIONS[key]
+  if NUMBERS[key] then
+    local good = type(value) == "number" and value >= 0 and value < 1e15
+    if not good or (value == 0 and key:find("timeout", 1, true)) then
+      fail(level + 1, "%s: a number above 0 is wanted", key)
+    end
+  elseif wanted then
+    if type(value) ~= wanted then
+      fail(level + 1, "%s: a %s is wanted, not a %s", key, wanted, type(value))
+    end
+  elseif key == "redirects" then
+    local good = value == false or type(value) == "number"
+    if not good or (value and (value < 0 or value > REDIRECTS_MAX)) then
+      fail(level + 1, "redirects: a number from 0 to %d or false is wanted", REDIRECTS_MAX)
+    end
+  elseif key ~= "body" and key ~= "json" then
+    fail(level + 1, "there is no option '%s'%s", tostring(key),
+      suggest.for_name(tostring(key), OPTIONS, NUMBERS, { body = 1, json = 1, redirects = 1 }))
+  end
+end
+
+local function add_header(request, name, value)
+  local headers = {}
+  for given, v in pairs(request.headers or {}) do
+    if type(given) == "string" and given:lower() == name then
+      return
+    end
+    headers[given] = v
+  end
+  headers[name] = value
+  request.headers = headers
+end
+
+local function without_header(headers, unwanted)
+  local kept = {}
+  for name, value in pairs(headers or {}) do
+    if not unwanted[type(name) == "string" and name:lower()] then
+      kept[name] = value
+    end
+  end
+  return kept
+end
+
+local function check_one_body(options, level)
+  local found
+  for _, key in ipairs(BODIES) do
+    if options[key] ~= nil then
+      if found then
+        fail(level + 1, "%s and %s: only one body is possible", found, key)
+      end
+      found = key
+    end
+  end
+end
+
+-- A Content-Length that is given is for a body that a function writes.
+local function take_length(request, level)
+  for name, value in pairs(request.headers or {}) do
+    if type(name) == "string" and name:lower() == "content-length" then
+        request.options.length = tonumber(value)
+        or fail(level + 1, "content-length: a number is wanted")
+      request.headers = without_header(request.headers, { ["content-length"] = true })
+      return
+    end
+  end
+end
+
+local function set_body(request, options, level)
+  local body = options.body
+  if options.json ~= nil then
+    local text, err = json.encode(options.json)
+    request.body = text or fail(level + 1, "json: %s", tostring(err))
+    add_header(request, "content-type", "application/json")
+  elseif options.form then
+    request.body = tools.query_encode(options.form)
+    add_header(request, "content-type", "application/x-www-form-urlencoded")
+  elseif options.file then
+    request.write = "file"
+    request.file = options.file
+  elseif type(body) == "function" then
+    request.write = body
+    take_length(request, level + 1)
+  elseif type(body) == "string" then
+    request.body = body
+  elseif body ~= nil then
+    fail(level + 1, "body: a string or a function(out) is wanted; json = ... sends a table")
+  end
+end
+
+-- What scripts give, as what is sent: { method, url, headers, body, write, options, ... }.
+local function normalize(given, level)
+  if type(given) == "string" then
+    return { method = "GET", url = given, redirects = REDIRECTS, retries = 0 }
+  elseif type(given) ~= "table" then
+    fail(level + 1, "a URL or a table of options is wanted, not a %s", type(given))
+  end
+  for key, value in pairs(given) do
+    check_option(key, value, level + 1)
+  end
+  if not given.url then
+    fail(level + 1, "url is missing")
+  end
+  check_one_body(given, level + 1)
+  local request = {
+    method = (given.method or "GET"):upper(), url = given.url, headers = given.headers,
+    redirects = given.redirects == nil and REDIRECTS or given.redirects or 0,
+    retries = given.retries or 0,
+    stream = given.stream,
+    options = {},
+  }
+  for key, value in pairs(given) do
+    if NUMBERS[key] or key == "ca" or key == "insecure" or key == "unix" or key == "stream"
+      or key == "server_name" or key == "decompress" then
+      request.options[key] = value
+    end
+  end
+  if request.options.ca then
+    request.options.ca = files.resolve(request.options.ca)
+  end
+  if given.query then
+    local mark = given.url:find("?", 1, true) and "&" or "?"
+    local path, fragment = given.url:match("^([^#]*)(.*)$")
+    request.url = path .. mark .. tools.query_encode(given.query) .. fragment
+  end
+  set_body(request, given, level + 1)
+  return request
+end
+
+--- A call as it would be sent, for specs: method, url, headers (looked up without regard to case),
+--- body.
+---@param given string|table
+---@return table
+function M.normalize(given)
+  local request = normalize(given, 2)
+  local headers = setmetatable({}, HEADERS_META)
+  for name, value in pairs(request.headers or {}) do
+    headers[tostring(name):lower()] = value
+  end
+  return { method = request.method, url = request.url, headers = headers, body = request.body }
+end
+
+-- --- one call ---
+
+local IDEMPOTENT = {
+  GET = true, HEAD = true, OPTIONS = true, PUT = true, DELETE = true, TRACE = true,
+}
+local PRIVATE = { authorization = true, cookie = true, ["proxy-authorization"] = true }
+local CONTENT = {
+  ["content-type"] = true, ["content-length"] = true, ["content-encoding"] = true,
+  ["content-language"] = true, ["content-location"] = true,
+}
+
+-- A call under way, in the scheduler's eyes: told when its operation has finished.
+local Call = {}
+Call.__index = Call
+
+local function cancel_operation(future)
+  if future._operation then
+    sched.cancel_operation(future._operation)
+  end
+end
+
+local function call_native(request)
+  return native.http_call(request.method, request.url, request.headers, request.body,
+    request.options)
+end
+
+function Call:watch(handle)
+  self.future._operation = handle
+  sched.watch(handle, self)
+end
+
+-- Begins again. Returns nil and a message if the request is impossible.
+function Call:send()
+  local handle, err = call_native(self.request)
+  if handle then
+    self:watch(handle)
+  end
+  return handle, err
+end
+
+function Call:_where()
+  return self.future:_where()
+end
+
+function Call:reject(code, message, fields)
+  fields = fields or {}
+  fields.where = self.future:_where()
+  self.future:reject(errors.new(code, message, fields))
+end
+
+-- RFC 9110 section 15.4: what a redirect makes of the request. Nil and why if it is not followed.
+local function redirected(request, response)
+  local url, same = native.http_resolve(request.url, response.headers.location)
+  if not url then
+    return nil, "redirected to " .. response.headers.location .. ": " .. same
+  end
+  local next_request = {}
+  for key, value in pairs(request) do
+    next_request[key] = value
+  end
+  next_request.url, next_request.redirects = url, request.redirects - 1
+  next_request.followed = (request.followed or 0) + 1
+  local status = response.status
+  local to_get = status == 303 and request.method ~= "HEAD"
+    or (status == 301 or status == 302) and request.method == "POST"
+  if to_get then
+    next_request.method, next_request.body, next_request.write = "GET", nil, nil
+    next_request.headers = without_header(request.headers, CONTENT)
+  elseif request.write then
+    return nil, "redirected, but a body that was streamed cannot be sent again"
+  end
+  if not same then
+    next_request.headers = without_header(next_request.headers, PRIVATE)
+    next_request.headers = without_header(next_request.headers, { host = true })
+  end
+  return next_request
+end
+
+local function is_redirect(response)
+  local status = response.status
+  local moved = status == 301 or status == 302 or status == 303 or status == 307 or status == 308
+  return moved and rawget(response.headers, "location") ~= nil
+end
+
+-- Follows a redirect: true if another call is under way instead.
+function Call:follow(response)
+  local request = self.request
+  if request.redirects == 0 then
+    if request.followed then
+      self:reject("limit", request.url .. ": more redirects than allowed (option redirects)")
+      return true
+    end
+    return false
+  end
+  local following, why = redirected(request, response)
+  if not following then
+    self:reject("protocol", request.url .. ": " .. why)
+    return true
+  end
+  self.request = following
+  local ok, err = self:send()
+  if not ok then
+    self:reject("protocol", following.url .. ": redirected here: " .. err)
+  end
+  return true
+end
+
+-- What may be sent again: the server has seen nothing of it, or it does no harm twice.
+function Call:retry(code, unsent)
+  local request = self.request
+  local again = code == "connect" or code == "dns" or code == "closed" or unsent
+  if not again or request.retries <= (self.tries or 0)
+    or not (unsent or IDEMPOTENT[request.method]) then
+    return false
+  end
+  self.tries = (self.tries or 0) + 1
+  return self:send()
+end
+
+function Call:_settle_operation(ok, a, b, c)
+  local future = self.future
+  future._operation = nil
+  if future._state ~= "pending" then
+    return
+  end
+  if not ok then
+    if not self:retry(a, c) then
+      self:reject(a, b)
+    end
+  elseif not (is_redirect(a) and self:follow(a)) then
+    local request = self.request
+    Future._settle(future, "resolved", 1, adopt_response(a, request.url, request.followed or 0))
+  end
+end
+
+-- --- streams ---
+
+local Out = {}
+Out.__index = Out
+
+local function send(holder, data)
+  local ok, why = native.http_send(holder, data)
+  if ok == nil then
+    error(why == "limit" and errors.new("limit", "the body is not as long as was announced")
+      or errors.new("closed", "the server has answered already, or the call is over"), 3)
+  end
+  return ok
+end
+
+--- A piece of the request's body. Waits while the server is slow to take it.
+function Out:write(data)
+  if type(data) ~= "string" then
+    error("out:write: a string is wanted, not a " .. type(data), 2)
+  end
+  if data ~= "" and not send(self.holder, data) then
+    local handle = native.http_room(self.holder)
+    if handle then
+      time.operation(handle, Future._current_scope(), 2):await()
+    end
+  end
+  return self
+end
+
+local function write_file(out, path, size)
+  local left = size
+  for piece in files.file_chunks(path, { piece = PIECE }) do
+    out:write(piece)
+    left = left - #piece
+  end
+  if left ~= 0 then
+    error(errors.new("file", path .. ": its size changed while it was sent"), 0)
+  end
+end
+
+local function write_body(request, holder)
+  local out = setmetatable({ holder = holder }, Out)
+  if request.write == "file" then
+    write_file(out, request.file, request.options.length)
+  else
+    request.write(out)
+  end
+  send(holder, "")
+end
+
+-- Sends the body while it waits for the response; an early response ends the sending, and a fault
+-- of whoever writes the body ends the call.
+local function exchange(holder, request, scope)
+  local head = time.operation(native.http_head(holder), scope, 2)
+  if not request.write then
+    return head:await()
+  end
+  local upload = time.spawn_in(scope, 2, write_body, request, holder)
+  upload:catch(function(err)
+    if err.code ~= "closed" then -- of that the response, or its absence, tells more
+      head:_abandon(err)
+    end
+  end)
+  local ok, response = pcall(head.await, head)
+  upload:cancel("the server has answered")
+  if not ok then
+    error(response, 0)
+  end
+  return response
+end
+
+local function open(request)
+  local options = request.options
+  options.upload = request.write and true or nil
+  if request.write == "file" then
+    options.length = files.stat_file(request.file):await().size
+  end
+  local holder, err = native.http_open(request.method, request.url, request.headers, request.body,
+    options)
+  if not holder then
+    error(errors.new("protocol", request.url .. ": " .. err), 0)
+  end
+  return holder
+end
+
+-- Runs in a coroutine of the scope. The holder is dropped with the Future that stands for it.
+local function run_stream(request, scope)
+  local holder = open(request)
+  local guard = Future._new(scope, 2)
+  guard._looked_at, guard.internal = true, true
+  guard._cancel = function()
+    native.cancel(holder)
+  end
+  local ok, response = pcall(exchange, holder, request, scope)
+  if not ok then
+    guard:cancel()
+    error(response, 0)
+  end
+  if is_redirect(response) and request.redirects > 0 then
+    guard:cancel()
+    local following, why = redirected(request, response)
+    if not following then
+      error(errors.new("protocol", request.url .. ": " .. why), 0)
+    end
+    return run_stream(following, scope)
+  end
+  if request.stream then
+    response._stream, response._holder = holder, guard
+  else
+    guard:cancel()
+  end
+  return adopt_response(response, request.url, request.followed or 0)
+end
+
+-- --- what scripts call ---
 
 --- What ctx has: functions of (scope, level, ...).
 M.calls = {}
 
-function M.calls.http_request(_, level)
-  error("http_request is not there yet", level + 1)
+--- Sends a request. Options: url, method, headers, query, one of body (a string, or a function(out)
+--- that calls out:write), json, form, file; timeout (30 s in total), connect_timeout (5),
+--- first_byte_timeout, idle_timeout (30, of a stream); redirects (5; false: none), retries (0),
+--- max (16 MiB of body), decompress (true), stream (the Future resolves with the head: read
+--- response:chunks()), ca, insecure, server_name, unix (a socket's path). A status of 400 and more
+--- is no error. Errors: dns connect tls timeout closed protocol limit cancelled.
+---@param given string|table the URL, or options
+---@return moongate.Future of a moongate.Response
+function M.calls.http_request(scope, level, given)
+  Future._refuse_loading("http_request", level + 1)
+  local request = normalize(given, level + 1)
+  if request.write or request.stream then
+    return (time.spawn_in(scope, level + 1, run_stream, request, scope))
+  end
+  if time.is_over(scope) then
+    local future = Future._new(scope, level + 1)
+    future:_abandon(scope[scopes.CANCELLED])
+    return future
+  end
+  local handle, err = call_native(request)
+  if not handle then
+    fail(level + 1, "%s", err)
+  end
+  local future = Future._new(scope, level + 1)
+  future._cancel = cancel_operation
+  setmetatable({ future = future, request = request }, Call):watch(handle)
+  return future
+end
+
+--- The same without a ctx: moongate.http.request(url or options).
+function M.request(given)
+  return (M.calls.http_request(Future._current_scope(), 2, given))
+end
+
+for _, method in ipairs({ "get", "head", "post", "put", "patch", "delete", "options" }) do
+  M[method] = function(url, options)
+    local given = { method = method:upper(), url = url }
+    for key, value in pairs(options or {}) do
+      given[key] = value
+    end
+    return (M.calls.http_request(Future._current_scope(), 2, given))
+  end
 end
 
 return M

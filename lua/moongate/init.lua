@@ -3,6 +3,7 @@ local Future = require("moongate.future")
 require("moongate.core.combine")
 local time = require("moongate.time")
 local tools = require("moongate.tools")
+local database = require("moongate.database")
 
 local M = {
   Future = Future,
@@ -11,6 +12,9 @@ local M = {
   log = require("moongate.log"),
   json = require("moongate.json"),
   files = require("moongate.files"),
+  http = require("moongate.http"),
+  database = database.open,
+  blob = database.blob,
   sleep = time.sleep,
   spawn = time.spawn,
   after = time.after,

@@ -20,11 +20,13 @@ local function cancel_operation(future)
   sched.cancel_operation(future._operation)
 end
 
--- Nothing begins in a scope that is over, but for whoever answers for it.
-local function is_over(scope)
+--- Nothing begins in a scope that is over, but for whoever answers for it.
+---@return boolean
+function M.is_over(scope)
   local task = sched.current
   return scope[scopes.CANCELLED] and not (task and task.shielded)
 end
+local is_over = M.is_over
 
 --- A Future of an operation of C; `handle` comes from a native function.
 ---@return moongate.Future

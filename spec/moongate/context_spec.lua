@@ -1,4 +1,3 @@
-local moongate = require("moongate")
 local test = require("moongate.test")
 
 local app

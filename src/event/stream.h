@@ -76,6 +76,10 @@ int mg_stream_local(const mg_stream *s, struct sockaddr_storage *out);
 
 mg_loop *mg_stream_loop(const mg_stream *s);
 
+// Makes `s` a stream over the connected socket `fd`, which is taken.
+void mg_stream_uv_open(mg_loop *loop, mg_stream *s, const mg_stream_events *events, int fd,
+                       bool is_unix);
+
 // Makes two connected in-memory streams (specs). Caller-owned memory; the events tables must be set
 // before the next turn. Bytes written to one are read by the other in the same or next turn.
 // `window` bytes fit between them, then the writer's data stays queued: like a peer that does not

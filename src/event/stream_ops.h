@@ -44,7 +44,3 @@ static inline void mg_stream_fail_output(mg_stream *s, int status) {
     s->queued = 0;
     s->events->on_drain(s, status);
 }
-
-// Makes `s` a stream over the connected socket `fd`, which is taken.
-void mg_stream_uv_open(mg_loop *loop, mg_stream *s, const mg_stream_events *events, int fd,
-                       bool is_unix);

@@ -8,6 +8,7 @@ struct mg_wake {
     uv_async_t async;
     void (*on_wake)(void *arg);
     void *arg;
+    bool expected;
 };
 
 static void on_async(uv_async_t *h);
@@ -24,6 +25,7 @@ int mg_wake_open(mg_wake **out, mg_loop *loop, void (*on_wake)(void *arg), void 
     w->async.data = w;
     w->on_wake = on_wake;
     w->arg = arg;
+    w->expected = false;
     *out = w;
     return MG_OK;
 }
@@ -32,8 +34,24 @@ void mg_wake_send(mg_wake *w) {
     uv_async_send(&w->async);
 }
 
+void mg_wake_expect(mg_wake *w, bool expected) {
+    if (w->expected == expected) {
+        return;
+    }
+    w->expected = expected;
+    mg_loop *loop = mg_loop_of(w->async.loop);
+    if (expected) {
+        loop->tasks++;
+        uv_ref((uv_handle_t *)&w->async);
+    } else {
+        loop->tasks--;
+        uv_unref((uv_handle_t *)&w->async);
+    }
+}
+
 void mg_wake_close(mg_wake *w) {
     if (w != NULL) {
+        mg_wake_expect(w, false);
         uv_close((uv_handle_t *)&w->async, on_closed);
     }
 }

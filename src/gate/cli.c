@@ -10,10 +10,10 @@ static const char *const commands[] = {
     [MG_COMMAND_DEV] = "dev",          [MG_COMMAND_RELOAD] = "reload",
     [MG_COMMAND_STOP] = "stop",        [MG_COMMAND_STATUS] = "status",
     [MG_COMMAND_COLLECT] = "_collect", [MG_COMMAND_WORKER] = "_worker",
-    [MG_COMMAND_SPEC] = "_spec",
+    [MG_COMMAND_SPEC] = "_spec",       [MG_COMMAND_MIGRATE] = "migrate",
 };
 
-static const char *const later_commands[] = {"new", "migrate", "prof"};
+static const char *const later_commands[] = {"new", "prof"};
 enum { LATER_COMMANDS = sizeof later_commands / sizeof later_commands[0] };
 
 #define BIT(command) (1u << MG_COMMAND_##command)
@@ -45,6 +45,9 @@ static mg_cli_result take_dry_run(parsing *p, const char *value);
 static mg_cli_result take_json(parsing *p, const char *value);
 static mg_cli_result take_now(parsing *p, const char *value);
 static mg_cli_result take_control(parsing *p, const char *value);
+static mg_cli_result take_database(parsing *p, const char *value);
+static mg_cli_result take_folder(parsing *p, const char *value);
+static mg_cli_result take_status(parsing *p, const char *value);
 
 #define SERVING (BIT(RUN) | BIT(DEV) | BIT(COLLECT) | BIT(WORKER))
 #define REMOTE  (BIT(RELOAD) | BIT(STOP) | BIT(STATUS))
@@ -52,12 +55,15 @@ static mg_cli_result take_control(parsing *p, const char *value);
 static const option options[] = {
     {"--app", SERVING, true, take_app},
     {"--control", REMOTE, true, take_control},
+    {"--database", BIT(MIGRATE), true, take_database},
     {"--defaults", BIT(CHECK), false, take_defaults},
     {"--dry-run", BIT(RELOAD), false, take_dry_run},
+    {"--folder", BIT(MIGRATE), true, take_folder},
     {"--json", BIT(STATUS), false, take_json},
     {"--listen", SERVING, true, take_listen},
     {"--now", BIT(STOP), false, take_now},
     {"--spec", BIT(RELOAD), false, take_specs},
+    {"--status", BIT(MIGRATE), false, take_status},
     {"--workers", SERVING & ~BIT(DEV), true, take_workers},
 };
 enum { OPTIONS = sizeof options / sizeof options[0] };
@@ -191,6 +197,28 @@ static mg_cli_result take_listen(parsing *p, const char *value) {
     }
     p->cli->listen[o->listen_count++] = value;
     o->listen = p->cli->listen;
+    return MG_CLI_GO;
+}
+
+static mg_cli_result take_database(parsing *p, const char *value) {
+    if (*value == '\0') {
+        return wrong_here(p, "a name or a URL is wanted", "--database");
+    }
+    p->cli->database = value;
+    return MG_CLI_GO;
+}
+
+static mg_cli_result take_folder(parsing *p, const char *value) {
+    if (*value == '\0') {
+        return wrong_here(p, "the path is empty", "--folder");
+    }
+    p->cli->folder = value;
+    return MG_CLI_GO;
+}
+
+static mg_cli_result take_status(parsing *p, const char *value) {
+    (void)value;
+    p->cli->status = true;
     return MG_CLI_GO;
 }
 

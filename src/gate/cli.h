@@ -17,6 +17,7 @@ typedef enum mg_command {
     MG_COMMAND_RELOAD,
     MG_COMMAND_STOP,
     MG_COMMAND_STATUS,
+    MG_COMMAND_MIGRATE,
     MG_COMMAND_COUNT,
     // what a master starts: not for people
     MG_COMMAND_COLLECT = MG_COMMAND_COUNT, // gate/collect.h
@@ -28,13 +29,16 @@ typedef enum mg_command {
 // Borrows argv.
 typedef struct mg_cli {
     mg_command command;
-    const char *conf;    // the configuration file; conf/moongate.lua unless named
-    bool defaults;       // check --defaults
-    bool specs;          // reload --spec
-    bool dry_run;        // reload --dry-run
-    bool json;           // status --json
-    bool now;            // stop --now
-    const char *control; // reload, stop, status --control; NULL: as the configuration says
+    const char *conf;     // the configuration file; conf/moongate.lua unless named
+    bool defaults;        // check --defaults
+    bool specs;           // reload --spec
+    bool dry_run;         // reload --dry-run
+    bool json;            // status --json
+    bool now;             // stop --now
+    bool status;          // migrate --status
+    const char *folder;   // migrate --folder; NULL: lua/migrations
+    const char *database; // migrate --database: a name or a URL; NULL: the default one
+    const char *control;  // reload, stop, status --control; NULL: as the configuration says
     mg_config_overrides overrides; // `listen` points into `listen` below
     const char *listen[MG_CLI_LISTEN_MAX];
     char *const *rest; // test: all that follows it, as it stands

@@ -14,6 +14,12 @@ static void take_value(mg_config_reading *r, const mg_config_key *key, mg_json_t
     case MG_CONFIG_TEXTS:
         mg_config_take_texts(r, key, t);
         break;
+    case MG_CONFIG_DATABASE:
+        mg_config_take_database(r, key, t);
+        break;
+    case MG_CONFIG_CACHE:
+        mg_config_take_cache(r, key, t);
+        break;
     default:
         mg_config_take(r, key, t);
         break;

@@ -43,6 +43,23 @@ typedef struct mg_config_log {
     mg_config_form error_format;
 } mg_config_log;
 
+typedef struct mg_config_database {
+    const char *name; // "default" for the one without a name
+    const char *path; // of an SQLite file, absolute, or ":memory:"
+} mg_config_database;
+
+typedef struct mg_config_databases {
+    const mg_config_database *items;
+    size_t n;
+} mg_config_databases;
+
+// Of calls to other servers.
+typedef struct mg_config_http {
+    uint64_t connections, waiting, idle_connections, idle_ms;
+    const char *ca;          // absolute; NULL: the system's
+    const char *nameservers; // "ip:port,..."; NULL: resolv.conf
+} mg_config_http;
+
 typedef struct mg_config {
     mg_arena arena;
     const char *file;       // as the operator named it
@@ -53,6 +70,9 @@ typedef struct mg_config {
     const char *user;    // "name" or "name:group" that workers run as; NULL: as they were started
     const char *control; // path of the control socket; NULL: gate/control_path.h finds one
     const char *specs;   // run before each reload; NULL: none
+    mg_config_databases databases;
+    uint64_t cache_bytes; // shared by all workers; 0: no cache
+    mg_config_http http;
     mg_config_texts trusted_proxies; // unchecked texts: http/forwarded.h reads them
     mg_config_limits limits;
     mg_config_timeouts timeouts;

@@ -20,6 +20,8 @@ enum { LEAST_MS = 10, DAY_MS = 86400000 };
     { path, MG_CONFIG_CHOICE, at, fallback, 0, 0, choices, about }
 #define LIMIT(name, kind, fallback, min, max, about)                                               \
     { "limits." #name, MG_CONFIG_##kind, AT(limits.name), fallback, min, max, NULL, about }
+#define HTTP(name, kind, fallback, min, max, about)                                                \
+    { "http." #name, MG_CONFIG_##kind, AT(http.name), fallback, min, max, NULL, about }
 #define TIMEOUT(name, fallback, min, about)                                                        \
     {                                                                                              \
         "timeouts." #name, MG_CONFIG_SECONDS, AT(timeouts.name##_ms), fallback, min, DAY_MS, NULL, \
@@ -36,6 +38,22 @@ const mg_config_key mg_config_keys[] = {
           "The control socket; false: a private place is found"),
     OTHER("trusted_proxies", TEXTS, AT(trusted_proxies), "[]",
           "Peers whose Forwarded fields are believed, as \"10.0.0.0/8\", \"unix\""),
+
+    OTHER("database", DATABASE, AT(databases), "false",
+          "What ctx:query_database asks, or a table of named ones"),
+    OTHER("cache", CACHE, AT(cache_bytes), "\"memory:64M\"",
+          "Shared by all workers; a change needs a restart"),
+
+    TABLE("http", "Calls to other servers: ctx:http_request"),
+    HTTP(connections, COUNT, "64", 1, 4096, "Connections of a worker to one origin"),
+    HTTP(waiting, COUNT, "1024", 0, 1000000, "Calls that wait for one of them; beyond it an error"),
+    HTTP(idle_connections, COUNT, "32", 0, 4096, "Connections kept to one origin"),
+    {"http.idle", MG_CONFIG_SECONDS, AT(http.idle_ms), "30", LEAST_MS, DAY_MS, NULL,
+     "... for so long, in seconds"},
+    OTHER("http.ca", OPTIONAL_PATH, AT(http.ca), "false",
+          "Certificates that are trusted, PEM; false: the system's"),
+    OTHER("http.nameservers", OPTIONAL_NAME, AT(http.nameservers), "false",
+          "\"ip:port,...\"; false: as /etc/resolv.conf says"),
 
     TABLE("limits", "How much one peer may ask for"),
     LIMIT(request_line, SIZE, "\"8K\"", 256, MIB, "The request line; beyond it 414"),
@@ -86,8 +104,6 @@ const mg_config_key mg_config_keys[] = {
            "The form of the access log"),
 
     RESERVED("admin"),
-    RESERVED("cache"),
-    RESERVED("database"),
     RESERVED("upstreams"),
 };
 const size_t mg_config_key_count = sizeof mg_config_keys / sizeof mg_config_keys[0];
@@ -155,7 +171,7 @@ void mg_config_append_allowed(mg_buf *out, const mg_config_key *key) {
         [MG_CONFIG_WORKERS] = "\"auto\" or a number from 0 to 256",
         [MG_CONFIG_PATH] = "a path",
         [MG_CONFIG_OPTIONAL_PATH] = "a path or false",
-        [MG_CONFIG_OPTIONAL_NAME] = "a user's name or false",
+        [MG_CONFIG_OPTIONAL_NAME] = "a name or false",
         [MG_CONFIG_SIZE] = "a size",
         [MG_CONFIG_COUNT] = "a whole number",
         [MG_CONFIG_SECONDS] = "seconds",
@@ -163,6 +179,8 @@ void mg_config_append_allowed(mg_buf *out, const mg_config_key *key) {
         [MG_CONFIG_TARGET] = "\"stderr\", \"stdout\" or a path",
         [MG_CONFIG_OPTIONAL_TARGET] = "\"stdout\", \"stderr\", a path or false",
         [MG_CONFIG_TEXTS] = "a list of texts",
+        [MG_CONFIG_DATABASE] = "\"sqlite:PATH\", a table of names with such texts, or false",
+        [MG_CONFIG_CACHE] = "\"memory:1M\" to \"memory:64G\", or false",
     };
     if (key->kind == MG_CONFIG_CHOICE) {
         append_choices(out, key->choices);

@@ -114,8 +114,7 @@ static bool whole_number(const mg_json_reader *json, mg_json_token t, uint64_t *
     return false;
 }
 
-// "64K": digits and one unit, binary.
-static bool size_text(mg_str s, uint64_t *out) {
+bool mg_config_size(mg_str s, uint64_t *out) {
     static const char units[] = "kmgt";
     unsigned shift = 0;
     const char *unit = s.n > 0 ? strchr(units, mg_lower(s.p[s.n - 1])) : NULL;
@@ -132,7 +131,8 @@ static bool size_text(mg_str s, uint64_t *out) {
 
 static bool take_size(mg_config_reading *r, const mg_config_key *key, mg_json_token t) {
     uint64_t v;
-    bool good = t == MG_JSON_STRING ? size_text(r->json.text, &v) : whole_number(&r->json, t, &v);
+    bool good =
+        t == MG_JSON_STRING ? mg_config_size(r->json.text, &v) : whole_number(&r->json, t, &v);
     if (!good || !is_within(key, v)) {
         return false;
     }

@@ -32,3 +32,10 @@ void mg_config_take(mg_config_reading *r, const mg_config_key *key, mg_json_toke
 // The same for lists and free tables (gate/config_list.c).
 void mg_config_take_listen(mg_config_reading *r, const mg_config_key *key, mg_json_token t);
 void mg_config_take_texts(mg_config_reading *r, const mg_config_key *key, mg_json_token t);
+
+// What outlives requests (gate/config_store.c).
+void mg_config_take_database(mg_config_reading *r, const mg_config_key *key, mg_json_token t);
+void mg_config_take_cache(mg_config_reading *r, const mg_config_key *key, mg_json_token t);
+
+// "64K": digits and one unit, binary.
+bool mg_config_size(mg_str text, uint64_t *out);

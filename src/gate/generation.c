@@ -81,6 +81,7 @@ void mg_generation_free(mg_generation *g) {
     mg_timer_stop(&g->tell_timer);
     mg_free(g->fault);
     close_later(g->loop, g->app, g->snapshot);
+    mg_service_set_unref(g->services);
     mg_trust_free(g->trust);
     mg_config_deinit(&g->config);
     mg_free(g);
@@ -141,6 +142,7 @@ static int start_load(mg_generation *g, const mg_generation_options *o) {
     app->root = g->config.root;
     app->path = g->config.app;
     app->snapshot = g->snapshot;
+    app->services = g->services != NULL ? mg_service_set_lent(g->services) : NULL;
     app->handler_ms = g->config.timeouts.handler_ms;
     app->load_ms = g->config.timeouts.reload_ms;
     app->memory_bytes = g->config.limits.lua_memory;
@@ -161,6 +163,7 @@ int mg_generation_load(mg_generation **out, mg_loop *loop, const mg_generation_o
     g->number = o->number;
     g->loop = loop;
     g->snapshot = mg_snapshot_ref(o->snapshot);
+    g->services = mg_service_set_ref(o->services);
     g->on_ready = on_ready;
     g->ready_arg = arg;
     mg_link_init(&g->link);

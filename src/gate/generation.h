@@ -3,6 +3,7 @@
 #pragma once
 
 #include "gate/config.h"
+#include "gate/services.h"
 #include "http/forwarded.h"
 #include "lua/lua_app.h"
 
@@ -15,6 +16,7 @@ typedef struct mg_generation_options {
     mg_snapshot *snapshot;
     const char *conf;                     // the configuration's name; outlives the generation
     const mg_config_overrides *overrides; // likewise
+    mg_service_set *services;             // a reference is taken; NULL: none
     mg_lua_app_options app; // worker, dev, jobs and log; the rest comes from the configuration
 } mg_generation_options;
 
@@ -41,6 +43,7 @@ struct mg_generation {
     mg_config config;
     mg_snapshot *snapshot;
     mg_trust *trust;
+    mg_service_set *services;
     mg_lua_app *app; // NULL while it is loading
     bool abandoned;
     bool evicted;

@@ -6,6 +6,7 @@
 #include "gate/control_client.h"
 #include "gate/control_path.h"
 #include "gate/master.h"
+#include "gate/migrate.h"
 #include "gate/spec.h"
 #include "gate/worker.h"
 #include "http/forwarded.h"
@@ -118,6 +119,13 @@ static int load(const mg_cli *cli) {
     return status;
 }
 
+static int migrate(const mg_cli *cli) {
+    mg_config config;
+    int status = read_config(cli, &config) ? mg_migrate_main(cli, &config) : 1;
+    mg_config_deinit(&config);
+    return status;
+}
+
 static int obey(const mg_cli *cli, int argc, char *const *argv) {
     switch (cli->command) {
     case MG_COMMAND_RUN:
@@ -131,6 +139,8 @@ static int obey(const mg_cli *cli, int argc, char *const *argv) {
         return mg_collect_main(cli);
     case MG_COMMAND_WORKER:
         return work(cli);
+    case MG_COMMAND_MIGRATE:
+        return migrate(cli);
     case MG_COMMAND_TEST:
         return mg_spec_run(cli->rest_count, cli->rest);
     case MG_COMMAND_SPEC:

@@ -180,9 +180,6 @@ static int start(mg_master *m, mg_error *err) {
     open_signals(m);
     rc = mg_processes_open(&m->processes, m->loop);
     if (rc == MG_OK) {
-        rc = mg_shm_new(&m->shm, 0, err);
-    }
-    if (rc == MG_OK) {
         m->started_ms = m->ticked_ms = mg_loop_now_ms(m->loop);
         mg_timer_start(m->loop, &m->tick, TICK_MS, TICK_MS, on_tick);
         mg_reload_ask(m, &(mg_reload_request){.reply = on_first, .arg = m});

@@ -61,6 +61,7 @@ static void on_death(mg_place *p, const char *how) {
     uint64_t lived_ms = before == MG_PLACE_SERVING ? mg_loop_now_ms(m->loop) - p->since_ms : 0;
     close_channel(p);
     mg_lease_drop_all(m->shm, p->slot + 1);
+    mg_cache_forget_worker(m->shm, mg_shm_cell(m->shm, p->slot)->pid);
     mg_shm_reset_cell(m->shm, p->slot);
     p->state = MG_PLACE_EMPTY;
     p->stuck = false;

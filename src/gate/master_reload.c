@@ -433,7 +433,12 @@ static int begin_service(mg_reload *r, mg_error *err) {
     m->alone = m->cli->command == MG_COMMAND_DEV || r->config.workers == 0;
     r->wanted = workers_of(m, &r->config);
     own.access = NULL;
-    return mg_logs_open(&m->logs, &own, err);
+    int rc = mg_logs_open(&m->logs, &own, err);
+    if (rc == MG_OK && m->shm == NULL) {
+        rc = mg_shm_new(&m->shm, r->config.cache_bytes, err);
+        rc = rc == MG_OK ? mg_cache_prepare(m->shm, err) : rc;
+    }
+    return rc;
 }
 
 // A server without one still obeys signals.
@@ -466,6 +471,8 @@ static int plan(mg_reload *r, mg_error *err) {
     } else if (!m->alone && r->config.workers == 0) {
         rc = mg_error_set(err, MG_ECONFIG,
                           "%s: workers: 0 needs a restart: this server has a master", m->cli->conf);
+    } else if (r->config.cache_bytes != m->config.cache_bytes) {
+        mg_master_log(m, MG_LOG_WARN, "%s: cache: another size needs a restart", m->cli->conf);
     }
     if (rc == MG_OK) {
         rc = mg_sockets_plan(m, &r->config, r->wanted, err);

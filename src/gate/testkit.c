@@ -2,8 +2,10 @@
 
 #include "base/mem.h"
 #include "gate/config.h"
+#include "gate/migration_files.h"
 #include "http/forwarded.h"
-#include "lua/vm.h"
+#include "lua/bind_database.h"
+#include "store/sqlite.h"
 
 enum { WINDOW = 256 * 1024, CLOSE_TURNS = 1000 };
 
@@ -14,6 +16,8 @@ typedef struct kit {
     mg_vm *vm;
     mg_server *server;
     mg_trust *trust; // of the server
+    mg_services services;
+    mg_named_database database; // the one of the app under test, as "default"
 } kit;
 
 // The far end of a connection, driven by a spec. It outlives its userdata until the stream is
@@ -223,6 +227,72 @@ static int serve(lua_State *L) {
     return 0;
 }
 
+static void close_database(kit *k) {
+    mg_database *d = k->database.database;
+    if (d != NULL) {
+        k->services.database_count = 0;
+        k->database.database = NULL;
+        mg_bind_database_forget(k->vm, d);
+        mg_database_free(d);
+    }
+}
+
+// test_database("sqlite:PATH", "sqlite::memory:", or false): the default database instead of the
+// last one
+static int database(lua_State *L) {
+    kit *k = kit_of(L);
+    mg_error err;
+    mg_str scheme = MG_STR("sqlite:");
+    const char *url = lua_toboolean(L, 1) ? luaL_checkstring(L, 1) : NULL;
+    close_database(k);
+    if (url == NULL) {
+        return 0;
+    }
+    luaL_argcheck(L, strncmp(url, scheme.p, scheme.n) == 0, 1, "\"sqlite::memory:\" is wanted");
+    mg_sqlite_options options = {.path = url + scheme.n};
+    if (mg_sqlite_open(&k->database.database, k->loop, &options, &err) != MG_OK) {
+        return luaL_error(L, "database: %s", err.text);
+    }
+    k->services.database_count = 1;
+    return 0;
+}
+
+static void push_statements(lua_State *L, const mg_migration *m) {
+    mg_str rest = m->text;
+    lua_newtable(L);
+    for (int i = 1; rest.n > 0; i++) {
+        size_t n = mg_sqlite_statement_bytes(rest);
+        if (n == 0) {
+            break;
+        }
+        lua_pushlstring(L, rest.p, n);
+        lua_rawseti(L, -2, i);
+        rest = (mg_str){rest.p + n, rest.n - n};
+    }
+}
+
+// test_migrations(folder) -> list of { path =, statements = list }, in their order
+static int migrations(lua_State *L) {
+    mg_migrations files;
+    mg_arena arena = {0};
+    mg_error err;
+    if (mg_migration_files_read(&files, &arena, luaL_checkstring(L, 1), &err) != MG_OK) {
+        mg_arena_deinit(&arena);
+        return luaL_error(L, "%s", err.text);
+    }
+    lua_createtable(L, (int)files.n, 0);
+    for (size_t i = 0; i < files.n; i++) {
+        lua_createtable(L, 0, 2);
+        lua_pushstring(L, files.items[i].path);
+        lua_setfield(L, -2, "path");
+        push_statements(L, &files.items[i]);
+        lua_setfield(L, -2, "statements");
+        lua_rawseti(L, -2, (int)i + 1);
+    }
+    mg_arena_deinit(&arena);
+    return 1;
+}
+
 // test_turn(may_jump, not beyond this time in seconds or nil) -> "idle" | "moved" | "jumped"
 static int turn(lua_State *L) {
     static const char *const names[] = {
@@ -290,6 +360,7 @@ static int kit_gc(lua_State *L) {
         return 0;
     }
     close_server(k);
+    close_database(k);
     mg_vm_free(k->vm);
     mg_loop_free(k->loop);
     k->loop = NULL;
@@ -310,7 +381,9 @@ int mg_testkit_open(lua_State *L) {
     static const luaL_Reg functions[] = {
         {"test_connect", connect_peer},
         {"test_serve", serve},
+        {"test_database", database},
         {"test_turn", turn},
+        {"test_migrations", migrations},
         {"test_set_now", set_now},
         {"test_on_log", on_log},
         {"test_connections", connections},
@@ -325,6 +398,9 @@ int mg_testkit_open(lua_State *L) {
     // A thread of its own: the coroutine that requires the module may be gone when the loop turns.
     lua_State *thread = lua_newthread(L);
     k->vm = mg_vm_new(thread, k->loop);
+    k->database.name = "default";
+    k->services.databases = &k->database;
+    k->vm->services = &k->services;
     mg_vm_attach(k->vm);
     mg_vm_push_native(L, k->vm);
     lua_insert(L, -3);

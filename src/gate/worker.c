@@ -287,12 +287,44 @@ static int open_first_logs(mg_worker *w, const mg_snapshot *s, mg_error *err) {
     return rc;
 }
 
+static void on_warning(void *arg, const char *text) {
+    mg_log_printf(((mg_worker *)arg)->logs.error, MG_LOG_WARN, "%s", text);
+}
+
+// What the scripts of a snapshot are lent: that of the current ones, unless they want something
+// else.
+static int services_for(mg_worker *w, const mg_snapshot *s, mg_service_set **out, mg_error *err) {
+    mg_config c;
+    mg_service_set *now = w->current != NULL ? w->current->services : NULL;
+    int rc = mg_config_of_snapshot(&c, s, w->options->conf, w->options->overrides, err);
+    if (rc == MG_OK && now != NULL && mg_service_set_fits(now, &c)) {
+        *out = mg_service_set_ref(now);
+    } else if (rc == MG_OK) {
+        const mg_service_options o = {
+            .config = &c,
+            .shm = w->shm,
+            .holder = (uint64_t)getpid(),
+            .on_warning = on_warning,
+            .log_arg = w,
+        };
+        rc = mg_service_set_new(out, w->loop, &o, err);
+    }
+    mg_config_deinit(&c);
+    return rc;
+}
+
 static int load(mg_worker *w, uint32_t number, mg_snapshot *s, mg_error *err) {
     int rc = w->logs.error == NULL ? open_first_logs(w, s, err) : MG_OK;
     if (rc != MG_OK) {
         return rc;
     }
+    mg_service_set *services = NULL;
+    rc = services_for(w, s, &services, err);
+    if (rc != MG_OK) {
+        return rc;
+    }
     mg_generation_options o = {
+        .services = services,
         .number = number,
         .snapshot = s,
         .conf = w->options->conf,
@@ -309,6 +341,7 @@ static int load(mg_worker *w, uint32_t number, mg_snapshot *s, mg_error *err) {
             },
     };
     rc = mg_generation_load(&w->next, w->loop, &o, on_ready, w);
+    mg_service_set_unref(services);
     if (rc != MG_OK) {
         return mg_error_set(err, rc, "the scripts cannot be loaded: %s", mg_strerror(rc));
     }

@@ -32,10 +32,22 @@ static mg_body_verdict bad(mg_body *b, int status, const char *reason) {
 
 void mg_body_init(mg_body *b, const mg_head *head, const mg_body_limits *limits, mg_arena *arena) {
     *b = (mg_body){.arena = arena, .limits = limits, .left = head->length};
-    b->state = head->framing == MG_FRAMING_NONE     ? END
-               : head->framing == MG_FRAMING_LENGTH ? LENGTH
-                                                    : SIZE;
-    b->left = head->framing == MG_FRAMING_LENGTH ? head->length : 0;
+    switch (head->framing) {
+    case MG_FRAMING_NONE:
+        b->state = END;
+        break;
+    case MG_FRAMING_CHUNKED:
+        b->state = SIZE;
+        b->left = 0;
+        break;
+    case MG_FRAMING_LENGTH:
+        b->state = LENGTH;
+        break;
+    case MG_FRAMING_CLOSE: // the connection's end is the body's: its reader knows
+        b->state = LENGTH;
+        b->left = UINT64_MAX;
+        break;
+    }
 }
 
 void mg_body_deinit(mg_body *b) {

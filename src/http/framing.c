@@ -151,6 +151,34 @@ mg_refusal mg_framing_of(mg_head *h) {
     return refusal;
 }
 
+// No status or method has content here, whatever the fields say (RFC 9112 section 6.3).
+static bool has_no_content(int status, bool to_head) {
+    return to_head || status < 200 || status == 204 || status == 304;
+}
+
+mg_refusal mg_framing_of_response(mg_response *r, bool to_head) {
+    mg_head *h = &r->head;
+    seen s = {0};
+    for (uint32_t i = 0; i < h->field_count; i++) {
+        read_field(&s, h, &h->fields[i]);
+    }
+    h->keep_alive = h->minor > 0 ? !s.close : s.persist && !s.close;
+    if (s.twice) {
+        return (mg_refusal){502, "Content-Length is repeated", 0};
+    }
+    mg_refusal refusal = judge_body(&s, h);
+    if (refusal.status != 0) {
+        return refusal;
+    }
+    if (has_no_content(r->status, to_head)) {
+        h->framing = MG_FRAMING_NONE;
+    } else if (s.length == NULL && h->framing == MG_FRAMING_NONE) {
+        h->framing = MG_FRAMING_CLOSE;
+        h->keep_alive = false;
+    }
+    return good;
+}
+
 const mg_field *mg_head_find(const mg_head *h, mg_str name) {
     for (uint32_t i = 0; i < h->field_count; i++) {
         if (mg_str_ieq(h->fields[i].name, name)) {

@@ -5,18 +5,11 @@
 // results than a whole one.
 #pragma once
 
-#include "base/arena.h"
-#include "http/guard.h"
+#include "http/h1_section.h"
 
-// Lives inside its owner; `arena` is borrowed and holds the head. Zeroed except `arena` and
-// `limits` is a valid start.
+// Lives inside its owner.
 typedef struct mg_h1_reader {
-    mg_arena *arena;
-    const mg_guard_limits *limits;
-    mg_guard guard;
-    char *bytes; // in the arena
-    size_t n;
-    size_t cap;
+    mg_h1_section section;
     bool line_checked;
     mg_refusal refusal;
     mg_str method_text; // of a refused request, for the log; else see the head
@@ -25,6 +18,7 @@ typedef struct mg_h1_reader {
 
 typedef enum mg_h1_verdict { MG_H1_MORE, MG_H1_HEAD, MG_H1_BAD } mg_h1_verdict;
 
+// `arena` is borrowed and holds the head.
 void mg_h1_reader_init(mg_h1_reader *r, mg_arena *arena, const mg_guard_limits *limits);
 
 // Takes up to `n` bytes. MG_H1_MORE: all were taken. MG_H1_HEAD: `*head` is filled, and `*used`

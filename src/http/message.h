@@ -1,4 +1,4 @@
-// http/message.h: a request's head as the grammar leaves it.
+// http/message.h: the head of a request, or of a response, as the grammar leaves it.
 #pragma once
 
 #include "http/method.h"
@@ -15,6 +15,7 @@ typedef enum mg_framing {
     MG_FRAMING_NONE,
     MG_FRAMING_LENGTH,
     MG_FRAMING_CHUNKED,
+    MG_FRAMING_CLOSE, // responses alone: until the connection ends
 } mg_framing;
 
 // Every mg_str lies in the arena that was given to the reader.
@@ -32,6 +33,13 @@ typedef struct mg_head {
     mg_str host; // of the absolute-form target, else the Host field; may be empty
     mg_target target;
 } mg_head;
+
+// A response: of `head` only minor, framing, keep_alive, length and the fields are set.
+typedef struct mg_response {
+    int status; // 100 to 999
+    mg_str reason;
+    mg_head head;
+} mg_response;
 
 // The first field of that name, ignoring case, or NULL.
 const mg_field *mg_head_find(const mg_head *h, mg_str name);

@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "lua/bind.h"
+#include "lua/fields.h"
 #include "server/origin.h"
 
 typedef struct body_op {
@@ -82,58 +83,13 @@ static int request_host(lua_State *L) {
     return x == NULL ? closed(L) : push_str(L, mg_exchange_origin(x)->host);
 }
 
-// --- header fields ---
-
-static void push_lower(lua_State *L, mg_str name) {
-    char small[64];
-    if (name.n > sizeof small) {
-        luaL_Buffer b;
-        luaL_buffinit(L, &b);
-        for (size_t i = 0; i < name.n; i++) {
-            luaL_addchar(&b, mg_lower(name.p[i]));
-        }
-        luaL_pushresult(&b);
-        return;
-    }
-    for (size_t i = 0; i < name.n; i++) {
-        small[i] = mg_lower(name.p[i]);
-    }
-    lua_pushlstring(L, small, name.n);
-}
-
-// Joins the value at the top behind what the table at `index` has under the key below it (RFC 9110
-// section 5.2; Cookie: RFC 6265 section 5.4).
-static void join(lua_State *L, int index, mg_str name) {
-    lua_pushvalue(L, -2);
-    lua_rawget(L, index);
-    if (lua_isnil(L, -1)) {
-        lua_pop(L, 1);
-        return;
-    }
-    lua_pushstring(L, mg_str_ieq(name, MG_STR("cookie")) ? "; " : ", ");
-    lua_pushvalue(L, -3);
-    lua_concat(L, 3);
-    lua_remove(L, -2);
-}
-
-static void push_fields(lua_State *L, const mg_field *fields, uint32_t count) {
-    lua_createtable(L, 0, (int)count);
-    int table = lua_gettop(L);
-    for (uint32_t i = 0; i < count; i++) {
-        push_lower(L, fields[i].name);
-        push_str(L, fields[i].value);
-        join(L, table, fields[i].name);
-        lua_rawset(L, table);
-    }
-}
-
 // A table of all fields, names in lower case, repeated ones joined.
 static int request_headers(lua_State *L) {
     mg_exchange *x = mg_vm_exchange(L, mg_vm_of(L), 1);
     if (x == NULL) {
         return closed(L);
     }
-    push_fields(L, x->head.fields, x->head.field_count);
+    mg_push_fields(L, x->head.fields, x->head.field_count);
     return 1;
 }
 
@@ -155,7 +111,7 @@ static int request_trailers(lua_State *L) {
     if (x == NULL) {
         return closed(L);
     }
-    push_fields(L, x->body.trailers, x->body.trailer_count);
+    mg_push_fields(L, x->body.trailers, x->body.trailer_count);
     return 1;
 }
 

@@ -83,14 +83,24 @@ void mg_json_push_array_mark(lua_State *L) {
     push_key(L, &mark_key);
 }
 
+static bool is_mark_on_top(lua_State *L) {
+    mg_json_push_array_mark(L);
+    bool same = lua_rawequal(L, -1, -2) != 0;
+    lua_pop(L, 1);
+    return same;
+}
+
 bool mg_json_is_array(lua_State *L, int index) {
     if (!lua_getmetatable(L, index)) {
         return false;
     }
-    mg_json_push_array_mark(L);
-    bool same = lua_rawequal(L, -1, -2) != 0;
-    lua_pop(L, 2);
-    return same;
+    bool marked = is_mark_on_top(L);
+    if (!marked && lua_getmetatable(L, -1)) {
+        marked = is_mark_on_top(L);
+        lua_pop(L, 1);
+    }
+    lua_pop(L, 1);
+    return marked;
 }
 
 static void push_wide(lua_State *L, bool is_signed, uint64_t bits) {

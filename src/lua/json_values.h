@@ -2,8 +2,9 @@
 // bits.
 //
 // null is the light userdata NULL. An array is a table with a metatable that all arrays of a state
-// share. Integers beyond 2^53 are LuaJIT's int64_t and uint64_t. For bind_json.c and json_encode.c
-// alone.
+// share, the mark; or with one of its own whose metatable is the mark (rows of a database, which
+// have fields besides). Integers beyond 2^53 are LuaJIT's int64_t and uint64_t. For bind_json.c,
+// json_encode.c and database_values.c alone.
 #pragma once
 
 #include <lua.h>
@@ -17,7 +18,7 @@ void mg_json_values_open(lua_State *L);
 // Pushes the metatable that marks arrays.
 void mg_json_push_array_mark(lua_State *L);
 
-// The table at `index` carries the mark. Needs two free stack slots.
+// The table at `index` carries the mark. Needs three free stack slots.
 bool mg_json_is_array(lua_State *L, int index);
 
 // Pushes a number if it holds `v` exactly, else a cdata.

@@ -441,10 +441,10 @@ void mg_conn_exchange_done(mg_conn *c) {
 // --- deadlines ---
 
 void mg_conn_header_late(mg_conn *c) {
-    const mg_guard *g = &c->x->reader.guard;
+    const mg_guard *g = &c->x->reader.section.guard;
     // Only empty lines came, which some old clients send behind a body: the connection is merely
     // idle.
-    if (g->first_end == 0 && g->line_start == c->x->reader.n) {
+    if (g->first_end == 0 && g->line_start == c->x->reader.section.n) {
         close_between_requests(c);
         return;
     }

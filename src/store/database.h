@@ -44,7 +44,8 @@ typedef struct mg_db_rows {
 } mg_db_rows;
 
 typedef struct mg_db_fault {
-    const char *code; // static: "constraint", "syntax", "busy", "limit", "closed", "error"
+    // Static: "constraint", "syntax", "busy", "limit", "readonly", "closed", "error".
+    const char *code;
     const char *message;
     int native; // the library's own number
 } mg_db_fault;
@@ -60,7 +61,11 @@ typedef struct mg_db_statement {
     mg_db_session *session; // NULL: any connection
 } mg_db_statement;
 
-enum { MG_DB_RESULT_MAX = 64 << 20, MG_DB_PARAMETERS_MAX = 32766 };
+enum {
+    MG_DB_RESULT_MAX = 64 << 20,
+    MG_DB_SQL_MAX = 1 << 20,
+    MG_DB_PARAMETERS_MAX = 32766,
+};
 
 typedef struct mg_database_stats {
     uint32_t connections, busy, queued, sessions;
@@ -94,11 +99,12 @@ int mg_database_fetch(mg_db_call **out, mg_db_session *session, uint32_t max_row
 void mg_database_drop(mg_db_session *session);
 
 // Interrupts the statement, or takes it out of the queue. A session it belongs to stays usable, but
-// its transaction can then only be rolled back. Not to be called after on_done.
+// its transaction can then only be rolled back; a begin or open_rows takes its session with it. Not
+// to be called after on_done.
 void mg_database_cancel(mg_db_call *call);
 
 void mg_database_read_stats(const mg_database *d, mg_database_stats *out);
 
 // Interrupts what runs, waits for the threads, closes. on_done of pending calls does not come.
-// Accepts NULL.
+// Not inside an on_done. Accepts NULL.
 void mg_database_free(mg_database *d);

@@ -9,6 +9,13 @@ app:get("/sleep", function(ctx)
   return ctx:text("hello\n")
 end)
 
+app:get("/three", function(ctx)
+  local url = "http://127.0.0.1:18087/"
+  local all = moongate.Future.all({ ctx:http_request(url), ctx:http_request(url),
+    ctx:http_request(url) }):await()
+  return ctx:text(all[1].body .. all[2].body .. all[3].body)
+end)
+
 app:get("/users/:id", function(ctx)
   local id = ctx.params.id
   return { id = id, name = "user " .. id }

@@ -65,6 +65,8 @@ def compare(name, work, args):
     entries = [entry for entry in work.entries if available(entry.server)]
     absent = [entry.label for entry in work.entries if entry not in entries]
     with contextlib.ExitStack() as stack:
+        if work.upstream:
+            stack.enter_context(Server(work.upstream))
         servers = {key: stack.enter_context(Server(key)) for key in {entry.server: 0 for entry in entries}}
         heads = {}
         for entry in entries:
@@ -103,10 +105,14 @@ def row(label, work, rounds, head_bytes):
         # Within a round both ran on the same machine in the same mood; across rounds that is not so sure.
         ratio = statistics.median(r[label]["cpu_us"] / r[goal.reference]["cpu_us"] for r in rounds)
     judged = label == "moongate"
+    verdicts = [verdict(goal, goal.met(median("cpu_us"), ratio))]
+    if work.also and work.also.reference in rounds[0]:
+        other = statistics.median(r[label]["cpu_us"] / r[work.also.reference]["cpu_us"] for r in rounds)
+        verdicts.append(f"{verdict(work.also, work.also.met(median('cpu_us'), other))} ({other:.2f})")
     return [label, f"{median('cpu_us'):.2f}", f"{min(cpus):.2f}-{max(cpus):.2f}", f"{median('rps'):.0f}",
             ms("p50_us"), ms("p99_us"), head_bytes,
             f"{ratio:.2f}" if ratio is not None else "",
-            verdict(goal, goal.met(median("cpu_us"), ratio)) if judged else ""]
+            "; ".join(verdicts) if judged else ""]
 
 
 if __name__ == "__main__":

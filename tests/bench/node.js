@@ -1,4 +1,4 @@
-// bench/node: the same three routes on Node's own http server, without a framework. node.js PORT
+// bench/node: the same routes on Node's own http server, without a framework. node.js PORT
 "use strict";
 const http = require("http");
 
@@ -11,6 +11,9 @@ const server = http.createServer((req, res) => {
   const user = /^\/users\/([^/]+)$/.exec(req.url);
   if (user) {
     answer(res, "application/json", JSON.stringify({ id: user[1], name: "user " + user[1] }));
+  } else if (req.url === "/three") {
+    const get = () => fetch("http://127.0.0.1:18087/").then((r) => r.text());
+    Promise.all([get(), get(), get()]).then((all) => answer(res, "text/plain", all.join("")));
   } else if (req.url === "/sleep") {
     setTimeout(() => answer(res, "text/plain", "hello\n"), 5);
   } else {

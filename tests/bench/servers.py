@@ -31,6 +31,8 @@ SERVERS = {
     "moongate": (18084, [MOONGATE, "run", os.path.join(HERE, "moongate.lua"), "--workers", "0"]),
     "threads": (18085, [THREADS, "18085"]),
     "node": (18086, ["node", os.path.join(HERE, "node.js"), "18086"]),
+    # Shares the load's processor: what it costs is nobody's.
+    "upstream": (18087, ["taskset", "-c", "1", FLOOR, "18087", "text/plain", TEXT]),
     "nginx (W7)": (18083, [NGINX, "-e", "stderr", "-p", PEERS, "-c", os.path.join(CHANGING, "nginx.conf")]),
     "moongate (W7)": (18084, [MOONGATE, "run", os.path.join(CHANGING, "moongate.lua")]),
 }

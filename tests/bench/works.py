@@ -37,6 +37,8 @@ class Work:
     entries: tuple
     goal: Goal
     mode: str = "plain"  # of wrk.lua
+    also: Goal | None = None
+    upstream: str = ""  # a key of servers.SERVERS that has to run beside them
 
 
 def everybody(path, floor=None):
@@ -59,6 +61,10 @@ WORKS = {
                    Goal(NGINX_LUA, ratio=0.85), mode="cycle"),
     "W3": Work("handler sleeps 5 ms, 512 connections", 512, TEXT,
                everybody("/sleep") + threads_and_node("/sleep"), Goal(NGINX_LUA, ratio=0.75)),
+    "W10": Work("three upstream calls at once, joined, 64 connections", 64, TEXT * 3,
+                (Entry(NGINX_LUA, "nginx", "/three"), Entry("moongate", "moongate", "/three"),
+                 Entry("node", "node", "/three")),
+                Goal(NGINX_LUA, ratio=1.0), also=Goal("node", ratio=0.5), upstream="upstream"),
     "W6": Work("W2 pipelined 16 deep, 64 connections", 64, USER,
                everybody("/users/42", "floor (json)"), Goal(NGINX_LUA, us=0.75), mode="pipeline"),
 }

@@ -113,8 +113,8 @@ static void on_verdict(const h1_rig *r) {
         return;
     }
     uint64_t length;
-    size_t first = reader->guard.first;
-    mg_str raw = {reader->bytes + first, reader->n - first};
+    size_t first = reader->section.guard.first;
+    mg_str raw = {reader->section.bytes + first, reader->section.n - first};
     naive want = cut(raw);
     if (of_fields) {
         // Nothing that the grammar allows is refused, but for an HTAB behind a length: llhttp.

@@ -76,13 +76,26 @@ local function take_task()
     b = false,
     c = false,
     streak = 0,
+    held = false, -- what ends with it: see M.hold
     shielded = false, -- its awaits go on though its scope is cancelled: it answers for the scope
   }
   tasks[task] = true
   return task
 end
 
+-- Whatever the task alone could have gone on with.
+local function let_go(task)
+  local held = task.held
+  task.held = false
+  for future in pairs(held) do
+    future:cancel("the coroutine that held it has ended")
+  end
+end
+
 local function give_task(task)
+  if task.held then
+    let_go(task)
+  end
   task.run, task.scope, task.cancelled, task.on_failure = false, false, false, false
   task.a, task.b, task.c, task.streak, task.shielded = false, false, false, 0, false
   if idle_count < IDLE_TASKS then
@@ -106,6 +119,9 @@ local function fail(task, err)
   local wrapped = failure_of(err)
   errors.stitch(wrapped, task.co)
   tasks[task] = nil
+  if task.held then
+    let_go(task)
+  end
   local ok, message = pcall(task.on_failure, task, wrapped)
   if not ok then -- a fault here must not stop the other tasks of the turn
     native.log(LOG_ERROR, "a failure could not be handled: " .. tostring(message))
@@ -144,6 +160,19 @@ function M.start_soon(scope, run, on_failure, a, b, c)
   task.a, task.b, task.c = a, b, c
   M.ready(task)
   return task
+end
+
+--- `future` is cancelled when the task ends, if it is still pending then.
+function M.hold(task, future)
+  task.held = task.held or {}
+  task.held[future] = true
+end
+
+--- The task may end without an end of `future`.
+function M.release(task, future)
+  if task.held then
+    task.held[future] = nil
+  end
 end
 
 --- Lets a waiting task go on, behind what is ready already.
@@ -207,7 +236,7 @@ local function turn()
     if kind == EVENT_REQUEST then
       on_request(a, b, c, d, e, f)
     elseif kind == EVENT_DONE then
-      finished(a, b, c, d, e)
+      finished(a, b, c, d, e, f)
     else
       on_signal(a, b)
     end

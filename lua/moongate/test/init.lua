@@ -12,8 +12,10 @@ local Future = require("moongate.future")
 local time = require("moongate.time")
 local Clock = require("moongate.test.clock")
 local wire = require("moongate.test.wire")
+local answers = require("moongate.test.answers")
 local stubs = require("moongate.test.stubs")
 local leaks = require("moongate.test.leaks")
+local migrations = require("moongate.test.migrations")
 
 local M = {}
 
@@ -91,13 +93,16 @@ end
 ---@param source string|fun(app) the script that returns the app, such as "lua/app.lua", or a
 --- function that declares routes on the app it is given
 ---@param options table? root (project folder), limits and timeouts (as in the configuration),
---- trusted_proxies
+--- trusted_proxies; http, database, cache: the real one answers what is not stubbed; database:
+--- "sqlite::memory:" is empty and ends with the app; migrations: the folder of .sql files that are
+--- run in it, in their order, before the app starts
 ---@return moongate.test.App
 function M.app(source, options)
   options = options or {}
   native.test_serve(native.json.encode({
     limits = options.limits, timeouts = options.timeouts,
   }), options.trusted_proxies)
+  native.test_database(options.database or false)
   local served, message = load(source, options)
   if not served then
     error(message, 2)
@@ -111,7 +116,12 @@ function M.app(source, options)
     before = leaks.mark(),
   }, App)
   log_lines = app.logs
-  stubs.install(app)
+  stubs.install(app, {
+    http = options.http, database = options.database, cache = options.cache,
+  })
+  if options.migrations then
+    migrations.run(app, absolute(options.migrations))
+  end
   start(app)
   return app
 end
@@ -150,30 +160,82 @@ end
 
 -- --- stubs ---
 
---- Replaces an async call of ctx: `fn(ctx, ...)` returns a value, a Future, test.never(),
---- test.after(...), test.fail(...).
-function App:stub(name, fn)
-  stubs.set(self, name, fn)
+-- The newest stub that fits a call answers it. `answer` is a value, a Future, test.never() and the
+-- like, or a function that returns one of these. `matcher` is what is looked for itself, a table
+-- { pattern = "a Lua pattern" }, or a function of the arguments that says whether they are meant.
+
+--- Replaces an async call of ctx and of the modules as a whole: `fn(ctx, ...)` or another answer.
+--- Stubs of single statements, keys, paths and requests come first.
+function App:stub(name, answer)
+  stubs.set(self, name, answer)
   return self
 end
 
---- A stub of ctx:query_database for one statement. `answer`: rows, a Future, test.never() and the
---- like, or a function(...) of the parameters.
-function App:stub_database(sql, answer)
-  stubs.set_for(self, "query_database", sql, answer)
+--- A stub of HTTP requests.
+---@param matcher any "GET http://host/path", a URL for all methods, { method =, url =, pattern = },
+--- or a function of the request { method, url, headers, body }
+---@param answer any { status =, headers =, body = or json = }, the body of a 200 as a string, or a
+--- function of the request
+function App:stub_http(matcher, answer)
+  stubs.add(self, "http_request", matcher, answer)
   return self
 end
 
---- A stub of ctx:query_cache for one key.
-function App:stub_cache(key, answer)
-  stubs.set_for(self, "query_cache", key, answer)
+--- A stub of statements, transactions and objects of databases included. White space in statements
+--- does not count.
+---@param matcher any
+---@param answer any rows, or a function of the parameters
+function App:stub_database(matcher, answer)
+  stubs.add(self, "query_database", matcher, answer)
   return self
 end
 
---- A stub of ctx:read_file for one path.
-function App:stub_file(path, answer)
-  stubs.set_for(self, "read_file", path, answer)
+--- A stub of ctx:query_cache for keys. Without arguments: a whole cache in memory, whose entries
+--- end in virtual time.
+---@param matcher any
+---@param answer any the value (nil: it is not there), or a function of the key
+function App:stub_cache(matcher, answer)
+  if matcher == nil then
+    stubs.add_memory_cache(self)
+  else
+    stubs.add(self, "query_cache", matcher, answer)
+  end
   return self
+end
+
+--- A stub of the content that ctx:read_file and ctx:file_chunks find.
+---@param matcher any a path as it is asked for
+---@param answer any the content, or a function of the path
+function App:stub_file(matcher, answer)
+  stubs.add(self, "read_file", matcher, answer)
+  stubs.add(self, "file_chunks", matcher, answer)
+  return self
+end
+
+--- The calls of that name so far, in order: { name, the arguments; of HTTP also request }.
+---@param name string
+---@param matcher any as of a stub of that call; nil: all
+---@return table[]
+function App:calls_of(name, matcher)
+  return (stubs.calls_of(self, name, matcher))
+end
+
+--- Fails unless there was such a call, or exactly `times` of them.
+function App:assert_called(name, matcher, times)
+  local n = #stubs.calls_of(self, name, matcher)
+  if (times and n ~= times) or (not times and n == 0) then
+    error(("%s was called %d times as described, not %s%s"):format(name, n,
+      times or "once or more", stubs.describe_calls(self, name)), 2)
+  end
+end
+
+--- Fails if there was such a call.
+function App:assert_not_called(name, matcher)
+  local n = #stubs.calls_of(self, name, matcher)
+  if n > 0 then
+    error(("%s was called %d times as described%s"):format(name, n,
+      stubs.describe_calls(self, name)), 2)
+  end
 end
 
 --- Runs `fn(...)` in a coroutine of the app and returns its values: to await in a spec.
@@ -230,34 +292,7 @@ end
 
 -- --- answers for stubs ---
 
---- A Future that never settles by itself.
-function M.never()
-  return stubs.maker(function(ctx)
-    return (Future._new(ctx, 3))
-  end)
-end
-
---- Resolved with `value` after `seconds` of virtual time.
-function M.after(seconds, value)
-  return stubs.maker(function(ctx)
-    local future = Future._new(ctx, 3)
-    local timer = Future._after(seconds, function()
-      future:resolve(value)
-    end)
-    future._cancel = function()
-      Future._stop_timer(timer)
-    end
-    return future
-  end)
-end
-
---- Rejected with an error of that code.
-function M.fail(code, message)
-  return stubs.maker(function(ctx)
-    local future = Future._new(ctx, 3)
-    future:reject(errors.new(code, message or ("stubbed failure: " .. code)))
-    return future
-  end)
-end
+M.never, M.after, M.fail = answers.never, answers.after, answers.fail
+M.sequence = answers.sequence
 
 return M

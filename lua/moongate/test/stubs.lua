@@ -1,131 +1,309 @@
---- Stubs: replace the async calls of ctx. What the network would answer and nobody stubbed is
---- refused, showing the stub to write.
+--- Stubs: replace what ctx and the modules can await. What the network would answer and nobody
+--- stubbed is refused, showing the stub to write.
+---
+--- The seam is the table `calls` of each subject (http, database, cache, files): ctx and the
+--- modules look their functions up there at each call. Calls are recorded in app.calls.
 local context = require("moongate.context")
-local Future = require("moongate.future")
+local database = require("moongate.database")
+local check = require("moongate.core.check")
+local suggest = require("moongate.core.suggest")
+local answers = require("moongate.test.answers")
+local http_stub = require("moongate.test.http_stub")
+local matchers = require("moongate.test.matchers")
+local memory_cache = require("moongate.test.memory_cache")
+local chunks = require("moongate.test.chunks")
 
 local M = {}
 
-local NETWORK = {
-  query_database = true, http_request = true, query_cache = true, update_cache = true,
-}
+local SUBJECTS = { "http", "database", "cache", "files" }
 local methods = context.methods
-local originals = {}
+local subject_of = {} -- name of a call -> its subject
+local originals = {} -- name of a call -> the real function
+local own = {} -- likewise for those that are ctx's alone: sleep, spawn
 local current
 
-local Maker = {}
-Maker.__index = Maker
-
---- A value that makes a fresh Future at each call of the stub: `fn(ctx)`.
-function M.maker(fn)
-  return setmetatable({ make = fn }, Maker)
+for _, subject in ipairs(SUBJECTS) do
+  for name in pairs(require("moongate." .. subject).calls) do
+    subject_of[name] = subject
+  end
 end
 
-local function as_future(ctx, name, answer)
-  local future = answer
-  if getmetatable(answer) == Maker then
-    future = answer.make(ctx)
-  elseif getmetatable(answer) ~= Future then
-    future = Future._new(ctx, 2)
-    future:resolve(answer)
+-- --- what is refused ---
+
+local show = matchers.show_value
+
+local STUB_TO_WRITE = {
+  http = function(record)
+    local request = record.request or { method = "GET", url = tostring(record[1]) }
+    return "app:stub_http(" .. show(request.method .. " " .. request.url)
+      .. ", { status = 200, json = { ... } })"
+  end,
+  database = function(record)
+    return "app:stub_database(" .. show(record[1]) .. ", { { ... } })"
+  end,
+  cache = function(record)
+    if record.name == "query_cache" then
+      return "app:stub_cache(" .. show(record[1]) .. ", \"value\")"
+    end
+    return "app:stub_cache() -- a cache in memory"
+  end,
+}
+
+local function refuse(record, level)
+  error(matchers.describe(record) .. " is not stubbed, and specs have no network; write for "
+    .. "example:\n  " .. STUB_TO_WRITE[subject_of[record.name]](record), level + 1)
+end
+
+-- --- a call ---
+
+local function note(app, name, ...)
+  local record = { name = name, n = select("#", ...), ... }
+  if name == "http_request" then
+    record.request, record.problem = http_stub.request(...)
   end
+  app.calls[#app.calls + 1] = record
+  return record
+end
+
+-- Of several that fit, the one that came last.
+local function rule_for(app, record)
+  local rules = app.stubs_for[record.name] or {}
+  for i = #rules, 1, -1 do
+    if rules[i].matches(record) then
+      return rules[i]
+    end
+  end
+end
+
+local function to_future(name, call, answer, level)
+  local future = answers.future(call, answer, level + 1)
   future.uncancellable = name == "update_cache" or nil
   return future
 end
 
-local function show(value)
-  return type(value) == "string" and ("%q"):format(value) or tostring(value)
-end
-
-local SHORT = { query_database = "stub_database", query_cache = "stub_cache" }
-
-local function stub_to_write(name, first)
-  if SHORT[name] then
-    return "app:" .. SHORT[name] .. "(" .. show(first) .. ", { ... })"
+local function follow(rule, scope, level, record)
+  local call = { scope = scope, args = rule.args(record) }
+  if rule.shape then
+    call.shape = function(value)
+      return rule.shape(value, record)
+    end
   end
-  return "app:stub(\"" .. name .. "\", function(ctx, ...) return ... end)"
+  return (to_future(record.name, call, rule.answer, level + 1))
 end
 
-local function refuse(name, first)
-  error("ctx:" .. name .. "(" .. show(first) .. ", ...) is not stubbed, and specs have no network; "
-    .. "write for example:\n  " .. stub_to_write(name, first), 3)
+-- A stub of the call as a whole, whatever its arguments: app:stub.
+local function follow_general(answer, scope, level, record)
+  local ctx = context.is(scope) and scope or nil
+  local call = { scope = scope, args = { n = record.n + 1, ctx, unpack(record, 1, record.n) } }
+  return (to_future(record.name, call, answer, level + 1))
 end
 
--- What the spec has for this call, or nil.
-local function answer_of(app, name, ctx, first, ...)
-  local answer = app.stubs_for[name] and app.stubs_for[name][first]
-  if type(answer) == "function" then
-    return answer(...)
-  elseif answer == nil and app.stubs[name] then
-    return app.stubs[name](ctx, first, ...)
+-- Calls that make an object, or run a function: what they do in the end counts.
+local MAKERS = { database = true, cache = true, transaction = true }
+
+local function is_refused(app, name)
+  local subject = subject_of[name]
+  return subject and subject ~= "files" and not MAKERS[name] and not app.real[subject]
+end
+
+local function check_request(record, level)
+  if record.name == "http_request" and not record.request then
+    error((record.problem:gsub("^[^\n:]+:%d+: ", "")), level + 1)
   end
-  return answer
 end
 
-local function is_stubbed(app, name, first)
-  return app.stubs[name] or (app.stubs_for[name] and app.stubs_for[name][first] ~= nil)
-end
-
-local function call(app, name, ctx, first, ...)
-  app.calls[#app.calls + 1] = { name = name, first, ... }
-  if is_stubbed(app, name, first) then
-    return as_future(ctx, name, answer_of(app, name, ctx, first, ...))
-  elseif NETWORK[name] then
-    refuse(name, first)
+-- `level`: of the caller's line, as for every function of `calls`.
+local function invoke(name, scope, level, ...)
+  local app = current
+  local record = note(app, name, ...)
+  check_request(record, level + 1)
+  local rule = rule_for(app, record)
+  if rule then
+    return (follow(rule, scope, level + 1, record))
+  elseif app.stubs[name] ~= nil then
+    return (follow_general(app.stubs[name], scope, level + 1, record))
+  elseif is_refused(app, name) then
+    refuse(record, level + 1)
   end
-  return originals[name](ctx, first, ...)
+  return (originals[name](scope, level + 1, ...))
+end
+
+-- Whether `invoke` has the say; else the real one has, and the call is recorded here.
+local function is_ours(name, ...)
+  local record = { name = name, n = select("#", ...), ... }
+  if rule_for(current, record) or current.stubs[name] ~= nil or is_refused(current, name) then
+    return true
+  end
+  note(current, name, ...)
+  return false
+end
+
+-- --- what is replaced ---
+
+local function first_row(rows)
+  return rows[1]
+end
+
+-- Statements come here by whatever way they are made: of ctx, a database, a transaction, as rows.
+-- Nothing is returned if the real database has the say.
+local function statement(scope, level, sql, first, ...)
+  local record = note(current, "query_database", sql, ...)
+  local rule = rule_for(current, record)
+  local general = current.stubs.query_database
+  local future
+  if rule then
+    future = follow(rule, scope, level + 1, record)
+  elseif general ~= nil then
+    future = follow_general(general, scope, level + 1, record)
+  elseif is_refused(current, "query_database") then
+    refuse(record, level + 1)
+  end
+  return future and first and future:and_then(first_row) or future
 end
 
 local function replace(name)
-  originals[name] = originals[name] or methods[name]
+  local calls = require("moongate." .. subject_of[name]).calls
+  originals[name] = originals[name] or calls[name]
+  calls[name] = function(scope, level, ...)
+    return (invoke(name, scope, level + 1, ...))
+  end
+  if name == "file_chunks" then
+    calls[name] = chunks.file_chunks(invoke, is_ours, originals[name])
+  end
+end
+
+local function replace_own(name)
+  if subject_of[name] or own[name] then
+    return
+  end
+  local real = methods[name]
+  own[name] = real
   methods[name] = function(ctx, ...)
-    return call(current, name, ctx, ...)
+    if current.stubs[name] == nil then
+      return real(ctx, ...)
+    end
+    return (invoke(name, ctx, 2, ...))
   end
 end
 
---- Makes `app` the one whose stubs hold. Calls are recorded in app.calls.
-function M.install(app)
-  app.stubs, app.stubs_for = {}, {}
+--- Makes `app` the one whose stubs hold.
+---@param real table? subjects that are there and need no stub: { database = true, cache = true }
+function M.install(app, real)
+  app.stubs, app.stubs_for, app.real = {}, {}, real or {}
   current = app
-  for name in pairs(NETWORK) do
-    replace(name)
-  end
-end
-
-local function check_name(name)
-  for _, known in ipairs(context.async) do
-    if known == name then
-      return
+  for name in pairs(subject_of) do
+    if name ~= "query_database" and name ~= "database" and name ~= "cache" then
+      replace(name)
     end
   end
-  error("stub: allowed are " .. table.concat(context.async, ", ") .. ", not " .. tostring(name), 4)
-end
-
-function M.set(app, name, fn)
-  check_name(name)
-  if type(fn) ~= "function" then
-    local answer = fn
-    fn = function()
-      return answer
-    end
-  end
-  app.stubs[name] = fn
-  replace(name)
-end
-
---- A stub for calls whose first argument is `first`.
-function M.set_for(app, name, first, answer)
-  app.stubs_for[name] = app.stubs_for[name] or {}
-  app.stubs_for[name][first] = answer
-  replace(name)
+  database._stub = statement
 end
 
 function M.remove(app)
-  if current == app then
-    for name, fn in pairs(originals) do
-      methods[name] = fn
-    end
-    originals = {}
+  if current ~= app then
+    return
   end
+  for name, fn in pairs(originals) do
+    require("moongate." .. subject_of[name]).calls[name] = fn
+  end
+  for name, fn in pairs(own) do
+    methods[name] = fn
+  end
+  database._stub = false
+  originals, own = {}, {}
+end
+
+-- --- declaring ---
+
+local function check_name(what, name)
+  local known = {}
+  for _, each in ipairs(context.async) do
+    known[each] = true
+  end
+  if not known[name] then
+    check.fail(what .. ": allowed are " .. table.concat(context.async, ", ") .. ", not "
+      .. tostring(name) .. suggest.for_name(name, known))
+  end
+end
+
+function M.set(app, name, answer)
+  check_name("stub", name)
+  if answer == nil then
+    answer = function() end
+  end
+  app.stubs[name] = answer
+  replace_own(name)
+end
+
+local function all_arguments(record)
+  return record
+end
+
+local function but_the_first(record)
+  return { n = math.max(record.n - 1, 0), unpack(record, 2, record.n) }
+end
+
+local function the_request(record)
+  return { n = 1, record.request }
+end
+
+local function http_shape(value, record)
+  return http_stub.response(value, record.request)
+end
+
+-- `args`: what a function as the answer gets. `shape`: makes of its value what the real call gives.
+local RULES = {
+  http_request = { args = the_request, shape = http_shape },
+  query_database = { args = but_the_first },
+}
+
+--- A stub for the calls that the matcher means, before all older ones; `last`: behind them.
+function M.add(app, name, matcher, answer, last)
+  local kind = RULES[name] or {}
+  local rules = app.stubs_for[name] or {}
+  app.stubs_for[name] = rules
+  table.insert(rules, last and 1 or #rules + 1, {
+    matches = matchers.compile(name, matcher),
+    answer = answer,
+    args = kind.args or all_arguments,
+    shape = kind.shape,
+  })
+end
+
+--- A cache in memory answers what no other stub does.
+function M.add_memory_cache(app)
+  local cache = memory_cache.new()
+  for name, subject in pairs(subject_of) do
+    if subject == "cache" and cache[name] then
+      M.add(app, name, nil, function(...)
+        return cache[name](cache, ...)
+      end, true)
+    end
+  end
+end
+
+-- --- asking what was called ---
+
+--- The calls of that name that the matcher means, in order.
+function M.calls_of(app, name, matcher)
+  check_name("calls", name)
+  local matches = matchers.compile(name, matcher)
+  local list = {}
+  for _, record in ipairs(app.calls) do
+    if record.name == name and matches(record) then
+      list[#list + 1] = record
+    end
+  end
+  return list
+end
+
+--- In words, all calls of that name.
+function M.describe_calls(app, name)
+  local lines = {}
+  for _, record in ipairs(M.calls_of(app, name)) do
+    lines[#lines + 1] = "\n  " .. matchers.describe(record)
+  end
+  return lines[1] and ("; its calls were:" .. table.concat(lines)) or "; it was never called"
 end
 
 return M

@@ -239,10 +239,10 @@ describe("a stub", function()
 
   it("that is missing is refused at the caller's line, showing the stub to write", function()
     local cases = {
-      query_database = 'app:stub_database("what", { ... })',
-      query_cache = 'app:stub_cache("what", { ... })',
-      http_request = 'app:stub("http_request", function(ctx, ...) return ... end)',
-      update_cache = 'app:stub("update_cache", function(ctx, ...) return ... end)',
+      query_database = { '("what")', 'app:stub_database("what", { { ... } })' },
+      query_cache = { '("what")', 'app:stub_cache("what", "value")' },
+      http_request = { " GET what", 'app:stub_http("GET what", { status = 200, json = { ... } })' },
+      update_cache = { '("what")', "app:stub_cache() -- a cache in memory" },
     }
     handle(function(ctx)
       local _, message = pcall(function()
@@ -251,10 +251,11 @@ describe("a stub", function()
       end)
       return message
     end)
-    for name, hint in pairs(cases) do
+    for name, case in pairs(cases) do
       local message = app:get("/?call=" .. name).body
-      assert.matches("init_spec%.lua:%d+: ctx:" .. name .. '%("what", %.%.%.%) is not', message)
-      assert.is_truthy(message:find(hint, 1, true), message)
+      assert.matches("init_spec%.lua:%d+: " .. name, message)
+      assert.is_truthy(message:find(name .. case[1] .. " is not stubbed, and", 1, true), message)
+      assert.is_truthy(message:find(case[2], 1, true), message)
     end
   end)
 

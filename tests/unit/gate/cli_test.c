@@ -199,7 +199,7 @@ static void each_command_is_in_the_overview(void **state) {
     (void)state;
     for (int i = 0; i < MG_COMMAND_COUNT; i++) {
         char line[24];
-        snprintf(line, sizeof line, "\n  %-6s  ", mg_cli_command_name((mg_command)i));
+        snprintf(line, sizeof line, "\n  %-7s  ", mg_cli_command_name((mg_command)i));
         assert_non_null(strstr(mg_cli_help(), line));
     }
 }
@@ -277,9 +277,28 @@ static void unknown_commands_bring_a_suggestion(void **state) {
           "--hlep");
 }
 
+static void migrate_takes_a_folder_a_database_and_status(void **state) {
+    (void)state;
+    assert_int_equal(PARSE("migrate"), MG_CLI_GO);
+    assert_int_equal(cli.command, MG_COMMAND_MIGRATE);
+    assert_false(cli.status);
+    assert_null(cli.folder);
+    assert_null(cli.database);
+    assert_int_equal(PARSE("migrate", "my.lua", "--status", "--folder", "db/sql",
+                           "--database=sqlite:a.db"),
+                     MG_CLI_GO);
+    assert_string_equal(cli.conf, "my.lua");
+    assert_true(cli.status);
+    assert_string_equal(cli.folder, "db/sql");
+    assert_string_equal(cli.database, "sqlite:a.db");
+    WRONG("moongate: --folder: the path is empty; see moongate migrate --help", "migrate",
+          "--folder=");
+    WRONG("moongate: --database: a name or a URL is wanted; see moongate migrate --help", "migrate",
+          "--database", "");
+}
+
 static void commands_of_later_versions_say_so(void **state) {
     (void)state;
-    WRONG("moongate: migrate: this command is not in this version; see moongate --help", "migrate");
     WRONG("moongate: prof: this command is not in this version; see moongate --help", "prof");
     WRONG("moongate: new: this command is not in this version; see moongate --help", "help", "new");
 }
@@ -361,6 +380,7 @@ int main(void) {
         T(help_comes_in_every_form),
         T(no_command_shows_the_help_as_an_error),
         T(unknown_commands_bring_a_suggestion),
+        T(migrate_takes_a_folder_a_database_and_status),
         T(commands_of_later_versions_say_so),
         T(unknown_options_bring_a_suggestion),
         T(wrong_values_say_what_is_allowed),

@@ -1,0 +1,122 @@
+--- What stubs answer: values, Futures, functions, and makers such as test.never() that make a fresh
+--- Future at each call.
+local errors = require("moongate.core.errors")
+local check = require("moongate.core.check")
+local Future = require("moongate.future")
+
+local M = {}
+
+---@class moongate.test.Call what a maker gets
+---@field scope table
+---@field level integer of the caller's line, as error() counts in the maker
+---@field args table what a function as the answer is called with
+---@field shape function? makes of the spec's value what the real call gives
+
+local Maker = {}
+Maker.__index = Maker
+
+local function maker(fn)
+  return setmetatable({ make = fn }, Maker)
+end
+
+local function evaluate(call, answer)
+  while type(answer) == "function" do
+    answer = answer(unpack(call.args, 1, call.args.n))
+  end
+  return answer
+end
+
+local function shaped(call, value)
+  if call.shape then
+    return call.shape(value)
+  end
+  return value
+end
+
+-- The call's Future: of what `answer` says.
+local function future_of(call, answer, level)
+  answer = evaluate(call, answer)
+  if getmetatable(answer) == Maker then
+    return (answer.make(call, level + 1))
+  elseif getmetatable(answer) ~= Future then
+    local value = shaped(call, answer) -- which may raise
+    local future = Future._new(call.scope, level + 1)
+    future:resolve(value)
+    return future
+  elseif call.shape then
+    return (answer:and_then(call.shape))
+  end
+  return answer
+end
+
+---@param level integer of the caller's line
+---@return moongate.Future
+function M.future(call, answer, level)
+  return (future_of(call, answer, level + 1))
+end
+
+--- A Future that never settles by itself.
+function M.never()
+  return maker(function(call, level)
+    return (Future._new(call.scope, level + 1))
+  end)
+end
+
+--- `answer` after `seconds` of virtual time.
+---@param seconds number
+---@param answer any as for a stub
+function M.after(seconds, answer)
+  if type(seconds) ~= "number" or seconds < 0 then
+    check.fail("test.after: seconds are wanted, a number of at least 0")
+  end
+  return maker(function(call, level)
+    local future = Future._new(call.scope, level + 1)
+    local timer = Future._after(seconds, function()
+      local ok, inner = pcall(future_of, call, answer, 1)
+      if ok then
+        future:resolve(inner)
+      else
+        future:reject(inner)
+      end
+    end)
+    future._cancel = function()
+      Future._stop_timer(timer)
+    end
+    return future
+  end)
+end
+
+--- Rejected with an error of that code.
+---@param code string
+---@param message string?
+function M.fail(code, message)
+  check.string("test.fail: the code", code)
+  return maker(function(call, level)
+    local future = Future._new(call.scope, level + 1)
+    local err = errors.new(code, message or ("stubbed failure: " .. code))
+    err.where = future:_where()
+    future:reject(err)
+    return future
+  end)
+end
+
+--- One answer after the other, each for one call. A call beyond the last is refused: what is asked
+--- more often than a spec says is a mistake of one of both.
+---@param list table answers
+function M.sequence(list)
+  check.type("test.sequence", list, "table")
+  local n, at = #list, 0
+  if n == 0 then
+    check.fail("test.sequence: at least one answer is wanted")
+  end
+  return maker(function(call, level)
+    at = at + 1
+    if at > n then
+      error("the stub's sequence of " .. n .. (n == 1 and " answer" or " answers") .. " is used up",
+        level + 1)
+    end
+    return (future_of(call, list[at], level + 1))
+  end)
+end
+
+return M

@@ -1,0 +1,288 @@
+#include "client/client_inside.h"
+
+#include "base/mem.h"
+
+#include <stdio.h>
+
+static void on_idle_over(mg_deadlines *q, mg_deadline *d);
+
+// --- life ---
+
+int mg_client_new(mg_client **out, mg_loop *loop, const mg_client_options *options, mg_error *err) {
+    mg_client *c = mg_calloc(1, sizeof *c);
+    c->loop = loop;
+    c->options = *options;
+    c->ca = options->ca != NULL ? mg_strdup(options->ca) : NULL;
+    mg_link_init(&c->outbounds);
+    mg_link_init(&c->calls);
+    for (size_t i = 0; i < MG_CLIENT_BUCKETS; i++) {
+        mg_link_init(&c->buckets[i]);
+    }
+    mg_deadlines_init(&c->idle, loop, options->idle_ms, on_idle_over);
+    const mg_dns_options dns = {.nameservers = options->nameservers};
+    int rc = mg_dns_new(&c->dns, loop, &dns);
+    if (rc != MG_OK) {
+        mg_client_free(c);
+        return mg_error_set(err, rc, "the resolver cannot start: %s", mg_strerror(rc));
+    }
+    *out = c;
+    return MG_OK;
+}
+
+void mg_client_release(mg_client *c) {
+    c->connections--;
+    if (c->freed && c->connections == 0) {
+        mg_free(c);
+    }
+}
+
+void mg_client_free(mg_client *c) {
+    if (c == NULL) {
+        return;
+    }
+    while (!mg_link_alone(&c->calls)) {
+        mg_call_close(MG_OF(c->calls.next, mg_call, all));
+    }
+    c->connections++; // until the end of this function
+    for (mg_link *l = c->outbounds.next, *next; l != &c->outbounds; l = next) {
+        next = l->next;
+        mg_outbound_close(MG_OF(l, mg_outbound, all));
+    }
+    mg_deadlines_deinit(&c->idle);
+    mg_client_forget_trust(c);
+    mg_dns_free(c->dns);
+    c->dns = NULL;
+    mg_free(c->ca);
+    c->ca = NULL;
+    c->freed = true;
+    mg_client_release(c);
+}
+
+void mg_client_read_stats(const mg_client *c, mg_client_stats *out) {
+    *out = (mg_client_stats){
+        .origins = c->origins,
+        .connections = c->connections,
+        .idle = c->idle_count,
+        .waiting = c->waiting,
+        .calls = c->started,
+        .reused = c->reused,
+        .dialled = c->dialled,
+        .failed = c->failed,
+    };
+}
+
+// --- origins ---
+
+static uint32_t hash(mg_str key) {
+    uint32_t h = 2166136261u;
+    for (size_t i = 0; i < key.n; i++) {
+        h = (h ^ (uint8_t)key.p[i]) * 16777619u;
+    }
+    return h;
+}
+
+// Everything that connections must have in common, in one text.
+static void write_key(mg_buf *out, const mg_call_origin *o) {
+    mg_buf_printf(out, "%d %d %u ", o->tls, o->insecure, o->port);
+    const mg_str parts[] = {o->host, o->unix_path, o->ca, o->server_name};
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        mg_buf_append_str(out, parts[i]);
+        mg_buf_append_char(out, '\0');
+    }
+}
+
+static mg_origin *find_origin(mg_link *bucket, mg_str key) {
+    for (mg_link *l = bucket->next; l != bucket; l = l->next) {
+        mg_origin *o = MG_OF(l, mg_origin, link);
+        if (mg_str_eq(o->key, key)) {
+            return o;
+        }
+    }
+    return NULL;
+}
+
+static char *copy_or_null(mg_str s) {
+    return s.n > 0 ? mg_strndup(s.p, s.n) : NULL;
+}
+
+static mg_origin *new_origin(mg_client *c, const mg_call_origin *from, mg_str key) {
+    bool v6 = memchr(from->host.p, ':', from->host.n) != NULL;
+    size_t name_bytes = from->host.n + sizeof "https://[]:65535";
+    mg_origin *o = mg_calloc(1, sizeof *o + name_bytes);
+    o->client = c;
+    o->key = (mg_str){mg_strndup(key.p, key.n), key.n};
+    o->host = mg_strndup(from->host.p, from->host.n);
+    o->unix_path = copy_or_null(from->unix_path);
+    o->server_name = copy_or_null(from->server_name.n > 0 ? from->server_name : from->host);
+    o->ca = copy_or_null(from->ca);
+    o->port = from->port;
+    o->is_tls = from->tls;
+    o->insecure = from->insecure;
+    mg_link_init(&o->idle);
+    mg_link_init(&o->waiting);
+    snprintf(o->name, name_bytes, v6 ? "%s[%s]:%u" : "%s%s:%u", from->tls ? "https://" : "http://",
+             o->host, o->port);
+    c->origins++;
+    if (o->insecure && c->options.on_warning != NULL) {
+        char text[320];
+        snprintf(text, sizeof text,
+                 "INSECURE: the certificate of %s is not verified; anybody can stand between",
+                 o->name);
+        c->options.on_warning(c->options.log_arg, text);
+    }
+    return o;
+}
+
+static void free_origin_if_unused(mg_origin *o) {
+    if (o->connections > 0 || o->waiting_count > 0) {
+        return;
+    }
+    mg_link_remove(&o->link);
+    o->client->origins--;
+    mg_free((void *)(uintptr_t)o->key.p);
+    mg_free(o->host);
+    mg_free(o->unix_path);
+    mg_free(o->server_name);
+    mg_free(o->ca);
+    mg_free(o);
+}
+
+static mg_origin *origin_of(mg_client *c, const mg_call_origin *from) {
+    mg_buf key = {0};
+    write_key(&key, from);
+    mg_link *bucket = &c->buckets[hash(mg_buf_str(&key)) % MG_CLIENT_BUCKETS];
+    mg_origin *o = find_origin(bucket, mg_buf_str(&key));
+    if (o == NULL) {
+        o = new_origin(c, from, mg_buf_str(&key));
+        mg_link_append(bucket, &o->link);
+    }
+    mg_buf_deinit(&key);
+    return o;
+}
+
+// --- who waits ---
+
+static void enlist(mg_origin *o, mg_call *call) {
+    call->origin = o;
+    o->waiting_count++;
+    o->client->waiting++;
+}
+
+int mg_origin_enter(mg_client *c, const mg_call_origin *from, mg_call *call) {
+    mg_origin *o = origin_of(c, from);
+    int rc = o->waiting_count < c->options.waiting ? MG_OK : MG_ELIMIT;
+    enlist(o, call);
+    mg_link_append(&o->waiting, &call->link);
+    return rc;
+}
+
+void mg_origin_requeue(mg_origin *o, mg_call *call) {
+    while (!mg_link_alone(&o->idle)) {
+        mg_outbound_close(MG_OF(o->idle.next, mg_outbound, link));
+    }
+    enlist(o, call);
+    mg_link_append(o->waiting.next, &call->link); // in front of the first, or alone
+}
+
+static mg_origin *leave(mg_call *call) {
+    mg_origin *o = call->origin;
+    mg_link_remove(&call->link);
+    o->waiting_count--;
+    o->client->waiting--;
+    return o;
+}
+
+void mg_origin_forget_call(mg_origin *o, mg_call *call) {
+    leave(call);
+    call->origin = NULL;
+    free_origin_if_unused(o);
+}
+
+mg_call *mg_origin_first_waiting(const mg_origin *o) {
+    return mg_link_alone(&o->waiting) ? NULL : MG_OF(o->waiting.next, mg_call, link);
+}
+
+// --- connections ---
+
+static void on_idle_over(mg_deadlines *q, mg_deadline *d) {
+    (void)q;
+    mg_outbound_close(MG_OF(d, mg_outbound, idle));
+}
+
+static void leave_idle(mg_origin *o, mg_outbound *c) {
+    mg_link_remove(&c->link);
+    mg_deadline_stop(&c->idle);
+    o->idle_count--;
+    o->client->idle_count--;
+}
+
+// The connection that was used last is the least likely to have been closed by the server.
+static mg_outbound *take_idle(mg_origin *o) {
+    if (mg_link_alone(&o->idle)) {
+        return NULL;
+    }
+    mg_outbound *c = MG_OF(o->idle.prev, mg_outbound, link);
+    leave_idle(o, c);
+    return c;
+}
+
+// May one more be opened? The longest idle one of another origin makes room.
+static bool has_room(mg_client *c) {
+    if (c->connections < MG_CLIENT_CONNECTIONS) {
+        return true;
+    }
+    if (mg_link_alone(&c->idle.head)) {
+        return false;
+    }
+    mg_outbound_close(MG_OF(c->idle.head.next, mg_outbound, idle.link));
+    return true;
+}
+
+static bool may_dial(const mg_origin *o) {
+    return o->connecting < o->waiting_count && o->connections < o->client->options.connections;
+}
+
+void mg_origin_pump(mg_origin *o) {
+    mg_call *call;
+    while ((call = mg_origin_first_waiting(o)) != NULL) {
+        mg_outbound *c = take_idle(o);
+        if (c != NULL) {
+            leave(call);
+            mg_call_attach(call, c);
+        } else if (may_dial(o) && has_room(o->client)) {
+            mg_outbound_open(o, call->options.timeouts.connect_ms);
+        } else {
+            return;
+        }
+    }
+}
+
+void mg_origin_take_back(mg_origin *o, mg_outbound *c) {
+    if (c->state < MG_OUTBOUND_IDLE) {
+        o->connecting--;
+    }
+    c->state = MG_OUTBOUND_IDLE;
+    c->call = NULL;
+    mg_link_append(&o->idle, &c->link);
+    mg_deadline_start(&o->client->idle, &c->idle);
+    o->idle_count++;
+    o->client->idle_count++;
+    mg_origin_pump(o);
+    if (o->idle_count > o->client->options.idle_connections) {
+        mg_outbound_close(MG_OF(o->idle.next, mg_outbound, link));
+    }
+}
+
+void mg_origin_drop(mg_origin *o, mg_outbound *c) {
+    if (c->state == MG_OUTBOUND_IDLE) {
+        leave_idle(o, c);
+    }
+    o->connections--;
+    if (c->state < MG_OUTBOUND_IDLE) {
+        o->connecting--;
+    }
+    if (!o->client->freed) {
+        mg_origin_pump(o);
+    }
+    free_origin_if_unused(o);
+}

@@ -1,0 +1,116 @@
+// client/client.h: HTTP/1.1 calls to other servers: pools of connections, and what runs on them.
+//
+// An mg_client belongs to a loop and owns its origins, their connections and the calls under way.
+// An origin is a scheme, host and port (or Unix socket) with the same demands on TLS; its calls
+// wait in order for one of a limited number of connections.
+#pragma once
+
+#include "base/buf.h"
+#include "base/error.h"
+#include "event/loop.h"
+#include "http/guard.h"
+
+typedef struct mg_client mg_client;
+typedef struct mg_call mg_call;
+
+typedef struct mg_client_options {
+    uint32_t connections;      // to one origin
+    uint32_t waiting;          // calls that wait for one of them; beyond it a call is refused
+    uint32_t idle_connections; // kept to one origin
+    uint32_t idle_ms;          // for this long
+    const char *ca;            // PEM file or folder; NULL: the system's store
+    const char *nameservers;   // event/dns.h; NULL: resolv.conf
+    mg_guard_limits head;      // of responses
+    // A sentence for the operator's log; `arg` is `log_arg`.
+    void (*on_warning)(void *arg, const char *text);
+    void *log_arg;
+} mg_client_options;
+
+// What connections must have in common to be shared. Texts are borrowed for the call.
+typedef struct mg_call_origin {
+    bool tls;
+    uint16_t port;
+    bool insecure;      // certificates are not verified
+    mg_str host;        // name or IP literal
+    mg_str unix_path;   // instead of a dial to the host; empty: none
+    mg_str ca;          // empty: the client's
+    mg_str server_name; // for TLS; empty: the host
+} mg_call_origin;
+
+typedef struct mg_call_timeouts {
+    uint32_t connect_ms;    // name, dial and handshake of a new connection
+    uint32_t first_byte_ms; // from the connection until the response's head
+    uint32_t total_ms;      // all of it, waiting included; of a streamed response until its head
+    uint32_t idle_ms;       // between two pieces of a streamed response
+} mg_call_timeouts;
+
+typedef struct mg_call_options {
+    mg_call_origin origin;
+    mg_call_timeouts timeouts;
+    mg_str head;        // request line and all fields but those of framing, each with its CRLF
+    mg_str body;        // unless `upload`
+    bool has_body;      // Content-Length is sent, even if it is 0
+    bool upload;        // the body comes through mg_call_send
+    int64_t length;     // of an upload; -1: chunked
+    bool to_head;       // the method is HEAD
+    bool idempotent;    // may be sent again on another connection (RFC 9110 section 9.2.2)
+    bool decode;        // gzip and deflate
+    bool stream;        // the body is taken piece by piece
+    uint64_t max_bytes; // of the decoded body (a streamed one: in total)
+} mg_call_options;
+
+typedef enum mg_call_state {
+    MG_CALL_WAITS,  // for a connection, or for the response's head
+    MG_CALL_BODY,   // the head is there, the body comes
+    MG_CALL_DONE,   // the response is whole
+    MG_CALL_FAILED, // see the fault
+} mg_call_state;
+
+typedef struct mg_call_fault {
+    const char *code; // static: dns connect tls timeout closed protocol limit
+    const char *text; // "http://host:port: what happened"
+    bool unsent;      // the server has seen nothing of the request
+} mg_call_fault;
+
+typedef struct mg_call_events {
+    // The state, the body or the room for an upload has changed. Never inside a function of this
+    // header. The call may be closed inside it.
+    void (*on_change)(void *arg, mg_call *call);
+} mg_call_events;
+
+int mg_client_new(mg_client **out, mg_loop *loop, const mg_client_options *options, mg_error *err);
+
+// Calls under way end without an event; connections close. The memory goes with the last of them,
+// within mg_loop_free at the latest. Accepts NULL.
+void mg_client_free(mg_client *c);
+
+typedef struct mg_client_stats {
+    uint32_t origins, connections, idle, waiting;
+    uint64_t calls, reused, dialled, failed;
+} mg_client_stats;
+void mg_client_read_stats(const mg_client *c, mg_client_stats *out);
+
+// Begins. MG_OK and a call that is the caller's to close; its faults come as events.
+int mg_call_start(mg_call **out, mg_client *c, const mg_call_options *options,
+                  const mg_call_events *events, void *arg);
+
+// No event comes after this. A connection that is not at the end of a response is closed: the
+// server sees that. Accepts NULL.
+void mg_call_close(mg_call *call);
+
+mg_call_state mg_call_state_of(const mg_call *call);
+const mg_call_fault *mg_call_fault_of(const mg_call *call); // NULL unless it failed
+
+// From MG_CALL_BODY on; lives with the call.
+const mg_response *mg_call_response(const mg_call *call);
+bool mg_call_decoded(const mg_call *call); // its content was coded and is not any more
+
+// The content that has come and was not taken: all of it, unless the call streams.
+mg_str mg_call_content(const mg_call *call);
+void mg_call_take(mg_call *call, size_t n); // drops so much from its front
+
+// A piece of an upload; `n` 0 ends it. MG_OK; MG_EAGAIN: taken, but wait for mg_call_has_room
+// before the next one; MG_ECLOSED: the response is there already, or the call failed; MG_ELIMIT:
+// more or less than the length that was announced.
+int mg_call_send(mg_call *call, const char *data, size_t n);
+bool mg_call_has_room(const mg_call *call);

@@ -1,0 +1,164 @@
+// client/client_inside.h: what the files of this room know of each other.
+//
+//   client.c    origins, who waits, which connection is given to whom
+//   outbound.c  one connection: name, dial, handshake, then bytes for the call it serves
+//   call.c      one request and its response
+#pragma once
+
+#include "base/list.h"
+#include "client/client.h"
+#include "event/deadline.h"
+#include "event/dial.h"
+#include "event/dns.h"
+#include "event/tls.h"
+#include "http/body.h"
+#include "http/h1_response.h"
+#include "http/inflate.h"
+
+enum { MG_CLIENT_BUCKETS = 256, MG_CLIENT_CONNECTIONS = 4096, MG_CLIENT_TRUSTS = 8 };
+
+// Certificates that are trusted, with the sessions of earlier connections.
+typedef struct mg_trust_entry {
+    char *ca; // NULL: the system's store
+    bool insecure;
+    mg_tls_context *context;
+} mg_trust_entry;
+
+typedef struct mg_origin mg_origin;
+typedef struct mg_outbound mg_outbound;
+
+struct mg_client {
+    mg_loop *loop;
+    mg_client_options options;
+    char *ca;
+    mg_dns *dns;
+    mg_deadlines idle;                  // idle connections of all origins, the longest idle first
+    mg_link outbounds;                  // all of them
+    mg_link calls;                      // all of them
+    mg_link buckets[MG_CLIENT_BUCKETS]; // of origins
+    uint32_t origins, connections, idle_count, waiting;
+    uint64_t started, reused, dialled, failed;
+    mg_trust_entry trusts[MG_CLIENT_TRUSTS];
+    uint32_t next_trust; // the entry that goes when a new one needs its place
+    bool freed;          // the memory goes with the last connection
+};
+
+// Lives while it has connections or waiting calls.
+struct mg_origin {
+    mg_link link;
+    mg_client *client;
+    mg_str key;
+    char *host;
+    char *unix_path; // NULL: none
+    char *server_name;
+    char *ca;        // NULL: the client's
+    mg_link idle;    // connections, the last used one last
+    mg_link waiting; // calls, in order
+    uint32_t connections, connecting, idle_count, waiting_count;
+    uint16_t port;
+    bool is_tls;
+    bool insecure;
+    char name[]; // "https://host:port", for texts
+};
+
+typedef enum mg_outbound_state {
+    MG_OUTBOUND_RESOLVING,
+    MG_OUTBOUND_DIALLING,
+    MG_OUTBOUND_HANDSHAKE,
+    MG_OUTBOUND_IDLE,
+    MG_OUTBOUND_BUSY,
+    MG_OUTBOUND_CLOSED,
+} mg_outbound_state;
+
+struct mg_outbound {
+    mg_stream stream; // from HANDSHAKE or IDLE on
+    mg_outbound_state state;
+    mg_origin *origin; // NULL when closed
+    mg_client *client;
+    mg_call *call; // BUSY
+    mg_link link;  // in its origin's idle list
+    mg_link all;
+    mg_deadline idle;
+    mg_timer timer; // until it is ready
+    mg_dns_lookup *lookup;
+    mg_dial *dial;
+    uint32_t connect_ms;
+    bool has_stream;
+    bool served; // a response before: the server may close it at any moment
+};
+
+struct mg_call {
+    mg_client *client;
+    mg_origin *origin;     // while it waits or is served
+    mg_outbound *outbound; // while it is served
+    mg_link all;
+    mg_link link; // in its origin's waiting list
+    const mg_call_events *events;
+    void *arg;
+    mg_call_state state;
+    mg_call_options options; // texts are not kept
+    mg_buf request;          // as sent, while it may be sent again, or waits for a connection
+    uint64_t upload_left;    // of an upload with a length
+    bool upload_open;        // more is to come
+    bool room_wanted;        // somebody waits for mg_call_has_room
+    bool reused;             // its connection had served others
+    bool received;           // bytes of a response
+    bool again;              // it was sent a second time
+    bool paused;             // the reader is behind: the connection does not read
+    bool ended;              // so does the connection, behind what is held
+    uint8_t interims;
+    int lost; // the code of a connection that broke unseen by its reader; 0: none
+    mg_arena arena;
+    mg_h1_response_reader reader;
+    mg_response response;
+    mg_body body;
+    mg_inflate *inflate;
+    mg_buf content;
+    mg_buf held; // bytes that wait until content is taken
+    uint64_t total_bytes;
+    mg_timer total, quiet, soon;
+    mg_call_fault fault;
+    char fault_text[320];
+};
+
+// --- client.c ---
+
+// Gives connections to calls that wait, and dials for those that get none.
+void mg_origin_pump(mg_origin *o);
+mg_call *mg_origin_first_waiting(const mg_origin *o); // NULL: none
+
+// A call waits from now on. MG_ELIMIT: too many do, and it is to fail.
+int mg_origin_enter(mg_client *c, const mg_call_origin *from, mg_call *call);
+
+// Puts a call in front of all others: its connection, which the caller closes next, was found dead,
+// and so are probably all idle ones, which are closed here.
+void mg_origin_requeue(mg_origin *o, mg_call *call);
+void mg_origin_forget_call(mg_origin *o, mg_call *call); // it waits no more; `o` may go
+
+// The connection is ready, or its response is whole: it is idle from now on.
+void mg_origin_take_back(mg_origin *o, mg_outbound *c);
+
+// The connection is gone; `o` may go.
+void mg_origin_drop(mg_origin *o, mg_outbound *c);
+void mg_client_release(mg_client *c); // a connection's memory went
+
+// --- trust.c ---
+
+// What TLS connections of an origin share; borrowed. NULL and a text.
+mg_tls_context *mg_client_trust(mg_client *c, const char *ca, bool insecure, mg_error *err);
+void mg_client_forget_trust(mg_client *c);
+
+// --- outbound.c ---
+
+void mg_outbound_open(mg_origin *o, uint32_t connect_ms);
+void mg_outbound_close(mg_outbound *c);
+
+// --- call.c ---
+
+void mg_call_attach(mg_call *call, mg_outbound *c);
+void mg_call_feed(mg_call *call, const char *data, size_t n);
+void mg_call_lost(mg_call *call, int status); // the connection ended: 0 for a FIN
+void mg_call_drained(mg_call *call);
+
+// "origin: what". Detaches the call from its connection, which is closed, and tells it.
+void mg_call_fail(mg_call *call, const char *code, const char *what);

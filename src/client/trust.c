@@ -1,0 +1,42 @@
+// The TLS contexts of a client: reading a store of certificates takes long, so it is done once for
+// each set of demands.
+
+#include "client/client_inside.h"
+
+#include "base/mem.h"
+
+static bool same_ca(const char *a, const char *b) {
+    return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
+
+static void forget(mg_trust_entry *e) {
+    mg_tls_unref(e->context); // connections hold references of their own
+    mg_free(e->ca);
+    *e = (mg_trust_entry){0};
+}
+
+mg_tls_context *mg_client_trust(mg_client *c, const char *ca, bool insecure, mg_error *err) {
+    ca = ca != NULL ? ca : c->ca;
+    for (size_t i = 0; i < MG_CLIENT_TRUSTS; i++) {
+        const mg_trust_entry *e = &c->trusts[i];
+        if (e->context != NULL && e->insecure == insecure && same_ca(e->ca, ca)) {
+            return e->context;
+        }
+    }
+    mg_trust_entry *e = &c->trusts[c->next_trust++ % MG_CLIENT_TRUSTS];
+    forget(e);
+    const mg_tls_client_options options = {.ca_file = ca, .insecure = insecure, .alpn = "http/1.1"};
+    if (mg_tls_client_new(&e->context, &options, err) != MG_OK) {
+        e->context = NULL;
+        return NULL;
+    }
+    e->ca = ca != NULL ? mg_strdup(ca) : NULL;
+    e->insecure = insecure;
+    return e->context;
+}
+
+void mg_client_forget_trust(mg_client *c) {
+    for (size_t i = 0; i < MG_CLIENT_TRUSTS; i++) {
+        forget(&c->trusts[i]);
+    }
+}

@@ -1,0 +1,112 @@
+// The keys `database` and `cache`.
+
+#include "gate/config_path.h"
+#include "gate/config_value.h"
+
+enum { CACHE_LEAST = 1 << 20, NAME_BYTES = 64 };
+#define CACHE_MOST ((uint64_t)64 << 30)
+
+static bool is_text(const mg_config_reading *r, mg_json_token t) {
+    return t == MG_JSON_STRING && memchr(r->json.text.p, '\0', r->json.text.n) == NULL;
+}
+
+static void refuse(mg_config_reading *r, const mg_config_key *key, mg_json_token t) {
+    mg_config_refuse(r, key, t);
+    mg_config_skip(r, t);
+}
+
+// --- cache ---
+
+void mg_config_take_cache(mg_config_reading *r, const mg_config_key *key, mg_json_token t) {
+    static const mg_str scheme = {"memory:", 7};
+    uint64_t *bytes = (uint64_t *)(void *)((char *)r->config + key->offset);
+    if (t == MG_JSON_FALSE) {
+        *bytes = 0;
+        return;
+    }
+    uint64_t n = 0;
+    bool memory = is_text(r, t) && mg_str_starts(r->json.text, scheme) &&
+                  mg_config_size((mg_str){r->json.text.p + 7, r->json.text.n - 7}, &n);
+    if (memory && n >= CACHE_LEAST && n <= CACHE_MOST) {
+        *bytes = n;
+    } else if (is_text(r, t) && mg_str_starts(r->json.text, MG_STR("redis:"))) {
+        mg_config_fault(r, "Redis is not available in this version, allowed: \"memory:64M\"");
+    } else {
+        refuse(r, key, t);
+    }
+}
+
+// --- database ---
+
+// "sqlite:PATH" as an absolute path; NULL and a fault.
+static const char *path_of(mg_config_reading *r, const mg_config_key *key, mg_json_token t) {
+    static const mg_str scheme = {"sqlite:", 7};
+    mg_str url = r->json.text;
+    if (is_text(r, t) &&
+        (mg_str_starts(url, MG_STR("postgres:")) || mg_str_starts(url, MG_STR("postgresql:")))) {
+        mg_config_fault(r, "PostgreSQL is not available in this version, allowed: \"sqlite:PATH\"");
+        return NULL;
+    }
+    if (!is_text(r, t) || !mg_str_starts(url, scheme) || url.n == scheme.n) {
+        refuse(r, key, t);
+        return NULL;
+    }
+    mg_str path = {url.p + scheme.n, url.n - scheme.n};
+    if (mg_str_eq(path, MG_STR(":memory:"))) {
+        return ":memory:";
+    }
+    return mg_config_absolute(&r->config->arena, r->config->root, path);
+}
+
+static bool is_name(mg_str s) {
+    bool good = s.n > 0 && s.n <= NAME_BYTES;
+    for (size_t i = 0; good && i < s.n; i++) {
+        char c = mg_lower(s.p[i]);
+        good = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_';
+    }
+    return good;
+}
+
+// The reader stands behind a name.
+static void add_named(mg_config_reading *r, const mg_config_key *key, mg_buf *list) {
+    if (!is_name(r->json.text)) {
+        mg_config_fault(r, "is a name of a database, allowed: letters, digits and _");
+        mg_config_skip(r, mg_json_next(&r->json));
+        return;
+    }
+    mg_config_database d = {.name = mg_arena_copy(&r->config->arena, r->json.text)};
+    size_t before = r->path.n;
+    mg_buf_printf(&r->path, ".%s", d.name);
+    d.path = path_of(r, key, mg_json_next(&r->json));
+    r->path.n = before;
+    if (d.path != NULL) {
+        mg_buf_append(list, &d, sizeof d);
+    }
+}
+
+static void settle(mg_config_reading *r, const mg_config_key *key, mg_buf *list) {
+    mg_config_databases *out = (mg_config_databases *)(void *)((char *)r->config + key->offset);
+    mg_config_database *items = mg_arena_alloc(&r->config->arena, list->n);
+    if (list->n > 0) {
+        memcpy(items, list->p, list->n);
+    }
+    *out = (mg_config_databases){items, list->n / sizeof *items};
+    mg_buf_deinit(list);
+}
+
+void mg_config_take_database(mg_config_reading *r, const mg_config_key *key, mg_json_token t) {
+    mg_buf list = {0};
+    if (t == MG_JSON_OBJECT) {
+        while (mg_json_next(&r->json) == MG_JSON_KEY) {
+            add_named(r, key, &list);
+        }
+    } else if (t == MG_JSON_ARRAY) {
+        refuse(r, key, t);
+    } else if (t != MG_JSON_FALSE) {
+        mg_config_database d = {.name = "default", .path = path_of(r, key, t)};
+        if (d.path != NULL) {
+            mg_buf_append(&list, &d, sizeof d);
+        }
+    }
+    settle(r, key, &list);
+}

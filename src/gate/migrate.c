@@ -1,0 +1,125 @@
+#include "gate/migrate.h"
+
+#include "gate/config_path.h"
+#include "gate/database_url.h"
+#include "gate/migration_files.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define DEFAULT_FOLDER "lua/migrations"
+
+typedef struct migrating {
+    const mg_cli *cli;
+    const mg_config *config;
+    mg_arena arena;
+    const char *database; // path
+    mg_migrations files;
+    mg_error err;
+} migrating;
+
+// --database may be a URL itself.
+static const char *url_of(migrating *m) {
+    const char *wanted = m->cli->database;
+    if (wanted != NULL && strchr(wanted, ':') != NULL) {
+        return wanted;
+    }
+    mg_error_set(&m->err, MG_ECONFIG, "%s: database: none is configured; as in database = \"%s\"",
+                 m->cli->conf, "sqlite:build/var/app.db");
+    return NULL;
+}
+
+static int find_database(migrating *m) {
+    const char *url = url_of(m);
+    if (url == NULL) {
+        return MG_ECONFIG;
+    }
+    m->database = mg_database_url_path(&m->arena, m->config->root, url, &m->err);
+    if (m->database == NULL) {
+        return MG_ECONFIG;
+    }
+    if (strcmp(m->database, ":memory:") == 0) {
+        return mg_error_set(&m->err, MG_ECONFIG, "%s: it is gone with the process: nothing to do",
+                            url);
+    }
+    return MG_OK;
+}
+
+static int read_folder(migrating *m) {
+    const char *folder = m->cli->folder;
+    if (folder == NULL) {
+        folder = mg_config_absolute(&m->arena, m->config->root, MG_STR(DEFAULT_FOLDER));
+    }
+    return mg_migration_files_read(&m->files, &m->arena, folder, &m->err);
+}
+
+// --- what is said ---
+
+static size_t count(const migrating *m, mg_migration_state state) {
+    size_t n = 0;
+    for (size_t i = 0; i < m->files.n; i++) {
+        n += m->files.items[i].state == state;
+    }
+    return n;
+}
+
+static void print_done(const migrating *m) {
+    for (size_t i = 0; i < m->files.n; i++) {
+        if (m->files.items[i].state == MG_MIGRATION_DONE) {
+            printf("%s: applied\n", m->files.items[i].name);
+        }
+    }
+}
+
+static int apply(migrating *m) {
+    int rc = mg_sqlite_migrate(m->database, &m->files, &m->err);
+    print_done(m); // also in front of a fault
+    size_t done = count(m, MG_MIGRATION_DONE);
+    if (rc == MG_OK && done == 0) {
+        printf("%s is up to date\n", m->database);
+    } else if (rc == MG_OK) {
+        printf("%s is up to date: %zu applied\n", m->database, done);
+    }
+    return rc;
+}
+
+static void print_state(const mg_migration *f) {
+    if (f->state == MG_MIGRATION_PENDING) {
+        printf("pending              %s\n", f->name);
+    } else {
+        printf("%-19s  %s%s\n", f->applied_at, f->name,
+               f->state == MG_MIGRATION_CHANGED ? " (changed since)" : "");
+    }
+}
+
+static int show_status(migrating *m) {
+    mg_buf orphans = {0};
+    int rc = mg_sqlite_migrations_read(m->database, &m->files, &orphans, &m->err);
+    for (size_t i = 0; rc == MG_OK && i < m->files.n; i++) {
+        print_state(&m->files.items[i]);
+    }
+    for (size_t at = 0; at < orphans.n;) {
+        size_t n = (size_t)((char *)memchr(orphans.p + at, '\n', orphans.n - at) - orphans.p) - at;
+        printf("applied, file gone   %.*s\n", (int)n, orphans.p + at);
+        at += n + 1;
+    }
+    mg_buf_deinit(&orphans);
+    return rc;
+}
+
+int mg_migrate_main(const mg_cli *cli, const mg_config *config) {
+    migrating m = {.cli = cli, .config = config};
+    int rc = find_database(&m);
+    if (rc == MG_OK) {
+        rc = read_folder(&m);
+    }
+    if (rc == MG_OK) {
+        rc = cli->status ? show_status(&m) : apply(&m);
+    }
+    if (rc != MG_OK) {
+        fflush(stdout);
+        fprintf(stderr, "%s\n", m.err.text);
+    }
+    mg_arena_deinit(&m.arena);
+    return rc == MG_OK ? 0 : 1;
+}

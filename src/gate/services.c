@@ -1,0 +1,143 @@
+#include "gate/services.h"
+
+#include "base/mem.h"
+#include "client/client.h"
+#include "store/sqlite.h"
+
+struct mg_service_set {
+    mg_services lent;
+    uint32_t refs;
+    char *signature;
+    mg_named_database *databases; // names are in `names`
+    mg_arena names;
+};
+
+// Everything of the configuration that a set depends on, in one text.
+static char *signature_of(const mg_config *c) {
+    mg_buf b = {0};
+    const mg_config_http *h = &c->http;
+    mg_buf_printf(&b, "%llu %llu %llu %llu\n%s\n%s\n%zu\n", (unsigned long long)h->connections,
+                  (unsigned long long)h->waiting, (unsigned long long)h->idle_connections,
+                  (unsigned long long)h->idle_ms, h->ca != NULL ? h->ca : "",
+                  h->nameservers != NULL ? h->nameservers : "", c->databases.n);
+    for (size_t i = 0; i < c->databases.n; i++) {
+        mg_buf_printf(&b, "%s\n%s\n", c->databases.items[i].name, c->databases.items[i].path);
+    }
+    char *text = mg_strndup(b.p, b.n);
+    mg_buf_deinit(&b);
+    return text;
+}
+
+static int open_client(mg_service_set *s, mg_loop *loop, const mg_service_options *o,
+                       mg_error *err) {
+    const mg_config *c = o->config;
+    const mg_client_options options = {
+        .connections = (uint32_t)c->http.connections,
+        .waiting = (uint32_t)c->http.waiting,
+        .idle_connections = (uint32_t)c->http.idle_connections,
+        .idle_ms = (uint32_t)c->http.idle_ms,
+        .ca = c->http.ca,
+        .nameservers = c->http.nameservers,
+        .head = {.first_line_bytes = 8192,
+                 .bytes = (uint32_t)c->limits.header_bytes,
+                 .lines = (uint32_t)c->limits.header_fields},
+        .on_warning = o->on_warning,
+        .log_arg = o->log_arg,
+    };
+    return mg_client_new(&s->lent.client, loop, &options, err);
+}
+
+static int open_cache(mg_service_set *s, const mg_service_options *o, mg_error *err) {
+    size_t bytes;
+    void *room = mg_shm_cache(o->shm, &bytes);
+    s->lent.cache_holder = o->holder;
+    return room == NULL ? MG_OK : mg_cache_open(&s->lent.cache, room, bytes, err);
+}
+
+static int open_databases(mg_service_set *s, mg_loop *loop, const mg_config *c, mg_error *err) {
+    s->databases = mg_calloc(c->databases.n + 1, sizeof *s->databases);
+    s->lent.databases = s->databases;
+    for (size_t i = 0; i < c->databases.n; i++) {
+        const mg_config_database *d = &c->databases.items[i];
+        mg_error why;
+        mg_database *database;
+        int rc = mg_sqlite_open(&database, loop, &(mg_sqlite_options){.path = d->path}, &why);
+        if (rc != MG_OK) {
+            return mg_error_set(err, rc, "%s: database: %s", c->file, why.text);
+        }
+        const char *name = mg_arena_copy(&s->names, mg_str_of(d->name));
+        s->databases[s->lent.database_count++] = (mg_named_database){name, database};
+    }
+    return MG_OK;
+}
+
+int mg_service_set_new(mg_service_set **out, mg_loop *loop, const mg_service_options *o,
+                       mg_error *err) {
+    mg_service_set *s = mg_calloc(1, sizeof *s);
+    s->refs = 1;
+    s->signature = signature_of(o->config);
+    int rc = open_client(s, loop, o, err);
+    if (rc == MG_OK) {
+        rc = open_cache(s, o, err);
+    }
+    if (rc == MG_OK) {
+        rc = open_databases(s, loop, o->config, err);
+    }
+    if (rc != MG_OK) {
+        mg_service_set_unref(s);
+        return rc;
+    }
+    *out = s;
+    return MG_OK;
+}
+
+mg_service_set *mg_service_set_ref(mg_service_set *s) {
+    if (s != NULL) {
+        s->refs++;
+    }
+    return s;
+}
+
+void mg_service_set_unref(mg_service_set *s) {
+    if (s == NULL || --s->refs > 0) {
+        return;
+    }
+    for (uint32_t i = 0; i < s->lent.database_count; i++) {
+        mg_database_free(s->databases[i].database);
+    }
+    mg_cache_close(s->lent.cache);
+    mg_client_free(s->lent.client);
+    mg_free(s->databases);
+    mg_arena_deinit(&s->names);
+    mg_free(s->signature);
+    mg_free(s);
+}
+
+const mg_services *mg_service_set_lent(const mg_service_set *s) {
+    return &s->lent;
+}
+
+bool mg_service_set_fits(const mg_service_set *s, const mg_config *c) {
+    char *wanted = signature_of(c);
+    bool same = strcmp(s->signature, wanted) == 0;
+    mg_free(wanted);
+    return same;
+}
+
+// --- the master's part ---
+
+int mg_cache_prepare(mg_shm *shm, mg_error *err) {
+    size_t bytes;
+    void *room = mg_shm_cache(shm, &bytes);
+    return room == NULL ? MG_OK : mg_cache_format(room, bytes, err);
+}
+
+void mg_cache_forget_worker(mg_shm *shm, uint64_t holder) {
+    size_t bytes;
+    void *room = mg_shm_cache(shm, &bytes);
+    mg_cache *cache = NULL;
+    if (room != NULL && mg_cache_open(&cache, room, bytes, NULL) == MG_OK) {
+        mg_cache_release_all(cache, holder);
+        mg_cache_close(cache);
+    }
+}

@@ -1,0 +1,36 @@
+// gate/services.h: makes what a worker lends to its scripts: the HTTP client, its view of the
+// shared cache, its databases.
+//
+// Counted: each generation holds a reference, and a reload that changes nothing of it shares it
+// with the generation before, pools and all.
+#pragma once
+
+#include "base/shm.h"
+#include "gate/config.h"
+#include "lua/services.h"
+
+typedef struct mg_service_set mg_service_set;
+
+typedef struct mg_service_options {
+    const mg_config *config; // borrowed for the call
+    mg_shm *shm;             // outlives the set
+    uint64_t holder;         // of leases in the cache: the process's own number
+    void (*on_warning)(void *arg, const char *text);
+    void *log_arg;
+} mg_service_options;
+
+// A negative code and a text that names the key of the configuration.
+int mg_service_set_new(mg_service_set **out, mg_loop *loop, const mg_service_options *o,
+                       mg_error *err);
+mg_service_set *mg_service_set_ref(mg_service_set *s); // accepts NULL
+void mg_service_set_unref(mg_service_set *s);          // on the loop; accepts NULL
+
+// What scripts get; lives as long as the set.
+const mg_services *mg_service_set_lent(const mg_service_set *s);
+
+// The configuration asks for the same.
+bool mg_service_set_fits(const mg_service_set *s, const mg_config *c);
+
+// For the master: formats the cache in fresh shared memory, and forgets what a dead worker held.
+int mg_cache_prepare(mg_shm *shm, mg_error *err);
+void mg_cache_forget_worker(mg_shm *shm, uint64_t holder);

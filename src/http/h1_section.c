@@ -1,0 +1,139 @@
+#include "http/h1_section.h"
+
+#include <llhttp.h>
+
+// What llhttp's callbacks fill.
+typedef struct gather {
+    mg_field *fields;
+    uint32_t count;
+    uint32_t cap;
+} gather;
+
+void mg_h1_section_init(mg_h1_section *s, mg_arena *arena, const mg_guard_limits *limits) {
+    *s = (mg_h1_section){.arena = arena, .limits = limits};
+}
+
+// --- gathering ---
+
+static void append(mg_h1_section *s, const char *data, size_t n) {
+    if (s->cap - s->n < n) {
+        size_t cap = s->n + n > 1024 ? (s->n + n) * 2 : s->n + n;
+        char *bytes = mg_arena_alloc(s->arena, cap);
+        if (s->n > 0) {
+            memcpy(bytes, s->bytes, s->n);
+        }
+        s->bytes = bytes;
+        s->cap = cap;
+    }
+    memcpy(s->bytes + s->n, data, n);
+    s->n += n;
+}
+
+// The most bytes that a head within its limits has, leading empty lines and the last one included.
+static size_t most(const mg_h1_section *s) {
+    return (size_t)s->limits->first_line_bytes + s->limits->bytes + 64;
+}
+
+mg_guard_verdict mg_h1_section_take(mg_h1_section *s, const char *data, size_t n, size_t *used,
+                                    const char **p) {
+    size_t before = s->n;
+    size_t seen = n;
+    *p = data;
+    // The ordinary head comes whole: it is scanned where it lies and copied once.
+    if (before > 0) {
+        size_t room = most(s) - before;
+        append(s, data, n < room ? n : room);
+        *p = s->bytes;
+        seen = s->n;
+    }
+    mg_guard_verdict verdict = mg_guard_scan(&s->guard, s->limits, *p, seen);
+    if (verdict == MG_GUARD_BAD) {
+        return verdict;
+    }
+    *used = verdict == MG_GUARD_MORE ? n : s->guard.at - before;
+    if (before == 0) {
+        append(s, data, *used);
+    }
+    if (verdict == MG_GUARD_END) {
+        s->n = s->guard.at;
+    }
+    *p = s->bytes;
+    return verdict;
+}
+
+mg_str mg_h1_section_line(const mg_h1_section *s, const char *p) {
+    return (mg_str){p + s->guard.first, s->guard.first_end - s->guard.first - 2};
+}
+
+// --- the fields, by llhttp ---
+
+static int on_field(llhttp_t *p, const char *at, size_t n) {
+    gather *g = p->data;
+    if (g->count == g->cap) {
+        return HPE_USER;
+    }
+    g->fields[g->count++] = (mg_field){.name = {at, n}, .value = {at + n, 0}};
+    return 0;
+}
+
+static int on_value(llhttp_t *p, const char *at, size_t n) {
+    gather *g = p->data;
+    mg_field *f = &g->fields[g->count - 1];
+    // One value may come in several adjoining pieces.
+    if (f->value.n == 0) {
+        f->value.p = at;
+    }
+    f->value.n = (size_t)(at + n - f->value.p);
+    return 0;
+}
+
+static int on_head_complete(llhttp_t *p) {
+    (void)p;
+    return 2; // no body for llhttp: stop right behind the head
+}
+
+static const llhttp_settings_t settings = {
+    .on_header_field = on_field,
+    .on_header_value = on_value,
+    .on_headers_complete = on_head_complete,
+};
+
+// llhttp stops within the head where framing is contradictory. The rest, such as an unknown coding,
+// is judged by http/framing.
+static const char *fault_of(llhttp_errno_t err) {
+    switch (err) {
+    case HPE_UNEXPECTED_CONTENT_LENGTH:
+        return "Content-Length is repeated, or comes with Transfer-Encoding";
+    case HPE_INVALID_TRANSFER_ENCODING:
+        return "chunked is not the last transfer coding, or comes twice";
+    default:
+        return "a header field is malformed";
+    }
+}
+
+// The first line is its reader's business: llhttp gets one that is always good, and so judges the
+// fields of requests and responses alike.
+static const char *split(llhttp_t *parser, mg_str lines) {
+    static const mg_str line = {"GET / HTTP/1.1\r\n", 16};
+    llhttp_errno_t err = llhttp_execute(parser, line.p, line.n);
+    if (err == HPE_OK) {
+        err = llhttp_execute(parser, lines.p, lines.n);
+    }
+    return err == HPE_PAUSED_UPGRADE ? NULL : fault_of(err);
+}
+
+const char *mg_h1_section_fields(const mg_h1_section *s, mg_field **fields, uint32_t *count) {
+    gather g = {.cap = s->guard.lines};
+    g.fields = mg_arena_alloc(s->arena, sizeof(mg_field) * g.cap);
+    llhttp_t parser;
+    llhttp_init(&parser, HTTP_REQUEST, &settings);
+    parser.data = &g;
+    size_t at = s->guard.first_end;
+    const char *fault = split(&parser, (mg_str){s->bytes + at, s->n - at});
+    for (uint32_t i = 0; i < g.count; i++) {
+        g.fields[i].value = mg_str_trim(g.fields[i].value);
+    }
+    *fields = g.fields;
+    *count = g.count;
+    return fault;
+}

@@ -1,0 +1,157 @@
+#include "http/uri.h"
+
+#include "http/url.h"
+
+static int refuse(const char **why, const char *text) {
+    *why = text;
+    return MG_ESYNTAX;
+}
+
+static mg_str until(mg_str s, const char *ends) {
+    size_t n = 0;
+    while (n < s.n && strchr(ends, s.p[n]) == NULL) {
+        n++;
+    }
+    return (mg_str){s.p, n};
+}
+
+static mg_str behind(mg_str s, size_t n) {
+    return (mg_str){s.p + n, s.n - n};
+}
+
+static bool starts_ignoring_case(mg_str s, mg_str prefix) {
+    return s.n >= prefix.n && mg_str_ieq((mg_str){s.p, prefix.n}, prefix);
+}
+
+// --- parsing ---
+
+static int parse_scheme(mg_str *rest, mg_uri *out, const char **why) {
+    static const mg_str plain = {"http://", 7};
+    static const mg_str tls = {"https://", 8};
+    if (starts_ignoring_case(*rest, plain)) {
+        *rest = behind(*rest, plain.n);
+        return MG_OK;
+    }
+    if (!starts_ignoring_case(*rest, tls)) {
+        return refuse(why, "it does not begin with http:// or https://");
+    }
+    *rest = behind(*rest, tls.n);
+    out->tls = true;
+    return MG_OK;
+}
+
+// Splits a valid host[:port]; `port` is empty if there is none.
+static void split_authority(mg_str authority, mg_str *host, mg_str *port) {
+    const char *bracket = memrchr(authority.p, ']', authority.n);
+    size_t from = bracket != NULL ? (size_t)(bracket - authority.p) : 0;
+    const char *colon = memchr(authority.p + from, ':', authority.n - from);
+    size_t n = colon != NULL ? (size_t)(colon - authority.p) : authority.n;
+    *host = (mg_str){authority.p, n};
+    *port = colon != NULL ? behind(authority, n + 1) : (mg_str){authority.p + n, 0};
+}
+
+static int parse_authority(mg_str authority, mg_uri *out, const char **why) {
+    mg_str port;
+    if (memchr(authority.p, '@', authority.n) != NULL) {
+        return refuse(why, "it holds a user or password: send them as an Authorization field");
+    }
+    if (!mg_host_valid(authority) || authority.n == 0) {
+        return refuse(why, "its host is not valid");
+    }
+    split_authority(authority, &out->host, &port);
+    uint64_t number = out->tls ? 443 : 80;
+    bool is_default =
+        port.n == 0 || (mg_str_to_u64(port, 65535, &number) && number == (out->tls ? 443u : 80u));
+    if (number == 0) {
+        return refuse(why, "its port is 0");
+    }
+    out->port = (uint16_t)number;
+    out->authority = is_default ? out->host : authority;
+    if (out->host.n > 1 && out->host.p[0] == '[') {
+        out->host = (mg_str){out->host.p + 1, out->host.n - 2};
+    }
+    return out->host.n > 0 ? MG_OK : refuse(why, "its host is empty");
+}
+
+// A target in one piece, with a slash in front and without dot segments.
+static int parse_target(mg_str text, mg_arena *arena, mg_uri *out, const char **why) {
+    mg_target parsed;
+    mg_str whole = text;
+    if (text.n == 0 || text.p[0] != '/') {
+        char *copy = mg_arena_alloc(arena, text.n + 1);
+        copy[0] = '/';
+        memcpy(copy + 1, text.p, text.n);
+        whole = (mg_str){copy, text.n + 1};
+    }
+    if (mg_target_parse(whole, MG_METHOD_GET, arena, &parsed) != MG_OK) {
+        return refuse(why, "a character of its path or query must be percent-encoded "
+                           "(moongate.url_encode), or .. leaves the root");
+    }
+    out->target = whole;
+    if (parsed.path.p != whole.p) { // dot segments were removed
+        size_t query = parsed.has_query ? parsed.query.n + 1 : 0;
+        char *joined = mg_arena_alloc(arena, parsed.path.n + query + 1);
+        memcpy(joined, parsed.path.p, parsed.path.n);
+        if (query > 0) {
+            joined[parsed.path.n] = '?';
+            memcpy(joined + parsed.path.n + 1, parsed.query.p, parsed.query.n);
+        }
+        out->target = (mg_str){joined, parsed.path.n + query};
+    }
+    return MG_OK;
+}
+
+int mg_uri_parse(mg_str text, mg_arena *arena, mg_uri *out, const char **why) {
+    *out = (mg_uri){0};
+    mg_str rest = until(text, "#");
+    int rc = parse_scheme(&rest, out, why);
+    if (rc != MG_OK) {
+        return rc;
+    }
+    mg_str authority = until(rest, "/?");
+    rc = parse_authority(authority, out, why);
+    return rc == MG_OK ? parse_target(behind(rest, authority.n), arena, out, why) : rc;
+}
+
+// --- references (RFC 3986 section 5.2) ---
+
+static bool has_scheme(mg_str s) {
+    mg_str before = until(s, ":/?#");
+    return before.n > 0 && before.n < s.n && s.p[before.n] == ':';
+}
+
+static void append_origin(const mg_uri *base, mg_buf *out) {
+    mg_buf_append_str(out, base->tls ? MG_STR("https://") : MG_STR("http://"));
+    mg_buf_append_str(out, base->authority);
+}
+
+// The base's path up to and including its last slash.
+static mg_str folder_of(mg_str target) {
+    mg_str path = until(target, "?");
+    const char *slash = memrchr(path.p, '/', path.n);
+    return slash != NULL ? (mg_str){path.p, (size_t)(slash - path.p) + 1} : MG_STR("/");
+}
+
+int mg_uri_resolve(const mg_uri *base, mg_str reference, mg_buf *out) {
+    reference = until(reference, "#");
+    if (has_scheme(reference)) {
+        bool http = starts_ignoring_case(reference, MG_STR("http://")) ||
+                    starts_ignoring_case(reference, MG_STR("https://"));
+        mg_buf_append_str(out, http ? reference : (mg_str){reference.p, 0});
+        return http ? MG_OK : MG_ESYNTAX;
+    }
+    if (mg_str_starts(reference, MG_STR("//"))) {
+        mg_buf_append_str(out, base->tls ? MG_STR("https:") : MG_STR("http:"));
+    } else {
+        append_origin(base, out);
+        if (reference.n == 0) {
+            mg_buf_append_str(out, base->target);
+        } else if (reference.p[0] == '?') {
+            mg_buf_append_str(out, until(base->target, "?"));
+        } else if (reference.p[0] != '/') {
+            mg_buf_append_str(out, folder_of(base->target));
+        }
+    }
+    mg_buf_append_str(out, reference);
+    return MG_OK;
+}

@@ -1,0 +1,264 @@
+#include "lua/client_request.h"
+
+#include "base/version.h"
+#include "http/h1_write.h"
+#include "http/uri.h"
+
+#include <lauxlib.h>
+#include <stdio.h>
+#include <sys/un.h>
+
+enum {
+    CONNECT_MS = 5000,
+    TOTAL_MS = 30000,
+    IDLE_MS = 30000,
+    BODY_BYTES = 16 << 20,
+    HEAD_BYTES = 64 << 10,
+};
+
+typedef struct seen {
+    bool host, agent, accept, encoding;
+    const char *fault;
+} seen;
+
+// --- header fields ---
+
+// What would contradict the client's own framing or the life of its connections (RFC 9110 section
+// 7.6.1).
+static bool is_ours(mg_str name) {
+    static const mg_str names[] = {
+        {"connection", 10},        {"keep-alive", 10}, {"proxy-connection", 16}, {"te", 2},
+        {"transfer-encoding", 17}, {"upgrade", 7},     {"content-length", 14},   {"expect", 6},
+    };
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        if (mg_str_ieq(name, names[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void note(seen *s, mg_str name) {
+    s->host |= mg_str_ieq(name, MG_STR("host"));
+    s->agent |= mg_str_ieq(name, MG_STR("user-agent"));
+    s->accept |= mg_str_ieq(name, MG_STR("accept"));
+    s->encoding |= mg_str_ieq(name, MG_STR("accept-encoding"));
+}
+
+// The value is at the top of the stack: a string, or a number, which is left as it is.
+static bool write_value(lua_State *L, mg_buf *out, mg_str name) {
+    char number[32];
+    mg_str value = {0};
+    if (lua_type(L, -1) == LUA_TNUMBER) {
+        value =
+            (mg_str){number, (size_t)snprintf(number, sizeof number, "%.14g", lua_tonumber(L, -1))};
+    } else if (lua_type(L, -1) == LUA_TSTRING) {
+        value.p = lua_tolstring(L, -1, &value.n);
+    } else {
+        return false;
+    }
+    return mg_h1_write_field(out, name, value) == MG_OK;
+}
+
+// One field, or one for each member of a list.
+static bool write_values(lua_State *L, mg_buf *out, mg_str name) {
+    if (!lua_istable(L, -1)) {
+        return write_value(L, out, name);
+    }
+    for (int i = 1;; i++) {
+        lua_rawgeti(L, -1, i);
+        bool end = lua_isnil(L, -1);
+        bool good = end || write_value(L, out, name);
+        lua_pop(L, 1);
+        if (end || !good) {
+            return good;
+        }
+    }
+}
+
+static const char *write_field(lua_State *L, mg_buf *out, seen *s, char text[256]) {
+    mg_str name = {0};
+    if (lua_type(L, -2) != LUA_TSTRING) {
+        return "headers: a table of names and values is wanted";
+    }
+    name.p = lua_tolstring(L, -2, &name.n);
+    if (is_ours(name)) {
+        snprintf(text, 256, "headers: %.*s is the client's own to send", (int)name.n, name.p);
+        return text;
+    }
+    note(s, name);
+    if (!write_values(L, out, name)) {
+        snprintf(text, 256, "headers: the name or value of \"%.*s\" is not allowed in HTTP",
+                 (int)(name.n < 64 ? name.n : 64), name.p);
+        return text;
+    }
+    return NULL;
+}
+
+static const char *write_fields(lua_State *L, int index, mg_buf *out, seen *s, char text[256]) {
+    if (!lua_istable(L, index)) {
+        return NULL;
+    }
+    for (lua_pushnil(L); lua_next(L, index) != 0; lua_pop(L, 1)) {
+        const char *fault = write_field(L, out, s, text);
+        if (fault != NULL) {
+            lua_pop(L, 2);
+            return fault;
+        }
+    }
+    return NULL;
+}
+
+static void write_own_fields(mg_buf *out, const seen *s, bool decode) {
+    if (!s->agent) {
+        mg_buf_append_str(out, MG_STR("User-Agent: moongate/" MG_VERSION "\r\n"));
+    }
+    if (!s->accept) {
+        mg_buf_append_str(out, MG_STR("Accept: */*\r\n"));
+    }
+    if (decode && !s->encoding) {
+        mg_buf_append_str(out, MG_STR("Accept-Encoding: gzip, deflate\r\n"));
+    }
+}
+
+// --- options ---
+
+static mg_str text_option(lua_State *L, const char *key) {
+    mg_str s = {0};
+    lua_getfield(L, 5, key);
+    if (lua_type(L, -1) == LUA_TSTRING) {
+        s.p = lua_tolstring(L, -1, &s.n); // stays where it is: the table holds it
+    }
+    lua_pop(L, 1);
+    return s;
+}
+
+static double number_option(lua_State *L, const char *key, double fallback) {
+    lua_getfield(L, 5, key);
+    double v = lua_type(L, -1) == LUA_TNUMBER ? lua_tonumber(L, -1) : fallback;
+    lua_pop(L, 1);
+    return v;
+}
+
+static bool bool_option(lua_State *L, const char *key, bool fallback) {
+    lua_getfield(L, 5, key);
+    bool v = lua_isnil(L, -1) ? fallback : lua_toboolean(L, -1);
+    lua_pop(L, 1);
+    return v;
+}
+
+static uint32_t ms_option(lua_State *L, const char *key, uint32_t fallback_ms) {
+    double s = number_option(L, key, (double)fallback_ms / 1000);
+    double ms = s * 1000;
+    return ms < 1 ? 1 : ms > UINT32_MAX ? UINT32_MAX : (uint32_t)ms;
+}
+
+static void read_options(lua_State *L, mg_call_options *o) {
+    o->timeouts =
+        (mg_call_timeouts){.connect_ms = CONNECT_MS, .total_ms = TOTAL_MS, .idle_ms = IDLE_MS};
+    o->max_bytes = BODY_BYTES;
+    o->decode = true;
+    o->length = -1;
+    if (!lua_istable(L, 5)) {
+        return;
+    }
+    o->timeouts.total_ms = ms_option(L, "timeout", TOTAL_MS);
+    o->timeouts.connect_ms = ms_option(L, "connect_timeout", CONNECT_MS);
+    o->timeouts.idle_ms = ms_option(L, "idle_timeout", IDLE_MS);
+    o->timeouts.first_byte_ms = ms_option(L, "first_byte_timeout", o->timeouts.total_ms);
+    o->max_bytes = (uint64_t)number_option(L, "max", BODY_BYTES);
+    o->length = (int64_t)number_option(L, "length", -1);
+    o->decode = bool_option(L, "decompress", true);
+    o->stream = bool_option(L, "stream", false);
+    o->upload = bool_option(L, "upload", false);
+    o->origin.insecure = bool_option(L, "insecure", false);
+    o->origin.ca = text_option(L, "ca");
+    o->origin.server_name = text_option(L, "server_name");
+    o->origin.unix_path = text_option(L, "unix");
+}
+
+// --- the request line ---
+
+static bool one_of(mg_str s, const char *const *names) {
+    for (; *names != NULL; names++) {
+        if (mg_str_eq(s, mg_str_of(*names))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static const char *read_method(mg_str method, mg_call_options *o) {
+    static const char *const idempotent[] = {"GET",    "HEAD",  "OPTIONS", "PUT",
+                                             "DELETE", "TRACE", NULL};
+    static const char *const with_body[] = {"POST", "PUT", "PATCH", NULL};
+    if (!mg_str_is_token(method) || mg_str_eq(method, MG_STR("CONNECT"))) {
+        return "method: a name such as \"GET\" is wanted (not CONNECT)";
+    }
+    o->to_head = mg_str_eq(method, MG_STR("HEAD"));
+    o->idempotent = one_of(method, idempotent);
+    o->has_body = o->body.p != NULL || one_of(method, with_body);
+    return NULL;
+}
+
+static mg_str str_at(lua_State *L, int index) {
+    mg_str s = {0};
+    s.p = luaL_checklstring(L, index, &s.n);
+    return s;
+}
+
+static void write_line(mg_buf *out, mg_str method, const mg_uri *uri) {
+    mg_buf_append_str(out, method);
+    mg_buf_append_char(out, ' ');
+    mg_buf_append_str(out, uri->target);
+    mg_buf_append_str(out, MG_STR(" HTTP/1.1\r\n"));
+}
+
+static void write_host(mg_buf *out, const mg_uri *uri) {
+    mg_buf_append_str(out, MG_STR("Host: "));
+    mg_buf_append_str(out, uri->authority);
+    mg_buf_append_str(out, MG_STR("\r\n"));
+}
+
+static const char *write_head(lua_State *L, mg_buf *out, const mg_uri *uri, mg_call_options *o,
+                              char text[256]) {
+    seen s = {0};
+    write_line(out, str_at(L, 1), uri);
+    const char *fault = write_fields(L, 3, out, &s, text);
+    if (!s.host) {
+        write_host(out, uri);
+    }
+    write_own_fields(out, &s, o->decode);
+    o->head = mg_buf_str(out);
+    return fault == NULL && out->n > HEAD_BYTES ? "the header fields are larger than 64 KiB"
+                                                : fault;
+}
+
+const char *mg_client_request_read(lua_State *L, mg_vm *vm, mg_arena *arena, mg_call_options *o,
+                                   char text[256]) {
+    *o = (mg_call_options){0};
+    mg_str method = str_at(L, 1);
+    mg_str url = str_at(L, 2);
+    if (!lua_isnoneornil(L, 4)) {
+        o->body = str_at(L, 4);
+    }
+    mg_uri uri;
+    const char *why;
+    read_options(L, o);
+    const char *fault = read_method(method, o);
+    if (fault == NULL && mg_uri_parse(url, arena, &uri, &why) != MG_OK) {
+        snprintf(text, 256, "url: %s", why);
+        fault = text;
+    }
+    if (fault == NULL && o->origin.unix_path.n >= sizeof((struct sockaddr_un *)0)->sun_path) {
+        fault = "unix: the path is longer than 107 bytes";
+    }
+    if (fault != NULL) {
+        return fault;
+    }
+    o->origin.tls = uri.tls;
+    o->origin.port = uri.port;
+    o->origin.host = uri.host;
+    mg_buf_clear(&vm->scratch);
+    return write_head(L, &vm->scratch, &uri, o, text);
+}

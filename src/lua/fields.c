@@ -1,0 +1,46 @@
+#include "lua/fields.h"
+
+#include <lauxlib.h>
+
+static void push_lower(lua_State *L, mg_str name) {
+    char small[64];
+    if (name.n > sizeof small) {
+        luaL_Buffer b;
+        luaL_buffinit(L, &b);
+        for (size_t i = 0; i < name.n; i++) {
+            luaL_addchar(&b, mg_lower(name.p[i]));
+        }
+        luaL_pushresult(&b);
+        return;
+    }
+    for (size_t i = 0; i < name.n; i++) {
+        small[i] = mg_lower(name.p[i]);
+    }
+    lua_pushlstring(L, small, name.n);
+}
+
+// Joins the value at the top behind what the table at `index` has under the key below it (RFC 9110
+// section 5.2; Cookie: RFC 6265 section 5.4).
+static void join(lua_State *L, int index, mg_str name) {
+    lua_pushvalue(L, -2);
+    lua_rawget(L, index);
+    if (lua_isnil(L, -1)) {
+        lua_pop(L, 1);
+        return;
+    }
+    lua_pushstring(L, mg_str_ieq(name, MG_STR("cookie")) ? "; " : ", ");
+    lua_pushvalue(L, -3);
+    lua_concat(L, 3);
+    lua_remove(L, -2);
+}
+
+void mg_push_fields(lua_State *L, const mg_field *fields, uint32_t count) {
+    lua_createtable(L, 0, (int)count);
+    int table = lua_gettop(L);
+    for (uint32_t i = 0; i < count; i++) {
+        push_lower(L, fields[i].name);
+        lua_pushlstring(L, fields[i].value.p, fields[i].value.n);
+        join(L, table, fields[i].name);
+        lua_rawset(L, table);
+    }
+}

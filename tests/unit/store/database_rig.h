@@ -1,0 +1,235 @@
+// store/database_rig.h: a database in a file of its own, and answers that outlive their calls.
+#pragma once
+
+#include "base/buf.h"
+#include "base/mem.h"
+#include "event/timer.h"
+#include "store/sqlite.h"
+#include "unit.h"
+
+#include <assert.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+// A result as text: a row is "(1, 'a', x'00ff', null, 1.5, true)".
+typedef struct answer {
+    int calls;
+    bool failed;
+    char code[16];
+    int native;
+    mg_buf message;
+    mg_buf names;
+    mg_buf rows;
+    uint32_t count;
+    int64_t affected, last_id;
+    bool more;
+    mg_db_call *call;
+} answer;
+
+static mg_loop *loop;
+static mg_database *db;
+static char folder[64];
+static char path[96];
+static int answered;
+static bool inside_start;
+
+static inline void answer_free(answer *a) {
+    mg_buf_deinit(&a->message);
+    mg_buf_deinit(&a->names);
+    mg_buf_deinit(&a->rows);
+    *a = (answer){0};
+}
+
+static inline void put_value(mg_buf *b, const mg_db_value *v) {
+    switch (v->kind) {
+    case MG_DB_NULL:
+        mg_buf_printf(b, "null");
+        break;
+    case MG_DB_I64:
+        mg_buf_printf(b, "%lld", (long long)v->i64);
+        break;
+    case MG_DB_BOOL:
+        mg_buf_printf(b, v->i64 != 0 ? "true" : "false");
+        break;
+    case MG_DB_DOUBLE:
+        mg_buf_printf(b, "%.17g", v->number);
+        break;
+    case MG_DB_TEXT:
+        mg_buf_printf(b, "'");
+        mg_buf_append_str(b, v->text);
+        mg_buf_printf(b, "'");
+        break;
+    case MG_DB_BLOB:
+        mg_buf_printf(b, "x'");
+        for (size_t i = 0; i < v->text.n; i++) {
+            mg_buf_printf(b, "%02x", (unsigned char)v->text.p[i]);
+        }
+        mg_buf_printf(b, "'");
+        break;
+    }
+}
+
+static inline void keep_rows(answer *a, const mg_db_rows *r) {
+    for (uint32_t i = 0; i < r->columns; i++) {
+        mg_buf_printf(&a->names, i == 0 ? "" : ", ");
+        mg_buf_append_str(&a->names, r->names[i]);
+    }
+    for (uint32_t i = 0; i < r->rows; i++) {
+        mg_buf_printf(&a->rows, "(");
+        for (uint32_t k = 0; k < r->columns; k++) {
+            mg_buf_printf(&a->rows, k == 0 ? "" : ", ");
+            put_value(&a->rows, &r->values[(size_t)i * r->columns + k]);
+        }
+        mg_buf_printf(&a->rows, ")");
+    }
+    a->count = r->rows;
+    a->affected = r->affected;
+    a->last_id = r->last_id;
+    a->more = r->more;
+}
+
+static inline void on_answer(void *arg, const mg_db_rows *rows, const mg_db_fault *fault) {
+    answer *a = arg;
+    assert_false(inside_start);
+    assert_true((rows == NULL) != (fault == NULL));
+    a->calls++;
+    answered++;
+    if (fault != NULL) {
+        a->failed = true;
+        snprintf(a->code, sizeof a->code, "%s", fault->code);
+        a->native = fault->native;
+        mg_buf_append_str(&a->message, mg_str_of(fault->message));
+    } else {
+        keep_rows(a, rows);
+    }
+}
+
+static inline void on_guard(mg_timer *t) {
+    (void)t;
+    fail_msg("nothing came for 20 seconds");
+}
+
+// Turns until `a` has been answered.
+static inline void await(answer *a) {
+    mg_timer guard = {0};
+    mg_timer_start(loop, &guard, 20000, 0, on_guard);
+    while (a->calls == 0) {
+        mg_loop_turn(loop, true, true, UINT64_MAX);
+    }
+    mg_timer_stop(&guard);
+    assert_int_equal(a->calls, 1);
+}
+
+static inline void await_all(answer *a, int n) {
+    for (int i = 0; i < n; i++) {
+        await(&a[i]);
+    }
+}
+
+static inline void start_in(mg_database *d, mg_db_session *session, answer *a, const char *sql,
+                            const mg_db_value *values, uint32_t count) {
+    *a = (answer){0};
+    mg_db_statement s = {mg_str_of(sql), values, count, 0, session};
+    inside_start = true;
+    assert_int_equal(mg_database_query(&a->call, d, &s, on_answer, a), MG_OK);
+    inside_start = false;
+}
+
+static inline void start(answer *a, const char *sql) {
+    start_in(db, NULL, a, sql, NULL, 0);
+}
+
+static inline void expect(mg_db_session *session, const char *sql, const char *rows) {
+    answer a;
+    start_in(db, session, &a, sql, NULL, 0);
+    await(&a);
+    if (a.failed) {
+        fail_msg("%s: %s: %s", sql, a.code, a.message.p);
+    }
+    assert_text(rows, mg_buf_str(&a.rows));
+    answer_free(&a);
+}
+
+// Runs it and wants no fault.
+static inline void do_sql(const char *sql) {
+    expect(NULL, sql, "");
+}
+
+static inline void contains(const mg_buf *text, const char *part) {
+    if (text->n == 0 || memmem(text->p, text->n, part, strlen(part)) == NULL) {
+        fail_msg("'%.*s' does not contain '%s'", (int)text->n, text->p, part);
+    }
+}
+
+static inline void expect_fault(mg_db_session *session, const char *sql, const char *code,
+                                const char *part) {
+    answer a;
+    start_in(db, session, &a, sql, NULL, 0);
+    await(&a);
+    assert_true(a.failed);
+    assert_string_equal(a.code, code);
+    contains(&a.message, part);
+    answer_free(&a);
+}
+
+static inline mg_db_session *begin(bool write) {
+    answer a = {0};
+    mg_db_session *s = NULL;
+    assert_int_equal(mg_database_begin(&a.call, db, write, &s, on_answer, &a), MG_OK);
+    await(&a);
+    assert_false(a.failed);
+    answer_free(&a);
+    return s;
+}
+
+static inline void end(mg_db_session *s, bool commit) {
+    answer a = {0};
+    assert_int_equal(mg_database_end(&a.call, s, commit, on_answer, &a), MG_OK);
+    await(&a);
+    assert_false(a.failed);
+    answer_free(&a);
+}
+
+static inline mg_database *open_at(const char *where, const mg_sqlite_options *more) {
+    mg_sqlite_options o = more == NULL ? (mg_sqlite_options){0} : *more;
+    o.path = where;
+    mg_error err = {""};
+    mg_database *d = NULL;
+    int rc = mg_sqlite_open(&d, loop, &o, &err);
+    if (rc != MG_OK) {
+        fail_msg("%d: %s", rc, err.text);
+    }
+    return d;
+}
+
+static inline void reopen(const mg_sqlite_options *options) {
+    mg_database_free(db);
+    db = open_at(path, options);
+}
+
+static inline int set_up(void **state) {
+    (void)state;
+    alarm(120);
+    answered = 0;
+    snprintf(folder, sizeof folder, "/tmp/mg-sqlite-XXXXXX");
+    assert_non_null(mkdtemp(folder));
+    snprintf(path, sizeof path, "%s/a.db", folder);
+    assert_int_equal(mg_loop_new(&loop, NULL), 0);
+    db = open_at(path, NULL);
+    return 0;
+}
+
+static inline int tear_down(void **state) {
+    (void)state;
+    mg_database_free(db);
+    db = NULL;
+    int leaked = mg_loop_free(loop);
+    const char *const names[] = {"a.db", "a.db-wal", "a.db-shm", "b.db", "b.db-wal", "b.db-shm"};
+    char file[128];
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        snprintf(file, sizeof file, "%s/%s", folder, names[i]);
+        unlink(file);
+    }
+    return leaked | rmdir(folder);
+}
