@@ -78,10 +78,17 @@ describe("option timeout", function()
     callers.assert_failed(aborted("/call", call), "timeout")
   end)
 
-  it("bounds all of the call: redirections and retries", function()
-    local call = { url = origin:url("/redirect?to=/never"), timeout = 0.3, retries = 5 }
-    callers.assert_failed(aborted("/call", call), "timeout")
-    assert.equal(2, #origin:seen().requests)
+  it("bounds all of the call: redirections together", function()
+    server:must_fail({ url = origin:url("/redirect-many?left=5&ms=200"), timeout = 0.5 }, "timeout")
+    origin:wait_until_left()
+    assert.is_true(#origin:seen().requests < 5)
+  end)
+
+  it("bounds all of the call: tries together", function()
+    local raw = upstream:listen({ kind = "raw" })
+    raw:script("/", { { { wait_ms = 200 }, { reset = true } } })
+    server:must_fail({ url = raw:url("/"), timeout = 0.5, retries = 5 }, "timeout")
+    assert.is_true(#raw:seen().requests < 5)
   end)
 
   it("bounds all of the call: the connection", function()

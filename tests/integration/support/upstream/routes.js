@@ -80,7 +80,8 @@ function redirect_many(req, res, query) {
   if (left === 0) {
     return send(res, 200, {}, "arrived");
   }
-  return send(res, 302, { Location: `/redirect-many?left=${left - 1}` }, "");
+  const ms = Number(query.get("ms") || 0);
+  return later(ms, () => send(res, 302, { Location: `/redirect-many?left=${left - 1}&ms=${ms}` }, ""));
 }
 
 const CODINGS = { gzip: zlib.gzipSync, deflate: zlib.deflateSync, "raw-deflate": zlib.deflateRawSync };
