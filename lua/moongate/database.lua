@@ -76,6 +76,17 @@ local function check_sql(level, sql)
   Future._refuse_loading("a database's statement", level + 1)
 end
 
+local run_transaction
+
+-- A transaction holds the one connection that writes: what waits for that in its function waits for
+-- ever, and what only reads does not see what it wrote.
+local function refuse_inside(level, name)
+  local task = sched.current
+  if task and task.run == run_transaction and task.a._open and task.a._name == name then
+    error("inside a transaction statements go through it: tx:query(...)", level + 1)
+  end
+end
+
 -- The Future of what a native function has started, or has not.
 local function started(scope, level, name, sql, handle, what, number, text)
   if handle then
@@ -86,8 +97,24 @@ local function started(scope, level, name, sql, handle, what, number, text)
   return (rejected(scope, level + 1, refusal(name, what), sql))
 end
 
+-- Sessions of rows that nobody can ask for any more. A finalizer only writes them down: it runs in
+-- the middle of anything.
+local abandoned = {}
+
+local function close_abandoned()
+  local list = abandoned
+  abandoned = {}
+  for _, holder in ipairs(list) do
+    holder:cancel("nobody reads the rows any more")
+  end
+end
+
 local function query(scope, level, name, first, sql, ...)
   check_sql(level + 1, sql)
+  refuse_inside(level + 1, name)
+  if abandoned[1] then
+    close_abandoned()
+  end
   local stubbed = M._stub and M._stub(scope, level + 1, sql, first, ...)
   if stubbed then
     return stubbed
@@ -141,6 +168,10 @@ end
 ---@return moongate.Future
 function Transaction:one(sql, ...)
   return (tx_query(self, 2, true, sql, ...))
+end
+
+function Transaction.rows()
+  error("a transaction's rows come all at once: tx:query; db:rows streams outside of one", 2)
 end
 
 function Transaction.transaction()
@@ -204,7 +235,7 @@ local function commit(task, tx, ...)
   tx._future:resolve(...)
 end
 
-local function run_transaction(task)
+function run_transaction(task)
   if task.cancelled then
     return -- before it began
   end
@@ -232,10 +263,14 @@ local function check_transaction(level, fn, options)
     end
   end
   Future._refuse_loading("a transaction", level + 1)
+  if abandoned[1] then
+    close_abandoned()
+  end
 end
 
 local function transaction(scope, level, name, fn, options)
   check_transaction(level + 1, fn, options)
+  refuse_inside(level + 1, name)
   local future = Future._new(scope, level + 1)
   if time.is_over(scope) then
     future:_abandon(scope[CANCELLED])
@@ -278,7 +313,11 @@ local function hold_session(rows, session)
   holder._cancel = function()
     native.cancel(session)
   end
-  rows._session, rows._holder, rows._task = session, holder, sched.current
+  local guard = newproxy(true)
+  getmetatable(guard).__gc = function()
+    abandoned[#abandoned + 1] = holder
+  end
+  rows._session, rows._holder, rows._task, rows._guard = session, holder, sched.current, guard
   sched.hold(sched.current, holder)
 end
 
@@ -296,6 +335,9 @@ end
 local function open_rows(rows)
   if not sched.current then
     error("rows are read in a coroutine: in a handler, a callback or moongate.spawn(fn)", 4)
+  end
+  if abandoned[1] then
+    close_abandoned()
   end
   local args = rows._args
   local operation, session =
@@ -344,6 +386,7 @@ end
 
 local function rows_of(scope, level, name, sql, ...)
   check_sql(level + 1, sql)
+  refuse_inside(level + 1, name)
   local good, _, number, what = native.database_check(...)
   if not good then
     fail_parameter(level + 1, number, what)

@@ -467,6 +467,32 @@ describe("db:transaction", function()
     end)
   end)
 
+  it("refuses what would wait for its own end, at the caller's line", function()
+    app:run(function()
+      local calls = {
+        function() db:query("SELECT 1") end,
+        function() db:one("SELECT 1") end,
+        function() db:rows("SELECT 1") end,
+        function() db:transaction(function() end) end,
+      }
+      for _, call in ipairs(calls) do
+        local _, err = db:transaction(call):try_await()
+        assert.matches("inside a transaction statements go through it", err.message, 1, true)
+        assert.matches("database_spec.lua:%d+$", err.where)
+      end
+      local _, err = db:transaction(function(tx)
+        tx:rows("SELECT 1")
+      end):try_await()
+      assert.matches("come all at once", err.message, 1, true)
+      local other = db:transaction(function()
+        return moongate.spawn(function()
+          return 7
+        end):await()
+      end)
+      assert.equal(7, other:await())
+    end)
+  end)
+
   it("refuses to write if it is for reading only", function()
     app:run(function()
       local _, err = db:transaction(function(tx)
@@ -567,6 +593,24 @@ describe("db:rows", function()
         end
       end):try_await()
       assert.equal(1050, db:one("SELECT count(*) AS n FROM users"):await().n)
+    end)
+  end)
+
+  it("gives the connection back when nobody can read on", function()
+    app:run(function()
+      local function first()
+        for row in db:rows("SELECT n FROM users") do
+          if row.n then
+            return row
+          end
+        end
+      end
+      for _ = 1, 3 do
+        assert.equal(1, first().n)
+        collectgarbage()
+        collectgarbage()
+        assert.equal(1050, db:one("SELECT count(*) AS n FROM users"):await().n)
+      end
     end)
   end)
 

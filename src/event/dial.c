@@ -8,160 +8,189 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <string.h>
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { ADDRESSES_MAX = 16 };
-
 typedef struct attempt {
     mg_dial *dial;
-    mg_poll *poll;
-    int fd; // -1: not begun, or over
+    struct sockaddr_storage address;
+    mg_poll *poll; // NULL: not begun, or over
+    int fd;
+    int status; // once it has failed
 } attempt;
 
 struct mg_dial {
     mg_loop *loop;
     void (*on_done)(void *arg, int status, int fd);
     void *arg;
-    mg_timer next; // the next address is due
-    uint32_t n, begun, failed;
-    int first_error;
-    struct sockaddr_storage addresses[ADDRESSES_MAX]; // in the order in which they are tried
-    attempt attempts[ADDRESSES_MAX];
+    mg_timer timer; // the next address, or the news that there is none left
+    size_t n;
+    size_t next; // the first that has not begun
+    size_t live;
+    attempt attempts[];
 };
 
-static void on_next(mg_timer *t);
+static void take_turns(attempt *out, const struct sockaddr_storage *in, size_t n);
+static void begin_next(mg_dial *d);
+static int begin(attempt *a);
+static socklen_t length_of(const struct sockaddr_storage *address);
+static int connect_now(attempt *a);
+static void on_writable(void *arg, int events);
+static void drop(attempt *a);
+static void on_time(mg_timer *t);
+static void finish(mg_dial *d, int status, int fd);
 
-// Families take turns, beginning with the first address's (RFC 8305 section 4).
-static void interleave(mg_dial *d, const struct sockaddr_storage *from, size_t n) {
-    bool taken[ADDRESSES_MAX] = {false};
-    sa_family_t wanted = from[0].ss_family;
-    for (uint32_t k = 0; k < n; k++) {
-        size_t pick = n;
-        for (size_t i = n; i-- > 0;) {
-            bool better = !taken[i] && (pick == n || from[i].ss_family == wanted ||
-                                        from[pick].ss_family != wanted);
-            pick = better ? i : pick;
-        }
-        taken[pick] = true;
-        d->addresses[k] = from[pick];
-        wanted = from[pick].ss_family == AF_INET6 ? AF_INET : AF_INET6;
+int mg_dial_start(mg_dial **out, mg_loop *loop, const struct sockaddr_storage *addresses, size_t n,
+                  void (*on_done)(void *arg, int status, int fd), void *arg) {
+    if (n == 0) {
+        return -EINVAL;
     }
-}
-
-static socklen_t length_of(const struct sockaddr_storage *a) {
-    switch (a->ss_family) {
-    case AF_INET:
-        return sizeof(struct sockaddr_in);
-    case AF_INET6:
-        return sizeof(struct sockaddr_in6);
-    default:
-        return sizeof(struct sockaddr_un);
+    mg_dial *d = mg_calloc(1, sizeof *d + n * sizeof d->attempts[0]);
+    d->loop = loop;
+    d->on_done = on_done;
+    d->arg = arg;
+    d->n = n;
+    take_turns(d->attempts, addresses, n);
+    for (size_t i = 0; i < n; i++) {
+        d->attempts[i].dial = d;
     }
-}
-
-static void end_attempt(attempt *a, bool keep_socket) {
-    mg_poll_close(a->poll);
-    a->poll = NULL;
-    if (a->fd >= 0 && !keep_socket) {
-        close(a->fd);
-    }
-    a->fd = -1;
+    begin_next(d);
+    *out = d;
+    return MG_OK;
 }
 
 void mg_dial_cancel(mg_dial *d) {
     if (d == NULL) {
         return;
     }
-    mg_timer_stop(&d->next);
-    for (uint32_t i = 0; i < d->begun; i++) {
-        end_attempt(&d->attempts[i], false);
+    for (size_t i = 0; i < d->n; i++) {
+        drop(&d->attempts[i]);
     }
+    mg_timer_stop(&d->timer);
     mg_free(d);
 }
 
-static void finish(mg_dial *d, int status, int fd) {
-    void (*on_done)(void *arg, int status, int fd) = d->on_done;
-    void *arg = d->arg;
-    mg_dial_cancel(d);
-    on_done(arg, status, fd);
-}
-
-static void fail(mg_dial *d, attempt *a, int rc) {
-    end_attempt(a, false);
-    d->first_error = d->first_error != 0 ? d->first_error : rc;
-    d->failed++;
-    if (d->failed == d->n) {
-        finish(d, d->first_error, -1);
-    } else if (d->begun < d->n) {
-        mg_timer_start(d->loop, &d->next, 0, 0, on_next); // no reason to wait any longer
+// RFC 8305 section 4: the family of the first address and the others alternate.
+static void take_turns(attempt *out, const struct sockaddr_storage *in, size_t n) {
+    size_t same = 0;
+    size_t other = 0;
+    for (size_t i = 0; i < n; i++) {
+        while (same < n && in[same].ss_family != in[0].ss_family) {
+            same++;
+        }
+        while (other < n && in[other].ss_family == in[0].ss_family) {
+            other++;
+        }
+        bool take_same = other == n || (i % 2 == 0 && same < n);
+        out[i].address = in[take_same ? same++ : other++];
     }
 }
 
-static void win(mg_dial *d, attempt *a) {
-    int fd = a->fd;
-    end_attempt(a, true);
-    finish(d, MG_OK, fd);
-}
-
-static void on_ready(void *arg, int events) {
-    attempt *a = arg;
-    int fault = 0;
-    socklen_t n = sizeof fault;
-    (void)events;
-    if (getsockopt(a->fd, SOL_SOCKET, SO_ERROR, &fault, &n) != 0) {
-        fault = errno;
+static void begin_next(mg_dial *d) {
+    while (d->next < d->n) {
+        attempt *a = &d->attempts[d->next++];
+        a->status = begin(a);
+        if (a->status == MG_OK) {
+            break;
+        }
     }
-    if (fault == 0) {
-        win(a->dial, a);
+    if (d->next < d->n) {
+        mg_timer_start(d->loop, &d->timer, MG_DIAL_STAGGER_MS, 0, on_time);
+    } else if (d->live == 0) {
+        mg_timer_start(d->loop, &d->timer, 0, 0, on_time);
     } else {
-        fail(a->dial, a, -fault);
+        mg_timer_stop(&d->timer);
     }
 }
 
-// 0: connected, or on the way. A negative errno: it failed.
-static int begin(mg_dial *d, attempt *a, const struct sockaddr_storage *to) {
-    int one = 1;
-    a->dial = d;
-    a->fd = socket(to->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+static int begin(attempt *a) {
+    a->fd = socket(a->address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (a->fd < 0) {
         return -errno;
     }
-    if (to->ss_family != AF_UNIX) {
-        (void)setsockopt(a->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    int rc = connect_now(a);
+    if (rc == MG_OK) {
+        rc = mg_poll_open(&a->poll, a->dial->loop, a->fd, on_writable, a);
     }
-    if (connect(a->fd, (const struct sockaddr *)to, length_of(to)) != 0 && errno != EINPROGRESS) {
-        return errno == EAGAIN ? -ECONNREFUSED : -errno; // a Unix socket whose queue is full
+    if (rc != MG_OK) {
+        close(a->fd);
+        return rc;
     }
-    int rc = mg_poll_open(&a->poll, d->loop, a->fd, on_ready, a);
-    return rc == 0 ? mg_poll_want(a->poll, MG_POLL_WRITE) : rc;
+    a->dial->live++;
+    mg_poll_want(a->poll, MG_POLL_WRITE);
+    return MG_OK;
 }
 
-static void on_next(mg_timer *t) {
-    mg_dial *d = MG_OF(t, mg_dial, next);
-    attempt *a = &d->attempts[d->begun];
-    const struct sockaddr_storage *to = &d->addresses[d->begun++];
-    if (d->begun < d->n) {
-        mg_timer_start(d->loop, &d->next, MG_DIAL_STAGGER_MS, 0, on_next);
+// A path that fills sun_path has no NUL; the name of an abstract socket begins with one.
+static socklen_t length_of(const struct sockaddr_storage *address) {
+    if (address->ss_family != AF_UNIX) {
+        return address->ss_family == AF_INET ? sizeof(struct sockaddr_in)
+                                             : sizeof(struct sockaddr_in6);
     }
-    int rc = begin(d, a, to);
-    if (rc != 0) {
-        fail(d, a, rc);
+    const struct sockaddr_un *un = (const struct sockaddr_un *)(const void *)address;
+    size_t n = un->sun_path[0] == '\0' ? 1 + strnlen(un->sun_path + 1, sizeof un->sun_path - 1)
+                                       : strnlen(un->sun_path, sizeof un->sun_path);
+    return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n);
+}
+
+static int connect_now(attempt *a) {
+    int on = 1;
+    if (a->address.ss_family != AF_UNIX) {
+        setsockopt(a->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    }
+    const struct sockaddr *address = (const struct sockaddr *)&a->address;
+    if (connect(a->fd, address, length_of(&a->address)) == 0) {
+        return MG_OK;
+    }
+    return errno == EINPROGRESS || errno == EINTR ? MG_OK : -errno;
+}
+
+static void on_writable(void *arg, int events) {
+    (void)events;
+    attempt *a = arg;
+    mg_dial *d = a->dial;
+    int error = 0;
+    socklen_t size = sizeof error;
+    if (getsockopt(a->fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0) {
+        error = errno;
+    }
+    if (error == 0) {
+        int fd = a->fd;
+        mg_poll_close(a->poll);
+        a->poll = NULL;
+        finish(d, MG_OK, fd);
+        return;
+    }
+    a->status = -error;
+    drop(a);
+    d->live--;
+    bool newest = a == &d->attempts[d->next - 1];
+    if (newest || d->live == 0) {
+        begin_next(d);
     }
 }
 
-int mg_dial_start(mg_dial **out, mg_loop *loop, const struct sockaddr_storage *addresses, size_t n,
-                  void (*on_done)(void *arg, int status, int fd), void *arg) {
-    mg_dial *d = mg_calloc(1, sizeof *d);
-    d->loop = loop;
-    d->on_done = on_done;
-    d->arg = arg;
-    d->n = n < ADDRESSES_MAX ? (uint32_t)n : ADDRESSES_MAX;
-    for (uint32_t i = 0; i < ADDRESSES_MAX; i++) {
-        d->attempts[i].fd = -1;
+static void drop(attempt *a) {
+    if (a->poll != NULL) {
+        mg_poll_close(a->poll);
+        a->poll = NULL;
+        close(a->fd);
     }
-    interleave(d, addresses, d->n);
-    mg_timer_start(loop, &d->next, 0, 0, on_next);
-    *out = d;
-    return 0;
+}
+
+static void on_time(mg_timer *t) {
+    mg_dial *d = MG_OF(t, mg_dial, timer);
+    if (d->next == d->n && d->live == 0) {
+        finish(d, d->attempts[0].status, -1);
+    } else {
+        begin_next(d);
+    }
+}
+
+static void finish(mg_dial *d, int status, int fd) {
+    void (*on_done)(void *, int, int) = d->on_done;
+    void *arg = d->arg;
+    mg_dial_cancel(d);
+    on_done(arg, status, fd);
 }

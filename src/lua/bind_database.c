@@ -165,7 +165,9 @@ static statement_op *new_statement(mg_vm *vm, const mg_database *d, mg_str sql) 
     statement_op *s = mg_calloc(1, sizeof *s + n);
     s->database = d;
     s->sql_n = n;
-    memcpy(s->sql, sql.p, n);
+    if (n > 0) {
+        memcpy(s->sql, sql.p, n);
+    }
     mg_link_init(&s->of_session);
     mg_op_start(vm, &s->op, &statement_kind);
     return s;

@@ -30,6 +30,8 @@ typedef struct mg_sqlite_call {
     enum { MG_SQLITE_QUEUED, MG_SQLITE_RUNNING, MG_SQLITE_FINISHED } state;
     bool cancelled; // while it ran: nobody wants to hear of it
     bool commit;
+    bool doomed; // as `aborted` of its session was when it started
+    bool spoils; // the transaction is not to be committed after this
     uint32_t max_rows;
     mg_sqlite_session *session; // of a query: may be NULL; of an end: gone once it is FINISHED
     mg_sqlite_thread *thread;   // while it is RUNNING

@@ -79,12 +79,16 @@ static void perform(mg_sqlite_thread *t, mg_sqlite_call *call) {
         t->session = call->session;
         t->session->thread = t;
     }
+    call->doomed = t->session != NULL && t->session->aborted;
     atomic_store_explicit(&t->conn.stop, false, memory_order_relaxed);
     pthread_mutex_unlock(&p->lock);
     outcome how = run(t, call);
     pthread_mutex_lock(&p->lock);
     t->current = NULL;
     call->thread = NULL;
+    if (call->spoils) {
+        t->session->aborted = true;
+    }
     settle(t, call, how);
 }
 
@@ -203,13 +207,14 @@ static void leave_session(mg_sqlite_thread *t) {
     mg_wake_send(p->wake);
 }
 
-static bool usable(const mg_sqlite_thread *t, const mg_sqlite_session *s, mg_sqlite_result *r) {
-    if (s->aborted) {
+static bool usable(const mg_sqlite_thread *t, mg_sqlite_call *call) {
+    mg_sqlite_result *r = &call->result;
+    if (call->doomed) {
         return mg_sqlite_result_fail(r, "error", SQLITE_ABORT,
-                                     "a statement of the transaction was cancelled: it can only "
-                                     "be rolled back");
+                                     "a statement of the transaction was given up: it can only be "
+                                     "rolled back");
     }
-    if (s->piecewise) {
+    if (call->session->piecewise) {
         return mg_sqlite_result_fail(r, "error", SQLITE_MISUSE,
                                      "rows that are fetched piece by piece are no transaction");
     }
@@ -261,14 +266,14 @@ static void run_statement(mg_sqlite_thread *t, mg_sqlite_stmt *s, mg_sqlite_call
     if (s->returns && session == NULL) {
         run_returning(t, s, call);
     } else if (!mg_sqlite_run(&t->conn, s, &piece, r) && s->returns) {
-        session->aborted = true; // rows may be changed that nobody was shown
+        call->spoils = true; // rows may be changed that nobody was shown
     }
 }
 
 static outcome query(mg_sqlite_thread *t, mg_sqlite_call *call) {
     mg_sqlite_result *r = &call->result;
     mg_sqlite_session *session = call->session;
-    if (session != NULL && !usable(t, session, r)) {
+    if (session != NULL && !usable(t, call)) {
         return FINISHED;
     }
     mg_sqlite_stmt *s = mg_sqlite_prepare(&t->conn, call->statement.sql, r);
@@ -329,8 +334,8 @@ static void fetch(mg_sqlite_thread *t, mg_sqlite_call *call) {
         .enough_bytes = PIECE_BYTES,
         .max_rows = call->max_rows,
     };
-    if (session->aborted) {
-        usable(t, session, &call->result);
+    if (call->doomed) {
+        usable(t, call);
         return;
     }
     if (session->rows == NULL) {
@@ -343,7 +348,7 @@ static void fetch(mg_sqlite_thread *t, mg_sqlite_call *call) {
 
 static void end(mg_sqlite_thread *t, mg_sqlite_call *call) {
     mg_sqlite_session *session = call->session;
-    if (call->commit && !session->piecewise && usable(t, session, &call->result)) {
+    if (call->commit && !session->piecewise && usable(t, call)) {
         mg_sqlite_conn_command(&t->conn, "COMMIT", &call->result);
     }
     roll_back(t, session);
