@@ -74,7 +74,7 @@ describe("a status line is refused:", function()
     cases[how] = line .. "\r\nContent-Length: 4\r\n\r\nevil"
   end
   cases["random bytes"] = ("\200\1\255\0\127"):rep(40) .. "\r\n\r\n"
-  cases["a TLS alert"] = "\21\3\3\0\2\2\40"
+  cases["a TLS alert"] = "\21\3\3\0\2\2\40\r\n"
   cases["one without end"] = { { send = ("A"):rep(65536), times = 64 } }
   cases["an SSH banner"] = "SSH-2.0-OpenSSH_9.2p1\r\n"
   assert_codes(cases, "protocol")

@@ -18,9 +18,9 @@ local function coded(query)
 end
 
 -- The upstream sees that nobody takes the rest.
-local function assert_limited(options, listener)
+local function assert_limited(options)
   server:must_fail(options, "limit")
-  (listener or origin):wait_until_left()
+  origin:wait_until_left()
 end
 
 describe("coded content", function()
