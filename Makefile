@@ -91,7 +91,7 @@ $(B)/moongate.so: $(LIBS)
 
 # --- run and test ----------------------------------------------------------------------------------------------------
 run: all ## build and serve the sample app on port 8080
-	@build/moongate run
+	@build/moongate migrate && build/moongate run
 
 test: build/packages-test ## everything: unit, specs, integration, fuzz; plain and with sanitizers
 	@$(MAKE) --no-print-directory all units

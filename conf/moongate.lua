@@ -12,6 +12,12 @@ return {
   -- The script that returns the app. Paths begin at the folder above conf/.
   app = "lua/app.lua",
 
+  -- What ctx:query_database asks. `moongate migrate` applies lua/migrations to it.
+  database = "sqlite:build/var/moongate.db",
+
+  -- Shared by all workers; a reload and a worker's death keep it.
+  cache = "memory:64M",
+
   -- Larger request bodies are answered 413, handlers that take longer 504.
   limits = { body = "16M" },
   timeouts = { handler = 30 },

@@ -351,7 +351,7 @@ end
 
 local function fetch(rows)
   local stubbed = not rows._session and M._stub
-    and M._stub(rows._scope, 4, rows._sql, false, unpack(rows._args, 1, rows._args.n))
+    and M._stub(rows._scope, 3, rows._sql, false, unpack(rows._args, 1, rows._args.n))
   if stubbed then
     rows._batch, rows._at = stubbed:await(), 0
     return

@@ -77,7 +77,7 @@ end
 local function failure(future, code, message, errno, reason)
   local path = future._path
   if code == "limit" and future._limit then
-    message = "larger than " .. future._limit
+    message = future._limit
   end
   return errors.new(code, path .. ": " .. message, {
     where = future:_where(), errno = errno, reason = reason, path = path,
@@ -110,12 +110,12 @@ function M.calls.read_file(scope, level, path, options)
   check_path("read_file", path, level + 1)
   local max = check_options("read_file", options, READ).max or READ_MAX
   local handle = native.read_file(M.resolve(path), max)
-  return (operation(handle, scope, level + 1, path, max .. " bytes"))
+  return (operation(handle, scope, level + 1, path, "larger than " .. max .. " bytes"))
 end
 
 local function too_large(scope, level, path, max)
   local future = Future._new(scope, level + 1)
-  future._path, future._limit = path, max .. " bytes"
+  future._path, future._limit = path, "larger than " .. max .. " bytes"
   Future._settle(future, "rejected", 1, failure(future, "limit"))
   return future
 end
@@ -164,7 +164,7 @@ function M.calls.list_folder(scope, level, path, options)
   check_path("list_folder", path, level + 1)
   local max = check_options("list_folder", options, LIST).max or LIST_MAX
   local handle = native.list_folder(M.resolve(path), max)
-  return (operation(handle, scope, level + 1, path, max .. " entries"))
+  return (operation(handle, scope, level + 1, path, "more than " .. max .. " entries"))
 end
 
 local function change(what, scope, level, path, to)
@@ -266,8 +266,8 @@ function M.calls.file_chunks(scope, level, path, options)
   check_path("file_chunks", path, level + 1)
   local piece = check_options("file_chunks", options, CHUNKS).piece or PIECE
   return setmetatable({
-    scope = scope, path = path, piece = piece, handle = false, task = false, over = false,
-    lost = false,
+    scope = scope, path = path, piece = piece,
+    handle = false, task = false, over = false, lost = false,
   }, Chunks)
 end
 

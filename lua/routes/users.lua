@@ -1,7 +1,13 @@
---- Users as JSON: parameters, a body, validation. They live in the worker's memory, until it stops.
+--- Users as JSON, from the database beside a cache. A change empties the cache's entry; the list is
+--- written back to it behind the answer.
 local M = {}
 
 local MOST = 100
+local LIST, SECONDS = "users:all", 30
+
+-- In one statement, so that two requests at once cannot both take the last place.
+local ADD = [[
+  INSERT INTO users (name) SELECT $1 WHERE (SELECT count(*) FROM users) < $2 RETURNING id, name]]
 
 local function valid_name(ctx, input)
   local name = type(input) == "table" and input.name
@@ -11,28 +17,35 @@ local function valid_name(ctx, input)
   return name
 end
 
+local function list(ctx)
+  local users = ctx:query_database("SELECT id, name FROM users ORDER BY id") -- both start now
+  local cached = ctx:query_cache(LIST):try_await()
+  if cached then
+    users:cancel()
+    return ctx:json(cached)
+  end
+  local rows = users:await()
+  ctx:update_cache(LIST, rows, { ttl = SECONDS }) -- not awaited: it goes on behind the answer
+  return ctx:json(rows)
+end
+
+local function show(ctx)
+  local rows = ctx:query_database("SELECT id, name FROM users WHERE id = $1", ctx.params.id):await()
+  return rows[1] or ctx:fail(404, "no such user")
+end
+
 function M.declare(app)
-  local users = {
-    { id = 1, name = "Ada Lovelace" },
-    { id = 2, name = "Grace Hopper" },
-  }
-
   app:group("/users", function(group)
-    group:get("/", function()
-      return users
-    end)
-
-    group:get("/:id<int>", "user", function(ctx)
-      return users[tonumber(ctx.params.id)] or ctx:fail(404, "no such user")
-    end)
+    group:get("/", list)
+    group:get("/:id<int>", { name = "user", timeout = 2 }, show)
 
     group:post("/", { body = "4K" }, function(ctx)
       local name = valid_name(ctx, ctx:body_json():await())
-      if #users >= MOST then
+      local user = ctx:query_database(ADD, name, MOST):await()[1]
+      if not user then
         ctx:fail(409, "there is room for " .. MOST .. " users")
       end
-      local user = { id = #users + 1, name = name }
-      users[user.id] = user
+      ctx:delete_cache(LIST):await()
       ctx:header("Location", app:url("user", user))
       return 201, user
     end)

@@ -263,7 +263,7 @@ describe("the other calls", function()
     put("b", "")
     assert.equal(2, #try("list", folder, { max = 2 }))
     local _, err = try("list", folder, { max = 1 })
-    assert.same({ "limit", folder .. ": larger than 1 entries" }, { err.code, err.message })
+    assert.same({ "limit", folder .. ": more than 1 entries" }, { err.code, err.message })
   end)
 
   it("delete, rename and make", function()

@@ -202,7 +202,7 @@ static mg_cli_result take_listen(parsing *p, const char *value) {
 
 static mg_cli_result take_database(parsing *p, const char *value) {
     if (*value == '\0') {
-        return wrong_here(p, "a name or a URL is wanted", "--database");
+        return wrong_here(p, "the name is empty", "--database");
     }
     p->cli->database = value;
     return MG_CLI_GO;

@@ -37,7 +37,7 @@ typedef struct mg_cli {
     bool now;             // stop --now
     bool status;          // migrate --status
     const char *folder;   // migrate --folder; NULL: lua/migrations
-    const char *database; // migrate --database: a name or a URL; NULL: the default one
+    const char *database; // migrate --database; NULL: the default one
     const char *control;  // reload, stop, status --control; NULL: as the configuration says
     mg_config_overrides overrides; // `listen` points into `listen` below
     const char *listen[MG_CLI_LISTEN_MAX];

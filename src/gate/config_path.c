@@ -2,8 +2,13 @@
 
 #include "event/listener.h"
 
+#include "base/error.h"
+
+#include <errno.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 const char *mg_config_here(mg_arena *a) {
@@ -71,4 +76,20 @@ const char *mg_config_address(mg_arena *a, const char *folder, mg_str text, mg_e
     }
     mg_address address;
     return mg_address_parse(full, &address, err) == MG_OK ? full : NULL;
+}
+
+int mg_make_folders_above(const char *path) {
+    char folder[PATH_MAX];
+    int n = snprintf(folder, sizeof folder, "%s", path);
+    if (n < 0 || (size_t)n >= sizeof folder) {
+        return -ENAMETOOLONG;
+    }
+    for (char *slash = strchr(folder + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
+        if (mkdir(folder, 0755) != 0 && errno != EEXIST) {
+            return -errno;
+        }
+        *slash = '/';
+    }
+    return MG_OK;
 }

@@ -14,6 +14,9 @@ const char *mg_config_here(mg_arena *a);
 // `path` as an absolute one: below `folder` unless it is absolute already.
 const char *mg_config_absolute(mg_arena *a, const char *folder, mg_str path);
 
+// Makes the folders above an absolute path, where they are missing. 0 or a negative errno.
+int mg_make_folders_above(const char *path);
+
 // Checks a listening address; a Unix path becomes absolute below `folder`. NULL and `err` if it is
 // wrong.
 const char *mg_config_address(mg_arena *a, const char *folder, mg_str text, mg_error *err);

@@ -1,8 +1,8 @@
 #include "gate/migrate.h"
 
 #include "gate/config_path.h"
-#include "gate/database_url.h"
 #include "gate/migration_files.h"
+#include "gate/suggest.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -18,29 +18,40 @@ typedef struct migrating {
     mg_error err;
 } migrating;
 
-// --database may be a URL itself.
-static const char *url_of(migrating *m) {
-    const char *wanted = m->cli->database;
-    if (wanted != NULL && strchr(wanted, ':') != NULL) {
-        return wanted;
+// What there is instead of the one that is wanted.
+static int refuse_name(migrating *m, const char *wanted) {
+    const mg_config_databases *d = &m->config->databases;
+    mg_buf text = {0};
+    mg_suggest s;
+    mg_suggest_init(&s, mg_str_of(wanted));
+    for (size_t i = 0; i < d->n; i++) {
+        mg_buf_printf(&text, "%s%s", i > 0 ? ", " : "", d->items[i].name);
+        mg_suggest_offer(&s, mg_str_of(d->items[i].name));
     }
-    mg_error_set(&m->err, MG_ECONFIG, "%s: database: none is configured; as in database = \"%s\"",
-                 m->cli->conf, "sqlite:build/var/app.db");
-    return NULL;
+    if (d->n == 0) {
+        mg_buf_printf(&text, "none; as in database = \"sqlite:build/var/app.db\"");
+    }
+    mg_suggest_append(&s, &text);
+    int rc = mg_error_set(&m->err, MG_ECONFIG, "%s: database: there is no %s, configured: %.*s",
+                          m->cli->conf, wanted, (int)text.n, text.p);
+    mg_buf_deinit(&text);
+    return rc;
 }
 
 static int find_database(migrating *m) {
-    const char *url = url_of(m);
-    if (url == NULL) {
-        return MG_ECONFIG;
+    const char *wanted = m->cli->database != NULL ? m->cli->database : "default";
+    const mg_config_databases *d = &m->config->databases;
+    for (size_t i = 0; i < d->n; i++) {
+        if (strcmp(d->items[i].name, wanted) == 0) {
+            m->database = d->items[i].path;
+        }
     }
-    m->database = mg_database_url_path(&m->arena, m->config->root, url, &m->err);
     if (m->database == NULL) {
-        return MG_ECONFIG;
+        return refuse_name(m, wanted);
     }
     if (strcmp(m->database, ":memory:") == 0) {
-        return mg_error_set(&m->err, MG_ECONFIG, "%s: it is gone with the process: nothing to do",
-                            url);
+        return mg_error_set(&m->err, MG_ECONFIG, "%s: database: %s is in memory: nothing stays",
+                            m->cli->conf, wanted);
     }
     return MG_OK;
 }

@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 #include "client/client.h"
+#include "gate/config_path.h"
 #include "store/sqlite.h"
 
 struct mg_service_set {
@@ -60,7 +61,10 @@ static int open_databases(mg_service_set *s, mg_loop *loop, const mg_config *c, 
     for (size_t i = 0; i < c->databases.n; i++) {
         const mg_config_database *d = &c->databases.items[i];
         mg_error why;
-        mg_database *database;
+        mg_database *database = NULL;
+        if (d->path[0] == '/') {
+            (void)mg_make_folders_above(d->path); // if that fails, opening the file says so
+        }
         int rc = mg_sqlite_open(&database, loop, &(mg_sqlite_options){.path = d->path}, &why);
         if (rc != MG_OK) {
             return mg_error_set(err, rc, "%s: database: %s", c->file, why.text);

@@ -39,7 +39,12 @@ static mg_sqlite *new_pool(mg_loop *loop, const mg_sqlite_options *o) {
     };
     p->queue_max = or_default(o->queue, QUEUE);
     p->count = readers + 1;
-    pthread_mutex_init(&p->lock, NULL);
+    // It is held for less time than going to sleep takes.
+    pthread_mutexattr_t attr;
+    pthread_mutexattr_init(&attr);
+    pthread_mutexattr_settype(&attr, PTHREAD_MUTEX_ADAPTIVE_NP);
+    pthread_mutex_init(&p->lock, &attr);
+    pthread_mutexattr_destroy(&attr);
     mg_link_init(&p->reads);
     mg_link_init(&p->writes);
     mg_link_init(&p->idle);

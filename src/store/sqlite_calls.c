@@ -101,17 +101,16 @@ static bool moving(const mg_sqlite *p) {
     return !mg_link_alone(&p->finished);
 }
 
-// With the lock held.
-static void enqueue(mg_sqlite *p, mg_sqlite_call *call, bool writer) {
+// With the lock held. Returns whom to nudge.
+static mg_sqlite_thread *enqueue(mg_sqlite *p, mg_sqlite_call *call, bool writer) {
     p->queued++;
     p->sessions += mg_sqlite_opens(call);
     if (call->session != NULL && call->session->opening == NULL) {
         mg_link_append(&call->session->calls, &call->link);
-        pthread_cond_signal(&call->session->thread->nudge);
-    } else {
-        mg_link_append(writer ? &p->writes : &p->reads, &call->link);
-        mg_sqlite_rouse(p, writer);
+        return call->session->thread;
     }
+    mg_link_append(writer ? &p->writes : &p->reads, &call->link);
+    return mg_sqlite_rouse(p, writer);
 }
 
 static int submit(mg_sqlite *p, mg_sqlite_call *call, bool writer, mg_db_done_cb on_done,
@@ -120,11 +119,15 @@ static int submit(mg_sqlite *p, mg_sqlite_call *call, bool writer, mg_db_done_cb
     call->arg = arg;
     pthread_mutex_lock(&p->lock);
     bool full = p->queued >= p->queue_max && call->kind != MG_SQLITE_END;
+    mg_sqlite_thread *nudged = NULL;
     if (!full) {
-        enqueue(p, call, writer);
+        nudged = enqueue(p, call, writer);
         mg_wake_expect(p->wake, moving(p));
     }
     pthread_mutex_unlock(&p->lock);
+    if (nudged != NULL) {
+        pthread_cond_signal(&nudged->nudge); // one woken with the lock held would wait again
+    }
     if (full) {
         mg_sqlite_call_free(call);
         return MG_ELIMIT;

@@ -43,6 +43,7 @@ void mg_sqlite_conn_close(mg_sqlite_conn *c) {
         return;
     }
     mg_sqlite_forget_statements(c);
+    c->broken = false;
     pthread_mutex_lock(c->lock);
     sqlite3 *db = c->db;
     c->db = NULL;
@@ -92,10 +93,14 @@ static int keep_word(void *arg, int columns, char **values, char **names) {
     return 0;
 }
 
-// The mode is kept in the file; a reader finds it there.
+// The mode is kept in the file; a reader finds it there. While another process changes it, SQLite
+// does not ask its busy handler, so it is asked here.
 static bool use_wal(mg_sqlite_conn *c, sqlite3 *db, mg_sqlite_result *r) {
     char mode[16] = "";
-    int rc = sqlite3_exec(db, "PRAGMA journal_mode=WAL", keep_word, mode, NULL);
+    int rc = SQLITE_BUSY;
+    for (int n = 0; rc == SQLITE_BUSY && on_busy(c, n); n++) {
+        rc = sqlite3_exec(db, "PRAGMA journal_mode=WAL", keep_word, mode, NULL);
+    }
     if (rc == SQLITE_OK && strcmp(mode, "wal") != 0) {
         return mg_sqlite_result_fail(r, "error", rc, "%s: cannot have a write-ahead log (mode %s)",
                                      c->settings->path, mode);
@@ -175,14 +180,8 @@ static bool may_pragma(const mg_sqlite_conn *c, const char *name, const char *va
         "index_xinfo",    "foreign_key_list",  "integrity_check", "quick_check", "user_version",
         "application_id", "foreign_key_check", "optimize",        NULL,
     };
-    static const char *const acting[] = {
-        "incremental_vacuum",
-        "shrink_memory",
-        "case_sensitive_like",
-        NULL,
-    };
     if (value == NULL) {
-        return !one_of(name, acting);
+        return true;
     }
     // Ends with the transaction.
     bool defers = sqlite3_stricmp(name, "defer_foreign_keys") == 0;
@@ -200,6 +199,8 @@ static int judge(void *arg, int action, const char *a, const char *b, const char
         c->refused = "transactions are not made by statements: use db:transaction(fn)";
     } else if (action == SQLITE_ATTACH || action == SQLITE_DETACH) {
         c->refused = "ATTACH and DETACH are not allowed: connections are shared";
+    } else if (action >= SQLITE_CREATE_TEMP_INDEX && action <= SQLITE_CREATE_TEMP_VIEW) {
+        c->refused = "nothing temporary can be made: connections are shared";
     } else if (action == SQLITE_PRAGMA && !may_pragma(c, a, b)) {
         c->refused = "this PRAGMA is not allowed: connections are shared";
     } else {

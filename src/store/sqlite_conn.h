@@ -27,6 +27,7 @@ typedef struct mg_sqlite_conn {
     bool writer;
 
     sqlite3 *db; // NULL: closed
+    bool broken; // to be closed once nothing of it is in use
     atomic_bool stop;
     uint64_t until_ms;   // what runs is stopped then; 0: never
     uint64_t waiting_ms; // for a foreign lock, since then

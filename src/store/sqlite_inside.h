@@ -94,8 +94,9 @@ struct mg_sqlite {
 
 void *mg_sqlite_thread_main(void *arg);
 
-// With the lock held: there is work for some reader, or for the writer.
-void mg_sqlite_rouse(mg_sqlite *p, bool writer);
+// With the lock held: whose nudge is to be signalled now that there is work for some reader, or for
+// the writer. NULL: whoever is ready first takes it.
+mg_sqlite_thread *mg_sqlite_rouse(mg_sqlite *p, bool writer);
 
 void mg_sqlite_call_free(mg_sqlite_call *call);
 

@@ -108,7 +108,9 @@ static int open_database(sqlite3 **db, const char *path, int flags, uint32_t bus
     if (rc == SQLITE_OK) {
         return MG_OK;
     }
-    fault(*db, path, err);
+    int why = *db != NULL ? sqlite3_system_errno(*db) : 0;
+    mg_error_set(err, MG_ESYNTAX, "%s: %s%s%s", path, sqlite3_errmsg(*db), why != 0 ? ": " : "",
+                 why != 0 ? strerror(why) : "");
     sqlite3_close(*db);
     *db = NULL;
     return MG_ESYNTAX;

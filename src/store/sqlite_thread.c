@@ -9,28 +9,26 @@ typedef enum outcome { FINISHED, HAND_OVER } outcome;
 
 static void serve(mg_sqlite_thread *t);
 static void perform(mg_sqlite_thread *t, mg_sqlite_call *call);
+static void close_broken(mg_sqlite_conn *c);
 static void settle(mg_sqlite_thread *t, mg_sqlite_call *call, outcome how);
 static void leave_session(mg_sqlite_thread *t);
 static outcome run(mg_sqlite_thread *t, mg_sqlite_call *call);
 
 void *mg_sqlite_thread_main(void *arg) {
     mg_sqlite_thread *t = arg;
+    pthread_setname_np(pthread_self(), t->conn.writer ? "sqlite-writer" : "sqlite-reader");
     pthread_mutex_lock(&t->pool->lock);
     serve(t);
     pthread_mutex_unlock(&t->pool->lock);
     return NULL;
 }
 
-void mg_sqlite_rouse(mg_sqlite *p, bool writer) {
-    mg_sqlite_thread *t = &p->threads[0];
-    if (!writer) {
-        mg_link *l = mg_link_shift(&p->idle);
-        if (l == NULL) {
-            return; // whoever is ready first takes it
-        }
-        t = MG_OF(l, mg_sqlite_thread, idle);
+mg_sqlite_thread *mg_sqlite_rouse(mg_sqlite *p, bool writer) {
+    if (writer) {
+        return &p->threads[0];
     }
-    pthread_cond_signal(&t->nudge);
+    mg_link *l = mg_link_shift(&p->idle);
+    return l == NULL ? NULL : MG_OF(l, mg_sqlite_thread, idle);
 }
 
 static mg_sqlite_call *next_call(mg_sqlite_thread *t) {
@@ -83,6 +81,7 @@ static void perform(mg_sqlite_thread *t, mg_sqlite_call *call) {
     atomic_store_explicit(&t->conn.stop, false, memory_order_relaxed);
     pthread_mutex_unlock(&p->lock);
     outcome how = run(t, call);
+    close_broken(&t->conn);
     pthread_mutex_lock(&p->lock);
     t->current = NULL;
     call->thread = NULL;
@@ -134,7 +133,7 @@ static void hand_over(mg_sqlite_thread *t, mg_sqlite_call *call) {
     call->state = MG_SQLITE_QUEUED;
     p->queued++;
     mg_link_append(&p->writes, &call->link);
-    mg_sqlite_rouse(p, true);
+    pthread_cond_signal(&mg_sqlite_rouse(p, true)->nudge);
 }
 
 static void settle(mg_sqlite_thread *t, mg_sqlite_call *call, outcome how) {
@@ -177,7 +176,11 @@ static void roll_back(mg_sqlite_thread *t, mg_sqlite_session *s) {
     mg_sqlite_result unused = {0};
     mg_sqlite_conn_command(c, "ROLLBACK", &unused);
     mg_sqlite_result_deinit(&unused);
-    if (!sqlite3_get_autocommit(c->db)) {
+    c->broken = !sqlite3_get_autocommit(c->db);
+}
+
+static void close_broken(mg_sqlite_conn *c) {
+    if (c->broken) {
         mg_sqlite_conn_close(c);
     }
 }
@@ -201,6 +204,7 @@ static void leave_session(mg_sqlite_thread *t) {
     atomic_store_explicit(&t->conn.stop, false, memory_order_relaxed);
     pthread_mutex_unlock(&p->lock);
     roll_back(t, s);
+    close_broken(&t->conn);
     pthread_mutex_lock(&p->lock);
     fail_rest(p, s);
     leave(t);
@@ -343,6 +347,7 @@ static void fetch(mg_sqlite_thread *t, mg_sqlite_call *call) {
     }
     if (!mg_sqlite_run(&t->conn, session->rows, &piece, &call->result) || !call->result.rows.more) {
         close_rows(t, session, &call->result);
+        call->spoils = call->result.fault.code != NULL;
     }
 }
 

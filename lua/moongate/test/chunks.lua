@@ -1,4 +1,4 @@
---- A stubbed file in pieces.
+--- A stubbed file in pieces: what file_chunks gives.
 local M = {}
 
 local Chunks = {}
@@ -18,16 +18,11 @@ function Chunks:close()
   self.closed = true
 end
 
---- What replaces file_chunks: a stubbed file in pieces.
-function M.file_chunks(invoke, is_ours, original)
-  return function(scope, level, path, options)
-    if not is_ours("file_chunks", path, options) then
-      return original(scope, level, path, options)
-    end
-    local future = invoke("file_chunks", scope, level + 1, path, options)
-    local piece = options and tonumber(options.piece) or 65536
-    return setmetatable({ future = future, piece = piece, at = 1, closed = false }, Chunks)
-  end
+---@param future moongate.Future of the content
+---@param options table? as of file_chunks
+function M.new(future, _, options)
+  local piece = options and tonumber(options.piece) or 65536
+  return setmetatable({ future = future, piece = piece, at = 1, closed = false }, Chunks)
 end
 
 return M

@@ -6,15 +6,33 @@ local check = require("moongate.core.check")
 
 local M = {}
 
-local ANSWER = { status = check.positive_integer, headers = true, body = check.string, json = true }
+local ANSWER = {
+  status = check.positive_integer, headers = true, cookies = true, body = check.string, json = true,
+}
+
+local HEADERS_META = {
+  __index = function(headers, name)
+    return type(name) == "string" and rawget(headers, name:lower()) or nil
+  end,
+}
+
+-- A copy that is looked up without regard to case.
+local function any_case(given)
+  local headers = {}
+  for name, value in pairs(given or {}) do
+    headers[tostring(name):lower()] = value
+  end
+  return setmetatable(headers, HEADERS_META)
+end
 
 --- { method, url, headers, body } of a call's arguments; nil, message if it is none that can be.
 function M.request(...)
   local ok, request = pcall(http.normalize, ...)
-  if ok then
-    return request
+  if not ok then
+    return nil, request
   end
-  return nil, request
+  request.headers = any_case(request.headers)
+  return request
 end
 
 -- A copy of the fields, with the body's type unless the spec gives one.
@@ -47,6 +65,7 @@ function M.response(answer, request)
     headers = headers_of(fields),
     body = answer.json ~= nil and native.json.encode(answer.json) or fields.body or "",
     url = request.url,
+    cookies = fields.cookies,
   })
 end
 

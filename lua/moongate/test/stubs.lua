@@ -1,23 +1,25 @@
 --- Stubs: replace what ctx and the modules can await. What the network would answer and nobody
 --- stubbed is refused, showing the stub to write.
 ---
---- The seam is the table `calls` of each subject (http, database, cache, files): ctx and the
---- modules look their functions up there at each call. Calls are recorded in app.calls.
+--- The seam is the table `calls` of each subject (http, cache, files): ctx and the modules look
+--- their functions up there at each call. Statements of databases, by whatever way they are made,
+--- come through database._stub. Calls are recorded in app.calls.
 local context = require("moongate.context")
-local database = require("moongate.database")
 local check = require("moongate.core.check")
+local chunks = require("moongate.test.chunks")
+local database = require("moongate.database")
 local suggest = require("moongate.core.suggest")
 local answers = require("moongate.test.answers")
 local http_stub = require("moongate.test.http_stub")
 local matchers = require("moongate.test.matchers")
 local memory_cache = require("moongate.test.memory_cache")
-local chunks = require("moongate.test.chunks")
 
 local M = {}
 
-local SUBJECTS = { "http", "database", "cache", "files" }
+local SUBJECTS = { "http", "cache", "files" }
+local STATEMENT = "query_database"
 local methods = context.methods
-local subject_of = {} -- name of a call -> its subject
+local subject_of = { [STATEMENT] = "database" } -- name of a call -> its subject
 local originals = {} -- name of a call -> the real function
 local own = {} -- likewise for those that are ctx's alone: sleep, spawn
 local current
@@ -98,12 +100,9 @@ local function follow_general(answer, scope, level, record)
   return (to_future(record.name, call, answer, level + 1))
 end
 
--- Calls that make an object, or run a function: what they do in the end counts.
-local MAKERS = { database = true, cache = true, transaction = true }
-
 local function is_refused(app, name)
   local subject = subject_of[name]
-  return subject and subject ~= "files" and not MAKERS[name] and not app.real[subject]
+  return subject and subject ~= "files" and not app.real[subject]
 end
 
 local function check_request(record, level)
@@ -112,11 +111,9 @@ local function check_request(record, level)
   end
 end
 
--- `level`: of the caller's line, as for every function of `calls`.
-local function invoke(name, scope, level, ...)
-  local app = current
-  local record = note(app, name, ...)
-  check_request(record, level + 1)
+-- What the spec has for the call, as a Future; nil: nothing, and the real one may be asked.
+local function stubbed(record, scope, level)
+  local app, name = current, record.name
   local rule = rule_for(app, record)
   if rule then
     return (follow(rule, scope, level + 1, record))
@@ -125,53 +122,35 @@ local function invoke(name, scope, level, ...)
   elseif is_refused(app, name) then
     refuse(record, level + 1)
   end
-  return (originals[name](scope, level + 1, ...))
 end
-
--- Whether `invoke` has the say; else the real one has, and the call is recorded here.
-local function is_ours(name, ...)
-  local record = { name = name, n = select("#", ...), ... }
-  if rule_for(current, record) or current.stubs[name] ~= nil or is_refused(current, name) then
-    return true
-  end
-  note(current, name, ...)
-  return false
-end
-
--- --- what is replaced ---
 
 local function first_row(rows)
   return rows[1]
 end
 
--- Statements come here by whatever way they are made: of ctx, a database, a transaction, as rows.
--- Nothing is returned if the real database has the say.
 local function statement(scope, level, sql, first, ...)
-  local record = note(current, "query_database", sql, ...)
-  local rule = rule_for(current, record)
-  local general = current.stubs.query_database
-  local future
-  if rule then
-    future = follow(rule, scope, level + 1, record)
-  elseif general ~= nil then
-    future = follow_general(general, scope, level + 1, record)
-  elseif is_refused(current, "query_database") then
-    refuse(record, level + 1)
-  end
+  local future = stubbed(note(current, STATEMENT, sql, ...), scope, level + 1)
   return future and first and future:and_then(first_row) or future
 end
 
-local function replace(name)
-  local calls = require("moongate." .. subject_of[name]).calls
-  originals[name] = originals[name] or calls[name]
+-- --- what is replaced ---
+
+local function replace(name, calls)
+  local real = calls[name]
+  originals[name] = originals[name] or real
+  real = originals[name]
   calls[name] = function(scope, level, ...)
-    return (invoke(name, scope, level + 1, ...))
-  end
-  if name == "file_chunks" then
-    calls[name] = chunks.file_chunks(invoke, is_ours, originals[name])
+    local record = note(current, name, ...)
+    check_request(record, level + 1)
+    local future = stubbed(record, scope, level + 1)
+    if not future then
+      return real(scope, level, ...) -- a tail call: the level stays
+    end
+    return name == "file_chunks" and chunks.new(future, ...) or future
   end
 end
 
+-- For calls of ctx that are no subject's.
 local function replace_own(name)
   if subject_of[name] or own[name] then
     return
@@ -182,7 +161,7 @@ local function replace_own(name)
     if current.stubs[name] == nil then
       return real(ctx, ...)
     end
-    return (invoke(name, ctx, 2, ...))
+    return (stubbed(note(current, name, ...), ctx, 2))
   end
 end
 
@@ -191,12 +170,12 @@ end
 function M.install(app, real)
   app.stubs, app.stubs_for, app.real = {}, {}, real or {}
   current = app
-  for name in pairs(subject_of) do
-    if name ~= "query_database" and name ~= "database" and name ~= "cache" then
-      replace(name)
+  database._stub = statement
+  for name, subject in pairs(subject_of) do
+    if name ~= STATEMENT and name ~= subject then -- ctx:cache() gives an object, whose calls count
+      replace(name, require("moongate." .. subject).calls)
     end
   end
-  database._stub = statement
 end
 
 function M.remove(app)
@@ -209,8 +188,8 @@ function M.remove(app)
   for name, fn in pairs(own) do
     methods[name] = fn
   end
-  database._stub = false
   originals, own = {}, {}
+  database._stub, current = false, nil
 end
 
 -- --- declaring ---

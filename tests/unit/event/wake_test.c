@@ -71,6 +71,46 @@ static void an_open_wake_does_not_keep_the_loop_running(void **state) {
     mg_wake_close(wake);
 }
 
+static void *send_later(void *arg) {
+    usleep(20000);
+    mg_wake_send(arg);
+    return NULL;
+}
+
+static void an_expected_send_keeps_the_loop_running(void **state) {
+    (void)state;
+    close_in_wake = true;
+    mg_wake_expect(wake, true);
+    mg_wake_expect(wake, true);
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, send_later, wake), 0);
+    mg_loop_run(loop); // ends, because the call closes the wake
+    assert_int_equal(wakes, 1);
+    pthread_join(thread, NULL);
+}
+
+static void a_virtual_clock_stands_still_while_a_send_is_expected(void **state) {
+    (void)state;
+    mg_loop *other = new_loop(true);
+    mg_wake *w;
+    assert_int_equal(mg_wake_open(&w, other, on_wake, &wakes), 0);
+    mg_timer timer = {0};
+    mg_timer_start(other, &timer, 1000, 0, on_time);
+    mg_wake_expect(w, true);
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, send_later, w), 0);
+    turn_until(other, &wakes, 1);
+    pthread_join(thread, NULL);
+    assert_int_equal(mg_loop_now_ms(other), 0);
+    assert_true(mg_loop_has_outside_work(other));
+    mg_wake_expect(w, false);
+    assert_false(mg_loop_has_outside_work(other));
+    mg_timer_stop(&timer);
+    mg_wake_close(w);
+    assert_int_equal(mg_loop_free(other), 0);
+    mg_wake_close(wake);
+}
+
 static void closing_inside_the_call_is_allowed(void **state) {
     (void)state;
     close_in_wake = true;
@@ -95,6 +135,8 @@ int main(void) {
         EACH(another_thread_makes_the_loop_call_back),
         EACH(many_sends_may_become_one_call_but_never_none),
         EACH(an_open_wake_does_not_keep_the_loop_running),
+        EACH(an_expected_send_keeps_the_loop_running),
+        EACH(a_virtual_clock_stands_still_while_a_send_is_expected),
         EACH(closing_inside_the_call_is_allowed),
         EACH(nothing_comes_after_close),
     };

@@ -242,6 +242,23 @@ static void a_piece_of_large_rows_is_short(void **state) {
     mg_database_drop(s);
 }
 
+static void a_fault_while_fetching_is_not_an_end(void **state) {
+    (void)state;
+    mg_db_session *s =
+        open_rows("SELECT json_extract(value, '$') FROM json_each('[\"1\", \"x\"]')", NULL, 0);
+    assert_true(fetch(s, 1, "(1)"));
+    for (int i = 0; i < 2; i++) {
+        answer a = {0};
+        assert_int_equal(mg_database_fetch(&a.call, s, 1, on_answer, &a), MG_OK);
+        await(&a);
+        assert_true(a.failed);
+        assert_string_equal(a.code, "error");
+        answer_free(&a);
+    }
+    mg_database_drop(s);
+    expect(NULL, "SELECT 1", "(1)");
+}
+
 static void opened_rows_that_write_are_kept_at_their_end_only(void **state) {
     (void)state;
     do_sql("CREATE TABLE t(a)");
@@ -544,6 +561,7 @@ int main(void) {
         TEST(a_transaction_that_sqlite_rolled_back_says_so),
         TEST(rows_come_piece_by_piece),
         TEST(a_piece_of_large_rows_is_short),
+        TEST(a_fault_while_fetching_is_not_an_end),
         TEST(opened_rows_that_write_are_kept_at_their_end_only),
         TEST(rows_that_cannot_be_opened_are_a_fault),
         TEST(a_running_statement_is_cancelled_and_its_connection_usable),

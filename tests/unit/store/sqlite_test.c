@@ -197,6 +197,9 @@ static void statements_cannot_change_what_others_share(void **state) {
     expect(NULL, "PRAGMA user_version", "(7)");
     do_sql("CREATE TABLE t(a)");
     expect(NULL, "SELECT name FROM pragma_table_info('t')", "('a')");
+    expect_fault(NULL, "CREATE TEMP TABLE x(a)", "error", "temporary");
+    expect_fault(NULL, "CREATE TEMP VIEW x AS SELECT 1", "error", "temporary");
+    expect(NULL, "PRAGMA integrity_check", "('ok')");
     do_sql("VACUUM");
 }
 

@@ -1,0 +1,71 @@
+local moongate = require("moongate")
+local test = require("moongate.test")
+local Cache = require("moongate.test.memory_cache")
+
+describe("the cache of a spec", function()
+  local app, cache
+
+  before_each(function()
+    app = test.app(function(a)
+      a:get("/", print)
+    end)
+    cache = Cache.new()
+  end)
+  after_each(function()
+    app:assert_no_leaks()
+  end)
+
+  it("tells whether what it deletes was there", function()
+    cache:update_cache("a", false)
+    assert.is_false(cache:query_cache("a"))
+    assert.is_true(cache:delete_cache("a"))
+    assert.is_false(cache:delete_cache("a"))
+    assert.is_nil(cache:query_cache("a"))
+  end)
+
+  it("does not count what has ended as there", function()
+    cache:update_cache("a", 1, { ttl = 2 })
+    app.clock:advance(2)
+    assert.is_false(cache:delete_cache("a"))
+  end)
+
+  it("counts, and keeps a counter's end", function()
+    assert.equal(1, cache:increment_cache("n", nil, { ttl = 3 }))
+    app.clock:advance(2)
+    assert.equal(6, cache:increment_cache("n", 5, { ttl = 3 }))
+    app.clock:advance(1)
+    assert.equal(9, cache:increment_cache("n", -1, { initial = 10 }))
+  end)
+
+  it("does not count up what is no number", function()
+    app:stub("update_cache", function()
+      cache:update_cache("a", "text")
+      return cache:increment_cache("a")
+    end)
+    local err = app:run(function()
+      local calls = require("moongate.cache").calls
+      local future = calls.update_cache(require("moongate.future")._current_scope(), 1)
+      return select(2, future:try_await())
+    end)
+    assert.same({ "cache", "the value of 'a' is no integer" }, { err.code, err.message })
+  end)
+
+  it("asks for what it does not have, and keeps that", function()
+    local asked = 0
+    local function ask()
+      asked = asked + 1
+      return moongate.sleep(1):and_then(function()
+        return { asked }
+      end)
+    end
+    app:run(function()
+      assert.same({ 1 }, cache:cached("a", { ttl = 5 }, ask):await())
+    end)
+    assert.same({ 1 }, cache:cached("a", { ttl = 5 }, ask))
+    app.clock:advance(5)
+    app:run(function()
+      assert.same({ 2 }, cache:cached("a", ask):await())
+    end)
+    assert.equal(2, asked)
+  end)
+end)

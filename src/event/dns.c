@@ -1,0 +1,517 @@
+#include "event/dns.h"
+
+#include "base/error.h"
+#include "base/list.h"
+#include "base/mem.h"
+#include "event/dns_cache.h"
+#include "event/dns_channel.h"
+#include "event/timer.h"
+
+#include <arpa/inet.h>
+#include <ctype.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum {
+    NAME_BYTES = 253,
+    LABEL_BYTES = 63,
+    BUCKETS = 256,
+    // c-ares gives each of a question's two queries an id of 16 bits of its own and would look for
+    // a free one for ever.
+    UNDER_WAY = 4096,
+    BRIEF_MS = 5000, // hosts file, and what does not exist
+    LONGEST_S = 86400,
+    CHECK_MS = 1000, // between two looks at resolv.conf
+};
+
+typedef struct stamp {
+    struct timespec mtime;
+    off_t size;
+    ino_t inode;
+    dev_t device;
+} stamp;
+
+typedef struct question {
+    mg_link link; // in mg_dns.under_way
+    mg_dns *dns;
+    mg_dns_channel *channel;
+    mg_link lookups;
+    char name[];
+} question;
+
+struct mg_dns_lookup {
+    mg_link link; // in question.lookups, mg_dns.ready or mg_dns.delivering
+    mg_dns_cb on_done;
+    void *arg;
+    mg_dns_answer *answer; // NULL: it waits for a question
+};
+
+struct mg_dns {
+    mg_loop *loop;
+    mg_dns_options options;
+    char *nameservers;
+    char *resolv_conf;
+    mg_dns_cache *cache;
+    mg_dns_channel *channel;
+    mg_link retired; // channels of an older resolv.conf, until their questions have ended
+    stamp made_of;
+    uint64_t checked_ms;
+    mg_link under_way[BUCKETS]; // questions
+    mg_link ready;              // lookups whose answer is known
+    mg_link delivering;
+    mg_timer deliver;
+    uint32_t asked; // questions under way
+    bool in_call;
+    bool gone; // freed inside an on_done
+};
+
+static void on_deliver(mg_timer *t);
+static void finish(mg_dns *d, mg_dns_lookup *l, mg_dns_answer *a);
+static mg_dns_answer *answer_at_once(mg_dns *d, const char *host, char *name);
+static mg_dns_answer *bad_name(const char *host);
+static mg_dns_answer *literal(const char *host);
+static mg_dns_answer *loopback(void);
+static bool copy_name(const char *host, char *name);
+static bool is_localhost(const char *name);
+static void set_v4(struct sockaddr_storage *sa, struct in_addr ip);
+static void set_v6(struct sockaddr_storage *sa, const struct in6_addr *ip);
+static bool can_reach(const struct sockaddr_in6 *to);
+static question *find_question(mg_dns *d, const char *name);
+static void ask(mg_dns *d, const char *name, mg_dns_lookup *l);
+static void on_answer(void *arg, int status, int timeouts, struct ares_addrinfo *info);
+static void remember(question *q, mg_dns_answer *a, int timeouts, const struct ares_addrinfo *info);
+static mg_dns_answer *answer_of(question *q, int status, const struct ares_addrinfo *info);
+static mg_dns_answer *found(const struct ares_addrinfo *info);
+static mg_dns_answer *failed(question *q, int status);
+static uint64_t life_ms(const struct ares_addrinfo *info);
+static void heed_file(mg_dns *d);
+static stamp stamp_of(const char *path);
+static bool same_stamp(const stamp *a, const stamp *b);
+static void free_retired(mg_dns *d, bool all);
+static void drop_lookups(mg_link *head);
+
+int mg_dns_new(mg_dns **out, mg_loop *loop, const mg_dns_options *options) {
+    mg_dns_options o = options != NULL ? *options : (mg_dns_options){0};
+    o.timeout_ms = o.timeout_ms == 0 ? 2000 : o.timeout_ms < 600000 ? o.timeout_ms : 600000;
+    o.tries = o.tries == 0 ? 2 : o.tries < 100 ? o.tries : 100;
+    o.entries = o.entries == 0 ? 4096 : o.entries;
+    const char *path = o.resolv_conf != NULL ? o.resolv_conf : "/etc/resolv.conf";
+    stamp made_of = stamp_of(path); // before it is read: a change meanwhile is seen later
+    mg_dns_channel *channel;
+    int rc = mg_dns_channel_new(&channel, loop, &o);
+    if (rc != MG_OK) {
+        return rc;
+    }
+    mg_dns *d = mg_calloc(1, sizeof *d);
+    d->loop = loop;
+    d->nameservers = o.nameservers != NULL ? mg_strdup(o.nameservers) : NULL;
+    d->resolv_conf = mg_strdup(path);
+    o.nameservers = d->nameservers;
+    o.resolv_conf = d->resolv_conf;
+    d->options = o;
+    d->cache = mg_dns_cache_new(o.entries);
+    d->channel = channel;
+    d->made_of = made_of;
+    d->checked_ms = mg_loop_now_ms(loop);
+    mg_link_init(&d->retired);
+    mg_link_init(&d->ready);
+    mg_link_init(&d->delivering);
+    for (size_t i = 0; i < BUCKETS; i++) {
+        mg_link_init(&d->under_way[i]);
+    }
+    *out = d;
+    return MG_OK;
+}
+
+void mg_dns_free(mg_dns *d) {
+    if (d == NULL) {
+        return;
+    }
+    d->gone = true;
+    mg_dns_channel_free(d->channel);
+    free_retired(d, true);
+    mg_timer_stop(&d->deliver);
+    drop_lookups(&d->ready);
+    drop_lookups(&d->delivering);
+    mg_dns_cache_free(d->cache);
+    mg_free(d->nameservers);
+    mg_free(d->resolv_conf);
+    if (!d->in_call) {
+        mg_free(d);
+    }
+}
+
+int mg_dns_start(mg_dns_lookup **out, mg_dns *d, const char *host, mg_dns_cb on_done, void *arg) {
+    mg_dns_lookup *l = mg_calloc(1, sizeof *l);
+    mg_link_init(&l->link);
+    l->on_done = on_done;
+    l->arg = arg;
+    *out = l;
+    char name[NAME_BYTES + 1];
+    mg_dns_answer *a = answer_at_once(d, host, name);
+    if (a != NULL) {
+        finish(d, l, a);
+        mg_dns_answer_unref(a);
+        return MG_OK;
+    }
+    question *q = find_question(d, name);
+    if (q != NULL) {
+        mg_link_append(&q->lookups, &l->link);
+    } else {
+        ask(d, name, l);
+    }
+    return MG_OK;
+}
+
+void mg_dns_cancel(mg_dns_lookup *l) {
+    if (l != NULL) {
+        mg_link_remove(&l->link);
+        mg_dns_answer_unref(l->answer);
+        mg_free(l);
+    }
+}
+
+// Here nothing of c-ares is on the stack, so that a call may do what it likes, also mg_dns_free.
+static void on_deliver(mg_timer *t) {
+    mg_dns *d = MG_OF(t, mg_dns, deliver);
+    free_retired(d, false);
+    for (mg_link *l; (l = mg_link_shift(&d->ready)) != NULL;) {
+        mg_link_append(&d->delivering, l);
+    }
+    d->in_call = true;
+    for (mg_link *link; !d->gone && (link = mg_link_shift(&d->delivering)) != NULL;) {
+        mg_dns_lookup *l = MG_OF(link, mg_dns_lookup, link);
+        mg_dns_lookup done = *l;
+        mg_free(l);
+        mg_dns_answer *a = done.answer;
+        done.on_done(done.arg, a->status, a->addresses, a->n, a->text);
+        mg_dns_answer_unref(a);
+    }
+    d->in_call = false;
+    if (d->gone) {
+        mg_free(d);
+    }
+}
+
+static void finish(mg_dns *d, mg_dns_lookup *l, mg_dns_answer *a) {
+    l->answer = mg_dns_answer_ref(a);
+    mg_link_remove(&l->link);
+    mg_link_append(&d->ready, &l->link);
+    if (!mg_timer_active(&d->deliver)) {
+        mg_timer_start(d->loop, &d->deliver, 0, 0, on_deliver);
+    }
+}
+
+// A new reference if nobody has to be asked; else NULL and `name` is what to ask for.
+static mg_dns_answer *answer_at_once(mg_dns *d, const char *host, char *name) {
+    mg_dns_answer *a = literal(host);
+    if (a != NULL) {
+        return a;
+    }
+    if (!copy_name(host, name)) {
+        return bad_name(host);
+    }
+    if (is_localhost(name)) {
+        return loopback();
+    }
+    a = mg_dns_cache_find(d->cache, name, mg_loop_now_ms(d->loop));
+    return a != NULL ? mg_dns_answer_ref(a) : NULL;
+}
+
+static mg_dns_answer *bad_name(const char *host) {
+    char shown[65];
+    size_t n = strnlen(host, sizeof shown - 1);
+    for (size_t i = 0; i < n; i++) {
+        shown[i] = '?';
+        if (host[i] > ' ' && host[i] < 127) {
+            shown[i] = host[i];
+        }
+    }
+    shown[n] = '\0';
+    char text[160];
+    snprintf(text, sizeof text, "that is no host name: \"%s%s\"", shown,
+             host[n] != '\0' ? "..." : "");
+    return mg_dns_answer_new(MG_ESYNTAX, text, 0);
+}
+
+static mg_dns_answer *literal(const char *host) {
+    struct in_addr v4;
+    struct in6_addr v6;
+    bool is_v4 = inet_pton(AF_INET, host, &v4) == 1;
+    if (!is_v4 && inet_pton(AF_INET6, host, &v6) != 1) {
+        return NULL;
+    }
+    mg_dns_answer *a = mg_dns_answer_new(MG_OK, "", 1);
+    if (is_v4) {
+        set_v4(&a->addresses[0], v4);
+    } else {
+        set_v6(&a->addresses[0], &v6);
+    }
+    return a;
+}
+
+// RFC 6761, 6.3: never a matter of nameservers. Without IPv6 in the system ::1 comes last (RFC
+// 6724, rule 1).
+static mg_dns_answer *loopback(void) {
+    mg_dns_answer *a = mg_dns_answer_new(MG_OK, "", 2);
+    struct sockaddr_storage six = {0};
+    set_v6(&six, &in6addr_loopback);
+    struct sockaddr_in6 to;
+    memcpy(&to, &six, sizeof to);
+    to.sin6_port = htons(9);
+    size_t at = can_reach(&to) ? 0 : 1;
+    a->addresses[at] = six;
+    set_v4(&a->addresses[1 - at], (struct in_addr){htonl(INADDR_LOOPBACK)});
+    return a;
+}
+
+// Lower case, and only what can be a name: labels of letters, digits, '-' and '_'; a dot may end
+// it.
+static bool copy_name(const char *host, char *name) {
+    size_t n = strnlen(host, NAME_BYTES + 1);
+    if (n == 0 || n > NAME_BYTES) {
+        return false;
+    }
+    size_t label = 0;
+    for (size_t i = 0; i < n; i++) {
+        unsigned char c = (unsigned char)host[i];
+        if (c == '.') {
+            if (label == 0) {
+                return false;
+            }
+            label = 0;
+        } else if (c >= 128 || (!isalnum(c) && c != '-' && c != '_') || ++label > LABEL_BYTES) {
+            return false;
+        }
+        name[i] = (char)(c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c);
+    }
+    name[n] = '\0';
+    return true;
+}
+
+static bool is_localhost(const char *name) {
+    static const char word[] = "localhost";
+    size_t n = strlen(name);
+    n -= name[n - 1] == '.' ? 1 : 0;
+    size_t w = sizeof word - 1;
+    return n >= w && memcmp(name + n - w, word, w) == 0 && (n == w || name[n - w - 1] == '.');
+}
+
+static void set_v4(struct sockaddr_storage *sa, struct in_addr ip) {
+    struct sockaddr_in in = {.sin_family = AF_INET, .sin_addr = ip};
+    memcpy(sa, &in, sizeof in);
+}
+
+static void set_v6(struct sockaddr_storage *sa, const struct in6_addr *ip) {
+    struct sockaddr_in6 in = {.sin6_family = AF_INET6, .sin6_addr = *ip};
+    memcpy(sa, &in, sizeof in);
+}
+
+// Nothing is sent: the system only looks for a route.
+static bool can_reach(const struct sockaddr_in6 *to) {
+    int fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0) {
+        return false;
+    }
+    bool yes = connect(fd, (const struct sockaddr *)to, sizeof *to) == 0;
+    close(fd);
+    return yes;
+}
+
+// One asked before resolv.conf changed is not joined.
+static question *find_question(mg_dns *d, const char *name) {
+    mg_link *head = &d->under_way[mg_dns_name_hash(name) % BUCKETS];
+    for (mg_link *l = head->next; l != head; l = l->next) {
+        question *q = MG_OF(l, question, link);
+        if (q->channel == d->channel && strcmp(q->name, name) == 0) {
+            return q;
+        }
+    }
+    return NULL;
+}
+
+static void ask(mg_dns *d, const char *name, mg_dns_lookup *l) {
+    if (d->asked >= UNDER_WAY) {
+        mg_dns_answer *a = mg_dns_answer_new(MG_ELIMIT, "too many names are asked for at once", 0);
+        finish(d, l, a);
+        mg_dns_answer_unref(a);
+        return;
+    }
+    heed_file(d);
+    size_t n = strlen(name) + 1;
+    question *q = mg_calloc(1, sizeof *q + n);
+    memcpy(q->name, name, n);
+    q->dns = d;
+    q->channel = d->channel;
+    mg_link_init(&q->lookups);
+    mg_link_append(&q->lookups, &l->link);
+    mg_link_append(&d->under_way[mg_dns_name_hash(name) % BUCKETS], &q->link);
+    d->asked++;
+    d->channel->under_way++;
+    mg_dns_channel_ask(d->channel, name, on_answer, q); // q may be gone after this
+}
+
+// Runs inside c-ares: records only.
+static void on_answer(void *arg, int status, int timeouts, struct ares_addrinfo *info) {
+    question *q = arg;
+    mg_dns *d = q->dns;
+    mg_link_remove(&q->link);
+    d->asked--;
+    q->channel->under_way--;
+    if (d->gone) {
+        drop_lookups(&q->lookups);
+    } else {
+        mg_dns_answer *a = answer_of(q, status, info);
+        remember(q, a, timeouts, info);
+        while (!mg_link_alone(&q->lookups)) {
+            finish(d, MG_OF(q->lookups.next, mg_dns_lookup, link), a);
+        }
+        mg_dns_answer_unref(a);
+        if (q->channel != d->channel) { // retired: freed from there
+            mg_timer_start(d->loop, &d->deliver, 0, 0, on_deliver);
+        }
+    }
+    if (info != NULL) {
+        ares_freeaddrinfo(info);
+    }
+    mg_free(q);
+}
+
+// After a silence the answer may be half of the truth: one of the two families may be missing.
+static void remember(question *q, mg_dns_answer *a, int timeouts,
+                     const struct ares_addrinfo *info) {
+    mg_dns *d = q->dns;
+    if (q->channel != d->channel) {
+        return;
+    }
+    uint64_t ms = 0;
+    if (a->status == MG_OK) {
+        ms = q->channel->asking ? BRIEF_MS : life_ms(info);
+        ms = timeouts > 0 && ms > BRIEF_MS ? BRIEF_MS : ms;
+    } else if (a->status == -ENOENT && timeouts == 0) {
+        ms = BRIEF_MS;
+    }
+    if (ms > 0) {
+        mg_dns_cache_put(d->cache, q->name, a, mg_loop_now_ms(d->loop) + ms);
+    }
+}
+
+static mg_dns_answer *answer_of(question *q, int status, const struct ares_addrinfo *info) {
+    mg_dns_answer *a = status == ARES_SUCCESS ? found(info) : NULL;
+    if (a != NULL) {
+        return a;
+    }
+    return failed(q, status == ARES_SUCCESS ? ARES_ENODATA : status);
+}
+
+// NULL if there is no address.
+static mg_dns_answer *found(const struct ares_addrinfo *info) {
+    mg_dns_answer *a = mg_dns_answer_new(MG_OK, "", MG_DNS_ADDRESSES);
+    a->n = 0;
+    const struct ares_addrinfo_node *node = info->nodes;
+    for (; node != NULL && a->n < MG_DNS_ADDRESSES; node = node->ai_next) {
+        size_t len = (size_t)node->ai_addrlen;
+        if (node->ai_family == AF_INET && len >= sizeof(struct sockaddr_in)) {
+            struct sockaddr_in in;
+            memcpy(&in, node->ai_addr, sizeof in);
+            set_v4(&a->addresses[a->n++], in.sin_addr);
+        } else if (node->ai_family == AF_INET6 && len >= sizeof(struct sockaddr_in6)) {
+            struct sockaddr_in6 in;
+            memcpy(&in, node->ai_addr, sizeof in);
+            set_v6(&a->addresses[a->n++], &in.sin6_addr);
+        }
+    }
+    if (a->n == 0) {
+        mg_dns_answer_unref(a);
+        return NULL;
+    }
+    return a;
+}
+
+static mg_dns_answer *failed(question *q, int status) {
+    const mg_dns_options *o = &q->dns->options;
+    char text[NAME_BYTES + 128];
+    int code = -EIO;
+    if (status == ARES_ENOTFOUND || status == ARES_ENODATA) {
+        code = -ENOENT;
+        snprintf(text, sizeof text, "no such host: %s", q->name);
+    } else if (status == ARES_ETIMEOUT) {
+        code = -ETIMEDOUT;
+        snprintf(text, sizeof text, "no nameserver answered for %s within %u tries of %u ms",
+                 q->name, o->tries, o->timeout_ms);
+    } else if (status == ARES_EBADNAME) {
+        code = MG_ESYNTAX;
+        snprintf(text, sizeof text, "that is no host name: \"%s\"", q->name);
+    } else if (status == ARES_ECONNREFUSED) { // c-ares 1.18 says so of SERVFAIL and REFUSED too
+        snprintf(text, sizeof text, "every nameserver failed or refused to answer for %s", q->name);
+    } else {
+        snprintf(text, sizeof text, "the question for %s failed: %s", q->name,
+                 ares_strerror(status));
+    }
+    return mg_dns_answer_new(code, text, 0);
+}
+
+static uint64_t life_ms(const struct ares_addrinfo *info) {
+    int least = LONGEST_S;
+    for (const struct ares_addrinfo_node *n = info->nodes; n != NULL; n = n->ai_next) {
+        least = n->ai_ttl < least ? n->ai_ttl : least;
+    }
+    for (const struct ares_addrinfo_cname *n = info->cnames; n != NULL; n = n->next) {
+        least = n->ttl < least ? n->ttl : least;
+    }
+    return least > 0 ? (uint64_t)least * 1000 : 0;
+}
+
+// Makes a new channel if resolv.conf has changed. What the old one has taught is forgotten.
+static void heed_file(mg_dns *d) {
+    uint64_t now = mg_loop_now_ms(d->loop);
+    if (now - d->checked_ms < CHECK_MS) {
+        return;
+    }
+    d->checked_ms = now;
+    stamp is = stamp_of(d->resolv_conf);
+    mg_dns_channel *channel;
+    if (same_stamp(&is, &d->made_of) ||
+        mg_dns_channel_new(&channel, d->loop, &d->options) != MG_OK) {
+        return;
+    }
+    mg_link_append(&d->retired, &d->channel->link);
+    d->channel = channel;
+    d->made_of = is;
+    mg_dns_cache_clear(d->cache);
+    free_retired(d, false);
+}
+
+static stamp stamp_of(const char *path) {
+    struct stat st;
+    if (stat(path, &st) != 0) {
+        return (stamp){0};
+    }
+    return (stamp){st.st_mtim, st.st_size, st.st_ino, st.st_dev};
+}
+
+static bool same_stamp(const stamp *a, const stamp *b) {
+    return a->mtime.tv_sec == b->mtime.tv_sec && a->mtime.tv_nsec == b->mtime.tv_nsec &&
+           a->size == b->size && a->inode == b->inode && a->device == b->device;
+}
+
+static void free_retired(mg_dns *d, bool all) {
+    for (mg_link *l = d->retired.next, *next; l != &d->retired; l = next) {
+        next = l->next;
+        mg_dns_channel *c = MG_OF(l, mg_dns_channel, link);
+        if (all || c->under_way == 0) {
+            mg_link_remove(l);
+            mg_dns_channel_free(c);
+        }
+    }
+}
+
+static void drop_lookups(mg_link *head) {
+    while (!mg_link_alone(head)) {
+        mg_dns_cancel(MG_OF(head->next, mg_dns_lookup, link));
+    }
+}

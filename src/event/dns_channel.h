@@ -1,0 +1,31 @@
+// event/dns_channel.h: one c-ares channel on a loop: its sockets, its clock.
+//
+// c-ares 1.18 reads resolv.conf only when a channel is made, so a channel lives as long as the file
+// stays as it is. Not for other rooms.
+#pragma once
+
+#include "base/list.h"
+#include "event/dns.h"
+#include "event/timer.h"
+
+#include <ares.h>
+
+typedef struct mg_dns_channel {
+    mg_link link; // the owner's
+    uint32_t under_way;
+    bool asking; // inside mg_dns_channel_ask: an answer now comes from a file
+    mg_loop *loop;
+    ares_channel ares;
+    mg_link sockets;
+    mg_timer clock;
+} mg_dns_channel;
+
+int mg_dns_channel_new(mg_dns_channel **out, mg_loop *loop, const mg_dns_options *options);
+
+// Questions under way end with a call of their callbacks. Never inside such a callback. Accepts
+// NULL.
+void mg_dns_channel_free(mg_dns_channel *c);
+
+// `on_answer` (c-ares's) may come inside this call.
+void mg_dns_channel_ask(mg_dns_channel *c, const char *name, ares_addrinfo_callback on_answer,
+                        void *arg);
