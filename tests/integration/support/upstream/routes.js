@@ -220,7 +220,7 @@ const PATHS = {
   endless,
   drip,
   drop,
-  reset: (req, res) => res.socket.resetAndDestroy(),
+  reset: (req, res) => (res.socket.encrypted ? res.socket.destroy() : res.socket.resetAndDestroy()),
   close: (req, res) => res.socket.end(),
   "close-delimited": close_delimited,
   early,
@@ -231,11 +231,16 @@ const PATHS = {
   never: () => {},
 };
 
-exports.serve = (req, res, noted) => {
+exports.serve = async (req, res, noted) => {
   const url = new URL(req.url, "http://upstream");
   const answer = PATHS[url.pathname.slice(1)];
   if (!answer) {
-    return send(res, 404, {}, "no such path\n");
+    send(res, 404, {}, "no such path\n");
+    return;
   }
-  return Promise.resolve(answer(req, res, url.searchParams, noted)).catch(() => res.destroy());
+  try {
+    await answer(req, res, url.searchParams, noted);
+  } catch (err) {
+    res.destroy(); // the gateway has left, or the test asked for the impossible
+  }
 };
