@@ -140,10 +140,27 @@ static void a_fault_leaves_the_transaction_usable(void **state) {
     mg_db_session *s = begin(true);
     expect(s, "INSERT INTO t VALUES(1)", "");
     expect_fault(s, "INSERT INTO t VALUES(1)", "constraint", "UNIQUE");
+    expect_fault(s, "INSERT INTO t VALUES(1) RETURNING a", "constraint", "UNIQUE");
     expect_fault(s, "COMMIT", "error", "db:transaction");
     expect(s, "INSERT INTO t VALUES(2)", "");
     end(s, true);
     expect(NULL, "SELECT count(*) FROM t", "(2)");
+}
+
+static void changes_that_could_not_be_shown_are_not_committed(void **state) {
+    (void)state;
+    do_sql("CREATE TABLE t(a)");
+    mg_db_session *s = begin(true);
+    mg_db_statement large = {.sql = MG_STR("INSERT INTO t VALUES(zeroblob(500)) RETURNING a"),
+                             .max_bytes = 400,
+                             .session = s};
+    answer a = {0};
+    assert_int_equal(mg_database_query(&a.call, db, &large, on_answer, &a), MG_OK);
+    await(&a);
+    assert_string_equal(a.code, "limit");
+    answer_free(&a);
+    expect_failed_commit(s, "error", "only be rolled back");
+    expect(NULL, "SELECT count(*) FROM t", "(0)");
 }
 
 static void a_failed_commit_rolls_back(void **state) {
@@ -273,6 +290,12 @@ static void rows_that_cannot_be_opened_are_a_fault(void **state) {
     assert_true(a.failed);
     answer_free(&a);
     end(s, true);
+    s = begin(false);
+    assert_int_equal(mg_database_fetch(&a.call, s, 1, on_answer, &a), MG_OK);
+    await(&a);
+    assert_true(a.failed);
+    answer_free(&a);
+    end(s, true);
     s = open_rows("SELECT 1", NULL, 0);
     expect_fault(s, "SELECT 1", "error", "no transaction");
     mg_database_drop(s);
@@ -292,6 +315,7 @@ int main(void) {
         TEST(statements_of_a_session_keep_their_order),
         TEST(transactions_and_statements_wait_in_line),
         TEST(a_fault_leaves_the_transaction_usable),
+        TEST(changes_that_could_not_be_shown_are_not_committed),
         TEST(a_failed_commit_rolls_back),
         TEST(a_transaction_that_sqlite_rolled_back_says_so),
         TEST(rows_come_piece_by_piece),
