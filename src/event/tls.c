@@ -11,7 +11,6 @@
 
 #include <errno.h>
 #include <openssl/err.h>
-#include <pthread.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -36,7 +35,6 @@ static void on_inner_closed(mg_stream *inner);
 static void on_later(mg_timer *timer);
 static int open_stream(mg_stream *s, mg_loop *loop, int fd, bool is_unix, mg_tls_context *c,
                        const char *host, const mg_stream_events *events, mg_tls_ready_cb on_ready);
-static BIO *new_bio(struct mg_tls_stream *t);
 static void free_stream(struct mg_tls_stream *t);
 static void feed(struct mg_tls_stream *t, const char *data, size_t n);
 static void feed_kept(struct mg_tls_stream *t);
@@ -227,7 +225,7 @@ static int open_stream(mg_stream *s, mg_loop *loop, int fd, bool is_unix, mg_tls
     t->context = mg_tls_ref(c);
     t->on_ready = on_ready;
     t->ssl = SSL_new(c->ssl);
-    BIO *bio = new_bio(t);
+    BIO *bio = mg_tls_bio_new(t);
     SSL_set_bio(t->ssl, bio, bio);
     SSL_set_app_data(t->ssl, t);
     if (host != NULL) {
@@ -253,60 +251,17 @@ static int open_stream(mg_stream *s, mg_loop *loop, int fd, bool is_unix, mg_tls
 }
 
 static void free_stream(struct mg_tls_stream *t) {
+    if (t->ready && !t->failed) {
+        // Else OpenSSL spoils the session of a connection that ended without a goodbye.
+        SSL_set_shutdown(t->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+    }
     SSL_free(t->ssl);
     mg_tls_unref(t->context);
     mg_buf_deinit(&t->kept);
     mg_buf_deinit(&t->out);
+    mg_buf_deinit(&t->reason);
     mg_free(t->host);
     mg_free(t);
-}
-
-// --- OpenSSL's two ends ---
-
-static BIO_METHOD *method;
-
-static int bio_read(BIO *bio, char *to, int n) {
-    struct mg_tls_stream *t = BIO_get_data(bio);
-    BIO_clear_retry_flags(bio);
-    if (t->in_n == 0) {
-        BIO_set_retry_read(bio);
-        return -1;
-    }
-    size_t part = t->in_n < (size_t)n ? t->in_n : (size_t)n;
-    memcpy(to, t->in, part);
-    t->in += part;
-    t->in_n -= part;
-    return (int)part;
-}
-
-static int bio_write(BIO *bio, const char *from, int n) {
-    struct mg_tls_stream *t = BIO_get_data(bio);
-    BIO_clear_retry_flags(bio);
-    mg_buf_append(&t->out, from, (size_t)n);
-    return n;
-}
-
-static long bio_control(BIO *bio, int command, long n, void *p) {
-    (void)bio;
-    (void)n;
-    (void)p;
-    return command == BIO_CTRL_FLUSH;
-}
-
-static void make_method(void) {
-    method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "moongate stream");
-    BIO_meth_set_read(method, bio_read);
-    BIO_meth_set_write(method, bio_write);
-    BIO_meth_set_ctrl(method, bio_control);
-}
-
-static BIO *new_bio(struct mg_tls_stream *t) {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, make_method);
-    BIO *bio = BIO_new(method);
-    BIO_set_data(bio, t);
-    BIO_set_init(bio, 1);
-    return bio;
 }
 
 // --- from the wire to the owner ---
@@ -411,12 +366,12 @@ static void end_reading(struct mg_tls_stream *t, int ssl_error) {
     }
 }
 
-// The socket is read while the handshake goes on, and then while the owner reads and has had all.
+// The socket is read while the handshake goes on, and then while the owner reads.
 static void follow(struct mg_tls_stream *t) {
     if (t->outer->closing) {
         return;
     }
-    bool wanted = t->ready ? t->outer->reading && t->kept.n == 0 : !t->failed;
+    bool wanted = t->ready ? t->outer->reading : !t->failed;
     if (wanted) {
         mg_stream_read_start(&t->inner);
     } else {

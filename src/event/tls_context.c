@@ -111,19 +111,23 @@ void mg_tls_session_put(mg_tls_context *c, const char *host, SSL_SESSION *s) {
 // RFC 8446 appendix C.4: a ticket is used once, so that nobody can link two connections. In TLS 1.2
 // the session stays good, and a resumed one brings no new one.
 SSL_SESSION *mg_tls_session_take(mg_tls_context *c, const char *host) {
-    for (mg_link *l = c->sessions.next; l != &c->sessions; l = l->next) {
+    SSL_SESSION *taken = NULL;
+    mg_link *next;
+    for (mg_link *l = c->sessions.next; l != &c->sessions && taken == NULL; l = next) {
         session *s = MG_OF(l, session, link);
+        next = l->next;
         if (strcmp(s->host, host) != 0) {
             continue;
         }
-        SSL_SESSION *taken = s->ssl;
-        SSL_SESSION_up_ref(taken);
-        if (SSL_SESSION_get_protocol_version(taken) >= TLS1_3_VERSION) {
+        if (SSL_SESSION_is_resumable(s->ssl)) { // OpenSSL takes that back after a fatal alert
+            taken = s->ssl;
+            SSL_SESSION_up_ref(taken);
+        }
+        if (taken == NULL || SSL_SESSION_get_protocol_version(taken) >= TLS1_3_VERSION) {
             forget(c, s);
         }
-        return taken;
     }
-    return NULL;
+    return taken;
 }
 
 static mg_tls_context *new_context(const SSL_METHOD *method) {

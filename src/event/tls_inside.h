@@ -36,14 +36,17 @@ struct mg_tls_stream {
     int end_status;
     bool end_due; // the socket has ended
     bool ready;
-    bool failed;    // the handshake, or a record that cannot be read
-    mg_error fault; // why the certificate was refused; empty: it was not
+    bool failed;   // the handshake, or a record that cannot be read
+    mg_buf reason; // why the certificate was refused; empty: it was not
 };
 
 // Remembers a session for the next connection to `host` (takes the reference), and takes one out;
 // NULL: there is none.
 void mg_tls_session_put(mg_tls_context *c, const char *host, SSL_SESSION *session);
 SSL_SESSION *mg_tls_session_take(mg_tls_context *c, const char *host);
+
+// OpenSSL's way to `t->in` and `t->out`.
+BIO *mg_tls_bio_new(struct mg_tls_stream *t);
 
 // Tells `t->ssl` whom it talks to: SNI, and the name or address that the certificate must carry.
 // -EINVAL: no such host can be.

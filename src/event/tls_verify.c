@@ -13,7 +13,7 @@ static int on_verify(int good, X509_STORE_CTX *store);
 static void tell_mismatch(struct mg_tls_stream *t, const X509 *certificate);
 static void tell_refusal(struct mg_tls_stream *t, X509_STORE_CTX *store, int error);
 static void append_names(mg_buf *out, const X509 *certificate);
-static void append_name(mg_buf *out, const GENERAL_NAME *name);
+static void append_name(mg_buf *out, int type, const ASN1_STRING *value);
 static void append_common_name(mg_buf *out, const X509 *certificate);
 static void append_printable(mg_buf *out, const unsigned char *p, int n);
 
@@ -35,10 +35,9 @@ int mg_tls_expect_host(struct mg_tls_stream *t) {
 }
 
 int mg_tls_explain(const struct mg_tls_stream *t, mg_error *err) {
-    if (t->fault.text[0] != '\0') {
-        *err = t->fault;
+    if (t->reason.n > 0) {
         ERR_clear_error();
-        return -EKEYREJECTED;
+        return mg_error_set(err, -EKEYREJECTED, "%.*s", (int)t->reason.n, t->reason.p);
     }
     const char *peer = t->host != NULL ? t->host : "the client";
     unsigned long code = ERR_peek_error();
@@ -79,44 +78,49 @@ static int on_verify(int good, X509_STORE_CTX *store) {
 }
 
 static void tell_mismatch(struct mg_tls_stream *t, const X509 *certificate) {
-    mg_buf names = {0};
-    append_names(&names, certificate);
-    if (names.n == 0) {
-        append_common_name(&names, certificate);
+    mg_buf *out = &t->reason;
+    mg_buf_clear(out);
+    mg_buf_append_str(out, MG_STR("the certificate is for "));
+    size_t before = out->n;
+    append_names(out, certificate);
+    if (out->n == before) {
+        append_common_name(out, certificate);
     }
-    mg_error_set(&t->fault, 0, "the certificate is for %.*s, not for %s",
-                 names.n > 0 ? (int)names.n : 7, names.n > 0 ? names.p : "no name", t->host);
-    mg_buf_deinit(&names);
+    mg_buf_printf(out, "%s, not for %s", out->n == before ? "no name" : "", t->host);
 }
 
 static void tell_refusal(struct mg_tls_stream *t, X509_STORE_CTX *store, int error) {
     bool issuer = X509_STORE_CTX_get_error_depth(store) > 0;
-    mg_error_set(&t->fault, 0, "the certificate of %s%s is not accepted: %s",
-                 issuer ? "an issuer above " : "", t->host, X509_verify_cert_error_string(error));
+    mg_buf_clear(&t->reason);
+    mg_buf_printf(&t->reason, "the certificate of %s%s is not accepted: %s",
+                  issuer ? "an issuer above " : "", t->host, X509_verify_cert_error_string(error));
 }
 
 static void append_names(mg_buf *out, const X509 *certificate) {
     enum { SHOWN = 5 };
     GENERAL_NAMES *names = X509_get_ext_d2i(certificate, NID_subject_alt_name, NULL, NULL);
-    int n = sk_GENERAL_NAME_num(names); // -1: there are none
-    for (int i = 0; i < n && i < SHOWN; i++) {
-        append_name(out, sk_GENERAL_NAME_value(names, i));
+    int shown = 0;
+    int left = 0;
+    for (int i = 0; i < sk_GENERAL_NAME_num(names); i++) { // of NULL: -1
+        int type;
+        const ASN1_STRING *value = GENERAL_NAME_get0_value(sk_GENERAL_NAME_value(names, i), &type);
+        if (type != GEN_DNS && type != GEN_IPADD) {
+            continue;
+        }
+        if (shown == SHOWN) {
+            left++;
+            continue;
+        }
+        mg_buf_append_str(out, shown++ > 0 ? MG_STR(", ") : (mg_str){0});
+        append_name(out, type, value);
     }
-    if (n > SHOWN && out->n > 0) {
-        mg_buf_printf(out, " and %d more", n - SHOWN);
+    if (left > 0) {
+        mg_buf_printf(out, " and %d more", left);
     }
     GENERAL_NAMES_free(names);
 }
 
-static void append_name(mg_buf *out, const GENERAL_NAME *name) {
-    int type;
-    const ASN1_STRING *value = GENERAL_NAME_get0_value(name, &type);
-    if (type != GEN_DNS && type != GEN_IPADD) {
-        return;
-    }
-    if (out->n > 0) {
-        mg_buf_append_str(out, MG_STR(", "));
-    }
+static void append_name(mg_buf *out, int type, const ASN1_STRING *value) {
     const unsigned char *p = ASN1_STRING_get0_data(value);
     int n = ASN1_STRING_length(value);
     char ip[INET6_ADDRSTRLEN];

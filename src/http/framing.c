@@ -12,7 +12,8 @@ typedef struct seen {
     bool wrong_expect;
     bool close;
     bool persist;
-    bool twice; // Host or Content-Length
+    bool twice_host;
+    bool twice_length;
 } seen;
 
 static const mg_refusal good = {0};
@@ -39,16 +40,18 @@ static void read_connection(seen *s, mg_str value) {
     }
 }
 
-static void once(seen *s, const mg_field **slot, const mg_field *f) {
-    s->twice |= *slot != NULL;
+// False if there was one before.
+static bool once(const mg_field **slot, const mg_field *f) {
+    bool first = *slot == NULL;
     *slot = f;
+    return first;
 }
 
 static void read_field(seen *s, mg_head *h, const mg_field *f) {
     switch (f->name.n) {
     case 4:
         if (mg_str_ieq(f->name, MG_STR("host"))) {
-            once(s, &s->host, f);
+            s->twice_host |= !once(&s->host, f);
         }
         break;
     case 6:
@@ -65,7 +68,7 @@ static void read_field(seen *s, mg_head *h, const mg_field *f) {
         break;
     case 14:
         if (mg_str_ieq(f->name, MG_STR("content-length"))) {
-            once(s, &s->length, f);
+            s->twice_length |= !once(&s->length, f);
         }
         break;
     case 17:
@@ -138,7 +141,7 @@ mg_refusal mg_framing_of(mg_head *h) {
         read_field(&s, h, &h->fields[i]);
     }
     h->keep_alive = h->minor > 0 ? !s.close : s.persist && !s.close;
-    if (s.twice) {
+    if (s.twice_host || s.twice_length) {
         return (mg_refusal){400, "Host or Content-Length is repeated", 0};
     }
     mg_refusal refusal = judge_host(&s, h);
@@ -163,7 +166,7 @@ mg_refusal mg_framing_of_response(mg_response *r, bool to_head) {
         read_field(&s, h, &h->fields[i]);
     }
     h->keep_alive = h->minor > 0 ? !s.close : s.persist && !s.close;
-    if (s.twice) {
+    if (s.twice_length) {
         return (mg_refusal){502, "Content-Length is repeated", 0};
     }
     mg_refusal refusal = judge_body(&s, h);
@@ -172,6 +175,7 @@ mg_refusal mg_framing_of_response(mg_response *r, bool to_head) {
     }
     if (has_no_content(r->status, to_head)) {
         h->framing = MG_FRAMING_NONE;
+        h->length = 0;
     } else if (s.length == NULL && h->framing == MG_FRAMING_NONE) {
         h->framing = MG_FRAMING_CLOSE;
         h->keep_alive = false;

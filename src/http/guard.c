@@ -59,7 +59,7 @@ static mg_guard_verdict take_empty_line(mg_guard *g, const mg_guard_limits *limi
         return MG_GUARD_END;
     }
     if (++g->skipped > EMPTY_LINES_BEFORE) {
-        return bad(g, 400, "too many empty lines before the request line");
+        return bad(g, 400, "too many empty lines before the first one");
     }
     g->line_start = end;
     return MG_GUARD_MORE;

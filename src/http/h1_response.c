@@ -61,22 +61,27 @@ static mg_h1_response_verdict parse(mg_h1_response_reader *r, mg_response *out) 
     return fault == NULL ? MG_H1_RESPONSE_HEAD : bad(r, fault);
 }
 
+// A wrong status line is told before the rest has come, and goes before a fault behind it.
+static const char *early_fault(const mg_h1_response_reader *r, const char *p) {
+    mg_response ignored;
+    bool line = r->section.guard.first_end > 0;
+    return line ? read_status_line(mg_h1_section_line(&r->section, p), &ignored) : NULL;
+}
+
+static const char *guard_fault(const mg_refusal *refusal) {
+    return refusal->status == 414 ? "the status line is too long" : refusal->reason;
+}
+
 mg_h1_response_verdict mg_h1_response_read(mg_h1_response_reader *r, const char *data, size_t n,
                                            size_t *used, mg_response *out) {
     const char *p;
-    mg_response ignored;
-    switch (mg_h1_section_take(&r->section, data, n, used, &p)) {
-    case MG_GUARD_BAD:
-        return bad(r, r->section.guard.refusal.status == 414 ? "the status line is too long"
-                                                             : r->section.guard.refusal.reason);
-    case MG_GUARD_END:
+    mg_guard_verdict verdict = mg_h1_section_take(&r->section, data, n, used, &p);
+    if (verdict == MG_GUARD_END) {
         return parse(r, out);
-    default:
-        break;
     }
-    if (r->section.guard.first_end > 0) { // a wrong status line is told before the rest has come
-        const char *fault = read_status_line(mg_h1_section_line(&r->section, p), &ignored);
-        return fault == NULL ? MG_H1_RESPONSE_MORE : bad(r, fault);
+    const char *fault = early_fault(r, p);
+    if (fault == NULL && verdict == MG_GUARD_BAD) {
+        fault = guard_fault(&r->section.guard.refusal);
     }
-    return MG_H1_RESPONSE_MORE;
+    return fault == NULL ? MG_H1_RESPONSE_MORE : bad(r, fault);
 }

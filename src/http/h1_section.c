@@ -17,7 +17,7 @@ void mg_h1_section_init(mg_h1_section *s, mg_arena *arena, const mg_guard_limits
 
 static void append(mg_h1_section *s, const char *data, size_t n) {
     if (s->cap - s->n < n) {
-        size_t cap = s->n + n > 1024 ? (s->n + n) * 2 : s->n + n;
+        size_t cap = s->n > 0 ? (s->n + n) * 2 : n; // what has not come whole may come in drops
         char *bytes = mg_arena_alloc(s->arena, cap);
         if (s->n > 0) {
             memcpy(bytes, s->bytes, s->n);

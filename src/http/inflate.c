@@ -65,13 +65,18 @@ static int run(mg_inflate *z, mg_str data, mg_buf *out, size_t max_bytes) {
     z->z.next_in = (Bytef *)(uintptr_t)data.p;
     z->z.avail_in = (uInt)data.n;
     while (goes_on(z)) {
-        z->z.next_out = (Bytef *)mg_buf_reserve(out, PIECE);
-        z->z.avail_out = PIECE;
+        // One byte more than is allowed tells that there is more.
+        size_t left = max_bytes > out->n ? max_bytes - out->n : 0;
+        size_t room = left < PIECE ? left + 1 : PIECE;
+        z->z.next_out = (Bytef *)mg_buf_reserve(out, room);
+        z->z.avail_out = (uInt)room;
         int rc = inflate(&z->z, Z_NO_FLUSH);
-        out->n += PIECE - z->z.avail_out;
-        if (out->n > max_bytes) {
+        size_t made = room - z->z.avail_out;
+        if (made > left) {
+            out->n += left;
             return MG_ELIMIT;
         }
+        out->n += made;
         if (rc == Z_BUF_ERROR || (rc == Z_OK && z->z.avail_in == 0 && z->z.avail_out > 0)) {
             return MG_OK;
         }
@@ -101,7 +106,7 @@ int mg_inflate_feed(mg_inflate *z, mg_str data, mg_buf *out, size_t max_bytes) {
     if (data.n > UINT32_MAX) {
         return MG_ELIMIT;
     }
-    if (!z->begun) {
+    if (!z->begun && data.n > 0) {
         rc = z->coding == MG_CODING_GZIP ? begin(z, GZIP_BITS)
                                          : begin_deflate(z, &data, out, max_bytes);
     }

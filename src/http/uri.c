@@ -7,9 +7,10 @@ static int refuse(const char **why, const char *text) {
     return MG_ESYNTAX;
 }
 
+// A NUL ends nothing: what is behind it must not go unseen.
 static mg_str until(mg_str s, const char *ends) {
     size_t n = 0;
-    while (n < s.n && strchr(ends, s.p[n]) == NULL) {
+    while (n < s.n && (s.p[n] == '\0' || strchr(ends, s.p[n]) == NULL)) {
         n++;
     }
     return (mg_str){s.p, n};
