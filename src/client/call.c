@@ -6,7 +6,7 @@
 // While it WAITS it is in its origin's list, then attached to a connection. A connection found dead
 // before it has answered anything sends the call back into the list, once.
 
-#include "client/client_inside.h"
+#include "client/call_inside.h"
 
 #include "base/mem.h"
 #include "http/h1_write.h"
