@@ -1,5 +1,5 @@
---- Users as JSON, from the database beside a cache. A change empties the cache's entry, and the list
---- is written back to it behind the answer.
+--- Users as JSON, from the database beside a cache. A change empties the cache's entry; the list is
+--- written back to it behind the answer.
 local M = {}
 
 local MOST = 100

@@ -18,6 +18,9 @@ enum {
     HELD_BACK = 256 * 1024,  // content that nobody has taken, beyond which reading rests
     QUEUED_MAX = 256 * 1024, // bytes of an upload that have not left
     SLICE = 4096,            // what is decoded at once, since it may grow a thousandfold
+    SPARE_CALLS = 64,
+    KEPT_BYTES = 16 * 1024,     // of a buffer, for the next call
+    EXPECTED_BYTES = 64 * 1024, // of a response's body: believed until more comes
 };
 
 static const mg_body_limits body_limits = {
@@ -244,7 +247,7 @@ static void start_decoding(mg_call *call) {
 }
 
 static void take_head(mg_call *call) {
-    mg_buf_deinit(&call->request);
+    mg_buf_clear(&call->request);
     mg_timer_stop(&call->quiet);
     call->state = MG_CALL_BODY;
     mg_body_init(&call->body, &call->response.head, &body_limits, &call->arena);
@@ -257,6 +260,9 @@ static void take_head(mg_call *call) {
     }
     uint64_t length =
         call->response.head.framing == MG_FRAMING_LENGTH ? call->response.head.length : 0;
+    if (length > 0 && length <= EXPECTED_BYTES && call->inflate == NULL) {
+        mg_buf_reserve(&call->content, (size_t)length);
+    }
     if (length > call->options.max_bytes) {
         fault(call, "limit", "the response's body is larger than the limit (option max)");
     }
@@ -446,11 +452,9 @@ static void resume(mg_call *call) {
     call->held = (mg_buf){0};
     call->paused = false;
     start_quiet(call, call->options.timeouts.idle_ms);
+    mg_stream_read_start(&call->outbound->stream); // first: the next call may get it out of this
     read_some(call, held.p, held.n);
     mg_buf_deinit(&held);
-    if (!is_over(call) && !call->paused) {
-        mg_stream_read_start(&call->outbound->stream);
-    }
 }
 
 static bool has_lost(const mg_call *call) {
@@ -487,9 +491,53 @@ void mg_call_take(mg_call *call, size_t n) {
 
 // --- life ---
 
+// A new one, or one with buffers that have their size.
+static mg_call *take_call(mg_client *c) {
+    mg_link *l = mg_link_shift(&c->spare);
+    if (l == NULL) {
+        return mg_calloc(1, sizeof(mg_call));
+    }
+    c->spare_count--;
+    return MG_OF(l, mg_call, link);
+}
+
+static void free_call(mg_call *call) {
+    mg_buf_deinit(&call->request);
+    mg_buf_deinit(&call->content);
+    mg_arena_deinit(&call->arena);
+    mg_free(call);
+}
+
+static void keep_or_free(mg_call *call, mg_client *c) {
+    if (c->spare_count == SPARE_CALLS || call->request.cap > KEPT_BYTES ||
+        call->content.cap > KEPT_BYTES) {
+        free_call(call);
+        return;
+    }
+    mg_buf request = call->request;
+    mg_buf content = call->content;
+    mg_arena_reset(&call->arena);
+    mg_arena arena = call->arena;
+    memset(call, 0, offsetof(mg_call, fault_text));
+    mg_buf_clear(&request);
+    mg_buf_clear(&content);
+    call->request = request;
+    call->content = content;
+    call->arena = arena;
+    mg_link_append(&c->spare, &call->link);
+    c->spare_count++;
+}
+
+void mg_calls_forget(mg_client *c) {
+    mg_link *l;
+    while ((l = mg_link_shift(&c->spare)) != NULL) {
+        free_call(MG_OF(l, mg_call, link));
+    }
+}
+
 int mg_call_start(mg_call **out, mg_client *c, const mg_call_options *options,
                   const mg_call_events *events, void *arg) {
-    mg_call *call = mg_calloc(1, sizeof *call);
+    mg_call *call = take_call(c);
     call->client = c;
     call->events = events;
     call->arg = arg;
@@ -528,11 +576,8 @@ void mg_call_close(mg_call *call) {
         mg_body_deinit(&call->body);
     }
     mg_inflate_free(call->inflate);
-    mg_buf_deinit(&call->request);
-    mg_buf_deinit(&call->content);
     mg_buf_deinit(&call->held);
-    mg_arena_deinit(&call->arena);
-    mg_free(call);
+    keep_or_free(call, call->client);
 }
 
 mg_call_state mg_call_state_of(const mg_call *call) {

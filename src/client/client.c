@@ -15,6 +15,7 @@ int mg_client_new(mg_client **out, mg_loop *loop, const mg_client_options *optio
     c->ca = options->ca != NULL ? mg_strdup(options->ca) : NULL;
     mg_link_init(&c->outbounds);
     mg_link_init(&c->calls);
+    mg_link_init(&c->spare);
     for (size_t i = 0; i < MG_CLIENT_BUCKETS; i++) {
         mg_link_init(&c->buckets[i]);
     }
@@ -43,6 +44,7 @@ void mg_client_free(mg_client *c) {
     while (!mg_link_alone(&c->calls)) {
         mg_call_close(MG_OF(c->calls.next, mg_call, all));
     }
+    mg_calls_forget(c);
     c->connections++; // until the end of this function
     for (mg_link *l = c->outbounds.next, *next; l != &c->outbounds; l = next) {
         next = l->next;
@@ -73,44 +75,35 @@ void mg_client_read_stats(const mg_client *c, mg_client_stats *out) {
 
 // --- origins ---
 
-static uint32_t hash(mg_str key) {
-    uint32_t h = 2166136261u;
-    for (size_t i = 0; i < key.n; i++) {
-        h = (h ^ (uint8_t)key.p[i]) * 16777619u;
+static uint32_t hash(const mg_call_origin *o) {
+    uint32_t h = 2166136261u ^ o->port;
+    for (size_t i = 0; i < o->host.n; i++) {
+        h = (h ^ (uint8_t)o->host.p[i]) * 16777619u;
     }
     return h;
 }
 
-// Everything that connections must have in common, in one text.
-static void write_key(mg_buf *out, const mg_call_origin *o) {
-    mg_buf_printf(out, "%d %d %u ", o->tls, o->insecure, o->port);
-    const mg_str parts[] = {o->host, o->unix_path, o->ca, o->server_name};
-    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
-        mg_buf_append_str(out, parts[i]);
-        mg_buf_append_char(out, '\0');
-    }
+static bool same_text(const char *have, mg_str want) {
+    return have == NULL ? want.n == 0 : mg_str_eq(mg_str_of(have), want);
 }
 
-static mg_origin *find_origin(mg_link *bucket, mg_str key) {
-    for (mg_link *l = bucket->next; l != bucket; l = l->next) {
-        mg_origin *o = MG_OF(l, mg_origin, link);
-        if (mg_str_eq(o->key, key)) {
-            return o;
-        }
-    }
-    return NULL;
+// Everything that connections must have in common.
+static bool is_origin(const mg_origin *o, const mg_call_origin *from) {
+    return o->port == from->port && o->is_tls == from->tls && o->insecure == from->insecure &&
+           same_text(o->host, from->host) && same_text(o->unix_path, from->unix_path) &&
+           same_text(o->ca, from->ca) &&
+           same_text(o->server_name, from->server_name.n > 0 ? from->server_name : from->host);
 }
 
 static char *copy_or_null(mg_str s) {
     return s.n > 0 ? mg_strndup(s.p, s.n) : NULL;
 }
 
-static mg_origin *new_origin(mg_client *c, const mg_call_origin *from, mg_str key) {
+static mg_origin *new_origin(mg_client *c, const mg_call_origin *from) {
     bool v6 = memchr(from->host.p, ':', from->host.n) != NULL;
-    size_t name_bytes = from->host.n + sizeof "https://[]:65535";
+    size_t name_bytes = from->host.n + from->unix_path.n + sizeof "https://[]:65535 (unix:)";
     mg_origin *o = mg_calloc(1, sizeof *o + name_bytes);
     o->client = c;
-    o->key = (mg_str){mg_strndup(key.p, key.n), key.n};
     o->host = mg_strndup(from->host.p, from->host.n);
     o->unix_path = copy_or_null(from->unix_path);
     o->server_name = copy_or_null(from->server_name.n > 0 ? from->server_name : from->host);
@@ -120,8 +113,11 @@ static mg_origin *new_origin(mg_client *c, const mg_call_origin *from, mg_str ke
     o->insecure = from->insecure;
     mg_link_init(&o->idle);
     mg_link_init(&o->waiting);
-    snprintf(o->name, name_bytes, v6 ? "%s[%s]:%u" : "%s%s:%u", from->tls ? "https://" : "http://",
-             o->host, o->port);
+    int n = snprintf(o->name, name_bytes, v6 ? "%s[%s]:%u" : "%s%s:%u",
+                     from->tls ? "https://" : "http://", o->host, o->port);
+    if (o->unix_path != NULL) {
+        snprintf(o->name + n, name_bytes - (size_t)n, " (unix:%s)", o->unix_path);
+    }
     c->origins++;
     if (o->insecure && c->options.on_warning != NULL) {
         char text[320];
@@ -139,7 +135,6 @@ static void free_origin_if_unused(mg_origin *o) {
     }
     mg_link_remove(&o->link);
     o->client->origins--;
-    mg_free((void *)(uintptr_t)o->key.p);
     mg_free(o->host);
     mg_free(o->unix_path);
     mg_free(o->server_name);
@@ -148,15 +143,15 @@ static void free_origin_if_unused(mg_origin *o) {
 }
 
 static mg_origin *origin_of(mg_client *c, const mg_call_origin *from) {
-    mg_buf key = {0};
-    write_key(&key, from);
-    mg_link *bucket = &c->buckets[hash(mg_buf_str(&key)) % MG_CLIENT_BUCKETS];
-    mg_origin *o = find_origin(bucket, mg_buf_str(&key));
-    if (o == NULL) {
-        o = new_origin(c, from, mg_buf_str(&key));
-        mg_link_append(bucket, &o->link);
+    mg_link *bucket = &c->buckets[hash(from) % MG_CLIENT_BUCKETS];
+    for (mg_link *l = bucket->next; l != bucket; l = l->next) {
+        mg_origin *o = MG_OF(l, mg_origin, link);
+        if (is_origin(o, from)) {
+            return o;
+        }
     }
-    mg_buf_deinit(&key);
+    mg_origin *o = new_origin(c, from);
+    mg_link_append(bucket, &o->link);
     return o;
 }
 

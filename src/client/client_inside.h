@@ -32,9 +32,11 @@ struct mg_client {
     mg_client_options options;
     char *ca;
     mg_dns *dns;
-    mg_deadlines idle;                  // idle connections of all origins, the longest idle first
-    mg_link outbounds;                  // all of them
-    mg_link calls;                      // all of them
+    mg_deadlines idle; // idle connections of all origins, the longest idle first
+    mg_link outbounds; // all of them
+    mg_link calls;     // all of them
+    mg_link spare;     // calls that are over, for others to come
+    uint32_t spare_count;
     mg_link buckets[MG_CLIENT_BUCKETS]; // of origins
     uint32_t origins, connections, idle_count, waiting;
     uint64_t started, reused, dialled, failed;
@@ -47,7 +49,6 @@ struct mg_client {
 struct mg_origin {
     mg_link link;
     mg_client *client;
-    mg_str key;
     char *host;
     char *unix_path; // NULL: none
     char *server_name;
@@ -155,6 +156,7 @@ void mg_outbound_close(mg_outbound *c);
 
 // --- call.c ---
 
+void mg_calls_forget(mg_client *c); // frees the spare ones
 void mg_call_attach(mg_call *call, mg_outbound *c);
 void mg_call_feed(mg_call *call, const char *data, size_t n);
 void mg_call_lost(mg_call *call, int status); // the connection ended: 0 for a FIN

@@ -44,6 +44,7 @@ struct mg_stream {
         uv_tcp_t tcp;
         uv_pipe_t pipe;
         struct mg_pair_end *pair;
+        struct mg_tls_stream *tls;
     } u;
 };
 

@@ -1,7 +1,7 @@
 // event/tls.h: a stream over OpenSSL: the same mg_stream, with another table of functions.
 //
 // A context holds what connections share: trusted certificates, sessions, and later a server's own
-// certificate. Contexts are counted; a stream holds a reference.
+// certificate. Contexts are counted, by one thread; a stream holds a reference.
 #pragma once
 
 #include "base/error.h"
@@ -11,7 +11,7 @@
 typedef struct mg_tls_context mg_tls_context;
 
 typedef struct mg_tls_client_options {
-    const char *ca_file; // PEM file or folder; NULL: the system's store
+    const char *ca_file; // PEM file, or folder with hashed names; NULL: the system's store
     bool insecure;       // neither certificate nor name is verified
     const char *alpn;    // "http/1.1", comma separated; NULL: none is offered
 } mg_tls_client_options;
@@ -30,7 +30,12 @@ void mg_tls_unref(mg_tls_context *c); // accepts NULL
 // session of that host is reused. `on_ready(s, status, text)` comes exactly once, unless the stream
 // is closed first: 0, or a negative code and a text for people (a certificate that is not trusted,
 // expired or for another name; the stream is then to be closed). Nothing may be written or read
-// before. `is_unix`: `fd` is a Unix socket.
+// before. `is_unix`: `fd` is a Unix socket. -EINVAL if no such host can be; `s` is untouched then,
+// and `fd` closed.
+//
+// Its on_end says 0 only after a close_notify; a FIN without one may be anybody's, so it is
+// -ECONNRESET; -EPROTO: what came was no TLS. mg_stream_shutdown sends a close_notify and a FIN;
+// so does mg_stream_close, if nothing is queued and `reset` is not set.
 typedef void (*mg_tls_ready_cb)(mg_stream *s, int status, const char *text);
 int mg_tls_connect(mg_stream *s, mg_loop *loop, int fd, bool is_unix, mg_tls_context *c,
                    const char *host, const mg_stream_events *events, mg_tls_ready_cb on_ready);

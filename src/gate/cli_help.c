@@ -116,7 +116,8 @@ static const char *const pages[] = {
     [MG_COMMAND_MIGRATE] =
         "Brings the database up to date: applies the numbered .sql files of a folder, in\n"
         "their order, each once and in a transaction of its own. The table\n"
-        "moongate_migrations says what was applied. The server may run meanwhile.\n"
+        "moongate_migrations says what was applied. The server may run meanwhile. Where\n"
+        "CONF names a user, it works as that one.\n"
         "\n"
         "Usage: moongate migrate [CONF] [--status] [--folder PATH] [--database NAME]\n"
         "\n"

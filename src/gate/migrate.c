@@ -2,6 +2,7 @@
 
 #include "gate/config_path.h"
 #include "gate/migration_files.h"
+#include "gate/privileges.h"
 #include "gate/suggest.h"
 
 #include <stdio.h>
@@ -64,6 +65,16 @@ static int read_folder(migrating *m) {
     return mg_migration_files_read(&m->files, &m->arena, folder, &m->err);
 }
 
+// What is made must belong to whom the workers run as.
+static int become_user(migrating *m) {
+    mg_ids ids;
+    if (m->config->user == NULL) {
+        return MG_OK;
+    }
+    int rc = mg_privileges_find(m->config->user, &ids, &m->err);
+    return rc == MG_OK ? mg_privileges_drop(&ids, &m->err) : rc;
+}
+
 // --- what is said ---
 
 static size_t count(const migrating *m, mg_migration_state state) {
@@ -83,6 +94,7 @@ static void print_done(const migrating *m) {
 }
 
 static int apply(migrating *m) {
+    (void)mg_make_folders_above(m->database); // if that fails, opening the file says so
     int rc = mg_sqlite_migrate(m->database, &m->files, &m->err);
     print_done(m); // also in front of a fault
     size_t done = count(m, MG_MIGRATION_DONE);
@@ -123,6 +135,9 @@ int mg_migrate_main(const mg_cli *cli, const mg_config *config) {
     int rc = find_database(&m);
     if (rc == MG_OK) {
         rc = read_folder(&m);
+    }
+    if (rc == MG_OK) {
+        rc = become_user(&m);
     }
     if (rc == MG_OK) {
         rc = cli->status ? show_status(&m) : apply(&m);

@@ -72,6 +72,23 @@ uint64_t mg_sqlite_now_ms(void) {
 
 // --- opening -----------------------------------------------------------------
 
+static bool stopped(const mg_sqlite_conn *c) {
+    return atomic_load_explicit(&c->stop, memory_order_relaxed);
+}
+
+static void nap(mg_sqlite_conn *c, uint32_t ms) {
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_nsec += (long)ms * 1000000;
+    until.tv_sec += until.tv_nsec / 1000000000;
+    until.tv_nsec %= 1000000000;
+    pthread_mutex_lock(c->lock);
+    if (!stopped(c)) {
+        pthread_cond_timedwait(c->nudge, c->lock, &until);
+    }
+    pthread_mutex_unlock(c->lock);
+}
+
 static void configure(mg_sqlite_conn *c, sqlite3 *db) {
     sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_FKEY, 1, NULL);
     sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
@@ -93,14 +110,24 @@ static int keep_word(void *arg, int columns, char **values, char **names) {
     return 0;
 }
 
-// The mode is kept in the file; a reader finds it there. While another process changes it, SQLite
-// does not ask its busy handler, so it is asked here.
+// Two processes that do this to a new file at the same time may block each other; then SQLite gives
+// up without asking the busy handler.
+static int ask_for_wal(mg_sqlite_conn *c, sqlite3 *db, char mode[16]) {
+    uint64_t since_ms = mg_sqlite_now_ms();
+    for (;;) {
+        int rc = sqlite3_exec(db, "PRAGMA journal_mode=WAL", keep_word, mode, NULL);
+        bool late = stopped(c) || mg_sqlite_now_ms() - since_ms >= c->settings->busy_ms;
+        if ((rc & 0xff) != SQLITE_BUSY || late) {
+            return rc;
+        }
+        nap(c, NAP_MS_MAX);
+    }
+}
+
+// The mode is kept in the file; a reader finds it there.
 static bool use_wal(mg_sqlite_conn *c, sqlite3 *db, mg_sqlite_result *r) {
     char mode[16] = "";
-    int rc = SQLITE_BUSY;
-    for (int n = 0; rc == SQLITE_BUSY && on_busy(c, n); n++) {
-        rc = sqlite3_exec(db, "PRAGMA journal_mode=WAL", keep_word, mode, NULL);
-    }
+    int rc = ask_for_wal(c, db, mode);
     if (rc == SQLITE_OK && strcmp(mode, "wal") != 0) {
         return mg_sqlite_result_fail(r, "error", rc, "%s: cannot have a write-ahead log (mode %s)",
                                      c->settings->path, mode);
@@ -128,23 +155,6 @@ static bool set_up(mg_sqlite_conn *c, sqlite3 *db, mg_sqlite_result *r) {
 }
 
 // --- what SQLite asks --------------------------------------------------------
-
-static bool stopped(const mg_sqlite_conn *c) {
-    return atomic_load_explicit(&c->stop, memory_order_relaxed);
-}
-
-static void nap(mg_sqlite_conn *c, uint32_t ms) {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_nsec += (long)ms * 1000000;
-    until.tv_sec += until.tv_nsec / 1000000000;
-    until.tv_nsec %= 1000000000;
-    pthread_mutex_lock(c->lock);
-    if (!stopped(c)) {
-        pthread_cond_timedwait(c->nudge, c->lock, &until);
-    }
-    pthread_mutex_unlock(c->lock);
-}
 
 static int on_busy(void *arg, int count) {
     mg_sqlite_conn *c = arg;

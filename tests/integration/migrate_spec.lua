@@ -145,8 +145,27 @@ describe("moongate migrate", function()
     assert_says(1, migrate("--database", "lgos"), 'configured: ', 'did you mean "logs"')
     assert_says(0, migrate("--database", "logs"), "logs.db is up to date: 1 applied")
     assert_says(1, migrate("--folder", folder .. "/none"), "/none: No such file or directory")
-    config("sqlite:none/app.db")
-    assert_says(1, migrate(), "none/app.db: unable to open database file: No such file")
+    config("sqlite:lua/app.lua/app.db")
+    assert_says(1, migrate(), "app.lua/app.db: unable to open database file: Not a directory")
+    config("sqlite:new/folder/app.db")
+    assert_says(0, migrate(), "new/folder/app.db is up to date: 1 applied")
+  end)
+
+  it("makes what belongs to the workers' user", function()
+    local pipe = assert(io.popen("id -u"))
+    local root = pipe:read("*l") == "0"
+    pipe:close()
+    if not root then
+      return pending("only root can become another user")
+    end
+    os.execute("chmod -R a+rX '" .. folder .. "'; mkdir -m 777 '" .. folder .. "/var'")
+    process.write_file(folder .. "/conf/moongate.lua", servers.config_text({
+      app = "lua/app.lua", user = "nobody", database = "sqlite:var/deep/app.db",
+    }))
+    assert_says(0, migrate(), "1 applied")
+    pipe = assert(io.popen("stat -c %U '" .. folder .. "/var/deep/app.db'"))
+    assert.equal("nobody", pipe:read("*l"))
+    pipe:close()
   end)
 
   it("lets two of them run at once", function()

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <sqlite3.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 
 // --- values ------------------------------------------------------------------
 
@@ -324,15 +325,56 @@ static void opening_says_what_is_wrong(void **state) {
     assert_non_null(strstr(err.text, "file is not a database"));
 }
 
-static void a_removed_file_is_a_fault_at_most(void **state) {
-    (void)state;
-    do_sql("CREATE TABLE t(a)");
+static void remove_files(const char *where) {
     char file[128];
     const char *const ends[] = {"", "-wal", "-shm"};
     for (int i = 0; i < 3; i++) {
-        snprintf(file, sizeof file, "%s%s", path, ends[i]);
+        snprintf(file, sizeof file, "%s%s", where, ends[i]);
         unlink(file);
     }
+}
+
+static void open_in_a_child(const char *where, const int gate[2]) {
+    if (fork() != 0) {
+        return;
+    }
+    close(gate[1]); // the others of it go with the test's own
+    char c;
+    mg_loop *own = NULL;
+    mg_database *d = NULL;
+    mg_error err = {""};
+    bool good = read(gate[0], &c, 1) == 0 && mg_loop_new(&own, NULL) == 0 &&
+                mg_sqlite_open(&d, own, &(mg_sqlite_options){.path = where}, &err) == 0;
+    fprintf(stderr, "%s", err.text);
+    _exit(good ? 0 : 1);
+}
+
+static void workers_may_make_the_same_file_at_once(void **state) {
+    (void)state;
+    mg_database_free(db); // a fork takes no threads along
+    db = NULL;
+    for (int round = 0; round < 20; round++) {
+        char where[128];
+        snprintf(where, sizeof where, "%s/b.db", folder);
+        int gate[2];
+        assert_int_equal(pipe2(gate, O_CLOEXEC), 0);
+        for (int i = 0; i < 6; i++) {
+            open_in_a_child(where, gate);
+        }
+        close(gate[0]);
+        close(gate[1]);
+        int status;
+        while (wait(&status) > 0) {
+            assert_int_equal(status, 0);
+        }
+        remove_files(where);
+    }
+}
+
+static void a_removed_file_is_a_fault_at_most(void **state) {
+    (void)state;
+    do_sql("CREATE TABLE t(a)");
+    remove_files(path);
     answer a[2];
     start(&a[0], "SELECT * FROM t"); // its reader has not opened the file yet
     start(&a[1], "INSERT INTO t VALUES(1)");
@@ -531,6 +573,7 @@ int main(void) {
         TEST(few_prepared_statements_are_kept),
         TEST(a_changed_schema_is_noticed),
         TEST(opening_says_what_is_wrong),
+        TEST(workers_may_make_the_same_file_at_once),
         TEST(a_removed_file_is_a_fault_at_most),
         TEST(a_corrupt_file_is_a_fault),
         TEST(a_full_disk_is_a_fault),

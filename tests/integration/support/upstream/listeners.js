@@ -1,0 +1,114 @@
+// Listeners of each kind, and what they have seen: connections, requests, and who left too early.
+"use strict";
+const fs = require("fs");
+const http = require("http");
+const https = require("https");
+const net = require("net");
+const path = require("path");
+const routes = require("./routes");
+const scripts = require("./scripts");
+
+const REMEMBERED = 2000; // requests
+
+// Counts the connections of a server, and keeps the list of its requests.
+function observe(server, event) {
+  const sockets = new Set();
+  const state = { connections: 0, resets: 0, requests: [] };
+  server.on(event, (socket) => {
+    state.connections += 1;
+    socket.number = state.connections;
+    sockets.add(socket);
+    socket.on("error", (err) => {
+      state.resets += err.code === "ECONNRESET" ? 1 : 0;
+    });
+    socket.on("close", () => sockets.delete(socket));
+  });
+  return {
+    sockets,
+    note(request) {
+      state.requests.push(request);
+      state.requests.splice(0, state.requests.length - REMEMBERED);
+      return request;
+    },
+    seen: () => ({ ...state, open: sockets.size }),
+    forget() {
+      state.connections = 0;
+      state.resets = 0;
+      state.requests = [];
+    },
+    drop_connections() {
+      sockets.forEach((socket) => socket.destroy());
+    },
+  };
+}
+
+function tls_facts(socket) {
+  return socket.encrypted && {
+    resumed: socket.isSessionReused(),
+    server_name: socket.servername || null,
+    alpn: socket.alpnProtocol || null,
+    version: socket.getProtocol(),
+  };
+}
+
+function serve(observed, req, res) {
+  const noted = observed.note({
+    connection: req.socket.number,
+    method: req.method,
+    url: req.url,
+    state: "open",
+    tls: tls_facts(req.socket),
+  });
+  res.on("close", () => {
+    noted.state = res.writableFinished ? "answered" : "aborted";
+  });
+  routes.serve(req, res, noted);
+}
+
+function certificate(folder, name) {
+  const read = (end) => fs.readFileSync(path.join(folder, name + end));
+  return { cert: read(".pem"), key: read(".key") };
+}
+
+// No patience of its own may end a test's connection.
+const PATIENT = { keepAliveTimeout: 0, headersTimeout: 0, requestTimeout: 0 };
+
+function http_server(options, certificates) {
+  if (options.kind === "https") {
+    const tls = { ALPNProtocols: options.alpn || ["http/1.1"], ...certificate(certificates, options.cert || "good") };
+    return https.createServer({ ...PATIENT, ...tls, maxVersion: options.max_version || "TLSv1.3" });
+  }
+  return http.createServer(PATIENT);
+}
+
+function make(options, certificates) {
+  if (options.kind === "raw") {
+    const server = net.createServer({ allowHalfOpen: true });
+    const observed = observe(server, "connection");
+    return { server, observed, script: scripts.attach(server, observed, options) };
+  }
+  const server = http_server(options, certificates);
+  const observed = observe(server, options.kind === "https" ? "secureConnection" : "connection");
+  server.keepAliveTimeout = options.keep_alive_ms || 0;
+  server.on("request", (req, res) => serve(observed, req, res));
+  server.on("clientError", (err, socket) => socket.destroy());
+  server.on("tlsClientError", () => {});
+  return { server, observed };
+}
+
+// options: kind "http", "https" or "raw"; host and port, or path of a Unix socket; cert; alpn; keep_alive_ms.
+exports.open = (options, certificates) => new Promise((resolve, reject) => {
+  const { server, observed, script } = make(options, certificates);
+  server.on("error", reject);
+  const where = options.path ? { path: options.path }
+    : { host: options.host || "127.0.0.1", port: options.port || 0, ipv6Only: true };
+  server.listen(where, () => resolve({
+    ...observed,
+    port: options.path ? null : server.address().port,
+    script,
+    close() {
+      server.close();
+      observed.drop_connections();
+    },
+  }));
+});
