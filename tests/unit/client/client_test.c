@@ -192,6 +192,43 @@ static void it_is_sent_again_once(void **state) {
     assert_int_equal(accepted, 2);
 }
 
+// A second connection that has served others is there in time, and dead too.
+static void it_is_sent_again_once_to_whichever_connection(void **state) {
+    (void)state;
+    caller a;
+    caller b;
+    caller x;
+    get(&a, "/a");
+    expect_request(0, "/a");
+    get(&b, "/b");
+    expect_request(1, "/b");
+    says(0, OK_EMPTY);
+    expect_content(&a, 200, "");
+    hangs_up(0);
+    get(&x, "/x");
+    UNTIL(stats().waiting == 1); // found dead
+    says(1, OK_HI);
+    hangs_up(1);
+    expect_content(&b, 200, "hi");
+    expect_fault(&x, "closed", false);
+}
+
+static void what_is_sent_again_goes_before_those_who_wait(void **state) {
+    (void)state;
+    caller x;
+    caller y;
+    new_client(1, 10, 1);
+    leave_dead_connection();
+    get(&x, "/x");
+    get(&y, "/y");
+    expect_request(1, "/x");
+    says(1, OK_EMPTY);
+    expect_content(&x, 200, "");
+    expect_request(1, "/y");
+    says(1, OK_EMPTY);
+    expect_content(&y, 200, "");
+}
+
 static void a_post_on_a_dead_connection_is_not_sent_again(void **state) {
     (void)state;
     caller c;
@@ -305,6 +342,8 @@ int main(void) {
         EACH(idle_connections_are_closed_in_time),
         EACH(a_get_on_a_dead_connection_is_sent_again),
         EACH(it_is_sent_again_once),
+        EACH(it_is_sent_again_once_to_whichever_connection),
+        EACH(what_is_sent_again_goes_before_those_who_wait),
         EACH(a_post_on_a_dead_connection_is_not_sent_again),
         EACH(a_call_on_a_fresh_connection_is_not_sent_again),
         EACH(a_call_is_not_sent_again_behind_a_piece_of_a_response),

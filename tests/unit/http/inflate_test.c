@@ -227,6 +227,23 @@ static void a_dictionary_that_nobody_has_is_refused(void **state) {
     gives(MG_STR("\x78\xbb\0\0\0\1\x4b\x04\0"), MG_CODING_DEFLATE, 100, broken, MG_STR(""));
 }
 
+// One raw stream in 31 begins with a multiple of it, as a zlib stream does.
+static void raw_deflate_is_told_from_zlib_by_more_than_a_multiple(void **state) {
+    (void)state;
+    int multiples = 0;
+    for (int i = 0; i < 500; i++) {
+        mg_buf data = {0};
+        char plain[16];
+        size_t n = (size_t)snprintf(plain, sizeof plain, "%d", i * 7919);
+        pack((mg_str){plain, n}, RAW, &data);
+        uint8_t first = (uint8_t)data.p[0];
+        multiples += first >> 4 <= 7 && (first << 8 | (uint8_t)data.p[1]) % 31 == 0;
+        gives(mg_buf_str(&data), MG_CODING_DEFLATE, 100, whole, (mg_str){plain, n});
+        mg_buf_deinit(&data);
+    }
+    assert_true(multiples > 0);
+}
+
 static void a_bomb_stops_at_the_limit(void **state) {
     (void)state;
     size_t limit = 100000;
@@ -260,6 +277,7 @@ int main(void) {
         cmocka_unit_test(garbage_behind_the_end_is_refused),
         cmocka_unit_test(broken_data_is_refused),
         cmocka_unit_test(a_dictionary_that_nobody_has_is_refused),
+        cmocka_unit_test(raw_deflate_is_told_from_zlib_by_more_than_a_multiple),
         cmocka_unit_test(a_bomb_stops_at_the_limit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
