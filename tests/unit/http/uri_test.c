@@ -133,6 +133,14 @@ static void a_host_is_needed(void **state) {
     refuses("http://a\r\nX: y/", HOST);
 }
 
+static void a_host_is_the_same_in_capitals(void **state) {
+    (void)state;
+    authority_is("http://Api.EXAMPLE.com:8080/", "api.example.com:8080", "api.example.com", 8080);
+    authority_is("https://A:443", "a", "a", 443);
+    authority_is("http://[2001:DB8::1]:81/", "[2001:db8::1]:81", "2001:db8::1", 81);
+    target_is("http://A/B?C", "/B?C");
+}
+
 static void userinfo_is_refused(void **state) {
     (void)state;
     refuses("http://u@a/", USER);
@@ -342,6 +350,7 @@ int main(void) {
         cmocka_unit_test(a_port_is_between_1_and_65535),
         cmocka_unit_test(an_ipv6_literal_stands_in_brackets),
         cmocka_unit_test(a_host_is_needed),
+        cmocka_unit_test(a_host_is_the_same_in_capitals),
         cmocka_unit_test(userinfo_is_refused),
         cmocka_unit_test(a_target_begins_at_the_root),
         cmocka_unit_test(a_fragment_is_dropped),
