@@ -149,7 +149,9 @@ describe("a name that leads nowhere", function()
   it("because it is no name fails, and nobody is asked", function()
     upstream:names({})
     local long = ("x"):rep(64) .. ".test"
-    for _, name in ipairs({ long, ("abcdefg."):rep(40) .. "test", "a..test" }) do
+    for _, name in ipairs({
+      long, ("abcdefg."):rep(40) .. "test", "a..test", "127.0.0.1%00.test", "a%2Etest",
+    }) do
       local told = server:call("http://" .. name .. "/")
       assert.is_false(told.ok)
       assert.truthy(told.raised or told.code == "dns", told.code)
