@@ -13,6 +13,7 @@ local files = require("moongate.files")
 local M = {}
 
 local REDIRECTS, REDIRECTS_MAX = 5, 20
+local TIMEOUT = 30 -- seconds; src/lua/client_request.c knows it too
 local PIECE = 65536
 
 -- --- responses ---
@@ -51,6 +52,18 @@ function Response:json()
   return value
 end
 
+-- A stream ends with the coroutine that reads it; until one does, with the one that awaited it.
+local function keep_for_reader(response)
+  local task = sched.current
+  if response._task ~= task and task then
+    if response._task then
+      sched.release(response._task, response._holder)
+    end
+    sched.hold(task, response._holder)
+    response._task = task
+  end
+end
+
 local function next_piece(response)
   local stream = response._stream
   if not stream then
@@ -58,6 +71,7 @@ local function next_piece(response)
     response._taken = true
     return body
   end
+  keep_for_reader(response)
   local handle, why = native.http_read(stream)
   if not handle then
     error(errors.new(why == "busy" and "protocol" or "closed",
@@ -86,6 +100,9 @@ function Response:close()
   local stream = self._stream
   if stream then
     self._stream = nil
+    if self._task then
+      sched.release(self._task, self._holder)
+    end
     self._holder:cancel("the response was closed")
   end
 end
@@ -221,7 +238,10 @@ end
 -- What scripts give, as what is sent: { method, url, headers, body, write, options, ... }.
 local function normalize(given, level)
   if type(given) == "string" then
-    return { method = "GET", url = given, redirects = REDIRECTS, retries = 0 }
+    return {
+      method = "GET", url = given, redirects = REDIRECTS, retries = 0, timeout = TIMEOUT,
+      ends = native.now() + TIMEOUT,
+    }
   elseif type(given) ~= "table" then
     fail(level + 1, "a URL or a table of options is wanted, not a %s", type(given))
   end
@@ -237,6 +257,8 @@ local function normalize(given, level)
     redirects = given.redirects == nil and REDIRECTS or given.redirects or 0,
     retries = given.retries or 0,
     stream = given.stream,
+    timeout = given.timeout or TIMEOUT,
+    ends = native.now() + (given.timeout or TIMEOUT),
     options = {},
   }
   for key, value in pairs(given) do
@@ -291,6 +313,29 @@ local function cancel_operation(future)
   end
 end
 
+-- A call that begins again has what is left of its time. Nothing: there is none.
+local function use_what_is_left(request)
+  local left = request.ends - native.now()
+  if left <= 0 then
+    return nil
+  end
+  local options = {}
+  for key, value in pairs(request.options or {}) do
+    options[key] = value
+  end
+  options.timeout = left
+  if options.first_byte_timeout then
+    options.first_byte_timeout = math.min(options.first_byte_timeout, left)
+  end
+  request.options = options
+  return true
+end
+
+local function too_late(request)
+  return errors.new("timeout", ("%s: the response was not complete within %g s"):format(request.url,
+    request.timeout))
+end
+
 local function call_native(request)
   return native.http_call(request.method, request.url, request.headers, request.body,
     request.options)
@@ -301,23 +346,31 @@ function Call:watch(handle)
   sched.watch(handle, self)
 end
 
--- Begins again. Returns nil and a message if the request is impossible.
-function Call:send()
+-- Begins again, or ends.
+function Call:send_again()
+  if not use_what_is_left(self.request) then
+    self:reject_with(too_late(self.request))
+    return
+  end
   local handle, err = call_native(self.request)
   if handle then
     self:watch(handle)
+  else
+    self:reject_with(errors.new("protocol", self.request.url .. ": " .. err))
   end
-  return handle, err
 end
 
 function Call:_where()
   return self.future:_where()
 end
 
-function Call:reject(code, message, fields)
-  fields = fields or {}
-  fields.where = self.future:_where()
-  self.future:reject(errors.new(code, message, fields))
+function Call:reject_with(err)
+  err.where = self.future:_where()
+  self.future:reject(err)
+end
+
+function Call:reject(code, message)
+  self:reject_with(errors.new(code, message))
 end
 
 -- RFC 9110 section 15.4: what a redirect makes of the request. Nil and why if it is not followed.
@@ -338,7 +391,7 @@ local function redirected(request, response)
   if to_get then
     next_request.method, next_request.body, next_request.write = "GET", nil, nil
     next_request.headers = without_header(request.headers, CONTENT)
-  elseif request.write then
+  elseif request.write and request.write ~= "file" then
     return nil, "redirected, but a body that was streamed cannot be sent again"
   end
   if not same then
@@ -370,10 +423,7 @@ function Call:follow(response)
     return true
   end
   self.request = following
-  local ok, err = self:send()
-  if not ok then
-    self:reject("protocol", following.url .. ": redirected here: " .. err)
-  end
+  self:send_again()
   return true
 end
 
@@ -386,7 +436,8 @@ function Call:retry(code, unsent)
     return false
   end
   self.tries = (self.tries or 0) + 1
-  return self:send()
+  self:send_again()
+  return true
 end
 
 function Call:_settle_operation(ok, a, b, c)
@@ -490,7 +541,7 @@ local function open(request)
 end
 
 -- Runs in a coroutine of the scope. The holder is dropped with the Future that stands for it.
-local function run_stream(request, scope)
+local function run_stream(request, scope, caller)
   local holder = open(request)
   local guard = Future._new(scope, 2)
   guard._looked_at, guard.internal = true, true
@@ -507,11 +558,17 @@ local function run_stream(request, scope)
     local following, why = redirected(request, response)
     if not following then
       error(errors.new("protocol", request.url .. ": " .. why), 0)
+    elseif not use_what_is_left(following) then
+      error(too_late(following), 0)
     end
-    return run_stream(following, scope)
+    return run_stream(following, scope, caller)
   end
   if request.stream then
-    response._stream, response._holder = holder, guard
+    response._stream, response._holder, response._task = holder, guard, false
+    if caller and caller.waiting and caller.scope == scope then
+      response._task = caller
+      sched.hold(caller, guard)
+    end
   else
     guard:cancel()
   end
@@ -535,7 +592,7 @@ function M.calls.http_request(scope, level, given)
   Future._refuse_loading("http_request", level + 1)
   local request = normalize(given, level + 1)
   if request.write or request.stream then
-    return (time.spawn_in(scope, level + 1, run_stream, request, scope))
+    return (time.spawn_in(scope, level + 1, run_stream, request, scope, sched.current))
   end
   if time.is_over(scope) then
     local future = Future._new(scope, level + 1)

@@ -452,11 +452,9 @@ static void resume(mg_call *call) {
     call->held = (mg_buf){0};
     call->paused = false;
     start_quiet(call, call->options.timeouts.idle_ms);
+    mg_stream_read_start(&call->outbound->stream); // first: the next call may get it out of this
     read_some(call, held.p, held.n);
     mg_buf_deinit(&held);
-    if (!is_over(call) && !call->paused) {
-        mg_stream_read_start(&call->outbound->stream);
-    }
 }
 
 static bool has_lost(const mg_call *call) {

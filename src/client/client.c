@@ -101,7 +101,7 @@ static char *copy_or_null(mg_str s) {
 
 static mg_origin *new_origin(mg_client *c, const mg_call_origin *from) {
     bool v6 = memchr(from->host.p, ':', from->host.n) != NULL;
-    size_t name_bytes = from->host.n + sizeof "https://[]:65535";
+    size_t name_bytes = from->host.n + from->unix_path.n + sizeof "https://[]:65535 (unix:)";
     mg_origin *o = mg_calloc(1, sizeof *o + name_bytes);
     o->client = c;
     o->host = mg_strndup(from->host.p, from->host.n);
@@ -113,8 +113,11 @@ static mg_origin *new_origin(mg_client *c, const mg_call_origin *from) {
     o->insecure = from->insecure;
     mg_link_init(&o->idle);
     mg_link_init(&o->waiting);
-    snprintf(o->name, name_bytes, v6 ? "%s[%s]:%u" : "%s%s:%u", from->tls ? "https://" : "http://",
-             o->host, o->port);
+    int n = snprintf(o->name, name_bytes, v6 ? "%s[%s]:%u" : "%s%s:%u",
+                     from->tls ? "https://" : "http://", o->host, o->port);
+    if (o->unix_path != NULL) {
+        snprintf(o->name + n, name_bytes - (size_t)n, " (unix:%s)", o->unix_path);
+    }
     c->origins++;
     if (o->insecure && c->options.on_warning != NULL) {
         char text[320];

@@ -17,6 +17,9 @@ static void take_value(mg_config_reading *r, const mg_config_key *key, mg_json_t
     case MG_CONFIG_DATABASE:
         mg_config_take_database(r, key, t);
         break;
+    case MG_CONFIG_NAMESERVERS:
+        mg_config_take_nameservers(r, key, t);
+        break;
     case MG_CONFIG_CACHE:
         mg_config_take_cache(r, key, t);
         break;

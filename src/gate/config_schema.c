@@ -52,8 +52,8 @@ const mg_config_key mg_config_keys[] = {
      "... for so long, in seconds"},
     OTHER("http.ca", OPTIONAL_PATH, AT(http.ca), "false",
           "Certificates that are trusted, PEM; false: the system's"),
-    OTHER("http.nameservers", OPTIONAL_NAME, AT(http.nameservers), "false",
-          "\"ip:port,...\"; false: as /etc/resolv.conf says"),
+    OTHER("http.nameservers", NAMESERVERS, AT(http.nameservers), "false",
+          "Who is asked for names; false: as /etc/resolv.conf says"),
 
     TABLE("limits", "How much one peer may ask for"),
     LIMIT(request_line, SIZE, "\"8K\"", 256, MIB, "The request line; beyond it 414"),
@@ -180,6 +180,7 @@ void mg_config_append_allowed(mg_buf *out, const mg_config_key *key) {
         [MG_CONFIG_OPTIONAL_TARGET] = "\"stdout\", \"stderr\", a path or false",
         [MG_CONFIG_TEXTS] = "a list of texts",
         [MG_CONFIG_DATABASE] = "\"sqlite:PATH\", a table of names with such texts, or false",
+        [MG_CONFIG_NAMESERVERS] = "addresses as \"127.0.0.1:53,[::1]:53\", or false",
         [MG_CONFIG_CACHE] = "\"memory:1M\" to \"memory:64G\", or false",
     };
     if (key->kind == MG_CONFIG_CHOICE) {

@@ -1,7 +1,10 @@
-// The keys `database` and `cache`.
+// The keys `database`, `cache` and http.nameservers.
 
 #include "gate/config_path.h"
 #include "gate/config_value.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
 
 enum { CACHE_LEAST = 1 << 20, NAME_BYTES = 64 };
 #define CACHE_MOST ((uint64_t)64 << 30)
@@ -109,4 +112,43 @@ void mg_config_take_database(mg_config_reading *r, const mg_config_key *key, mg_
         }
     }
     settle(r, key, &list);
+}
+
+// --- http.nameservers ---
+
+// "127.0.0.1", "127.0.0.1:53", "::1", "[::1]:53"
+static bool is_nameserver(const char *text) {
+    char ip[64];
+    unsigned port = 53;
+    int end = 0;
+    struct in6_addr a;
+    bool v4 = sscanf(text, "%63[0-9.]%n:%5u%n", ip, &end, &port, &end) >= 1 && text[end] == '\0' &&
+              inet_pton(AF_INET, ip, &a) == 1;
+    bool v6 = !v4 &&
+              ((sscanf(text, "[%63[0-9a-fA-F:.]]%n:%5u%n", ip, &end, &port, &end) >= 1 &&
+                text[end] == '\0') ||
+               snprintf(ip, sizeof ip, "%s", text) > 0) &&
+              inet_pton(AF_INET6, ip, &a) == 1;
+    return (v4 || v6) && port > 0 && port <= 65535;
+}
+
+void mg_config_take_nameservers(mg_config_reading *r, const mg_config_key *key, mg_json_token t) {
+    const char **out = (const char **)(void *)((char *)r->config + key->offset);
+    *out = NULL;
+    if (t == MG_JSON_FALSE) {
+        return;
+    }
+    mg_str item;
+    mg_str rest = is_text(r, t) ? r->json.text : (mg_str){"", 0};
+    bool good = rest.n > 0;
+    while (good && mg_str_next_item(&rest, &item)) {
+        char text[96];
+        good = item.n < sizeof text &&
+               is_nameserver(memcpy(text, mg_arena_copy(&r->config->arena, item), item.n + 1));
+    }
+    if (good) {
+        *out = mg_arena_copy(&r->config->arena, r->json.text);
+    } else {
+        refuse(r, key, t);
+    }
 }

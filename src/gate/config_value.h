@@ -35,6 +35,7 @@ void mg_config_take_texts(mg_config_reading *r, const mg_config_key *key, mg_jso
 
 // What outlives requests (gate/config_store.c).
 void mg_config_take_database(mg_config_reading *r, const mg_config_key *key, mg_json_token t);
+void mg_config_take_nameservers(mg_config_reading *r, const mg_config_key *key, mg_json_token t);
 void mg_config_take_cache(mg_config_reading *r, const mg_config_key *key, mg_json_token t);
 
 // "64K": digits and one unit, binary.

@@ -51,7 +51,25 @@ static void split_authority(mg_str authority, mg_str *host, mg_str *port) {
     *port = colon != NULL ? behind(authority, n + 1) : (mg_str){authority.p + n, 0};
 }
 
-static int parse_authority(mg_str authority, mg_uri *out, const char **why) {
+// Hosts are the same in capitals (RFC 3986 section 3.2.2).
+static mg_str lower(mg_str s, mg_arena *arena) {
+    char *copy = mg_arena_alloc(arena, s.n);
+    for (size_t i = 0; i < s.n; i++) {
+        copy[i] = mg_lower(s.p[i]);
+    }
+    return (mg_str){copy, s.n};
+}
+
+static bool has_capitals(mg_str s) {
+    for (size_t i = 0; i < s.n; i++) {
+        if (s.p[i] >= 'A' && s.p[i] <= 'Z') {
+            return true;
+        }
+    }
+    return false;
+}
+
+static int parse_authority(mg_str authority, mg_arena *arena, mg_uri *out, const char **why) {
     mg_str port;
     if (memchr(authority.p, '@', authority.n) != NULL) {
         return refuse(why, "it holds a user or password: send them as an Authorization field");
@@ -59,6 +77,7 @@ static int parse_authority(mg_str authority, mg_uri *out, const char **why) {
     if (!mg_host_valid(authority) || authority.n == 0) {
         return refuse(why, "its host is not valid");
     }
+    authority = has_capitals(authority) ? lower(authority, arena) : authority;
     split_authority(authority, &out->host, &port);
     uint64_t number = out->tls ? 443 : 80;
     bool is_default =
@@ -110,7 +129,7 @@ int mg_uri_parse(mg_str text, mg_arena *arena, mg_uri *out, const char **why) {
         return rc;
     }
     mg_str authority = until(rest, "/?");
-    rc = parse_authority(authority, out, why);
+    rc = parse_authority(authority, arena, out, why);
     return rc == MG_OK ? parse_target(behind(rest, authority.n), arena, out, why) : rc;
 }
 

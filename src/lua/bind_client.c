@@ -364,12 +364,18 @@ static int http_resolve(lua_State *L) {
         rc = mg_uri_parse(mg_buf_str(&vm->scratch), &arena, &to, &why);
     }
     bool same =
-        rc == MG_OK && from.tls == to.tls && from.port == to.port && mg_str_ieq(from.host, to.host);
+        rc == MG_OK && from.tls == to.tls && from.port == to.port && mg_str_eq(from.host, to.host);
+    if (rc == MG_OK) { // as it is asked: without dot segments and fragment
+        mg_buf_clear(&vm->json);
+        mg_buf_append_str(&vm->json, to.tls ? MG_STR("https://") : MG_STR("http://"));
+        mg_buf_append_str(&vm->json, to.authority);
+        mg_buf_append_str(&vm->json, to.target);
+    }
     mg_arena_deinit(&arena);
     if (rc != MG_OK) {
         return refuse(L, why);
     }
-    lua_pushlstring(L, vm->scratch.p, vm->scratch.n);
+    lua_pushlstring(L, vm->json.p, vm->json.n);
     lua_pushboolean(L, same);
     return 2;
 }

@@ -58,7 +58,7 @@ typedef struct mg_db_statement {
     const mg_db_value *values;
     uint32_t count;
     uint64_t max_bytes;     // of the result; beyond it fault "limit"; 0: MG_DB_RESULT_MAX
-    mg_db_session *session; // NULL: any connection
+    mg_db_session *session; // NULL: any connection; of open_rows always so
 } mg_db_statement;
 
 enum {

@@ -59,26 +59,26 @@ static unsigned line_at(mg_str text, size_t at) {
     return line;
 }
 
+static bool is_complete(mg_str sql) {
+    char *copy = mg_strndup(sql.p, sql.n);
+    bool complete = sqlite3_complete(copy) != 0;
+    mg_free(copy);
+    return complete;
+}
+
 size_t mg_sqlite_statement_bytes(mg_str sql) {
-    if (skip_space(sql, 0) == sql.n) {
+    size_t at = skip_space(sql, 0);
+    if (at == sql.n) {
         return 0;
     }
-    char *copy = mg_strndup(sql.p, sql.n);
-    size_t n = sql.n;
-    for (size_t i = skip_space(sql, 0); i < sql.n; i++) {
-        if (copy[i] != ';') {
-            continue;
+    const char *semicolon;
+    while ((semicolon = memchr(sql.p + at, ';', sql.n - at)) != NULL) {
+        at = (size_t)(semicolon - sql.p) + 1;
+        if (is_complete((mg_str){sql.p, at})) {
+            return at;
         }
-        char after = copy[i + 1];
-        copy[i + 1] = '\0';
-        if (sqlite3_complete(copy)) {
-            n = i + 1;
-            break;
-        }
-        copy[i + 1] = after;
     }
-    mg_free(copy);
-    return n;
+    return sql.n;
 }
 
 static void checksum_of(mg_str text, char out[CHECKSUM + 1]) {

@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 
+#include <assert.h>
 #include <inttypes.h>
 
 enum { KEPT_SQL_MAX = 16 << 10 };
@@ -54,16 +55,16 @@ mg_sqlite_stmt *mg_sqlite_prepare(mg_sqlite_conn *c, mg_str sql, mg_sqlite_resul
     uint64_t hash = hash_of(sql);
     mg_sqlite_stmt *s = find(c, sql, hash);
     if (s != NULL) {
+        assert(!mg_link_alone(&s->recent)); // one thing at a time on a connection
         mg_link_remove(&s->recent);
         return s;
     }
     return make(c, sql, hash, r);
 }
 
-// One that is in use already is made a second time, which is not kept.
 static mg_sqlite_stmt *find(mg_sqlite_conn *c, mg_str sql, uint64_t hash) {
     mg_sqlite_stmt *s = c->buckets[hash % MG_SQLITE_BUCKETS];
-    while (s != NULL && (s->hash != hash || !mg_str_eq(s->sql, sql) || mg_link_alone(&s->recent))) {
+    while (s != NULL && (s->hash != hash || !mg_str_eq(s->sql, sql))) {
         s = s->next;
     }
     return s;

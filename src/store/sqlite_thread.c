@@ -165,11 +165,14 @@ static bool ready(mg_sqlite_thread *t, mg_sqlite_result *r) {
     return t->conn.db != NULL || mg_sqlite_conn_open(&t->conn, r);
 }
 
-// Leaves the connection as a new caller wants it: no statement half done, no transaction.
-static void roll_back(mg_sqlite_thread *t, mg_sqlite_session *s) {
-    mg_sqlite_conn *c = &t->conn;
-    mg_sqlite_release(c, s->rows);
+static void release_rows(mg_sqlite_thread *t, mg_sqlite_session *s) {
+    mg_sqlite_release(&t->conn, s->rows);
     s->rows = NULL;
+}
+
+// Leaves no transaction to the next caller; harmless where there is none.
+static void roll_back(mg_sqlite_thread *t) {
+    mg_sqlite_conn *c = &t->conn;
     if (c->db == NULL || sqlite3_get_autocommit(c->db)) {
         return;
     }
@@ -203,7 +206,8 @@ static void leave_session(mg_sqlite_thread *t) {
     mg_sqlite_session *s = t->session;
     atomic_store_explicit(&t->conn.stop, false, memory_order_relaxed);
     pthread_mutex_unlock(&p->lock);
-    roll_back(t, s);
+    release_rows(t, s);
+    roll_back(t);
     close_broken(&t->conn);
     pthread_mutex_lock(&p->lock);
     fail_rest(p, s);
@@ -241,14 +245,13 @@ static mg_sqlite_piece whole(const mg_sqlite_call *call) {
 static bool run_returning(mg_sqlite_thread *t, mg_sqlite_stmt *s, mg_sqlite_call *call) {
     mg_sqlite_conn *c = &t->conn;
     mg_sqlite_piece piece = whole(call);
-    mg_sqlite_session alone = {0};
     if (!mg_sqlite_conn_command(c, "BEGIN IMMEDIATE", &call->result)) {
         return false;
     }
     bool good = mg_sqlite_run(c, s, &piece, &call->result);
     sqlite3_reset(s->stmt);
     good = good && mg_sqlite_conn_command(c, "COMMIT", &call->result);
-    roll_back(t, &alone);
+    roll_back(t);
     return good;
 }
 
@@ -269,8 +272,9 @@ static void run_statement(mg_sqlite_thread *t, mg_sqlite_stmt *s, mg_sqlite_call
     }
     if (s->returns && session == NULL) {
         run_returning(t, s, call);
-    } else if (!mg_sqlite_run(&t->conn, s, &piece, r) && s->returns) {
-        call->spoils = true; // rows may be changed that nobody was shown
+    } else if (!mg_sqlite_run(&t->conn, s, &piece, r)) {
+        // Then rows were changed already; after its own faults SQLite has undone the statement.
+        call->spoils = s->returns && r->fault.native == SQLITE_TOOBIG;
     }
 }
 
@@ -321,14 +325,13 @@ static outcome open_rows(mg_sqlite_thread *t, mg_sqlite_call *call) {
     return FINISHED;
 }
 
-// The end of the rows, or a fault: a later fetch finds nothing more.
+// The end of the rows, or a fault.
 static void close_rows(mg_sqlite_thread *t, mg_sqlite_session *session, mg_sqlite_result *r) {
-    mg_sqlite_release(&t->conn, session->rows);
-    session->rows = NULL;
+    release_rows(t, session);
     if (r->fault.code == NULL && !sqlite3_get_autocommit(t->conn.db)) {
         mg_sqlite_conn_command(&t->conn, "COMMIT", r);
     }
-    roll_back(t, session);
+    roll_back(t);
 }
 
 static void fetch(mg_sqlite_thread *t, mg_sqlite_call *call) {
@@ -340,6 +343,11 @@ static void fetch(mg_sqlite_thread *t, mg_sqlite_call *call) {
     };
     if (call->doomed) {
         usable(t, call);
+        return;
+    }
+    if (!session->piecewise) {
+        mg_sqlite_result_fail(&call->result, "error", SQLITE_MISUSE,
+                              "a transaction has no rows to fetch");
         return;
     }
     if (session->rows == NULL) {
@@ -356,7 +364,8 @@ static void end(mg_sqlite_thread *t, mg_sqlite_call *call) {
     if (call->commit && !session->piecewise && usable(t, call)) {
         mg_sqlite_conn_command(&t->conn, "COMMIT", &call->result);
     }
-    roll_back(t, session);
+    release_rows(t, session);
+    roll_back(t);
 }
 
 static outcome run(mg_sqlite_thread *t, mg_sqlite_call *call) {

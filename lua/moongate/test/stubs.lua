@@ -3,11 +3,11 @@
 ---
 --- The seam is the table `calls` of each subject (http, cache, files): ctx and the modules look
 --- their functions up there at each call. Statements of databases, by whatever way they are made,
---- come through database._stub. Calls are recorded in app.calls.
+--- come through core/statement.lua. Calls are recorded in app.calls.
 local context = require("moongate.context")
 local check = require("moongate.core.check")
 local chunks = require("moongate.test.chunks")
-local database = require("moongate.database")
+local statements = require("moongate.core.statement")
 local suggest = require("moongate.core.suggest")
 local answers = require("moongate.test.answers")
 local http_stub = require("moongate.test.http_stub")
@@ -170,7 +170,7 @@ end
 function M.install(app, real)
   app.stubs, app.stubs_for, app.real = {}, {}, real or {}
   current = app
-  database._stub = statement
+  statements.stub = statement
   for name, subject in pairs(subject_of) do
     if name ~= STATEMENT and name ~= subject then -- ctx:cache() gives an object, whose calls count
       replace(name, require("moongate." .. subject).calls)
@@ -189,7 +189,7 @@ function M.remove(app)
     methods[name] = fn
   end
   originals, own = {}, {}
-  database._stub, current = false, nil
+  statements.stub, current = false, nil
 end
 
 -- --- declaring ---
