@@ -1,15 +1,262 @@
---- The cache that all workers share.
+--- The cache that all workers share: ctx:query_cache and its like; moongate.cache() for work
+--- without a request.
+---
+--- It is memory: every call is done when it returns, and its Future is settled from the start. What
+--- was stored may be gone at any time (evicted, too old, emptied with the death of a worker).
+local native = require("moongate.native")
+local errors = require("moongate.core.errors")
+local Future = require("moongate.future")
+local time = require("moongate.time")
+
 local M = {}
 
---- What ctx has: functions of (scope, level, ...).
-M.calls = {}
+local LEASE = 30 -- seconds that a worker may make a value alone
+local FIRST_WAIT, LONGEST_WAIT = 0.002, 0.05 -- between two looks for what another worker makes
 
-function M.calls.query_cache(_, level)
-  error("query_cache is not there yet", level + 1)
+-- --- arguments ---
+
+local function check_key(name, key, level)
+  if type(key) ~= "string" then
+    error(name .. ": a key is wanted, a string of at most 1 KiB, not a " .. type(key), level + 1)
+  end
+  Future._refuse_loading(name, level + 1)
 end
 
-function M.calls.update_cache(_, level)
-  error("update_cache is not there yet", level + 1)
+local function check_ttl(name, ttl, level)
+  if ttl ~= nil and not (type(ttl) == "number" and ttl > 0 and ttl < 1e10) then
+    error(name .. ": ttl: seconds are wanted, a number above 0", level + 1)
+  end
+  return ttl
+end
+
+local function check_options(name, options, allowed, level)
+  if options ~= nil and type(options) ~= "table" then
+    error(name .. ": options are wanted as a table, as { ttl = 30 }", level + 1)
+  end
+  for key in pairs(options or {}) do
+    if not allowed[key] then
+      error(name .. ": there is no option '" .. tostring(key) .. "'", level + 1)
+    end
+  end
+  return options or {}
+end
+
+-- --- results ---
+
+local function rejected(scope, level, code, message)
+  local future = Future._new(scope, level + 1)
+  future:reject(errors.new(code, message, { where = future:_where() }))
+  return future
+end
+
+local function settled(scope, level, value, code, message)
+  if value == nil then
+    return (rejected(scope, level + 1, code, message))
+  end
+  return (Future._resolved(value))
+end
+
+-- --- single flight ---
+
+local flights = {} -- key -> the Future of whoever makes its value in this worker
+local AGAIN = {} -- the maker was cancelled: somebody else has to
+
+-- Another worker's value, or nil once this one may make it.
+local function wait_for_lease(key)
+  local pause = FIRST_WAIT
+  while not native.cache_lease(key, LEASE) do
+    time.sleep(pause):await()
+    local found, value = native.cache_get(key)
+    if found then
+      return true, value
+    end
+    pause = math.min(pause * 2, LONGEST_WAIT)
+  end
+end
+
+local function make(key, ttl, fn)
+  local found, value = wait_for_lease(key)
+  if found then
+    return value
+  end
+  value = fn()
+  if getmetatable(value) == Future then
+    value = value:await()
+  end
+  if value == nil or not native.cache_set(key, value, ttl) then
+    native.cache_release(key) -- the waiting ones get it all the same
+  end
+  return value
+end
+
+local function lead(key, ttl, fn)
+  local flight = Future._new(nil, 1)
+  flight._looked_at = true
+  flights[key] = flight
+  local ok, value = pcall(make, key, ttl, fn)
+  flights[key] = nil
+  if ok then
+    flight:resolve(value)
+    return value
+  end
+  native.cache_release(key)
+  if type(value) == "table" and errors.is_cancellation(value) then
+    flight:resolve(AGAIN)
+  else
+    flight:reject(value)
+  end
+  error(value, 0)
+end
+
+-- Each who waits gets a copy of its own, if the cache has one.
+local function follow(flight, key)
+  local value = flight:await()
+  if value == AGAIN then
+    return false
+  end
+  local found, copy = native.cache_get(key)
+  if found then
+    return true, copy
+  end
+  return true, value
+end
+
+local function fly(key, ttl, fn)
+  while true do
+    local flight = flights[key]
+    if not flight then
+      return lead(key, ttl, fn)
+    end
+    local done, value = follow(flight, key)
+    if done then
+      return value
+    end
+  end
+end
+
+-- --- what ctx has: functions of (scope, level, ...) ---
+
+M.calls = {}
+local calls = M.calls
+
+--- The value of a key, or nil.
+---@return moongate.Future
+function calls.query_cache(scope, level, key)
+  check_key("query_cache", key, level + 1)
+  local found, value, message = native.cache_get(key)
+  if found then
+    return (Future._resolved(value))
+  elseif found == nil then
+    return (rejected(scope, level + 1, value, message))
+  end
+  return (Future._resolved())
+end
+
+--- Stores a value: a string, or whatever JSON can say, of at most 1 MiB (of a small cache less).
+---@param options { ttl: number }? seconds; without it until it is evicted
+---@return moongate.Future of true
+function calls.update_cache(scope, level, key, value, options)
+  check_key("update_cache", key, level + 1)
+  local ttl = check_ttl("update_cache",
+    check_options("update_cache", options, { ttl = true }, level + 1).ttl, level + 1)
+  if value == nil then
+    error("update_cache: nil cannot be stored: use delete_cache", level + 1)
+  end
+  local ok, code, message = native.cache_set(key, value, ttl)
+  if code == "json" then
+    error("update_cache: " .. message, level + 1)
+  end
+  local future = settled(scope, level + 1, ok, code, message)
+  future.uncancellable = true
+  return future
+end
+
+--- Forgets a key.
+---@return moongate.Future of whether it was there
+function calls.delete_cache(scope, level, key)
+  check_key("delete_cache", key, level + 1)
+  return (settled(scope, level + 1, native.cache_delete(key)))
+end
+
+local function is_whole(n)
+  return type(n) == "number" and n % 1 == 0 and n > -2 ^ 53 and n < 2 ^ 53
+end
+
+--- Adds `by` (1) to a counter in one step; a new one begins at `initial` (0) and ends after `ttl`.
+---@param options { initial: integer, ttl: number }?
+---@return moongate.Future of the sum
+function calls.increment_cache(scope, level, key, by, options)
+  check_key("increment_cache", key, level + 1)
+  options = check_options("increment_cache", options, { initial = true, ttl = true }, level + 1)
+  local initial = options.initial or 0
+  if not is_whole(by == nil and 1 or by) or not is_whole(initial) then
+    error("increment_cache: whole numbers are wanted", level + 1)
+  end
+  local ttl = check_ttl("increment_cache", options.ttl, level + 1)
+  return (settled(scope, level + 1, native.cache_increment(key, by or 1, initial, ttl)))
+end
+calls.increment = calls.increment_cache
+
+--- The value of a key; if there is none, what `fn()` gives, which is stored for `ttl` seconds. It
+--- is made once for all who ask meanwhile, in all workers: they wait. An error of `fn` goes to those
+--- of the same worker; if its request is cancelled, another one makes the value.
+---@param ttl number? seconds
+---@param fn fun(): any a value, or a Future of one; nil is not stored
+---@return moongate.Future of the value
+function calls.cached(scope, level, key, ttl, fn)
+  check_key("cached", key, level + 1)
+  check_ttl("cached", ttl, level + 1)
+  if type(fn) ~= "function" then
+    error("cached: a function is wanted that makes the value, not a " .. type(fn), level + 1)
+  end
+  local found, value, message = native.cache_get(key)
+  if found then
+    return (Future._resolved(value))
+  elseif found == nil then
+    return (rejected(scope, level + 1, value, message))
+  end
+  return (time.spawn_in(scope, level + 1, fly, key, ttl, fn))
+end
+
+-- --- without a request ---
+
+---@class moongate.Cache
+local Cache = {}
+Cache.__index = Cache
+
+local METHODS = {
+  get = "query_cache", set = "update_cache", delete = "delete_cache",
+  increment = "increment_cache", cached = "cached",
+}
+for method, name in pairs(METHODS) do
+  Cache[method] = function(_, ...)
+    return (calls[name](Future._current_scope(), 2, ...))
+  end
+end
+
+--- Figures of the whole cache: entries, bytes, capacity, hits, misses, sets, evicted, expired,
+--- busy (calls that found a shard locked), emptied (shards, since a worker died in them).
+---@return table
+function Cache.stats()
+  local stats, code, message = native.cache_stats()
+  if not stats then
+    error(errors.new(code, message), 2)
+  end
+  return stats
+end
+
+--- Forgets everything, for all workers.
+function Cache.clear()
+  native.cache_clear()
+end
+
+local the_cache = setmetatable({}, Cache)
+
+--- The cache: :get(key), :set(key, value, { ttl = s }), :delete(key), :increment(key, by, options),
+--- :cached(key, ttl, fn), :stats(), :clear().
+---@return moongate.Cache
+function M.get()
+  return the_cache
 end
 
 return M

@@ -55,6 +55,15 @@ local function new(scope, level)
 end
 M._new = new
 
+--- A Future that has its value (nil: none) from the start and belongs to no scope.
+function M._resolved(value)
+  return setmetatable({
+    _state = RESOLVED, _n = value == nil and 0 or 1, _value = value, _first = false,
+    _reactions = false, _consumers = 0, _looked_at = true, _scope = false, _cancel = false,
+    _source = false, _line = false,
+  }, Future)
+end
+
 --- "file:line" of the call that made it.
 function Future:_where()
   return (self._source or "?") .. ":" .. (self._line or 0)

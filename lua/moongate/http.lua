@@ -365,7 +365,7 @@ function Call:_where()
 end
 
 function Call:reject_with(err)
-  err.where = self.future:_where()
+  err.where, err.url = self.future:_where(), self.request.url
   self.future:reject(err)
 end
 
@@ -551,6 +551,9 @@ local function run_stream(request, scope, caller)
   local ok, response = pcall(exchange, holder, request, scope)
   if not ok then
     guard:cancel()
+    if type(response) == "table" and not response.url then
+      response.url = request.url
+    end
     error(response, 0)
   end
   if is_redirect(response) and request.redirects > 0 then

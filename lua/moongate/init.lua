@@ -13,6 +13,7 @@ local M = {
   json = require("moongate.json"),
   files = require("moongate.files"),
   http = require("moongate.http"),
+  cache = require("moongate.cache").get,
   database = database.open,
   blob = database.blob,
   sleep = time.sleep,

@@ -291,8 +291,19 @@ local STATUS_OF_CODE = {
   database = 503, cache = 503, reload = 503, stall = 503,
 }
 
+-- What another moment would not make better is a fault of the script.
+local OWN_FAULT = { constraint = true, syntax = true, readonly = true, error = true }
+
 local function status_of(err)
-  return err.code == "status" and err.status or STATUS_OF_CODE[err.code] or 500
+  local code = err.code
+  if code == "status" then
+    return err.status or 500
+  elseif code == "database" and OWN_FAULT[err.reason] then
+    return 500
+  elseif code == "limit" and (err.url or err.path) then
+    return err.url and 502 or 500 -- not the client's body: another server's, or a file
+  end
+  return STATUS_OF_CODE[code] or 500
 end
 
 -- Stages RFC 9457 problem+json.

@@ -116,6 +116,23 @@ describe("a handler that raises", function()
     end
   end)
 
+  it("is told from another's by what it says besides", function()
+    local faults = {
+      { { code = "database", reason = "constraint" }, 500 },
+      { { code = "database", reason = "busy" }, 503 },
+      { { code = "limit", url = "http://a/" }, 502 },
+      { { code = "limit", path = "a.txt" }, 500 },
+    }
+    handle(function(ctx)
+      local fault = faults[tonumber(ctx.query.n)][1]
+      fault.message = "stubbed"
+      error(fault)
+    end)
+    for n, fault in ipairs(faults) do
+      assert.equal(fault[2], app:get("/?n=" .. n).status)
+    end
+  end)
+
   it("does not harm the next request on the connection", function()
     handle(function(ctx)
       assert(ctx.query.good, "bad")

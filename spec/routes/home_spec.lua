@@ -3,7 +3,9 @@ local test = require("moongate.test")
 describe("GET /", function()
   local app
   before_each(function()
-    app = test.app("lua/app.lua")
+    app = test.app("lua/app.lua", {
+      database = "sqlite::memory:", migrations = "lua/migrations", cache = "memory:1M",
+    })
   end)
   after_each(function()
     app:assert_no_leaks()

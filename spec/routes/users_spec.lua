@@ -18,11 +18,11 @@ describe("/users", function()
   end)
 
   it("lists them from the cache for 30 s, unless one is added", function()
-    local first = app:get("/users").body
+    local first = app:get("/users"):json()
     app:run(function()
       require("moongate").database():query("DELETE FROM users"):await()
     end)
-    assert.equal(first, app:get("/users").body)
+    assert.same(first, app:get("/users"):json())
     app.clock:advance(31)
     assert.equal("[]", app:get("/users").body)
     app:post("/users", { json = { name = "Alan Turing" } })

@@ -7,6 +7,8 @@
 #include "lua/bind_database.h"
 #include "store/sqlite.h"
 
+#include <sys/mman.h>
+
 enum { WINDOW = 256 * 1024, CLOSE_TURNS = 1000 };
 
 #define PEER_TYPE "moongate.test.peer"
@@ -18,6 +20,8 @@ typedef struct kit {
     mg_trust *trust; // of the server
     mg_services services;
     mg_named_database database; // the one of the app under test, as "default"
+    void *cache_room;           // of its cache; NULL: none
+    size_t cache_bytes;
 } kit;
 
 // The far end of a connection, driven by a spec. It outlives its userdata until the stream is
@@ -237,6 +241,38 @@ static void close_database(kit *k) {
     }
 }
 
+static void close_cache(kit *k) {
+    mg_cache_close(k->services.cache);
+    k->services.cache = NULL;
+    if (k->cache_room != NULL) {
+        munmap(k->cache_room, k->cache_bytes);
+        k->cache_room = NULL;
+    }
+}
+
+// test_cache(bytes): an empty cache instead of the one before; 0: none.
+static int cache(lua_State *L) {
+    kit *k = kit_of(L);
+    mg_error err;
+    close_cache(k);
+    k->cache_bytes = (size_t)luaL_checknumber(L, 1);
+    if (k->cache_bytes == 0) {
+        return 0;
+    }
+    k->cache_room =
+        mmap(NULL, k->cache_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (k->cache_room == MAP_FAILED) {
+        k->cache_room = NULL;
+        return luaL_error(L, "cache: no memory");
+    }
+    k->services.cache_holder = 1;
+    if (mg_cache_format(k->cache_room, k->cache_bytes, &err) != MG_OK ||
+        mg_cache_open(&k->services.cache, k->cache_room, k->cache_bytes, &err) != MG_OK) {
+        return luaL_error(L, "%s", err.text);
+    }
+    return 0;
+}
+
 // test_database("sqlite:PATH", "sqlite::memory:", or false): the default database instead of the
 // last one
 static int database(lua_State *L) {
@@ -361,6 +397,7 @@ static int kit_gc(lua_State *L) {
     }
     close_server(k);
     close_database(k);
+    close_cache(k);
     mg_vm_free(k->vm);
     mg_loop_free(k->loop);
     k->loop = NULL;
@@ -382,6 +419,7 @@ int mg_testkit_open(lua_State *L) {
         {"test_connect", connect_peer},
         {"test_serve", serve},
         {"test_database", database},
+        {"test_cache", cache},
         {"test_turn", turn},
         {"test_migrations", migrations},
         {"test_set_now", set_now},

@@ -20,8 +20,8 @@ enum {
     MG_CACHE_BYTES_MIN = 1 << 20,
 };
 
-// Writes an empty cache into `bytes` (>= MG_CACHE_BYTES_MIN) at page-aligned `memory`; once, before
-// anyone opens it.
+// Makes an empty cache of `bytes` (>= MG_CACHE_BYTES_MIN) at page-aligned, zeroed `memory`; once,
+// before anyone opens it.
 int mg_cache_format(void *memory, size_t bytes, mg_error *err);
 
 // A view of a formatted region, which must outlive it. MG_ESYNTAX and a text if it is none.

@@ -89,6 +89,19 @@ local function start(app)
   app.clock:reset()
 end
 
+-- "memory:1M" as bytes; 0: no cache.
+local function cache_bytes(text)
+  if not text then
+    return 0
+  end
+  local n, unit = tostring(text):match("^memory:(%d+)([KMG]?)$")
+  local bytes = n and n * ({ [""] = 1, K = 2 ^ 10, M = 2 ^ 20, G = 2 ^ 30 })[unit]
+  if not bytes or bytes < 2 ^ 20 or bytes > 2 ^ 30 then
+    error("test.app: cache: \"memory:1M\" to \"memory:1G\" is wanted", 3)
+  end
+  return bytes
+end
+
 --- Loads an app and starts it: no network, virtual time.
 ---@param source string|fun(app) the script that returns the app, such as "lua/app.lua", or a
 --- function that declares routes on the app it is given
@@ -103,6 +116,7 @@ function M.app(source, options)
     limits = options.limits, timeouts = options.timeouts,
   }), options.trusted_proxies)
   native.test_database(options.database or false)
+  native.test_cache(cache_bytes(options.cache))
   local served, message = load(source, options)
   if not served then
     error(message, 2)

@@ -62,19 +62,17 @@ function Cache:increment_cache(key, by, options)
 end
 
 --- The value of the key; else what `fn()` gives, which is kept.
-function Cache:cached(key, options, fn)
+function Cache:cached(key, ttl, fn)
   local entry = live(self, key)
   if entry then
     return copy(entry.value)
-  elseif type(options) == "function" then
-    options, fn = fn, options
   end
   return (time.spawn_in(Future._current_scope(), 2, function()
     local value = fn()
     if getmetatable(value) == Future then
       value = value:await()
     end
-    store(self, key, value, options and options.ttl)
+    store(self, key, value, ttl)
     return value
   end))
 end

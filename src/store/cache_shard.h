@@ -1,0 +1,93 @@
+// store/cache_shard.h: one shard of a cache: a lock, an index and a log of entries. For
+// store/cache*.c alone.
+//
+// The log is a ring: entries are appended at its head and leave at its tail, so nothing is ever too
+// scattered to be used. An entry that was read since it was written is moved to the head when the
+// tail reaches it (a second chance), which comes close to least-recently-used. Overwritten and
+// deleted entries stay as dead bytes until the tail reaches them.
+//
+// All references are offsets into the log, in units of 8 bytes, since each process maps the region
+// at another address. Whoever finds something that cannot be empties the shard.
+#pragma once
+
+#include "store/cache.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+enum {
+    MG_SHARD_LEASES = 64,
+    MG_SHARD_ENTRY_BYTES = 128, // on average, as the index is made for
+};
+
+typedef struct mg_cache_lease_entry {
+    uint64_t hash; // 0: free
+    uint64_t holder;
+    uint64_t until_ms;
+} mg_cache_lease_entry;
+
+typedef struct mg_shard_stats {
+    uint64_t entries, bytes;
+    uint64_t hits, misses, sets, evicted, expired, busy, emptied;
+} mg_shard_stats;
+
+// Lies in the region, in front of its index and its log. Everything but the lock's own word is
+// changed under the lock; `stats` may be read without.
+typedef struct mg_shard {
+    _Alignas(64) pthread_mutex_t lock;
+    uint32_t buckets;   // a power of two
+    uint32_t log_units; // of 8 bytes
+    uint32_t head;      // where the next entry goes
+    uint32_t tail;      // the oldest entry, if used_units > 0
+    uint32_t used_units;
+    mg_shard_stats stats;
+    mg_cache_lease_entry leases[MG_SHARD_LEASES];
+    _Alignas(64) uint32_t index[]; // offset + 1 of the first entry of each bucket; 0: none
+} mg_shard;
+
+typedef struct mg_shard_entry {
+    uint32_t units; // all of it; its neighbour begins there
+    uint32_t next;  // offset + 1 in its bucket
+    uint64_t hash;
+    uint64_t until_ms; // 0: no end
+    uint32_t value_n;
+    uint16_t key_n;
+    uint8_t tag;
+    uint8_t state; // MG_ENTRY_*
+    char data[];   // key, value
+} mg_shard_entry;
+
+enum { MG_ENTRY_DEAD, MG_ENTRY_LIVE, MG_ENTRY_USED }; // USED: live, and read since it was written
+
+// What is looked for or stored.
+typedef struct mg_shard_key {
+    mg_str key;
+    uint64_t hash;
+    uint64_t now_ms;
+} mg_shard_key;
+
+// Bytes that a shard with a log of so many bytes takes in all.
+size_t mg_shard_bytes(size_t log_bytes);
+
+// Into zeroed memory. 0 or a negative errno.
+int mg_shard_format(mg_shard *s, size_t log_bytes);
+
+// The figures of the shard are those of one with that log: nothing else may be read before.
+bool mg_shard_fits(const mg_shard *s, size_t log_bytes);
+
+// False if it could not be had in time. A shard whose last holder died in it is empty.
+bool mg_shard_lock(mg_shard *s);
+void mg_shard_unlock(mg_shard *s);
+
+// All under the lock. NULL: there is none, or it is too old.
+mg_shard_entry *mg_shard_find(mg_shard *s, const mg_shard_key *k);
+
+// Room for a value of `n` bytes under that key, whose former entry is gone, or is this one. The
+// caller fills value, value_n, tag and until_ms. NULL: it is larger than a quarter of the log.
+mg_shard_entry *mg_shard_put(mg_shard *s, const mg_shard_key *k, size_t n);
+void mg_shard_remove(mg_shard *s, mg_shard_entry *e);
+void mg_shard_empty(mg_shard *s);
+
+static inline char *mg_shard_value(mg_shard_entry *e) {
+    return e->data + e->key_n;
+}
