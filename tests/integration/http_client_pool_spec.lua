@@ -341,7 +341,42 @@ describe("many calls", function()
   end)
 end)
 
+describe("thousands of calls", function()
+  it("leave no memory behind", function()
+    local origin, raw = listen(), listen("raw")
+    raw:script("/", "nonsense\r\n\r\n")
+    local calls = { { url = origin:url("/echo") }, { url = origin:url("/coded?how=gzip") },
+      { url = origin:url("/bytes?n=20000") }, { url = raw:url("/") },
+      { url = origin:url("/redirect?to=/echo") }, { url = origin:url("/drop") } }
+    local function round()
+      local told = server:ask("/calls", { n = 600, calls = calls })
+      assert.equal(400, told.resolved)
+      return server:footprint().rss_kb
+    end
+    for _ = 1, 4 do
+      round()
+    end
+    local before, after = round(), nil
+    for _ = 1, 6 do
+      after = round()
+    end
+    assert.is_true(after < before + 8000, ("%d kB became %d kB"):format(before, after))
+  end)
+end)
+
 describe("a reload", function()
+  it("ends calls of the background that the old scripts made", function()
+    local timeouts = { drain = 0.3, half_close = 0.2 }
+    callers.with(upstream, { timeouts = timeouts }, function(short)
+      local origin = listen()
+      short:ask("/background_call", { name = "old", call = { url = origin:url("/never") } })
+      origin:wait_for_state("open")
+      short.process:signal("HUP")
+      origin:wait_for_state("aborted")
+      origin:wait_until_left()
+    end)
+  end)
+
   it("lets calls under way end, and keeps the connections", function()
     local origin = listen()
     server:must_call(origin:url("/echo"))

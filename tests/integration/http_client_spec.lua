@@ -74,6 +74,42 @@ describe("the head of a request", function()
     assert.is_nil(fields.connection and fields.connection[1]:lower():match("close"))
   end)
 
+  it("names an IPv6 server in brackets, and no default port", function()
+    local six = upstream:listen({ kind = "http", host = "::1" })
+    assert.equal("[::1]:" .. six.port, server:call_for_json(six:url("/echo")).headers.host)
+    local path = upstream.folder .. "/ports.sock"
+    upstream:listen({ kind = "http", path = path })
+    local got = server:call_for_json({ url = "HTTP://a.test:80/echo", unix = path })
+    assert.equal("a.test", got.headers.host)
+    got = server:call_for_json({ url = "http://a.test:443/echo", unix = path })
+    assert.equal("a.test:443", got.headers.host)
+  end)
+
+  it("has one Host, whatever the headers of the options say", function()
+    for _, headers in ipairs({
+      { Host = "a.test" }, { Host = { "a.test", "b.test" } }, { Host = "a.test", host = "b.test" },
+    }) do
+      raw:forget()
+      local told = server:call({ url = raw:url("/"), headers = headers })
+      local requests = raw:seen().requests
+      if told.ok then
+        assert.equal(1, #fields_of(requests[1].head).host)
+      else
+        assert.is_string(told.raised)
+        assert.equal(0, #requests)
+      end
+    end
+    assert.same({ "a.test" }, fields_of(sent_by({ headers = { Host = "a.test" } })).host)
+  end)
+
+  it("does not tell a password of the URL as a part of the Host", function()
+    raw:forget()
+    server:call(("http://user:secret@127.0.0.1:%d/"):format(raw.port))
+    for _, request in ipairs(raw:seen().requests) do
+      assert.same({ "127.0.0.1:" .. raw.port }, fields_of(request.head).host)
+    end
+  end)
+
   it("begins with / though the URL names no path", function()
     local told = server:must_call("http://127.0.0.1:" .. raw.port)
     assert.equal("ok", told.body)
@@ -135,7 +171,9 @@ describe("wrong use of a call", function()
     for _, url in ipairs({
       "", "/echo", "localhost", "ftp://127.0.0.1/", "http://", "http:///echo", "http://a:99999/",
       "http://a:b/", "http://[::1/", "http://a b/", "http://a/\r\nX: y", "http://a/\1",
-      "file:///etc/passwd", "javascript:0",
+      "file:///etc/passwd", "javascript:0", "http://127.0.0.1:0/",
+      "http://k\195\182ln.test/", "http://a/b c", "http://a/\195\182", "http://a/?b c",
+      "http://a\\b/", "http://[::1]x/", "http://[fe80::1%25lo]/", "http://a:80:80/", "http://:80/",
     }) do
       assert_refused({ url = url })
     end

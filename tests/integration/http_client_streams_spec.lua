@@ -163,6 +163,14 @@ describe("a streamed answer", function()
     assert.equal("limit", fault_of({ url = origin:url("/bomb?mb=300"), max = 1e6 }))
   end)
 
+  it("that fails in the middle does not look whole to the client it is relayed to", function()
+    local conn = server:begin("/relay", { url = origin:url("/drop?chunked=1&ms=50") })
+    local ok, err = pcall(conn.read, conn, "POST")
+    assert.is_false(ok)
+    assert.truthy(tostring(err):find("closed", 1, true), tostring(err))
+    conn:close()
+  end)
+
   it("may be redirected before", function()
     local told = server:ask("/read_stream", {
       call = { url = origin:url("/redirect?to=%2Fbytes%3Fn%3D5000") },
@@ -257,6 +265,33 @@ describe("a streamed body", function()
     origin:wait_until_left() -- it cannot be used again
   end)
 
+  it("need not be streamed to be answered before its end", function()
+    local raw = upstream:listen({ kind = "raw" })
+    raw:script("/", "HTTP/1.1 413 X\r\nContent-Length: 2\r\n\r\nno", { answer_at = "head" })
+    local told = server:call({ url = raw:url("/"), method = "POST", large_body = 50000000 })
+    assert.equal(413, told.status)
+    assert.equal("no", told.body)
+    raw:wait_until_left()
+  end)
+
+  it("that is passed on is not taken faster than the server takes it", function()
+    local before = server:footprint().rss_kb
+    local call = json.encode({ url = origin:url("/no-read"), method = "PUT" })
+    local conn = server:connect()
+    conn:send(wire.head_of("POST", "/pass_on", "Content-Length: 1000000000", "X-Call: " .. call)
+      .. "\r\n")
+    local piece, sent = ("x"):rep(100000), 0
+    conn.sock:settimeout(1)
+    local whole
+    repeat
+      whole = conn:send(piece)
+      sent = sent + #piece
+    until not whole or sent > 2 * MUCH
+    assert.is_true(sent < MUCH, tostring(sent))
+    assert.is_true(server:footprint().rss_kb < before + 40000)
+    conn:close()
+  end)
+
   it("whose writer fails, fails the call, and is not taken for whole", function()
     local raw = upstream:listen({ kind = "raw" })
     local told = server:call({ url = raw:url("/"), method = "POST",
@@ -291,5 +326,60 @@ describe("a streamed body", function()
     origin:wait_for_state("open")
     conn:close()
     origin:wait_for_state("aborted")
+  end)
+end)
+
+-- The buffers of TLS lie between all the others.
+describe("over TLS", function()
+  local secure
+
+  before_each(function()
+    secure = upstream:listen({ kind = "https" })
+  end)
+
+  it("an answer comes whole to a reader who takes its time", function()
+    local want = server:must_call(origin:url("/bytes?n=3000000")).sha256
+    for _, target in ipairs({ "/bytes?n=3000000", "/chunked?bytes=3000000&piece=9999",
+      "/coded?how=gzip&bytes=3000000" }) do
+      local call = { url = secure:url(target) }
+      local told = server:ask("/read_stream", { pause = 0.002, call = call })
+      assert.equal(want, told.sha256)
+      assert.is_nil(told.fault)
+      server:must_call({ url = secure:url("/echo"), timeout = 5 })
+    end
+    assert.equal(1, secure:seen().connections)
+  end)
+
+  it("an answer is not relayed faster than the client takes it", function()
+    local conn = server:begin("/relay", { url = secure:url("/endless"), max = 1e14 },
+      { receive_buffer = 4096 })
+    conn:take(100000)
+    local written = settled(function()
+      return secure:seen().requests[1].written
+    end)
+    assert.is_true(written < MUCH, tostring(written))
+    conn:take(1000000)
+    conn:close()
+    secure:wait_for_state("aborted")
+    secure:wait_until_left()
+  end)
+
+  it("a body reaches a slow server whole", function()
+    local told = server:must_call({ url = secure:url("/slow-read?ms=2"), method = "POST",
+      upload = { pieces = 300, bytes = 20000 } })
+    assert.equal('{"body_bytes":6000000}', told.body)
+  end)
+
+  it("a body is written no faster than the server takes it", function()
+    local told = server:call({ url = secure:url("/no-read"), method = "POST", timeout = 1,
+      upload = { pieces = 10000, bytes = 100000 } })
+    assert.equal("timeout", told.code)
+    assert.is_true(told.written * 100000 < MUCH, tostring(told.written))
+  end)
+
+  it("an end without TLS's own end is no end of an answer", function()
+    local told = server:call(secure:url("/close-delimited?abrupt=1"))
+    callers.assert_failed(told, "closed")
+    assert.equal("until the end", server:must_call(secure:url("/close-delimited")).body)
   end)
 end)

@@ -152,13 +152,19 @@ function drip(req, res, query) {
 function drop(req, res, query) {
   const announced = query.get("chunked") ? {} : { "Content-Length": 1000 };
   res.writeHead(200, announced);
-  res.write("a part", () => res.destroy());
+  res.write("a part", () => later(query.get("ms"), () => res.destroy()));
 }
 
+// `abrupt`: by a FIN of TCP alone, where TLS would announce its end (close_notify).
 function close_delimited(req, res, query) {
   const { socket } = res;
+  const answer = `HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\n${query.get("text") || "until the end"}`;
   res.detachSocket(socket);
-  socket.end(`HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\n${query.get("text") || "until the end"}`);
+  if (query.get("abrupt")) {
+    socket.write(answer, () => later(50, () => socket.destroy()));
+  } else {
+    socket.end(answer);
+  }
   res.emit("close");
 }
 
