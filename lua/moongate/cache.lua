@@ -72,6 +72,11 @@ local function wait_for_lease(key)
     end
     pause = math.min(pause * 2, LONGEST_WAIT)
   end
+  local found, value = native.cache_get(key) -- made between the first look and the lease
+  if found then
+    native.cache_release(key)
+  end
+  return found, value
 end
 
 local function make(key, ttl, fn)

@@ -617,6 +617,13 @@ function M.request(given)
   return (M.calls.http_request(Future._current_scope(), 2, given))
 end
 
+--- Figures of this worker's client: origins, connections, idle, waiting (calls, for a connection),
+--- calls, reused (connections, by calls), dialled, failed.
+---@return table
+function M.stats()
+  return native.http_stats() or {}
+end
+
 for _, method in ipairs({ "get", "head", "post", "put", "patch", "delete", "options" }) do
   M[method] = function(url, options)
     local given = { method = method:upper(), url = url }

@@ -380,12 +380,36 @@ static int http_resolve(lua_State *L) {
     return 2;
 }
 
+// http_stats() -> table | nil
+static int http_stats(lua_State *L) {
+    const mg_vm *vm = mg_vm_of(L);
+    if (vm->services->client == NULL) {
+        return 0;
+    }
+    mg_client_stats s;
+    mg_client_read_stats(vm->services->client, &s);
+    const struct {
+        const char *name;
+        uint64_t value;
+    } figures[] = {
+        {"origins", s.origins}, {"connections", s.connections},
+        {"idle", s.idle},       {"waiting", s.waiting},
+        {"calls", s.calls},     {"reused", s.reused},
+        {"dialled", s.dialled}, {"failed", s.failed},
+    };
+    lua_createtable(L, 0, 8);
+    for (size_t i = 0; i < sizeof figures / sizeof *figures; i++) {
+        lua_pushnumber(L, (lua_Number)figures[i].value);
+        lua_setfield(L, -2, figures[i].name);
+    }
+    return 1;
+}
+
 void mg_bind_client(lua_State *L, mg_vm *vm) {
     static const luaL_Reg functions[] = {
-        {"http_call", http_call},       {"http_open", http_open},
-        {"http_head", http_head},       {"http_read", http_read},
-        {"http_room", http_room},       {"http_send", http_send},
-        {"http_resolve", http_resolve}, {NULL, NULL},
+        {"http_call", http_call},       {"http_open", http_open},   {"http_head", http_head},
+        {"http_read", http_read},       {"http_room", http_room},   {"http_send", http_send},
+        {"http_resolve", http_resolve}, {"http_stats", http_stats}, {NULL, NULL},
     };
     mg_vm_register(L, vm, functions);
 }
