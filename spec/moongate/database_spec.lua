@@ -76,13 +76,13 @@ describe("ctx:query_database", function()
     assert.equal("[1,2]", app:get("/two").body) -- the connection is free again
   end)
 
-  it("becomes 503 when the statement fails, and says which in the log", function()
+  it("becomes 500 when the statement is wrong, and says which in the log", function()
     app = new_app(function(a)
       a:get("/", function(ctx)
         return ctx:query_database("SELECT nme FROM users"):await()
       end)
     end)
-    assert.equal(503, app:get("/").status)
+    assert.equal(500, app:get("/").status)
     assert.matches("database_spec.lua:%d+: no such column: nme.*, in \"SELECT nme FROM users\"",
       app.logs[1].message)
   end)

@@ -96,7 +96,7 @@ static void drop_lookups(mg_link *head);
 
 int mg_dns_new(mg_dns **out, mg_loop *loop, const mg_dns_options *options) {
     mg_dns_options o = options != NULL ? *options : (mg_dns_options){0};
-    o.timeout_ms = o.timeout_ms == 0 ? 2000 : o.timeout_ms < 600000 ? o.timeout_ms : 600000;
+    o.timeout_ms = o.timeout_ms == 0 ? 1000 : o.timeout_ms < 600000 ? o.timeout_ms : 600000;
     o.tries = o.tries == 0 ? 2 : o.tries < 100 ? o.tries : 100;
     o.entries = o.entries == 0 ? 4096 : o.entries;
     const char *path = o.resolv_conf != NULL ? o.resolv_conf : "/etc/resolv.conf";

@@ -73,7 +73,9 @@ static bool is_name(mg_str s) {
 // The reader stands behind a name.
 static void add_named(mg_config_reading *r, const mg_config_key *key, mg_buf *list) {
     if (!is_name(r->json.text)) {
-        mg_config_fault(r, "is a name of a database, allowed: letters, digits and _");
+        mg_config_fault(r, "\"%.*s\" is no name of a database, allowed: letters, digits and _",
+                        (int)(r->json.text.n < NAME_BYTES ? r->json.text.n : NAME_BYTES),
+                        r->json.text.p);
         mg_config_skip(r, mg_json_next(&r->json));
         return;
     }

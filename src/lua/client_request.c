@@ -86,7 +86,11 @@ static const char *write_field(lua_State *L, mg_buf *out, seen *s, char text[256
         snprintf(text, 256, "headers: %.*s is the client's own to send", (int)name.n, name.p);
         return text;
     }
+    bool had_host = s->host;
     note(s, name);
+    if (s->host && mg_str_ieq(name, MG_STR("host")) && (had_host || lua_istable(L, -1))) {
+        return "headers: one host is wanted";
+    }
     if (!write_values(L, out, name)) {
         snprintf(text, 256, "headers: the name or value of \"%.*s\" is not allowed in HTTP",
                  (int)(name.n < 64 ? name.n : 64), name.p);

@@ -194,7 +194,7 @@ describe("a server with a database", function()
     process.write_file(server.folder .. "/lua/migrations/0001_users.sql", USERS)
     process.write_file(server.folder .. "/lua/migrations/0002_ada.sql",
       "INSERT INTO users (name) VALUES ('ada');")
-    assert.equal(503, server:get("/names").status) -- no such table
+    assert.equal(500, server:get("/names").status) -- no such table
     assert.equal(0, process.run({ servers.BINARY, "migrate", conf }).status)
     assert.equal('[{"name":"ADA"}]', server:get("/names").body)
 

@@ -177,7 +177,8 @@ static void an_unknown_key_brings_a_suggestion(void **state) {
     (void)state;
     faults("{\"worker\":1}",
            "f: worker: is no known key, allowed: listen, workers, app, user, control, "
-           "trusted_proxies, limits, timeouts, reload, log (did you mean \"workers\"?)\n");
+           "trusted_proxies, database, cache, http, limits, timeouts, reload, log (did you mean "
+           "\"workers\"?)\n");
     faults("{\"log\":{\"acess\":[{\"x\":[]}]}}",
            "f: log.acess: is no known key, allowed: level, file, error_format, access, format (did "
            "you mean \"access\"?)\n");
@@ -187,12 +188,95 @@ static void an_unknown_key_brings_a_suggestion(void **state) {
 
 static void keys_of_later_versions_say_so(void **state) {
     (void)state;
-    faults("{\"database\":\"sqlite:x\",\"cache\":\"memory:64M\",\"upstreams\":{\"a\":[1]},"
-           "\"admin\":{}}",
-           "f: database: is not available in this version\n"
-           "f: cache: is not available in this version\n"
+    faults("{\"upstreams\":{\"a\":[1]},\"admin\":{}}",
            "f: upstreams: is not available in this version\n"
            "f: admin: is not available in this version\n");
+}
+
+// A configuration with that JSON; deinit it.
+static void loaded(mg_config *c, const char *json) {
+    mg_buf said = {0};
+    assert_int_equal(mg_config_init(c, "/p/conf/f", mg_str_of(json), &said), MG_OK);
+    mg_buf_deinit(&said);
+}
+
+static void databases_have_names_and_absolute_paths(void **state) {
+    (void)state;
+    mg_config c;
+    loaded(&c, "{\"database\":\"sqlite:var/a.db\"}");
+    assert_int_equal(c.databases.n, 1);
+    assert_string_equal(c.databases.items[0].name, "default");
+    assert_string_equal(c.databases.items[0].path, "/p/var/a.db");
+    mg_config_deinit(&c);
+    loaded(&c, "{\"database\":{\"one\":\"sqlite:/a.db\",\"two\":\"sqlite::memory:\"}}");
+    assert_int_equal(c.databases.n, 2);
+    assert_string_equal(c.databases.items[0].path, "/a.db");
+    assert_string_equal(c.databases.items[1].name, "two");
+    assert_string_equal(c.databases.items[1].path, ":memory:");
+    mg_config_deinit(&c);
+    loaded(&c, "{}");
+    assert_int_equal(c.databases.n, 0);
+    mg_config_deinit(&c);
+    faults("{\"database\":\"mysql:x\"}", "f: database: is \"mysql:x\", allowed: \"sqlite:PATH\", "
+                                         "a table of names to such texts, or false\n");
+    faults("{\"database\":{\"a b\":\"sqlite:x\",\"c\":7}}",
+           "f: database: \"a b\" is no name of a database, allowed: letters, digits and _\n"
+           "f: database.c: is 7, allowed: \"sqlite:PATH\", a table of names to such texts, or "
+           "false\n");
+    faults("{\"database\":\"postgres://h/d\"}",
+           "f: database: PostgreSQL is not available in this version, allowed: "
+           "\"sqlite:PATH\"\n");
+}
+
+static void a_cache_has_a_size(void **state) {
+    (void)state;
+    mg_config c;
+    loaded(&c, "{}");
+    assert_int_equal(c.cache_bytes, 64 << 20);
+    mg_config_deinit(&c);
+    loaded(&c, "{\"cache\":\"memory:1M\"}");
+    assert_int_equal(c.cache_bytes, 1 << 20);
+    mg_config_deinit(&c);
+    loaded(&c, "{\"cache\":false}");
+    assert_int_equal(c.cache_bytes, 0);
+    mg_config_deinit(&c);
+    for (const char *const *t = (const char *const[]){"\"memory:1K\"", "\"memory:\"", "\"64M\"",
+                                                      "64", "true", "\"memory:65G\"", NULL};
+         *t != NULL; t++) {
+        char json[64];
+        char want[128];
+        snprintf(json, sizeof json, "{\"cache\":%s}", *t);
+        snprintf(want, sizeof want,
+                 "f: cache: is %s, allowed: \"memory:1M\" to \"memory:64G\", or false\n", *t);
+        faults(json, want);
+    }
+}
+
+static void nameservers_are_addresses(void **state) {
+    (void)state;
+    mg_config c;
+    for (const char *const *t = (const char *const[]){"1.2.3.4", "1.2.3.4:53", "::1", "[::1]:5353",
+                                                      "127.0.0.1:1, [fe80::1]:65535, ::", NULL};
+         *t != NULL; t++) {
+        char json[96];
+        snprintf(json, sizeof json, "{\"http\":{\"nameservers\":\"%s\"}}", *t);
+        loaded(&c, json);
+        assert_string_equal(c.http.nameservers, *t);
+        mg_config_deinit(&c);
+    }
+    for (const char *const *t =
+             (const char *const[]){"", "a", "1.2.3", "1.2.3.4:0", "1.2.3.4:65536",
+                                   "1.2.3.4:", "[::1]", "[::1", "1.2.3.4 x", NULL};
+         *t != NULL; t++) {
+        char json[96];
+        char want[192];
+        snprintf(json, sizeof json, "{\"http\":{\"nameservers\":\"%s\"}}", *t);
+        snprintf(want, sizeof want,
+                 "f: http.nameservers: is \"%s\", allowed: addresses as "
+                 "\"127.0.0.1:53,[::1]:53\", or false\n",
+                 *t);
+        faults(json, want);
+    }
 }
 
 static void all_faults_are_listed(void **state) {
@@ -389,6 +473,9 @@ int main(void) {
         cmocka_unit_test(a_wrong_address_is_named),
         cmocka_unit_test(an_unknown_key_brings_a_suggestion),
         cmocka_unit_test(keys_of_later_versions_say_so),
+        cmocka_unit_test(databases_have_names_and_absolute_paths),
+        cmocka_unit_test(a_cache_has_a_size),
+        cmocka_unit_test(nameservers_are_addresses),
         cmocka_unit_test(all_faults_are_listed),
         cmocka_unit_test(broken_data_is_a_fault),
         cmocka_unit_test(the_root_is_above_conf),
