@@ -24,7 +24,7 @@ certificate() {
         -set_serial "0x$(openssl rand -hex 8)"
 }
 
-here=DNS:localhost,DNS:good.test,DNS:*.wild.test,IP:127.0.0.1,IP:::1
+here="DNS:localhost,DNS:good.test,DNS:*.wild.test,IP:127.0.0.1,IP:::1"
 authority ca
 authority unknown_ca
 certificate good ca 2 "$here"
