@@ -1,4 +1,4 @@
-#include "client/client_inside.h"
+#include "client/call_inside.h"
 
 #include "base/mem.h"
 

@@ -11,9 +11,6 @@
 #include "event/dial.h"
 #include "event/dns.h"
 #include "event/tls.h"
-#include "http/body.h"
-#include "http/h1_response.h"
-#include "http/inflate.h"
 
 enum { MG_CLIENT_BUCKETS = 256, MG_CLIENT_CONNECTIONS = 4096, MG_CLIENT_TRUSTS = 8 };
 
@@ -88,40 +85,6 @@ struct mg_outbound {
     bool served; // a response before: the server may close it at any moment
 };
 
-struct mg_call {
-    mg_client *client;
-    mg_origin *origin;     // while it waits or is served
-    mg_outbound *outbound; // while it is served
-    mg_link all;
-    mg_link link; // in its origin's waiting list
-    const mg_call_events *events;
-    void *arg;
-    mg_call_state state;
-    mg_call_options options; // texts are not kept
-    mg_buf request;          // as sent, while it may be sent again, or waits for a connection
-    uint64_t upload_left;    // of an upload with a length
-    bool upload_open;        // more is to come
-    bool room_wanted;        // somebody waits for mg_call_has_room
-    bool reused;             // its connection had served others
-    bool received;           // bytes of a response
-    bool again;              // it was sent a second time
-    bool paused;             // the reader is behind: the connection does not read
-    bool ended;              // so does the connection, behind what is held
-    uint8_t interims;
-    int lost; // the code of a connection that broke unseen by its reader; 0: none
-    mg_arena arena;
-    mg_h1_response_reader reader;
-    mg_response response;
-    mg_body body;
-    mg_inflate *inflate;
-    mg_buf content;
-    mg_buf held; // bytes that wait until content is taken
-    uint64_t total_bytes;
-    mg_timer total, quiet, soon;
-    mg_call_fault fault;
-    char fault_text[320];
-};
-
 // --- client.c ---
 
 // Gives connections to calls that wait, and dials for those that get none.
@@ -153,14 +116,3 @@ void mg_client_forget_trust(mg_client *c);
 
 void mg_outbound_open(mg_origin *o, uint32_t connect_ms);
 void mg_outbound_close(mg_outbound *c);
-
-// --- call.c ---
-
-void mg_calls_forget(mg_client *c); // frees the spare ones
-void mg_call_attach(mg_call *call, mg_outbound *c);
-void mg_call_feed(mg_call *call, const char *data, size_t n);
-void mg_call_lost(mg_call *call, int status); // the connection ended: 0 for a FIN
-void mg_call_drained(mg_call *call);
-
-// "origin: what". Detaches the call from its connection, which is closed, and tells it.
-void mg_call_fail(mg_call *call, const char *code, const char *what);

@@ -4,7 +4,7 @@
 //        (an IP literal or a Unix socket begins at DIALLING; without TLS there is no HANDSHAKE)
 //   any --fault, end, timeout--> CLOSED --stream closed--> freed
 
-#include "client/client_inside.h"
+#include "client/call_inside.h"
 
 #include "base/mem.h"
 

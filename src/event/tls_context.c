@@ -52,7 +52,7 @@ int mg_tls_client_new(mg_tls_context **out, const mg_tls_client_options *options
 int mg_tls_server_new(mg_tls_context **out, const char *chain_file, const char *key_file,
                       const char *alpn, mg_error *err) {
     mg_tls_context *c = new_context(TLS_server_method());
-    // Tickets need no cache of ours.
+    // The other side keeps the state: no cache of ours is needed.
     SSL_CTX_set_session_cache_mode(c->ssl, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_options(c->ssl, SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
     int rc = load_keys(c, chain_file, key_file, err);
@@ -108,7 +108,7 @@ void mg_tls_session_put(mg_tls_context *c, const char *host, SSL_SESSION *s) {
     }
 }
 
-// RFC 8446 appendix C.4: a ticket is used once, so that nobody can link two connections. In TLS 1.2
+// RFC 8446 appendix C.4: a session is used once, so that nobody can link two connections. In TLS 1.2
 // the session stays good, and a resumed one brings no new one.
 SSL_SESSION *mg_tls_session_take(mg_tls_context *c, const char *host) {
     SSL_SESSION *taken = NULL;

@@ -16,6 +16,9 @@ void mg_h1_section_init(mg_h1_section *s, mg_arena *arena, const mg_guard_limits
 // --- gathering ---
 
 static void append(mg_h1_section *s, const char *data, size_t n) {
+    if (n == 0) {
+        return;
+    }
     if (s->cap - s->n < n) {
         size_t cap = s->n > 0 ? (s->n + n) * 2 : n; // what has not come whole may come in drops
         char *bytes = mg_arena_alloc(s->arena, cap);

@@ -14,8 +14,8 @@ typedef struct mg_uri {
 } mg_uri;
 
 // Parses `text`: "http://host[:port][/path][?query][#fragment]"; the fragment is dropped, dot
-// segments are removed, the host is in lower case. Spans borrow `text` or lie in `arena`. MG_ESYNTAX, and `*why` says in a few
-// words what is wrong.
+// segments are removed, the host is in lower case. Spans borrow `text` or lie in `arena`.
+// MG_ESYNTAX, and `*why` says in a few words what is wrong.
 int mg_uri_parse(mg_str text, mg_arena *arena, mg_uri *out, const char **why);
 
 // Appends what `reference` (absolute, "//host", "/path", "path", "?query") means at `base`, which

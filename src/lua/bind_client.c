@@ -352,8 +352,8 @@ static int http_resolve(lua_State *L) {
     mg_str base = str_at(L, 1);
     mg_str reference = str_at(L, 2);
     mg_arena arena = {0};
-    mg_uri from;
-    mg_uri to;
+    mg_uri from = {0};
+    mg_uri to = {0};
     const char *why = "another scheme than http and https";
     mg_buf_clear(&vm->scratch);
     int rc = mg_uri_parse(base, &arena, &from, &why);

@@ -11,13 +11,14 @@ import claims
 import idle
 import inside
 import reloads
+import stores
 from load import check_answer, measure, wrk
 from servers import Refused, Server, available, raise_descriptor_limit
 from table import show, verdict
 from works import WORKS
 
 WARM_S = 1
-OTHERS = {"W5": idle.run, "W7": reloads.run, "claims": claims.run}
+OTHERS = {"W5": idle.run, "W7": reloads.run, "stores": stores.run, "claims": claims.run}
 
 
 def main():

@@ -3,6 +3,8 @@ return {
   listen = { "127.0.0.1:18084" },
   workers = 1,
   app = "app.lua",
+  database = "sqlite:../../build/bench/bench.db",
+  cache = "memory:64M",
   log = { access = false, level = "warn" },
   limits = { requests_per_connection = 1000000000 },
   timeouts = { idle = 600 },

@@ -9,7 +9,8 @@ local BURSTS, COROUTINES, EACH = 10, 200, 5 -- 10,000 statements
 local LINES = ([[
 app:on_start(function()
   local db = moongate.database()
-  db:query("CREATE TABLE IF NOT EXISTS rows (burst INTEGER, n INTEGER, PRIMARY KEY (burst, n))"):await()
+  db:query("CREATE TABLE IF NOT EXISTS rows (burst INTEGER, n INTEGER, " ..
+    "PRIMARY KEY (burst, n))"):await()
   db:query("CREATE TABLE IF NOT EXISTS parts (tx INTEGER, n INTEGER)"):await()
 end)
 
@@ -71,7 +72,7 @@ describe("a database", function()
   end
 
   local function post(conn, target)
-    conn:send("POST " .. target .. " HTTP/1.1\r\nHost: t\r\nContent-Length: 0\r\n\r\n")
+    conn:send(wire.post(target, ""))
   end
 
   local function answered(conn)
@@ -119,11 +120,11 @@ describe("a database", function()
     for n = 2, 8 do
       done[n] = answered(conns[n])
     end
-    local failed = service:request("POST /tx/9?fail=1 HTTP/1.1\r\nHost: t\r\nContent-Length: 0\r\n\r\n")
+    local failed = service:request(wire.post("/tx/9?fail=1", ""))
     assert.equal(500, failed.status)
     for n = 1, 9 do
       local count = ask("SELECT count(*) AS n FROM parts WHERE tx = " .. n)[1].n
-      assert.is_true(count == 10 or (count == 0 and not done[n]), "transaction " .. n .. ": " .. count)
+      assert.is_true(count == 10 or (count == 0 and not done[n]), n .. " has " .. count)
     end
     assert.equal(0, ask("SELECT count(*) AS n FROM parts WHERE tx = 9")[1].n)
   end)
@@ -143,8 +144,7 @@ describe("a database", function()
   end)
 
   it("survives reloads, and another database takes its place at one", function()
-    assert.equal("done", service:request(
-      "POST /tx/1 HTTP/1.1\r\nHost: t\r\nContent-Length: 0\r\n\r\n").body)
+    assert.equal("done", service:request(wire.post("/tx/1", "")).body)
     service:must_reload()
     assert.equal(10, ask("SELECT count(*) AS n FROM parts")[1].n)
     service:configure({ database = "sqlite:var/other.db" })

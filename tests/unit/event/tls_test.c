@@ -542,14 +542,14 @@ static void a_session_outlives_a_connection_that_ends_rudely(void **state) {
     read_both();
     assert_int_equal(wire_send(&server.w, "x", 1), 0);
     turn_until_bytes(loop, &client.w, 1);
-    for (int i = 0; i < 2; i++) { // both tickets
+    for (int i = 0; i < 2; i++) { // both sessions
         reset_both();
         shake_hands("good.test");
         assert_true(mg_tls_resumed(&client.w.s));
     }
     reset_both();
     shake_hands("good.test");
-    assert_false(mg_tls_resumed(&client.w.s)); // nothing was read that could bring a ticket
+    assert_false(mg_tls_resumed(&client.w.s)); // nothing was read that could bring a session
 }
 
 static void tls_1_2_is_spoken_and_resumed(void **state) {

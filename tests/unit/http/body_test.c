@@ -62,6 +62,28 @@ static void a_whole_body_leaves_what_is_behind(void **state) {
     mg_arena_deinit(&arena);
 }
 
+static void a_body_until_the_connection_ends_takes_everything(void **state) {
+    (void)state;
+    mg_arena arena = {0};
+    mg_head head = {.framing = MG_FRAMING_CLOSE};
+    mg_body b;
+    mg_str piece;
+    size_t used = 9;
+    mg_body_init(&b, &head, &rig_body_limits, &arena);
+    assert_false(mg_body_complete(&b));
+    assert_int_equal(mg_body_read(&b, "", 0, &used, &piece), MG_BODY_MORE);
+    assert_int_equal(used, 0);
+    assert_int_equal(mg_body_read(&b, "0\r\n\r\n", 5, &used, &piece), MG_BODY_PIECE);
+    assert_int_equal(used, 5);
+    assert_text("0\r\n\r\n", piece);
+    assert_int_equal(mg_body_read(&b, "HTTP/1.1", 8, &used, &piece), MG_BODY_PIECE);
+    assert_text("HTTP/1.1", piece);
+    assert_int_equal(b.received, 13);
+    assert_false(mg_body_complete(&b)); // its reader knows when
+    mg_body_deinit(&b);
+    mg_arena_deinit(&arena);
+}
+
 static void extensions_are_counted_over_the_whole_body(void **state) {
     (void)state;
     char input[512] = CHUNKED;
@@ -126,6 +148,7 @@ int main(void) {
         cmocka_unit_test(reads_extensions_and_trailers),
         cmocka_unit_test(many_padded_sizes_are_not_extensions),
         cmocka_unit_test(a_whole_body_leaves_what_is_behind),
+        cmocka_unit_test(a_body_until_the_connection_ends_takes_everything),
         cmocka_unit_test(extensions_are_counted_over_the_whole_body),
         cmocka_unit_test(refuses_malformed_sizes),
         cmocka_unit_test(refuses_data_that_does_not_end_where_it_should),

@@ -106,6 +106,145 @@ static void only_100_continue_is_expected(void **state) {
     reads(POST("Expect: 100-Continue\r\n"), "POST / 1.1 keep\nHost=a\nExpect=100-Continue\nend\n");
 }
 
+// --- responses (RFC 9112 section 6.3) ---
+
+typedef struct says {
+    const char *name, *value;
+} says;
+
+typedef struct answer {
+    int status;
+    int minor;
+    bool to_head;
+    says fields[3];
+} answer;
+
+static const char *judge(const answer *a, mg_response *out) {
+    static mg_field fields[3];
+    *out = (mg_response){.status = a->status, .head = {.minor = a->minor, .fields = fields}};
+    for (size_t i = 0; i < 3 && a->fields[i].name != NULL; i++) {
+        fields[i] = (mg_field){mg_str_of(a->fields[i].name), mg_str_of(a->fields[i].value)};
+        out->head.field_count++;
+    }
+    mg_refusal refusal = mg_framing_of_response(out, a->to_head);
+    assert_int_equal(refusal.status == 0, refusal.reason == NULL);
+    return refusal.reason;
+}
+
+static void frames(answer a, mg_framing framing, uint64_t length, bool keep_alive) {
+    mg_response r;
+    assert_null(judge(&a, &r));
+    assert_int_equal(r.head.framing, framing);
+    assert_int_equal(r.head.length, length);
+    assert_int_equal(r.head.keep_alive, keep_alive);
+}
+
+static void refuses_response(answer a, const char *reason) {
+    mg_response r;
+    const char *got = judge(&a, &r);
+    assert_non_null(got);
+    assert_string_equal(reason, got);
+}
+
+#define LENGTH(n)                                                                                  \
+    { "Content-Length", n }
+#define CODING(c)                                                                                  \
+    { "Transfer-Encoding", c }
+#define CONN(c)                                                                                    \
+    { "Connection", c }
+
+static void a_response_is_framed_by_its_fields(void **state) {
+    (void)state;
+    frames((answer){200, 1, false, {LENGTH("5")}}, MG_FRAMING_LENGTH, 5, true);
+    frames((answer){200, 1, false, {LENGTH("0")}}, MG_FRAMING_NONE, 0, true);
+    frames((answer){500, 1, false, {LENGTH("9223372036854775807")}}, MG_FRAMING_LENGTH, INT64_MAX,
+           true);
+    frames((answer){404, 1, false, {CODING("CHUNKED")}}, MG_FRAMING_CHUNKED, 0, true);
+    frames((answer){404, 1, false, {CODING(" , chunked,")}}, MG_FRAMING_CHUNKED, 0, true);
+}
+
+static void a_response_without_either_lasts_until_the_end(void **state) {
+    (void)state;
+    frames((answer){200, 1, false, {CONN("keep-alive")}}, MG_FRAMING_CLOSE, 0, false);
+    frames((answer){200, 0, false, {CONN("keep-alive")}}, MG_FRAMING_CLOSE, 0, false);
+    frames((answer){205, 1, false, {{0}}}, MG_FRAMING_CLOSE, 0, false);
+    frames((answer){301, 1, false, {{0}}}, MG_FRAMING_CLOSE, 0, false);
+}
+
+static void some_responses_have_no_content_whatever_they_say(void **state) {
+    (void)state;
+    static const int statuses[] = {100, 101, 199, 204, 304};
+    for (size_t i = 0; i < 5; i++) {
+        frames((answer){statuses[i], 1, false, {LENGTH("5")}}, MG_FRAMING_NONE, 0, true);
+        frames((answer){statuses[i], 1, false, {CODING("chunked")}}, MG_FRAMING_NONE, 0, true);
+        frames((answer){statuses[i], 1, false, {{0}}}, MG_FRAMING_NONE, 0, true);
+        frames((answer){statuses[i], 1, false, {CONN("close")}}, MG_FRAMING_NONE, 0, false);
+    }
+    frames((answer){200, 1, true, {LENGTH("5")}}, MG_FRAMING_NONE, 0, true);
+    frames((answer){200, 1, true, {CODING("chunked")}}, MG_FRAMING_NONE, 0, true);
+    frames((answer){200, 1, true, {{0}}}, MG_FRAMING_NONE, 0, true);
+    frames((answer){200, 0, true, {{0}}}, MG_FRAMING_NONE, 0, false);
+}
+
+static void a_response_keeps_the_connection_by_version_and_field(void **state) {
+    (void)state;
+    says length = LENGTH("1");
+    frames((answer){200, 1, false, {length}}, MG_FRAMING_LENGTH, 1, true);
+    frames((answer){200, 1, false, {length, CONN("x, Close")}}, MG_FRAMING_LENGTH, 1, false);
+    frames((answer){200, 1, false, {length, CONN("keep-alive"), CONN("close")}}, MG_FRAMING_LENGTH,
+           1, false);
+    frames((answer){200, 0, false, {length}}, MG_FRAMING_LENGTH, 1, false);
+    frames((answer){200, 0, false, {length, CONN("Keep-Alive")}}, MG_FRAMING_LENGTH, 1, true);
+    frames((answer){200, 0, false, {length, CONN("close, keep-alive")}}, MG_FRAMING_LENGTH, 1,
+           false);
+}
+
+static void contradictory_responses_are_refused(void **state) {
+    (void)state;
+    says five = LENGTH("5");
+    says chunked = CODING("chunked");
+    static const char *both = "Transfer-Encoding together with Content-Length";
+    static const char *last = "chunked is not the last transfer coding";
+    refuses_response((answer){200, 1, false, {five, five}}, "Content-Length is repeated");
+    refuses_response((answer){200, 1, false, {five, chunked}}, both);
+    refuses_response((answer){200, 1, false, {chunked, five}}, both);
+    refuses_response((answer){200, 0, false, {chunked}}, "Transfer-Encoding in HTTP/1.0");
+    refuses_response((answer){200, 1, false, {CODING("")}}, "Transfer-Encoding is empty");
+    refuses_response((answer){200, 1, false, {chunked, chunked}}, "chunked is applied twice");
+    refuses_response((answer){200, 1, false, {CODING("chunked, gzip")}}, last);
+    refuses_response((answer){200, 1, false, {CODING("gzip, chunked")}},
+                     "a transfer coding other than chunked");
+    refuses_response((answer){200, 1, false, {CODING("identity")}},
+                     "a transfer coding other than chunked");
+}
+
+static void a_response_length_is_one_number(void **state) {
+    (void)state;
+    static const char *values[] = {
+        "", "-1", "+1", "5, 5", "0x5", "5 ", "5;", "5.0", "9223372036854775808", "1e3"};
+    for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
+        refuses_response((answer){200, 1, false, {LENGTH(values[i])}},
+                         "Content-Length is not a number");
+    }
+}
+
+// What lies about its framing lies to whoever else reads along.
+static void no_content_excuses_no_contradiction(void **state) {
+    (void)state;
+    refuses_response((answer){204, 1, false, {LENGTH("1"), LENGTH("1")}},
+                     "Content-Length is repeated");
+    refuses_response((answer){304, 1, false, {LENGTH("x")}}, "Content-Length is not a number");
+    refuses_response((answer){200, 1, true, {CODING("gzip")}},
+                     "a transfer coding other than chunked");
+}
+
+static void fields_of_requests_do_not_frame_responses(void **state) {
+    (void)state;
+    frames((answer){200, 1, false, {LENGTH("1"), {"Host", "a"}, {"Host", "b c"}}},
+           MG_FRAMING_LENGTH, 1, true);
+    frames((answer){200, 1, false, {LENGTH("1"), {"Expect", "x"}}}, MG_FRAMING_LENGTH, 1, true);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_length_is_one_number),
@@ -115,6 +254,14 @@ int main(void) {
         cmocka_unit_test(an_expectation_is_of_http_1_1_and_of_one_kind),
         cmocka_unit_test(connection_is_a_list_of_tokens),
         cmocka_unit_test(only_100_continue_is_expected),
+        cmocka_unit_test(a_response_is_framed_by_its_fields),
+        cmocka_unit_test(a_response_without_either_lasts_until_the_end),
+        cmocka_unit_test(some_responses_have_no_content_whatever_they_say),
+        cmocka_unit_test(a_response_keeps_the_connection_by_version_and_field),
+        cmocka_unit_test(contradictory_responses_are_refused),
+        cmocka_unit_test(a_response_length_is_one_number),
+        cmocka_unit_test(no_content_excuses_no_contradiction),
+        cmocka_unit_test(fields_of_requests_do_not_frame_responses),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

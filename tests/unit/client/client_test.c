@@ -1,0 +1,355 @@
+// Which connection is given to whom.
+#include "rig.h"
+
+static void a_connection_serves_one_call_after_another(void **state) {
+    (void)state;
+    caller c;
+    for (int i = 0; i < 3; i++) {
+        get(&c, "/x");
+        expect_request(0, "/x");
+        says(0, OK_HI);
+        expect_content(&c, 200, "hi");
+    }
+    assert_int_equal(accepted, 1);
+    assert_int_equal(stats().dialled, 1);
+    assert_int_equal(stats().reused, 2);
+    assert_int_equal(stats().idle, 1);
+}
+
+static void one_call(const char *answer) {
+    caller c;
+    int i = accepted;
+    get(&c, "/x");
+    expect_request(i, "/x");
+    says(i, answer);
+    UNTIL(is_over(&c));
+    assert_int_equal(mg_call_state_of(c.call), MG_CALL_DONE);
+    mg_call_close(c.call);
+    UNTIL(peers[i].ended);
+    assert_int_equal(stats().connections, 0);
+    assert_int_equal(stats().origins, 0);
+}
+
+static void a_connection_that_the_server_will_close_serves_no_other(void **state) {
+    (void)state;
+    one_call("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nhi");
+    one_call("HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nhi");
+}
+
+// What came behind might be taken for the next call's response.
+static void leftovers_behind_a_body_close_the_connection(void **state) {
+    (void)state;
+    one_call(OK_HI "x");
+    one_call("HTTP/1.1 204 No Content\r\n\r\n" OK_HI);
+    one_call("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n\r\n");
+}
+
+static void what_an_idle_connection_says_closes_it(void **state) {
+    (void)state;
+    caller c;
+    get(&c, "/x");
+    expect_request(0, "/x");
+    says(0, OK_HI);
+    expect_content(&c, 200, "hi");
+    says(0, OK_HI);
+    UNTIL(peers[0].ended);
+    get(&c, "/y");
+    expect_request(1, "/y");
+    says(1, OK_EMPTY);
+    expect_content(&c, 200, "");
+}
+
+static void calls_wait_in_order_for_a_limited_number_of_connections(void **state) {
+    (void)state;
+    static const char *const paths[] = {"/0", "/1", "/2", "/3", "/4"};
+    caller c[5];
+    for (int i = 0; i < 5; i++) {
+        get(&c[i], paths[i]);
+    }
+    UNTIL(has_got(0, "\r\n\r\n") && has_got(1, "\r\n\r\n"));
+    assert_int_equal(stats().connections, 2);
+    assert_int_equal(stats().waiting, 3);
+    int first = has_got(0, "GET /0 ") ? 0 : 1;
+    expect_request(first, "/0");
+    expect_request(1 - first, "/1");
+    says(1 - first, OK_HI);
+    expect_content(&c[1], 200, "hi");
+    expect_request(1 - first, "/2");
+    says(1 - first, OK_HI);
+    expect_content(&c[2], 200, "hi");
+    expect_request(1 - first, "/3");
+    says(first, OK_EMPTY);
+    expect_content(&c[0], 200, "");
+    expect_request(first, "/4");
+    says(first, OK_EMPTY);
+    expect_content(&c[4], 200, "");
+    says(1 - first, OK_EMPTY);
+    expect_content(&c[3], 200, "");
+    assert_int_equal(accepted, 2);
+}
+
+static void who_is_closed_while_waiting_is_passed_over(void **state) {
+    (void)state;
+    caller c[3];
+    new_client(1, 10, 1);
+    get(&c[0], "/0");
+    get(&c[1], "/1");
+    get(&c[2], "/2");
+    expect_request(0, "/0");
+    mg_call_close(c[1].call);
+    assert_int_equal(stats().waiting, 1);
+    says(0, OK_EMPTY);
+    expect_content(&c[0], 200, "");
+    expect_request(0, "/2");
+    says(0, OK_EMPTY);
+    expect_content(&c[2], 200, "");
+    assert_int_equal(c[1].changes, 0);
+}
+
+static void too_many_waiting_are_refused(void **state) {
+    (void)state;
+    caller c[3];
+    new_client(1, 1, 1);
+    get(&c[0], "/0");
+    expect_request(0, "/0");
+    get(&c[1], "/1");
+    get(&c[2], "/2");
+    expect_fault(&c[2], "limit", true);
+    says(0, OK_EMPTY);
+    expect_content(&c[0], 200, "");
+    expect_request(0, "/1");
+    says(0, OK_EMPTY);
+    expect_content(&c[1], 200, "");
+    assert_int_equal(stats().waiting, 0);
+}
+
+static void few_idle_connections_are_kept(void **state) {
+    (void)state;
+    caller c[3];
+    new_client(3, 10, 1);
+    for (int i = 0; i < 3; i++) {
+        get(&c[i], "/x");
+    }
+    for (int i = 0; i < 3; i++) {
+        expect_request(i, "/x");
+    }
+    for (int i = 0; i < 3; i++) {
+        says(i, OK_EMPTY);
+        UNTIL(i == 0 ? stats().idle == 1 : peers[i - 1].ended); // the longest idle one goes
+    }
+    for (int i = 0; i < 3; i++) {
+        expect_content(&c[i], 200, "");
+    }
+    assert_int_equal(stats().idle, 1);
+    assert_int_equal(stats().connections, 1);
+}
+
+static void idle_connections_are_closed_in_time(void **state) {
+    (void)state;
+    caller c;
+    get(&c, "/x");
+    expect_request(0, "/x");
+    says(0, OK_EMPTY);
+    expect_content(&c, 200, "");
+    pass_ms(9990);
+    assert_int_equal(stats().idle, 1);
+    pass_ms(2000);
+    UNTIL(peers[0].ended);
+    assert_int_equal(stats().origins, 0);
+}
+
+// --- dead connections ---
+
+// Leaves an idle connection that the server has closed, unseen by the client.
+static void leave_dead_connection(void) {
+    caller c;
+    get(&c, "/x");
+    expect_request(0, "/x");
+    says(0, OK_EMPTY);
+    expect_content(&c, 200, "");
+    hangs_up(0);
+}
+
+static void a_get_on_a_dead_connection_is_sent_again(void **state) {
+    (void)state;
+    caller c;
+    leave_dead_connection();
+    get(&c, "/y");
+    expect_request(1, "/y");
+    says(1, OK_HI);
+    expect_content(&c, 200, "hi");
+    assert_int_equal(stats().dialled, 2);
+}
+
+static void it_is_sent_again_once(void **state) {
+    (void)state;
+    caller c;
+    leave_dead_connection();
+    get(&c, "/y");
+    expect_request(1, "/y");
+    hangs_up(1);
+    expect_fault(&c, "closed", false);
+    assert_int_equal(accepted, 2);
+}
+
+// A second connection that has served others is there in time, and dead too.
+static void it_is_sent_again_once_to_whichever_connection(void **state) {
+    (void)state;
+    caller a;
+    caller b;
+    caller x;
+    get(&a, "/a");
+    expect_request(0, "/a");
+    get(&b, "/b");
+    expect_request(1, "/b");
+    says(0, OK_EMPTY);
+    expect_content(&a, 200, "");
+    hangs_up(0);
+    get(&x, "/x");
+    UNTIL(stats().waiting == 1); // found dead
+    says(1, OK_HI);
+    hangs_up(1);
+    expect_content(&b, 200, "hi");
+    expect_fault(&x, "closed", false);
+}
+
+static void what_is_sent_again_goes_before_those_who_wait(void **state) {
+    (void)state;
+    caller x;
+    caller y;
+    new_client(1, 10, 1);
+    leave_dead_connection();
+    get(&x, "/x");
+    get(&y, "/y");
+    expect_request(1, "/x");
+    says(1, OK_EMPTY);
+    expect_content(&x, 200, "");
+    expect_request(1, "/y");
+    says(1, OK_EMPTY);
+    expect_content(&y, 200, "");
+}
+
+static void a_post_on_a_dead_connection_is_not_sent_again(void **state) {
+    (void)state;
+    caller c;
+    leave_dead_connection();
+    prepare(&c, "POST", "/y");
+    c.options.body = MG_STR("z");
+    c.options.has_body = true;
+    start_call(&c);
+    expect_fault(&c, "closed", false);
+    turns(5);
+    assert_int_equal(accepted, 1);
+}
+
+static void a_call_on_a_fresh_connection_is_not_sent_again(void **state) {
+    (void)state;
+    caller c;
+    get(&c, "/x");
+    expect_request(0, "/x");
+    hangs_up(0);
+    expect_fault(&c, "closed", false);
+    turns(5);
+    assert_int_equal(accepted, 1);
+}
+
+static void a_call_is_not_sent_again_behind_a_piece_of_a_response(void **state) {
+    (void)state;
+    caller c;
+    get(&c, "/x");
+    expect_request(0, "/x");
+    says(0, OK_EMPTY);
+    expect_content(&c, 200, "");
+    get(&c, "/y");
+    expect_request(0, "/y");
+    says(0, "HTTP/1.1 2");
+    hangs_up(0);
+    expect_fault(&c, "closed", false);
+    turns(5);
+    assert_int_equal(accepted, 1);
+}
+
+static void a_refused_connection_fails_the_call_unsent(void **state) {
+    (void)state;
+    caller c;
+    mg_listener_close(listener);
+    listener = NULL;
+    turns(2);
+    get(&c, "/x");
+    expect_fault(&c, "connect", true);
+    assert_int_equal(stats().failed, 1);
+    assert_int_equal(stats().origins, 0);
+}
+
+// --- life ---
+
+static void a_call_may_be_closed_and_another_started_inside_its_event(void **state) {
+    (void)state;
+    caller a;
+    caller b;
+    prepare(&a, "GET", "/a");
+    prepare(&b, "GET", "/b");
+    a.close_in_change = true;
+    a.then = &b;
+    start_call(&a);
+    expect_request(0, "/a");
+    says(0, OK_EMPTY);
+    expect_request(0, "/b");
+    says(0, OK_HI);
+    expect_content(&b, 200, "hi");
+    assert_int_equal(a.changes, 1);
+}
+
+static void a_client_goes_with_calls_under_way(void **state) {
+    (void)state;
+    caller c[5];
+    new_client(2, 10, 2);
+    get(&c[0], "/0");
+    prepare(&c[1], "GET", "/1");
+    c[1].options.stream = true;
+    start_call(&c[1]);
+    get(&c[2], "/2"); // waits
+    UNTIL(has_got(0, "\r\n\r\n") && has_got(1, "\r\n\r\n"));
+    int streamed = has_got(0, "GET /1 ") ? 0 : 1;
+    says(streamed, "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhi");
+    UNTIL(c[1].changes > 0);
+    prepare(&c[3], "GET", "/3");
+    c[3].options.origin.host = MG_STR("localhost"); // looks a name up
+    start_call(&c[3]);
+    prepare(&c[4], "GET", "/4");
+    c[4].options.origin.host = MG_STR("127.0.0.2"); // dials
+    start_call(&c[4]);
+    turns(1);
+    int before = c[1].changes;
+    mg_client_free(client);
+    client = NULL;
+    UNTIL(peers[0].ended && peers[1].ended);
+    turns(5);
+    assert_int_equal(c[0].changes + c[2].changes + c[3].changes + c[4].changes, 0);
+    assert_int_equal(c[1].changes, before);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        EACH(a_connection_serves_one_call_after_another),
+        EACH(a_connection_that_the_server_will_close_serves_no_other),
+        EACH(leftovers_behind_a_body_close_the_connection),
+        EACH(what_an_idle_connection_says_closes_it),
+        EACH(calls_wait_in_order_for_a_limited_number_of_connections),
+        EACH(who_is_closed_while_waiting_is_passed_over),
+        EACH(too_many_waiting_are_refused),
+        EACH(few_idle_connections_are_kept),
+        EACH(idle_connections_are_closed_in_time),
+        EACH(a_get_on_a_dead_connection_is_sent_again),
+        EACH(it_is_sent_again_once),
+        EACH(it_is_sent_again_once_to_whichever_connection),
+        EACH(what_is_sent_again_goes_before_those_who_wait),
+        EACH(a_post_on_a_dead_connection_is_not_sent_again),
+        EACH(a_call_on_a_fresh_connection_is_not_sent_again),
+        EACH(a_call_is_not_sent_again_behind_a_piece_of_a_response),
+        EACH(a_refused_connection_fails_the_call_unsent),
+        EACH(a_call_may_be_closed_and_another_started_inside_its_event),
+        EACH(a_client_goes_with_calls_under_way),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

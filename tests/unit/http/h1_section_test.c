@@ -1,0 +1,182 @@
+#include "http/h1_section.h"
+
+#include "base/buf.h"
+#include "base/mem.h"
+#include "unit.h"
+
+static const mg_guard_limits limits = {.first_line_bytes = 64, .bytes = 2000, .lines = 100};
+
+typedef struct rig {
+    mg_arena arena;
+    mg_h1_section section;
+    size_t used; // of the last piece
+    const char *p;
+} rig;
+
+static void rig_open(rig *r) {
+    *r = (rig){0};
+    mg_h1_section_init(&r->section, &r->arena, &limits);
+}
+
+// A piece of its own, so that a read beyond it, or later, is seen.
+static mg_guard_verdict rig_take(rig *r, mg_str piece) {
+    char *copy = mg_malloc(piece.n + 1);
+    memcpy(copy, piece.p, piece.n);
+    mg_guard_verdict verdict = mg_h1_section_take(&r->section, copy, piece.n, &r->used, &r->p);
+    mg_free(copy);
+    return verdict;
+}
+
+static const char *rig_fields(rig *r, mg_field **fields, uint32_t *count) {
+    return mg_h1_section_fields(&r->section, fields, count);
+}
+
+#define HEAD "first line\r\nA: b\r\nCc:\t d e \t\r\n\r\n"
+
+static void check_head(rig *r) {
+    mg_field *fields;
+    uint32_t count;
+    assert_text("first line", mg_h1_section_line(&r->section, r->section.bytes));
+    assert_ptr_equal(r->p, r->section.bytes);
+    assert_null(rig_fields(r, &fields, &count));
+    assert_int_equal(count, 2);
+    assert_text("A", fields[0].name);
+    assert_text("b", fields[0].value);
+    assert_text("Cc", fields[1].name);
+    assert_text("d e", fields[1].value);
+}
+
+static void gathers_a_section_however_it_is_split(void **state) {
+    (void)state;
+    mg_str input = MG_STR(HEAD "rest");
+    size_t head = input.n - 4;
+    for (size_t cut = 0; cut <= input.n; cut++) {
+        rig r;
+        rig_open(&r);
+        mg_guard_verdict verdict = rig_take(&r, (mg_str){input.p, cut});
+        assert_int_equal(verdict, cut < head ? MG_GUARD_MORE : MG_GUARD_END);
+        assert_int_equal(r.used, cut < head ? cut : head);
+        if (verdict == MG_GUARD_MORE) {
+            assert_int_equal(rig_take(&r, (mg_str){input.p + cut, input.n - cut}), MG_GUARD_END);
+            assert_int_equal(r.used, head - cut);
+        }
+        assert_int_equal(r.section.n, head);
+        check_head(&r);
+        mg_arena_deinit(&r.arena);
+    }
+}
+
+static void gathers_a_section_byte_by_byte(void **state) {
+    (void)state;
+    mg_str input = MG_STR("\r\n" HEAD);
+    rig r;
+    rig_open(&r);
+    for (size_t i = 0; i < input.n; i++) {
+        mg_guard_verdict verdict = rig_take(&r, (mg_str){input.p + i, 1});
+        assert_int_equal(verdict, i + 1 < input.n ? MG_GUARD_MORE : MG_GUARD_END);
+        assert_int_equal(r.used, 1);
+    }
+    check_head(&r);
+    mg_arena_deinit(&r.arena);
+}
+
+static void the_first_line_is_there_before_the_rest(void **state) {
+    (void)state;
+    rig r;
+    rig_open(&r);
+    assert_int_equal(rig_take(&r, MG_STR("first ")), MG_GUARD_MORE);
+    assert_int_equal(r.section.guard.first_end, 0);
+    assert_int_equal(rig_take(&r, MG_STR("line\r\nA")), MG_GUARD_MORE);
+    assert_text("first line", mg_h1_section_line(&r.section, r.p));
+    mg_arena_deinit(&r.arena);
+}
+
+static void the_first_line_is_there_behind_a_fault_too(void **state) {
+    (void)state;
+    rig r;
+    rig_open(&r);
+    char text[] = "first line\r\nA\nB";
+    assert_int_equal(mg_h1_section_take(&r.section, text, sizeof text - 1, &r.used, &r.p),
+                     MG_GUARD_BAD);
+    assert_int_equal(r.section.guard.refusal.status, 400);
+    assert_text("first line", mg_h1_section_line(&r.section, r.p));
+    mg_arena_deinit(&r.arena);
+}
+
+// Blocks have 4 KiB; a growth by what came would have taken 500 KB here.
+static void drops_take_little_memory(void **state) {
+    (void)state;
+    rig r;
+    rig_open(&r);
+    assert_int_equal(rig_take(&r, MG_STR("first line\r\nA: ")), MG_GUARD_MORE);
+    size_t copies = 0;
+    const char *before = r.section.bytes;
+    for (size_t i = 0; i < 1000; i++) {
+        assert_int_equal(rig_take(&r, MG_STR("x")), MG_GUARD_MORE);
+        copies += r.section.bytes != before;
+        before = r.section.bytes;
+    }
+    assert_true(copies <= 8);
+    assert_true(r.section.cap <= 2 * r.section.n);
+    mg_arena_deinit(&r.arena);
+}
+
+// Nobody's bytes beyond the limits are copied, however many come at once.
+static void what_is_too_much_is_not_gathered(void **state) {
+    (void)state;
+    rig r;
+    rig_open(&r);
+    char *flood = mg_malloc(1000000);
+    memset(flood, 'a', 1000000);
+    assert_int_equal(rig_take(&r, MG_STR("first line\r\nA: ")), MG_GUARD_MORE);
+    assert_int_equal(rig_take(&r, (mg_str){flood, 1000000}), MG_GUARD_BAD);
+    assert_int_equal(r.section.guard.refusal.status, 431);
+    assert_true(r.section.cap < 2 * (limits.first_line_bytes + limits.bytes + 64 + 1));
+    mg_free(flood);
+    mg_arena_deinit(&r.arena);
+}
+
+static const char *fault_of(const char *lines, uint32_t *count) {
+    rig r;
+    rig_open(&r);
+    mg_buf text = {0};
+    mg_buf_printf(&text, "x\r\n%s\r\n", lines);
+    assert_int_equal(rig_take(&r, mg_buf_str(&text)), MG_GUARD_END);
+    mg_field *fields;
+    const char *fault = rig_fields(&r, &fields, count);
+    mg_arena_deinit(&r.arena);
+    mg_buf_deinit(&text);
+    return fault;
+}
+
+static void fields_are_judged_without_the_first_line(void **state) {
+    (void)state;
+    uint32_t n;
+    assert_null(fault_of("", &n));
+    assert_int_equal(n, 0);
+    assert_null(fault_of("A:\r\nB: \r\nA: \xe9\xff\r\n!#$%&'*+-.^_`|~: x\r\n", &n));
+    assert_int_equal(n, 4);
+    assert_null(fault_of("Upgrade: x\r\nConnection: upgrade\r\nContent-Length: 5\r\n", &n));
+    assert_int_equal(n, 3);
+    assert_string_equal(fault_of("A: b\r\nA : b\r\n", &n), "a header field is malformed");
+    assert_int_equal(n, 1);
+    assert_string_equal(fault_of("A\r\n", &n), "a header field is malformed");
+    assert_string_equal(fault_of("\x80: b\r\n", &n), "a header field is malformed");
+    assert_string_equal(fault_of("Content-Length: 1\r\nContent-Length: 1\r\n", &n),
+                        "Content-Length is repeated, or comes with Transfer-Encoding");
+    assert_string_equal(fault_of("Transfer-Encoding: chunked, x\r\n", &n),
+                        "chunked is not the last transfer coding, or comes twice");
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(gathers_a_section_however_it_is_split),
+        cmocka_unit_test(gathers_a_section_byte_by_byte),
+        cmocka_unit_test(the_first_line_is_there_before_the_rest),
+        cmocka_unit_test(the_first_line_is_there_behind_a_fault_too),
+        cmocka_unit_test(drops_take_little_memory),
+        cmocka_unit_test(what_is_too_much_is_not_gathered),
+        cmocka_unit_test(fields_are_judged_without_the_first_line),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
