@@ -198,8 +198,8 @@ end
 calls.increment = calls.increment_cache
 
 --- The value of a key; if there is none, what `fn()` gives, which is stored for `ttl` seconds. It
---- is made once for all who ask meanwhile, in all workers: they wait. An error of `fn` goes to those
---- of the same worker; if its request is cancelled, another one makes the value.
+--- is made once for all who ask meanwhile, in all workers: they wait. An error of `fn` goes to
+--- those of the same worker; if its request is cancelled, another one makes the value.
 ---@param ttl number? seconds
 ---@param fn fun(): any a value, or a Future of one; nil is not stored
 ---@return moongate.Future of the value

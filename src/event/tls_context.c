@@ -108,8 +108,8 @@ void mg_tls_session_put(mg_tls_context *c, const char *host, SSL_SESSION *s) {
     }
 }
 
-// RFC 8446 appendix C.4: a session is used once, so that nobody can link two connections. In TLS 1.2
-// the session stays good, and a resumed one brings no new one.
+// RFC 8446 appendix C.4: a session is used once, so that nobody can link two connections. In
+// TLS 1.2 the session stays good, and a resumed one brings no new one.
 SSL_SESSION *mg_tls_session_take(mg_tls_context *c, const char *host) {
     SSL_SESSION *taken = NULL;
     mg_link *next;
