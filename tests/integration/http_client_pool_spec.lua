@@ -365,6 +365,21 @@ describe("thousands of calls", function()
 end)
 
 describe("a reload", function()
+  it("of several workers fails no call", function()
+    callers.with(upstream, { workers = 2 }, function(many)
+      local origin, tls = listen(), listen("https")
+      local calls = { { url = origin:url("/slow?head_ms=20&body_ms=20") },
+        { url = tls:url("/bytes?n=10000") }, { url = origin:url("/redirect?to=/echo") } }
+      for _ = 1, 4 do
+        many.process:signal("HUP")
+        for _ = 1, 5 do
+          assert.equal(12, many:ask("/calls", { n = 12, calls = calls }).resolved)
+        end
+      end
+      many:wait_for_log("reload")
+    end)
+  end)
+
   it("ends calls of the background that the old scripts made", function()
     local timeouts = { drain = 0.3, half_close = 0.2 }
     callers.with(upstream, { timeouts = timeouts }, function(short)
