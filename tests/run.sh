@@ -112,7 +112,7 @@ spec() {
 
 integration() {
     local mode=$1
-    if need_binary integration "$mode" && tests/setup/peers.sh; then
+    if need_binary integration "$mode"; then
         suite "integration ($mode)" env MOONGATE="build/$mode/moongate" busted --run=integration -o plainTerminal
     fi
 }

@@ -18,5 +18,5 @@ mkdir -p build/bench
 for name in floor threads; do
     ${CC:-gcc} -std=c11 -D_GNU_SOURCE -O2 -pthread -Wall -Wextra tests/bench/$name.c -o build/bench/$name
 done
-tests/setup/peers.sh || echo "nginx is left out of this run." >&2
+tests/bench/peers.sh || echo "nginx is left out of this run." >&2
 PYTHONDONTWRITEBYTECODE=1 exec python3 tests/bench/bench.py "$@"

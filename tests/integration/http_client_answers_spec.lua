@@ -276,19 +276,4 @@ describe("what comes behind an answer", function()
     assert.equal("good", server:must_call(raw:url("/good")).body)
     assert.equal(1, raw:seen().connections)
   end)
-
-  it("was there before the request: it never reaches a later call", function()
-    local raw = upstream:listen({ kind = "raw", greeting = EVIL })
-    raw:script("/good", OK)
-    local bodies = {}
-    for i = 1, 4 do
-      local told = server:call({ url = raw:url("/good"), timeout = 5 })
-      bodies[i] = told.ok and told.body or told.code
-    end
-    -- Whoever came too early may be believed or not; what came to its request then is left over.
-    for _, body in ipairs(bodies) do
-      assert.truthy(body == bodies[1], table.concat(bodies, " "))
-    end
-    raw:wait_until_left()
-  end)
 end)

@@ -6,17 +6,9 @@ peers=build/peers
 packages="nginx libnginx-mod-http-lua libnginx-mod-http-ndk lua-resty-core lua-resty-lrucache lua-cjson libpcre3"
 
 [ -e "$peers/complete" ] && exit 0
-echo "Fetching from Debian into $peers: $packages" >&2
-rm -rf "$peers"
-mkdir -p "$peers/debs" "$peers/root" "$peers/lib" "$peers/temp"
-(cd "$peers/debs" && apt-get download -q $packages >download.log 2>&1) || {
-    cat "$peers/debs/download.log" >&2
-    echo "The packages could not be fetched; 'apt-get update' (as root) may help." >&2
-    exit 1
-}
-for deb in "$peers"/debs/*.deb; do
-    dpkg -x "$deb" "$peers/root"
-done
+# shellcheck disable=SC2086
+tests/setup/unpack.sh "$peers" $packages
+mkdir -p "$peers/lib" "$peers/temp"
 # lib/ holds what Debian would find by its own paths: the JSON module under the name that `require` uses, and libpcre.
 cp "$peers"/root/usr/lib/*/liblua5.1-cjson.so.0.0.0 "$peers/lib/cjson.so"
 find "$peers/root" -name 'libpcre.so.3*' -exec cp -P {} "$peers/lib/" \;
