@@ -30,10 +30,23 @@ int mg_client_new(mg_client **out, mg_loop *loop, const mg_client_options *optio
     return MG_OK;
 }
 
+// Somewhere a call may wait for the room that there is now.
+static void pump_all(mg_client *c) {
+    for (size_t i = 0; i < MG_CLIENT_BUCKETS; i++) {
+        for (mg_link *l = c->buckets[i].next, *next; l != &c->buckets[i]; l = next) {
+            next = l->next;
+            mg_origin_pump(MG_OF(l, mg_origin, link));
+        }
+    }
+}
+
 void mg_client_release(mg_client *c) {
+    bool was_full = c->connections == MG_CLIENT_CONNECTIONS;
     c->connections--;
     if (c->freed && c->connections == 0) {
         mg_free(c);
+    } else if (was_full && !c->freed && c->waiting > 0) {
+        pump_all(c);
     }
 }
 

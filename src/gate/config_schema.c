@@ -52,7 +52,7 @@ const mg_config_key mg_config_keys[] = {
     OTHER("http.ca", OPTIONAL_PATH, AT(http.ca), "false",
           "Certificates that are trusted, PEM; false: the system's"),
     OTHER("http.nameservers", NAMESERVERS, AT(http.nameservers), "false",
-          "Who is asked for names; false: as /etc/resolv.conf says"),
+          "Asked for names; false: as resolv.conf says"),
 
     TABLE("limits", "How much one peer may ask for"),
     LIMIT(request_line, SIZE, "\"8K\"", 256, MIB, "The request line; beyond it 414"),

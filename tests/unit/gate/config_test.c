@@ -255,8 +255,9 @@ static void a_cache_has_a_size(void **state) {
 static void nameservers_are_addresses(void **state) {
     (void)state;
     mg_config c;
-    for (const char *const *t = (const char *const[]){"1.2.3.4", "1.2.3.4:53", "::1", "[::1]:5353",
-                                                      "127.0.0.1:1, [fe80::1]:65535, ::", NULL};
+    for (const char *const *t =
+             (const char *const[]){"1.2.3.4", "1.2.3.4:53", "::1", "[::1]", "[::1]:5353",
+                                   "127.0.0.1:1, [fe80::1]:65535, ::", NULL};
          *t != NULL; t++) {
         char json[96];
         snprintf(json, sizeof json, "{\"http\":{\"nameservers\":\"%s\"}}", *t);
@@ -266,7 +267,7 @@ static void nameservers_are_addresses(void **state) {
     }
     for (const char *const *t =
              (const char *const[]){"", "a", "1.2.3", "1.2.3.4:0", "1.2.3.4:65536",
-                                   "1.2.3.4:", "[::1]", "[::1", "1.2.3.4 x", NULL};
+                                   "1.2.3.4:", "[::1", "1.2.3.4 x", NULL};
          *t != NULL; t++) {
         char json[96];
         char want[192];
