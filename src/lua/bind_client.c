@@ -125,29 +125,34 @@ static int refuse(lua_State *L, const char *why) {
     return 2;
 }
 
-static int no_client(lua_State *L) {
-    return refuse(L, "there is no network here");
-}
-
-// http_call(method, url, headers, body, options) -> operation | nil, message
-static int http_call(lua_State *L) {
+// Reads the request at 1 to 5 and has `start` make an operation of it, whose handle is pushed.
+static int begin(lua_State *L, mg_op *(*start)(mg_vm *vm, const mg_call_options *options)) {
     mg_vm *vm = mg_vm_of(L);
     mg_call_options options;
     mg_arena arena = {0};
     char text[256];
     lua_settop(L, 5);
     if (vm->services->client == NULL) {
-        return no_client(L);
+        return refuse(L, "there is no network here");
     }
     const char *fault = mg_client_request_read(L, vm, &arena, &options, text);
     if (fault == NULL) {
-        client_op *c = mg_calloc(1, sizeof *c);
-        mg_op_start(vm, &c->op, &call_kind);
-        mg_call_start(&c->call, vm->services->client, &options, &call_events, c);
-        lua_pushnumber(L, (lua_Number)c->op.handle);
+        lua_pushnumber(L, (lua_Number)start(vm, &options)->handle);
     }
     mg_arena_deinit(&arena);
     return fault == NULL ? 1 : refuse(L, fault);
+}
+
+static mg_op *start_call(mg_vm *vm, const mg_call_options *options) {
+    client_op *c = mg_calloc(1, sizeof *c);
+    mg_op_start(vm, &c->op, &call_kind);
+    mg_call_start(&c->call, vm->services->client, options, &call_events, c);
+    return &c->op;
+}
+
+// http_call(method, url, headers, body, options) -> operation | nil, message
+static int http_call(lua_State *L) {
+    return begin(L, start_call);
 }
 
 // --- streaming calls ---
@@ -200,26 +205,17 @@ static void release_holder(mg_op *op) {
 static const mg_op_kind holder_kind = {"http_stream", push_holder, cancel_call, release_holder};
 static const mg_call_events holder_events = {on_stream_change};
 
+static mg_op *start_stream(mg_vm *vm, const mg_call_options *options) {
+    holder_op *h = mg_calloc(1, sizeof *h);
+    h->stream = options->stream;
+    mg_op_start(vm, &h->op, &holder_kind);
+    mg_call_start(&h->call, vm->services->client, options, &holder_events, h);
+    return &h->op;
+}
+
 // http_open(method, url, headers, body, options) -> holder | nil, message
 static int http_open(lua_State *L) {
-    mg_vm *vm = mg_vm_of(L);
-    mg_call_options options;
-    mg_arena arena = {0};
-    char text[256];
-    lua_settop(L, 5);
-    if (vm->services->client == NULL) {
-        return no_client(L);
-    }
-    const char *fault = mg_client_request_read(L, vm, &arena, &options, text);
-    if (fault == NULL) {
-        holder_op *h = mg_calloc(1, sizeof *h);
-        h->stream = options.stream;
-        mg_op_start(vm, &h->op, &holder_kind);
-        mg_call_start(&h->call, vm->services->client, &options, &holder_events, h);
-        lua_pushnumber(L, (lua_Number)h->op.handle);
-    }
-    mg_arena_deinit(&arena);
-    return fault == NULL ? 1 : refuse(L, fault);
+    return begin(L, start_stream);
 }
 
 static int push_content(lua_State *L, mg_call *call) {
