@@ -40,6 +40,8 @@ typedef struct question {
     mg_dns *dns;
     mg_dns_channel *channel;
     mg_link lookups;
+    mg_timer slow;
+    uint32_t pending; // calls of c-ares that are to come
     char name[];
 } question;
 
@@ -83,6 +85,10 @@ static bool can_reach(const struct sockaddr_in6 *to);
 static question *find_question(mg_dns *d, const char *name);
 static void ask(mg_dns *d, const char *name, mg_dns_lookup *l);
 static void on_answer(void *arg, int status, int timeouts, struct ares_addrinfo *info);
+static void on_slow(mg_timer *t);
+static void on_family(void *arg, int status, int timeouts, struct ares_addrinfo *info);
+static void finish_all(question *q, mg_dns_answer *a);
+static void end_call(question *q);
 static void remember(question *q, mg_dns_answer *a, int timeouts, const struct ares_addrinfo *info);
 static mg_dns_answer *answer_of(question *q, int status, const struct ares_addrinfo *info);
 static mg_dns_answer *found(const struct ares_addrinfo *info);
@@ -99,6 +105,7 @@ int mg_dns_new(mg_dns **out, mg_loop *loop, const mg_dns_options *options) {
     o.timeout_ms = o.timeout_ms == 0 ? 1000 : o.timeout_ms < 600000 ? o.timeout_ms : 600000;
     o.tries = o.tries == 0 ? 2 : o.tries < 100 ? o.tries : 100;
     o.entries = o.entries == 0 ? 4096 : o.entries;
+    o.family_ms = o.family_ms == 0 ? 300 : o.family_ms;
     const char *path = o.resolv_conf != NULL ? o.resolv_conf : "/etc/resolv.conf";
     stamp made_of = stamp_of(path); // before it is read: a change meanwhile is seen later
     mg_dns_channel *channel;
@@ -351,8 +358,57 @@ static void ask(mg_dns *d, const char *name, mg_dns_lookup *l) {
     mg_link_append(&q->lookups, &l->link);
     mg_link_append(&d->under_way[mg_dns_name_hash(name) % BUCKETS], &q->link);
     d->asked++;
+    q->pending = 1;
     d->channel->under_way++;
-    mg_dns_channel_ask(d->channel, name, on_answer, q); // q may be gone after this
+    mg_timer_start(d->loop, &q->slow, d->options.family_ms, 0, on_slow);
+    mg_dns_channel_ask(d->channel, name, AF_UNSPEC, on_answer, q); // q may be gone after this
+}
+
+// c-ares waits for both families. If one stays unanswered, the other one's addresses are better
+// than none (RFC 8305 section 3), and are asked for alone; the question goes on for the memory.
+static void on_slow(mg_timer *t) {
+    question *q = MG_OF(t, question, slow);
+    q->pending += 2;
+    q->channel->under_way += 2;
+    mg_dns_channel_ask(q->channel, q->name, AF_INET, on_family, q);
+    mg_dns_channel_ask(q->channel, q->name, AF_INET6, on_family, q); // it waits for on_answer too
+}
+
+// Runs inside c-ares: records only.
+static void on_family(void *arg, int status, int timeouts, struct ares_addrinfo *info) {
+    question *q = arg;
+    (void)timeouts;
+    mg_dns_answer *a = status == ARES_SUCCESS && !q->dns->gone ? found(info) : NULL;
+    if (a != NULL) {
+        if (q->channel == q->dns->channel && !mg_link_alone(&q->lookups)) {
+            uint64_t until_ms = mg_loop_now_ms(q->dns->loop) + BRIEF_MS;
+            mg_dns_cache_put(q->dns->cache, q->name, a, until_ms);
+        }
+        finish_all(q, a);
+        mg_dns_answer_unref(a);
+    }
+    if (info != NULL) {
+        ares_freeaddrinfo(info);
+    }
+    end_call(q);
+}
+
+static void finish_all(question *q, mg_dns_answer *a) {
+    while (!mg_link_alone(&q->lookups)) {
+        finish(q->dns, MG_OF(q->lookups.next, mg_dns_lookup, link), a);
+    }
+}
+
+// One call of c-ares for this question is over; with the last one it goes.
+static void end_call(question *q) {
+    mg_dns *d = q->dns;
+    q->channel->under_way--;
+    if (!d->gone && q->channel != d->channel) { // retired: freed from there
+        mg_timer_start(d->loop, &d->deliver, 0, 0, on_deliver);
+    }
+    if (--q->pending == 0) {
+        mg_free(q);
+    }
 }
 
 // Runs inside c-ares: records only.
@@ -360,25 +416,20 @@ static void on_answer(void *arg, int status, int timeouts, struct ares_addrinfo 
     question *q = arg;
     mg_dns *d = q->dns;
     mg_link_remove(&q->link);
+    mg_timer_stop(&q->slow);
     d->asked--;
-    q->channel->under_way--;
     if (d->gone) {
         drop_lookups(&q->lookups);
     } else {
         mg_dns_answer *a = answer_of(q, status, info);
         remember(q, a, timeouts, info);
-        while (!mg_link_alone(&q->lookups)) {
-            finish(d, MG_OF(q->lookups.next, mg_dns_lookup, link), a);
-        }
+        finish_all(q, a);
         mg_dns_answer_unref(a);
-        if (q->channel != d->channel) { // retired: freed from there
-            mg_timer_start(d->loop, &d->deliver, 0, 0, on_deliver);
-        }
     }
     if (info != NULL) {
         ares_freeaddrinfo(info);
     }
-    mg_free(q);
+    end_call(q);
 }
 
 // After a silence the answer may be half of the truth: one of the two families may be missing.

@@ -76,9 +76,9 @@ void mg_dns_channel_free(mg_dns_channel *c) {
     mg_free(c);
 }
 
-void mg_dns_channel_ask(mg_dns_channel *c, const char *name, ares_addrinfo_callback on_answer,
-                        void *arg) {
-    struct ares_addrinfo_hints hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
+void mg_dns_channel_ask(mg_dns_channel *c, const char *name, int family,
+                        ares_addrinfo_callback on_answer, void *arg) {
+    struct ares_addrinfo_hints hints = {.ai_family = family, .ai_socktype = SOCK_STREAM};
     c->asking = true;
     ares_getaddrinfo(c->ares, name, NULL, &hints, on_answer, arg);
     c->asking = false;

@@ -27,5 +27,6 @@ int mg_dns_channel_new(mg_dns_channel **out, mg_loop *loop, const mg_dns_options
 void mg_dns_channel_free(mg_dns_channel *c);
 
 // `on_answer` (c-ares's) may come inside this call.
-void mg_dns_channel_ask(mg_dns_channel *c, const char *name, ares_addrinfo_callback on_answer,
-                        void *arg);
+// `family`: AF_UNSPEC for both.
+void mg_dns_channel_ask(mg_dns_channel *c, const char *name, int family,
+                        ares_addrinfo_callback on_answer, void *arg);

@@ -85,6 +85,11 @@ static inline int fill(message *m, const char *name, unsigned type, int *silent)
             return -1;
         }
         a ? put_address(m, 12, type, 300, 6) : (void)0;
+    } else if (strcmp(name, "half4.test") == 0 || strcmp(name, "half6.test") == 0) {
+        if (a != (name[4] == '4')) {
+            return -1;
+        }
+        put_address(m, 12, type, 300, 8);
     } else if (strcmp(name, "silent.test") == 0) {
         return -1;
     } else if (strcmp(name, "empty.test") != 0) {

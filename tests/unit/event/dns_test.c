@@ -73,6 +73,8 @@ static void write_resolv_conf(const char *text) {
     assert_int_equal(rename(fresh, resolv_conf), 0);
 }
 
+static uint32_t family_ms; // long, so that a slow machine asks no more than a quick one
+
 static void open_dns(uint32_t timeout_ms, uint32_t tries, uint32_t entries) {
     char nameservers[64];
     snprintf(nameservers, sizeof nameservers, "127.0.0.1:%d", server.port);
@@ -80,7 +82,8 @@ static void open_dns(uint32_t timeout_ms, uint32_t tries, uint32_t entries) {
                         .resolv_conf = resolv_conf,
                         .timeout_ms = timeout_ms,
                         .tries = tries,
-                        .entries = entries};
+                        .entries = entries,
+                        .family_ms = family_ms};
     mg_dns_free(dns);
     assert_int_equal(mg_dns_new(&dns, loop, &o), 0);
 }
@@ -90,6 +93,7 @@ static int set_up(void **state) {
     alarm(60);
     loop = new_loop(false);
     server_open(loop);
+    family_ms = 60000;
     write_resolv_conf("nameserver 127.0.0.1\nsearch elsewhere\n");
     dns = NULL;
     open_dns(5000, 1, 0);
@@ -426,6 +430,23 @@ static void a_new_resolv_conf_is_heeded(void **state) {
     assert_int_equal(fresh.done, 1);
 }
 
+static void one_family_alone_will_do_if_the_other_stays_unanswered(void **state) {
+    (void)state;
+    result r;
+    family_ms = 1;
+    open_dns(30000, 1, 0);
+    look_up(&r, "half4.test");
+    assert_int_equal(r.status, 0);
+    assert_int_equal(r.n, 1);
+    assert_string_equal(r.first, "192.0.2.8");
+    look_up(&r, "half6.test");
+    assert_string_equal(r.first, "2001:db8::8");
+    look_up(&r, "half6.test"); // remembered, for a short while
+    assert_string_equal(r.first, "2001:db8::8");
+    look_up(&r, "both.test"); // nothing is lost where both answer
+    assert_int_equal(r.n, 2);
+}
+
 static void questions_at_once_are_bounded(void **state) {
     (void)state;
     static result r[4097];
@@ -487,6 +508,7 @@ int main(void) {
         EACH(freed_under_way_nobody_is_called),
         EACH(a_call_may_free_everything),
         EACH(a_new_resolv_conf_is_heeded),
+        EACH(one_family_alone_will_do_if_the_other_stays_unanswered),
         EACH(questions_at_once_are_bounded),
         EACH(bad_nameservers_are_refused),
     };
