@@ -377,8 +377,9 @@ static void on_slow(mg_timer *t) {
 // Runs inside c-ares: records only.
 static void on_family(void *arg, int status, int timeouts, struct ares_addrinfo *info) {
     question *q = arg;
+    (void)status;
     (void)timeouts;
-    mg_dns_answer *a = status == ARES_SUCCESS && !q->dns->gone ? found(info) : NULL;
+    mg_dns_answer *a = info != NULL && !q->dns->gone ? found(info) : NULL;
     if (a != NULL) {
         if (q->channel == q->dns->channel && !mg_link_alone(&q->lookups)) {
             uint64_t until_ms = mg_loop_now_ms(q->dns->loop) + BRIEF_MS;
