@@ -93,30 +93,27 @@ static int parse_authority(mg_str authority, mg_arena *arena, mg_uri *out, const
     return out->host.n > 0 ? MG_OK : refuse(why, "its host is empty");
 }
 
+static mg_str join(mg_str a, mg_str b, mg_arena *arena) {
+    char *joined = mg_arena_alloc(arena, a.n + b.n + 1);
+    memcpy(joined, a.p, a.n);
+    memcpy(joined + a.n, b.p, b.n);
+    return (mg_str){joined, a.n + b.n};
+}
+
 // A target in one piece, with a slash in front and without dot segments.
 static int parse_target(mg_str text, mg_arena *arena, mg_uri *out, const char **why) {
     mg_target parsed;
-    mg_str whole = text;
-    if (text.n == 0 || text.p[0] != '/') {
-        char *copy = mg_arena_alloc(arena, text.n + 1);
-        copy[0] = '/';
-        memcpy(copy + 1, text.p, text.n);
-        whole = (mg_str){copy, text.n + 1};
+    bool slash = text.n > 0 && text.p[0] == '/';
+    out->target = slash ? text : join(MG_STR("/"), text, arena);
+    mg_str path = until(out->target, "?");
+    mg_str plain = path;
+    (void)mg_path_remove_dots(&plain, true, arena);
+    if (plain.p != path.p) {
+        out->target = join(plain, behind(out->target, path.n), arena);
     }
-    if (mg_target_parse(whole, MG_METHOD_GET, arena, &parsed) != MG_OK) {
+    if (mg_target_parse(out->target, MG_METHOD_GET, arena, &parsed) != MG_OK) {
         return refuse(why, "a character of its path or query must be percent-encoded "
-                           "(moongate.url_encode), or .. leaves the root");
-    }
-    out->target = whole;
-    if (parsed.path.p != whole.p) { // dot segments were removed
-        size_t query = parsed.has_query ? parsed.query.n + 1 : 0;
-        char *joined = mg_arena_alloc(arena, parsed.path.n + query + 1);
-        memcpy(joined, parsed.path.p, parsed.path.n);
-        if (query > 0) {
-            joined[parsed.path.n] = '?';
-            memcpy(joined + parsed.path.n + 1, parsed.query.p, parsed.query.n);
-        }
-        out->target = (mg_str){joined, parsed.path.n + query};
+                           "(moongate.url_encode)");
     }
     return MG_OK;
 }

@@ -63,8 +63,10 @@ static bool has_dot_segment(mg_str path) {
     return false;
 }
 
-// Removes them. MG_ESYNTAX if they lead out of the root.
-static int remove_dots(mg_str *path, mg_arena *arena) {
+int mg_path_remove_dots(mg_str *path, bool clamp, mg_arena *arena) {
+    if (!has_dot_segment(*path)) {
+        return MG_OK;
+    }
     char *out = mg_arena_alloc(arena, path->n + 1);
     size_t n = 0;
     for (size_t at = 1; at <= path->n;) {
@@ -73,10 +75,10 @@ static int remove_dots(mg_str *path, mg_arena *arena) {
         int kind = dots(segment);
         bool last = end == path->n;
         if (kind == 2) {
-            if (n == 0) {
+            if (n == 0 && !clamp) {
                 return MG_ESYNTAX;
             }
-            while (out[--n] != '/') {
+            while (n > 0 && out[--n] != '/') {
             }
         }
         if (kind == 0) {
@@ -122,7 +124,7 @@ static int parse_path(mg_str text, mg_arena *arena, mg_target *out) {
     if (out->has_query) {
         out->query = (mg_str){text.p + question + 1, text.n - question - 1};
     }
-    return dotted && has_dot_segment(out->path) ? remove_dots(&out->path, arena) : MG_OK;
+    return dotted ? mg_path_remove_dots(&out->path, false, arena) : MG_OK;
 }
 
 // --- hosts ---

@@ -29,6 +29,11 @@ typedef struct mg_target {
 // root, and forms that `m` does not allow.
 int mg_target_parse(mg_str text, mg_method m, mg_arena *arena, mg_target *out);
 
+// Removes dot segments from `path`, which begins with a slash (RFC 3986 section 5.2.4); the result
+// may lie in `arena`. `clamp`: what leads out of the root stays there, as the RFC says for
+// references; else MG_ESYNTAX, for requests of peers, which would not be sent so in good faith.
+int mg_path_remove_dots(mg_str *path, bool clamp, mg_arena *arena);
+
 // uri-host [ ":" port ] of RFC 9110 section 7.2, without userinfo; empty is valid.
 bool mg_host_valid(mg_str host);
 
