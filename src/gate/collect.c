@@ -155,15 +155,6 @@ static void give_up_root(void) {
     }
 }
 
-static int check_trust(const mg_config *config, mg_error *err) {
-    mg_trust *trust = NULL;
-    mg_error fault;
-    int rc = mg_trust_new(&trust, config->trusted_proxies.items, config->trusted_proxies.n, &fault);
-    mg_trust_free(trust);
-    return rc == MG_OK ? rc
-                       : mg_error_set(err, rc, "%s: trusted_proxies: %s", config->file, fault.text);
-}
-
 static bool is_collected(const collecting *c, const char *path) {
     for (size_t i = 0; i < c->writer.count; i++) {
         if (mg_str_eq(mg_snapshot_writer_name(&c->writer, i), mg_str_of(path))) {
@@ -197,7 +188,7 @@ static int evaluate(collecting *c, const mg_cli *cli, mg_str text) {
         }
         if (rc != MG_OK) {
             mg_error_set(&c->err, rc, "%.*s", faults.n > 0 ? (int)faults.n - 1 : 0, faults.p);
-        } else if ((rc = check_trust(&config, &c->err)) == MG_OK) {
+        } else if ((rc = mg_config_check(&config, &c->err)) == MG_OK) {
             rc = add_app(c, &config);
         }
     }

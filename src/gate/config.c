@@ -3,6 +3,10 @@
 #include "gate/config_path.h"
 #include "gate/config_value.h"
 #include "gate/suggest.h"
+#include "http/forwarded.h"
+
+#include <errno.h>
+#include <unistd.h>
 
 static void take_table(mg_config_reading *r);
 
@@ -161,6 +165,30 @@ int mg_config_override(mg_config *c, const mg_config_overrides *o, mg_buf *fault
         c->workers = o->workers;
     }
     return rc;
+}
+
+static int check_trust(const mg_config *c, mg_error *err) {
+    mg_trust *trust = NULL;
+    mg_error fault;
+    int rc = mg_trust_new(&trust, c->trusted_proxies.items, c->trusted_proxies.n, &fault);
+    mg_trust_free(trust);
+    return rc == MG_OK
+               ? rc
+               : mg_error_set(err, MG_ECONFIG, "%s: trusted_proxies: %s", c->file, fault.text);
+}
+
+// One that is not there would be told at the first call over TLS only.
+static int check_ca(const mg_config *c, mg_error *err) {
+    if (c->http.ca == NULL || access(c->http.ca, F_OK) == 0) {
+        return MG_OK;
+    }
+    return mg_error_set(err, MG_ECONFIG, "%s: http.ca: %s: %s", c->file, c->http.ca,
+                        strerror(errno));
+}
+
+int mg_config_check(const mg_config *c, mg_error *err) {
+    int rc = check_trust(c, err);
+    return rc == MG_OK ? check_ca(c, err) : rc;
 }
 
 static uint32_t share(const mg_config *c, uint64_t descriptors) {

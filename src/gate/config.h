@@ -98,6 +98,10 @@ void mg_config_deinit(mg_config *c);
 // MG_ECONFIG and faults that begin with the option's name if an address is wrong.
 int mg_config_override(mg_config *c, const mg_config_overrides *o, mg_buf *faults);
 
+// What the schema cannot judge: addresses of trusted proxies, files that must be there. MG_ECONFIG
+// and the first fault.
+int mg_config_check(const mg_config *c, mg_error *err);
+
 // `descriptors` is the process's limit, RLIMIT_NOFILE; of it limits.descriptors gives the
 // connections their share. The trust list is left NULL.
 void mg_config_server_options(const mg_config *c, uint64_t descriptors, mg_server_options *out);

@@ -9,7 +9,6 @@
 #include "gate/migrate.h"
 #include "gate/spec.h"
 #include "gate/worker.h"
-#include "http/forwarded.h"
 #include "lua/read_config.h"
 
 #include <stdio.h>
@@ -55,14 +54,11 @@ static int load_only(const mg_cli *cli, const mg_config *config) {
     mg_loop *loop;
     mg_lua_app *app = NULL;
     mg_error err;
-    mg_trust *trust = NULL;
     if (mg_loop_new(&loop, &(mg_loop_options){0}) != MG_OK) {
         return 1;
     }
-    int rc = mg_trust_new(&trust, config->trusted_proxies.items, config->trusted_proxies.n, &err);
-    if (rc != MG_OK) {
-        fprintf(stderr, "%s: trusted_proxies: %s\n", cli->conf, err.text);
-    } else if ((rc = mg_app_of_config(&app, loop, config, &err)) != MG_OK) {
+    int rc = mg_config_check(config, &err);
+    if (rc != MG_OK || (rc = mg_app_of_config(&app, loop, config, &err)) != MG_OK) {
         fprintf(stderr, "%s\n", err.text);
     } else {
         mg_buf text = {0};
@@ -74,7 +70,6 @@ static int load_only(const mg_cli *cli, const mg_config *config) {
         print(&text, stdout);
     }
     mg_lua_app_free(app);
-    mg_trust_free(trust);
     mg_loop_free(loop);
     return rc == MG_OK ? 0 : 1;
 }
