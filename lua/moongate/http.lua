@@ -216,8 +216,11 @@ end
 local function take_length(request, level)
   for name, value in pairs(request.headers or {}) do
     if type(name) == "string" and name:lower() == "content-length" then
-        request.options.length = tonumber(value)
-        or fail(level + 1, "content-length: a number is wanted")
+      local length = tostring(value):find("^%d+$") and tonumber(value)
+      if not length or length >= 1e15 then
+        fail(level + 1, "content-length: a whole number of bytes is wanted")
+      end
+      request.options.length = length
       request.headers = without_header(request.headers, { ["content-length"] = true })
       return
     end

@@ -31,6 +31,14 @@ describe("http_request", function()
     end
   end)
 
+  it("wants a length in whole bytes of a body that a function writes", function()
+    for _, wrong in ipairs({ "-5", "5.5", "1e3", "9e15", "0x10", "nan", 2 ^ 63, -1, {} }) do
+      assert.matches(LINE .. "http_request: content%-length: a whole number", error_of(function()
+        http.post(URL, { body = function() end, headers = { ["Content-Length"] = wrong } })
+      end))
+    end
+  end)
+
   it("wants options in a table, at the caller's line", function()
     assert.matches(LINE .. "http%.get: options are wanted as a table", error_of(function()
       http.get(URL, "text")
