@@ -97,6 +97,7 @@ end
 local function lead(key, ttl, fn)
   local flight = Future._new(nil, 1)
   flight._looked_at = true
+  flight.keep = true -- it is made though nobody else waits any more
   flights[key] = flight
   local ok, value = pcall(make, key, ttl, fn)
   flights[key] = nil

@@ -515,7 +515,7 @@ end
 ---@param seconds number
 ---@return moongate.Future
 function Future:timeout(seconds)
-  if type(seconds) ~= "number" or seconds ~= seconds or seconds < 0 then
+  if not (type(seconds) == "number" and seconds >= 0 and seconds < 1e10) then
     error("timeout: seconds are wanted, a number of at least 0", 2)
   end
   local derived = new(current_scope(), 2)

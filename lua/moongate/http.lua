@@ -157,9 +157,9 @@ local function check_option(key, value, level)
       fail(level + 1, "%s: a %s is wanted, not a %s", key, wanted, type(value))
     end
   elseif key == "redirects" then
-    local good = value == false or type(value) == "number"
-    if not good or (value and (value < 0 or value > REDIRECTS_MAX)) then
-      fail(level + 1, "redirects: a number from 0 to %d or false is wanted", REDIRECTS_MAX)
+    local whole = type(value) == "number" and value % 1 == 0
+    if value ~= false and not (whole and value >= 0 and value <= REDIRECTS_MAX) then
+      fail(level + 1, "redirects: a whole number from 0 to %d or false is wanted", REDIRECTS_MAX)
     end
   elseif key ~= "body" and key ~= "json" then
     fail(level + 1, "there is no option '%s'%s", tostring(key),
@@ -189,6 +189,17 @@ local function without_header(headers, unwanted)
   return kept
 end
 
+-- They may be sent later, or again: what the caller does to its table meanwhile must not show.
+local function copy_headers(headers)
+  local copy = headers and without_header(headers, {})
+  for name, value in pairs(copy or {}) do
+    if type(value) == "table" then
+      copy[name] = { unpack(value) }
+    end
+  end
+  return copy
+end
+
 local function check_one_body(options, level)
   local found
   for _, key in ipairs(BODIES) do
@@ -205,8 +216,11 @@ end
 local function take_length(request, level)
   for name, value in pairs(request.headers or {}) do
     if type(name) == "string" and name:lower() == "content-length" then
-        request.options.length = tonumber(value)
-        or fail(level + 1, "content-length: a number is wanted")
+      local length = tostring(value):find("^%d+$") and tonumber(value)
+      if not length or length >= 1e15 then
+        fail(level + 1, "content-length: a whole number of bytes is wanted")
+      end
+      request.options.length = length
       request.headers = without_header(request.headers, { ["content-length"] = true })
       return
     end
@@ -253,7 +267,8 @@ local function normalize(given, level)
   end
   check_one_body(given, level + 1)
   local request = {
-    method = (given.method or "GET"):upper(), url = given.url, headers = given.headers,
+    method = (given.method or "GET"):upper(), url = given.url,
+    headers = copy_headers(given.headers),
     redirects = given.redirects == nil and REDIRECTS or given.redirects or 0,
     retries = given.retries or 0,
     stream = given.stream,
@@ -271,8 +286,8 @@ local function normalize(given, level)
     request.options.ca = files.resolve(request.options.ca)
   end
   if given.query then
-    local mark = given.url:find("?", 1, true) and "&" or "?"
     local path, fragment = given.url:match("^([^#]*)(.*)$")
+    local mark = path:find("?", 1, true) and "&" or "?"
     request.url = path .. mark .. tools.query_encode(given.query) .. fragment
   end
   set_body(request, given, level + 1)
@@ -626,6 +641,9 @@ end
 
 for _, method in ipairs({ "get", "head", "post", "put", "patch", "delete", "options" }) do
   M[method] = function(url, options)
+    if options ~= nil and type(options) ~= "table" then
+      error("http." .. method .. ": options are wanted as a table, not a " .. type(options), 2)
+    end
     local given = { method = method:upper(), url = url }
     for key, value in pairs(options or {}) do
       given[key] = value

@@ -240,6 +240,24 @@ describe("cached", function()
     end)
   end)
 
+  it("does not fail those who come later when one that waited has given up", function()
+    local asked = 0
+    local function make()
+      asked = asked + 1
+      moongate.sleep(1):await()
+      return "made"
+    end
+    run(function()
+      local one = cache:cached("a", 9, make)
+      local two = cache:cached("a", 9, make):timeout(0.1)
+      assert.equal("timeout", select(2, two:try_await()).code)
+      local three = cache:cached("a", 9, make)
+      assert.equal("made", three:await())
+      assert.equal("made", one:await())
+      assert.equal(1, asked)
+    end)
+  end)
+
   it("does not store nil", function()
     run(function()
       assert.is_nil(cache:cached("a", 1, function() end):await())

@@ -83,6 +83,7 @@ function M.seconds(name, value)
   return value
 end
 
+local MOST_BYTES = 2 ^ 53 -- what lies beyond fits into no size of C
 local UNITS = { [""] = 1, K = 1024, M = 1024 ^ 2, G = 1024 ^ 3 }
 
 --- Bytes: an integer, or text such as "64K", "16M", "1G".
@@ -95,7 +96,7 @@ function M.size(name, value)
     local digits, unit = value:match("^(%d+)([KMG]?)$")
     bytes = digits and tonumber(digits) * UNITS[unit]
   end
-  if not bytes then
+  if not bytes or bytes > MOST_BYTES then
     M.fail(name .. ': a size is wanted, bytes or "64K", "16M", "1G", not ' .. describe(value))
   end
   return bytes

@@ -149,9 +149,14 @@ local function check(level, fn, options)
   if type(fn) ~= "function" then
     error("transaction: a function is wanted, not " .. type(fn), level + 1)
   end
-  for key in pairs(options or {}) do
+  if options ~= nil and type(options) ~= "table" then
+    error("transaction: options are wanted as a table, as { readonly = true }", level + 1)
+  end
+  for key, value in pairs(options or {}) do
     if key ~= "readonly" then
       error("transaction: unknown option '" .. tostring(key) .. "', allowed is readonly", level + 1)
+    elseif type(value) ~= "boolean" then
+      error("transaction: readonly: a boolean is wanted, not " .. type(value), level + 1)
     end
   end
   Future._refuse_loading("a transaction", level + 1)
