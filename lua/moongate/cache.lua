@@ -4,6 +4,7 @@
 --- It is memory: every call is done when it returns, and its Future is settled from the start. What
 --- was stored may be gone at any time (evicted, too old, emptied with the death of a worker).
 local native = require("moongate.native")
+local sched = require("moongate.core.sched")
 local errors = require("moongate.core.errors")
 local Future = require("moongate.future")
 local time = require("moongate.time")
@@ -106,7 +107,8 @@ local function lead(key, ttl, fn)
     return value
   end
   native.cache_release(key)
-  if type(value) == "table" and errors.is_cancellation(value) then
+  local task = sched.current -- what counts is whether it ends, not what `fn` made of that
+  if task.cancelled or time.is_over(task.scope) then
     flight:resolve(AGAIN)
   else
     flight:reject(value)

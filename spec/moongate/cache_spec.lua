@@ -258,6 +258,40 @@ describe("cached", function()
     end)
   end)
 
+  it("lets another one make it though the cancelled one raised an error of its own", function()
+    local asked = 0
+    local function make()
+      asked = asked + 1
+      local pause = moongate.sleep(1)
+      if asked == 1 and not pcall(pause.await, pause) then
+        error("disguised")
+      end
+      return asked
+    end
+    run(function()
+      local one, two = cache:cached("a", 9, make), cache:cached("a", 9, make)
+      moongate.sleep(0.5):await()
+      one:cancel()
+      assert.equal(2, two:await())
+      moongate.sleep(1):await()
+    end)
+  end)
+
+  it("makes it once if what fn awaits was cancelled: that is an error as any other", function()
+    local asked = 0
+    local function make()
+      asked = asked + 1
+      moongate.sleep(1):await()
+      moongate.future():cancel():await()
+    end
+    run(function()
+      local one, two = cache:cached("a", 9, make), cache:cached("a", 9, make)
+      assert.equal("cancelled", select(2, one:try_await()).code)
+      assert.equal("cancelled", select(2, two:try_await()).code)
+      assert.equal(1, asked)
+    end)
+  end)
+
   it("does not store nil", function()
     run(function()
       assert.is_nil(cache:cached("a", 1, function() end):await())
