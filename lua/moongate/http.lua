@@ -5,6 +5,7 @@ local errors = require("moongate.core.errors")
 local scopes = require("moongate.core.scope")
 local Future = require("moongate.future")
 local time = require("moongate.time")
+local check = require("moongate.core.check")
 local suggest = require("moongate.core.suggest")
 local json = require("moongate.json")
 local tools = require("moongate.tools")
@@ -132,13 +133,14 @@ end
 
 local NUMBERS = {
   timeout = true, connect_timeout = true, first_byte_timeout = true, idle_timeout = true,
-  max = true, length = true,
+  length = true,
 }
 local OPTIONS = {
   url = "string", method = "string", headers = "table", query = "table", form = "table",
   file = "string", ca = "string", server_name = "string", unix = "string",
   insecure = "boolean", decompress = "boolean", stream = "boolean", retries = "number",
 }
+local OTHERS = { body = true, json = true, redirects = true, max = true }
 local BODIES = { "body", "json", "form", "file" }
 
 local function fail(level, text, ...)
@@ -156,6 +158,8 @@ local function check_option(key, value, level)
     if type(value) ~= wanted then
       fail(level + 1, "%s: a %s is wanted, not a %s", key, wanted, type(value))
     end
+  elseif key == "max" then
+    check.size("http_request: max", value)
   elseif key == "redirects" then
     local whole = type(value) == "number" and value % 1 == 0
     if value ~= false and not (whole and value >= 0 and value <= REDIRECTS_MAX) then
@@ -163,7 +167,7 @@ local function check_option(key, value, level)
     end
   elseif key ~= "body" and key ~= "json" then
     fail(level + 1, "there is no option '%s'%s", tostring(key),
-      suggest.for_name(tostring(key), OPTIONS, NUMBERS, { body = 1, json = 1, redirects = 1 }))
+      suggest.for_name(tostring(key), OPTIONS, NUMBERS, OTHERS))
   end
 end
 
@@ -281,6 +285,9 @@ local function normalize(given, level)
       or key == "server_name" or key == "decompress" then
       request.options[key] = value
     end
+  end
+  if given.max then
+    request.options.max = check.size("http_request: max", given.max)
   end
   if request.options.ca then
     request.options.ca = files.resolve(request.options.ca)
@@ -601,7 +608,7 @@ M.calls = {}
 --- Sends a request. Options: url, method, headers, query, one of body (a string, or a function(out)
 --- that calls out:write), json, form, file; timeout (30 s in total), connect_timeout (5),
 --- first_byte_timeout, idle_timeout (30, of a stream); redirects (5; false: none), retries (0),
---- max (16 MiB of body), decompress (true), stream (the Future resolves with the head: read
+--- max ("16M", of the body), decompress (true), stream (the Future resolves with the head: read
 --- response:chunks()), ca, insecure, server_name, unix (a socket's path). A status of 400 and more
 --- is no error. Errors: dns connect tls timeout closed protocol limit cancelled.
 ---@param given string|table the URL, or options
