@@ -14,7 +14,7 @@ local files = require("moongate.files")
 local M = {}
 
 local REDIRECTS, REDIRECTS_MAX = 5, 20
-local TIMEOUT = 30 -- seconds; src/lua/client_request.c knows it too
+local TIMEOUT, IDLE = 30, 30 -- seconds; src/lua/client_request.c knows them too
 local PIECE = 65536
 
 -- --- responses ---
@@ -562,6 +562,21 @@ local function open(request)
   return holder
 end
 
+-- The response ends with the coroutine that awaits it. If nobody does yet, somebody has to begin
+-- reading before a stream would be idle for too long.
+local function hold_unread(response, request, caller)
+  if caller and caller.waiting == request.future then
+    response._task = caller
+    sched.hold(caller, response._holder)
+    return
+  end
+  Future._after(request.options.idle_timeout or IDLE, function()
+    if not response._task then
+      response:close()
+    end
+  end)
+end
+
 -- Runs in a coroutine of the scope. The holder is dropped with the Future that stands for it.
 local function run_stream(request, scope, caller)
   local holder = open(request)
@@ -590,10 +605,7 @@ local function run_stream(request, scope, caller)
   end
   if request.stream then
     response._stream, response._holder, response._task = holder, guard, false
-    if caller and caller.waiting and caller.scope == scope then
-      response._task = caller
-      sched.hold(caller, guard)
-    end
+    hold_unread(response, request, caller)
   else
     guard:cancel()
   end
@@ -617,7 +629,8 @@ function M.calls.http_request(scope, level, given)
   Future._refuse_loading("http_request", level + 1)
   local request = normalize(given, level + 1)
   if request.write or request.stream then
-    return (time.spawn_in(scope, level + 1, run_stream, request, scope, sched.current))
+    request.future = time.spawn_in(scope, level + 1, run_stream, request, scope, sched.current)
+    return request.future
   end
   if time.is_over(scope) then
     local future = Future._new(scope, level + 1)
