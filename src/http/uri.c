@@ -107,11 +107,14 @@ static int parse_target(mg_str text, mg_arena *arena, mg_uri *out, const char **
     out->target = slash ? text : join(MG_STR("/"), text, arena);
     mg_str path = until(out->target, "?");
     mg_str plain = path;
+    bool good = true;
     (void)mg_path_remove_dots(&plain, true, arena);
-    if (plain.p != path.p) {
+    if (plain.p != path.p) { // what is removed is judged too: a query may hold the same characters
         out->target = join(plain, behind(out->target, path.n), arena);
+        mg_str judged = join(MG_STR("/?"), path, arena);
+        good = mg_target_parse(judged, MG_METHOD_GET, arena, &parsed) == MG_OK;
     }
-    if (mg_target_parse(out->target, MG_METHOD_GET, arena, &parsed) != MG_OK) {
+    if (!good || mg_target_parse(out->target, MG_METHOD_GET, arena, &parsed) != MG_OK) {
         return refuse(why, "a character of its path or query must be percent-encoded "
                            "(moongate.url_encode)");
     }

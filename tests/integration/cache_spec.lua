@@ -79,7 +79,7 @@ describe("the cache of four workers", function()
     local conn = service:connect_to(worker)
     local res = conn:request(wire.get(target))
     conn:close()
-    assert.equal(200, res.status, res.body)
+    assert.equal(200, res.status, res.status ~= 200 and res.body .. service:stderr() or nil)
     return res.body
   end
 
@@ -177,7 +177,7 @@ describe("the cache of four workers", function()
         conn:close()
         conns[i] = nil
         if ok then
-          assert.equal(200, res.status, res.body)
+          assert.equal(200, res.status, res.status ~= 200 and res.body .. service:stderr() or nil)
           assert.equal(0, json.decode(res.body).wrong)
           done = done + 1
         else

@@ -182,6 +182,8 @@ static void dot_segments_are_removed(void **state) {
     target_is("http://a/..", "/");
     target_is("http://a/b/../../c", "/c");
     target_is("http://a/%2e%2E/../x/..", "/");
+    refuses("http://a/b c/../d", CODE);
+    refuses("http://a/%zz/../d", CODE);
 }
 
 static void what_must_be_encoded_is_refused_with_a_hint(void **state) {
