@@ -19,7 +19,8 @@ app:get("/set/:key", function(ctx)
   return "stored"
 end)
 app:get("/get/:key", function(ctx)
-  return tostring(ctx:query_cache(ctx.params.key):await())
+  local value = ctx:query_cache(ctx.params.key):await() -- of a miss nothing at all
+  return tostring(value)
 end)
 app:get("/count", function(ctx)
   return tostring(ctx:increment_cache("count"):await())
