@@ -3,15 +3,16 @@
 set -eu
 cd "$(dirname "$0")/../.."
 peers=build/peers
-packages="nginx libnginx-mod-http-lua libnginx-mod-http-ndk lua-resty-core lua-resty-lrucache lua-cjson libpcre3"
+packages="nginx libnginx-mod-http-lua libnginx-mod-http-ndk lua-resty-core lua-resty-lrucache lua-cjson libpcre3 libluajit2-5.1-2"
 
 [ -e "$peers/complete" ] && exit 0
 # shellcheck disable=SC2086
 tests/setup/unpack.sh "$peers" $packages
 mkdir -p "$peers/lib" "$peers/temp"
-# lib/ holds what Debian would find by its own paths: the JSON module under the name that `require` uses, and libpcre.
+# lib/ holds what Debian would find by its own paths: the JSON module under the name that `require` uses, libpcre, and
+# the LuaJIT that nginx's module needs and that cannot be installed beside ours.
 cp "$peers"/root/usr/lib/*/liblua5.1-cjson.so.0.0.0 "$peers/lib/cjson.so"
-find "$peers/root" -name 'libpcre.so.3*' -exec cp -P {} "$peers/lib/" \;
+find "$peers/root" \( -name 'libpcre.so.3*' -o -name 'libluajit-5.1.so.2*' \) -exec cp -P {} "$peers/lib/" \;
 
 # W2x128: 128 handlers, each a chunk of its own, so that no trace of the JIT serves them all.
 for n in $(seq 0 127); do

@@ -2,9 +2,9 @@
 # Installs the Debian packages that are missing: packages.sh build|test|bench. Asks nothing; says what it does.
 set -eu
 
-build="gcc libc6-dev libuv1-dev libluajit2-5.1-dev node-llhttp libssl-dev libc-ares-dev libsqlite3-dev zlib1g-dev pkg-config"
-test="luajit2 lua-busted lua-socket lua-check libcmocka-dev clang clang-format clang-tidy cppcheck libclang-rt-14-dev curl procps openssl nodejs"
-bench="luajit2 wrk curl python3"
+build="gcc libc6-dev libuv1-dev libluajit-5.1-dev node-llhttp libssl-dev libc-ares-dev libsqlite3-dev zlib1g-dev pkg-config"
+test="luajit lua-busted lua-socket lua-check libcmocka-dev clang clang-format clang-tidy cppcheck libclang-rt-14-dev curl procps openssl nodejs"
+bench="luajit wrk curl python3"
 
 case "${1-}" in
 build) want=$build ;;
@@ -33,6 +33,14 @@ else
     exit 1
 fi
 echo "Installing from Debian:$missing"
+# OpenResty's LuaJIT cannot stand beside the plain one, which keeps a hash table quick whatever keys a peer chooses.
+case $missing in
+*luajit*)
+    leaves=$(dpkg-query -W -f '${db:Status-Status} ${Package}\n' luajit2 libluajit2-5.1-dev 2>/dev/null | sed -n 's/^installed //p')
+    # shellcheck disable=SC2086 # a list of names
+    [ -z "$leaves" ] || echo "This removes:" $leaves
+    ;;
+esac
 log=$(mktemp)
 if ! { $as_root apt-get update -q && $as_root env DEBIAN_FRONTEND=noninteractive $command; } >"$log" 2>&1; then
     tail -20 "$log" >&2
