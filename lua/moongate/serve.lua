@@ -175,10 +175,14 @@ local function send_stream(ctx)
   check_sent(native.stream_end(ctx[HANDLE], out.trailers))
 end
 
--- By errno: not there, a folder, a loop of links, out of its folder (EXDEV); not readable.
+-- By errno: not there, a folder, a loop of links, out of its folder (EXDEV); not readable; no
+-- descriptor left.
 local FILE_STATUS = {
   [-2] = 404, [-20] = 404, [-21] = 404, [-36] = 404, [-40] = 404, [-18] = 404, [-22] = 404,
-  [-13] = 403,
+  [-13] = 403, [-24] = 503,
+}
+local FILE_MESSAGE = {
+  [404] = "no such file", [403] = "not allowed", [503] = "too many files are open",
 }
 
 local function send_file(ctx)
@@ -193,8 +197,7 @@ local function send_file(ctx)
     ctx:header("Cache-Control", nil):header("Content-Disposition", nil) -- they were the file's
     local status = FILE_STATUS[failure.errno]
     if status then
-      local message = status == 404 and "no such file" or "not allowed"
-      failure = errors.new("status", message, { status = status, cause = failure })
+      failure = errors.new("status", FILE_MESSAGE[status], { status = status, cause = failure })
     end
     error(failure, 0)
   end

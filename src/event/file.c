@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/mem.h"
+#include "event/descriptors.h"
 #include "event/file_open.h"
 
 #include <assert.h>
@@ -45,7 +46,11 @@ static const mg_task_ops read_ops = {read_in_thread, was_read};
 
 int mg_file_open(mg_file **out, mg_loop *loop, const char *beneath, const char *path,
                  const mg_file_events *events, void *arg) {
+    if (!mg_descriptors_room(loop, 1)) {
+        return -EMFILE;
+    }
     mg_file *f = mg_calloc(1, sizeof *f);
+    mg_descriptors_hold(loop, 1); // until it is freed, opened or not
     f->loop = loop;
     f->events = events;
     f->arg = arg;
@@ -156,6 +161,7 @@ static void free_if_done(mg_file *f) {
     if (f->fd >= 0) {
         close(f->fd);
     }
+    mg_descriptors_release(f->loop, 1);
     mg_free(f->beneath);
     mg_free(f->path);
     mg_free(f->data);

@@ -28,7 +28,7 @@ typedef struct mg_file_events {
 // below that folder by openat2 RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS: a link
 // that stays inside is followed
 // (-ENOENT, -EXDEV, -ELOOP are passed on); where the kernel lacks openat2, each component is opened
-// with O_NOFOLLOW.
+// with O_NOFOLLOW. -EMFILE if no descriptor is left (event/descriptors.h).
 int mg_file_open(mg_file **out, mg_loop *loop, const char *beneath, const char *path,
                  const mg_file_events *events, void *arg);
 

@@ -4,6 +4,7 @@
 #include "event/listener.h"
 
 #include "base/mem.h"
+#include "event/descriptors.h"
 #include "event/loop_inside.h"
 #include "event/stream_ops.h"
 
@@ -60,6 +61,7 @@ int mg_listener_open(mg_listener **out, mg_loop *loop, int fd,
     }
     uv_unref((uv_handle_t *)&l->poll);
     mg_loop_hold(loop); // paused or not
+    mg_descriptors_hold(loop, 1);
     watch(l);
     *out = l;
     return MG_OK;
@@ -100,6 +102,7 @@ void mg_listener_close(mg_listener *l) {
     mg_loop_release(l->loop);
     uv_close((uv_handle_t *)&l->poll, on_closed);
     close(l->fd); // only now: libuv must have stopped watching
+    mg_descriptors_release(l->loop, 1);
 }
 
 int mg_listener_address(const mg_listener *l, mg_address *out) {

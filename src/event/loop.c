@@ -41,6 +41,8 @@ int mg_loop_new(mg_loop **out, const mg_loop_options *options) {
     loop->wall_ms = read_wall_ms();
     loop->wall_read_ms = uv_now(&loop->uv);
     loop->read_block = mg_malloc(MG_STREAM_READ_BYTES);
+    loop->descriptor_limit = UINT32_MAX;
+    mg_link_init(&loop->holders);
     mg_link_init(&loop->turns);
     mg_link_init(&loop->pairs);
     mg_link_init(&loop->pairs_ready);

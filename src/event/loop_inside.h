@@ -28,7 +28,10 @@ struct mg_loop {
     uint64_t happened; // counts callbacks, so that a virtual turn knows whether it found anything
     uint32_t holds;    // reasons to keep a real loop running that libuv does not see
     uint32_t tasks;    // in threads, or on their way there and back
-    uint32_t descriptors; // real streams and watched descriptors
+    uint32_t descriptors;      // real streams and watched descriptors
+    uint32_t held_descriptors; // all else that is open: event/descriptors.h
+    uint32_t descriptor_limit;
+    mg_link holders;
     bool virtual_clock;
     bool stopped;
     bool turning;
@@ -47,6 +50,9 @@ static inline void mg_loop_note(mg_loop *loop) {
 // Keeps mg_loop_run of a real loop from returning. Each hold is released once.
 void mg_loop_hold(mg_loop *loop);
 void mg_loop_release(mg_loop *loop);
+
+// One of `descriptors` or `held_descriptors` is gone.
+void mg_loop_descriptor_released(mg_loop *loop);
 
 // Fires what is due, but nothing that was started meanwhile.
 void mg_timers_fire(mg_loop *loop);

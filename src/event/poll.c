@@ -44,8 +44,10 @@ int mg_poll_want(mg_poll *p, int events) {
 
 void mg_poll_close(mg_poll *p) {
     if (p != NULL) {
-        mg_loop_of(p->uv.loop)->descriptors--;
+        mg_loop *loop = mg_loop_of(p->uv.loop);
         uv_close((uv_handle_t *)&p->uv, on_closed);
+        loop->descriptors--; // its owner closes it now
+        mg_loop_descriptor_released(loop);
     }
 }
 

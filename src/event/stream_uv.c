@@ -98,11 +98,12 @@ static int shut(mg_stream *s) {
 }
 
 static void close_socket(mg_stream *s, bool reset) {
-    loop_of(s)->descriptors--;
-    if (reset && s->u.handle.type == UV_TCP && uv_tcp_close_reset(&s->u.tcp, on_closed) == 0) {
-        return;
+    mg_loop *loop = loop_of(s);
+    if (!reset || s->u.handle.type != UV_TCP || uv_tcp_close_reset(&s->u.tcp, on_closed) != 0) {
+        uv_close(&s->u.handle, on_closed);
     }
-    uv_close(&s->u.handle, on_closed);
+    loop->descriptors--; // libuv closes it at once
+    mg_loop_descriptor_released(loop);
 }
 
 static int peer(const mg_stream *s, struct sockaddr_storage *out) {

@@ -42,6 +42,7 @@ void mg_accepting_add(mg_accepting *a, uint32_t id, uint32_t slot, int fd) {
     a->sockets = mg_realloc(a->sockets, (a->count + 1) * sizeof *a->sockets);
     mg_accepting_socket *s = &a->sockets[a->count++];
     *s = (mg_accepting_socket){.id = id, .slot = slot, .fd = fd};
+    mg_descriptors_hold(a->loop, 1);
     update(a, s);
 }
 
@@ -50,6 +51,7 @@ void mg_accepting_forget(mg_accepting *a, uint32_t id) {
         if (a->sockets[i].id == id) {
             unlisten(a, &a->sockets[i]);
             close(a->sockets[i].fd);
+            mg_descriptors_release(a->loop, 1);
             a->sockets[i] = a->sockets[--a->count];
             return;
         }
@@ -86,6 +88,7 @@ void mg_accepting_end(mg_accepting *a) {
 void mg_accepting_deinit(mg_accepting *a) {
     for (size_t i = 0; i < a->count; i++) {
         close(a->sockets[i].fd);
+        mg_descriptors_release(a->loop, 1);
     }
     mg_free(a->sockets);
     a->sockets = NULL;

@@ -14,6 +14,7 @@ typedef struct mg_accepting_socket {
 } mg_accepting_socket;
 
 typedef struct mg_accepting {
+    mg_loop *loop;     // borrowed
     mg_server *server; // borrowed; NULL: nothing is accepted yet
     uint32_t own;      // slot
     mg_accepting_socket *sockets;
@@ -21,7 +22,7 @@ typedef struct mg_accepting {
     uint64_t lent[4]; // set of slots
 } mg_accepting;
 
-// Zeroed but for `own` before. Takes `fd`.
+// Zeroed but for `loop` and `own` before. Takes `fd`.
 void mg_accepting_add(mg_accepting *a, uint32_t id, uint32_t slot, int fd);
 void mg_accepting_forget(mg_accepting *a, uint32_t id);
 void mg_accepting_lend(mg_accepting *a, uint32_t slot, bool lent);

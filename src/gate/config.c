@@ -192,7 +192,7 @@ int mg_config_check(const mg_config *c, mg_error *err) {
     return rc == MG_OK ? check_ca(c, err) : rc;
 }
 
-static uint32_t share(const mg_config *c, uint64_t descriptors) {
+uint32_t mg_config_descriptors(const mg_config *c, uint64_t descriptors) {
     uint64_t n = c->limits.descriptors.count;
     if (n == 0) {
         n = descriptors / 100 * c->limits.descriptors.percent +
@@ -203,7 +203,7 @@ static uint32_t share(const mg_config *c, uint64_t descriptors) {
 }
 
 // The schema's bounds make every narrowing here exact.
-void mg_config_server_options(const mg_config *c, uint64_t descriptors, mg_server_options *out) {
+void mg_config_server_options(const mg_config *c, mg_server_options *out) {
     *out = (mg_server_options){
         .request_line_bytes = (uint32_t)c->limits.request_line,
         .header_bytes = (uint32_t)c->limits.header_bytes,
@@ -215,7 +215,6 @@ void mg_config_server_options(const mg_config *c, uint64_t descriptors, mg_serve
         .discard_bytes = (uint32_t)c->limits.discard,
         .pipeline_bytes = (uint32_t)c->limits.pipeline,
         .requests_per_connection = (uint32_t)c->limits.requests_per_connection,
-        .connections = share(c, descriptors),
         .header_ms = (uint32_t)c->timeouts.header_ms,
         .body_grace_ms = (uint32_t)c->timeouts.body_grace_ms,
         .send_ms = (uint32_t)c->timeouts.send_ms,
@@ -226,14 +225,12 @@ void mg_config_server_options(const mg_config *c, uint64_t descriptors, mg_serve
     };
 }
 
-enum { TEST_DESCRIPTORS = 100000 };
-
 int mg_config_server_options_of_json(const char *json, mg_server_options *out, mg_error *err) {
     mg_config c;
     mg_buf faults = {0};
     int rc = mg_config_init(&c, "options", mg_str_of(json), &faults);
     if (rc == MG_OK) {
-        mg_config_server_options(&c, TEST_DESCRIPTORS, out);
+        mg_config_server_options(&c, out);
     } else {
         mg_error_set(err, rc, "%.*s", (int)faults.n, faults.p);
     }

@@ -102,9 +102,11 @@ int mg_config_override(mg_config *c, const mg_config_overrides *o, mg_buf *fault
 // and the first fault.
 int mg_config_check(const mg_config *c, mg_error *err);
 
-// `descriptors` is the process's limit, RLIMIT_NOFILE; of it limits.descriptors gives the
-// connections their share. The trust list is left NULL.
-void mg_config_server_options(const mg_config *c, uint64_t descriptors, mg_server_options *out);
+// The trust list is left NULL, and no descriptors are spared.
+void mg_config_server_options(const mg_config *c, mg_server_options *out);
+
+// How many of `descriptors`, the process's own limit, limits.descriptors allows.
+uint32_t mg_config_descriptors(const mg_config *c, uint64_t descriptors);
 
 // The same straight from JSON text, as for a file with nothing else in it; for the test kit.
 // MG_ECONFIG and the faults in `err`.

@@ -68,7 +68,7 @@ const mg_config_key mg_config_keys[] = {
     LIMIT(pipeline, SIZE, "\"64K\"", 4 * KIB, 16 * MIB, "Bytes held of requests sent ahead"),
     LIMIT(requests_per_connection, COUNT, "10000", 1, 1000000000,
           "After so many a connection is closed, announced"),
-    LIMIT(descriptors, DESCRIPTORS, "\"95%\"", 16, 100000000, "Connections, of ulimit -n"),
+    LIMIT(descriptors, DESCRIPTORS, "\"95%\"", 16, 100000000, "Open at once, of ulimit -n"),
 
     LIMIT(generations, COUNT, "4", 1, 7, "Replaced scripts still in use; beyond it the oldest end"),
     LIMIT(lua_memory, SIZE, "\"512M\"", 0, TIB, "Memory of a worker's scripts; 0: any"),

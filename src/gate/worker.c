@@ -1,6 +1,7 @@
 #include "gate/worker.h"
 
 #include "base/mem.h"
+#include "event/descriptors.h"
 #include "event/signal.h"
 #include "event/task.h"
 #include "gate/accepting.h"
@@ -18,7 +19,9 @@
 #include <unistd.h>
 
 enum {
-    SPARE_DESCRIPTORS = 16,
+    // Of the process's limit: what threads open for a moment, scripts of generations, logs.
+    UNCOUNTED_DESCRIPTORS = 32,
+    MOST_SPARE = 64,    // descriptors
     IDLE_GRACE_MS = 20, // for a request that is on its way when its connection is to be closed
     CELL_MS = 500,
 };
@@ -43,7 +46,6 @@ struct mg_worker {
     mg_timer cell_timer;
     mg_timer drain_timer;
     uint64_t descriptors; // RLIMIT_NOFILE
-    uint32_t reserved;    // of them for other things than connections
     bool stopping;
     bool ended;
     void (*on_end)(void *arg);
@@ -73,13 +75,24 @@ static uint32_t descriptors_in_use(void) {
     if (folder != NULL) {
         closedir(folder);
     }
-    return n;
+    return n > 3 ? n - 3 : 0; // ".", ".." and the folder itself
 }
 
-// Connections share the limit with what is open already, and with files yet to be opened.
+// What nobody counts is there before the first connection: the loop's own, logs, memory.
+static void count_what_is_open(const mg_worker *w) {
+    uint32_t open = descriptors_in_use();
+    uint32_t counted = mg_descriptors_open(w->loop);
+    mg_descriptors_hold(w->loop, open > counted ? open - counted : 0);
+}
+
 static void server_options(const mg_worker *w, const mg_generation *g, mg_server_options *out) {
-    mg_config_server_options(&g->config, w->descriptors, out);
-    out->connections = out->connections > w->reserved + 1 ? out->connections - w->reserved : 1;
+    uint32_t most = mg_config_descriptors(&g->config, w->descriptors);
+    uint64_t bound =
+        w->descriptors > UNCOUNTED_DESCRIPTORS ? w->descriptors - UNCOUNTED_DESCRIPTORS : 1;
+    most = most < bound ? most : (uint32_t)bound;
+    mg_descriptors_set_limit(w->loop, most);
+    mg_config_server_options(&g->config, out);
+    out->spare_descriptors = most / 16 < MOST_SPARE ? most / 16 : MOST_SPARE;
     out->trust = g->trust;
 }
 
@@ -411,7 +424,7 @@ static void take_logs(mg_worker *w) {
 
 static void open_server(mg_worker *w, mg_generation *g) {
     mg_server_options options;
-    w->reserved = descriptors_in_use() + SPARE_DESCRIPTORS;
+    count_what_is_open(w);
     server_options(w, g, &options);
     w->server = mg_server_new(w->loop, mg_lua_app_seam(g->app), &options);
     w->server->stats = &w->cell->traffic;
@@ -467,6 +480,7 @@ static void begin(mg_worker *w, mg_message *m) {
         return;
     }
     w->slot = m->a;
+    w->accepting.loop = w->loop;
     w->accepting.own = m->a;
     w->cell = mg_shm_cell(w->shm, m->a);
     w->cell->pid = (uint32_t)getpid();

@@ -18,7 +18,7 @@ typedef struct mg_server_options {
     uint32_t discard_bytes;         // unread request body that is read away after the answer
     uint32_t pipeline_bytes;        // held while a handler runs
     uint32_t requests_per_connection;
-    uint32_t connections; // open at a time; derived from limits.descriptors
+    uint32_t spare_descriptors; // kept for other things than connections while accepting
 
     uint32_t header_ms;
     uint32_t body_grace_ms;

@@ -38,7 +38,9 @@ static void init_deadlines(mg_server *s) {
     mg_deadlines_init(&s->handler, s->loop, o->handler_ms, on_handler_late);
 }
 
-static void pause_accept(mg_server *s, bool pause);
+static bool has_idle(const mg_holder *h);
+static void close_longest_idle(mg_holder *h);
+static void accept_again(mg_holder *h);
 
 // --- life ---
 
@@ -71,6 +73,9 @@ mg_server *mg_server_new(mg_loop *loop, mg_app *app, const mg_server_options *op
     take_options(s, options);
     mg_link_init(&s->conns);
     mg_link_init(&s->dirty);
+    s->holder = (mg_holder){
+        .has_idle = has_idle, .close_idle = close_longest_idle, .on_released = accept_again};
+    mg_descriptors_add_holder(loop, &s->holder);
     s->turn.run = on_turn;
     mg_loop_add_turn(loop, &s->turn);
     init_deadlines(s);
@@ -92,9 +97,7 @@ void mg_server_set_options(mg_server *s, const mg_server_options *options) {
     mg_deadlines_set_wait(&s->half_close, options->half_close_ms);
     mg_deadlines_set_wait(&s->linger, options->linger_ms);
     mg_deadlines_set_wait(&s->handler, options->handler_ms);
-    if (s->accept_paused && !s->draining) {
-        pause_accept(s, false);
-    }
+    accept_again(&s->holder);
 }
 
 static void close_listeners(mg_server *s) {
@@ -125,6 +128,7 @@ void mg_server_free(mg_server *s) {
     if (s == NULL) {
         return;
     }
+    mg_descriptors_remove_holder(&s->holder);
     mg_loop_remove_turn(&s->turn);
     mg_timer_stop(&s->drain_timer);
     mg_deadlines *queues[] = {&s->idle,       &s->header, &s->send,
@@ -190,13 +194,21 @@ static void adopt(mg_server *s, mg_conn *c) {
     mg_conn_open(c, s);
 }
 
-static bool none_is_idle(const mg_server *s) {
-    return mg_link_alone(&s->idle.head);
+// --- descriptors ---
+
+static bool has_idle(const mg_holder *h) {
+    return !mg_link_alone(&MG_OF(h, mg_server, holder)->idle.head);
 }
 
-// Descriptors are short: the connection that has been idle for longest goes.
-static void make_room(mg_server *s) {
+static void close_longest_idle(mg_holder *h) {
+    const mg_server *s = MG_OF(h, mg_server, holder);
     mg_conn_close(MG_OF(s->idle.head.next, mg_conn, deadline.link), MG_GONE_STOP);
+}
+
+// One connection is always allowed, or a limit that is too small would close the door for ever.
+static bool is_full(const mg_server *s) {
+    return mg_descriptors_left(s->loop) <= s->options.spare_descriptors &&
+           s->stats->connections > 0;
 }
 
 static void pause_accept(mg_server *s, bool pause) {
@@ -206,10 +218,17 @@ static void pause_accept(mg_server *s, bool pause) {
     }
 }
 
+static void accept_again(mg_holder *h) {
+    mg_server *s = MG_OF(h, mg_server, holder);
+    if (s->accept_paused && !s->draining && !is_full(s)) {
+        pause_accept(s, false);
+    }
+}
+
 static void on_connection(void *arg, mg_listener *l) {
     mg_server *s = arg;
-    bool full = s->stats->connections >= s->options.connections;
-    if (full && none_is_idle(s)) {
+    bool full = is_full(s);
+    if (full && !mg_descriptors_has_idle(s->loop)) {
         pause_accept(s, true);
         return;
     }
@@ -219,7 +238,8 @@ static void on_connection(void *arg, mg_listener *l) {
         return;
     }
     if (full) {
-        make_room(s); // not before: perhaps nobody was waiting
+        // Not before: perhaps nobody was waiting.
+        mg_descriptors_room(s->loop, s->options.spare_descriptors);
     }
     adopt(s, c);
 }
@@ -267,14 +287,12 @@ void mg_server_forget(mg_server *s, mg_conn *c) {
     mg_link_remove(&c->link);
     mg_free(c);
     s->stats->connections--;
-    if (s->accept_paused && !s->draining) {
-        pause_accept(s, false);
-    }
+    accept_again(&s->holder);
     tell_drained(s);
 }
 
 void mg_server_conn_is_idle(mg_server *s) {
-    if (s->accept_paused) {
+    if (s->accept_paused && !s->draining) {
         pause_accept(s, false);
     }
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "base/shm.h"
+#include "event/descriptors.h"
 #include "event/listener.h"
 #include "server/conn.h"
 #include "server/options.h"
@@ -30,6 +31,7 @@ struct mg_server {
     mg_listener **listeners;
     size_t listener_count;
     bool accept_paused;
+    mg_holder holder; // of idle connections
     bool draining;
     void (*on_drained)(void *arg); // once, when draining and the last connection is gone
     void *drained_arg;

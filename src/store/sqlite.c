@@ -1,6 +1,7 @@
 #include "store/sqlite.h"
 
 #include "base/mem.h"
+#include "event/descriptors.h"
 #include "store/sqlite_inside.h"
 
 #include <assert.h>
@@ -39,6 +40,9 @@ static mg_sqlite *new_pool(mg_loop *loop, const mg_sqlite_options *o) {
     };
     p->queue_max = or_default(o->queue, QUEUE);
     p->count = readers + 1;
+    // Of each connection the file and its log; of all the index of the log, and a journal.
+    p->descriptors = memory ? 1 : 2 * p->count + 2;
+    mg_descriptors_hold(loop, p->descriptors);
     // It is held for less time than going to sleep takes.
     pthread_mutexattr_t attr;
     pthread_mutexattr_init(&attr);
@@ -194,6 +198,7 @@ void mg_sqlite_free(mg_database *d) {
     }
     mg_wake_close(p->wake);
     pthread_mutex_destroy(&p->lock);
+    mg_descriptors_release(p->loop, p->descriptors);
     mg_free(p->settings.path);
     mg_free(p);
 }

@@ -74,6 +74,7 @@ struct mg_sqlite {
     mg_wake *wake;
     mg_sqlite_settings settings;
     uint32_t queue_max;
+    uint32_t descriptors; // counted in the loop
 
     pthread_mutex_t lock; // guards what follows
     mg_link reads;

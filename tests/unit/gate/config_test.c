@@ -374,7 +374,7 @@ static void server_options_are_filled(void **state) {
     mg_config c;
     load(&c, "{\"limits\":{\"body\":\"1T\"},\"timeouts\":{\"linger\":0.5}}");
     mg_server_options o;
-    mg_config_server_options(&c, 1000, &o);
+    mg_config_server_options(&c, &o);
     assert_int_equal(o.request_line_bytes, 8192);
     assert_int_equal(o.header_bytes, 32768);
     assert_int_equal(o.header_fields, 100);
@@ -385,7 +385,7 @@ static void server_options_are_filled(void **state) {
     assert_int_equal(o.discard_bytes, 256 << 10);
     assert_int_equal(o.pipeline_bytes, 64 << 10);
     assert_int_equal(o.requests_per_connection, 10000);
-    assert_int_equal(o.connections, 950);
+    assert_int_equal(mg_config_descriptors(&c, 1000), 950);
     assert_int_equal(o.header_ms, 10000);
     assert_int_equal(o.body_grace_ms, 20000);
     assert_int_equal(o.send_ms, 60000);
@@ -394,15 +394,12 @@ static void server_options_are_filled(void **state) {
     assert_int_equal(o.half_close_ms, 1000);
     assert_int_equal(o.linger_ms, 500);
     assert_null(o.trust);
-    mg_config_server_options(&c, UINT64_MAX, &o); // RLIM_INFINITY
-    assert_int_equal(o.connections, UINT32_MAX);
+    assert_int_equal(mg_config_descriptors(&c, UINT64_MAX), UINT32_MAX); // RLIM_INFINITY
     mg_config_deinit(&c);
 
     load(&c, "{\"limits\":{\"descriptors\":500}}");
-    mg_config_server_options(&c, 1000, &o);
-    assert_int_equal(o.connections, 500);
-    mg_config_server_options(&c, 100, &o);
-    assert_int_equal(o.connections, 100);
+    assert_int_equal(mg_config_descriptors(&c, 1000), 500);
+    assert_int_equal(mg_config_descriptors(&c, 100), 100);
     mg_config_deinit(&c);
 }
 
