@@ -10,9 +10,10 @@ local native = require("moongate.native").json
 local M = {}
 
 --- The text of `value`. Raises with the path of what JSON cannot say: functions and the like, nan
---- and infinities, mixed keys, gaps, strings that are not UTF-8, and more than 128 levels, which
---- mostly are a table that holds itself.
----@type fun(value: any, options?: { pretty?: boolean }): string
+--- and infinities, mixed keys, gaps, and more than 128 levels, which mostly are a table that holds
+--- itself. Bytes that are not UTF-8 become U+FFFD, as a browser shows them: what a peer sent is no
+--- reason to fail. With `strict` they raise too.
+---@type fun(value: any, options?: { pretty?: boolean, strict?: boolean }): string
 M.encode = native.encode
 
 --- The value of `text`, or nil and "line:column: what is wrong". `max_depth` is 1 to 1024, by

@@ -33,9 +33,20 @@ describe("json.encode", function()
     assert.error_matches(function()
       json.encode({ rate = 0 / 0 })
     end, "%$%.rate: nan cannot be JSON")
+  end)
+
+  it("puts U+FFFD for what is no UTF-8, or refuses it by choice", function()
+    assert.equal('{"q":"\239\191\189 ok"}', json.encode({ q = "\255 ok" }))
+    assert.equal('"caf\239\191\189"', json.encode("caf\233"))
+    assert.equal('{"\239\191\189":1}', json.encode({ ["\226\130"] = 1 }))
     assert.error_matches(function()
-      json.encode({ name = "\255" })
+      json.encode({ name = "\255" }, { strict = true })
     end, "%$%.name: a string that is not UTF%-8 cannot be JSON")
+  end)
+
+  it("writes integers up to 2^53 without an exponent", function()
+    assert.equal("[1700000000123456,-9007199254740991]",
+      json.encode({ 1700000000123456, -9007199254740991 }))
   end)
 
   it("refuses mixed keys and gaps and says what is allowed", function()

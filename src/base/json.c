@@ -142,7 +142,7 @@ static bool read_escaped(mg_json_reader *r, size_t start) {
         }
         r->at += taken;
         mg_str s = rest(r);
-        size_t run = mg_json_run(s.p, s.n);
+        size_t run = mg_json_run(s.p, s.n, r->any_bytes);
         mg_buf_append(out, s.p, run);
         r->at += run;
     }
@@ -157,7 +157,7 @@ static bool read_escaped(mg_json_reader *r, size_t start) {
 // Stands on the opening quote. Fills `text`.
 static bool read_string(mg_json_reader *r) {
     size_t start = ++r->at;
-    r->at += mg_json_run(r->input.p + start, r->input.n - start);
+    r->at += mg_json_run(r->input.p + start, r->input.n - start, r->any_bytes);
     char c = peek(r);
     if (c == '\\') {
         return read_escaped(r, start);
@@ -228,7 +228,8 @@ void mg_json_reader_init(mg_json_reader *r, mg_str input, mg_buf *decoded, unsig
     r->error = NULL;
     // An empty input may come as NULL, which no pointer arithmetic likes.
     r->input = input.n > 0 ? input : MG_STR("");
-    r->at = 0;
+    r->at = input.n >= 3 && memcmp(input.p, "\xEF\xBB\xBF", 3) == 0 ? 3 : 0;
+    r->any_bytes = false;
     r->decoded = decoded;
     r->depth = 0;
     r->max_depth = max_depth == 0 ? MG_JSON_DEPTH : max_depth;

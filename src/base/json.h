@@ -2,7 +2,8 @@
 //
 // The reader pulls one token at a time out of borrowed bytes and lives in caller memory; there is
 // nothing to release. It refuses what the RFC does not allow: trailing bytes, broken UTF-8, lone
-// surrogates, numbers no double can hold. Repeated keys are handed out as they come. The writer
+// surrogates, numbers no double can hold. A byte order mark in front is skipped (section 8.1 leaves
+// that to the reader). Repeated keys are handed out as they come. The writer
 // appends to a buffer; brackets, commas and literals go in with mg_buf_append.
 #pragma once
 
@@ -36,6 +37,7 @@ typedef struct mg_json_reader {
         double number;
     };
     const char *error; // static text, set with MG_JSON_ERROR
+    bool any_bytes;    // to be set after init: takes strings of mg_json_write_raw
 
     // Private.
     mg_str input;
@@ -67,9 +69,15 @@ mg_json_place mg_json_where(const mg_json_reader *r);
 // Appends `s` in quotes. Returns MG_ESYNTAX and appends nothing if `s` is not UTF-8.
 int mg_json_write_string(mg_buf *b, mg_str s);
 
+// The same for any bytes: U+FFFD stands for what is not UTF-8 (mg_utf8_subpart).
+void mg_json_write_replaced(mg_buf *b, mg_str s);
+
+// The same for readers with `any_bytes`: bytes that are not UTF-8 stay as they are. No JSON then.
+void mg_json_write_raw(mg_buf *b, mg_str s);
+
 void mg_json_write_i64(mg_buf *b, int64_t v);
 void mg_json_write_u64(mg_buf *b, uint64_t v);
 
-// Appends the fewest digits that read back as `v`; integers below 1e15 without point or exponent.
+// Appends the fewest digits that read back as `v`; integers up to 2^53 without point or exponent.
 // Returns MG_ESYNTAX and appends nothing for NaN and the infinities.
 int mg_json_write_double(mg_buf *b, double v);

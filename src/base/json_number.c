@@ -212,7 +212,7 @@ int mg_json_write_double(mg_buf *b, double v) {
         mg_buf_append_char(b, '-');
         v = -v;
     }
-    if (v < 1e15 && (double)(uint64_t)v == v) {
+    if (v <= (double)EXACT_INTEGER && (double)(uint64_t)v == v) {
         mg_buf_append_u64(b, (uint64_t)v);
     } else if (!write_short(b, v)) {
         write_long(b, v);

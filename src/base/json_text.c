@@ -28,7 +28,7 @@ static size_t skip_words(const char *p, size_t n) {
     return i;
 }
 
-size_t mg_json_run(const char *p, size_t n) {
+size_t mg_json_run(const char *p, size_t n, bool any_bytes) {
     size_t i = skip_words(p, n);
     while (i < n) {
         if (plain(p[i])) {
@@ -36,10 +36,10 @@ size_t mg_json_run(const char *p, size_t n) {
             continue;
         }
         size_t len = (uint8_t)p[i] < 0x80 ? 0 : mg_utf8_sequence(p + i, n - i);
-        if (len == 0) {
+        if (len == 0 && (!any_bytes || (uint8_t)p[i] < 0x80)) {
             break;
         }
-        i += len;
+        i += len == 0 ? 1 : len;
         i += skip_words(p + i, n - i);
     }
     return i;
@@ -106,35 +106,49 @@ static void write_escape(mg_buf *b, char c) {
     }
 }
 
-// The rest of a string, behind its first `i` bytes, which stand in `b` already.
-static int write_escaped(mg_buf *b, mg_str s, size_t i) {
-    while (i < s.n) {
-        if ((uint8_t)s.p[i] >= 0x80) {
-            return MG_ESYNTAX;
-        }
-        write_escape(b, s.p[i++]);
-        size_t run = mg_json_run(s.p + i, s.n - i);
+typedef enum not_utf8 { REFUSE, REPLACE, KEEP } not_utf8;
+
+// What stands between the quotes. MG_ESYNTAX at bytes that are refused.
+static int write_text(mg_buf *b, mg_str s, not_utf8 what) {
+    size_t i = 0;
+    for (;;) {
+        size_t run = mg_json_run(s.p + i, s.n - i, what == KEEP);
         mg_buf_append(b, s.p + i, run);
         i += run;
+        if (i == s.n) {
+            return MG_OK;
+        }
+        if ((uint8_t)s.p[i] < 0x80) {
+            write_escape(b, s.p[i++]);
+        } else if (what == REPLACE) {
+            mg_buf_append(b, "\xEF\xBF\xBD", 3);
+            i += mg_utf8_subpart(s.p + i, s.n - i);
+        } else {
+            return MG_ESYNTAX;
+        }
     }
-    return MG_OK;
 }
 
-int mg_json_write_string(mg_buf *b, mg_str s) {
-    if (s.n == 0) {
-        mg_buf_append(b, "\"\"", 2);
-        return MG_OK;
-    }
+static int write_quoted(mg_buf *b, mg_str s, not_utf8 what) {
     size_t before = b->n;
-    size_t run = mg_json_run(s.p, s.n);
-    char *to = mg_buf_reserve(b, s.n + 2);
-    to[0] = '"';
-    memcpy(to + 1, s.p, run);
-    b->n += 1 + run;
-    if (run < s.n && write_escaped(b, s, run) != MG_OK) {
+    mg_buf_reserve(b, s.n + 2);
+    mg_buf_append_char(b, '"');
+    if (s.n > 0 && write_text(b, s, what) != MG_OK) {
         b->n = before;
         return MG_ESYNTAX;
     }
     mg_buf_append_char(b, '"');
     return MG_OK;
+}
+
+int mg_json_write_string(mg_buf *b, mg_str s) {
+    return write_quoted(b, s, REFUSE);
+}
+
+void mg_json_write_replaced(mg_buf *b, mg_str s) {
+    write_quoted(b, s, REPLACE);
+}
+
+void mg_json_write_raw(mg_buf *b, mg_str s) {
+    write_quoted(b, s, KEEP);
 }

@@ -136,6 +136,7 @@ static size_t append_json_escape(mg_buf *out, mg_str s) {
         return 2;
     } else {
         mg_buf_append_str(out, MG_STR("\\ufffd"));
+        return mg_utf8_subpart(s.p, s.n);
     }
     return 1;
 }

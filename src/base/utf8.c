@@ -40,6 +40,15 @@ size_t mg_utf8_sequence(const char *p, size_t n) {
     return second_fits(first, (uint8_t)p[1]) ? len : 0;
 }
 
+size_t mg_utf8_subpart(const char *p, size_t n) {
+    uint8_t first = (uint8_t)p[0];
+    if (first < 0xC2 || first > 0xF4 || n < 2 || !follows(p[1]) ||
+        !second_fits(first, (uint8_t)p[1])) {
+        return 1;
+    }
+    return first >= 0xF0 && n > 2 && follows(p[2]) ? 3 : 2;
+}
+
 bool mg_utf8_valid(mg_str s) {
     size_t i = 0;
     while (i < s.n) {

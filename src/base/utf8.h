@@ -7,6 +7,11 @@
 // valid one.
 size_t mg_utf8_sequence(const char *p, size_t n);
 
+// How many bytes one U+FFFD stands for, 1 to 3, where mg_utf8_sequence found none: the longest
+// start of a sequence that could have become valid (the Encoding standard's decoder; Unicode's
+// "maximal subparts"). `n` is above 0.
+size_t mg_utf8_subpart(const char *p, size_t n);
+
 bool mg_utf8_valid(mg_str s);
 
 // Writes the sequence of `code` and returns its length. `code` is a Unicode scalar value; `out`

@@ -73,9 +73,7 @@ static void say(visitor *v, mg_str text, bool last) {
 static void say_result(visitor *v, bool ok, mg_str text, bool last) {
     mg_buf out = {0};
     mg_buf_printf(&out, "{\"ok\":%s,\"text\":", ok ? "true" : "false");
-    if (mg_json_write_string(&out, text) != MG_OK) {
-        mg_json_write_string(&out, MG_STR("(the text is not UTF-8)"));
-    }
+    mg_json_write_replaced(&out, text);
     mg_buf_append_str(&out, MG_STR("}\n"));
     say(v, mg_buf_str(&out), last);
     mg_buf_deinit(&out);

@@ -26,9 +26,7 @@ static uint64_t resident_bytes(uint32_t pid) {
 
 static void add_text(mg_buf *out, const char *name, const char *text) {
     mg_buf_printf(out, "\"%s\":", name);
-    if (mg_json_write_string(out, mg_str_of(text)) != MG_OK) {
-        mg_buf_append_str(out, MG_STR("null"));
-    }
+    mg_json_write_replaced(out, mg_str_of(text));
     mg_buf_append_char(out, ',');
 }
 
@@ -79,9 +77,7 @@ static void add_addresses(const mg_master *m, mg_buf *out) {
         const mg_master_socket *s = &m->sockets[i];
         if (s->slot == 0 || s->slot == MG_SLOT_ALL) {
             mg_buf_append_str(out, any ? MG_STR(",") : MG_STR(""));
-            if (mg_json_write_string(out, mg_str_of(s->shown)) != MG_OK) {
-                mg_buf_append_str(out, MG_STR("null"));
-            }
+            mg_json_write_replaced(out, mg_str_of(s->shown));
             any = true;
         }
     }

@@ -61,7 +61,7 @@ static int cache_get(lua_State *L) {
     }
     if (tag == TAG_STRING) {
         lua_pushlstring(L, vm->scratch.p, vm->scratch.n);
-    } else if (mg_json_decode_value(L, mg_buf_str(&vm->scratch), 0) != MG_OK) {
+    } else if (mg_json_unpack(L, mg_buf_str(&vm->scratch)) != MG_OK) {
         lua_settop(L, 0); // scribbled over: as if it were not there
         lua_pushboolean(L, 0);
         return 1;
@@ -84,7 +84,7 @@ static int cache_set(lua_State *L) {
         value.p = lua_tolstring(L, 2, &value.n);
     } else {
         mg_buf_clear(&vm->json);
-        if (mg_json_encode_value(L, 2, &vm->json) != MG_OK) {
+        if (mg_json_pack(L, 2, &vm->json) != MG_OK) {
             return failure(L, "json", lua_tostring(L, -1));
         }
         value = mg_buf_str(&vm->json);

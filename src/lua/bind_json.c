@@ -89,11 +89,12 @@ static int push_value(decoder *d, mg_json_token token) {
     }
 }
 
-int mg_json_decode_value(lua_State *L, mg_str text, unsigned max_depth) {
+static int decode_text(lua_State *L, mg_str text, unsigned max_depth, bool any_bytes) {
     luaL_checkstack(L, 8, "JSON nested too deep");
     int top = lua_gettop(L);
     decoder d = {.L = L, .mark = top + 2};
     mg_json_reader_init(&d.reader, text, mg_scratch_take(L), max_depth);
+    d.reader.any_bytes = any_bytes;
     mg_json_push_array_mark(L);
     int rc = push_value(&d, mg_json_next(&d.reader));
     if (rc == MG_OK && mg_json_next(&d.reader) != MG_JSON_END) {
@@ -103,6 +104,14 @@ int mg_json_decode_value(lua_State *L, mg_str text, unsigned max_depth) {
     lua_replace(L, top + 1);
     lua_settop(L, top + 1);
     return rc;
+}
+
+int mg_json_decode_value(lua_State *L, mg_str text, unsigned max_depth) {
+    return decode_text(L, text, max_depth, false);
+}
+
+int mg_json_unpack(lua_State *L, mg_str text) {
+    return decode_text(L, text, MG_JSON_DEPTH, true);
 }
 
 // Pushes option `name` of the table at `index`, or nil.
@@ -118,15 +127,38 @@ static void push_option(lua_State *L, int index, const char *name) {
 static int encode(lua_State *L) {
     luaL_checkany(L, 1);
     push_option(L, 2, "pretty");
-    bool pretty = lua_toboolean(L, -1) != 0;
+    push_option(L, 2, "strict");
+    mg_json_style style = {.pretty = lua_toboolean(L, -2), .strict = lua_toboolean(L, -1)};
     lua_settop(L, 1);
     mg_buf *out = mg_scratch_take(L);
-    int rc = mg_json_encode(L, 1, out, pretty);
+    int rc = mg_json_encode(L, 1, out, style);
     if (rc != MG_OK) {
         mg_scratch_give(L, 2);
         return luaL_error(L, "%s", lua_tostring(L, -1));
     }
     mg_scratch_push(L, 2);
+    return 1;
+}
+
+// pack(value) -> bytes that unpack reads, as the cache keeps values
+static int pack(lua_State *L) {
+    lua_settop(L, 1);
+    mg_buf *out = mg_scratch_take(L);
+    if (mg_json_pack(L, 1, out) != MG_OK) {
+        mg_scratch_give(L, 2);
+        return luaL_error(L, "%s", lua_tostring(L, -1));
+    }
+    mg_scratch_push(L, 2);
+    return 1;
+}
+
+static int unpack(lua_State *L) {
+    luaL_checktype(L, 1, LUA_TSTRING);
+    mg_str text;
+    text.p = lua_tolstring(L, 1, &text.n);
+    if (mg_json_unpack(L, text) != MG_OK) {
+        return lua_error(L);
+    }
     return 1;
 }
 
@@ -173,13 +205,11 @@ static int array(lua_State *L) {
 
 int mg_open_json(lua_State *L) {
     static const luaL_Reg functions[] = {
-        {"encode", encode},
-        {"decode", decode},
-        {"array", array},
-        {NULL, NULL},
+        {"encode", encode}, {"decode", decode}, {"array", array},
+        {"pack", pack},     {"unpack", unpack}, {NULL, NULL},
     };
     mg_json_values_open(L);
-    lua_createtable(L, 0, 4);
+    lua_createtable(L, 0, 6);
     luaL_register(L, NULL, functions);
     lua_pushlightuserdata(L, NULL);
     lua_setfield(L, -2, "null");

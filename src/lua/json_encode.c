@@ -23,7 +23,7 @@ typedef struct level {
 typedef struct encoder {
     lua_State *L;
     mg_buf *out;
-    bool pretty;
+    mg_json_style style;
     mg_error error;
 } encoder;
 
@@ -85,7 +85,7 @@ static int fail_depth(encoder *e, const level *at) {
 }
 
 static void write_line(encoder *e, unsigned depth) {
-    if (e->pretty) {
+    if (e->style.pretty) {
         mg_buf_append_char(e->out, '\n');
         memset(mg_buf_reserve(e->out, (size_t)depth * 2), ' ', (size_t)depth * 2);
         e->out->n += (size_t)depth * 2;
@@ -101,7 +101,11 @@ static int encode_number(encoder *e, int index, const level *up) {
 }
 
 static int encode_text(encoder *e, mg_str s, const level *up) {
-    if (mg_json_write_string(e->out, s) != MG_OK) {
+    if (e->style.raw) {
+        mg_json_write_raw(e->out, s);
+    } else if (!e->style.strict) {
+        mg_json_write_replaced(e->out, s);
+    } else if (mg_json_write_string(e->out, s) != MG_OK) {
         return fail(e, up, "a string that is not UTF-8 cannot be JSON");
     }
     return MG_OK;
@@ -154,7 +158,7 @@ static int encode_object(encoder *e, level *at) {
         if (rc != MG_OK) {
             return rc;
         }
-        mg_buf_append(e->out, ": ", e->pretty ? 2 : 1);
+        mg_buf_append(e->out, ": ", e->style.pretty ? 2 : 1);
         rc = encode_value(e, value, at);
         if (rc != MG_OK) {
             return rc;
@@ -289,11 +293,11 @@ static int encode_value(encoder *e, int index, const level *up) {
     return fail_type(e, up, type);
 }
 
-int mg_json_encode(lua_State *L, int index, mg_buf *out, bool pretty) {
+int mg_json_encode(lua_State *L, int index, mg_buf *out, mg_json_style style) {
     encoder e;
     e.L = L;
     e.out = out;
-    e.pretty = pretty;
+    e.style = style;
     size_t before = out->n;
     int top = lua_gettop(L);
     int absolute = index < 0 && index > LUA_REGISTRYINDEX ? top + index + 1 : index;
@@ -307,6 +311,10 @@ int mg_json_encode(lua_State *L, int index, mg_buf *out, bool pretty) {
     return rc;
 }
 
+int mg_json_pack(lua_State *L, int index, mg_buf *out) {
+    return mg_json_encode(L, index, out, (mg_json_style){.raw = true});
+}
+
 int mg_json_encode_value(lua_State *L, int index, mg_buf *out) {
-    return mg_json_encode(L, index, out, false);
+    return mg_json_encode(L, index, out, (mg_json_style){0});
 }

@@ -7,5 +7,11 @@
 
 #include <stdbool.h>
 
-// As mg_json_encode_value; `pretty` breaks lines and indents by two spaces.
-int mg_json_encode(lua_State *L, int index, mg_buf *out, bool pretty);
+typedef struct mg_json_style {
+    bool pretty; // breaks lines and indents by two spaces
+    bool strict; // refuses text that is no UTF-8
+    bool raw;    // keeps its bytes: not JSON any more
+} mg_json_style;
+
+// As mg_json_encode_value.
+int mg_json_encode(lua_State *L, int index, mg_buf *out, mg_json_style style);

@@ -14,7 +14,7 @@ end
 
 -- As the real one keeps bytes: what is changed later is not changed in the cache.
 local function copy(value)
-  return type(value) == "table" and (native.json.decode(native.json.encode(value))) or value
+  return type(value) == "table" and (native.json.unpack(native.json.pack(value))) or value
 end
 
 local function live(self, key)

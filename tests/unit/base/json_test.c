@@ -290,7 +290,9 @@ static void refuses_wrong_structure(void **state) {
     expect_fault("True", "expected a value", "0 1:1");
     expect_fault("truex", "something follows the value", "4 1:5");
     expect_fault("{} {}", "something follows the value", "3 1:4");
-    expect_fault("\xEF\xBB\xBF{}", "expected a value", "0 1:1");
+    expect_fault("\xEF\xBB\xBF", "the text ends too early", "3 1:4");
+    expect_fault("\xEF\xBB{}", "expected a value", "0 1:1");
+    expect_fault("\xEF\xBB\xBF\xEF\xBB\xBF{}", "expected a value", "3 1:4");
     expect_fault("[1\f]", "expected ',' or ']'", "2 1:3");
     expect_fault("[1] // no", "something follows the value", "4 1:5");
     expect_fault_of(MG_STR("1\0"), "something follows the value", "1 1:2");
@@ -394,8 +396,12 @@ static void writes_the_shortest_double(void **state) {
     expect_written(-0.0, "-0");
     expect_written(-42, "-42");
     expect_written(999999999999999, "999999999999999");
-    expect_written(1e15, "1e+15");
-    expect_written(9007199254740991, "9007199254740991");
+    expect_written(1e15, "1000000000000000");
+    expect_written(1700000000123456, "1700000000123456");
+    expect_written(-9007199254740991, "-9007199254740991");
+    expect_written(9007199254740992, "9007199254740992");
+    expect_written(9007199254740994, "9007199254740994");
+    expect_written(1e16, "1e+16");
     expect_written(0.5, "0.5");
     expect_written(-12.34, "-12.34");
     expect_written(1.005, "1.005");
@@ -408,6 +414,31 @@ static void writes_the_shortest_double(void **state) {
     expect_written(1.7976931348623157e308, "1.7976931348623157e+308");
     expect_written(5e-324, "5e-324");
     expect_written(2.2250738585072011e-308, "2.225073858507201e-308");
+}
+
+// The counts are those of the Encoding standard's decoder.
+static void puts_a_replacement_for_what_is_no_utf8(void **state) {
+    (void)state;
+    static const struct {
+        const char *bytes;
+        const char *want;
+    } cases[] = {
+        {"", "\"\""},
+        {"gr\xC3\xBC\xC3\x9F \"\n", "\"gr\xC3\xBC\xC3\x9F \\\"\\n\""},
+        {"\xFF", "\"\xEF\xBF\xBD\""},
+        {"a\xFF\xFE.b", "\"a\xEF\xBF\xBD\xEF\xBF\xBD.b\""},
+        {"caf\xE9", "\"caf\xEF\xBF\xBD\""},
+        {"\xE2\x82", "\"\xEF\xBF\xBD\""},
+        {"\xE2\x82\"", "\"\xEF\xBF\xBD\\\"\""},
+        {"\xF0\x9F\x98x", "\"\xEF\xBF\xBDx\""},
+        {"\xED\xA0\x80", "\"\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD\""},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        mg_buf b = {0};
+        mg_json_write_replaced(&b, mg_str_of(cases[i].bytes));
+        assert_text(cases[i].want, mg_buf_str(&b));
+        mg_buf_deinit(&b);
+    }
 }
 
 static void writes_no_infinity_and_no_nan(void **state) {
@@ -477,6 +508,7 @@ int main(void) {
         cmocka_unit_test(writing_broken_utf8_appends_nothing),
         cmocka_unit_test(writes_integers),
         cmocka_unit_test(writes_the_shortest_double),
+        cmocka_unit_test(puts_a_replacement_for_what_is_no_utf8),
         cmocka_unit_test(writes_no_infinity_and_no_nan),
         cmocka_unit_test(doubles_survive_writing_and_reading),
     };

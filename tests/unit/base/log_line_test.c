@@ -72,7 +72,7 @@ static void json_strings_are_valid_whatever_comes(void **state) {
     mg_buf out = {0};
     mg_log_append_json_string(&out, MG_STR("\x01\x7f\xff|\xc2\x9b|\xc3\xa9|\xe2\x82|\t"));
     mg_buf_append_char(&out, '\0');
-    assert_string_equal(out.p, "\"\\u0001\\u007f\\ufffd|\\u009b|\xc3\xa9|\\ufffd\\ufffd|\\t\"");
+    assert_string_equal(out.p, "\"\\u0001\\u007f\\ufffd|\\u009b|\xc3\xa9|\\ufffd|\\t\"");
     mg_buf_deinit(&out);
 }
 

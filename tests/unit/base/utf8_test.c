@@ -27,6 +27,23 @@ static void refuses_what_is_no_sequence(void **state) {
     assert_int_equal(mg_utf8_sequence("", 0), 0);
 }
 
+static void measures_what_one_replacement_stands_for(void **state) {
+    (void)state;
+    static const struct {
+        const char *bytes;
+        size_t n;
+    } cases[] = {
+        {"\x80", 1},         {"\xC0\x80", 1},     {"\xC2", 1},
+        {"\xC2\x41", 1},     {"\xE2\x82", 2},     {"\xE2\x82\xC0", 2},
+        {"\xE0\x9F\xBF", 1}, {"\xED\xA0\x80", 1}, {"\xF0\x9F", 2},
+        {"\xF0\x9F\x98", 3}, {"\xF0\x9F\x41", 2}, {"\xF0\x8F\xBF\xBF", 1},
+        {"\xFF", 1},         {"\xE2\x41", 1},     {"\xF0\x9F\x98\x41", 3},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        assert_int_equal(mg_utf8_subpart(cases[i].bytes, strlen(cases[i].bytes)), cases[i].n);
+    }
+}
+
 static void looks_at_the_whole_text(void **state) {
     (void)state;
     assert_true(mg_utf8_valid((mg_str){0}));
@@ -39,6 +56,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_scalar_value_survives_writing_and_reading),
         cmocka_unit_test(refuses_what_is_no_sequence),
+        cmocka_unit_test(measures_what_one_replacement_stands_for),
         cmocka_unit_test(looks_at_the_whole_text),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
