@@ -2,6 +2,10 @@
 
 MODE   ?= release
 PREFIX ?= /usr/local
+# All processors, unless -j says otherwise.
+ifeq ($(MAKELEVEL),0)
+MAKEFLAGS += -j$(shell nproc)
+endif
 # make V=1 shows whole commands
 Q := $(if $(V),,@)
 CC     ?= gcc
@@ -36,7 +40,7 @@ DEPS    := $(B)/deps.mk.done
 LINK     = $$(cat $(B)/link.flags) -lm -ldl
 .SECONDARY:
 .DELETE_ON_ERROR:
-.PHONY: all run test check unit spec integration fuzz bench install uninstall clean help \
+.PHONY: all run test check unit spec integration fuzz bench fresh install uninstall clean help \
         format lint asan-binary fuzzers units
 
 all: $(B)/moongate $(B)/moongate.so ## build build/moongate (MODE=release, debug, asan or fuzz)
@@ -114,6 +118,9 @@ fuzz: build/packages-test fuzzers ## run each fuzzer for a bounded time (FUZZ_SE
 
 bench: build/packages-bench all ## measure against peers (see tests/bench/README.md)
 	@tests/bench/run.sh
+
+fresh: ## `make run` and `make test` on a bare Debian 12 in build/fresh (as root; needs debootstrap)
+	@tests/setup/fresh.sh
 
 units: $(UNITS)
 fuzzers: build/packages-test

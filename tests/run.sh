@@ -9,6 +9,7 @@ cd "$(dirname "$0")/.." || exit 2
 FUZZ_SECONDS=${FUZZ_SECONDS:-10}
 FUZZ_SEED=20240229
 SUITE_SECONDS=${SUITE_SECONDS:-1800} # a runner that hangs is ended after this
+PLACES=${PLACES:-$(nproc)}           # runners at a time
 
 passed=0
 failed=0
@@ -36,17 +37,50 @@ count() {
     }' "$1"
 }
 
-# suite NAME COMMAND...: runs a runner, adds its numbers, prints its line; its whole output if something failed.
-suite() {
-    local name=$1 out=$scratch/out status p f s complete note=
+# --- jobs: runners that have nothing to do with each other go side by side ---------------------------------------------
+
+jobs=0
+running=0
+declare -A names # by process
+
+# job NAME COMMAND...: begins a runner as soon as a place is free.
+job() {
+    local name=$1
     shift
-    timeout -k 10 "$SUITE_SECONDS" "$@" >"$out" 2>&1
+    [ $running -lt "$PLACES" ] || reap
+    jobs=$((jobs + 1))
+    run_job "$scratch/$jobs" "$@" &
+    names[$!]="$jobs $name"
+    running=$((running + 1))
+}
+
+run_job() {
+    local out=$1
+    shift
+    if declare -F "$1" >/dev/null; then
+        "$@" >"$out" 2>&1
+    else
+        timeout -k 10 "$SUITE_SECONDS" "$@" >"$out" 2>&1
+    fi
+}
+
+# Waits for the next runner to end, adds its numbers and prints its line.
+reap() {
+    local ended status
+    wait -n -p ended
     status=$?
+    running=$((running - 1))
+    report "${names[$ended]#* }" "$scratch/${names[$ended]%% *}" $status
+}
+
+# Its whole output, if something failed.
+report() {
+    local name=$1 out=$2 status=$3 p f s complete note=
     read -r p f s complete < <(count "$out")
     if [ "$complete" = 0 ]; then
         note=" (died: status $status)"
         f=$((f + 1))
-    elif [ $status != 0 ] && [ "$f" = 0 ]; then
+    elif [ "$status" != 0 ] && [ "$f" = 0 ]; then
         note=" (ended with status $status)"
         f=1
     fi
@@ -95,7 +129,7 @@ unit() {
         [ -x "$test" ] || continue
         found=1
         name=${test#build/"$mode"/unit/}
-        suite "unit $name ($mode)" env CMOCKA_MESSAGE_OUTPUT=TAP "$test"
+        job "unit $name ($mode)" env CMOCKA_MESSAGE_OUTPUT=TAP "$test"
     done
     [ $found = 1 ] || missing "unit ($mode)" "every test in build/$mode/unit"
 }
@@ -103,18 +137,21 @@ unit() {
 spec() {
     local mode=$1
     if [ "$mode" != asan ]; then
-        suite "spec (busted)" busted -o plainTerminal
+        job "spec (busted)" busted -o plainTerminal
     fi
     if need_binary spec "$mode"; then
-        suite "spec (moongate test, $mode)" "build/$mode/moongate" test -o plainTerminal
+        job "spec (moongate test, $mode)" "build/$mode/moongate" test -o plainTerminal
     fi
 }
 
+# A runner for each file: none leans on another one's servers.
 integration() {
-    local mode=$1
-    if need_binary integration "$mode"; then
-        suite "integration ($mode)" env MOONGATE="build/$mode/moongate" busted --run=integration -o plainTerminal
-    fi
+    local mode=$1 file name
+    need_binary integration "$mode" || return 0
+    for file in tests/integration/*_spec.lua; do
+        name=$(basename "$file" _spec.lua)
+        job "integration $name ($mode)" env MOONGATE="build/$mode/moongate" busted --run=integration -o plainTerminal "$file"
+    done
 }
 
 # --- fuzzing ---------------------------------------------------------------------------------------------------------
@@ -163,22 +200,13 @@ keep_reproducers() {
 }
 
 fuzz() {
-    local program found=0 running=0
+    local program found=0
     for program in build/fuzz/fuzz/*_fuzz; do
         [ -x "$program" ] || continue
         found=1
-        if [ $running -ge "$(nproc)" ]; then
-            wait -n
-            running=$((running - 1))
-        fi
-        fuzz_one "$program" >"$scratch/$(basename "$program").tap" &
-        running=$((running + 1))
+        job "fuzz $(basename "$program" _fuzz)" fuzz_one "$program"
     done
-    wait
     [ $found = 1 ] || missing fuzz "every fuzzer in build/fuzz/fuzz"
-    for program in build/fuzz/fuzz/*_fuzz; do
-        [ -x "$program" ] && suite "fuzz $(basename "$program" _fuzz)" cat "$scratch/$(basename "$program").tap"
-    done
 }
 
 # --- what was asked --------------------------------------------------------------------------------------------------
@@ -210,5 +238,8 @@ case "${1-} ${2-release}" in
     ;;
 esac
 
+while [ $running != 0 ]; do
+    reap
+done
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]

@@ -16,6 +16,11 @@ bench) want="$build $bench" ;;
     ;;
 esac
 
+# Of several that make starts side by side one installs, the others find it done.
+mkdir -p build
+exec 9>build/packages.lock
+flock 9
+
 missing=
 for p in $want; do
     dpkg-query -W -f '${db:Status-Status}' "$p" 2>/dev/null | grep -qx installed || missing="$missing $p"

@@ -13,6 +13,7 @@ int posix_spawn_file_actions_addopen(mgt_spawn_actions *actions, int fd, const c
                                      int flags, unsigned int mode);
 int waitpid(int pid, int *status, int options);
 int kill(int pid, int signal);
+int mkdir(const char *path, unsigned int mode);
 extern char **environ;
 ]])
 
@@ -61,6 +62,11 @@ function M.temp_folder()
   local path = pipe:read("*l")
   pipe:close()
   return assert(path)
+end
+
+---@return boolean whether it was not there before
+function M.make_folder(path)
+  return ffi.C.mkdir(path, 448) == 0
 end
 
 function M.remove_folder(path)
