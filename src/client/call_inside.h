@@ -35,12 +35,13 @@ struct mg_call {
     mg_buf content;
     mg_buf held; // bytes that wait until content is taken
     uint64_t total_bytes;
-    mg_timer total, quiet, soon;
+    mg_timer total, quiet, soon; // quiet: for a connection, a head, the next piece
     mg_call_fault fault;
     char fault_text[320];
 };
 
-void mg_calls_forget(mg_client *c); // frees the spare ones
+void mg_calls_forget(mg_client *c);        // frees the spare ones
+void mg_call_start_connect(mg_call *call); // unless it runs already
 void mg_call_attach(mg_call *call, mg_outbound *c);
 void mg_call_feed(mg_call *call, const char *data, size_t n);
 void mg_call_lost(mg_call *call, int status); // the connection ended: 0 for a FIN

@@ -4,7 +4,11 @@
 
 #include <stdio.h>
 
+enum { ALL_CONNECTIONS = 4096 };
+
 static void on_idle_over(mg_deadlines *q, mg_deadline *d);
+static void on_relief(mg_timer *t);
+static void start_connect_times(mg_origin *o);
 
 // --- life ---
 
@@ -12,10 +16,14 @@ int mg_client_new(mg_client **out, mg_loop *loop, const mg_client_options *optio
     mg_client *c = mg_calloc(1, sizeof *c);
     c->loop = loop;
     c->options = *options;
+    if (c->options.all_connections == 0) {
+        c->options.all_connections = ALL_CONNECTIONS;
+    }
     c->ca = options->ca != NULL ? mg_strdup(options->ca) : NULL;
     mg_link_init(&c->outbounds);
     mg_link_init(&c->calls);
     mg_link_init(&c->spare);
+    mg_link_init(&c->starved);
     for (size_t i = 0; i < MG_CLIENT_BUCKETS; i++) {
         mg_link_init(&c->buckets[i]);
     }
@@ -30,23 +38,9 @@ int mg_client_new(mg_client **out, mg_loop *loop, const mg_client_options *optio
     return MG_OK;
 }
 
-// Somewhere a call may wait for the room that there is now.
-static void pump_all(mg_client *c) {
-    for (size_t i = 0; i < MG_CLIENT_BUCKETS; i++) {
-        for (mg_link *l = c->buckets[i].next, *next; l != &c->buckets[i]; l = next) {
-            next = l->next;
-            mg_origin_pump(MG_OF(l, mg_origin, link));
-        }
-    }
-}
-
 void mg_client_release(mg_client *c) {
-    bool was_full = c->connections == MG_CLIENT_CONNECTIONS;
-    c->connections--;
-    if (c->freed && c->connections == 0) {
+    if (c->freed && mg_link_alone(&c->outbounds)) {
         mg_free(c);
-    } else if (was_full && !c->freed && c->waiting > 0) {
-        pump_all(c);
     }
 }
 
@@ -58,11 +52,11 @@ void mg_client_free(mg_client *c) {
         mg_call_close(MG_OF(c->calls.next, mg_call, all));
     }
     mg_calls_forget(c);
-    c->connections++; // until the end of this function
     for (mg_link *l = c->outbounds.next, *next; l != &c->outbounds; l = next) {
         next = l->next;
         mg_outbound_close(MG_OF(l, mg_outbound, all));
     }
+    mg_timer_stop(&c->relief);
     mg_deadlines_deinit(&c->idle);
     mg_client_forget_trust(c);
     mg_dns_free(c->dns);
@@ -124,7 +118,9 @@ static mg_origin *new_origin(mg_client *c, const mg_call_origin *from) {
     o->port = from->port;
     o->is_tls = from->tls;
     o->insecure = from->insecure;
+    mg_link_init(&o->starved);
     mg_link_init(&o->idle);
+    mg_link_init(&o->dials);
     mg_link_init(&o->waiting);
     int n = snprintf(o->name, name_bytes, v6 ? "%s[%s]:%u" : "%s%s:%u",
                      from->tls ? "https://" : "http://", o->host, o->port);
@@ -147,6 +143,7 @@ static void free_origin_if_unused(mg_origin *o) {
         return;
     }
     mg_link_remove(&o->link);
+    mg_link_remove(&o->starved);
     o->client->origins--;
     mg_free(o->host);
     mg_free(o->unix_path);
@@ -203,6 +200,7 @@ static mg_origin *leave(mg_call *call) {
 void mg_origin_forget_call(mg_origin *o, mg_call *call) {
     leave(call);
     call->origin = NULL;
+    start_connect_times(o);
     free_origin_if_unused(o);
 }
 
@@ -224,19 +222,28 @@ static void leave_idle(mg_origin *o, mg_outbound *c) {
     o->client->idle_count--;
 }
 
+// What a server has sent ahead of the next request, or behind the end of its last response, would
+// be taken for the next response. A fresh TLS connection may have something of its own to say.
+static bool is_sound(const mg_origin *o, const mg_outbound *c) {
+    return (o->is_tls && !c->served) || mg_stream_quiet(&c->stream);
+}
+
 // The connection that was used last is the least likely to have been closed by the server.
 static mg_outbound *take_idle(mg_origin *o) {
-    if (mg_link_alone(&o->idle)) {
-        return NULL;
+    while (!mg_link_alone(&o->idle)) {
+        mg_outbound *c = MG_OF(o->idle.prev, mg_outbound, link);
+        if (is_sound(o, c)) {
+            leave_idle(o, c);
+            return c;
+        }
+        mg_outbound_close(c);
     }
-    mg_outbound *c = MG_OF(o->idle.prev, mg_outbound, link);
-    leave_idle(o, c);
-    return c;
+    return NULL;
 }
 
 // May one more be opened? The longest idle one of another origin makes room.
 static bool has_room(mg_client *c) {
-    if (c->connections < MG_CLIENT_CONNECTIONS) {
+    if (c->connections < c->options.all_connections) {
         return true;
     }
     if (mg_link_alone(&c->idle.head)) {
@@ -246,29 +253,86 @@ static bool has_room(mg_client *c) {
     return true;
 }
 
-static bool may_dial(const mg_origin *o) {
-    return o->connecting < o->waiting_count && o->connections < o->client->options.connections;
+// There is room again, now or once an idle connection is closed. Later: here the callers of whoever
+// made it are still at work on their origins.
+static void relieve(mg_client *c) {
+    if (!mg_link_alone(&c->starved) && !mg_timer_active(&c->relief)) {
+        mg_timer_start(c->loop, &c->relief, 0, 0, on_relief);
+    }
 }
 
-void mg_origin_pump(mg_origin *o) {
-    mg_call *call;
-    while ((call = mg_origin_first_waiting(o)) != NULL) {
-        mg_outbound *c = take_idle(o);
-        if (c != NULL) {
-            leave(call);
-            mg_call_attach(call, c);
-        } else if (may_dial(o) && has_room(o->client)) {
-            mg_outbound_open(o, call->options.timeouts.connect_ms);
-        } else {
+// An origin that was given one goes to the end of the list if it wants more.
+static void on_relief(mg_timer *t) {
+    mg_client *c = MG_OF(t, mg_client, relief);
+    while (!mg_link_alone(&c->starved)) {
+        mg_link *first = c->starved.next;
+        mg_origin_pump(MG_OF(first, mg_origin, starved));
+        if (c->starved.next == first) { // there is no room
             return;
         }
     }
 }
 
-void mg_origin_take_back(mg_origin *o, mg_outbound *c) {
+// One connection for the first call that waits. False if it has to wait on.
+static bool serve(mg_origin *o, mg_call *call) {
+    mg_client *client = o->client;
+    mg_outbound *c = take_idle(o);
+    if (c != NULL) {
+        leave(call);
+        mg_call_attach(call, c);
+        return true;
+    }
+    bool wanted = o->connecting < o->waiting_count && o->connections < client->options.connections;
+    if (wanted && !has_room(client)) {
+        if (mg_link_alone(&o->starved)) {
+            mg_link_append(&client->starved, &o->starved);
+        }
+        return false;
+    }
+    mg_link_remove(&o->starved);
+    if (wanted) {
+        mg_outbound_open(o);
+    }
+    return wanted;
+}
+
+// The time of a call for a connection begins when one is opened for it.
+static void start_connect_times(mg_origin *o) {
+    uint32_t n = o->connecting;
+    for (mg_link *l = o->waiting.next; n > 0 && l != &o->waiting; l = l->next, n--) {
+        mg_call_start_connect(MG_OF(l, mg_call, link));
+    }
+}
+
+void mg_origin_pump(mg_origin *o) {
+    if (o->pumping) { // further up: it goes on there
+        return;
+    }
+    o->pumping = true; // it stays: a call waits, or was given one of its connections
+    mg_call *call;
+    while ((call = mg_origin_first_waiting(o)) != NULL && serve(o, call)) {
+    }
+    if (call == NULL) {
+        mg_link_remove(&o->starved);
+    }
+    o->pumping = false;
+    start_connect_times(o);
+}
+
+// It is no dial any more, ready or not.
+static void end_dial(mg_origin *o, mg_outbound *c) {
     if (c->state < MG_OUTBOUND_IDLE) {
+        mg_link_remove(&c->link);
         o->connecting--;
     }
+}
+
+mg_outbound *mg_origin_oldest_dial(const mg_origin *o) {
+    return mg_link_alone(&o->dials) ? NULL : MG_OF(o->dials.next, mg_outbound, link);
+}
+
+void mg_origin_take_back(mg_origin *o, mg_outbound *c) {
+    end_dial(o, c);
     c->state = MG_OUTBOUND_IDLE;
     c->call = NULL;
     mg_link_append(&o->idle, &c->link);
@@ -278,6 +342,8 @@ void mg_origin_take_back(mg_origin *o, mg_outbound *c) {
     mg_origin_pump(o);
     if (o->idle_count > o->client->options.idle_connections) {
         mg_outbound_close(MG_OF(o->idle.next, mg_outbound, link));
+    } else if (o->idle_count > 0) {
+        relieve(o->client);
     }
 }
 
@@ -285,12 +351,10 @@ void mg_origin_drop(mg_origin *o, mg_outbound *c) {
     if (c->state == MG_OUTBOUND_IDLE) {
         leave_idle(o, c);
     }
+    end_dial(o, c);
     o->connections--;
-    if (c->state < MG_OUTBOUND_IDLE) {
-        o->connecting--;
-    }
-    if (!o->client->freed) {
-        mg_origin_pump(o);
-    }
+    o->client->connections--;
+    mg_origin_pump(o);
+    relieve(o->client);
     free_origin_if_unused(o);
 }

@@ -15,6 +15,7 @@ typedef struct mg_call mg_call;
 
 typedef struct mg_client_options {
     uint32_t connections;      // to one origin
+    uint32_t all_connections;  // to all origins together; 0: 4096
     uint32_t waiting;          // calls that wait for one of them; beyond it a call is refused
     uint32_t idle_connections; // kept to one origin
     uint32_t idle_ms;          // for this long
@@ -38,7 +39,7 @@ typedef struct mg_call_origin {
 } mg_call_origin;
 
 typedef struct mg_call_timeouts {
-    uint32_t connect_ms;    // name, dial and handshake of a new connection
+    uint32_t connect_ms;    // name, dial and handshake of a connection that is opened for it
     uint32_t first_byte_ms; // from the connection until the response's head
     uint32_t total_ms;      // all of it, waiting included; of a streamed response until its head
     uint32_t idle_ms;       // between two pieces of a streamed response

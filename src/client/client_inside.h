@@ -12,7 +12,7 @@
 #include "event/dns.h"
 #include "event/tls.h"
 
-enum { MG_CLIENT_BUCKETS = 256, MG_CLIENT_CONNECTIONS = 4096, MG_CLIENT_TRUSTS = 8 };
+enum { MG_CLIENT_BUCKETS = 256, MG_CLIENT_TRUSTS = 8 };
 
 // Certificates that are trusted, with the sessions of earlier connections.
 typedef struct mg_trust_entry {
@@ -30,11 +30,13 @@ struct mg_client {
     char *ca;
     mg_dns *dns;
     mg_deadlines idle; // idle connections of all origins, the longest idle first
-    mg_link outbounds; // all of them
+    mg_link outbounds; // all of them, also those that are closing
     mg_link calls;     // all of them
     mg_link spare;     // calls that are over, for others to come
     uint32_t spare_count;
     mg_link buckets[MG_CLIENT_BUCKETS]; // of origins
+    mg_link starved;                    // origins whose calls wait for room in the whole client
+    mg_timer relief;                    // there is room: they are looked at
     uint32_t origins, connections, idle_count, waiting;
     uint64_t started, reused, dialled, failed;
     mg_trust_entry trusts[MG_CLIENT_TRUSTS];
@@ -50,12 +52,15 @@ struct mg_origin {
     char *unix_path; // NULL: none
     char *server_name;
     char *ca;        // NULL: the client's
+    mg_link starved; // in mg_client.starved
     mg_link idle;    // connections, the last used one last
-    mg_link waiting; // calls, in order
+    mg_link dials;   // connections that are not ready yet, the oldest first
+    mg_link waiting; // calls, in order: the first `connecting` ones have a dial each
     uint32_t connections, connecting, idle_count, waiting_count;
     uint16_t port;
     bool is_tls;
     bool insecure;
+    bool pumping;
     char name[]; // "https://host:port", for texts
 };
 
@@ -74,13 +79,12 @@ struct mg_outbound {
     mg_origin *origin; // NULL when closed
     mg_client *client;
     mg_call *call; // BUSY
-    mg_link link;  // in its origin's idle list
+    mg_link link;  // in its origin's list of dials, then of idle ones
     mg_link all;
     mg_deadline idle;
-    mg_timer timer; // until it is ready
+    mg_timer timer; // until it is ready: its begin, then a look whether anybody waits for it
     mg_dns_lookup *lookup;
     mg_dial *dial;
-    uint32_t connect_ms;
     bool has_stream;
     bool served; // a response before: the server may close it at any moment
 };
@@ -89,7 +93,8 @@ struct mg_outbound {
 
 // Gives connections to calls that wait, and dials for those that get none.
 void mg_origin_pump(mg_origin *o);
-mg_call *mg_origin_first_waiting(const mg_origin *o); // NULL: none
+mg_call *mg_origin_first_waiting(const mg_origin *o);   // NULL: none
+mg_outbound *mg_origin_oldest_dial(const mg_origin *o); // NULL: none
 
 // A call waits from now on. MG_ELIMIT: too many do, and it is to fail.
 int mg_origin_enter(mg_client *c, const mg_call_origin *from, mg_call *call);
@@ -104,6 +109,7 @@ void mg_origin_take_back(mg_origin *o, mg_outbound *c);
 
 // The connection is gone; `o` may go.
 void mg_origin_drop(mg_origin *o, mg_outbound *c);
+
 void mg_client_release(mg_client *c); // a connection's memory went
 
 // --- trust.c ---
@@ -114,5 +120,5 @@ void mg_client_forget_trust(mg_client *c);
 
 // --- outbound.c ---
 
-void mg_outbound_open(mg_origin *o, uint32_t connect_ms);
+void mg_outbound_open(mg_origin *o);
 void mg_outbound_close(mg_outbound *c);

@@ -13,6 +13,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+enum { FORGOTTEN_MS = 5000 };
+
 static void on_read(mg_stream *s, const char *data, size_t n);
 static void on_end(mg_stream *s, int status);
 static void on_drain(mg_stream *s, int status);
@@ -60,17 +62,15 @@ static void fail(mg_outbound *c, const char *code, const char *what) {
     mg_outbound_close(c);
 }
 
-static void on_connect_timeout(mg_timer *t) {
+// Calls have time limits of their own; what nobody waits for any more goes on for a while, for the
+// next one.
+static void on_forgotten(mg_timer *t) {
     mg_outbound *c = MG_OF(t, mg_outbound, timer);
-    static const char *const phases[] = {
-        [MG_OUTBOUND_RESOLVING] = "looking its name up",
-        [MG_OUTBOUND_DIALLING] = "connecting",
-        [MG_OUTBOUND_HANDSHAKE] = "the TLS handshake",
-    };
-    char text[96];
-    snprintf(text, sizeof text, "%s took longer than %g s", phases[c->state],
-             (double)c->connect_ms / 1000);
-    fail(c, "timeout", text);
+    if (mg_origin_first_waiting(c->origin) == NULL) {
+        mg_outbound_close(c);
+    } else {
+        mg_timer_start(c->client->loop, &c->timer, FORGOTTEN_MS, 0, on_forgotten);
+    }
 }
 
 // --- the stream is there ---
@@ -182,7 +182,7 @@ static bool literal(const mg_origin *o, struct sockaddr_storage *out) {
 static void on_begin(mg_timer *t) {
     mg_outbound *c = MG_OF(t, mg_outbound, timer);
     struct sockaddr_storage address;
-    mg_timer_start(c->client->loop, &c->timer, c->connect_ms, 0, on_connect_timeout);
+    mg_timer_start(c->client->loop, &c->timer, FORGOTTEN_MS, 0, on_forgotten);
     if (literal(c->origin, &address)) {
         dial(c, &address, 1);
         return;
@@ -194,13 +194,12 @@ static void on_begin(mg_timer *t) {
     }
 }
 
-void mg_outbound_open(mg_origin *o, uint32_t connect_ms) {
+void mg_outbound_open(mg_origin *o) {
     mg_outbound *c = mg_calloc(1, sizeof *c);
     c->client = o->client;
     c->origin = o;
-    c->connect_ms = connect_ms;
     c->state = MG_OUTBOUND_RESOLVING;
-    mg_link_init(&c->link);
+    mg_link_append(&o->dials, &c->link);
     mg_deadline_init(&c->idle);
     mg_link_append(&c->client->outbounds, &c->all);
     c->client->connections++;

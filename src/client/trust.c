@@ -23,16 +23,15 @@ mg_tls_context *mg_client_trust(mg_client *c, const char *ca, bool insecure, mg_
             return e->context;
         }
     }
+    const mg_tls_client_options options = {.ca_file = ca, .insecure = insecure, .alpn = "http/1.1"};
+    mg_tls_context *context;
+    if (mg_tls_client_new(&context, &options, err) != MG_OK) {
+        return NULL; // nothing that is good had to make room for it
+    }
     mg_trust_entry *e = &c->trusts[c->next_trust++ % MG_CLIENT_TRUSTS];
     forget(e);
-    const mg_tls_client_options options = {.ca_file = ca, .insecure = insecure, .alpn = "http/1.1"};
-    if (mg_tls_client_new(&e->context, &options, err) != MG_OK) {
-        e->context = NULL;
-        return NULL;
-    }
-    e->ca = ca != NULL ? mg_strdup(ca) : NULL;
-    e->insecure = insecure;
-    return e->context;
+    *e = (mg_trust_entry){ca != NULL ? mg_strdup(ca) : NULL, insecure, context};
+    return context;
 }
 
 void mg_client_forget_trust(mg_client *c) {

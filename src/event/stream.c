@@ -63,6 +63,10 @@ int mg_stream_local(const mg_stream *s, struct sockaddr_storage *out) {
     return s->ops->local(s, out);
 }
 
+bool mg_stream_quiet(const mg_stream *s) {
+    return !s->closing && !s->ended && s->ops->quiet(s);
+}
+
 mg_loop *mg_stream_loop(const mg_stream *s) {
     return s->ops->loop(s);
 }

@@ -77,6 +77,10 @@ int mg_stream_local(const mg_stream *s, struct sockaddr_storage *out);
 
 mg_loop *mg_stream_loop(const mg_stream *s);
 
+// False if the peer has sent something that nobody has read yet, its end included: asks the kernel
+// too, so also while the stream reads. What the TLS protocol itself has to say counts likewise.
+bool mg_stream_quiet(const mg_stream *s);
+
 // Makes `s` a stream over the connected socket `fd`, which is taken.
 void mg_stream_uv_open(mg_loop *loop, mg_stream *s, const mg_stream_events *events, int fd,
                        bool is_unix);

@@ -17,6 +17,7 @@ struct mg_stream_ops {
     int (*peer)(const mg_stream *s, struct sockaddr_storage *out);
     int (*local)(const mg_stream *s, struct sockaddr_storage *out);
     mg_loop *(*loop)(const mg_stream *s);
+    bool (*quiet)(const mg_stream *s);
 };
 
 // A stream in its first state; the kind fills `u`.

@@ -36,6 +36,7 @@ static int shut(mg_stream *s);
 static void close_end(mg_stream *s, bool reset);
 static int address(const mg_stream *s, struct sockaddr_storage *out);
 static mg_loop *loop_of(const mg_stream *s);
+static bool quiet(const mg_stream *s);
 static mg_pair_end *new_end(mg_loop *loop, mg_stream *s, size_t window);
 static void part(mg_pair_end *e);
 static void free_end(mg_pair_end *e);
@@ -55,6 +56,7 @@ static const mg_stream_ops pair_ops = {
     .peer = address,
     .local = address,
     .loop = loop_of,
+    .quiet = quiet,
 };
 
 int mg_stream_pair(mg_loop *loop, mg_stream *a, mg_stream *b, const mg_stream_events *a_events,
@@ -155,6 +157,10 @@ static int address(const mg_stream *s, struct sockaddr_storage *out) {
 
 static mg_loop *loop_of(const mg_stream *s) {
     return s->u.pair->loop;
+}
+
+static bool quiet(const mg_stream *s) {
+    return s->u.pair->in.n == 0 && !s->u.pair->end_due;
 }
 
 static mg_pair_end *new_end(mg_loop *loop, mg_stream *s, size_t window) {

@@ -24,6 +24,7 @@ static void close_socket(mg_stream *s, bool reset);
 static int peer(const mg_stream *s, struct sockaddr_storage *out);
 static int local(const mg_stream *s, struct sockaddr_storage *out);
 static mg_loop *loop_of(const mg_stream *s);
+static bool quiet(const mg_stream *s);
 static void lend_block(uv_handle_t *h, size_t wanted, uv_buf_t *out);
 static void on_read(uv_stream_t *h, ssize_t n, const uv_buf_t *buf);
 static int queue_rest(mg_stream *s, const struct iovec *v, int count, size_t sent, size_t n);
@@ -45,6 +46,7 @@ static const mg_stream_ops uv_ops = {
     .peer = peer,
     .local = local,
     .loop = loop_of,
+    .quiet = quiet,
 };
 
 void mg_stream_uv_open(mg_loop *loop, mg_stream *s, const mg_stream_events *events, int fd,
@@ -129,6 +131,13 @@ static int local(const mg_stream *s, struct sockaddr_storage *out) {
 
 static mg_loop *loop_of(const mg_stream *s) {
     return mg_loop_of(s->u.handle.loop);
+}
+
+static bool quiet(const mg_stream *s) {
+    uv_os_fd_t fd;
+    char c;
+    return uv_fileno(&s->u.handle, &fd) == 0 && recv(fd, &c, 1, MSG_PEEK | MSG_DONTWAIT) < 0 &&
+           errno == EAGAIN;
 }
 
 static void lend_block(uv_handle_t *h, size_t wanted, uv_buf_t *out) {

@@ -28,6 +28,7 @@ static void close_both(mg_stream *s, bool reset);
 static int peer(const mg_stream *s, struct sockaddr_storage *out);
 static int local(const mg_stream *s, struct sockaddr_storage *out);
 static mg_loop *loop_of(const mg_stream *s);
+static bool quiet(const mg_stream *s);
 static void on_inner_read(mg_stream *inner, const char *data, size_t n);
 static void on_inner_end(mg_stream *inner, int status);
 static void on_inner_drain(mg_stream *inner, int status);
@@ -59,6 +60,7 @@ static const mg_stream_ops tls_ops = {
     .peer = peer,
     .local = local,
     .loop = loop_of,
+    .quiet = quiet,
 };
 
 static const mg_stream_events inner_events = {
@@ -168,6 +170,13 @@ static int local(const mg_stream *s, struct sockaddr_storage *out) {
 
 static mg_loop *loop_of(const mg_stream *s) {
     return mg_stream_loop(&s->u.tls->inner);
+}
+
+// Records that were not decrypted, a piece of one that was, or what is being fed right now.
+static bool quiet(const mg_stream *s) {
+    const struct mg_tls_stream *t = s->u.tls;
+    return t->in_n == 0 && t->kept.n == 0 && !t->end_due && !t->failed &&
+           SSL_has_pending(t->ssl) == 0 && mg_stream_quiet(&t->inner);
 }
 
 // --- what the socket does ---

@@ -345,6 +345,56 @@ static void a_connection_is_ready_in_time_or_given_up(void **state) {
     UNTIL(peers[0].ended);
 }
 
+static void ask_handshake(caller *c, uint32_t connect_ms) {
+    prepare(c, "GET", "/x");
+    c->options.origin.tls = true;
+    c->options.origin.insecure = true;
+    c->options.timeouts.connect_ms = connect_ms;
+    start_call(c);
+}
+
+static void who_waits_for_the_dial_of_a_call_that_went_has_its_own_time(void **state) {
+    (void)state;
+    caller a;
+    caller b;
+    new_client(1, 10, 1);
+    ask_handshake(&a, 1000);
+    UNTIL(accepted == 1 && peers[0].got.n > 0);
+    pass_ms(900);
+    ask_handshake(&b, 2000);
+    mg_call_close(a.call);
+    pass_ms(1999);
+    assert_int_equal(b.changes, 0);
+    pass_ms(1);
+    expect_fault(&b, "timeout", true);
+    UNTIL(peers[0].ended);
+
+    ask_handshake(&a, 60000); // and likewise if it is shorter
+    ask_handshake(&b, 500);
+    mg_call_close(a.call);
+    pass_ms(500);
+    expect_fault(&b, "timeout", true);
+    assert_int_equal(a.changes, 0);
+}
+
+static void a_dial_goes_on_for_those_who_have_more_time(void **state) {
+    (void)state;
+    caller a;
+    caller b;
+    new_client(1, 10, 1);
+    ask_handshake(&a, 500);
+    ask_handshake(&b, 2000);
+    UNTIL(accepted == 1 && peers[0].got.n > 0);
+    pass_ms(500);
+    expect_fault(&a, "timeout", true);
+    pass_ms(1999);
+    assert_int_equal(b.changes, 0);
+    assert_false(peers[0].ended);
+    pass_ms(1);
+    expect_fault(&b, "timeout", true);
+    assert_int_equal(accepted, 1);
+}
+
 // --- streamed responses ---
 
 static void stream(caller *c) {
@@ -480,6 +530,8 @@ int main(void) {
         EACH(a_silent_server_is_left_in_time),
         EACH(a_slow_body_is_left_after_the_total_time),
         EACH(a_connection_is_ready_in_time_or_given_up),
+        EACH(who_waits_for_the_dial_of_a_call_that_went_has_its_own_time),
+        EACH(a_dial_goes_on_for_those_who_have_more_time),
         EACH(a_stream_is_told_piece_by_piece),
         EACH(a_stream_that_rests_too_long_is_left),
         EACH(a_reader_that_is_behind_stalls_the_server),

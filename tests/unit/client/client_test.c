@@ -16,6 +16,15 @@ static void a_connection_serves_one_call_after_another(void **state) {
     assert_int_equal(stats().idle, 1);
 }
 
+// Leaves an idle connection.
+static void leave_connection(void) {
+    caller c;
+    get(&c, "/x");
+    expect_request(0, "/x");
+    says(0, OK_EMPTY);
+    expect_content(&c, 200, "");
+}
+
 static void one_call(const char *answer) {
     caller c;
     int i = accepted;
@@ -42,6 +51,30 @@ static void leftovers_behind_a_body_close_the_connection(void **state) {
     one_call(OK_HI "x");
     one_call("HTTP/1.1 204 No Content\r\n\r\n" OK_HI);
     one_call("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n\r\n");
+}
+
+// The response ends exactly where a read does, so that nothing seems to be behind it.
+static void leftovers_behind_a_full_read_are_not_taken_for_the_next_response(void **state) {
+    (void)state;
+    static char answer[MG_STREAM_READ_BYTES + sizeof OK_EMPTY];
+    int n = snprintf(answer, sizeof answer, "HTTP/1.1 200 OK\r\nContent-Length: %5d\r\n\r\n", 0);
+    n = snprintf(answer, sizeof answer, "HTTP/1.1 200 OK\r\nContent-Length: %5d\r\n\r\n",
+                 MG_STREAM_READ_BYTES - n);
+    memset(answer + n, 'a', MG_STREAM_READ_BYTES - (size_t)n);
+    snprintf(answer + MG_STREAM_READ_BYTES, sizeof OK_EMPTY, "%s", OK_EMPTY);
+    caller a;
+    caller b;
+    prepare(&b, "GET", "/b");
+    prepare(&a, "GET", "/a");
+    a.then = &b;
+    start_call(&a);
+    expect_request(0, "/a");
+    says(0, answer);
+    UNTIL(is_over(&a));
+    mg_call_close(a.call);
+    expect_request(1, "/b");
+    says(1, OK_HI);
+    expect_content(&b, 200, "hi");
 }
 
 static void what_an_idle_connection_says_closes_it(void **state) {
@@ -144,6 +177,61 @@ static void few_idle_connections_are_kept(void **state) {
     assert_int_equal(stats().connections, 1);
 }
 
+// --- few connections in all ---
+
+// Another origin, at the same server.
+static void get_elsewhere(caller *c, const char *server_name, const char *path) {
+    prepare(c, "GET", path);
+    c->options.origin.server_name = mg_str_of(server_name);
+    start_call(c);
+}
+
+static void an_idle_connection_makes_room_for_another_origin(void **state) {
+    (void)state;
+    caller a;
+    caller b;
+    new_client_of(&(mg_client_options){.all_connections = 1});
+    leave_connection();
+    get_elsewhere(&b, "b", "/b");
+    expect_request(1, "/b");
+    get(&a, "/a"); // waits until b's connection is idle
+    turns(3);
+    assert_int_equal(accepted, 2);
+    says(1, OK_HI);
+    expect_content(&b, 200, "hi");
+    expect_request(2, "/a");
+    says(2, OK_EMPTY);
+    expect_content(&a, 200, "");
+    assert_int_equal(stats().connections, 1);
+}
+
+static void origins_that_wait_for_room_get_it_in_turn(void **state) {
+    (void)state;
+    caller c[5];
+    static const char *const names[] = {"0", "1", "2", "3", "4"};
+    static const char *const paths[] = {"/0", "/1", "/2", "/3", "/4"};
+    new_client_of(&(mg_client_options){.all_connections = 2});
+    for (int i = 0; i < 5; i++) {
+        get_elsewhere(&c[i], names[i], paths[i]);
+    }
+    UNTIL(has_got(0, "\r\n\r\n") && has_got(1, "\r\n\r\n"));
+    int first = has_got(0, "GET /0 ") ? 0 : 1;
+    expect_request(first, "/0");
+    expect_request(1 - first, "/1");
+    mg_call_close(c[0].call); // its connection goes
+    expect_request(2, "/2");
+    says(1 - first, OK_EMPTY); // it becomes idle, and goes
+    expect_request(3, "/3");
+    says(2, OK_EMPTY);
+    expect_request(4, "/4");
+    says(3, OK_EMPTY);
+    says(4, OK_EMPTY);
+    for (int i = 1; i < 5; i++) {
+        expect_content(&c[i], 200, "");
+    }
+    assert_int_equal(stats().waiting, 0);
+}
+
 static void idle_connections_are_closed_in_time(void **state) {
     (void)state;
     caller c;
@@ -160,21 +248,17 @@ static void idle_connections_are_closed_in_time(void **state) {
 
 // --- dead connections ---
 
-// Leaves an idle connection that the server has closed, unseen by the client.
-static void leave_dead_connection(void) {
-    caller c;
-    get(&c, "/x");
-    expect_request(0, "/x");
-    says(0, OK_EMPTY);
-    expect_content(&c, 200, "");
+// Sends a request on an idle connection that the server closes at the same time.
+static void get_on_dying_connection(caller *c, const char *path) {
+    leave_connection();
+    get(c, path);
     hangs_up(0);
 }
 
-static void a_get_on_a_dead_connection_is_sent_again(void **state) {
+static void a_get_on_a_dying_connection_is_sent_again(void **state) {
     (void)state;
     caller c;
-    leave_dead_connection();
-    get(&c, "/y");
+    get_on_dying_connection(&c, "/y");
     expect_request(1, "/y");
     says(1, OK_HI);
     expect_content(&c, 200, "hi");
@@ -184,15 +268,14 @@ static void a_get_on_a_dead_connection_is_sent_again(void **state) {
 static void it_is_sent_again_once(void **state) {
     (void)state;
     caller c;
-    leave_dead_connection();
-    get(&c, "/y");
+    get_on_dying_connection(&c, "/y");
     expect_request(1, "/y");
     hangs_up(1);
     expect_fault(&c, "closed", false);
     assert_int_equal(accepted, 2);
 }
 
-// A second connection that has served others is there in time, and dead too.
+// A second connection that has served others is there in time, and dies too.
 static void it_is_sent_again_once_to_whichever_connection(void **state) {
     (void)state;
     caller a;
@@ -204,12 +287,13 @@ static void it_is_sent_again_once_to_whichever_connection(void **state) {
     expect_request(1, "/b");
     says(0, OK_EMPTY);
     expect_content(&a, 200, "");
-    hangs_up(0);
     get(&x, "/x");
+    hangs_up(0);
     UNTIL(stats().waiting == 1); // found dead
     says(1, OK_HI);
-    hangs_up(1);
     expect_content(&b, 200, "hi");
+    expect_request(1, "/x");
+    hangs_up(1);
     expect_fault(&x, "closed", false);
 }
 
@@ -218,8 +302,7 @@ static void what_is_sent_again_goes_before_those_who_wait(void **state) {
     caller x;
     caller y;
     new_client(1, 10, 1);
-    leave_dead_connection();
-    get(&x, "/x");
+    get_on_dying_connection(&x, "/x");
     get(&y, "/y");
     expect_request(1, "/x");
     says(1, OK_EMPTY);
@@ -229,17 +312,32 @@ static void what_is_sent_again_goes_before_those_who_wait(void **state) {
     expect_content(&y, 200, "");
 }
 
-static void a_post_on_a_dead_connection_is_not_sent_again(void **state) {
+static void a_post_on_a_dying_connection_is_not_sent_again(void **state) {
     (void)state;
     caller c;
-    leave_dead_connection();
+    leave_connection();
     prepare(&c, "POST", "/y");
     c.options.body = MG_STR("z");
     c.options.has_body = true;
     start_call(&c);
+    hangs_up(0);
     expect_fault(&c, "closed", false);
     turns(5);
     assert_int_equal(accepted, 1);
+}
+
+static void a_connection_known_to_be_dead_is_not_used(void **state) {
+    (void)state;
+    caller c;
+    leave_connection();
+    hangs_up(0);
+    turns(0);
+    prepare(&c, "POST", "/y");
+    c.options.has_body = true;
+    start_call(&c);
+    expect_request(1, "/y");
+    says(1, OK_HI);
+    expect_content(&c, 200, "hi");
 }
 
 static void a_call_on_a_fresh_connection_is_not_sent_again(void **state) {
@@ -334,17 +432,21 @@ int main(void) {
         EACH(a_connection_serves_one_call_after_another),
         EACH(a_connection_that_the_server_will_close_serves_no_other),
         EACH(leftovers_behind_a_body_close_the_connection),
+        EACH(leftovers_behind_a_full_read_are_not_taken_for_the_next_response),
         EACH(what_an_idle_connection_says_closes_it),
         EACH(calls_wait_in_order_for_a_limited_number_of_connections),
         EACH(who_is_closed_while_waiting_is_passed_over),
         EACH(too_many_waiting_are_refused),
         EACH(few_idle_connections_are_kept),
+        EACH(an_idle_connection_makes_room_for_another_origin),
+        EACH(origins_that_wait_for_room_get_it_in_turn),
         EACH(idle_connections_are_closed_in_time),
-        EACH(a_get_on_a_dead_connection_is_sent_again),
+        EACH(a_get_on_a_dying_connection_is_sent_again),
         EACH(it_is_sent_again_once),
         EACH(it_is_sent_again_once_to_whichever_connection),
         EACH(what_is_sent_again_goes_before_those_who_wait),
-        EACH(a_post_on_a_dead_connection_is_not_sent_again),
+        EACH(a_post_on_a_dying_connection_is_not_sent_again),
+        EACH(a_connection_known_to_be_dead_is_not_used),
         EACH(a_call_on_a_fresh_connection_is_not_sent_again),
         EACH(a_call_is_not_sent_again_behind_a_piece_of_a_response),
         EACH(a_refused_connection_fails_the_call_unsent),

@@ -97,19 +97,24 @@ static inline mg_client_stats stats(void) {
 
 // --- life ---
 
-static inline void new_client(uint32_t connections, uint32_t waiting, uint32_t idle) {
-    const mg_client_options options = {
-        .connections = connections,
-        .waiting = waiting,
-        .idle_connections = idle,
-        .idle_ms = 10000,
-        .nameservers = "127.0.0.1:1",
-        .head = {.first_line_bytes = 1000, .bytes = 4000, .lines = 20},
-    };
+// What is 0 or NULL in `options` gets a value that suits.
+static inline void new_client_of(const mg_client_options *options) {
+    mg_client_options o = *options;
+    o.connections = o.connections > 0 ? o.connections : 2;
+    o.waiting = o.waiting > 0 ? o.waiting : 10;
+    o.idle_connections = o.idle_connections > 0 ? o.idle_connections : 2;
+    o.idle_ms = 10000;
+    o.nameservers = "127.0.0.1:1";
+    o.head = (mg_guard_limits){.first_line_bytes = 1000, .bytes = 4000, .lines = 20};
     mg_error err;
     mg_client_free(client);
     client = NULL;
-    assert_int_equal(mg_client_new(&client, loop, &options, &err), MG_OK);
+    assert_int_equal(mg_client_new(&client, loop, &o, &err), MG_OK);
+}
+
+static inline void new_client(uint32_t connections, uint32_t waiting, uint32_t idle) {
+    new_client_of(&(mg_client_options){
+        .connections = connections, .waiting = waiting, .idle_connections = idle});
 }
 
 static inline int set_up(void **state) {
