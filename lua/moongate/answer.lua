@@ -4,6 +4,7 @@ local sched = require("moongate.core.sched")
 local errors = require("moongate.core.errors")
 local scopes = require("moongate.core.scope")
 local slots = require("moongate.core.slots")
+local text = require("moongate.core.text")
 
 local M = {}
 
@@ -54,11 +55,10 @@ local function check_field(name, value, level)
   if type(name) ~= "string" or not name:find("^[%w!#$%%&'*+.^_`|~-]+$") then
     error("header: the name '" .. tostring(name) .. "' is not a token", level + 1)
   end
-  if type(value) == "number" then
-    value = tostring(value)
-  end
-  if type(value) ~= "string" then
-    error("header " .. name .. ": a string is wanted, not " .. type(value), level + 1)
+  local wrong
+  value, wrong = text.of(value)
+  if not value then
+    error("header " .. name .. ": " .. wrong, level + 1)
   end
   if value:find("[%z\1-\8\10-\31\127]") then
     error("header " .. name .. ": the value holds CR, LF, NUL or another control character",
@@ -66,6 +66,8 @@ local function check_field(name, value, level)
   end
   return value
 end
+
+M.check_field = check_field
 
 local function remove_field(fields, name)
   for i = #fields - 1, 1, -2 do
@@ -150,14 +152,8 @@ function methods.answer_header(ctx, name)
   end
 end
 
-local function check_text(what, text, level)
-  if type(text) ~= "string" then
-    if type(text) == "number" then
-      return tostring(text)
-    end
-    error(what .. ": a string is wanted, not " .. type(text), level + 1)
-  end
-  return text
+local function check_text(what, given, level)
+  return text.of(given) or error(what .. ": " .. select(2, text.of(given)), level + 1)
 end
 
 local function set_status(ctx, status, level)
@@ -167,26 +163,26 @@ local function set_status(ctx, status, level)
   end
 end
 
-function methods.text(ctx, text, status)
+function methods.text(ctx, body, status)
   check_open(ctx, 2)
   set_status(ctx, status, 2)
-  stage(ctx, PLAIN, "text/plain; charset=utf-8", check_text("text", text, 2))
+  stage(ctx, PLAIN, "text/plain; charset=utf-8", check_text("text", body, 2))
 end
 
-function methods.html(ctx, text, status)
+function methods.html(ctx, body, status)
   check_open(ctx, 2)
   set_status(ctx, status, 2)
-  stage(ctx, PLAIN, "text/html; charset=utf-8", check_text("html", text, 2))
+  stage(ctx, PLAIN, "text/html; charset=utf-8", check_text("html", body, 2))
 end
 
 function methods.json(ctx, value, status)
   check_open(ctx, 2)
   set_status(ctx, status, 2)
-  local ok, text = pcall(native.json.encode, value)
+  local ok, encoded = pcall(native.json.encode, value)
   if not ok then
-    error(text, 2)
+    error(encoded, 2)
   end
-  stage(ctx, PLAIN, "application/json", text)
+  stage(ctx, PLAIN, "application/json", encoded)
 end
 
 --- Bytes of any media type.
@@ -209,7 +205,7 @@ end
 ---@param options table? path, domain, max_age, expires, secure, http_only, same_site, partitioned
 function methods.cookie(ctx, name, value, options)
   check_open(ctx, 2)
-  local ok, line = pcall(native.http.set_cookie, name, value, options)
+  local ok, line = pcall(native.http.set_cookie, name, check_text("cookie", value, 2), options)
   if not ok then
     error(line, 2)
   end

@@ -8,6 +8,7 @@ local sched = require("moongate.core.sched")
 local errors = require("moongate.core.errors")
 local Future = require("moongate.future")
 local time = require("moongate.time")
+local text = require("moongate.core.text")
 
 local M = {}
 
@@ -16,11 +17,14 @@ local FIRST_WAIT, LONGEST_WAIT = 0.002, 0.05 -- between two looks for what anoth
 
 -- --- arguments ---
 
+-- A key is a string, or a number such as the id of a row.
 local function check_key(name, key, level)
-  if type(key) ~= "string" then
-    error(name .. ": a key is wanted, a string of at most 1 KiB, not a " .. type(key), level + 1)
+  local name_of_key, wrong = text.of(key)
+  if not name_of_key then
+    error(name .. ": the key, of at most 1 KiB: " .. wrong, level + 1)
   end
   Future._refuse_loading(name, level + 1)
+  return name_of_key
 end
 
 local function check_ttl(name, ttl, level)
@@ -150,7 +154,7 @@ local calls = M.calls
 --- The value of a key, or nil.
 ---@return moongate.Future
 function calls.query_cache(scope, level, key)
-  check_key("query_cache", key, level + 1)
+  key = check_key("query_cache", key, level + 1)
   local found, value, message = native.cache_get(key)
   if found then
     return (Future._resolved(value))
@@ -164,7 +168,7 @@ end
 ---@param options { ttl: number }? seconds; without it until it is evicted
 ---@return moongate.Future of true
 function calls.update_cache(scope, level, key, value, options)
-  check_key("update_cache", key, level + 1)
+  key = check_key("update_cache", key, level + 1)
   local ttl = check_ttl("update_cache",
     check_options("update_cache", options, { ttl = true }, level + 1).ttl, level + 1)
   if value == nil then
@@ -182,7 +186,7 @@ end
 --- Forgets a key.
 ---@return moongate.Future of whether it was there
 function calls.delete_cache(scope, level, key)
-  check_key("delete_cache", key, level + 1)
+  key = check_key("delete_cache", key, level + 1)
   return (settled(scope, level + 1, native.cache_delete(key)))
 end
 
@@ -194,7 +198,7 @@ end
 ---@param options { initial: integer, ttl: number }?
 ---@return moongate.Future of the sum
 function calls.increment_cache(scope, level, key, by, options)
-  check_key("increment_cache", key, level + 1)
+  key = check_key("increment_cache", key, level + 1)
   options = check_options("increment_cache", options, { initial = true, ttl = true }, level + 1)
   local initial = options.initial or 0
   if not is_whole(by == nil and 1 or by) or not is_whole(initial) then
@@ -212,7 +216,7 @@ calls.increment = calls.increment_cache
 ---@param fn fun(): any a value, or a Future of one; nil is not stored
 ---@return moongate.Future of the value
 function calls.cached(scope, level, key, ttl, fn)
-  check_key("cached", key, level + 1)
+  key = check_key("cached", key, level + 1)
   check_ttl("cached", ttl, level + 1)
   if type(fn) ~= "function" then
     error("cached: a function is wanted that makes the value, not a " .. type(fn), level + 1)

@@ -25,6 +25,7 @@ local Context = {}
 local methods, getters = answer.methods, {}
 M.methods = methods
 M.stage_returned = answer.stage_returned
+M.check_field = answer.check_field
 M.resolve = answer.resolve
 
 ---@return moongate.Context

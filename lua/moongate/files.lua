@@ -7,6 +7,7 @@ local check = require("moongate.core.check")
 local errors = require("moongate.core.errors")
 local Future = require("moongate.future")
 local time = require("moongate.time")
+local text = require("moongate.core.text")
 
 local M = {}
 
@@ -131,15 +132,16 @@ end
 ---@return moongate.Future of true
 function M.calls.write_file(scope, level, path, data, options)
   check_path("write_file", path, level + 1)
-  if type(data) ~= "string" then
+  local bytes = text.of(data)
+  if not bytes then
     error("write_file: the content is a string, not " .. type(data), level + 1)
   end
   options = check_options("write_file", options, WRITE)
   local max = options.max or WRITE_MAX
-  if #data > max then
+  if #bytes > max then
     return (too_large(scope, level + 1, path, max))
   end
-  local handle = native.write_file(M.resolve(path), data,
+  local handle = native.write_file(M.resolve(path), bytes,
     options.mode and tonumber(options.mode, 8) or -1, options.append or false,
     options.make_folders or false, options.sync ~= false)
   return (operation(handle, scope, level + 1, path))

@@ -8,6 +8,7 @@ local time = require("moongate.time")
 local check = require("moongate.core.check")
 local suggest = require("moongate.core.suggest")
 local json = require("moongate.json")
+local text = require("moongate.core.text")
 local tools = require("moongate.tools")
 local files = require("moongate.files")
 
@@ -120,7 +121,8 @@ end
 function M.response(fields)
   local headers = {}
   for name, value in pairs(fields.headers or {}) do
-    headers[name:lower()] = type(value) == "table" and table.concat(value, ", ") or tostring(value)
+    headers[name:lower()] = type(value) == "table" and table.concat(value, ", ")
+      or text.shown(value)
   end
   local response = {
     status = fields.status or 200, headers = headers, body = fields.body or "", version = "1.1",
@@ -143,8 +145,8 @@ local OPTIONS = {
 local OTHERS = { body = true, json = true, redirects = true, max = true }
 local BODIES = { "body", "json", "form", "file" }
 
-local function fail(level, text, ...)
-  error("http_request: " .. text:format(...), level + 1)
+local function fail(level, message, ...)
+  error("http_request: " .. message:format(...), level + 1)
 end
 
 local function check_option(key, value, level)
@@ -220,7 +222,8 @@ end
 local function take_length(request, level)
   for name, value in pairs(request.headers or {}) do
     if type(name) == "string" and name:lower() == "content-length" then
-      local length = tostring(value):find("^%d+$") and tonumber(value)
+      local digits = text.of(value)
+      local length = digits and digits:find("^%d+$") and tonumber(digits)
       if not length or length >= 1e15 then
         fail(level + 1, "content-length: a whole number of bytes is wanted")
       end
@@ -231,14 +234,19 @@ local function take_length(request, level)
   end
 end
 
+-- What cannot be encoded is told at the caller's line.
+local function encoded(encode, what, value, level)
+  local ok, result = pcall(encode, value)
+  return ok and result or fail(level + 1, "%s: %s", what, result)
+end
+
 local function set_body(request, options, level)
   local body = options.body
   if options.json ~= nil then
-    local text, err = json.encode(options.json)
-    request.body = text or fail(level + 1, "json: %s", tostring(err))
+    request.body = encoded(json.encode, "json", options.json, level + 1)
     add_header(request, "content-type", "application/json")
   elseif options.form then
-    request.body = tools.query_encode(options.form)
+    request.body = encoded(tools.query_encode, "form", options.form, level + 1)
     add_header(request, "content-type", "application/x-www-form-urlencoded")
   elseif options.file then
     request.write = "file"
@@ -246,10 +254,9 @@ local function set_body(request, options, level)
   elseif type(body) == "function" then
     request.write = body
     take_length(request, level + 1)
-  elseif type(body) == "string" then
-    request.body = body
   elseif body ~= nil then
-    fail(level + 1, "body: a string or a function(out) is wanted; json = ... sends a table")
+    request.body = text.of(body)
+      or fail(level + 1, "body: a string or a function(out) is wanted; json = ... sends a table")
   end
 end
 
@@ -295,7 +302,8 @@ local function normalize(given, level)
   if given.query then
     local path, fragment = given.url:match("^([^#]*)(.*)$")
     local mark = path:find("?", 1, true) and "&" or "?"
-    request.url = path .. mark .. tools.query_encode(given.query) .. fragment
+    request.url = path .. mark .. encoded(tools.query_encode, "query", given.query, level + 1)
+      .. fragment
   end
   set_body(request, given, level + 1)
   return request
@@ -494,10 +502,11 @@ end
 
 --- A piece of the request's body. Waits while the server is slow to take it.
 function Out:write(data)
-  if type(data) ~= "string" then
-    error("out:write: a string is wanted, not a " .. type(data), 2)
+  local bytes, wrong = text.of(data)
+  if not bytes then
+    error("out:write: " .. wrong, 2)
   end
-  if data ~= "" and not send(self.holder, data) then
+  if bytes ~= "" and not send(self.holder, bytes) then
     local handle = native.http_room(self.holder)
     if handle then
       time.operation(handle, Future._current_scope(), 2):await()

@@ -3,6 +3,7 @@ local native = require("moongate.native")
 local errors = require("moongate.core.errors")
 local Future = require("moongate.future")
 local time = require("moongate.time")
+local text = require("moongate.core.text")
 
 local M = {}
 
@@ -23,19 +24,19 @@ local function flatten(fields)
   local list = {}
   for _, key in ipairs(keys) do
     local value = fields[key]
-    local ok, text = false, nil
+    local ok, encoded = false, nil
     if type(value) ~= "string" then
-      ok, text = pcall(native.json.encode, value)
+      ok, encoded = pcall(native.json.encode, value)
     end
-    list[#list + 1] = tostring(key)
-    list[#list + 1] = ok and text or tostring(value)
+    list[#list + 1] = text.shown(key)
+    list[#list + 1] = ok and encoded or text.shown(value)
     list[#list + 1] = ok
   end
   return list
 end
 
 local function write(level, message, fields)
-  native.log(level, tostring(message), flatten(fields))
+  native.log(level, text.shown(message), flatten(fields))
 end
 
 for name, level in pairs(LEVELS) do
@@ -67,7 +68,7 @@ end
 function M.print(...)
   local parts = {}
   for i = 1, select("#", ...) do
-    parts[i] = tostring((select(i, ...)))
+    parts[i] = text.shown((select(i, ...)))
   end
   write(LEVELS.info, table.concat(parts, "\t"))
 end

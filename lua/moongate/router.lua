@@ -1,6 +1,7 @@
 --- Routes as Lua declares them, over the matcher in C (src/http/route.h).
 local native = require("moongate.native")
 local check = require("moongate.core.check")
+local text = require("moongate.core.text")
 
 local M = {}
 
@@ -48,16 +49,14 @@ end
 
 --- A path from a pattern. Raises if a parameter is missing.
 ---@param pattern string
----@param params table name to string or number
+---@param params table name to string, number or 64-bit integer
 ---@return string
 function M.build(pattern, params)
   local function value_of(name)
-    local value = params[name]
-    if type(value) == "number" then
-      value = tostring(value)
-    end
-    if type(value) ~= "string" or value == "" then
-      check.fail("url: the parameter " .. name .. " of " .. pattern .. " is missing")
+    local value, wrong = text.of(params[name])
+    if not value or value == "" then
+      check.fail("url: the parameter " .. name .. " of " .. pattern .. " is missing"
+        .. (wrong and ": " .. wrong or ""))
     end
     return value
   end

@@ -11,6 +11,7 @@ local Future = require("moongate.future")
 local time = require("moongate.time")
 local log = require("moongate.log")
 local retire = require("moongate.retire")
+local text = require("moongate.core.text")
 
 local native = sched.native
 local slots = context.slots
@@ -23,6 +24,7 @@ local OPEN, STAGED, COMMITTED, OVER = slots.OPEN, slots.STAGED, slots.COMMITTED,
 local PLAIN, STREAM = slots.PLAIN, slots.STREAM
 local CHILDREN, CANCELLED, ON_CLOSE = scopes.CHILDREN, scopes.CANCELLED, scopes.ON_CLOSE
 local REJECTED, ENDED = scopes.REJECTED, scopes.ENDED
+local check_field = context.check_field
 local respond, new_ctx, stage_returned = native.respond, context.new, context.stage_returned
 
 local M = {}
@@ -132,14 +134,15 @@ Out.__index = Out
 
 --- Sends a piece of the answer; suspends while the peer is slow.
 function Out:write(data)
-  if type(data) ~= "string" and type(data) ~= "number" then
-    error("out:write: a string is wanted, not " .. type(data), 2)
+  local bytes, wrong = text.of(data)
+  if not bytes then
+    error("out:write: " .. wrong, 2)
   end
   local ctx = self.ctx
   if ctx[CANCELLED] then
     error(ctx[CANCELLED], 0)
   end
-  local taken, err = native.stream_write(ctx[HANDLE], tostring(data))
+  local taken, err = native.stream_write(ctx[HANDLE], bytes)
   if taken == nil then
     error(errors.new("cancelled", "the client left (" .. err .. ")"), 0)
   elseif not taken then
@@ -151,8 +154,8 @@ end
 --- A field to be sent behind the last piece (chunked answers only).
 function Out:trailer(name, value)
   self.trailers = self.trailers or {}
-  table.insert(self.trailers, tostring(name))
-  table.insert(self.trailers, tostring(value))
+  table.insert(self.trailers, name)
+  table.insert(self.trailers, check_field(name, value, 2))
   return self
 end
 

@@ -20,6 +20,14 @@ M.hex_encode = native.hex_encode
 ---@type fun(text: string): string?, string?
 M.hex_decode = native.hex_decode
 
+--- The text of a number or 64-bit integer, exact: what fields, URLs, queries, bodies and keys get.
+--- (`"id " .. 1700000000123456` is Lua's own, of 14 digits.) Raises for nan and infinities.
+---@type fun(n: number): string
+function M.number_text(n)
+  local text, wrong = native.number_text(n)
+  return text or error("number_text: " .. wrong, 2)
+end
+
 --- For one component of a URL: all but letters, digits and `-._~` is written as %XX.
 ---@type fun(text: string): string
 M.url_encode = native.url_encode

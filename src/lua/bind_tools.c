@@ -2,7 +2,8 @@
 
 #include "base/codec.h"
 #include "base/error.h"
-#include "base/json.h"
+#include "lua/json_values.h"
+#include "lua/number_text.h"
 #include "lua/scratch.h"
 
 #include <lauxlib.h>
@@ -58,6 +59,21 @@ static int hex_decode(lua_State *L) {
     return push_or_message(L, 2, rc, "malformed hex");
 }
 
+// number_text(value) -> text | nil, message
+static int number_text(lua_State *L) {
+    luaL_checkany(L, 1);
+    lua_settop(L, 1);
+    mg_buf *out = mg_scratch_take(L);
+    int rc = mg_number_text(L, 1, out);
+    if (rc == MG_ELUA) {
+        mg_scratch_give(L, 2);
+        lua_pushnil(L);
+        lua_pushfstring(L, "a string or a number is wanted, not a %s", luaL_typename(L, 1));
+        return 2;
+    }
+    return push_or_message(L, 2, rc, "nan and infinities have no text");
+}
+
 static int url_encode(lua_State *L) {
     mg_str s = mg_tools_check_string(L, 1);
     lua_settop(L, 1);
@@ -105,6 +121,19 @@ static mg_str *push_sorted_keys(lua_State *L, size_t *count) {
     return keys;
 }
 
+// An exponent may have a plus sign, which would be read as a space.
+static void append_number(lua_State *L, mg_buf *out, mg_str key) {
+    mg_buf text = {0};
+    int rc = mg_number_text(L, -1, &text);
+    mg_percent_encode(out, mg_buf_str(&text));
+    mg_buf_deinit(&text);
+    if (rc == MG_ELUA) {
+        luaL_error(L, "the value of '%s' in a query cannot be a %s", key.p, luaL_typename(L, -1));
+    } else if (rc != MG_OK) {
+        luaL_error(L, "the value of '%s' in a query is not a finite number", key.p);
+    }
+}
+
 // Appends "key=value" of the value on top.
 static void append_pair(lua_State *L, mg_buf *out, mg_str key) {
     if (out->n > 0) {
@@ -117,10 +146,8 @@ static void append_pair(lua_State *L, mg_buf *out, mg_str key) {
         mg_percent_encode(out, mg_tools_check_string(L, -1));
     } else if (type == LUA_TBOOLEAN) {
         mg_buf_append_str(out, lua_toboolean(L, -1) ? MG_STR("true") : MG_STR("false"));
-    } else if (type != LUA_TNUMBER) {
-        luaL_error(L, "the value of '%s' in a query cannot be a %s", key.p, luaL_typename(L, -1));
-    } else if (mg_json_write_double(out, lua_tonumber(L, -1)) != MG_OK) {
-        luaL_error(L, "the value of '%s' in a query is not a finite number", key.p);
+    } else {
+        append_number(L, out, key);
     }
 }
 
@@ -174,12 +201,18 @@ mg_str mg_tools_check_string(lua_State *L, int index) {
 
 int mg_open_tools(lua_State *L) {
     static const luaL_Reg functions[] = {
-        {"base64_encode", base64_encode}, {"base64_decode", base64_decode},
-        {"hex_encode", hex_encode},       {"hex_decode", hex_decode},
-        {"url_encode", url_encode},       {"url_decode", url_decode},
-        {"query_encode", query_encode},   {NULL, NULL},
+        {"base64_encode", base64_encode},
+        {"base64_decode", base64_decode},
+        {"hex_encode", hex_encode},
+        {"hex_decode", hex_decode},
+        {"url_encode", url_encode},
+        {"url_decode", url_decode},
+        {"query_encode", query_encode},
+        {"number_text", number_text},
+        {NULL, NULL},
     };
-    lua_createtable(L, 0, 16);
+    mg_json_values_open(L);
+    lua_createtable(L, 0, 17);
     luaL_register(L, NULL, functions);
     mg_tools_add_crypto(L);
     return 1;

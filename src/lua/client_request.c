@@ -3,6 +3,7 @@
 #include "base/version.h"
 #include "http/h1_write.h"
 #include "http/uri.h"
+#include "lua/number_text.h"
 
 #include <lauxlib.h>
 #include <stdio.h>
@@ -47,17 +48,18 @@ static void note(seen *s, mg_str name) {
 
 // The value is at the top of the stack: a string, or a number, which is left as it is.
 static bool write_value(lua_State *L, mg_buf *out, mg_str name) {
-    char number[32];
+    mg_buf number = {0};
     mg_str value = {0};
-    if (lua_type(L, -1) == LUA_TNUMBER) {
-        value =
-            (mg_str){number, (size_t)snprintf(number, sizeof number, "%.14g", lua_tonumber(L, -1))};
-    } else if (lua_type(L, -1) == LUA_TSTRING) {
+    if (lua_type(L, -1) == LUA_TSTRING) {
         value.p = lua_tolstring(L, -1, &value.n);
+    } else if (mg_number_text(L, -1, &number) == MG_OK) {
+        value = mg_buf_str(&number);
     } else {
         return false;
     }
-    return mg_h1_write_field(out, name, value) == MG_OK;
+    int rc = mg_h1_write_field(out, name, value);
+    mg_buf_deinit(&number);
+    return rc == MG_OK;
 }
 
 // One field, or one for each member of a list.

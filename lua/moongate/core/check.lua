@@ -1,6 +1,7 @@
 --- Checks of arguments: each raises at the line of whoever called the public function, saying what
 --- is allowed.
 local suggest = require("moongate.core.suggest")
+local text = require("moongate.core.text")
 
 local M = {}
 
@@ -39,7 +40,7 @@ local function describe(value)
   if kind == "string" then
     return '"' .. value .. '"'
   end
-  return kind == "number" and tostring(value) or kind
+  return kind == "number" and text.shown(value) or kind
 end
 
 function M.type(name, value, kind)

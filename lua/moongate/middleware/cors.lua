@@ -53,7 +53,7 @@ function M.new(options)
     local wanted = ctx.headers["access-control-request-headers"]
     ctx:header("Access-Control-Allow-Headers", allowed_headers or wanted)
     if options.max_age then
-      ctx:header("Access-Control-Max-Age", tostring(options.max_age))
+      ctx:header("Access-Control-Max-Age", options.max_age)
     end
     return 204
   end

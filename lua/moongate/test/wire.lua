@@ -1,5 +1,6 @@
 --- Requests and answers of specs as bytes over in-memory connections.
 local native = require("moongate.native")
+local shown = require("moongate.core.text").shown
 
 local M = {}
 
@@ -101,7 +102,7 @@ local function encode_form(form)
   local pairs_list = {}
   for key, value in pairs(form) do
     local encode = native.tools.url_encode
-    pairs_list[#pairs_list + 1] = encode(key) .. "=" .. encode(tostring(value))
+    pairs_list[#pairs_list + 1] = encode(key) .. "=" .. encode(shown(value))
   end
   table.sort(pairs_list)
   return table.concat(pairs_list, "&")
@@ -126,7 +127,7 @@ local function build(method, path, options)
   for name, value in pairs(options.headers or {}) do
     seen[name:lower()] = true
     for _, one in ipairs(type(value) == "table" and value or { value }) do
-      lines[#lines + 1] = name .. ": " .. tostring(one)
+      lines[#lines + 1] = name .. ": " .. shown(one)
     end
   end
   local function default(name, value)

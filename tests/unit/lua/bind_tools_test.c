@@ -82,6 +82,27 @@ static void a_query_refuses_what_it_cannot_say(void **state) {
                     "equal('a=1', tools.query_encode({ a = 1 }))\n");
 }
 
+static void a_number_has_one_exact_text(void **state) {
+    run_lua(*state, "local function text(want, value) equal(want, tools.number_text(value)) end\n"
+                    "text('1700000000123456', 1700000000123456)\n"
+                    "text('-9007199254740992', -2^53)\n"
+                    "text('1e+16', 1e16)\n"
+                    "text('0.1', 0.1)\n"
+                    "text('0.30000000000000004', 0.1 + 0.2)\n"
+                    "text('9223372036854775807', 9223372036854775807LL)\n"
+                    "text('-9223372036854775808', -9223372036854775807LL - 1)\n"
+                    "text('18446744073709551615', 18446744073709551615ULL)\n"
+                    "local value, message = tools.number_text(0 / 0)\n"
+                    "equal(nil, value) equal('nan and infinities have no text', message)\n"
+                    "value, message = tools.number_text({})\n"
+                    "equal('a string or a number is wanted, not a table', message)\n"
+                    "value, message = tools.number_text(require('ffi').new('int[1]'))\n"
+                    "equal('a string or a number is wanted, not a cdata', message)\n"
+                    "equal('a=1e%2B16&b=9223372036854775807&c=1700000000123456',\n"
+                    "  tools.query_encode({ a = 1e16, b = 9223372036854775807LL,\n"
+                    "    c = 1700000000123456 }))\n");
+}
+
 static void digests_agree_with_their_standards(void **state) {
     run_lua(*state, "local hex = tools.hex_encode\n"
                     "equal('ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad',\n"
@@ -150,6 +171,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(malformed_text_gives_nil_and_a_message, setup, teardown),
         cmocka_unit_test_setup_teardown(wrong_arguments_raise_at_the_callers_line, setup, teardown),
         cmocka_unit_test_setup_teardown(hex_and_url_go_both_ways, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_number_has_one_exact_text, setup, teardown),
         cmocka_unit_test_setup_teardown(a_query_has_sorted_keys_and_repeats_arrays, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(a_query_refuses_what_it_cannot_say, setup, teardown),
