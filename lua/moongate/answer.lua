@@ -5,6 +5,7 @@ local errors = require("moongate.core.errors")
 local scopes = require("moongate.core.scope")
 local slots = require("moongate.core.slots")
 local text = require("moongate.core.text")
+local Future = require("moongate.future")
 
 local M = {}
 
@@ -34,9 +35,14 @@ local function stage(ctx, kind, content_type, body)
   end
 end
 
+local function is_status(status)
+  return type(status) == "number" and status >= 200 and status <= 599 and status % 1 == 0
+end
+M.is_status = is_status
+
 local function check_status(status, level)
-  if type(status) ~= "number" or status < 200 or status > 599 or status % 1 ~= 0 then
-    error("a status is an integer from 200 to 599, not " .. tostring(status), level + 1)
+  if not is_status(status) then
+    error("a status is an integer from 200 to 599, not " .. errors.show(status), level + 1)
   end
 end
 
@@ -53,7 +59,7 @@ local FRAMING = {
 
 local function check_field(name, value, level)
   if type(name) ~= "string" or not name:find("^[%w!#$%%&'*+.^_`|~-]+$") then
-    error("header: the name '" .. tostring(name) .. "' is not a token", level + 1)
+    error("header: the name '" .. errors.show(name) .. "' is not a token", level + 1)
   end
   local wrong
   value, wrong = text.of(value)
@@ -66,7 +72,6 @@ local function check_field(name, value, level)
   end
   return value
 end
-
 M.check_field = check_field
 
 local function remove_field(fields, name)
@@ -234,7 +239,8 @@ function methods.send_file(ctx, path, options)
   if not root and path:sub(1, 1) ~= "/" then
     root = M.resolve(ctx, ".")
   end
-  stage(ctx, FILE, options.type or false, { path = path, root = root })
+  local content_type = options.type and check_field("Content-Type", options.type, 2)
+  stage(ctx, FILE, content_type or false, { path = path, root = root })
 end
 
 --- Paths of scripts are against the project's root.
@@ -258,29 +264,77 @@ end
 
 --- Ends the handler with an error answer: problem+json (RFC 9457) of that status.
 function methods.fail(_, status, message, details)
-  if type(status) ~= "number" or status < 400 or status > 599 then
-    error("fail: the status is 400 to 599, not " .. tostring(status), 2)
+  if type(status) ~= "number" or status < 400 or status > 599 or status % 1 ~= 0 then
+    error("fail: the status is an integer from 400 to 599, not " .. errors.show(status), 2)
+  elseif message ~= nil and type(message) ~= "string" and type(message) ~= "number" then
+    error("fail: the message is a string, not a " .. type(message), 2)
+  elseif details ~= nil and type(details) ~= "table" then
+    error("fail: the details are a table such as { field = \"email\" }, not a " .. type(details), 2)
   end
-  error(errors.new("status", message or "", { status = status, details = details }), 0)
+  message = message == nil and "" or text.of(message)
+  error(errors.new("status", message, { status = status, details = details }), 0)
 end
 
---- Stages what a handler or middleware returned.
-function M.stage_returned(ctx, a, b)
-  check_open(ctx, -1)
-  if type(a) == "number" then
-    check_status(a, 0)
-    ctx[STATUS] = a
-    a = b
-    if a == nil then
-      a = ""
-    end
+-- --- what a handler or middleware returns ---
+
+local function place_of(fn)
+  local called = type(fn) == "table" and getmetatable(fn).__call or fn
+  local info = debug.getinfo(called, "S")
+  return info.source:gsub("^@", "") .. ":" .. info.linedefined
+end
+
+local function shown(ctx, value)
+  local meta = type(value) == "table" and getmetatable(value)
+  if value == nil or type(value) == "number" or type(value) == "boolean" then
+    return text.shown(value)
+  elseif meta == Future then
+    return "a Future, which is to be awaited first"
+  elseif meta == getmetatable(ctx) then
+    return "ctx"
   end
-  if type(a) == "table" then
-    stage(ctx, PLAIN, ctx[TYPE] or "application/json", a)
-  elseif type(a) == "string" then
-    stage(ctx, PLAIN, ctx[TYPE] or (a ~= "" and "text/plain; charset=utf-8") or false, a)
+  return "a " .. type(value)
+end
+
+local function refuse_returned(ctx, what, fn, a, b, c)
+  local values = shown(ctx, a)
+  if b ~= nil or c ~= nil then
+    values = values .. ", " .. shown(ctx, b)
+  end
+  if c ~= nil then
+    values = values .. ", " .. shown(ctx, c)
+  end
+  error(place_of(fn) .. ": the " .. what .. " returned " .. values .. "; allowed are a string, "
+    .. "a table, a status from 200 to 599 alone or with one of these behind it, and nothing once "
+    .. "ctx has the answer", 0)
+end
+
+local function is_body(ctx, value)
+  if type(value) ~= "table" then
+    return type(value) == "string"
+  end
+  local meta = getmetatable(value)
+  return meta == nil or (meta ~= Future and meta ~= getmetatable(ctx))
+end
+
+--- Stages what `fn`, a "handler" or a "middleware", returned. Not all of it is nil.
+function M.stage_returned(ctx, what, fn, a, b, c)
+  check_open(ctx, -1)
+  local has_status = type(a) == "number"
+  local body = a
+  if has_status then
+    body = b == nil and "" or b
+  end
+  if c ~= nil or (has_status and not is_status(a)) or (not has_status and b ~= nil)
+    or not is_body(ctx, body) then
+    refuse_returned(ctx, what, fn, a, b, c)
+  end
+  if has_status then
+    ctx[STATUS] = a
+  end
+  if type(body) == "table" then
+    stage(ctx, PLAIN, ctx[TYPE] or "application/json", body)
   else
-    error("a handler returns a string, a table, or a status and one of these, not " .. type(a), 0)
+    stage(ctx, PLAIN, ctx[TYPE] or (body ~= "" and "text/plain; charset=utf-8") or false, body)
   end
 end
 

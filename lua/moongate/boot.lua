@@ -1,5 +1,6 @@
 --- Loads an app and hands it to the server. What src/lua/lua_app.c calls.
 local sched = require("moongate.core.sched")
+local errors = require("moongate.core.errors")
 local app_class = require("moongate.app")
 local env = require("moongate.core.env")
 local serve = require("moongate.serve")
@@ -11,7 +12,7 @@ local M = {}
 
 -- The message of a failed load: "file:line: what", without a traceback.
 local function describe(err)
-  return type(err) == "table" and (err.message or tostring(err)) or tostring(err)
+  return errors.show(errors.field(err, "message") or errors.line(err))
 end
 
 ---@param root string the project's folder

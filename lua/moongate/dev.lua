@@ -1,5 +1,6 @@
 --- `moongate dev`: faults as a page in the browser, which loads itself again when they are gone.
 local info = require("moongate.info")
+local errors = require("moongate.core.errors")
 
 local M = {}
 
@@ -27,7 +28,7 @@ local ESCAPES = {
 }
 
 local function escape(text)
-  return (tostring(text):gsub("[&<>\"']", ESCAPES))
+  return (errors.show(text):gsub("[&<>\"']", ESCAPES))
 end
 
 local function read_disk(path)
@@ -71,7 +72,7 @@ end
 ---@param source_of fun(path: string): string?
 ---@return string html
 function M.render(parts, source_of)
-  local details = parts.message .. "\n" .. (parts.traceback or "")
+  local details = parts.message .. "\n" .. errors.show(parts.traceback or "")
   local path, line, source = place_in(details, source_of)
   local html = {
     "<!doctype html><html lang=en><meta charset=utf-8>",
@@ -123,14 +124,6 @@ local function reader(root, read)
   end
 end
 
--- The message of whatever was raised.
-local function message_of(err)
-  if type(err) == "table" and not getmetatable(err) then
-    return tostring(err.message or err.code or "an error that is a table without a message")
-  end
-  return tostring(err)
-end
-
 --- What stages an error's page: page(ctx, err, status) is true if it did, false for clients that do
 --- not read HTML and for errors that are the client's.
 ---@param root string
@@ -146,8 +139,8 @@ function M.page(root, read)
     ctx:header("Content-Security-Policy", nil) -- the app's would keep the page from looking again
     ctx:html(M.render({
       title = status .. " " .. ctx.method .. " " .. ctx.path,
-      message = message_of(err),
-      traceback = type(err) == "table" and rawget(err, "traceback") or nil,
+      message = errors.line(err),
+      traceback = errors.field(err, "traceback"),
       request = ctx.method .. " " .. ctx.path,
     }, source_of))
     return true

@@ -545,7 +545,7 @@ local function exchange(holder, request, scope)
   end
   local upload = time.spawn_in(scope, 2, write_body, request, holder)
   upload:catch(function(err)
-    if err.code ~= "closed" then -- of that the response, or its absence, tells more
+    if errors.code(err) ~= "closed" then -- of that the response, or its absence, tells more
       head:_abandon(err)
     end
   end)

@@ -3,7 +3,8 @@ local native = require("moongate.native")
 local errors = require("moongate.core.errors")
 local Future = require("moongate.future")
 local time = require("moongate.time")
-local text = require("moongate.core.text")
+
+local show = errors.show
 
 local M = {}
 
@@ -14,36 +15,40 @@ local function flatten(fields)
   if fields == nil then
     return nil
   end
-  local keys = {}
-  for key in pairs(fields) do
-    keys[#keys + 1] = key
+  local names, values = {}, {}
+  for key, value in next, fields do
+    local name = show(key)
+    names[#names + 1] = name
+    values[name] = value
   end
-  table.sort(keys, function(a, b)
-    return tostring(a) < tostring(b)
-  end)
+  table.sort(names)
   local list = {}
-  for _, key in ipairs(keys) do
-    local value = fields[key]
+  for _, name in ipairs(names) do
+    local value = values[name]
     local ok, encoded = false, nil
     if type(value) ~= "string" then
       ok, encoded = pcall(native.json.encode, value)
     end
-    list[#list + 1] = text.shown(key)
-    list[#list + 1] = ok and encoded or text.shown(value)
+    list[#list + 1] = name
+    list[#list + 1] = ok and encoded or show(value)
     list[#list + 1] = ok
   end
   return list
 end
 
 local function write(level, message, fields)
-  native.log(level, text.shown(message), flatten(fields))
+  native.log(level, show(message), flatten(fields))
+end
+
+local function check_fields(name, fields)
+  if fields ~= nil and type(fields) ~= "table" then
+    error("log." .. name .. ": fields are a table such as { user = 7 }", 3)
+  end
 end
 
 for name, level in pairs(LEVELS) do
   M[name] = function(message, fields)
-    if fields ~= nil and type(fields) ~= "table" then
-      error("log." .. name .. ": fields are a table such as { user = 7 }", 2)
-    end
+    check_fields(name, fields)
     write(level, message, fields)
   end
 end
@@ -54,8 +59,9 @@ function M.with(extra)
   local log = {}
   for name, level in pairs(LEVELS) do
     log[name] = function(message, fields)
+      check_fields(name, fields)
       local all = extra()
-      for key, value in pairs(fields or {}) do
+      for key, value in next, fields or {} do
         all[key] = value
       end
       write(level, message, all)
@@ -68,7 +74,7 @@ end
 function M.print(...)
   local parts = {}
   for i = 1, select("#", ...) do
-    parts[i] = text.shown((select(i, ...)))
+    parts[i] = show((select(i, ...)))
   end
   write(LEVELS.info, table.concat(parts, "\t"))
 end

@@ -7,6 +7,7 @@ local sched = require("moongate.core.sched")
 local scopes = require("moongate.core.scope")
 local errors = require("moongate.core.errors")
 local context = require("moongate.context")
+local answer = require("moongate.answer")
 local Future = require("moongate.future")
 local time = require("moongate.time")
 local log = require("moongate.log")
@@ -26,6 +27,8 @@ local CHILDREN, CANCELLED, ON_CLOSE = scopes.CHILDREN, scopes.CANCELLED, scopes.
 local REJECTED, ENDED = scopes.REJECTED, scopes.ENDED
 local check_field = context.check_field
 local respond, new_ctx, stage_returned = native.respond, context.new, context.stage_returned
+
+local field, raw, is_status = errors.field, errors.raw, answer.is_status
 
 local M = {}
 
@@ -153,9 +156,10 @@ end
 
 --- A field to be sent behind the last piece (chunked answers only).
 function Out:trailer(name, value)
+  value = check_field(name, value, 2)
   self.trailers = self.trailers or {}
   table.insert(self.trailers, name)
-  table.insert(self.trailers, check_field(name, value, 2))
+  table.insert(self.trailers, value)
   return self
 end
 
@@ -213,7 +217,7 @@ local function send(ctx)
     local ok, err = respond(ctx[HANDLE], ctx[STATUS], ctx[TYPE], ctx[FIELDS], ctx[BODY])
     if not ok then
       check_sent(ok, err)
-      native.abort(ctx[HANDLE]) -- the head of a file may be out already; else nothing is left
+      native.give_up(ctx[HANDLE]) -- the head of a file may be out already; else nothing is left
     end
   elseif kind == STREAM then
     send_stream(ctx)
@@ -231,7 +235,7 @@ local function call_middleware(ctx, list, i, handler)
   local called = false
   local middleware = list[i]
   local status, content_type -- of the answer that is staged beneath
-  local a, b = middleware(ctx, function()
+  local a, b, c = middleware(ctx, function()
     if called then
       error("next() was called a second time by the same middleware", 2)
     end
@@ -239,7 +243,7 @@ local function call_middleware(ctx, list, i, handler)
     call(ctx, list, i + 1, handler)
     status, content_type = ctx[STATUS], ctx[TYPE]
   end)
-  if a ~= nil then
+  if a ~= nil or b ~= nil or c ~= nil then
     -- The whole answer is replaced, but for what the middleware itself has set since.
     if status and ctx[STATUS] == status then
       ctx[STATUS] = 200
@@ -247,7 +251,7 @@ local function call_middleware(ctx, list, i, handler)
     if content_type and ctx[TYPE] == content_type then
       ctx[TYPE] = false
     end
-    stage_returned(ctx, a, b)
+    stage_returned(ctx, "middleware", middleware, a, b, c)
   end
 end
 
@@ -255,9 +259,9 @@ function call(ctx, list, i, handler)
   if list[i] then
     return call_middleware(ctx, list, i, handler)
   end
-  local a, b = handler(ctx)
-  if a ~= nil then
-    stage_returned(ctx, a, b)
+  local a, b, c = handler(ctx)
+  if a ~= nil or b ~= nil or c ~= nil then
+    stage_returned(ctx, "handler", handler, a, b, c)
   end
 end
 
@@ -276,9 +280,9 @@ local function run_request(task)
   if route.middleware[1] then
     call(ctx, route.middleware, 1, route.handler)
   else
-    local a, b = route.handler(ctx)
-    if a ~= nil then
-      stage_returned(ctx, a, b)
+    local a, b, c = route.handler(ctx)
+    if a ~= nil or b ~= nil or c ~= nil then
+      stage_returned(ctx, "handler", route.handler, a, b, c)
     end
   end
   if ctx[PHASE] == OPEN then
@@ -300,52 +304,59 @@ local STATUS_OF_CODE = {
 -- What another moment would not make better is a fault of the script.
 local OWN_FAULT = { constraint = true, syntax = true, readonly = true, error = true }
 
+-- Any table may carry one of the codes; only an error of our own class says a status of its own,
+-- and a script may have changed that.
 local function status_of(err)
-  local code = err.code
+  local code = raw(err, "code")
   if code == "status" then
-    return err.status or 500
-  elseif code == "database" and OWN_FAULT[err.reason] then
+    local status = field(err, "status")
+    return is_status(status) and status >= 400 and status or 500
+  elseif code == "database" and OWN_FAULT[raw(err, "reason")] then
     return 500
-  elseif code == "limit" and (err.url or err.path) then
-    return err.url and 502 or 500 -- not the client's body: another server's, or a file
+  elseif code == "limit" and raw(err, "url") then
+    return 502 -- another server's body
+  elseif code == "limit" and (raw(err, "path") or raw(err, "operations")) then
+    return 500 -- a file, or what the script began
   end
   return STATUS_OF_CODE[code] or 500
 end
 
+local DETAILS = {
+  stall = "the handler did not finish",
+  reload = "the server's scripts were reloaded",
+}
+
 -- Stages RFC 9457 problem+json.
 local function stage_problem(ctx, err)
-  local status = status_of(err)
+  local status, code = status_of(err), errors.code(err)
   local problem = {
     type = "about:blank",
     title = native.http.status_phrase(status),
     status = status,
     request_id = native.request_id(ctx[HANDLE]), -- nil once the client is gone
   }
-  if err.code == "status" then
+  if code == "status" then
     problem.detail = err.message ~= "" and err.message or nil
-    for key, value in pairs(err.details or {}) do
+    for key, value in next, err.details or {} do
       problem[key] = value
     end
   elseif status == 504 then
     problem.detail = "no answer in time"
-  elseif err.code == "stall" then
-    problem.detail = "the handler did not finish"
-  elseif err.code == "reload" then
-    problem.detail = "the server's scripts were reloaded"
+  else
+    problem.detail = DETAILS[code]
   end
   ctx[FIELDS] = ctx[FIELDS] or false
   ctx[KIND], ctx[STATUS], ctx[TYPE] = PLAIN, status, "application/problem+json"
   ctx[BODY], ctx[PHASE] = problem, STAGED
-  if err.fields then
-    for name, value in pairs(err.fields) do
-      ctx:header(name, value)
-    end
+  for name, value in next, field(err, "fields") or {} do
+    ctx:header(name, value)
   end
 end
 
+-- Nobody is told of what somebody ended on purpose; of an answer that the handler chose neither.
 local function log_failure(ctx, err)
-  local status = status_of(err)
-  if err.code == "cancelled" or (err.code == "status" and status < 500) then
+  local code = errors.code(err)
+  if code == "cancelled" or (code == "status" and status_of(err) < 500) then
     return
   end
   log.failure("the handler of " .. ctx[ROUTE].label .. " failed", err, {
@@ -367,9 +378,9 @@ local function answer_error(task)
   local on_error = served.app.on_error
   if on_error then
     ctx[STATUS] = status_of(err)
-    local a, b = on_error(ctx, err)
-    if a ~= nil then
-      stage_returned(ctx, a, b)
+    local a, b, c = on_error(ctx, err)
+    if a ~= nil or b ~= nil or c ~= nil then
+      stage_returned(ctx, "on_error function", on_error, a, b, c)
     end
   end
   if ctx[PHASE] == OPEN then
@@ -383,20 +394,25 @@ local function answer_error(task)
   ctx[TASK] = false
 end
 
+-- What ctx cannot do any more C does: it answers 500, or cuts what is under way.
+local function give_up(ctx, err)
+  native.give_up(ctx[HANDLE])
+  end_scope(ctx, err)
+end
+
 -- The answer of last resort, which runs nobody's code.
 local function answer_plainly(ctx, err)
   log_failure(ctx, err)
   if ctx[PHASE] == COMMITTED then
-    native.abort(ctx[HANDLE])
-    return end_scope(ctx, err)
+    return give_up(ctx, err)
   end
   clear_answer(ctx)
-  ctx[FIELDS] = err.code == "reload" and { "Retry-After", "1" }
-  local code = (err.code == "timeout" or err.code == "reload") and err.code or "error"
+  local code = errors.code(err)
+  code = (code == "timeout" or code == "reload") and code or "error"
+  ctx[FIELDS] = code == "reload" and { "Retry-After", "1" }
   stage_problem(ctx, errors.new(code, "app:on_error failed"))
   respond(ctx[HANDLE], ctx[STATUS], ctx[TYPE], ctx[FIELDS], ctx[BODY])
-  native.abort(ctx[HANDLE]) -- if that did not end it
-  end_scope(ctx, err)
+  give_up(ctx, err) -- if that did not end it
 end
 
 -- on_error itself failed, or what it staged cannot be sent.
@@ -420,8 +436,7 @@ local function request_failed(task, err)
   log_failure(ctx, err)
   scopes.cancel(ctx, errors.new("cancelled", "the handler failed", { cause = err }))
   if ctx[PHASE] == COMMITTED then
-    native.abort(ctx[HANDLE])
-    return end_scope(ctx, err)
+    return give_up(ctx, err)
   end
   ctx[ANSWERING] = true
   sched.start(ctx, answer_error, answer_failed, ctx, err)
@@ -460,8 +475,7 @@ local function on_late(ctx)
   local err = errors.new("timeout", "the handler took longer than " .. seconds .. " s")
   if ctx[PHASE] == COMMITTED then
     cancel(ctx, errors.new("cancelled", "the stream took longer than its stream_max"))
-    native.abort(ctx[HANDLE])
-    return end_scope(ctx, err)
+    return give_up(ctx, err)
   end
   local answering = ctx[ANSWERING]
   cancel(ctx, errors.new("cancelled", "the handler's deadline passed", { cause = err }))
@@ -483,7 +497,7 @@ local REASONS = {
 local function on_signal(handle, what)
   local ctx = live[handle % SLOTS + 1]
   if not ctx or ctx[HANDLE] ~= handle then
-    native.abort(handle) -- nobody serves it: the client is not to wait for ever
+    native.give_up(handle) -- nobody serves it: the client is not to wait for ever
     return
   end
   if what == "deadline" then
@@ -629,7 +643,7 @@ local function end_stream(ctx, why)
   end_scope(ctx, why)
 end
 
-local function give_up(ctx)
+local function evict(ctx)
   local why = errors.new("reload", "the scripts were reloaded too often while this waited", {
     fields = { ["Retry-After"] = "1" },
   })
@@ -651,7 +665,7 @@ end
 --- the background too.
 function M.evict(target)
   for _, ctx in ipairs(live_list()) do
-    give_up(ctx)
+    evict(ctx)
   end
   if target.retired then
     retire.hurry(target)

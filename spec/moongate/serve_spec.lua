@@ -66,7 +66,61 @@ describe("what a handler returns", function()
       return true
     end)
     assert.equal(500, app:get("/").status)
-    assert.matches("returns a string, a table, or a status and one of these, not boolean", logged())
+    assert.matches("serve_spec%.lua:%d+: the handler returned true; allowed are a string, a table, "
+      .. "a status from 200 to 599", logged())
+  end)
+
+  it("is refused as a whole if it cannot be understood", function()
+    local returned = {
+      ["42"] = { 42 }, ["99, a string"] = { 99, "x" }, ["200.5"] = { 200.5 },
+      ["a string, 201"] = { "x", 201 }, ["nil, 201"] = { nil, 201 },
+      ["201, a table, a string"] = { 201, {}, "x" }, ["a table, true"] = { {}, true },
+      ["200, 200"] = { 200, 200 }, ["a function"] = { print },
+    }
+    handle(function(ctx)
+      local row = returned[ctx.query.row]
+      return unpack(row, 1, 3)
+    end)
+    for row in pairs(returned) do
+      app.logs[1] = nil
+      assert.equal(500, app:get("/?row=" .. row:gsub(" ", "%%20")).status)
+      assert.matches("serve_spec%.lua:%d+: the handler returned " .. row:gsub("%p", "%%%0") .. ";",
+        logged())
+    end
+  end)
+
+  it("is no Future and not ctx itself", function()
+    handle(function(ctx)
+      return ctx.query.ctx and ctx or ctx:sleep(0)
+    end)
+    assert.equal(500, app:get("/?ctx=1").status)
+    assert.matches("the handler returned ctx;", logged())
+    assert.equal(500, app:get("/").status)
+    assert.matches("the handler returned a Future, which is to be awaited first;", logged())
+  end)
+
+  it("is held to the same by middleware and on_error", function()
+    serve(function(a)
+      a:use(function(ctx, next)
+        next()
+        if ctx.query.middleware then
+          return "x", 201
+        end
+      end)
+      a:on_error(function()
+        return 42
+      end)
+      a:get("/", function()
+        return "fine"
+      end)
+      a:get("/fails", function()
+        error("boom")
+      end)
+    end)
+    assert.equal(500, app:get("/?middleware=1").status)
+    assert.matches("serve_spec%.lua:%d+: the middleware returned a string, 201;", logged())
+    assert.equal(500, app:get("/fails").status)
+    assert.matches("serve_spec%.lua:%d+: the on_error function returned 42;", logged())
   end)
 
   it("is refused if JSON cannot say it", function()
@@ -133,6 +187,82 @@ describe("a handler that raises", function()
     end
   end)
 
+  -- Everything a script can throw; what is logged of it.
+  local function raises(text)
+    return function()
+      error(text, 0)
+    end
+  end
+  local function with_meta(name, value)
+    return setmetatable({}, { [name] = value })
+  end
+  local THROWN = {
+    ["ctx"] = { function(ctx) return ctx end, "ctx %(GET /%)" },
+    ["nil"] = { function() end, "failed: nil" },
+    ["a coroutine"] = { function() return coroutine.create(print) end, "failed: thread: " },
+    ["a proxy"] = { function() return newproxy(true) end, "failed: userdata: " },
+    ["__index that raises"] = { function() return with_meta("__index", raises("no")) end,
+      "failed: error object" },
+    ["__tostring that raises"] = { function() return with_meta("__tostring", raises("no")) end,
+      "a table whose __tostring failed: no" },
+    ["__tostring that gives no text"] = {
+      function() return with_meta("__tostring", function() return {} end) end,
+      "a table whose __tostring failed" },
+    ["__tostring that awaits"] = {
+      function(ctx)
+        return with_meta("__tostring", function() return ctx:sleep(1):await() end)
+      end, "a table whose __tostring failed: .*await" },
+    ["__tostring that yields"] = { function() return with_meta("__tostring", coroutine.yield) end,
+      "a table whose __tostring failed" },
+    ["__tostring"] = { function() return with_meta("__tostring", function() return "mine" end) end,
+      "failed: mine" },
+    ["__metatable"] = { function() return with_meta("__metatable", 7) end, "failed: error object" },
+    ["a status as text"] = { function() return { code = "status", status = "404" } end,
+      "failed: status" },
+    ["a status of a table"] = {
+      function()
+        return { code = "status", status = 404, message = "x", fields = { email = "x" } }
+      end, "failed: x" },
+    ["a traceback that is none"] = { function() return { message = "x", traceback = {} } end,
+      "failed: x" },
+    ["a message that is none"] = { function() return { message = { traceback = {} } } end,
+      "failed: error object" },
+    ["a cause of itself"] = {
+      function()
+        local err = { message = "round" }
+        err.cause = err
+        return err
+      end, "failed: round" },
+    ["a made-up cancellation"] = { function() return { code = "cancelled" } end,
+      "failed: cancelled" },
+    ["our own, spoilt"] = {
+      function(ctx)
+        local _, err = pcall(ctx.fail, ctx, 404, "x")
+        err.status, err.message, err.details, err.fields = 99, {}, 7, "x"
+        err.traceback, err.where = {}, {}
+        return err
+      end, "failed: no message %%(status%%)" },
+    ["our own, with a field that is none"] = {
+      function(ctx)
+        local _, err = pcall(ctx.fail, ctx, 404, "x")
+        err.fields = { ["X\r\nY"] = "z" }
+        return err
+      end, "is not a token" },
+  }
+
+  for name, row in pairs(THROWN) do
+    it("is a 500 with a line in the log: " .. name, function()
+      handle(function(ctx)
+        error(row[1](ctx), 0)
+      end)
+      local res = app:get("/")
+      assert.equal(500, res.status)
+      assert.is_nil(res.headers.email)
+      assert.matches((row[2]:gsub("%%%%", "%%")), logged())
+      assert.equal(0, app.clock:elapsed())
+    end)
+  end
+
   it("does not harm the next request on the connection", function()
     handle(function(ctx)
       assert(ctx.query.good, "bad")
@@ -143,6 +273,62 @@ describe("a handler that raises", function()
     flight:send("GET /?good=1 HTTP/1.1\r\nHost: a\r\n\r\n")
     assert.equal("good", flight:response().body)
     flight:done()
+  end)
+end)
+
+describe("what a script says in a head", function()
+  local SPLIT = "text/plain\r\nX-Split: 1"
+  local SAID = {
+    bytes = function(ctx) ctx:bytes(SPLIT, "x") end,
+    stream = function(ctx) ctx:stream(SPLIT, print) end,
+    send_file = function(ctx) ctx:send_file("spec/moongate/serve_spec.lua", { type = SPLIT }) end,
+    header = function(ctx) ctx:header("Content-Type", SPLIT):text("x") end,
+    redirect = function(ctx) ctx:redirect("/x\r\nX-Split: 1") end,
+    cookie = function(ctx) ctx:cookie("a", "b", { path = "/x\r\nX-Split: 1" }) return "x" end,
+  }
+
+  for name, say in pairs(SAID) do
+    it("holds no line end: " .. name, function()
+      handle(say)
+      local res = app:get("/")
+      assert.equal(500, res.status)
+      assert.is_nil(res.headers["x-split"])
+      assert.matches("serve_spec%.lua:%d+: .*control character", logged())
+    end)
+  end
+
+  it("holds no line end: trailer", function()
+    local message
+    handle(function(ctx)
+      ctx:stream("text/plain", function(out)
+        message = select(2, pcall(function()
+          out:trailer("X", SPLIT)
+        end))
+        out:write("x")
+      end)
+    end)
+    assert.equal("x", app:get("/").body)
+    assert.matches("serve_spec%.lua:%d+: header X: .*control character", message)
+  end)
+
+  it("is looked at once more by C", function()
+    local native = require("moongate.native")
+    local slots = require("moongate.core.slots")
+    local told = {}
+    handle(function(ctx)
+      for i, answer in ipairs({ { 99 }, { 1000 }, { 0 / 0 }, { 2 ^ 64 }, { 200, SPLIT },
+        { 200, false, { "X", SPLIT } } }) do
+        told[i] = select(2, native.respond(ctx[slots.HANDLE], answer[1], answer[2] or false,
+          answer[3] or false, "x"))
+      end
+      return "fine"
+    end)
+    assert.equal("fine", app:get("/").body)
+    for i = 1, 4 do
+      assert.matches("a status is an integer from 200 to 599", told[i])
+    end
+    assert.matches("media type", told[5])
+    assert.matches("header field", told[6])
   end)
 end)
 
@@ -179,11 +365,19 @@ describe("ctx:fail", function()
     assert.equal("taken", app:get("/"):json().detail)
   end)
 
-  it("wants a status of 400 to 599", function()
+  it("wants a status of 400 to 599, a text and a table", function()
     handle(function(ctx)
-      return (select(2, pcall(ctx.fail, ctx, 200, "x")))
+      local told = {}
+      for i, args in ipairs({ { 200, "x" }, { 404.5 }, { "404" }, { 404, {} }, { 404, "x", 7 } }) do
+        told[i] = select(2, pcall(ctx.fail, ctx, unpack(args)))
+      end
+      return table.concat(told, "\n")
     end)
-    assert.matches("fail: the status is 400 to 599, not 200", app:get("/").body)
+    local body = app:get("/").body
+    for _, text in ipairs({ "status is an integer from 400 to 599, not 200", "not 404.5",
+      "not 404\n", "the message is a string, not a table", "the details are a table" }) do
+      assert.is_truthy(body:find(text, 1, true), text)
+    end
   end)
 end)
 

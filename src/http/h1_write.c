@@ -146,7 +146,7 @@ void mg_h1_write_last_chunk(mg_buf *out, mg_str trailers) {
     mg_buf_append(out, "\r\n", 2);
 }
 
-static bool value_is_sound(mg_str v) {
+bool mg_h1_is_value(mg_str v) {
     for (size_t i = 0; i < v.n; i++) {
         uint8_t c = (uint8_t)v.p[i];
         if ((c < 0x20 && c != '\t') || c == 0x7f) {
@@ -157,7 +157,7 @@ static bool value_is_sound(mg_str v) {
 }
 
 int mg_h1_write_field(mg_buf *out, mg_str name, mg_str value) {
-    if (!mg_str_is_token(name) || !value_is_sound(value)) {
+    if (!mg_str_is_token(name) || !mg_h1_is_value(value)) {
         return MG_ESYNTAX;
     }
     mg_buf_append_str(out, name);

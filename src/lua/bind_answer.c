@@ -29,9 +29,10 @@ static mg_str check_str(lua_State *L, int index) {
     return s;
 }
 
+// A number is not taken: as text it would be a new Lua string, whose making may collect.
 static mg_str opt_str(lua_State *L, int index) {
     mg_str s = {0};
-    if (lua_isstring(L, index)) {
+    if (lua_type(L, index) == LUA_TSTRING) {
         s.p = lua_tolstring(L, index, &s.n);
     }
     return s;
@@ -56,24 +57,34 @@ static bool write_fields(lua_State *L, int index, mg_buf *out, mg_answer *a) {
     return true;
 }
 
-// Reads status, type and field list at `first`, `first` + 1, `first` + 2. The field lines lie in
-// vm->scratch.
-static bool read_answer(lua_State *L, mg_vm *vm, int first, mg_answer *a) {
-    *a = (mg_answer){.status = (int)lua_tointeger(L, first), .content_type = opt_str(L, first + 1)};
+static const char bad_field[] = "a header field has a name or value that HTTP does not allow";
+
+// Reads status, type and field list at `first`, `first` + 1, `first` + 2: the last look at what a
+// script says in a head. The field lines lie in vm->scratch. Returns NULL or what is wrong.
+static const char *read_answer(lua_State *L, mg_vm *vm, int first, mg_answer *a) {
+    double status = lua_tonumber(L, first);
+    *a = (mg_answer){.content_type = opt_str(L, first + 1)};
+    if (!(status >= 200 && status <= 599)) {
+        return "a status is an integer from 200 to 599";
+    }
+    a->status = (int)status;
+    if (!mg_h1_is_value(a->content_type)) {
+        return "the media type holds a control character";
+    }
     if (!lua_istable(L, first + 2)) {
-        return true;
+        return NULL;
     }
     mg_buf_clear(&vm->scratch);
     if (!write_fields(L, first + 2, &vm->scratch, a)) {
-        return false;
+        return bad_field;
     }
     a->fields = mg_buf_str(&vm->scratch);
-    return true;
+    return NULL;
 }
 
-static int bad_field(lua_State *L) {
+static int refuse(lua_State *L, const char *why) {
     lua_pushnil(L);
-    lua_pushliteral(L, "a header field has a name or value that HTTP does not allow");
+    lua_pushstring(L, why);
     return 2;
 }
 
@@ -91,8 +102,9 @@ static int respond(lua_State *L) {
         return closed(L);
     }
     mg_answer a;
-    if (!read_answer(L, vm, 2, &a)) {
-        return bad_field(L);
+    const char *wrong = read_answer(L, vm, 2, &a);
+    if (wrong != NULL) {
+        return refuse(L, wrong);
     }
     mg_buf json = {0};
     mg_str body = opt_str(L, 5);
@@ -128,8 +140,9 @@ static int stream_begin(lua_State *L) {
         return closed(L);
     }
     mg_answer a;
-    if (!read_answer(L, vm, 2, &a)) {
-        return bad_field(L);
+    const char *wrong = read_answer(L, vm, 2, &a);
+    if (wrong != NULL) {
+        return refuse(L, wrong);
     }
     mg_exchange_begin(x, &a, lua_isnumber(L, 5) ? (int64_t)lua_tonumber(L, 5) : -1);
     lua_pushboolean(L, 1);
@@ -169,7 +182,7 @@ static int stream_end(lua_State *L) {
     mg_answer a = {0};
     mg_buf_clear(&vm->scratch);
     if (lua_istable(L, 2) && !write_fields(L, 2, &vm->scratch, &a)) {
-        return bad_field(L);
+        return refuse(L, bad_field);
     }
     mg_vm_release_exchange(vm, x);
     mg_exchange_end(x, mg_buf_str(&vm->scratch));
@@ -177,13 +190,19 @@ static int stream_end(lua_State *L) {
     return 1;
 }
 
-// abort(handle): closes the connection, in the middle of the answer if need be.
-static int answer_abort(lua_State *L) {
+// give_up(handle): a plain 500, or if an answer has begun the end of the connection. Makes nothing
+// in Lua, so that it cannot fail.
+static int give_up(lua_State *L) {
     mg_vm *vm = mg_vm_of(L);
     mg_exchange *x = mg_vm_exchange(L, vm, 1);
-    if (x != NULL) {
-        mg_vm_release_exchange(vm, x);
+    if (x == NULL) {
+        return 0;
+    }
+    mg_vm_release_exchange(vm, x);
+    if (mg_exchange_committed(x)) {
         mg_exchange_abort(x);
+    } else {
+        mg_exchange_refuse(x, (mg_refusal){500, "the handler failed", 0});
     }
     return 0;
 }
@@ -275,8 +294,9 @@ static int send_file(lua_State *L) {
         return closed(L);
     }
     mg_answer a;
-    if (!read_answer(L, vm, 2, &a)) {
-        return bad_field(L);
+    const char *wrong = read_answer(L, vm, 2, &a);
+    if (wrong != NULL) {
+        return refuse(L, wrong);
     }
     write_op *w = start_write_op(vm, x);
     w->file = true;
@@ -295,7 +315,7 @@ void mg_bind_answer(lua_State *L, mg_vm *vm) {
     static const luaL_Reg functions[] = {
         {"respond", respond},           {"stream_begin", stream_begin},
         {"stream_write", stream_write}, {"stream_end", stream_end},
-        {"stream_wait", stream_wait},   {"abort", answer_abort},
+        {"stream_wait", stream_wait},   {"give_up", give_up},
         {"send_file", send_file},       {NULL, NULL},
     };
     mg_vm_register(L, vm, functions);

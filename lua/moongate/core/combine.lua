@@ -92,7 +92,9 @@ function M.any(items)
   local count
   local function finish()
     if done == count then
-      result:reject(errors.new(last and last.code or "error", "none of the Futures was resolved", {
+      local code = errors.raw(last, "code")
+      code = type(code) == "string" and code or "error"
+      result:reject(errors.new(code, "none of the Futures was resolved", {
         errors = failures,
         cause = last,
       }))

@@ -3,9 +3,14 @@
 --- Codes of the runtime: timeout cancelled dns connect tls closed protocol database cache file
 --- limit status reload. A script's own error("text") becomes code "error" when it crosses from one
 --- coroutine to another.
+---
+--- What a script raised is data: nothing here calls any of it unprotected, and nothing here raises.
+local text = require("moongate.core.text")
+
 local M = {}
 
-local traceback = debug.traceback
+local traceback, getmetatable = debug.traceback, debug.getmetatable
+local rawget, rawset, match = rawget, rawset, string.match
 local TRACEBACK_MAX = 16 * 1024
 
 ---@class moongate.Error
@@ -20,10 +25,59 @@ local Error = {}
 Error.__index = Error
 M.Error = Error
 
-function Error:__tostring()
-  local where = self.where and (self.where .. ": ") or ""
-  return where .. self.message .. " (" .. self.code .. ")"
+-- Whether it is of our own class: no other may say anything to a client.
+local function is_own(value)
+  return type(value) == "table" and getmetatable(value) == Error
 end
+
+--- What a table that was raised has under `name`; nil of anything else.
+---@param err any
+---@param name string
+---@return any
+function M.raw(err, name)
+  if type(err) == "table" then
+    return rawget(err, name)
+  end
+end
+
+--- What an error of our own class has under `name`; nil of anything else.
+---@param err any
+---@param name string
+---@return any
+function M.field(err, name)
+  if is_own(err) then
+    return rawget(err, name)
+  end
+end
+local field = M.field
+
+--- The code of an error of our own class, nil of anything else.
+---@param err any
+---@return string?
+function M.code(err)
+  return field(err, "code")
+end
+
+-- A script may have put anything there.
+local function plain(value)
+  return (text.of(value))
+end
+
+local function own_text(err)
+  local where, code = plain(rawget(err, "where")), plain(rawget(err, "code"))
+  return (where and (where .. ": ") or "") .. (plain(rawget(err, "message")) or "no message")
+    .. " (" .. (code or "error") .. ")"
+end
+
+Error.__tostring = own_text
+
+--- tostring that cannot fail.
+---@param value any
+---@return string
+function M.show(value)
+  return is_own(value) and own_text(value) or text.shown(value)
+end
+local show = M.show
 
 ---@param code string
 ---@param message string
@@ -38,7 +92,7 @@ end
 
 ---@return boolean
 function M.is(value)
-  return type(value) == "table" and type(value.code) == "string"
+  return type(value) == "table" and type(rawget(value, "code")) == "string"
 end
 
 --- What another coroutine gets to see of a raised value: a table as it is, anything else wrapped.
@@ -48,47 +102,54 @@ function M.wrap(value)
   if type(value) == "table" then
     return value
   end
-  local text = tostring(value)
-  local where, message = text:match("^([^\n:]+:%d+): (.*)$")
-  return M.new("error", message or text, { cause = value, where = where })
+  local said = show(value)
+  local where, message = match(said, "^([^\n:]+:%d+): (.*)$")
+  return M.new("error", message or said, { cause = value, where = where })
 end
 
 --- Whether somebody ended the work on purpose: nobody needs to be told of it.
----@param err table
+---@param err any
 ---@return boolean
 function M.is_cancellation(err)
-  return err.code == "cancelled" or err.code == "reload"
+  local code = field(err, "code")
+  return code == "cancelled" or code == "reload"
 end
 
 --- Adds what the failed coroutine `co` looks like. An answer that a handler chose with ctx:fail and
 --- a cancellation, which many coroutines share, need no traceback.
----@param err table
+---@param err any
 ---@param co thread
 function M.stitch(err, co)
-  if getmetatable(err) ~= Error or err.code == "status" or M.is_cancellation(err) then
+  if not is_own(err) or rawget(err, "code") == "status" or M.is_cancellation(err) then
     return
   end
-  local text = traceback(co)
-  if err.traceback then
-    text = err.traceback .. "\n-- awaited by --\n" .. text
+  local trace, before = traceback(co), plain(rawget(err, "traceback"))
+  if before then
+    trace = before .. "\n-- awaited by --\n" .. trace
   end
-  if #text < TRACEBACK_MAX then
-    err.traceback = text
+  if #trace < TRACEBACK_MAX then
+    rawset(err, "traceback", trace)
   end
+end
+
+--- A line for whatever was raised: a table without a text of its own is known by its message or
+--- code.
+---@param err any
+---@return string
+function M.line(err)
+  local meta = getmetatable(err)
+  if type(err) ~= "table" or meta == Error or (meta and rawget(meta, "__tostring") ~= nil) then
+    return show(err)
+  end
+  return plain(rawget(err, "message")) or plain(rawget(err, "code")) or "error object"
 end
 
 --- The text for a log: message and stitched traceback.
 ---@param err any
 ---@return string
 function M.describe(err)
-  if type(err) ~= "table" then
-    return tostring(err)
-  end
-  local text = getmetatable(err) and tostring(err) or (err.message or err.code or "error object")
-  if rawget(err, "traceback") then
-    text = text .. "\n" .. err.traceback
-  end
-  return tostring(text)
+  local trace = type(err) == "table" and plain(rawget(err, "traceback"))
+  return trace and (M.line(err) .. "\n" .. trace) or M.line(err)
 end
 
 return M

@@ -124,7 +124,7 @@ local function fail(task, err)
   end
   local ok, message = pcall(task.on_failure, task, wrapped)
   if not ok then -- a fault here must not stop the other tasks of the turn
-    native.log(LOG_ERROR, "a failure could not be handled: " .. tostring(message))
+    native.log(LOG_ERROR, "a failure could not be handled: " .. errors.show(message))
   end
 end
 

@@ -2,6 +2,9 @@
 --- tostring(1700000000123456) is "1.7000000001235e+15", and that of an int64 ends in "LL".
 local number_text = require("moongate.native").tools.number_text
 
+local create, resume, status = coroutine.create, coroutine.resume, coroutine.status
+local getmetatable, tostring = debug.getmetatable, tostring
+
 local M = {}
 
 --- A string as it is, the text of a number or 64-bit integer; for anything else nil and what is
@@ -14,14 +17,27 @@ function M.of(value)
   return number_text(value)
 end
 
---- The text for people's eyes, which anything has.
+-- In a coroutine of its own: a script's __tostring may raise, wait, or never end.
+local function tostring_of(value)
+  local co = create(tostring)
+  local ok, said = resume(co, value)
+  if ok and type(said) == "string" and status(co) == "dead" then
+    return said
+  end
+  return "a " .. type(value) .. " whose __tostring failed"
+    .. (not ok and type(said) == "string" and (": " .. said) or "")
+end
+
+--- The text for people's eyes, which anything has. Never fails.
 ---@return string
 function M.shown(value)
   local kind = type(value)
-  if kind == "number" or kind == "cdata" then
-    return number_text(value) or tostring(value)
+  if kind == "string" then
+    return value
+  elseif kind == "number" or kind == "cdata" then
+    return number_text(value) or tostring_of(value)
   end
-  return kind == "string" and value or tostring(value)
+  return getmetatable(value) and tostring_of(value) or tostring(value)
 end
 
 return M

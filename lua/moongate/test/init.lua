@@ -56,7 +56,7 @@ local function declare(fn, options)
   local ok, message = pcall(fn, app)
   sched.loading = false
   if not ok then
-    return nil, type(message) == "table" and tostring(message.message or message) or message
+    return nil, errors.show(errors.field(message, "message") or errors.line(message))
   end
   return serve.prepare(app:freeze(), options)
 end
