@@ -59,9 +59,13 @@ function Database:one(sql, ...)
   return (query(scope_of(self, 2), 2, self._name, true, sql, ...))
 end
 
---- Row by row, for results of any size: for row in db:rows("SELECT ...") do ... end. A loop that is
---- left early holds a connection until its coroutine ends; rows:close() gives it back at once. A
---- database in memory has but one: no other statement runs until the loop ends.
+--- Row by row, for results of any size: for row in db:rows("SELECT ...") do ... end. It holds a
+--- connection until the last rows have come, if they are more than 100. A loop that is left early
+--- holds it until its coroutine ends; rows:close() gives it back at once.
+--- Loops may nest, and statements go on inside of them: one that reads never waits for loops or
+--- transactions; an inner loop or transaction gets a connection of its own, or is refused at once
+--- (reason "limit") when there are no more.
+--- The rows of a statement that writes, and those of a database in memory, come as a whole.
 ---@return moongate.RowStream
 function Database:rows(sql, ...)
   return (row_stream.open(scope_of(self, 2), 2, self._name, sql, ...))

@@ -30,6 +30,7 @@ typedef struct statement_op {
     const mg_database *database;
     mg_link of_session;
     session_op *begins; // goes with it, if it is cancelled
+    bool piecewise;     // of rows: there is a session only if there is more of them
     mg_db_call *call;   // NULL: not under way
     bool first;         // only the first row is wanted
     mg_db_rows *rows;   // NULL: there are none, or a fault
@@ -45,7 +46,7 @@ typedef struct statement_op {
 static void on_done(void *arg, const mg_db_rows *rows, const mg_db_fault *fault) {
     statement_op *s = arg;
     s->call = NULL;
-    if (s->begins != NULL && fault != NULL) {
+    if (s->begins != NULL && (fault != NULL || (s->piecewise && !rows->more))) {
         s->begins->session = NULL; // it never was
     }
     s->begins = NULL;
@@ -370,7 +371,7 @@ static int session_query(lua_State *L) {
     return push_started(L, op, rc);
 }
 
-// database_begin(name, may write) -> operation, session; or nil and why not
+// database_begin(name, may write, nested) -> operation, session; or nil and why not
 static int begin(lua_State *L) {
     mg_vm *vm = mg_vm_of(L);
     mg_database *d = find_database(L, vm);
@@ -379,16 +380,29 @@ static int begin(lua_State *L) {
     }
     session_op *session = new_session(vm, d);
     statement_op *op = new_statement(vm, d, (mg_str){0});
-    int rc = mg_database_begin(&op->call, d, lua_toboolean(L, 2), &session->session, on_done, op);
+    unsigned flags =
+        (lua_toboolean(L, 2) ? MG_DB_WRITE : 0) | (lua_toboolean(L, 3) ? MG_DB_NESTED : 0);
+    int rc = mg_database_begin(&op->call, d, flags, &session->session, on_done, op);
     return push_begun(L, op, session, rc);
 }
 
-// database_open_rows(name, sql, ...) -> operation, session; or as database_query
+static uint32_t check_row_count(lua_State *L, int index) {
+    lua_Integer n = luaL_checkinteger(L, index);
+    luaL_argcheck(L, n > 0 && n <= FETCH_ROWS_MAX, index, "1 to 10000 rows");
+    return (uint32_t)n;
+}
+
+// database_open_rows(name, nested, how many rows at once at most, sql, ...) -> operation, session;
+// or as database_query. Without `more` in what the operation gives, the session has ended.
 static int open_rows(lua_State *L) {
     mg_vm *vm = mg_vm_of(L);
     mg_db_value few[VALUES_ON_STACK];
-    mg_db_statement s = {.sql = check_sql(L, 2)};
-    int wrong = read_values(L, 3, few, &s);
+    mg_db_statement s = {
+        .sql = check_sql(L, 4),
+        .max_rows = check_row_count(L, 3),
+        .nested = lua_toboolean(L, 2),
+    };
+    int wrong = read_values(L, 5, few, &s);
     if (wrong > 0) {
         return wrong;
     }
@@ -398,6 +412,7 @@ static int open_rows(lua_State *L) {
     }
     session_op *session = new_session(vm, d);
     statement_op *op = new_statement(vm, d, s.sql);
+    op->piecewise = true;
     int rc = mg_database_open_rows(&op->call, d, &s, &session->session, on_done, op);
     return push_begun(L, op, session, rc);
 }
@@ -405,15 +420,14 @@ static int open_rows(lua_State *L) {
 // session_fetch(session, how many rows at most) -> operation, or nil, "closed"
 static int fetch(lua_State *L) {
     mg_vm *vm = mg_vm_of(L);
-    lua_Integer n = luaL_checkinteger(L, 2);
-    luaL_argcheck(L, n > 0 && n <= FETCH_ROWS_MAX, 2, "1 to 10000 rows");
+    uint32_t n = check_row_count(L, 2);
     session_op *session = find_session(L, vm);
     if (session == NULL) {
         return push_closed(L);
     }
     statement_op *op = new_statement(vm, session->database, (mg_str){0});
     mg_link_append(&session->statements, &op->of_session);
-    int rc = mg_database_fetch(&op->call, session->session, (uint32_t)n, on_done, op);
+    int rc = mg_database_fetch(&op->call, session->session, n, on_done, op);
     return push_started(L, op, rc);
 }
 

@@ -5,9 +5,9 @@ int mg_database_query(mg_db_call **out, mg_database *d, const mg_db_statement *s
     return d->ops->query(out, d, s, on_done, arg);
 }
 
-int mg_database_begin(mg_db_call **out, mg_database *d, bool write, mg_db_session **session,
+int mg_database_begin(mg_db_call **out, mg_database *d, unsigned flags, mg_db_session **session,
                       mg_db_done_cb on_done, void *arg) {
-    return d->ops->begin(out, d, write, session, on_done, arg);
+    return d->ops->begin(out, d, flags, session, on_done, arg);
 }
 
 int mg_database_end(mg_db_call **out, mg_db_session *session, bool commit, mg_db_done_cb on_done,

@@ -1,7 +1,12 @@
 // store/database.h: a database as seen from the loop: statements in, rows out, later. What is
 // behind it (SQLite today) is a table of functions, as with streams.
 //
-// An mg_database owns its connections and their queue. A call is heap memory of this room; its
+// An mg_database owns its connections and their queue. Sessions hold a connection from one call to
+// the next, statements alone do not: however many sessions there are, a statement that reads goes
+// on. Whoever holds a session and asks for another one (`nested`) is never made to wait behind
+// other sessions, whose holders may wait likewise: it gets a connection now, or is refused.
+//
+//  A call is heap memory of this room; its
 // `on_done` comes exactly once on the loop, never inside the call that started it, unless it is
 // cancelled: then never.
 #pragma once
@@ -59,7 +64,11 @@ typedef struct mg_db_statement {
     uint32_t count;
     uint64_t max_bytes;     // of the result; beyond it fault "limit"; 0: MG_DB_RESULT_MAX
     mg_db_session *session; // NULL: any connection; of open_rows always so
+    uint32_t max_rows;      // of open_rows: how many of them come at once
+    bool nested;            // of open_rows: who asks holds a session
 } mg_db_statement;
+
+enum { MG_DB_WRITE = 1, MG_DB_NESTED = 2 }; // of a begin
 
 enum {
     MG_DB_RESULT_MAX = 64 << 20,
@@ -77,9 +86,9 @@ typedef struct mg_database_stats {
 int mg_database_query(mg_db_call **out, mg_database *d, const mg_db_statement *s,
                       mg_db_done_cb on_done, void *arg);
 
-// Begins a transaction on a connection of its own (`write`: one that may change rows). `*session`
-// is usable once `on_done` came without a fault.
-int mg_database_begin(mg_db_call **out, mg_database *d, bool write, mg_db_session **session,
+// Begins a transaction on a connection of its own (`flags`: MG_DB_WRITE, one that may change rows;
+// MG_DB_NESTED). `*session` is usable once `on_done` came without a fault.
+int mg_database_begin(mg_db_call **out, mg_database *d, unsigned flags, mg_db_session **session,
                       mg_db_done_cb on_done, void *arg);
 
 // Ends it: commit or roll back. The session is gone at once, for the caller; after a fault of a
@@ -88,7 +97,10 @@ int mg_database_end(mg_db_call **out, mg_db_session *session, bool commit, mg_db
                     void *arg);
 
 // A statement whose rows are fetched piece by piece: `*session` holds the connection until it is
-// dropped. Each fetch gives up to `max_rows`; `more` false: that was the last.
+// dropped. The first `max_rows` come with on_done; `more` false: these are all, and there is no
+// session. So it is with every statement that writes (it is committed then), and with a database in
+// memory, which has one connection only. Each fetch gives up to `max_rows`; `more` false: that was
+// the last.
 int mg_database_open_rows(mg_db_call **out, mg_database *d, const mg_db_statement *s,
                           mg_db_session **session, mg_db_done_cb on_done, void *arg);
 int mg_database_fetch(mg_db_call **out, mg_db_session *session, uint32_t max_rows,

@@ -8,7 +8,7 @@
 typedef struct mg_database_ops {
     int (*query)(mg_db_call **out, mg_database *d, const mg_db_statement *s, mg_db_done_cb on_done,
                  void *arg);
-    int (*begin)(mg_db_call **out, mg_database *d, bool write, mg_db_session **session,
+    int (*begin)(mg_db_call **out, mg_database *d, unsigned flags, mg_db_session **session,
                  mg_db_done_cb on_done, void *arg);
     int (*end)(mg_db_call **out, mg_db_session *session, bool commit, mg_db_done_cb on_done,
                void *arg);

@@ -14,6 +14,7 @@ enum {
     QUEUE = 10000,
     STATEMENTS = 128,
     OPTIMIZE_MS = 100,
+    SPARE = 16,
 };
 
 static void prepare_library(void) {
@@ -29,7 +30,8 @@ static mg_sqlite *new_pool(mg_loop *loop, const mg_sqlite_options *o) {
     bool memory = strcmp(o->path, ":memory:") == 0;
     uint32_t readers = or_default(o->readers, READERS);
     readers = memory ? 0 : readers < READERS_MAX ? readers : READERS_MAX;
-    mg_sqlite *p = mg_calloc(1, sizeof *p + (readers + 1) * sizeof p->threads[0]);
+    uint32_t count = memory ? 1 : 1 + readers + 1 + SPARE;
+    mg_sqlite *p = mg_calloc(1, sizeof *p + count * sizeof p->threads[0]);
     p->base.ops = &mg_sqlite_ops;
     p->loop = loop;
     p->settings = (mg_sqlite_settings){
@@ -39,9 +41,11 @@ static mg_sqlite *new_pool(mg_loop *loop, const mg_sqlite_options *o) {
         .memory = memory,
     };
     p->queue_max = or_default(o->queue, QUEUE);
-    p->count = readers + 1;
-    // Of each connection the file and its log; of all the index of the log, and a journal.
-    p->descriptors = memory ? 1 : 2 * p->count + 2;
+    p->readers = readers;
+    p->count = count;
+    // Of all connections also the index of the log, and a journal. Spare ones count from their
+    // start.
+    p->descriptors = memory ? 1 : MG_SQLITE_DESCRIPTORS * (count - SPARE) + 2;
     mg_descriptors_hold(loop, p->descriptors);
     // It is held for less time than going to sleep takes.
     pthread_mutexattr_t attr;
@@ -50,15 +54,28 @@ static mg_sqlite *new_pool(mg_loop *loop, const mg_sqlite_options *o) {
     pthread_mutex_init(&p->lock, &attr);
     pthread_mutexattr_destroy(&attr);
     mg_link_init(&p->reads);
+    mg_link_init(&p->openings);
     mg_link_init(&p->writes);
-    mg_link_init(&p->idle);
+    for (int i = 0; i < MG_SQLITE_ROLES; i++) {
+        mg_link_init(&p->idle[i]);
+    }
     mg_link_init(&p->finished);
     mg_link_init(&p->left);
     mg_link_init(&p->ready);
     return p;
 }
 
-static void init_thread(mg_sqlite *p, mg_sqlite_thread *t) {
+static mg_sqlite_role role_of(const mg_sqlite *p, uint32_t i) {
+    if (i == 0) {
+        return MG_SQLITE_WRITER;
+    }
+    return i <= p->readers       ? MG_SQLITE_READER
+           : i == p->readers + 1 ? MG_SQLITE_RESERVE
+                                 : MG_SQLITE_SPARE;
+}
+
+static void init_thread(mg_sqlite *p, uint32_t i) {
+    mg_sqlite_thread *t = &p->threads[i];
     // The clock of timed waits must not jump with the wall clock.
     pthread_condattr_t attr;
     pthread_condattr_init(&attr);
@@ -66,27 +83,35 @@ static void init_thread(mg_sqlite *p, mg_sqlite_thread *t) {
     pthread_cond_init(&t->nudge, &attr);
     pthread_condattr_destroy(&attr);
     mg_link_init(&t->idle);
+    mg_link_init(&t->given);
+    t->role = role_of(p, i);
     t->pool = p;
     t->conn.settings = &p->settings;
     t->conn.lock = &p->lock;
     t->conn.nudge = &t->nudge;
-    t->conn.writer = t == &p->threads[0];
+    t->conn.writer = t->role == MG_SQLITE_WRITER;
 }
 
 // Signals belong to the loop's thread.
-static int start_threads(mg_sqlite *p) {
+int mg_sqlite_start_thread(mg_sqlite_thread *t) {
     sigset_t all;
     sigset_t old;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &old);
-    int rc = 0;
-    for (uint32_t i = 0; i < p->count && rc == 0; i++) {
-        mg_sqlite_thread *t = &p->threads[i];
-        rc = pthread_create(&t->id, NULL, mg_sqlite_thread_main, t);
-        t->started = rc == 0;
-    }
+    int rc = pthread_create(&t->id, NULL, mg_sqlite_thread_main, t);
+    t->started = rc == 0;
     pthread_sigmask(SIG_SETMASK, &old, NULL);
     return -rc;
+}
+
+static int start_threads(mg_sqlite *p) {
+    int rc = 0;
+    for (uint32_t i = 0; i < p->count && rc == 0; i++) {
+        if (p->threads[i].role != MG_SQLITE_SPARE) {
+            rc = mg_sqlite_start_thread(&p->threads[i]);
+        }
+    }
+    return rc;
 }
 
 // The first connection makes the file and shows what is wrong with it; the others are opened by
@@ -108,7 +133,7 @@ int mg_sqlite_open(mg_database **out, mg_loop *loop, const mg_sqlite_options *op
     assert(sqlite3_threadsafe() != 0);
     mg_sqlite *p = new_pool(loop, options);
     for (uint32_t i = 0; i < p->count; i++) {
-        init_thread(p, &p->threads[i]);
+        init_thread(p, i);
     }
     int rc = open_writer(p, err);
     if (rc != MG_OK) {
@@ -169,6 +194,7 @@ static void optimize(mg_sqlite_conn *c) {
 
 static void free_thread(mg_sqlite_thread *t) {
     mg_sqlite_session *s = t->session;
+    free_calls(&t->given);
     if (s != NULL) {
         mg_sqlite_release(&t->conn, s->rows);
         if (t->conn.db != NULL && !sqlite3_get_autocommit(t->conn.db)) {
@@ -189,6 +215,7 @@ void mg_sqlite_free(mg_database *d) {
     assert(!p->delivering);
     stop_threads(p);
     free_calls(&p->reads);
+    free_calls(&p->openings);
     free_calls(&p->writes);
     free_calls(&p->finished);
     free_calls(&p->ready);

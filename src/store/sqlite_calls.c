@@ -5,7 +5,7 @@
 
 static int query(mg_db_call **out, mg_database *d, const mg_db_statement *s, mg_db_done_cb on_done,
                  void *arg);
-static int begin(mg_db_call **out, mg_database *d, bool write, mg_db_session **session,
+static int begin(mg_db_call **out, mg_database *d, unsigned flags, mg_db_session **session,
                  mg_db_done_cb on_done, void *arg);
 static int end(mg_db_call **out, mg_db_session *session, bool commit, mg_db_done_cb on_done,
                void *arg);
@@ -89,12 +89,8 @@ static mg_sqlite_session *new_session(mg_sqlite *p, mg_sqlite_call *call, bool w
 static bool moving(const mg_sqlite *p) {
     for (uint32_t i = 0; i < p->count; i++) {
         const mg_sqlite_thread *t = &p->threads[i];
-        const mg_link *queue = t->conn.writer ? &p->writes : &p->reads;
-        if (t->session != NULL) {
-            queue = &t->session->calls;
-        }
-        if (t->current != NULL || !mg_link_alone(queue) ||
-            (t->session != NULL && t->session->dropped)) {
+        if (t->current != NULL || (t->session != NULL && t->session->dropped) ||
+            mg_sqlite_first_of(t) != NULL) {
             return true;
         }
     }
@@ -105,12 +101,48 @@ static bool moving(const mg_sqlite *p) {
 static mg_sqlite_thread *enqueue(mg_sqlite *p, mg_sqlite_call *call, bool writer) {
     p->queued++;
     p->sessions += mg_sqlite_opens(call);
+    call->number = p->asked++;
     if (call->session != NULL && call->session->opening == NULL) {
         mg_link_append(&call->session->calls, &call->link);
         return call->session->thread;
     }
-    mg_link_append(writer ? &p->writes : &p->reads, &call->link);
-    return mg_sqlite_rouse(p, writer);
+    if (writer) {
+        mg_link_append(&p->writes, &call->link);
+        return &p->threads[0];
+    }
+    bool opens = mg_sqlite_opens(call);
+    mg_link_append(opens ? &p->openings : &p->reads, &call->link);
+    return mg_sqlite_rouse(p, opens);
+}
+
+// With the lock held.
+static void enqueue_at(mg_sqlite_thread *t, mg_sqlite_call *call) {
+    t->pool->queued++;
+    t->pool->sessions++;
+    mg_link_append(&t->given, &call->link);
+}
+
+// Never inside the starting call. With the lock held.
+static void refuse_locked(mg_sqlite *p, mg_sqlite_call *call, const char *code, const char *text) {
+    call->state = MG_SQLITE_FINISHED;
+    mg_sqlite_result_fail(&call->result, code, SQLITE_ERROR, "%s", text);
+    p->sessions += mg_sqlite_opens(call);
+    mg_link_append(&p->finished, &call->link);
+    mg_wake_send(p->wake);
+}
+
+// With the lock held. Returns whom to nudge.
+static mg_sqlite_thread *enqueue_nested(mg_sqlite *p, mg_sqlite_call *call) {
+    mg_sqlite_thread *t = mg_sqlite_take_free(p);
+    if (t != NULL) {
+        enqueue_at(t, call);
+    } else {
+        refuse_locked(p, call, "limit",
+                      "all connections are held by rows that are being read and by transactions, "
+                      "one of them by who asks for another: read the outer rows, or the inner "
+                      "ones, as a whole: db:query");
+    }
+    return t;
 }
 
 static int submit(mg_sqlite *p, mg_sqlite_call *call, bool writer, mg_db_done_cb on_done,
@@ -121,7 +153,7 @@ static int submit(mg_sqlite *p, mg_sqlite_call *call, bool writer, mg_db_done_cb
     bool full = p->queued >= p->queue_max && call->kind != MG_SQLITE_END;
     mg_sqlite_thread *nudged = NULL;
     if (!full) {
-        nudged = enqueue(p, call, writer);
+        nudged = call->nested && !writer ? enqueue_nested(p, call) : enqueue(p, call, writer);
         mg_wake_expect(p->wake, moving(p));
     }
     pthread_mutex_unlock(&p->lock);
@@ -136,19 +168,14 @@ static int submit(mg_sqlite *p, mg_sqlite_call *call, bool writer, mg_db_done_cb
     return MG_OK;
 }
 
-// Never inside the starting call.
 static int refuse(mg_sqlite *p, mg_sqlite_call *call, const char *code, const char *text,
                   mg_db_done_cb on_done, void *arg) {
     call->on_done = on_done;
     call->arg = arg;
-    call->state = MG_SQLITE_FINISHED;
-    mg_sqlite_result_fail(&call->result, code, SQLITE_ERROR, "%s", text);
     pthread_mutex_lock(&p->lock);
-    p->sessions += mg_sqlite_opens(call);
-    mg_link_append(&p->finished, &call->link);
+    refuse_locked(p, call, code, text);
     mg_wake_expect(p->wake, true);
     pthread_mutex_unlock(&p->lock);
-    mg_wake_send(p->wake);
     return MG_OK;
 }
 
@@ -186,10 +213,12 @@ static int query(mg_db_call **out, mg_database *d, const mg_db_statement *s, mg_
     return submit(p, call, for_writer(p, call), on_done, arg);
 }
 
-static int begin(mg_db_call **out, mg_database *d, bool write, mg_db_session **session,
+static int begin(mg_db_call **out, mg_database *d, unsigned flags, mg_db_session **session,
                  mg_db_done_cb on_done, void *arg) {
     mg_sqlite *p = (mg_sqlite *)d;
+    bool write = flags & MG_DB_WRITE;
     mg_sqlite_call *call = new_call(p, MG_SQLITE_BEGIN, NULL);
+    call->nested = flags & MG_DB_NESTED;
     mg_sqlite_session *s = new_session(p, call, write);
     int rc = submit(p, call, write || p->settings.memory, on_done, arg);
     if (rc != MG_OK) {
@@ -221,6 +250,8 @@ static int open_rows(mg_db_call **out, mg_database *d, const mg_db_statement *s,
     mg_sqlite_call *call = new_call(p, MG_SQLITE_OPEN_ROWS, refusal == NULL ? s : NULL);
     mg_sqlite_session *made = new_session(p, call, true);
     made->piecewise = true;
+    call->nested = s->nested;
+    call->max_rows = s->max_rows;
     *session = &made->base;
     *out = &call->base;
     if (refusal != NULL) {
@@ -274,7 +305,7 @@ static void deliver(mg_sqlite *p, mg_sqlite_call *call) {
     }
     p->faults += fault != NULL;
     call->on_done(call->arg, fault == NULL ? &call->result.rows : NULL, fault);
-    if (mg_sqlite_opens(call) && fault != NULL) {
+    if (mg_sqlite_made_none(call)) {
         pthread_mutex_lock(&p->lock);
         free_session(p, call->session);
         pthread_mutex_unlock(&p->lock);

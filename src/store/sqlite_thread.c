@@ -1,6 +1,7 @@
 // The threads' side: takes a call, runs it on the thread's own connection, hands back the result.
 
 #include "base/mem.h"
+#include "event/descriptors.h"
 #include "store/sqlite_inside.h"
 
 enum { PIECE_BYTES = 1 << 20 };
@@ -23,30 +24,106 @@ void *mg_sqlite_thread_main(void *arg) {
     return NULL;
 }
 
-mg_sqlite_thread *mg_sqlite_rouse(mg_sqlite *p, bool writer) {
-    if (writer) {
-        return &p->threads[0];
-    }
-    mg_link *l = mg_link_shift(&p->idle);
+// --- whose turn it is: with the lock held ------------------------------------
+
+static mg_sqlite_thread *take_idle(mg_sqlite *p, mg_sqlite_role role) {
+    mg_link *l = mg_link_shift(&p->idle[role]);
     return l == NULL ? NULL : MG_OF(l, mg_sqlite_thread, idle);
 }
 
-static mg_sqlite_call *next_call(mg_sqlite_thread *t) {
-    mg_link *queue = t->conn.writer ? &t->pool->writes : &t->pool->reads;
-    if (t->session != NULL) {
-        queue = &t->session->calls;
+static bool all_hold_sessions(const mg_sqlite *p) {
+    for (uint32_t i = 1; i <= p->readers; i++) {
+        const mg_sqlite_session *s = p->threads[i].session;
+        if (s == NULL || s->dropped) {
+            return false;
+        }
     }
-    mg_link *l = mg_link_shift(queue);
-    return l == NULL ? NULL : MG_OF(l, mg_sqlite_call, link);
+    return true;
+}
+
+mg_sqlite_thread *mg_sqlite_rouse(mg_sqlite *p, bool opening) {
+    mg_sqlite_thread *t = take_idle(p, MG_SQLITE_READER);
+    bool reserve = t == NULL && !opening && all_hold_sessions(p);
+    return reserve ? take_idle(p, MG_SQLITE_RESERVE) : t;
+}
+
+// On the loop.
+static mg_sqlite_thread *start_spare(mg_sqlite *p) {
+    uint32_t i = p->readers + 2;
+    while (i < p->count && p->threads[i].started) {
+        i++;
+    }
+    if (i >= p->count || !mg_descriptors_room(p->loop, MG_SQLITE_DESCRIPTORS) ||
+        mg_sqlite_start_thread(&p->threads[i]) != MG_OK) {
+        return NULL;
+    }
+    p->descriptors += MG_SQLITE_DESCRIPTORS;
+    mg_descriptors_hold(p->loop, MG_SQLITE_DESCRIPTORS);
+    return &p->threads[i];
+}
+
+mg_sqlite_thread *mg_sqlite_take_free(mg_sqlite *p) {
+    mg_sqlite_thread *t = take_idle(p, MG_SQLITE_READER);
+    t = t == NULL ? take_idle(p, MG_SQLITE_SPARE) : t;
+    return t == NULL ? start_spare(p) : t;
+}
+
+static mg_sqlite_call *first(const mg_link *queue) {
+    return mg_link_alone(queue) ? NULL : MG_OF(queue->next, mg_sqlite_call, link);
+}
+
+// What a reader does next: whatever was asked for first.
+static mg_sqlite_call *first_read(const mg_sqlite *p) {
+    mg_sqlite_call *statement = first(&p->reads);
+    mg_sqlite_call *opening = first(&p->openings);
+    if (statement == NULL || opening == NULL) {
+        return statement == NULL ? opening : statement;
+    }
+    return statement->number < opening->number ? statement : opening;
+}
+
+mg_sqlite_call *mg_sqlite_first_of(const mg_sqlite_thread *t) {
+    const mg_sqlite *p = t->pool;
+    if (t->session != NULL) {
+        return first(&t->session->calls);
+    }
+    switch (t->role) {
+    case MG_SQLITE_WRITER:
+        return first(&p->writes);
+    case MG_SQLITE_READER:
+        return mg_link_alone(&t->given) ? first_read(p) : first(&t->given);
+    case MG_SQLITE_RESERVE:
+        return all_hold_sessions(p) ? first(&p->reads) : NULL;
+    default:
+        return first(&t->given);
+    }
+}
+
+static mg_sqlite_call *next_call(mg_sqlite_thread *t) {
+    mg_sqlite_call *call = mg_sqlite_first_of(t);
+    if (call != NULL) {
+        mg_link_remove(&call->link);
+    }
+    return call;
+}
+
+// The last reader has just got a session: the statements that wait are the reserve's.
+static void rouse_reserve(mg_sqlite *p) {
+    mg_sqlite_thread *t =
+        mg_link_alone(&p->reads) || !all_hold_sessions(p) ? NULL : take_idle(p, MG_SQLITE_RESERVE);
+    if (t != NULL) {
+        pthread_cond_signal(&t->nudge);
+    }
 }
 
 // One with a session is woken by name.
 static void sleep_until_nudged(mg_sqlite_thread *t) {
-    if (!t->conn.writer && t->session == NULL) {
-        t->idle.prev = &t->pool->idle;
-        t->idle.next = t->pool->idle.next;
+    if (t->session == NULL) {
+        mg_link *list = &t->pool->idle[t->role];
+        t->idle.prev = list;
+        t->idle.next = list->next;
         t->idle.next->prev = &t->idle;
-        t->pool->idle.next = &t->idle;
+        list->next = &t->idle;
     }
     pthread_cond_wait(&t->nudge, &t->pool->lock);
     mg_link_remove(&t->idle);
@@ -76,6 +153,7 @@ static void perform(mg_sqlite_thread *t, mg_sqlite_call *call) {
     if (mg_sqlite_opens(call)) {
         t->session = call->session;
         t->session->thread = t;
+        rouse_reserve(p);
     }
     call->doomed = t->session != NULL && t->session->aborted;
     atomic_store_explicit(&t->conn.stop, false, memory_order_relaxed);
@@ -133,7 +211,7 @@ static void hand_over(mg_sqlite_thread *t, mg_sqlite_call *call) {
     call->state = MG_SQLITE_QUEUED;
     p->queued++;
     mg_link_append(&p->writes, &call->link);
-    pthread_cond_signal(&mg_sqlite_rouse(p, true)->nudge);
+    pthread_cond_signal(&p->threads[0].nudge);
 }
 
 static void settle(mg_sqlite_thread *t, mg_sqlite_call *call, outcome how) {
@@ -145,7 +223,7 @@ static void settle(mg_sqlite_thread *t, mg_sqlite_call *call, outcome how) {
     }
     if (call->kind == MG_SQLITE_END) {
         leave(t);
-    } else if (mg_sqlite_opens(call) && call->result.fault.code != NULL && !call->cancelled) {
+    } else if (mg_sqlite_made_none(call) && !call->cancelled) {
         part(t);
     }
     if (call->cancelled) {
@@ -301,37 +379,50 @@ static void begin(mg_sqlite_thread *t, mg_sqlite_call *call) {
     mg_sqlite_conn_command(&t->conn, sql, &call->result);
 }
 
+// The connection that writes is not held while somebody reads.
+static void run_whole(mg_sqlite_thread *t, mg_sqlite_stmt *s, mg_sqlite_call *call) {
+    mg_sqlite_piece piece = whole(call);
+    if (!mg_sqlite_bind(&t->conn, s, &call->statement, false, &call->result)) {
+        return;
+    }
+    if (s->returns) {
+        run_returning(t, s, call);
+    } else {
+        mg_sqlite_run(&t->conn, s, &piece, &call->result);
+    }
+}
+
+// Keeps the statement in the session if there is more of it.
+static void run_first_piece(mg_sqlite_thread *t, mg_sqlite_stmt *s, mg_sqlite_call *call) {
+    mg_sqlite_result *r = &call->result;
+    mg_sqlite_piece piece = {
+        .max_bytes = call->statement.max_bytes,
+        .enough_bytes = PIECE_BYTES,
+        .max_rows = call->max_rows,
+    };
+    if (mg_sqlite_bind(&t->conn, s, &call->statement, true, r) &&
+        mg_sqlite_run(&t->conn, s, &piece, r) && r->rows.more) {
+        call->session->rows = s;
+        call->session->rows_bytes = piece.max_bytes;
+    }
+}
+
 static outcome open_rows(mg_sqlite_thread *t, mg_sqlite_call *call) {
     mg_sqlite_conn *c = &t->conn;
-    mg_sqlite_result *r = &call->result;
-    mg_sqlite_session *session = call->session;
-    mg_sqlite_stmt *s = mg_sqlite_prepare(c, call->statement.sql, r);
+    mg_sqlite_stmt *s = mg_sqlite_prepare(c, call->statement.sql, &call->result);
     if (s == NULL) {
         return FINISHED;
     }
-    if (!s->readonly && !c->writer) {
+    outcome how = !s->readonly && !c->writer ? HAND_OVER : FINISHED;
+    if (c->writer) {
+        run_whole(t, s, call);
+    } else if (how == FINISHED) {
+        run_first_piece(t, s, call);
+    }
+    if (call->session->rows == NULL) {
         mg_sqlite_release(c, s);
-        return HAND_OVER;
     }
-    if (!mg_sqlite_bind(c, s, &call->statement, true, r) ||
-        (!s->readonly && !mg_sqlite_conn_command(c, "BEGIN IMMEDIATE", r))) {
-        mg_sqlite_release(c, s);
-        return FINISHED;
-    }
-    session->rows = s;
-    session->rows_bytes = call->statement.max_bytes;
-    mg_sqlite_result_add_names(r, s->stmt);
-    r->rows.more = true;
-    return FINISHED;
-}
-
-// The end of the rows, or a fault.
-static void close_rows(mg_sqlite_thread *t, mg_sqlite_session *session, mg_sqlite_result *r) {
-    release_rows(t, session);
-    if (r->fault.code == NULL && !sqlite3_get_autocommit(t->conn.db)) {
-        mg_sqlite_conn_command(&t->conn, "COMMIT", r);
-    }
-    roll_back(t);
+    return how;
 }
 
 static void fetch(mg_sqlite_thread *t, mg_sqlite_call *call) {
@@ -354,7 +445,7 @@ static void fetch(mg_sqlite_thread *t, mg_sqlite_call *call) {
         return;
     }
     if (!mg_sqlite_run(&t->conn, session->rows, &piece, &call->result) || !call->result.rows.more) {
-        close_rows(t, session, &call->result);
+        release_rows(t, session);
         call->spoils = call->result.fault.code != NULL;
     }
 }

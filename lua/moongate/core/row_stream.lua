@@ -1,4 +1,5 @@
---- Rows one by one, fetched in pieces from a session that holds a connection meanwhile.
+--- Rows one by one, fetched in pieces from a session that holds a connection meanwhile. There is
+--- none if all come in the first piece.
 local native = require("moongate.native")
 local sched = require("moongate.core.sched")
 local statement = require("moongate.core.statement")
@@ -14,14 +15,20 @@ local BATCH = 100 -- rows fetched at once
 local Rows = {}
 Rows.__index = Rows
 
---- No more rows: what holds the connection is given back.
-function Rows:close()
-  local holder = self._holder
-  self._closed, self._batch, self._holder = true, false, false
+-- What holds the connection is given back.
+local function let_go(rows)
+  local holder = rows._holder
+  rows._holder = false
   if holder then
-    sched.release(self._task, holder)
+    sched.release(rows._task, holder)
     holder:cancel("the rows were closed")
   end
+end
+
+--- No more rows.
+function Rows:close()
+  self._closed, self._batch = true, false
+  let_go(self)
 end
 
 -- The session lives as long as this Future is pending: at most until the scope is cancelled or the
@@ -59,6 +66,7 @@ local function fail(rows, what)
   error(err, 0)
 end
 
+-- The operation that opens the rows, which gives the first ones as well.
 local function open_rows(rows)
   if not sched.current then
     error("rows are read in a coroutine: in a handler, a callback or moongate.spawn(fn)", 4)
@@ -66,12 +74,21 @@ local function open_rows(rows)
   statement.sweep()
   local args = rows._args
   local operation, session =
-    native.database_open_rows(rows._name, rows._sql, unpack(args, 1, args.n))
+    native.database_open_rows(rows._name, sched.is_holding(), BATCH, rows._sql,
+      unpack(args, 1, args.n))
   if not operation then
     fail(rows, session)
   end
   hold_session(rows, session)
-  await_at(rows, operation)
+  return operation
+end
+
+local function fetch_rows(rows)
+  local operation, what = native.session_fetch(rows._session, BATCH)
+  if not operation then
+    fail(rows, what)
+  end
+  return operation
 end
 
 local function fetch(rows)
@@ -81,14 +98,11 @@ local function fetch(rows)
     rows._batch, rows._at = stubbed:await(), 0
     return
   end
-  if not rows._session then
-    open_rows(rows)
-  end
-  local operation, what = native.session_fetch(rows._session, BATCH)
-  if not operation then
-    fail(rows, what)
-  end
+  local operation = rows._session and fetch_rows(rows) or open_rows(rows)
   rows._batch, rows._at = await_at(rows, operation), 0
+  if not rows._batch.more then
+    let_go(rows)
+  end
 end
 
 function Rows:__call()

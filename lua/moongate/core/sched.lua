@@ -77,6 +77,7 @@ local function take_task()
     c = false,
     streak = 0,
     held = false, -- what ends with it: see M.hold
+    holding = false, -- whoever started it may wait for it and holds something: see M.is_holding
     shielded = false, -- its awaits go on though its scope is cancelled: it answers for the scope
   }
   tasks[task] = true
@@ -98,6 +99,7 @@ local function give_task(task)
   end
   task.run, task.scope, task.cancelled, task.on_failure = false, false, false, false
   task.a, task.b, task.c, task.streak, task.shielded = false, false, false, 0, false
+  task.holding = false
   if idle_count < IDLE_TASKS then
     idle_count = idle_count + 1
     idle[idle_count] = task
@@ -158,8 +160,17 @@ function M.start_soon(scope, run, on_failure, a, b, c)
   local task = take_task()
   task.run, task.scope, task.on_failure = run, scope, on_failure
   task.a, task.b, task.c = a, b, c
+  task.holding = M.is_holding()
   M.ready(task)
   return task
+end
+
+--- The coroutine that runs, or one that may wait for it, holds something: to be made to wait for
+--- what others hold, who may wait likewise, could be for ever.
+---@return boolean
+function M.is_holding()
+  local task = M.current
+  return task and (task.holding or task.held and next(task.held) ~= nil) or false
 end
 
 --- `future` is cancelled when the task ends, if it is still pending then.

@@ -90,7 +90,7 @@ end
 
 local function open(tx, write)
   tx._open = true
-  local operation, session = native.database_begin(tx._name, write)
+  local operation, session = native.database_begin(tx._name, write, tx._nested)
   if not operation and session == "unknown" and statement.stub then
     return -- stubs answer
   elseif not operation then
@@ -184,11 +184,12 @@ function M.begin(scope, level, name, fn, options)
   end
   local tx = setmetatable({
     _name = name, _scope = scope, _future = future, _session = false, _statements = {},
-    _open = false,
+    _open = false, _nested = sched.is_holding(),
   }, Transaction)
   local write = not (options and options.readonly)
   local task = sched.start_soon(scope, run, failed, tx, fn, write)
   task.shielded = sched.current and sched.current.shielded or false
+  task.holding = true
   future._cancel = function(_, err)
     drop(tx)
     Future._cancel_task(task, err)

@@ -66,10 +66,10 @@ static int fake_query(mg_db_call **out, mg_database *d, const mg_db_statement *s
     return start(out, s, NULL, on_done, arg);
 }
 
-static int fake_begin(mg_db_call **out, mg_database *d, bool write, mg_db_session **session,
+static int fake_begin(mg_db_call **out, mg_database *d, unsigned flags, mg_db_session **session,
                       mg_db_done_cb on_done, void *arg) {
     (void)d;
-    (void)write;
+    (void)flags;
     return open_session(out, NULL, session, on_done, arg);
 }
 
@@ -192,7 +192,7 @@ static void what_cannot_be_started_is_said(void **state) {
                "op, what = native.database_begin('default', true)\n"
                "assert(op == nil and what == 'limit')");
     f.refuse = MG_ECLOSED;
-    run_lua(L, "local op, what = native.database_open_rows('default', 'SELECT')\n"
+    run_lua(L, "local op, what = native.database_open_rows('default', false, 9, 'SELECT')\n"
                "assert(op == nil and what == 'closed')\n"
                "op, what = native.database_query('other', false, 'SELECT')\n"
                "assert(op == nil and what == 'unknown')\n"
@@ -267,7 +267,7 @@ static void a_begin_that_is_cancelled_takes_its_session_with_it(void **state) {
 
 static void a_begin_that_failed_has_no_session(void **state) {
     (void)state;
-    run_lua(L, "op, session = native.database_open_rows('default', 'SELECT')");
+    run_lua(L, "op, session = native.database_open_rows('default', false, 9, 'SELECT')");
     finish(&(mg_db_fault){"busy", "locked", 5});
     turn();
     run_lua(L, "assert(seen[op][6].reason == 'busy')\n"

@@ -124,7 +124,8 @@ static inline void await_all(answer *a, int n) {
 static inline void start_in(mg_database *d, mg_db_session *session, answer *a, const char *sql,
                             const mg_db_value *values, uint32_t count) {
     *a = (answer){0};
-    mg_db_statement s = {mg_str_of(sql), values, count, 0, session};
+    mg_db_statement s = {
+        .sql = mg_str_of(sql), .values = values, .count = count, .session = session};
     inside_start = true;
     assert_int_equal(mg_database_query(&a->call, d, &s, on_answer, a), MG_OK);
     inside_start = false;

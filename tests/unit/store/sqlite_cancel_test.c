@@ -223,10 +223,10 @@ typedef struct user {
 
 static void on_told(void *arg, const mg_db_rows *rows, const mg_db_fault *fault) {
     user *u = arg;
-    (void)rows;
+    bool none = u->opening && (fault != NULL || (u->rows && !rows->more));
     assert_non_null(u->call); // else it was cancelled
     u->call = NULL;
-    if (u->ending || (u->opening && fault != NULL)) {
+    if (u->ending || none) {
         u->session = NULL;
     }
     u->opening = u->ending = false;
@@ -246,8 +246,10 @@ static void begin_something(user *u) {
     int what = rand() % 8;
     int rc;
     if (what == 0) {
-        rc = mg_database_begin(&u->call, db, rand() % 2 == 0, &u->session, on_told, u);
+        rc = mg_database_begin(&u->call, db, (unsigned)rand() % 4, &u->session, on_told, u);
     } else if (what == 1) {
+        s.nested = rand() % 2 == 0;
+        s.max_rows = (uint32_t)rand() % 3;
         rc = mg_database_open_rows(&u->call, db, &s, &u->session, on_told, u);
     } else {
         rc = mg_database_query(&u->call, db, &s, on_told, u);

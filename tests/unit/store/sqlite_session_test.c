@@ -190,7 +190,7 @@ static void a_transaction_that_sqlite_rolled_back_says_so(void **state) {
 static mg_db_session *open_rows(const char *sql, const mg_db_value *values, uint32_t count) {
     answer a = {0};
     mg_db_session *s = NULL;
-    mg_db_statement statement = {mg_str_of(sql), values, count, 0, NULL};
+    mg_db_statement statement = {.sql = mg_str_of(sql), .values = values, .count = count};
     assert_int_equal(mg_database_open_rows(&a.call, db, &statement, &s, on_answer, &a), MG_OK);
     await(&a);
     assert_false(a.failed);
@@ -257,20 +257,126 @@ static void a_fault_while_fetching_is_not_an_end(void **state) {
     expect(NULL, "SELECT 1", "(1)");
 }
 
-static void opened_rows_that_write_are_kept_at_their_end_only(void **state) {
+// Opens rows of which all come at once: there is no session.
+static void expect_whole_rows(const char *sql, uint32_t max_rows, const char *rows) {
+    answer a = {0};
+    mg_db_session *s = NULL;
+    mg_db_statement statement = {.sql = mg_str_of(sql), .max_rows = max_rows};
+    assert_int_equal(mg_database_open_rows(&a.call, db, &statement, &s, on_answer, &a), MG_OK);
+    await(&a);
+    assert_false(a.failed || a.more);
+    assert_text(rows, mg_buf_str(&a.rows));
+    answer_free(&a);
+    turn_until_quiet();
+}
+
+static void rows_that_come_at_once_hold_nothing(void **state) {
+    (void)state;
+    expect_whole_rows("VALUES(1), (2)", 3, "(1)(2)");
+    expect_whole_rows("SELECT 1 WHERE 0", 1, "");
+    mg_db_session *s = NULL;
+    answer a = {0};
+    mg_db_statement rows = {.sql = MG_STR("VALUES(1), (2), (3)"), .max_rows = 2};
+    assert_int_equal(mg_database_open_rows(&a.call, db, &rows, &s, on_answer, &a), MG_OK);
+    await(&a);
+    assert_true(a.more);
+    assert_text("(1)(2)", mg_buf_str(&a.rows));
+    answer_free(&a);
+    assert_false(fetch(s, 2, "(3)"));
+    mg_database_drop(s);
+    turn_until_quiet();
+}
+
+static void opened_rows_that_write_are_committed_and_hold_nothing(void **state) {
     (void)state;
     do_sql("CREATE TABLE t(a)");
     static const char sql[] = "WITH n(i) AS (VALUES(1), (2)) INSERT INTO t SELECT i FROM n "
                               "RETURNING a";
-    mg_db_session *s = open_rows(sql, NULL, 0);
-    assert_true(fetch(s, 1, "(1)"));
+    expect_whole_rows(sql, 1, "(1)(2)");
+    expect(NULL, "SELECT count(*) FROM t", "(2)");
+    expect_whole_rows("DELETE FROM t", 1, "");
+    expect(NULL, "SELECT count(*) FROM t", "(0)");
+}
+
+static void rows_of_a_database_in_memory_hold_nothing(void **state) {
+    (void)state;
+    mg_database_free(db);
+    db = open_at(":memory:", NULL);
+    expect_whole_rows("VALUES(1), (2), (3)", 1, "(1)(2)(3)");
+}
+
+// NULL: it is refused, since there is no connection left.
+static mg_db_session *open_nested(const mg_db_statement *rows) {
+    answer a = {0};
+    mg_db_session *s = NULL;
+    assert_int_equal(mg_database_open_rows(&a.call, db, rows, &s, on_answer, &a), MG_OK);
+    await(&a);
+    if (a.failed) {
+        assert_string_equal(a.code, "limit");
+        s = NULL;
+    }
+    answer_free(&a);
+    return s;
+}
+
+static void statements_go_on_whatever_sessions_hold(void **state) {
+    (void)state;
+    reopen(&(mg_sqlite_options){.readers = 2});
+    mg_db_session *held[2];
+    held[0] = begin(false);
+    held[1] = open_rows("VALUES(1), (2)", NULL, 0);
+    expect(NULL, "SELECT 1", "(1)");
+    answer waits = {0};
+    mg_db_session *third = NULL;
+    assert_int_equal(mg_database_begin(&waits.call, db, 0, &third, on_answer, &waits), MG_OK);
+    expect(NULL, "SELECT 2", "(2)");
+    assert_int_equal(waits.calls, 0); // the reserve takes no session
+    mg_database_drop(held[0]);
+    await(&waits);
+    expect(NULL, "SELECT 3", "(3)");
+    assert_int_equal(connections(), 4);
+    mg_database_drop(third);
+    mg_database_drop(held[1]);
+    turn_until_quiet();
+}
+
+static void statements_that_waited_for_the_last_reader_go_to_the_reserve(void **state) {
+    (void)state;
+    reopen(&(mg_sqlite_options){.readers = 1});
+    answer a[3];
+    mg_db_session *s = NULL;
+    start(&a[0], "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 300000) "
+                 "SELECT count(*) FROM n");
+    a[1] = (answer){0};
+    assert_int_equal(mg_database_begin(&a[1].call, db, 0, &s, on_answer, &a[1]), MG_OK);
+    start(&a[2], "SELECT 1");
+    await_all(a, 3);
+    for (int i = 0; i < 3; i++) {
+        answer_free(&a[i]);
+    }
     mg_database_drop(s);
     turn_until_quiet();
-    expect(NULL, "SELECT count(*) FROM t", "(0)");
-    s = open_rows(sql, NULL, 0);
-    assert_false(fetch(s, 3, "(1)(2)"));
-    expect(NULL, "SELECT count(*) FROM t", "(2)");
-    mg_database_drop(s);
+}
+
+static void nested_sessions_never_wait_for_others(void **state) {
+    (void)state;
+    enum { LEAST = 16, MOST = 17 }; // one may be the reader's, if it sleeps already
+    reopen(&(mg_sqlite_options){.readers = 1});
+    const mg_db_statement rows = {.sql = MG_STR("VALUES(1), (2)"), .nested = true};
+    mg_db_session *s[MOST + 1];
+    int n = 0;
+    while (n <= MOST && (s[n] = open_nested(&rows)) != NULL) {
+        assert_true(fetch(s[n++], 1, "(1)"));
+    }
+    assert_in_range(n, LEAST, MOST);
+    expect(NULL, "SELECT 1", "(1)");
+    mg_database_drop(s[3]);
+    while ((s[3] = open_nested(&rows)) == NULL) { // until that thread is idle
+    }
+    for (int i = 0; i < n; i++) {
+        mg_database_drop(s[i]);
+    }
+    turn_until_quiet();
 }
 
 static void rows_that_cannot_be_opened_are_a_fault(void **state) {
@@ -321,7 +427,12 @@ int main(void) {
         TEST(rows_come_piece_by_piece),
         TEST(a_piece_of_large_rows_is_short),
         TEST(a_fault_while_fetching_is_not_an_end),
-        TEST(opened_rows_that_write_are_kept_at_their_end_only),
+        TEST(rows_that_come_at_once_hold_nothing),
+        TEST(opened_rows_that_write_are_committed_and_hold_nothing),
+        TEST(rows_of_a_database_in_memory_hold_nothing),
+        TEST(statements_go_on_whatever_sessions_hold),
+        TEST(statements_that_waited_for_the_last_reader_go_to_the_reserve),
+        TEST(nested_sessions_never_wait_for_others),
         TEST(rows_that_cannot_be_opened_are_a_fault),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

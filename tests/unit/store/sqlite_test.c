@@ -250,7 +250,8 @@ static void a_huge_statement_is_a_fault(void **state) {
     mg_db_statement s = {.sql = {text, MG_DB_SQL_MAX + 1}};
     await_limit(&s, "1 MiB");
     mg_db_value *many = mg_calloc(MG_DB_PARAMETERS_MAX + 1, sizeof *many);
-    s = (mg_db_statement){MG_STR("SELECT 1"), many, MG_DB_PARAMETERS_MAX + 1, 0, NULL};
+    s = (mg_db_statement){
+        .sql = MG_STR("SELECT 1"), .values = many, .count = MG_DB_PARAMETERS_MAX + 1};
     await_limit(&s, "parameters");
     mg_free(many);
     mg_free(text);
