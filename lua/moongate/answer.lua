@@ -93,6 +93,19 @@ local function add_field(ctx, name, value)
   fields[n + 1], fields[n + 2] = name, value
 end
 
+-- Vary is a set that middleware and handlers add to: nobody's part is lost, "*" says it all.
+local function merge_vary(ctx, values)
+  local all = (methods.answer_header(ctx, "vary") or "") .. "," .. table.concat(values, ",")
+  local names, seen = {}, {}
+  for name in all:gmatch("[^%s,]+") do
+    if not seen[name:lower()] then
+      seen[name:lower()] = true
+      names[#names + 1] = name
+    end
+  end
+  return { seen["*"] and "*" or names[1] and table.concat(names, ", ") }
+end
+
 -- Content-Type and the connection's fate are not kept among the fields. True if that was all.
 local function set_special(ctx, name, value)
   if name == "content-type" then
@@ -108,19 +121,23 @@ local function set_special(ctx, name, value)
 end
 
 --- Sets a field of the answer, instead of any of that name; nil removes it; a list gives several
---- lines.
+--- lines. Vary alone is added to: what middleware put there holds as well.
 function methods.header(ctx, name, value)
   check_open(ctx, 2)
   local lower = type(name) == "string" and name:lower() or ""
   if FRAMING[lower] then
     error("header " .. name .. ": Moongate sets it itself", 2)
   end
-  local list = type(value) == "table" and value or { value }
-  for i = 1, #list do
-    list[i] = check_field(name, list[i], 2)
+  local given = type(value) == "table" and value or { value }
+  local list = {}
+  for i = 1, #given do
+    list[i] = check_field(name, given[i], 2)
   end
   if set_special(ctx, lower, list[1]) then
     return ctx
+  end
+  if lower == "vary" and list[1] then
+    list = merge_vary(ctx, list)
   end
   if ctx[FIELDS] then
     remove_field(ctx[FIELDS], lower)
@@ -135,6 +152,9 @@ end
 function methods.add_header(ctx, name, value)
   check_open(ctx, 2)
   value = check_field(name, value, 2)
+  if name:lower() == "vary" then
+    return methods.header(ctx, name, value)
+  end
   if FRAMING[name:lower()] then
     error("header " .. name .. ": Moongate sets it itself", 2)
   end

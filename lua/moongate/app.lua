@@ -2,6 +2,7 @@
 --- result to the server.
 local check = require("moongate.core.check")
 local router = require("moongate.router")
+local fallback = require("moongate.core.fallback")
 
 local M = {}
 
@@ -40,6 +41,7 @@ function M.new()
     routes = {}, named = {}, on_start = {}, on_stop = {}, jobs = {}, job_names = {},
     frozen = false, table = router.new(),
     any = {}, any_table = router.new(), -- what app:any declared joins the rest in freeze
+    groups = {}, prefixes = router.new(), -- middleware by the group's id, the ids by prefix
   }
   return setmetatable({ shared = shared, prefix = "", own = {}, top = true }, App)
 end
@@ -116,6 +118,7 @@ local function new_route(self, methods, pattern, options, handler)
     where = check.caller(),
     handler = handler,
     middleware = joined(self.own, options.middleware),
+    group = self.own, -- also of what is answered in place of a route: core/fallback.lua
     timeout = options.timeout,
     body = options.body,
     stream_max = options.stream_max,
@@ -179,6 +182,9 @@ function App:group(prefix, middleware, fn)
     own = joined(self.own, list_of_functions("group: middleware", middleware or {})),
     top = false,
   }, App)
+  local groups = self.shared.groups
+  groups[#groups + 1] = group.own
+  fallback.add_prefix(self.shared.prefixes, group.prefix, #groups)
   fn(group)
   return self
 end
@@ -291,6 +297,8 @@ function App:freeze()
   return {
     routes = shared.routes,
     router = shared.table,
+    groups = shared.groups,
+    prefixes = shared.prefixes,
     middleware = joined(self.own),
     not_found = shared.not_found,
     on_error = shared.on_error,

@@ -12,6 +12,7 @@ local Future = require("moongate.future")
 local time = require("moongate.time")
 local log = require("moongate.log")
 local retire = require("moongate.retire")
+local fallback = require("moongate.core.fallback")
 local text = require("moongate.core.text")
 
 local native = sched.native
@@ -34,7 +35,7 @@ local M = {}
 
 local HANDLER_SECONDS = 30 -- of detached work, when neither route nor configuration say
 local ON_ERROR_SECONDS = 1 -- for app:on_error, once the handler's deadline has passed
-local METHOD_HEAD, METHOD_OPTIONS = 1, 6 -- http/method.h
+local METHOD_HEAD = 1 -- http/method.h
 
 local SLOTS = 2 ^ 20 -- src/lua/slots.h: the low bits of a handle
 local live = {} -- slot of the handle -> ctx of the request under way
@@ -444,30 +445,29 @@ end
 
 -- --- what C tells ---
 
--- Routes for requests that no declared route takes.
-local function fallback_of(app, allowed, method)
-  if allowed ~= 0 then
-    return method == METHOD_OPTIONS and app.options_route or app.method_route
-  end
-  return app.none_route
+local NO_ROUTE = { label = "no route", middleware = {} } -- until fallback.lua has chosen one
+
+local function run_fallback(task)
+  local ctx = task.a
+  ctx[ROUTE] = fallback.choose(served.app, ctx)
+  run_request(task)
 end
 
 local function on_request(handle, route_id, allowed, method, start, slot)
   local app = served.app
   local route = app.by_id[route_id]
-  local ctx
-  if route then
-    ctx = new_ctx(served.root, handle, route, method, start, served)
-  else
-    ctx = new_ctx(served.root, handle, fallback_of(app, allowed, method), method, start, served)
-    ctx[ALLOWED] = allowed
-  end
+  local ctx = new_ctx(served.root, handle, route or NO_ROUTE, method, start, served)
   ctx[SLOT] = slot
   live[slot] = ctx
   if served.retired then
     served.retired.left = served.retired.left + 1
   end
-  sched.start(ctx, run_request, request_failed, ctx)
+  if route then
+    sched.start(ctx, run_request, request_failed, ctx)
+  else
+    ctx[ALLOWED] = allowed
+    sched.start(ctx, run_fallback, request_failed, ctx)
+  end
 end
 
 local function on_late(ctx)
@@ -510,34 +510,6 @@ end
 
 -- --- apps ---
 
-local function allowed_methods(bits)
-  local names = {}
-  for method = 0, 8 do
-    if math.floor(bits / 2 ^ method) % 2 == 1 then
-      names[#names + 1] = native.method_name(method)
-    end
-  end
-  return table.concat(names, ", ")
-end
-
-local function answer_none(ctx)
-  ctx:fail(404, "nothing is served here")
-end
-
-local function answer_method(ctx)
-  ctx:header("Allow", allowed_methods(ctx[ALLOWED]))
-  ctx:fail(405, "the method is not served here")
-end
-
-local function answer_options(ctx)
-  ctx:header("Allow", allowed_methods(ctx[ALLOWED]))
-  return 204
-end
-
-local function fallback(app, label, handler)
-  return { label = label, middleware = app.middleware or {}, handler = handler, pattern = nil }
-end
-
 --- Makes a frozen app (app:freeze()) ready to serve. `options.root`: the project's folder.
 ---@return table served
 function M.prepare(app, options)
@@ -552,9 +524,6 @@ function M.prepare(app, options)
       body_bytes = route.body,
     }
   end
-  app.none_route = fallback(app, "app:not_found", app.not_found or answer_none)
-  app.method_route = fallback(app, "405", answer_method)
-  app.options_route = fallback(app, "OPTIONS", answer_options)
   return {
     app = app,
     root = scopes.new_root(),

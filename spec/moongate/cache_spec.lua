@@ -121,7 +121,8 @@ describe("the cache", function()
 
   it("raises at the caller's line for wrong arguments", function()
     local wrong = {
-      { "get", {} }, { "get", 0 / 0 }, { "set", "a" }, { "set", "a", 1, { ttl = 0 } }, { "set", "a", 1, { tll = 1 } },
+      { "get", {} }, { "get", 0 / 0 }, { "set", "a" }, { "set", "a", 1, { ttl = 0 } },
+      { "set", "a", 1, { tll = 1 } },
       { "set", "a", print }, { "set", "a", 1, 30 }, { "increment", "a", 0.5 },
       { "increment", "a", 1, { initial = "x" } }, { "cached", "a", 1 },
       { "cached", "a", "x", print },

@@ -52,6 +52,9 @@ function M.new(options)
     ctx:header("Access-Control-Allow-Methods", methods)
     local wanted = ctx.headers["access-control-request-headers"]
     ctx:header("Access-Control-Allow-Headers", allowed_headers or wanted)
+    if not allowed_headers then
+      ctx:header("Vary", "Access-Control-Request-Headers")
+    end
     if options.max_age then
       ctx:header("Access-Control-Max-Age", options.max_age)
     end
@@ -62,7 +65,7 @@ function M.new(options)
     local origin = ctx.headers.origin
     -- Also without an Origin: a cache must not give this answer to another one (Fetch, 3.2.5).
     if not any then
-      ctx:add_header("Vary", "Origin")
+      ctx:header("Vary", "Origin")
     end
     if not origin or not (any or origins[origin]) then
       return next()

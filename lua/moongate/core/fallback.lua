@@ -1,0 +1,111 @@
+--- Answers to requests that no route takes: 404, 405 and OPTIONS. They belong to the app all the
+--- same, so the middleware of the place they fall into runs around them:
+---
+--- - a preflight (Fetch, 3.2.2) is answered behind the middleware of the route that it asks for;
+--- - OPTIONS and 405 of a path with routes: behind that of the group of these routes;
+--- - 404: behind that of the group with the longest prefix of the path; else of the app.
+local native = require("moongate.native")
+local slots = require("moongate.core.slots")
+
+local M = {}
+
+local METHOD, ALLOWED, PARAMS = slots.METHOD, slots.ALLOWED, slots.PARAMS
+local METHOD_OPTIONS = 6 -- http/method.h
+local REST = "__rest" -- the parameter for what follows a group's prefix
+
+-- --- groups by their prefix ---
+
+--- Keeps where a group begins. The first one of a prefix has it; one without a prefix has no place
+--- of its own. What the matcher refuses is told with the group's first route.
+---@param matcher userdata of native.router
+---@param id integer
+function M.add_prefix(matcher, prefix, id)
+  if prefix ~= "" then
+    matcher:add("GET", prefix .. "/*" .. REST, id) -- first: its list of parameters holds for all
+    matcher:add("GET", prefix .. "/", id)
+    matcher:add("GET", prefix, id)
+  end
+end
+
+local function group_of(app, path)
+  local id, params = app.prefixes:match("GET", path)
+  if not id then
+    return app.middleware, {}
+  end
+  params[REST] = nil
+  return app.groups[id], params
+end
+
+-- --- what answers ---
+
+local function allowed_methods(bits)
+  local names = {}
+  for method = 0, 8 do
+    if math.floor(bits / 2 ^ method) % 2 == 1 then
+      names[#names + 1] = native.method_name(method)
+    end
+  end
+  return names
+end
+
+local function answer_none(ctx)
+  ctx:fail(404, "nothing is served here")
+end
+
+local function allow(ctx)
+  ctx:header("Allow", table.concat(allowed_methods(ctx[ALLOWED]), ", "))
+end
+
+local function answer_method(ctx)
+  allow(ctx)
+  ctx:fail(405, "the method is not served here")
+end
+
+local function answer_options(ctx)
+  allow(ctx)
+  return 204
+end
+
+-- --- choosing ---
+
+-- The middleware around an answer about a path that has routes, and the path's parameters.
+local function middleware_of_path(app, ctx, path)
+  local wanted = ctx[METHOD] == METHOD_OPTIONS and ctx.headers["access-control-request-method"]
+  local id, params
+  if wanted then
+    id, params = app.router:match(wanted, path)
+  end
+  if id then
+    return app.by_id[id].middleware, params
+  end
+  for _, method in ipairs(allowed_methods(ctx[ALLOWED])) do
+    id, params = app.router:match(method, path)
+    if id then
+      return app.by_id[id].group, params
+    end
+  end
+  return group_of(app, path)
+end
+
+local function route(label, middleware, handler)
+  return { label = label, middleware = middleware, handler = handler }
+end
+
+--- The route in place of none. ctx[ALLOWED] is the set of methods that its path has routes for.
+---@param app table of app:freeze()
+---@return table
+function M.choose(app, ctx)
+  local path = ctx.path
+  local middleware
+  if ctx[ALLOWED] == 0 then
+    middleware, ctx[PARAMS] = group_of(app, path)
+    return route("app:not_found", middleware, app.not_found or answer_none)
+  end
+  middleware, ctx[PARAMS] = middleware_of_path(app, ctx, path)
+  if ctx[METHOD] == METHOD_OPTIONS then
+    return route("OPTIONS", middleware, answer_options)
+  end
+  return route("405", middleware, answer_method)
+end
+
+return M
