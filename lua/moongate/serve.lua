@@ -488,6 +488,18 @@ local function on_late(ctx)
   sched.start(ctx, answer_error, answer_failed, ctx, err)
 end
 
+-- The scheduler was interrupted in the middle of taking the request: if it has not begun by now, it
+-- never will.
+local function on_lost(ctx)
+  if ctx[TASK] or ctx[PHASE] ~= OPEN or ctx[ANSWERING] then
+    return
+  end
+  local why = errors.new("cancelled", "the request could not be begun")
+  cancel(ctx, why)
+  native.give_up(ctx[HANDLE])
+  end_scope(ctx, why)
+end
+
 local REASONS = {
   closed = "the client left",
   fault = "the request's body could not be read",
@@ -502,6 +514,9 @@ local function on_signal(handle, what)
   end
   if what == "deadline" then
     return on_late(ctx)
+  end
+  if what == "lost" then
+    return on_lost(ctx)
   end
   local err = errors.new("cancelled", REASONS[what])
   cancel(ctx, err)

@@ -78,7 +78,7 @@ function Timer:_settle_operation()
 end
 
 function Future._after(seconds, fn, arg)
-  local handle = native.sleep(seconds)
+  local handle = native.sleep(seconds, true)
   local timer = setmetatable({
     handle = handle, fn = fn, arg = arg or false, scope = Future._current_root(), internal = true,
   }, Timer)

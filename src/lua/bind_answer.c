@@ -106,26 +106,18 @@ static int respond(lua_State *L) {
     if (wrong != NULL) {
         return refuse(L, wrong);
     }
-    mg_buf json = {0};
     mg_str body = opt_str(L, 5);
     if (lua_istable(L, 5)) {
-        json = vm->json;
-        vm->json = (mg_buf){0};
-        mg_buf_clear(&json);
-        bool good = encode_body(L, 5, &json);
-        body = mg_buf_str(&json);
-        if (!good) {
-            vm->json = json;
+        mg_buf_clear(&vm->json);
+        if (!encode_body(L, 5, &vm->json)) {
             lua_pushnil(L);
             lua_insert(L, -2);
             return 2;
         }
+        body = mg_buf_str(&vm->json);
     }
     mg_vm_release_exchange(vm, x);
     mg_exchange_respond(x, &a, body);
-    if (json.p != NULL) {
-        vm->json = json;
-    }
     lua_pushboolean(L, 1);
     return 1;
 }
@@ -253,7 +245,7 @@ void mg_write_op_fail(mg_op *op) {
 
 // stream_wait(handle) -> operation: done when the backlog has left
 static int stream_wait(lua_State *L) {
-    mg_vm *vm = mg_vm_of(L);
+    mg_vm *vm = mg_vm_with_room(L);
     mg_exchange *x = mg_vm_exchange(L, vm, 1);
     if (x == NULL || mg_request_of(x)->write_op != NULL) {
         return closed(L);
@@ -288,7 +280,9 @@ static void on_file_done(void *arg, int status) {
 // when the last byte is queued; fails with code "file" before anything is sent if the file cannot
 // be opened.
 static int send_file(lua_State *L) {
-    mg_vm *vm = mg_vm_of(L);
+    mg_vm *vm = mg_vm_with_room(L);
+    const char *path = luaL_checkstring(L, 5);
+    const char *beneath = luaL_optstring(L, 6, NULL);
     mg_exchange *x = mg_vm_exchange(L, vm, 1);
     if (x == NULL || mg_exchange_committed(x) || mg_request_of(x)->write_op != NULL) {
         return closed(L);
@@ -301,8 +295,8 @@ static int send_file(lua_State *L) {
     write_op *w = start_write_op(vm, x);
     w->file = true;
     mg_file_answer_options o = {
-        .path = luaL_checkstring(L, 5),
-        .beneath = luaL_optstring(L, 6, NULL),
+        .path = path,
+        .beneath = beneath,
         .on_done = on_file_done,
         .arg = w,
     };

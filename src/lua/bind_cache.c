@@ -3,6 +3,7 @@
 #include "lua/bind.h"
 #include "lua/bind_json.h"
 #include "lua/json_values.h"
+#include "lua/scratch.h"
 
 #include <errno.h>
 
@@ -53,20 +54,19 @@ static int cache_get(lua_State *L) {
     if (c == NULL) {
         return no_cache(L);
     }
-    mg_buf_clear(&vm->scratch);
-    int rc = mg_cache_get(c, str_at(L, 1), mg_loop_now_ms(vm->loop), &vm->scratch, &tag);
+    mg_str key = str_at(L, 1);
+    lua_settop(L, 1);
+    mg_buf *found = mg_scratch_take(L);
+    int rc = mg_cache_get(c, key, mg_loop_now_ms(vm->loop), found, &tag);
     lua_pushboolean(L, rc == MG_OK);
-    if (rc != MG_OK) {
-        return 1;
-    }
-    if (tag == TAG_STRING) {
-        lua_pushlstring(L, vm->scratch.p, vm->scratch.n);
-    } else if (mg_json_unpack(L, mg_buf_str(&vm->scratch)) != MG_OK) {
-        lua_settop(L, 0); // scribbled over: as if it were not there
+    if (rc == MG_OK && tag == TAG_STRING) {
+        lua_pushlstring(L, found->p, found->n);
+    } else if (rc == MG_OK && mg_json_unpack(L, mg_buf_str(found)) != MG_OK) {
+        rc = MG_ESYNTAX; // scribbled over: as if it were not there
         lua_pushboolean(L, 0);
-        return 1;
     }
-    return 2;
+    mg_scratch_give(L, 2);
+    return rc == MG_OK ? 2 : 1;
 }
 
 // cache_set(key, value, ttl) -> true | nil, code, message
@@ -80,17 +80,19 @@ static int cache_set(lua_State *L) {
     if (c == NULL) {
         return no_cache(L);
     }
+    lua_settop(L, 3);
+    mg_buf *packed = mg_scratch_take(L);
     if (text) {
         value.p = lua_tolstring(L, 2, &value.n);
+    } else if (mg_json_pack(L, 2, packed) == MG_OK) {
+        value = mg_buf_str(packed);
     } else {
-        mg_buf_clear(&vm->json);
-        if (mg_json_pack(L, 2, &vm->json) != MG_OK) {
-            return failure(L, "json", lua_tostring(L, -1));
-        }
-        value = mg_buf_str(&vm->json);
+        mg_scratch_give(L, 4);
+        return failure(L, "json", lua_tostring(L, -1));
     }
     int rc =
         mg_cache_set(c, key, value, text ? TAG_STRING : TAG_JSON, mg_loop_now_ms(vm->loop), ttl_ms);
+    mg_scratch_give(L, 4);
     if (rc != MG_OK) {
         return failure_of(L, rc);
     }

@@ -10,6 +10,7 @@
 #include "lua/bind.h"
 #include "lua/client_request.h"
 #include "lua/fields.h"
+#include "lua/scratch.h"
 
 typedef struct client_op {
     mg_op op;
@@ -127,7 +128,7 @@ static int refuse(lua_State *L, const char *why) {
 
 // Reads the request at 1 to 5 and has `start` make an operation of it, whose handle is pushed.
 static int begin(lua_State *L, mg_op *(*start)(mg_vm *vm, const mg_call_options *options)) {
-    mg_vm *vm = mg_vm_of(L);
+    mg_vm *vm = mg_vm_with_room(L);
     mg_call_options options;
     mg_arena arena = {0};
     char text[256];
@@ -135,11 +136,13 @@ static int begin(lua_State *L, mg_op *(*start)(mg_vm *vm, const mg_call_options 
     if (vm->services->client == NULL) {
         return refuse(L, "there is no network here");
     }
-    const char *fault = mg_client_request_read(L, vm, &arena, &options, text);
+    mg_buf *head = mg_scratch_take(L);
+    const char *fault = mg_client_request_read(L, head, &arena, &options, text);
     if (fault == NULL) {
         lua_pushnumber(L, (lua_Number)start(vm, &options)->handle);
     }
     mg_arena_deinit(&arena);
+    mg_scratch_give(L, 6);
     return fault == NULL ? 1 : refuse(L, fault);
 }
 
@@ -282,7 +285,7 @@ static holder_op *holder_at(lua_State *L, const mg_vm *vm) {
 }
 
 static int wait_for(lua_State *L, int what) {
-    mg_vm *vm = mg_vm_of(L);
+    mg_vm *vm = mg_vm_with_room(L);
     holder_op *h = holder_at(L, vm);
     if (h == NULL) {
         return refuse(L, "closed");
@@ -344,34 +347,36 @@ static mg_str str_at(lua_State *L, int index) {
 
 // http_resolve(base, reference) -> url, whether the origin is the same | nil, message
 static int http_resolve(lua_State *L) {
-    mg_vm *vm = mg_vm_of(L);
     mg_str base = str_at(L, 1);
     mg_str reference = str_at(L, 2);
+    lua_settop(L, 2);
+    mg_buf *resolved = mg_scratch_take(L);
+    mg_buf *url = mg_scratch_take(L);
     mg_arena arena = {0};
     mg_uri from = {0};
     mg_uri to = {0};
     const char *why = "another scheme than http and https";
-    mg_buf_clear(&vm->scratch);
     int rc = mg_uri_parse(base, &arena, &from, &why);
     if (rc == MG_OK) {
-        rc = mg_uri_resolve(&from, reference, &vm->scratch);
+        rc = mg_uri_resolve(&from, reference, resolved);
     }
     if (rc == MG_OK) {
-        rc = mg_uri_parse(mg_buf_str(&vm->scratch), &arena, &to, &why);
+        rc = mg_uri_parse(mg_buf_str(resolved), &arena, &to, &why);
     }
     bool same =
         rc == MG_OK && from.tls == to.tls && from.port == to.port && mg_str_eq(from.host, to.host);
     if (rc == MG_OK) { // as it is asked: without dot segments and fragment
-        mg_buf_clear(&vm->json);
-        mg_buf_append_str(&vm->json, to.tls ? MG_STR("https://") : MG_STR("http://"));
-        mg_buf_append_str(&vm->json, to.authority);
-        mg_buf_append_str(&vm->json, to.target);
+        mg_buf_append_str(url, to.tls ? MG_STR("https://") : MG_STR("http://"));
+        mg_buf_append_str(url, to.authority);
+        mg_buf_append_str(url, to.target);
     }
     mg_arena_deinit(&arena);
+    mg_scratch_give(L, 3);
     if (rc != MG_OK) {
+        mg_scratch_give(L, 4);
         return refuse(L, why);
     }
-    lua_pushlstring(L, vm->json.p, vm->json.n);
+    mg_scratch_push(L, 4);
     lua_pushboolean(L, same);
     return 2;
 }

@@ -334,7 +334,7 @@ static int check(lua_State *L) {
 // database_query(name, only the first row, sql, ...) -> operation, or nil, "unknown" | "limit" |
 // "closed" | "parameter" with its number and what is wrong
 static int query(lua_State *L) {
-    mg_vm *vm = mg_vm_of(L);
+    mg_vm *vm = mg_vm_with_room(L);
     mg_db_value few[VALUES_ON_STACK];
     mg_db_statement s = {.sql = check_sql(L, 3)};
     int wrong = read_values(L, 4, few, &s);
@@ -352,7 +352,7 @@ static int query(lua_State *L) {
 
 // session_query(session, only the first row, sql, ...): likewise
 static int session_query(lua_State *L) {
-    mg_vm *vm = mg_vm_of(L);
+    mg_vm *vm = mg_vm_with_room(L);
     mg_db_value few[VALUES_ON_STACK];
     mg_db_statement s = {.sql = check_sql(L, 3)};
     int wrong = read_values(L, 4, few, &s);
@@ -373,7 +373,7 @@ static int session_query(lua_State *L) {
 
 // database_begin(name, may write, nested) -> operation, session; or nil and why not
 static int begin(lua_State *L) {
-    mg_vm *vm = mg_vm_of(L);
+    mg_vm *vm = mg_vm_with_room(L);
     mg_database *d = find_database(L, vm);
     if (d == NULL) {
         return push_unknown(L);
@@ -395,7 +395,7 @@ static uint32_t check_row_count(lua_State *L, int index) {
 // database_open_rows(name, nested, how many rows at once at most, sql, ...) -> operation, session;
 // or as database_query. Without `more` in what the operation gives, the session has ended.
 static int open_rows(lua_State *L) {
-    mg_vm *vm = mg_vm_of(L);
+    mg_vm *vm = mg_vm_with_room(L);
     mg_db_value few[VALUES_ON_STACK];
     mg_db_statement s = {
         .sql = check_sql(L, 4),
@@ -419,7 +419,7 @@ static int open_rows(lua_State *L) {
 
 // session_fetch(session, how many rows at most) -> operation, or nil, "closed"
 static int fetch(lua_State *L) {
-    mg_vm *vm = mg_vm_of(L);
+    mg_vm *vm = mg_vm_with_room(L);
     uint32_t n = check_row_count(L, 2);
     session_op *session = find_session(L, vm);
     if (session == NULL) {
@@ -433,7 +433,7 @@ static int fetch(lua_State *L) {
 
 // session_commit(session) -> operation, or nil, "closed". The session has ended.
 static int commit(lua_State *L) {
-    mg_vm *vm = mg_vm_of(L);
+    mg_vm *vm = mg_vm_with_room(L);
     session_op *session = find_session(L, vm);
     if (session == NULL) {
         return push_closed(L);

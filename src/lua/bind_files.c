@@ -114,7 +114,7 @@ static const mg_op_kind read_kind = {"read_file", push_read, cancel_file, releas
 
 // read_file(path, max_bytes) -> operation of a string
 static int read_file(lua_State *L) {
-    mg_vm *vm = mg_vm_of(L);
+    mg_vm *vm = mg_vm_with_room(L);
     const char *path = luaL_checkstring(L, 1);
     size_t max = (size_t)luaL_checknumber(L, 2);
     file_op *f = start_file(vm, &read_kind);
@@ -205,7 +205,7 @@ static int start_work(lua_State *L, mg_vm *vm, const mg_file_order *order) {
 
 // write_file(path, data, mode (-1: as it was), append, make_folders, sync) -> operation
 static int write_file(lua_State *L) {
-    mg_vm *vm = mg_vm_of(L);
+    mg_vm *vm = mg_vm_with_room(L);
     mg_file_order order = {
         .verb = lua_toboolean(L, 4) ? MG_FILE_APPEND : MG_FILE_WRITE,
         .path = luaL_checkstring(L, 1),
@@ -219,7 +219,7 @@ static int write_file(lua_State *L) {
 
 // stat_file(path, follow) -> operation of { kind, size, modified, mode }
 static int stat_file(lua_State *L) {
-    mg_vm *vm = mg_vm_of(L);
+    mg_vm *vm = mg_vm_with_room(L);
     mg_file_order order = {
         .verb = MG_FILE_INFO, .path = luaL_checkstring(L, 1), .follow = lua_toboolean(L, 2)};
     return start_work(L, vm, &order);
@@ -227,7 +227,7 @@ static int stat_file(lua_State *L) {
 
 // list_folder(path, max) -> operation of a list of { name, kind, size }
 static int list_folder(lua_State *L) {
-    mg_vm *vm = mg_vm_of(L);
+    mg_vm *vm = mg_vm_with_room(L);
     mg_file_order order = {.verb = MG_FILE_LIST,
                            .path = luaL_checkstring(L, 1),
                            .max = (size_t)luaL_checknumber(L, 2)};
@@ -239,7 +239,7 @@ static int change_file(lua_State *L) {
     static const char *const names[] = {"delete", "delete_folder", "rename", "make_folder", NULL};
     static const mg_file_verb verbs[] = {MG_FILE_DELETE, MG_FILE_DELETE_FOLDER, MG_FILE_RENAME,
                                          MG_FILE_MAKE_FOLDER};
-    mg_vm *vm = mg_vm_of(L);
+    mg_vm *vm = mg_vm_with_room(L);
     mg_file_order order = {
         .verb = verbs[luaL_checkoption(L, 1, NULL, names)],
         .path = luaL_checkstring(L, 2),
@@ -327,7 +327,7 @@ static const mg_op_kind stream_kind = {"file_stream", NULL, close_stream, releas
 
 // open_stream(path) -> handle, closed by cancel(handle); or nil, message
 static int open_stream(lua_State *L) {
-    mg_vm *vm = mg_vm_of(L);
+    mg_vm *vm = mg_vm_with_room(L);
     const char *path = luaL_checkstring(L, 1);
     stream_op *s = mg_calloc(1, sizeof *s);
     int rc = mg_file_open(&s->file, vm->loop, NULL, path, &stream_events, s);
@@ -376,7 +376,7 @@ static stream_op *stream_at(lua_State *L, mg_vm *vm, int index) {
 
 // read_stream(handle, n) -> operation of up to n (<= 256 KiB) bytes, of nothing at the end
 static int read_stream(lua_State *L) {
-    mg_vm *vm = mg_vm_of(L);
+    mg_vm *vm = mg_vm_with_room(L);
     stream_op *s = stream_at(L, vm, 1);
     size_t wanted = (size_t)luaL_checknumber(L, 2);
     piece_op *p = mg_calloc(1, sizeof *p);

@@ -205,7 +205,7 @@ static const mg_op_kind body_kind = {"body", push_body, cancel_body, release_bod
 // body(handle, all) -> false, content (at once: all of it, or the next piece, nil at the end) |
 // operation | nil, "closed" | nil, "busy" if somebody else is reading it.
 static int request_body(lua_State *L) {
-    mg_vm *vm = mg_vm_of(L);
+    mg_vm *vm = mg_vm_with_room(L);
     mg_exchange *x = mg_vm_exchange(L, vm, 1);
     if (x == NULL) {
         return closed(L);

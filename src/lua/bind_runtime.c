@@ -36,10 +36,13 @@ static void release_sleep(mg_op *op) {
 
 static const mg_op_kind sleep_kind = {"sleep", push_sleep, cancel_sleep, release_sleep};
 
-// sleep(seconds) -> operation
+// sleep(seconds, for the framework) -> operation
 static int runtime_sleep(lua_State *L) {
-    mg_vm *vm = mg_vm_of(L);
     double ms = luaL_checknumber(L, 1) * 1000;
+    mg_vm *vm = lua_toboolean(L, 2) ? mg_vm_of(L) : mg_vm_with_room(L);
+    if (vm->ops.used >= MG_SLOTS_MAX) {
+        return luaL_error(L, "the framework has too many timers");
+    }
     sleep_op *s = mg_calloc(1, sizeof *s);
     mg_op_start(vm, &s->op, &sleep_kind);
     // From this very moment, not from the turn's beginning, and rounded up: never early.

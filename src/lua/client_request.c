@@ -240,7 +240,7 @@ static const char *write_head(lua_State *L, mg_buf *out, const mg_uri *uri, mg_c
                                                 : fault;
 }
 
-const char *mg_client_request_read(lua_State *L, mg_vm *vm, mg_arena *arena, mg_call_options *o,
+const char *mg_client_request_read(lua_State *L, mg_buf *head, mg_arena *arena, mg_call_options *o,
                                    char text[256]) {
     *o = (mg_call_options){0};
     mg_str method = str_at(L, 1);
@@ -265,6 +265,5 @@ const char *mg_client_request_read(lua_State *L, mg_vm *vm, mg_arena *arena, mg_
     o->origin.tls = uri.tls;
     o->origin.port = uri.port;
     o->origin.host = uri.host;
-    mg_buf_clear(&vm->scratch);
-    return write_head(L, &vm->scratch, &uri, o, text);
+    return write_head(L, head, &uri, o, text);
 }

@@ -14,8 +14,9 @@ typedef struct mg_op mg_op;
 // A kind of asynchronous operation; a static table.
 typedef struct mg_op_kind {
     const char *name;
-    // Pushes true and the results, or false, an error code and a message. Called once, on the loop,
-    // in protected mode.
+    // Pushes true and the results, or false, an error code and a message. Called on the loop, in
+    // protected mode; once more if it raises, and a second time fails the operation. What is taken
+    // from C is taken behind the last call of Lua.
     int (*push)(lua_State *L, mg_op *op);
     // Stops the work, which has not finished; the operation is released right afterwards.
     void (*cancel)(mg_op *op);
@@ -28,7 +29,11 @@ struct mg_op {
     mg_vm *vm;
     mg_link link; // in vm->events when finished
     uint64_t handle;
+    uint32_t untold; // how often its result could not be pushed
 };
+
+// Room for what scripts begin; the framework's own timers find some above it.
+enum { MG_OPS_MAX = (1 << 20) - (1 << 13) };
 
 // Gives `op` (heap, owned by the vm from now on) its handle.
 void mg_op_start(mg_vm *vm, mg_op *op, const mg_op_kind *kind);

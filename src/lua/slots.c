@@ -4,8 +4,6 @@
 
 #include <assert.h>
 
-enum { SLOTS_MAX = 1 << 20 };
-
 void mg_slots_deinit(mg_slots *s) {
     mg_free(s->slots);
     *s = (mg_slots){0};
@@ -26,7 +24,7 @@ static uint32_t take_index(mg_slots *s) {
 }
 
 uint64_t mg_slots_add(mg_slots *s, void *item) {
-    assert(s->used < SLOTS_MAX); // far beyond any limit on connections
+    assert(s->used < MG_SLOTS_MAX); // its owner has looked
     uint32_t index = take_index(s);
     s->slots[index].item = item;
     s->used++;

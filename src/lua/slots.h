@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+enum { MG_SLOTS_MAX = 1 << 20 };
+
 typedef struct mg_slot {
     void *item;      // NULL: free
     uint32_t serial; // changes with each use
@@ -24,7 +26,7 @@ typedef struct mg_slots {
 
 void mg_slots_deinit(mg_slots *s);
 
-// Returns the handle, never 0.
+// Returns the handle, never 0. There is room for MG_SLOTS_MAX.
 uint64_t mg_slots_add(mg_slots *s, void *item);
 
 // Its place in the table: small, and used again once the handle is stale.

@@ -7,6 +7,8 @@
 #include <assert.h>
 #include <stdio.h>
 
+enum { RETRIES = 8 }; // turns of a scheduler that does nothing but fail, until C has something new
+
 // Something that happened to an exchange while its handler runs.
 typedef struct signal_op {
     mg_op op;
@@ -25,6 +27,51 @@ static bool has_work(const mg_vm *vm) {
     return vm->wanted || !mg_link_alone(&vm->requests) || !mg_link_alone(&vm->events);
 }
 
+static void signal_exchange(mg_vm *vm, uint64_t exchange, const char *what);
+
+static void tell_failure(mg_vm *vm, const char *text) {
+    char line[256];
+    int n = snprintf(line, sizeof line, "the scheduler was interrupted, and goes on: %s", text);
+    mg_log_event event = {
+        .level = MG_LOG_ERROR,
+        .message = {line, (size_t)n < sizeof line ? (size_t)n : sizeof line - 1},
+        .wall_ms = mg_loop_wall_ms(vm->loop),
+    };
+    if (vm->on_log != NULL) {
+        vm->on_log(vm->log_arg, &event);
+    } else {
+        fprintf(stderr, "%s\n", line);
+    }
+}
+
+// The scheduler itself never raises; memory may have failed it while a result was pushed, or a
+// request taken. What it was told of then is told again, or of its end.
+static void recover(mg_vm *vm) {
+    mg_op *op = vm->telling;
+    vm->telling = NULL;
+    if (op != NULL) {
+        op->untold++;
+        mg_link_append(vm->events.next, &op->link); // it is the first
+    } else {
+        tell_failure(vm, lua_isstring(vm->L, -1) ? lua_tostring(vm->L, -1) : "an error object");
+    }
+    if (vm->serving != 0) {
+        signal_exchange(vm, vm->serving, "lost");
+        vm->serving = 0;
+    }
+    lua_pop(vm->L, 1);
+}
+
+static bool run_scheduler(mg_vm *vm) {
+    mg_vm *outer = mg_vm_running;
+    lua_rawgeti(vm->L, LUA_REGISTRYINDEX, vm->turn_ref);
+    mg_vm_running = vm;
+    bool good = lua_pcall(vm->L, 0, 0, 0) == 0;
+    mg_vm_running = outer;
+    vm->serving = good ? 0 : vm->serving;
+    return good;
+}
+
 static void on_turn(mg_turn *turn) {
     mg_vm *vm = MG_OF(turn, mg_vm, turn);
     if (!has_work(vm) || vm->turn_ref == LUA_NOREF) {
@@ -35,15 +82,15 @@ static void on_turn(mg_turn *turn) {
     while ((l = mg_link_shift(&vm->later)) != NULL) {
         mg_link_append(&vm->events, l);
     }
-    lua_rawgeti(vm->L, LUA_REGISTRYINDEX, vm->turn_ref);
-    mg_vm *outer = mg_vm_running;
-    mg_vm_running = vm;
-    if (lua_pcall(vm->L, 0, 0, 0) != 0) {
-        // The scheduler itself never raises by design; out of memory is what is left.
-        fprintf(stderr, "moongate: the scheduler failed: %s\n", lua_tostring(vm->L, -1));
-        lua_pop(vm->L, 1);
+    if (run_scheduler(vm)) {
+        vm->failures = 0;
+    } else {
+        recover(vm);
+        if (++vm->failures <= RETRIES) { // somebody may stand ready behind what failed
+            vm->wanted = true;
+            mg_loop_turn_soon(vm->loop);
+        }
     }
-    mg_vm_running = outer;
     mg_lua_memory_tend(&vm->memory, mg_loop_now_ms(vm->loop));
 }
 
@@ -53,8 +100,6 @@ static void on_request(mg_app *app, mg_exchange *x) {
     mg_vm *vm = (mg_vm *)app;
     mg_link_append(&vm->requests, &x->app_link);
 }
-
-static void signal_exchange(mg_vm *vm, uint64_t exchange, const char *what);
 
 static bool is_waiting(const mg_op *op) {
     return op != NULL && mg_link_alone(&op->link);
@@ -183,6 +228,7 @@ mg_vm *mg_vm_new(lua_State *L, mg_loop *loop) {
     vm->services = &no_services;
     vm->turn_ref = LUA_NOREF;
     vm->router_ref = LUA_NOREF;
+    vm->limit_ref = LUA_NOREF;
     mg_link_init(&vm->requests);
     mg_link_init(&vm->events);
     mg_link_init(&vm->later);
@@ -305,6 +351,7 @@ static int push_request(lua_State *L, mg_vm *vm, mg_exchange *x) {
         return 0;
     }
     x->app_handle = mg_slots_add(&vm->exchanges, x);
+    vm->serving = x->app_handle;
     lua_pushinteger(L, MG_EVENT_REQUEST);
     lua_pushnumber(L, (lua_Number)x->app_handle);
     lua_pushinteger(L, (lua_Integer)r->route);
@@ -315,14 +362,24 @@ static int push_request(lua_State *L, mg_vm *vm, mg_exchange *x) {
     return 7;
 }
 
+// Its result finds no room.
+static int push_untold(lua_State *L) {
+    lua_pushboolean(L, 0);
+    lua_pushliteral(L, "memory");
+    return 2;
+}
+
+// Whatever raises in here does so before the operation is released: see recover.
 static int push_event(lua_State *L, mg_vm *vm, mg_op *op) {
     bool is_signal = op->kind == &signal_kind;
     lua_pushinteger(L, is_signal ? MG_EVENT_SIGNAL : MG_EVENT_DONE);
     if (!is_signal) {
         lua_pushnumber(L, (lua_Number)op->handle);
-        mg_slots_remove(&vm->ops, op->handle);
     }
-    int n = op->kind->push(L, op);
+    vm->telling = op;
+    int n = op->untold < 2 || is_signal ? op->kind->push(L, op) : push_untold(L);
+    vm->telling = NULL;
+    mg_slots_remove(&vm->ops, op->handle);
     op->kind->release(op);
     return 1 + !is_signal + n;
 }
@@ -330,6 +387,7 @@ static int push_event(lua_State *L, mg_vm *vm, mg_op *op) {
 // next_event() -> kind, ...: see sched.lua. Nothing: the queues are empty.
 static int next_event(lua_State *L) {
     mg_vm *vm = mg_vm_of(L);
+    vm->serving = 0;
     for (;;) {
         mg_link *l = mg_link_shift(&vm->events);
         if (l != NULL) {
@@ -351,10 +409,31 @@ static int next_event(lua_State *L) {
 static int cancel(lua_State *L) {
     mg_vm *vm = mg_vm_of(L);
     mg_op *op = mg_slots_get(&vm->ops, (uint64_t)luaL_checknumber(L, 1));
-    if (op != NULL) {
+    if (op != NULL && op != vm->telling) {
         drop(op);
     }
     return 0;
+}
+
+// bind_limit(fn): `fn` raises for whoever begins one operation too many.
+static int bind_limit(lua_State *L) {
+    mg_vm *vm = mg_vm_of(L);
+    luaL_checktype(L, 1, LUA_TFUNCTION);
+    luaL_unref(L, LUA_REGISTRYINDEX, vm->limit_ref);
+    lua_pushvalue(L, 1);
+    vm->limit_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+    return 0;
+}
+
+mg_vm *mg_vm_with_room(lua_State *L) {
+    mg_vm *vm = mg_vm_of(L);
+    if (__builtin_expect(vm->ops.used >= MG_OPS_MAX, 0)) {
+        lua_rawgeti(L, LUA_REGISTRYINDEX, vm->limit_ref);
+        lua_pushinteger(L, MG_OPS_MAX);
+        lua_call(L, 1, 0);
+        luaL_error(L, "more than %d operations are under way", MG_OPS_MAX);
+    }
+    return vm;
 }
 
 // bind_turn(fn): `fn` is called once in each turn that has something for it.
@@ -452,11 +531,17 @@ void mg_vm_register(lua_State *L, mg_vm *vm, const luaL_Reg *functions) {
 
 void mg_vm_push_native(lua_State *L, mg_vm *vm) {
     static const luaL_Reg functions[] = {
-        {"next_event", next_event},     {"cancel", cancel},
-        {"bind_turn", bind_turn},       {"turn_soon", turn_soon},
-        {"bind_routes", bind_routes},   {"method_name", method_name},
-        {"note_address", note_address}, {"coroutine_address", coroutine_address},
-        {"take_stall", take_stall},     {NULL, NULL},
+        {"next_event", next_event},
+        {"cancel", cancel},
+        {"bind_turn", bind_turn},
+        {"turn_soon", turn_soon},
+        {"bind_routes", bind_routes},
+        {"method_name", method_name},
+        {"note_address", note_address},
+        {"coroutine_address", coroutine_address},
+        {"take_stall", take_stall},
+        {"bind_limit", bind_limit},
+        {NULL, NULL},
     };
     lua_newtable(L);
     mg_vm_register(L, vm, functions);

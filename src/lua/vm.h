@@ -46,6 +46,10 @@ struct mg_vm {
     mg_link later;    // operations that are to be finished in the next turn
     mg_slots exchanges;
     mg_slots ops;
+    mg_op *telling;    // its result is being pushed; NULL: none is
+    uint32_t failures; // of the scheduler, in a row
+    uint64_t serving;  // the exchange that the scheduler was told of last; 0: it has gone on since
+    int limit_ref;     // registry reference of what raises once there are too many operations
 
     mg_lua_memory memory; // unbounded unless attached
     char stall[256];      // why the running coroutine was made to fail; "": it was not
@@ -63,8 +67,8 @@ struct mg_vm {
     // scripts are loaded.
     void (*on_log)(void *arg, const mg_log_event *event);
     void *log_arg;
-    mg_buf scratch;     // field lines, for one C function at a time
-    mg_buf json;        // an encoded body, likewise
+    mg_buf scratch;     // bind_answer.c: field lines; no Lua runs before they are sent
+    mg_buf json;        // bind_answer.c: an encoded body
     uint64_t id_prefix; // of request ids: random for each vm
     uint64_t id_count;
 };
@@ -104,6 +108,9 @@ static inline mg_vm *mg_vm_of(lua_State *L) {
     }
     return vm;
 }
+
+// The same for a function that begins an operation: raises with code `limit` if there are too many.
+mg_vm *mg_vm_with_room(lua_State *L);
 
 // Adds functions to the table at the top, each with the vm as its first upvalue.
 void mg_vm_register(lua_State *L, mg_vm *vm, const luaL_Reg *functions);

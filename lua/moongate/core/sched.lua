@@ -24,6 +24,7 @@ local LOG_ERROR = 3
 local IN_A_ROW = 1000 -- resumptions in a turn before the loop may look at its sockets again
 local IDLE_TASKS = 512
 local OUT_OF_MEMORY = "not enough memory" -- how LuaJIT says it
+local MEMORY_FAULT = "the scripts' memory is used up"
 local STRAY_YIELD = "coroutine.yield outside of a coroutine of your own: await a Future instead"
 
 ---@class moongate.Task
@@ -106,13 +107,15 @@ local function give_task(task)
   end
 end
 
+local function memory_fields()
+  return { status = 503, fields = { ["Retry-After"] = "1" } }
+end
+
 -- What a coroutine failed of: it was made to, it ran out of memory, or it raised.
 local function failure_of(err)
   local stall = native.take_stall()
   if err == OUT_OF_MEMORY or (stall and stall:find("limits.lua_memory", 1, true)) then
-    return errors.new("status", "the scripts' memory is used up", {
-      status = 503, fields = { ["Retry-After"] = "1" },
-    })
+    return errors.new("status", MEMORY_FAULT, memory_fields())
   end
   return stall and errors.new("stall", stall) or errors.wrap(err)
 end
@@ -224,21 +227,23 @@ local function run_ready()
   return budget > 0
 end
 
-local function finished(handle, ok, ...)
+local function finished(handle, ok, a, ...)
   local slot = handle % SLOTS + 1
   local future = operations[slot]
   if future then
     operations[slot] = false
     if ok then
-      future:_settle_operation(true, ...)
+      future:_settle_operation(true, a, ...)
+    elseif a == "memory" then -- src/lua/vm.c: there was no room for the result
+      future:_settle_operation(false, "status", MEMORY_FAULT, memory_fields())
     else
-      future:_settle_operation(false, ...)
+      future:_settle_operation(false, a, ...)
     end
   end
 end
 
 local function turn()
-  turning = true
+  turning, M.current = true, false
   if later_count > 0 then
     run_later()
   end
@@ -264,6 +269,23 @@ local function turn()
 end
 
 native.bind_turn(turn)
+
+-- The line that began one operation too many, if it is a script's.
+local function user_line()
+  for level = 3, 40 do
+    local source, line = native.where(level)
+    if not source then
+      return nil
+    elseif not source:find("lua/moongate/", 1, true) and line > 0 then
+      return source .. ":" .. line
+    end
+  end
+end
+
+native.bind_limit(function(most)
+  error(errors.new("limit", "more than " .. most .. " operations are under way: await some before "
+    .. "others begin", { operations = most, where = user_line() }), 0)
+end)
 
 --- The functions that take requests and signals.
 function M.serve(request, signal)
