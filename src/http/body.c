@@ -1,21 +1,30 @@
 #include "http/body.h"
 
-// chunked-body, one state a byte class:
+// chunked-body, one state a place in its grammar:
 //
-//   SIZE --;--> EXTENSION <--"--> QUOTED <--\--> ESCAPED
-//    | \--BWS--> SPACE --;-^   |
-//    CR                        CR
-//    v                         v
-//   SIZE_LF --size > 0--> DATA --> DATA_CR --> DATA_LF --> SIZE
-//      \-----size 0-----> TRAILERS --> END
+//   SIZE --CR--> SIZE_LF --size > 0--> DATA --> DATA_CR --> DATA_LF --> SIZE
+//    |                 \-----size 0-----> TRAILERS --> END
+//    ;
+//    v
+//   EXTENSION --> NAME --=--> VALUE --> TOKEN ---> BEHIND
+//    ^                          \--"--> QUOTED --"--^  |
+//    +------------------------ ; ----------------------+
+//
+// NAME, TOKEN and BEHIND may end in CR too; BWS (SP and HTAB) leads through SPACE behind a size,
+// through NAME_SPACE behind a name.
 enum {
     END,
     LENGTH,
     SIZE,
-    SPACE,
-    EXTENSION,
+    SPACE,      // BWS behind a size
+    EXTENSION,  // behind ";": BWS, then a name
+    NAME,       // in a name
+    NAME_SPACE, // BWS behind a name
+    VALUE,      // behind "=": BWS, then a value
+    TOKEN,      // in an unquoted value
     QUOTED,
     ESCAPED,
+    BEHIND, // behind a value
     SIZE_LF,
     DATA,
     DATA_CR,
@@ -23,7 +32,7 @@ enum {
     TRAILERS,
 };
 
-enum { SIZE_DIGITS = 16 }; // leading zeros included
+enum { SIZE_DIGITS = 16 }; // leading zeros beyond these count as bytes of extensions
 
 static mg_body_verdict bad(mg_body *b, int status, const char *reason) {
     b->refusal = (mg_refusal){.status = status, .reason = reason};
@@ -58,16 +67,26 @@ bool mg_body_complete(const mg_body *b) {
     return b->state == END;
 }
 
+static mg_body_verdict count_extension_byte(mg_body *b) {
+    return ++b->extension_bytes > b->limits->extension_bytes
+               ? bad(b, 400, "the chunk extensions are too large")
+               : MG_BODY_MORE;
+}
+
 static mg_body_verdict take_size_digit(mg_body *b, char c) {
     int digit = mg_hex_value(c);
     if (digit < 0) {
         return bad(b, 400, "a chunk size is not a hexadecimal number");
     }
-    if (b->left > (INT64_MAX >> 4) || ++b->digits > SIZE_DIGITS) {
+    if (b->left > (INT64_MAX >> 4)) {
         return bad(b, 400, "a chunk size is too large");
     }
     b->left = (b->left << 4) + (uint64_t)digit;
-    return MG_BODY_MORE;
+    if (b->digits < SIZE_DIGITS) {
+        b->digits++;
+        return MG_BODY_MORE;
+    }
+    return count_extension_byte(b);
 }
 
 static mg_body_verdict take_size(mg_body *b, char c) {
@@ -79,24 +98,47 @@ static mg_body_verdict take_size(mg_body *b, char c) {
     return MG_BODY_MORE;
 }
 
-static mg_body_verdict take_space(mg_body *b, char c) {
-    if (c == ';') {
-        b->state = EXTENSION;
-    } else if (c != ' ' && c != '\t') {
-        return bad(b, 400, "a space behind a chunk size");
+// *( BWS ";" BWS chunk-ext-name [ BWS "=" BWS chunk-ext-val ] ) of RFC 9112 section 7.1.1, and BWS
+// at its end: the state behind `c`, or -1.
+static int behind_extension_byte(uint8_t state, char c) {
+    bool space = c == ' ' || c == '\t';
+    bool token = mg_tchar[(uint8_t)c];
+    switch (state) {
+    case EXTENSION:
+        return token ? NAME : space ? EXTENSION : -1;
+    case NAME:
+        return token       ? NAME
+               : c == '='  ? VALUE
+               : c == ';'  ? EXTENSION
+               : c == '\r' ? SIZE_LF
+               : space     ? NAME_SPACE
+                           : -1;
+    case NAME_SPACE:
+        return space       ? NAME_SPACE
+               : c == '='  ? VALUE
+               : c == ';'  ? EXTENSION
+               : c == '\r' ? SIZE_LF
+                           : -1;
+    case VALUE:
+        return token ? TOKEN : c == '"' ? QUOTED : space ? VALUE : -1;
+    case TOKEN:
+        return token ? TOKEN : c == ';' ? EXTENSION : c == '\r' ? SIZE_LF : space ? BEHIND : -1;
+    case BEHIND:
+        return c == ';' ? EXTENSION : c == '\r' ? SIZE_LF : space ? BEHIND : -1;
+    default:
+        return space ? SPACE : c == ';' ? EXTENSION : -1;
     }
-    return MG_BODY_MORE;
 }
 
 static mg_body_verdict take_extension(mg_body *b, char c) {
-    if (c == '\r') {
-        b->state = SIZE_LF;
-    } else if (c == '"') {
-        b->state = QUOTED;
-    } else if (!mg_tchar[(uint8_t)c] && strchr(";= \t", c) == NULL) {
-        return bad(b, 400, "a chunk extension is malformed");
+    int next = behind_extension_byte(b->state, c);
+    if (next < 0) {
+        return bad(b, 400,
+                   b->state == SPACE ? "a space behind a chunk size"
+                                     : "a chunk extension is malformed");
     }
-    return c == '\0' ? bad(b, 400, "a chunk extension is malformed") : MG_BODY_MORE;
+    b->state = (uint8_t)next;
+    return MG_BODY_MORE;
 }
 
 static mg_body_verdict take_quoted(mg_body *b, char c) {
@@ -107,7 +149,7 @@ static mg_body_verdict take_quoted(mg_body *b, char c) {
     if (b->state == ESCAPED) {
         b->state = QUOTED;
     } else if (c == '"') {
-        b->state = EXTENSION;
+        b->state = BEHIND;
     } else if (c == '\\') {
         b->state = ESCAPED;
     }
@@ -134,23 +176,22 @@ static mg_body_verdict take_data_end(mg_body *b, char c) {
 // One byte of chunk framing.
 static mg_body_verdict take_framing(mg_body *b, char c) {
     bool extension = b->state > SIZE && b->state < SIZE_LF;
-    if (extension && ++b->extension_bytes > b->limits->extension_bytes) {
-        return bad(b, 400, "the chunk extensions are too large");
+    if (extension && count_extension_byte(b) != MG_BODY_MORE) {
+        return MG_BODY_BAD;
     }
     switch (b->state) {
     case SIZE:
         return take_size(b, c);
-    case SPACE:
-        return take_space(b, c);
-    case EXTENSION:
-        return take_extension(b, c);
     case QUOTED:
     case ESCAPED:
         return take_quoted(b, c);
     case SIZE_LF:
         return take_size_lf(b, c);
-    default:
+    case DATA_CR:
+    case DATA_LF:
         return take_data_end(b, c);
+    default:
+        return take_extension(b, c);
     }
 }
 

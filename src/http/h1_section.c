@@ -125,6 +125,30 @@ static const char *split(llhttp_t *parser, mg_str lines) {
     return err == HPE_PAUSED_UPGRADE ? NULL : fault_of(err);
 }
 
+// OWS is SP and HTAB, either may stand for the other (RFC 9112 section 5); llhttp knows only SP
+// around the values that it reads itself. HTABs inside values stay.
+static void blank_tabs(char *line, char *end) {
+    char *colon = memchr(line, ':', (size_t)(end - line));
+    char *value = colon != NULL ? colon + 1 : end;
+    for (; value < end && (*value == ' ' || *value == '\t'); value++) {
+        *value = ' ';
+    }
+    for (; end > value && (end[-1] == ' ' || end[-1] == '\t'); end--) {
+        end[-1] = ' ';
+    }
+}
+
+static void normalize_space(char *p, size_t n) {
+    char *end = p + n;
+    char *tab;
+    while (p < end && (tab = memchr(p, '\t', (size_t)(end - p))) != NULL) {
+        char *before = memrchr(p, '\n', (size_t)(tab - p));
+        char *lf = memchr(tab, '\n', (size_t)(end - tab));
+        blank_tabs(before != NULL ? before + 1 : p, lf - 1);
+        p = lf + 1;
+    }
+}
+
 const char *mg_h1_section_fields(const mg_h1_section *s, mg_field **fields, uint32_t *count) {
     gather g = {.cap = s->guard.lines};
     g.fields = mg_arena_alloc(s->arena, sizeof(mg_field) * g.cap);
@@ -132,6 +156,7 @@ const char *mg_h1_section_fields(const mg_h1_section *s, mg_field **fields, uint
     llhttp_init(&parser, HTTP_REQUEST, &settings);
     parser.data = &g;
     size_t at = s->guard.first_end;
+    normalize_space(s->bytes + at, s->n - at);
     const char *fault = split(&parser, (mg_str){s->bytes + at, s->n - at});
     for (uint32_t i = 0; i < g.count; i++) {
         g.fields[i].value = mg_str_trim(g.fields[i].value);

@@ -17,6 +17,8 @@ static void reads_chunks(void **state) {
 
 static void reads_extensions_and_trailers(void **state) {
     (void)state;
+    reads(CHUNKED "1;a\r\nx\r\n1 ;\t a = b\t;c=\"\" ;d ;e\t\r\nx\r\n0;f=g \r\n\r\n",
+          HEAD "content=xx\nend\n");
     reads(CHUNKED "1;a=b;c=\"d;\\\"\" \r\nx\r\n0 ;e\r\nX-A: 1\r\nX-B:2\r\n\r\n",
           HEAD "content=x\nX-A=1\nX-B=2\nend\n");
 }
@@ -37,6 +39,15 @@ static void many_padded_sizes_are_not_extensions(void **state) {
     reads_n(input.p, input.n, want.p);
     mg_buf_deinit(&input);
     mg_buf_deinit(&want);
+}
+
+static void more_leading_zeros_count_as_extensions(void **state) {
+    (void)state;
+    char input[256];
+    snprintf(input, sizeof input, "%s%081d\r\nx\r\n0\r\n\r\n", CHUNKED, 1); // 16 + 64 + 1
+    reads(input, HEAD "refused 400\n");
+    snprintf(input, sizeof input, "%s%080d\r\nx\r\n0\r\n\r\n", CHUNKED, 1);
+    reads(input, HEAD "content=x\nend\n");
 }
 
 static void a_whole_body_leaves_what_is_behind(void **state) {
@@ -107,6 +118,22 @@ static void refuses_malformed_sizes(void **state) {
                            "1;\n",
                            "1;a=\"\x01",
                            "1;a@\r\n",
+                           "1;\r\n",
+                           "1; \r\n",
+                           "1;=\r\n",
+                           "1;=a\r\n",
+                           "1;a=\r\n",
+                           "1;a=;b\r\n",
+                           "1;;a\r\n",
+                           "1;a;\r\n",
+                           "1;a b\r\n",
+                           "1;a=b c\r\n",
+                           "1;a=b=c\r\n",
+                           "1;a=\"b\"c\r\n",
+                           "1;a=b\"c\"\r\n",
+                           "1;\"a\"\r\n",
+                           "1;a =\r\n",
+                           "1;a@=b\r\n",
                            "11111111111111111\r\n",
                            "8000000000000000\r\n"};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
@@ -147,6 +174,7 @@ int main(void) {
         cmocka_unit_test(reads_chunks),
         cmocka_unit_test(reads_extensions_and_trailers),
         cmocka_unit_test(many_padded_sizes_are_not_extensions),
+        cmocka_unit_test(more_leading_zeros_count_as_extensions),
         cmocka_unit_test(a_whole_body_leaves_what_is_behind),
         cmocka_unit_test(a_body_until_the_connection_ends_takes_everything),
         cmocka_unit_test(extensions_are_counted_over_the_whole_body),

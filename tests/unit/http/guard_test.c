@@ -63,7 +63,13 @@ static void limits_are_exact(void **state) {
     scans("GET /67890\r\n\r\n", 0);
     scans("\r\nGET /67890\r\n\r\n", 0);
     scans("GET /67890x\r\n\r\n", 414);
-    scans("G\r\nA: 456789012345678901\r\n\r\n", 431); // 23: the end of the section is let in
+    scans("G\r\nA: 4567890123456789\r\n\r\n", 431);
+    scans("G\r\nA: 4567890123456789", 1);
+    scans("G\r\nA: 45678901234567890", 1);
+    scans("G\r\nA: 456789012345678901", 431);
+    scans("G\r\nA: 4567\r\nB: 5678901\r\n\r\n", 431);
+    scans("G\r\nA: 456789012345678\r\nB", 431);
+    scans("G\r\nA: 456789012345678\r\n\rB", 400);
     scans("G\r\nA: 456789012345678\r\n\r\n", 0);
     scans("G\r\nA: 4567\r\nB: 56\r\n\r\n", 0);
 }
