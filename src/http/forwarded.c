@@ -320,7 +320,7 @@ static void believe_scheme(mg_forwarded *f, mg_str scheme) {
 }
 
 static void believe_host(mg_forwarded *f, mg_str host) {
-    if (host.n > 0 && mg_host_valid(host)) {
+    if (mg_host_valid(host)) {
         f->host = host;
     }
 }

@@ -4,7 +4,7 @@ typedef struct seen {
     const mg_field *host;
     const mg_field *length;
     uint32_t codings;   // Transfer-Encoding members
-    bool empty_codings; // a Transfer-Encoding without any
+    bool empty_codings; // an empty one among them, or none at all
     bool chunked;
     bool chunked_last;
     bool chunked_twice;
@@ -18,9 +18,22 @@ typedef struct seen {
 
 static const mg_refusal good = {0};
 
+// Lists may have empty members (RFC 9110 section 5.6.1), but what delimits a body is read in one
+// way.
+static bool has_empty_member(mg_str list) {
+    bool empty = true;
+    for (size_t i = 0; i < list.n; i++) {
+        if (list.p[i] == ',' && empty) {
+            return true;
+        }
+        empty = list.p[i] == ',' || (empty && (list.p[i] == ' ' || list.p[i] == '\t'));
+    }
+    return empty;
+}
+
 static void read_codings(seen *s, mg_str value) {
     mg_str item;
-    uint32_t before = s->codings;
+    s->empty_codings |= has_empty_member(value);
     while (mg_str_next_item(&value, &item)) {
         bool chunked = mg_str_ieq(item, MG_STR("chunked"));
         s->chunked_twice |= chunked && s->chunked;
@@ -29,7 +42,6 @@ static void read_codings(seen *s, mg_str value) {
         s->chunked_last = chunked;
         s->codings++;
     }
-    s->empty_codings |= s->codings == before;
 }
 
 static void read_connection(seen *s, mg_str value) {
@@ -89,7 +101,7 @@ static mg_refusal judge_coding(const seen *s, mg_head *h) {
         return (mg_refusal){400, "Transfer-Encoding together with Content-Length", 0};
     }
     if (s->empty_codings) {
-        return (mg_refusal){400, "Transfer-Encoding is empty", 0};
+        return (mg_refusal){400, "Transfer-Encoding is empty, or has an empty member", 0};
     }
     if (s->chunked_twice) {
         return (mg_refusal){400, "chunked is applied twice", 0};
@@ -120,15 +132,26 @@ static mg_refusal judge_body(const seen *s, mg_head *h) {
     return good;
 }
 
+// A request about the server as a whole may leave it empty; an http URI has a host (RFC 9110
+// section 4.2.1).
+static bool host_valid(const mg_head *h, mg_str host) {
+    return host.n == 0 ? h->target.form == MG_TARGET_ASTERISK : mg_host_valid(host);
+}
+
 static mg_refusal judge_host(const seen *s, mg_head *h) {
     if (s->host == NULL && h->minor > 0) {
         return (mg_refusal){400, "the Host field is missing", 0};
     }
-    if (s->host != NULL && !mg_host_valid(s->host->value)) {
-        return (mg_refusal){400, "the Host field is not host[:port]", 0};
+    if (s->host != NULL && !host_valid(h, s->host->value)) {
+        return (mg_refusal){400, "the Host field is empty or not host[:port]", 0};
     }
     if (h->target.authority.n > 0) {
+        // The field counts for nothing (RFC 9112 section 3.2.2): nobody is to read another host
+        // there.
         h->host = h->target.authority;
+        if (s->host != NULL && h->target.form == MG_TARGET_ABSOLUTE) {
+            h->fields[s->host - h->fields].value = h->host;
+        }
     } else if (s->host != NULL) {
         h->host = s->host->value;
     }

@@ -1,8 +1,10 @@
 #include "http/url.h"
 
-// What may stand in a path or query: everything printable but  " < > \ ^ ` #  and space. Real
-// clients send | { } [ ]. NAME: what a host name may hold besides: so hosts are judged by the same
-// table.
+#include <arpa/inet.h>
+#include <netinet/in.h>
+
+// What may stand in a path: everything printable but  " < > \ ^ ` #  and space. Real clients send
+// | { } [ ]. NAME: what a host name may hold besides: so hosts are judged by the same table.
 enum { PLAIN = 1, PERCENT, QUESTION, DOT, SLASH, NAME };
 
 static const uint8_t kinds[256] = {
@@ -96,33 +98,65 @@ int mg_path_remove_dots(mg_str *path, bool clamp, mg_arena *arena) {
 
 // --- path and query ---
 
-static int parse_path(mg_str text, mg_arena *arena, mg_target *out) {
-    size_t question = text.n;
-    bool dotted = false;
+bool mg_url_is_strict(mg_str text) {
+    for (size_t i = 0; i < text.n; i++) {
+        uint8_t kind = kinds[(uint8_t)text.p[i]];
+        if (kind == 0 || (kind == PERCENT && !is_code(text, i))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+// Where the path of `text` ends: at its "?" or end. text.n + 1 if something in it is refused.
+static size_t scan_path(mg_str text, bool *dotted) {
     for (size_t i = 0; i < text.n; i++) {
         switch (kinds[(uint8_t)text.p[i]]) {
         case 0:
-            return MG_ESYNTAX;
+            return text.n + 1;
         case PERCENT:
             if (!is_code(text, i)) {
-                return MG_ESYNTAX;
+                return text.n + 1;
             }
-            dotted |= text.p[i + 1] == '2';
+            *dotted |= text.p[i + 1] == '2';
             break;
         case QUESTION:
-            question = question == text.n ? i : question;
-            break;
+            return i;
         case DOT:
-            dotted = true;
+            *dotted = true;
             break;
         default:
             break;
         }
     }
-    out->path = (mg_str){text.p, question};
-    out->has_query = question < text.n;
+    return text.n;
+}
+
+// Browsers leave  " < > \ ^ ` { | }  and a stray % as they are there (WHATWG), and nobody's routing
+// depends on it: only what cannot be part of a target in a request line is refused.
+static bool query_valid(mg_str query) {
+    for (size_t i = 0; i < query.n; i++) {
+        uint8_t c = (uint8_t)query.p[i];
+        if (c <= 0x20 || c >= 0x7f || c == '#') {
+            return false;
+        }
+    }
+    return true;
+}
+
+static int parse_path(mg_str text, mg_arena *arena, mg_target *out) {
+    bool dotted = false;
+    size_t end = scan_path(text, &dotted);
+    if (end > text.n) {
+        return MG_ESYNTAX;
+    }
+    out->path = (mg_str){text.p, end};
+    out->has_query = end < text.n;
     if (out->has_query) {
-        out->query = (mg_str){text.p + question + 1, text.n - question - 1};
+        out->query = (mg_str){text.p + end + 1, text.n - end - 1};
+        if (!query_valid(out->query)) {
+            return MG_ESYNTAX;
+        }
     }
     return dotted ? mg_path_remove_dots(&out->path, false, arena) : MG_OK;
 }
@@ -134,13 +168,16 @@ static bool valid_port(mg_str port) {
     return port.n == 0 || mg_str_to_u64(port, 65535, &ignored);
 }
 
+// What is no address, a zone id or a later version's literal (IPvFuture) included, is refused.
 static bool valid_ipv6(mg_str s) {
-    for (size_t i = 0; i < s.n; i++) {
-        if (mg_hex_value(s.p[i]) < 0 && s.p[i] != ':' && s.p[i] != '.') {
-            return false;
-        }
+    char text[INET6_ADDRSTRLEN];
+    struct in6_addr ignored;
+    if (s.n >= sizeof text || (s.n > 0 && memchr(s.p, '\0', s.n) != NULL)) {
+        return false;
     }
-    return s.n >= 2 && s.n <= 45;
+    memcpy(text, s.p, s.n);
+    text[s.n] = '\0';
+    return inet_pton(AF_INET6, text, &ignored) == 1;
 }
 
 // reg-name, but for the comma: no host has one, and two Host fields joined by a proxy do.
@@ -165,7 +202,7 @@ bool mg_host_valid(mg_str host) {
     }
     const char *colon = host.n > 0 ? memchr(host.p, ':', host.n) : NULL;
     if (colon == NULL) {
-        return valid_name(host);
+        return host.n > 0 && valid_name(host);
     }
     mg_str name = {host.p, (size_t)(colon - host.p)};
     return name.n > 0 && valid_name(name) && valid_port((mg_str){colon + 1, host.n - name.n - 1});
@@ -188,7 +225,7 @@ static int parse_absolute(mg_str text, mg_arena *arena, mg_target *out) {
     out->form = MG_TARGET_ABSOLUTE;
     out->scheme = (mg_str){text.p, scheme};
     out->authority = (mg_str){rest.p, end};
-    if (end == 0 || !mg_host_valid(out->authority)) {
+    if (!mg_host_valid(out->authority)) {
         return MG_ESYNTAX;
     }
     mg_str path = {rest.p + end, rest.n - end};

@@ -24,17 +24,22 @@ typedef struct mg_target {
     mg_str authority; // of the absolute and the authority form
 } mg_target;
 
-// Parses `text`; spans borrow it or lie in `arena`. MG_ESYNTAX for a control, a space, one of
-// "<>\^`, a byte >= 0x80, a fragment, userinfo, a bad percent code, dot segments that leave the
-// root, and forms that `m` does not allow.
+// Parses `text`; spans borrow it or lie in `arena`. MG_ESYNTAX for a control, a space, a byte >=
+// 0x80, a fragment, userinfo and forms that `m` does not allow; in the path also for "<>\^`, a bad
+// percent code and dot segments that leave the root. The query is taken as it came.
 int mg_target_parse(mg_str text, mg_method m, mg_arena *arena, mg_target *out);
+
+// May `text` be sent as a path with a query? Stricter than what is taken from others: no bad
+// percent code and none of "<>\^`# anywhere.
+bool mg_url_is_strict(mg_str text);
 
 // Removes dot segments from `path`, which begins with a slash (RFC 3986 section 5.2.4); the result
 // may lie in `arena`. `clamp`: what leads out of the root stays there, as the RFC says for
 // references; else MG_ESYNTAX, for requests of peers, which would not be sent so in good faith.
 int mg_path_remove_dots(mg_str *path, bool clamp, mg_arena *arena);
 
-// uri-host [ ":" port ] of RFC 9110 section 7.2, without userinfo; empty is valid.
+// uri-host [ ":" port ] of RFC 9110 section 7.2, without userinfo, and not empty. An IPv6 literal
+// is an address without a zone.
 bool mg_host_valid(mg_str host);
 
 // Appends `s` with %XX decoded and, if `plus`, "+" as a space. A percent sign without two hex

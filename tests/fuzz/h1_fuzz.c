@@ -75,12 +75,18 @@ static bool only_chunked(const naive *h) {
     return members == 1;
 }
 
+// Of two hosts the target's is the one that all read.
+static mg_str value_of(const mg_field *f, const mg_head *h) {
+    bool replaced = h->target.form == MG_TARGET_ABSOLUTE && mg_str_ieq(f->name, MG_STR("host"));
+    return replaced ? h->target.authority : f->value;
+}
+
 static void check_fields(const naive *want, const mg_head *h) {
     must(want->sound);
     must(h->field_count == want->count);
     for (uint32_t i = 0; i < want->count; i++) {
         must(mg_str_eq(h->fields[i].name, want->fields[i].name));
-        must(mg_str_eq(h->fields[i].value, want->fields[i].value));
+        must(mg_str_eq(h->fields[i].value, value_of(&want->fields[i], h)));
     }
 }
 
@@ -117,9 +123,8 @@ static void on_verdict(const h1_rig *r) {
     mg_str raw = {reader->section.bytes + first, reader->section.n - first};
     naive want = cut(raw);
     if (of_fields) {
-        // Nothing that the grammar allows is refused, but for an HTAB behind a length: llhttp.
-        bool length_is_good = is_length(&want, &length) && memchr(raw.p, '\t', raw.n) == NULL;
-        must(!want.sound || (count_of(&want, "content-length") > 0 && !length_is_good));
+        // Nothing that the grammar allows is refused.
+        must(!want.sound || (count_of(&want, "content-length") > 0 && !is_length(&want, &length)));
         return;
     }
     check_line(want.line, &r->head);

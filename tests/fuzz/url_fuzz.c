@@ -28,12 +28,25 @@ static void check_path(mg_str path, mg_method m, mg_arena *arena) {
 }
 
 static void check_query(mg_str query) {
+    for (size_t i = 0; i < query.n; i++) {
+        uint8_t c = (uint8_t)query.p[i];
+        must(c > 0x20 && c < 0x7f && c != '#');
+    }
     mg_str key;
     mg_str value;
     size_t n = 0;
     while (mg_query_next(&query, &key, &value)) {
         must(++n <= 100000);
     }
+}
+
+// What may be sent would be taken, but for dot segments that leave the root.
+static bool is_taken(mg_str text, mg_arena *arena) {
+    mg_target t;
+    char *target = mg_arena_alloc(arena, text.n + 2);
+    memcpy(target, "/?", 2);
+    memcpy(target + 2, text.p, text.n);
+    return mg_target_parse((mg_str){target, text.n + 2}, MG_METHOD_GET, arena, &t) == MG_OK;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
@@ -44,7 +57,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     mg_method m = (mg_method)(data[0] % MG_METHOD_COUNT);
     mg_str text = {(const char *)data + 1, size - 1};
     mg_target t;
-    mg_host_valid(text);
+    must(!mg_host_valid(text) || text.n > 0);
+    must(!mg_url_is_strict(text) || text.n == 0 || is_taken(text, &arena));
     if (mg_target_parse(text, m, &arena, &t) == MG_OK) {
         if (t.form == MG_TARGET_ORIGIN || t.form == MG_TARGET_ABSOLUTE) {
             check_path(t.path, m == MG_METHOD_CONNECT ? MG_METHOD_GET : m, &arena);

@@ -64,14 +64,15 @@ row("a malformed method", 400, with_line, {
 })
 row("a target with a forbidden byte", 400, with_target, {
   "/a\1b", "/a\31b", "/a\127b", "/a\0b", "/a\"b", "/a<b", "/a>b", "/a\\b", "/a^b", "/a\128",
-  "/a\255", "/caf\195\169", "/text?a=<b>", "/text?\195\169",
+  "/a\255", "/caf\195\169", "/a^b?c", "/a`b", "/text?\195\169", "/text?a\1", "/text?a\127",
+  "/text?a\tb", "http://moongate.test/a^b", "http://moongate.test/text?\255",
 })
 row("a target with a fragment or userinfo", 400, with_target, {
   "/text#part", "/text?a=1#part", "#part", "http://me@moongate.test/text",
   "http://me:secret@moongate.test/text",
 })
 row("a target with a bad percent code", 400, with_target, {
-  "/%", "/%4", "/%zz", "/%4g", "/text%", "/text%a", "/text?a=%zz", "/text?a=%", "/%%41",
+  "/%", "/%4", "/%zz", "/%4g", "/text%", "/text%a", "/%%41", "/%?a", "/%2?0",
 })
 row("a target that leaves the root", 400, with_target, {
   "/..", "/../text", "/a/../../text", "/%2e%2e/text", "/.%2E/text", "/a/.%2e/../..",
@@ -86,6 +87,10 @@ row("a target in a form that the method does not have", 400, as_is, {
 row("a missing Host", 400, as_is, {
   head(LINE), head(LINE, "X-Host: moongate.test"), head("GET http://moongate.test/text HTTP/1.1"),
 })
+row("an empty Host", 400, as_is, {
+  head(LINE, "Host:"), head(LINE, "Host: \t "), head("GET /text HTTP/1.0", "Host:"),
+  head("GET http://moongate.test/text HTTP/1.1", "Host:"),
+})
 row("a repeated Host", 400, as_is, {
   head(LINE, HOST, HOST), head(LINE, HOST, "host: other.test"),
   head(LINE, HOST, "X-A: 1", "HOST: moongate.test"), head("GET /text HTTP/1.0", HOST, HOST),
@@ -95,7 +100,10 @@ row("an invalid Host", 400, function(value)
 end, {
   "a b", "a/b", "me@moongate.test", "moongate.test:port", "moongate.test:99999",
   "moongate.test:-1", "[::1", "::1", "a.test,b.test", "a.test, b.test", "a.test:80:80", "a#b",
-  "a\"b", "a<b", "http://moongate.test/", "a?b", "a\\b", "a%zz", "[::g]", "[]", "a\tb",
+  "a\"b", "a<b", "http://moongate.test/", "a?b", "a\\b", "a%zz", "[::g]", "[]",
+  "a\tb", "[12]", "[..]",
+  "[ab..cd::1]", "[:::]", "[1::2::3]", "[1:2:3:4:5:6:7:8:9]", "[127.0.0.1]", "[fe80::1%eth0]",
+  "[fe80::1%25eth0]", "[v1.a]", "[::1]:99999", "[::1]:+1", "a.test:+80", "a.test: 80",
 })
 row("white space before the colon or at the start of a line", 400, with_field, {
   "X-Test : 1", "X-Test\t: 1", "Content-Length : 0", "Transfer-Encoding : chunked",
@@ -161,6 +169,15 @@ end, {
   "gzip", "identity", "xchunked", "chunkedx", "\"chunked\"", "chunked;a=b", "chunk ed",
   "\11chunked",
   "chunked\11", ",", "",
+})
+row("a Transfer-Encoding with an empty member", 400, function(value)
+  return with_body(CHUNKED_BODY, "Transfer-Encoding: " .. value)
+end, { ",chunked", "chunked,", " , chunked", "chunked ,\t", ",,chunked" })
+row("a malformed chunk extension", 400, function(extension)
+  return chunked("5" .. extension .. "\r\nhello\r\n0\r\n\r\n")
+end, {
+  ";", "; ", ";=", ";=a", ";a b", ";a=", ";a=;b", ";;a", ";a;", ";a=b c", ";a=b=c", ";a=\"b\"c",
+  ";\"a\"", ";a@", ";a=\"b", " ",
 })
 row("a chunk size out of order", { 400, 413 }, chunked, {
   "fffffffffffffffff\r\nhello\r\n0\r\n\r\n", "10000000000000005\r\nhello\r\n0\r\n\r\n",
@@ -262,8 +279,10 @@ describe("what only looks wrong", function()
   local accepted = {
     with_field("X-Test:no space"), with_field("X-Test:"), with_field("X-Test: \t both \t "),
     with_field("X-Obs: \128\255"), head(LINE, "Host: [::1]:80"), head(LINE, "Host: 127.0.0.1"),
-    head(LINE, "Host: moongate.test:"), head(LINE, "hOsT:moongate.test"), head(LINE, "Host:"),
+    head(LINE, "Host: moongate.test:"), head(LINE, "hOsT:moongate.test"),
+    head(LINE, "Host:\tmoongate.test\t"), head(LINE, "Host: [2001:db8::1.2.3.4]"),
     with_target("/a/../text"), with_target("/./text"), with_target("/text?a=|{}&b=/?:@"),
+    with_target("/text?^`\\\"<>{|}%&a=%zz&%"), with_target("http://moongate.test/text?^%4"),
     with_target("/text?"), with_target("/%74ext"), "\r\n" .. with_line(LINE),
     with_field("Expect: 100-Continue"),
   }
@@ -272,6 +291,15 @@ describe("what only looks wrong", function()
       assert.equal("hello\n", http.assert_kept(server, bytes, 200).body)
     end)
   end
+
+  it("is a body framed with tabs, extensions and many zeros", function()
+    local res = http.assert_kept(server, with_body("hello", "Content-Length:\t5\t"), 200, "POST")
+    assert.equal("5", res.body)
+    for _, size in ipairs({ ("0"):rep(1000) .. "5", "5;a", "5 ;\ta = b ; c=\"d;\\\"\";e" }) do
+      res = http.assert_kept(server, chunked(size .. "\r\nhello\r\n0\r\n\r\n"), 200, "POST")
+      assert.equal("5", res.body)
+    end
+  end)
 
   it("is a body that looks like a request", function()
     local res = http.assert_kept(server, wire.post("/length", http.SECOND), 200)

@@ -25,6 +25,18 @@ describe("a target", function()
     assert.same({ "1", "A" }, seen.all)
   end)
 
+  it("has a query that is taken as it came, and decoded leniently", function()
+    local raw = "a=^`{|}\"<>\\&b=100%&%c%=%zz&d=%41"
+    for _, prefix in ipairs({ "", "http://moongate.test" }) do
+      local seen = echo(prefix .. "/echo?" .. raw)
+      assert.equal("^`{|}\"<>\\", seen.query.a)
+      assert.equal("100%", seen.query.b)
+      assert.equal("%zz", seen.query["%c%"])
+      assert.equal("A", seen.query.d)
+      assert.equal(prefix .. "/echo?" .. raw, seen.target)
+    end
+  end)
+
   it("keeps an encoded slash inside one parameter", function()
     assert.equal("a/b", echo("/echo/a%2Fb").params.rest)
     assert.equal("plain a/b", server:get("/typed/a%2Fb").body)
@@ -46,6 +58,7 @@ describe("a target", function()
   it("in absolute form overrides Host", function()
     local seen = echo("http://other.test:81/echo?a=1", "X-Test: t")
     assert.equal("other.test:81", seen.host)
+    assert.equal("other.test:81", seen.headers.host)
     assert.equal("/echo", seen.path)
     assert.equal("1", seen.query.a)
   end)

@@ -19,6 +19,20 @@ static void a_length_is_one_number(void **state) {
     refuses(POST("Content-Length:\r\n"), 400);
     refuses(POST("Content-Length: 99999999999999999999\r\n"), 400);
     refuses(POST("Content-Length: 1\r\nContent-Length: 1\r\n"), 400);
+    refuses(POST("Content-Length: 1\t1\r\n"), 400);
+    refuses(POST("Content-Length:\t\r\n"), 400);
+}
+
+static void tabs_are_space_around_a_value(void **state) {
+    (void)state;
+    reads(POST("Content-Length:\t1\r\n") "x",
+          "POST / 1.1 keep\nHost=a\nContent-Length=1\ncontent=x\nend\n");
+    reads(POST("X:\ta:\tb\t\r\nContent-Length: \t 1 \t\r\n") "x",
+          "POST / 1.1 keep\nHost=a\nX=a:\tb\nContent-Length=1\ncontent=x\nend\n");
+    reads(POST("Transfer-Encoding:\tchunked\t\r\n") "0\r\n\r\n",
+          "POST / 1.1 keep\nHost=a\nTransfer-Encoding=chunked\nend\n");
+    refuses(POST("Content-Length\t: 1\r\n"), 400);
+    refuses(POST("Content-Length\t:\t1\r\n"), 400);
 }
 
 static void a_coding_is_chunked_alone(void **state) {
@@ -31,6 +45,11 @@ static void a_coding_is_chunked_alone(void **state) {
     refuses(POST("Transfer-Encoding: chunked, gzip, chunked\r\n"), 400);
     refuses(POST("Transfer-Encoding: gzip, chunked, chunked\r\n"), 400);
     refuses(POST("Transfer-Encoding:\r\n"), 400);
+    refuses(POST("Transfer-Encoding: ,chunked\r\n"), 400);
+    refuses(POST("Transfer-Encoding: chunked,\r\n"), 400);
+    refuses(POST("Transfer-Encoding: \t,\t chunked\r\n"), 400);
+    refuses(POST("Transfer-Encoding: gzip,, chunked\r\n"), 400);
+    refuses(POST("Transfer-Encoding: gzip, ,chunked\r\n"), 400);
     refuses(POST("Transfer-Encoding: chunked\r\nTransfer-Encoding:\r\n"), 400);
     refuses(POST("Transfer-Encoding: ,\r\nTransfer-Encoding: chunked\r\n"), 400);
     refuses(POST("Transfer-Encoding: chunkedx\r\n"), 501);
@@ -50,6 +69,12 @@ static void a_host_is_there_once_and_well_formed(void **state) {
     refuses("GET / HTTP/1.1\r\nHost: u@a\r\n\r\n", 400);
     refuses("GET / HTTP/1.1\r\nHost: a:99999\r\n\r\n", 400);
     refuses("GET http://a/ HTTP/1.1\r\n\r\n", 400);
+    refuses("GET / HTTP/1.1\r\nHost:\r\n\r\n", 400);
+    refuses("GET http://a/ HTTP/1.1\r\nHost: \t\r\n\r\n", 400);
+    refuses("GET / HTTP/1.0\r\nHost:\r\n\r\n", 400);
+    refuses("CONNECT a:80 HTTP/1.1\r\nHost:\r\n\r\n", 400);
+    refuses("GET http://a/ HTTP/1.1\r\nHost: [12]\r\n\r\n", 400);
+    reads("GET http://b:1/ HTTP/1.1\r\nHost: a\r\n\r\n", "GET / 1.1 keep\nHost=b:1\nend\n");
 }
 
 static void the_target_tells_the_host_before_the_field(void **state) {
@@ -160,7 +185,7 @@ static void a_response_is_framed_by_its_fields(void **state) {
     frames((answer){500, 1, false, {LENGTH("9223372036854775807")}}, MG_FRAMING_LENGTH, INT64_MAX,
            true);
     frames((answer){404, 1, false, {CODING("CHUNKED")}}, MG_FRAMING_CHUNKED, 0, true);
-    frames((answer){404, 1, false, {CODING(" , chunked,")}}, MG_FRAMING_CHUNKED, 0, true);
+    frames((answer){404, 1, false, {CODING(" chunked\t")}}, MG_FRAMING_CHUNKED, 0, true);
 }
 
 static void a_response_without_either_lasts_until_the_end(void **state) {
@@ -209,7 +234,10 @@ static void contradictory_responses_are_refused(void **state) {
     refuses_response((answer){200, 1, false, {five, chunked}}, both);
     refuses_response((answer){200, 1, false, {chunked, five}}, both);
     refuses_response((answer){200, 0, false, {chunked}}, "Transfer-Encoding in HTTP/1.0");
-    refuses_response((answer){200, 1, false, {CODING("")}}, "Transfer-Encoding is empty");
+    refuses_response((answer){200, 1, false, {CODING("")}},
+                     "Transfer-Encoding is empty, or has an empty member");
+    refuses_response((answer){200, 1, false, {CODING("chunked,")}},
+                     "Transfer-Encoding is empty, or has an empty member");
     refuses_response((answer){200, 1, false, {chunked, chunked}}, "chunked is applied twice");
     refuses_response((answer){200, 1, false, {CODING("chunked, gzip")}}, last);
     refuses_response((answer){200, 1, false, {CODING("gzip, chunked")}},
@@ -248,6 +276,7 @@ static void fields_of_requests_do_not_frame_responses(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_length_is_one_number),
+        cmocka_unit_test(tabs_are_space_around_a_value),
         cmocka_unit_test(a_coding_is_chunked_alone),
         cmocka_unit_test(a_host_is_there_once_and_well_formed),
         cmocka_unit_test(the_target_tells_the_host_before_the_field),

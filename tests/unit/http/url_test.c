@@ -56,11 +56,41 @@ static void refuses_dot_segments_that_leave_it(void **state) {
 
 static void refuses_bytes_that_do_not_belong(void **state) {
     (void)state;
-    const char *bad[] = {"",    "a",    "/\"", "/<",   "/>",    "/\\",       "/^",
-                         "/`",  "/#a",  "/ ",  "/\t",  "/\x7f", "/\xc3\xa4", "/%",
-                         "/%4", "/%g0", "*",   "/?\"", "/?#"};
+    const char *bad[] = {"",    "a",    "/\"", "/<",    "/>",          "/\\",       "/^",
+                         "/`",  "/#a",  "/ ",  "/\t",   "/\x7f",       "/\xc3\xa4", "/%",
+                         "/%4", "/%g0", "*",   "/%g0?", "http://a/^?b"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         gets(bad[i], NULL);
+    }
+}
+
+static void takes_the_query_as_browsers_send_it(void **state) {
+    (void)state;
+    for (int c = 0; c < 256; c++) {
+        char target[] = "/a?b=_";
+        char absolute[] = "http://a?_";
+        char whole[] = "a/?_";
+        target[5] = absolute[9] = whole[3] = (char)c;
+        bool taken = c > 0x20 && c < 0x7f && c != '#';
+        mg_arena arena = {0};
+        mg_target t;
+        int want = taken ? MG_OK : MG_ESYNTAX;
+        assert_int_equal(mg_target_parse((mg_str){target, 6}, MG_METHOD_GET, &arena, &t), want);
+        mg_arena_deinit(&arena);
+        if (c != 0) {
+            gets(absolute, taken ? whole : NULL);
+        }
+    }
+    gets("/?%&a=100%&%zz=%4", "/?%&a=100%&%zz=%4");
+    gets("/?../..", "/?../..");
+}
+
+static void what_is_sent_is_stricter_than_what_is_taken(void **state) {
+    (void)state;
+    assert_true(mg_url_is_strict(MG_STR("/a%20b?c={d}|e&f=?/:@[]")));
+    const char *bad[] = {"/?^", "/?`", "/?<", "/?\\", "/?\"", "/?%", "/?%4", "/#", "/ ", "/\xc3"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        assert_false(mg_url_is_strict(mg_str_of(bad[i])));
     }
 }
 
@@ -82,9 +112,49 @@ static void reads_the_other_forms(void **state) {
 
 static void judges_hosts(void **state) {
     (void)state;
-    const char *good[] = {"", "a", "a.b-c_d", "1.2.3.4:80", "a:", "[::1]", "[::1]:80", "%41"};
-    const char *bad[] = {":80",  "a:b",    "a:65536", "a/b", "a@b",  "a b",
-                         "[::1", "[::1]a", "[x]",     "a,b", "a:1:2"};
+    const char *good[] = {"a",
+                          "a.b-c_d",
+                          "1.2.3.4:80",
+                          "a:",
+                          "a:0",
+                          "a:65535",
+                          "[::1]",
+                          "[::1]:80",
+                          "[::]",
+                          "[2001:DB8::ffff:1.2.3.4]",
+                          "[1:2:3:4:5:6:7:8]",
+                          "%41"};
+    const char *bad[] = {"",
+                         ":80",
+                         "a:b",
+                         "a:+1",
+                         "a:65536",
+                         "a/b",
+                         "a@b",
+                         "a b",
+                         "[::1",
+                         "[::1]a",
+                         "[::1]:x",
+                         "[x]",
+                         "a,b",
+                         "a:1:2",
+                         "[]",
+                         "[12]",
+                         "[..]",
+                         "[ab..cd::1]",
+                         "[1.2.3.4]",
+                         "[:::]",
+                         "[1::2::3]",
+                         "[1:2:3:4:5:6:7:8:9]",
+                         "[1:2:3:4:5:6:7]",
+                         "[12345::]",
+                         "[::1.2.3]",
+                         "[::1.2.3.256]",
+                         "[fe80::1%eth0]",
+                         "[fe80::1%25eth0]",
+                         "[v1.a]",
+                         "[ ::1]",
+                         "[0000:0000:0000:0000:0000:0000:0000:0000:0000:0000:0000]"};
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
         assert_true(mg_host_valid(mg_str_of(good[i])));
     }
@@ -126,6 +196,8 @@ int main(void) {
         cmocka_unit_test(removes_dot_segments_inside_the_root),
         cmocka_unit_test(refuses_dot_segments_that_leave_it),
         cmocka_unit_test(refuses_bytes_that_do_not_belong),
+        cmocka_unit_test(takes_the_query_as_browsers_send_it),
+        cmocka_unit_test(what_is_sent_is_stricter_than_what_is_taken),
         cmocka_unit_test(reads_the_other_forms),
         cmocka_unit_test(judges_hosts),
         cmocka_unit_test(decodes),
