@@ -5,6 +5,8 @@ local errors = require("moongate.core.errors")
 local scopes = require("moongate.core.scope")
 local slots = require("moongate.core.slots")
 local text = require("moongate.core.text")
+local check = require("moongate.core.check")
+local disposition = require("moongate.core.disposition")
 local Future = require("moongate.future")
 
 local M = {}
@@ -14,6 +16,7 @@ local STATUS, TYPE, BODY, FIELDS = slots.STATUS, slots.TYPE, slots.BODY, slots.F
 local STAGED, COMMITTED = slots.STAGED, slots.COMMITTED
 local PLAIN, STREAM, FILE = slots.PLAIN, slots.STREAM, slots.FILE
 local CANCELLED = scopes.CANCELLED
+local PUBLIC = { "public", "lua/public" } -- where files are that everybody may have
 
 local methods = {}
 M.methods = methods
@@ -216,13 +219,28 @@ function methods.bytes(ctx, content_type, bytes)
   stage(ctx, PLAIN, check_field("Content-Type", content_type, 2), check_text("bytes", bytes, 2))
 end
 
+local function encode_byte(char)
+  return ("%%%02X"):format(char:byte())
+end
+
+-- Whatever a URL cannot hold (RFC 3986 section 2) is encoded, a percent sign that begins no code
+-- too; codes and reserved characters stay.
+local function encode_url(url)
+  url = url:gsub("%%(%x?%x?)", function(digits)
+    return #digits < 2 and "%25" .. digits or nil
+  end)
+  return (url:gsub("[^%w%%:/?#%[%]@!$&'()*+,;=._~-]", encode_byte))
+end
+
+--- Sends the client to `url`, in which spaces and characters beyond ASCII are encoded.
+---@param status integer? 302 unless given; 301, 303, 307, 308
 function methods.redirect(ctx, url, status)
   check_open(ctx, 2)
   status = status or 302
   if not (status == 301 or status == 302 or status == 303 or status == 307 or status == 308) then
     error("redirect: the status is 301, 302, 303, 307 or 308, not " .. tostring(status), 2)
   end
-  methods.header(ctx, "Location", check_field("Location", url, 2))
+  methods.header(ctx, "Location", encode_url(check_field("Location", url, 2)))
   ctx[STATUS] = status
   stage(ctx, PLAIN, false, "")
 end
@@ -238,29 +256,67 @@ function methods.cookie(ctx, name, value, options)
   return ctx
 end
 
+local FILE_OPTIONS = {
+  root = check.string, type = check.string, download = check.string,
+  cache = function(name, value)
+    return value == 0 and value or check.seconds(name, value)
+  end,
+}
+
+-- What is said about the file, and not about an error in its place.
+local function lines_of_file(ctx, options)
+  local lines = ""
+  if options.cache then
+    methods.header(ctx, "Cache-Control", nil)
+    lines = ("Cache-Control: public, max-age=%d\r\n"):format(options.cache)
+  end
+  if options.download then
+    if options.download:find("[%c]") then
+      check.fail("send_file: download: a file's name without control characters is wanted")
+    end
+    methods.header(ctx, "Content-Disposition", nil)
+    lines = lines .. "Content-Disposition: " .. disposition.attachment(options.download) .. "\r\n"
+  end
+  return lines
+end
+
+-- A path that a request may have a part in stays below some folder: the given one, else the public
+-- one that it begins with. One that begins with "/" is taken as it is.
+local function place_of_file(path, root)
+  if root or path:sub(1, 1) == "/" then
+    return path, root
+  end
+  for _, folder in ipairs(PUBLIC) do
+    if path:sub(1, #folder + 1) == folder .. "/" then
+      return path:sub(#folder + 2), folder
+    end
+  end
+  check.fail(('send_file: "%s" is not below %s: name the folder that the path cannot leave, as '
+    .. '{ root = "reports" }'):format(path, table.concat(PUBLIC, "/ or ") .. "/"))
+end
+
 --- A file, with ranges, validators and its media type. `options.root`: the path is below that
---- folder and cannot leave it.
----@param options table? root, type, cache (seconds), download (file name)
+--- folder and cannot leave it. Without it a path is below public/ or lua/public/ of the project, or
+--- begins with "/": then it is taken as it is, so never make such a one of what a request says.
+---@param options table? root, type, cache (seconds), download (the file's name for the user)
 function methods.send_file(ctx, path, options)
   check_open(ctx, 2)
-  options = options or {}
   if type(path) ~= "string" or path:find("%z") then
     error("send_file: a path is wanted", 2)
   end
-  if options.cache then
-    methods.header(ctx, "Cache-Control", "public, max-age=" .. math.floor(options.cache))
-  end
-  if options.download then
-    local name = options.download:gsub('[%c"\\]', "_")
-    methods.header(ctx, "Content-Disposition", 'attachment; filename="' .. name .. '"')
-  end
-  -- A relative path stays below the given folder, else below the project's.
-  local root = options.root and M.resolve(ctx, options.root)
-  if not root and path:sub(1, 1) ~= "/" then
-    root = M.resolve(ctx, ".")
-  end
+  options = check.options("send_file", options or {}, FILE_OPTIONS)
   local content_type = options.type and check_field("Content-Type", options.type, 2)
-  stage(ctx, FILE, content_type or false, { path = path, root = root })
+  local lines = lines_of_file(ctx, options)
+  local beneath, root = place_of_file(path, options.root)
+  stage(ctx, FILE, content_type or false, {
+    path = beneath, root = root and M.resolve(ctx, root), lines = lines,
+  })
+end
+
+--- Sends a file that app:static found, or calls `on_folder(ctx)` if it is a folder.
+function M.send_static(ctx, path, root, cache, on_folder)
+  methods.send_file(ctx, path, { root = root, cache = cache })
+  ctx[BODY].on_folder = on_folder
 end
 
 --- Paths of scripts are against the project's root.

@@ -197,20 +197,16 @@ function App:use(middleware)
   return self
 end
 
--- Relative links of an index need the slash.
-local function add_slash(ctx)
-  ctx:redirect(ctx.path .. "/", 301)
-end
-
 --- Files of `folder` below `prefix`. Options: index, cache (seconds), dotfiles, well_known.
 function App:static(prefix, folder, options)
   shared_of(self)
   check.string("static: prefix", prefix)
   check.string("static: folder", folder)
-  local handler = require("moongate.static").new(folder, options)
+  local static = require("moongate.static")
+  local handler = static.new(folder, options)
   local base = prefix == "/" and "" or prefix:gsub("/$", "")
   if base ~= "" then
-    declare(self, { "GET" }, base, nil, add_slash)
+    declare(self, { "GET" }, base, nil, static.add_slash)
   end
   declare(self, { "GET" }, base .. "/", nil, handler)
   return declare(self, { "GET" }, base .. "/*path", nil, handler)

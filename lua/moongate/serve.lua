@@ -189,6 +189,7 @@ local FILE_STATUS = {
   [-2] = 404, [-20] = 404, [-21] = 404, [-36] = 404, [-40] = 404, [-18] = 404, [-22] = 404,
   [-13] = 403, [-24] = 503,
 }
+local IS_FOLDER = -21
 local FILE_MESSAGE = {
   [404] = "no such file", [403] = "not allowed", [503] = "too many files are open",
 }
@@ -196,13 +197,15 @@ local FILE_MESSAGE = {
 local function send_file(ctx)
   local file = ctx[BODY]
   local operation, err =
-    native.send_file(ctx[HANDLE], ctx[STATUS], ctx[TYPE], ctx[FIELDS], file.path, file.root)
+    native.send_file(ctx[HANDLE], ctx[STATUS], ctx[TYPE], ctx[FIELDS], file.path, file.root,
+      file.lines)
   if not operation then
     return check_sent(operation, err)
   end
   local _, failure = time.operation(operation, ctx, 2):try_await()
-  if failure then
-    ctx:header("Cache-Control", nil):header("Content-Disposition", nil) -- they were the file's
+  if failure and failure.errno == IS_FOLDER and file.on_folder and file.on_folder(ctx) then
+    check_sent(respond(ctx[HANDLE], ctx[STATUS], ctx[TYPE], ctx[FIELDS], ctx[BODY]))
+  elseif failure then
     local status = FILE_STATUS[failure.errno]
     if status then
       failure = errors.new("status", FILE_MESSAGE[status], { status = status, cause = failure })

@@ -1,6 +1,11 @@
 --- Files of a folder: what app:static serves. C resolves paths so that nothing leaves the folder
 --- (no "..", no symlink).
+local native = require("moongate.native")
+local answer = require("moongate.answer")
 local check = require("moongate.core.check")
+local files = require("moongate.files")
+local slots = require("moongate.core.slots")
+
 local M = {}
 
 local OPTIONS = {
@@ -23,6 +28,25 @@ local function is_refused(path, dotfiles)
   return (is_hidden(path) and not dotfiles) or path:find("[%z\\]") or path:find("//", 1, true)
 end
 
+--- Relative links of an index need the slash.
+function M.add_slash(ctx)
+  local query = native.request_query(ctx[slots.HANDLE])
+  ctx:redirect(ctx.path .. "/" .. (query ~= "" and "?" .. query or ""), 301)
+end
+
+-- A folder that has an index is found behind the slash. "//host" would lead to another server.
+local function to_index(folder, path, index)
+  return function(ctx)
+    local name = folder .. "/" .. path .. "/" .. index
+    local info = files.calls.stat_file(ctx, 1, name):try_await()
+    if not info or info.kind ~= "file" or ctx.path:find("^//") or ctx.path:find("/$") then
+      return false
+    end
+    M.add_slash(ctx)
+    return true
+  end
+end
+
 ---@param folder string against the project's folder
 ---@param options table? index (default "index.html"), cache (seconds), dotfiles
 ---@return fun(ctx: table)
@@ -37,7 +61,7 @@ function M.new(folder, options)
     if is_refused(path, options.dotfiles) then
       ctx:fail(404, "no such file")
     end
-    ctx:send_file(path, { root = folder, cache = options.cache })
+    answer.send_static(ctx, path, folder, options.cache, to_index(folder, path, index))
   end
 end
 

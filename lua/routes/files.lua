@@ -3,7 +3,7 @@ local M = {}
 
 function M.declare(app)
   app:get("/files/readme", function(ctx)
-    ctx:send_file("README.md", { type = "text/plain; charset=utf-8" })
+    ctx:send_file("README.md", { root = ".", type = "text/plain; charset=utf-8" })
   end)
 
   app:static("/public", "lua/public", { cache = 3600 })

@@ -56,6 +56,25 @@ describe("app:static", function()
     assert.equal("/public/", res.headers.location)
   end)
 
+  it("keeps the query of who is sent there", function()
+    assert.equal("/public/?x=1&y=%5E", app:get("/public?x=1&y=%5E").headers.location)
+    assert.equal("/public/deep/?x=1", app:get("/public/deep?x=1").headers.location)
+  end)
+
+  it("sends a folder that has an index to its slash", function()
+    local res = app:get("/public/deep")
+    assert.equal(301, res.status)
+    assert.equal("/public/deep/", res.headers.location)
+    assert.equal("", res.body)
+    assert.is_nil(res.headers["cache-control"])
+    assert.equal("deep\n", app:get("/public/deep/").body)
+    assert.equal(404, app:get("/rooted/none").status)
+    assert.equal("/rooted/de%65p/", app:get("/rooted/de%65p").headers.location)
+    assert.equal(301, app:head("/rooted/deep").status)
+    assert.equal(404, app:get("//deep").status)
+    assert.equal(404, app:get("/public/sub").status) -- it has none
+  end)
+
   it("answers 404 for what is not there, and for folders", function()
     for _, path in ipairs({ "none.txt", "sub", "hello.txt/", "/hello.txt" }) do
       path = "/public/" .. path
@@ -88,6 +107,18 @@ describe("app:static", function()
 
   it("does not tell so of a file that is not there", function()
     assert.is_nil(app:get("/cached/none.html").headers["cache-control"])
+  end)
+
+  it("does not tell so of a range that is not there, nor of a failed condition", function()
+    for name, value in pairs({ Range = "bytes=99-", ["If-Match"] = '"other"' }) do
+      local res = app:get("/cached/page.html", { headers = { [name] = value } })
+      assert.is_true(res.status == 416 or res.status == 412)
+      assert.is_nil(res.headers["cache-control"])
+    end
+    local tag = app:get("/cached/page.html").headers.etag
+    local res = app:get("/cached/page.html", { headers = { ["If-None-Match"] = tag } })
+    assert.equal(304, res.status)
+    assert.equal("public, max-age=3600", res.headers["cache-control"])
   end)
 
   it("takes GET and HEAD alone", function()

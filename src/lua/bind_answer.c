@@ -276,13 +276,14 @@ static void on_file_done(void *arg, int status) {
     mg_op_finish(&w->op);
 }
 
-// send_file(handle, status, type, fields, path, beneath or nil) -> operation | nil, message. Done
-// when the last byte is queued; fails with code "file" before anything is sent if the file cannot
-// be opened.
+// send_file(handle, status, type, fields, path, beneath or nil, lines about the file) -> operation
+// | nil, message. Done when the last byte is queued; fails with code "file" before anything is sent
+// if the file cannot be opened.
 static int send_file(lua_State *L) {
     mg_vm *vm = mg_vm_with_room(L);
     const char *path = luaL_checkstring(L, 5);
     const char *beneath = luaL_optstring(L, 6, NULL);
+    mg_str lines = check_str(L, 7);
     mg_exchange *x = mg_vm_exchange(L, vm, 1);
     if (x == NULL || mg_exchange_committed(x) || mg_request_of(x)->write_op != NULL) {
         return closed(L);
@@ -297,6 +298,7 @@ static int send_file(lua_State *L) {
     mg_file_answer_options o = {
         .path = path,
         .beneath = beneath,
+        .fields = lines,
         .on_done = on_file_done,
         .arg = w,
     };

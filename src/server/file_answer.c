@@ -18,6 +18,7 @@ typedef struct file_answer {
     mg_exchange *x;
     mg_file *file;
     mg_answer answer; // spans lie in the exchange's arena
+    mg_str fields;    // of the file; there too
     void (*on_done)(void *arg, int status);
     void *arg;
     uint64_t size;
@@ -187,6 +188,11 @@ static void answer_short(file_answer *f, int status, mg_buf *fields) {
     mg_exchange_respond(x, &a, (mg_str){NULL, 0});
 }
 
+static void answer_unchanged(file_answer *f, mg_buf *fields) {
+    mg_buf_append_str(fields, f->fields);
+    answer_short(f, 304, fields);
+}
+
 static void append_validators(mg_buf *fields, const mg_validators *v) {
     char date[30];
     mg_date_write(date, v->last_modified);
@@ -227,6 +233,7 @@ static bool choose_ranges(file_answer *f, const mg_validators *v, mg_buf *fields
 
 static void send_content(file_answer *f, mg_buf *fields) {
     mg_exchange *x = f->x;
+    mg_buf_append_str(fields, f->fields);
     f->answer.fields = mg_buf_str(fields);
     mg_exchange_begin(x, &f->answer, (int64_t)content_length(f));
     if (f->range_count == 0 || x->head.method == MG_METHOD_HEAD) {
@@ -234,6 +241,13 @@ static void send_content(file_answer *f, mg_buf *fields) {
     } else {
         begin_range(f);
     }
+}
+
+// A clock that was set back, or a file from elsewhere: no answer claims to be younger than it is
+// (RFC 9110 section 8.8.2.1).
+static int64_t changed_at(const mg_exchange *x, const struct stat *st) {
+    int64_t now = (int64_t)(mg_loop_wall_ms(x->server->loop) / 1000);
+    return st->st_mtim.tv_sec < now ? (int64_t)st->st_mtim.tv_sec : now;
 }
 
 static void on_open(void *arg, int status, const struct stat *st) {
@@ -244,14 +258,16 @@ static void on_open(void *arg, int status, const struct stat *st) {
     }
     mg_exchange *x = f->x;
     f->size = (uint64_t)st->st_size;
-    mg_validators v = {write_etag(&x->arena, st), (int64_t)st->st_mtim.tv_sec};
+    mg_validators v = {write_etag(&x->arena, st), changed_at(x, st)};
     mg_condition condition =
         f->answer.status == 200 ? mg_condition_of(&x->head, &v) : MG_CONDITION_GO;
     mg_buf fields = {0};
     mg_buf_append_str(&fields, f->answer.fields);
     append_validators(&fields, &v);
-    if (condition != MG_CONDITION_GO) {
-        answer_short(f, condition == MG_CONDITION_FAILED ? 412 : 304, &fields);
+    if (condition == MG_CONDITION_FAILED) {
+        answer_short(f, 412, &fields);
+    } else if (condition != MG_CONDITION_GO) {
+        answer_unchanged(f, &fields);
     } else if (!choose_ranges(f, &v, &fields)) {
         answer_short(f, 416, &fields);
     } else {
@@ -275,6 +291,7 @@ void mg_file_answer_start(mg_exchange *x, const mg_answer *a, const mg_file_answ
     f->arg = o->arg;
     f->answer = *a;
     f->answer.fields = keep(x, a->fields);
+    f->fields = keep(x, o->fields);
     f->answer.content_type =
         a->content_type.n > 0 ? keep(x, a->content_type) : mg_mime_of(mg_str_of(o->path));
     x->producer = f;

@@ -12,6 +12,9 @@ typedef struct mg_file_answer_options {
     // mg_file_answer_stop, nor if the exchange is lost.
     void (*on_done)(void *arg, int status);
     void *arg;
+    // Lines about the file, such as Cache-Control: they do not come with 412, 416, or what is
+    // answered if the file cannot be opened. Copied.
+    mg_str fields;
 } mg_file_answer_options;
 
 // `a` gives status, type (empty: by the file's name) and fields; borrowed for the call. With a

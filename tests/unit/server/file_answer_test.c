@@ -1,6 +1,7 @@
 #include "server/file_answer.h"
 
 #include "base/mem.h"
+#include "http/date.h"
 
 #include "peer.h"
 
@@ -22,6 +23,7 @@ static mg_conn *c;
 static char folder[64];
 static char etag[80];
 static int dones, done_status;
+static mg_str own_fields;
 
 static void on_done(void *arg, int status) {
     assert_ptr_equal(arg, &dones);
@@ -47,6 +49,7 @@ static int set_up(void **state) {
     (void)state;
     dones = 0;
     done_status = 0;
+    own_fields = (mg_str){0};
     strcpy(folder, "/tmp/file_answer_test.XXXXXX");
     assert_non_null(mkdtemp(folder));
     make_file("digits.txt", DIGITS, 10);
@@ -82,7 +85,8 @@ static mg_exchange *start_with(const char *method, const char *fields, const cha
     peer_send(&r, &p, text);
     mg_exchange *x = rig_take(&r);
     assert_non_null(x);
-    mg_file_answer_options o = {path_of(name), NULL, on_done, &dones};
+    mg_file_answer_options o = {
+        .path = path_of(name), .on_done = on_done, .arg = &dones, .fields = own_fields};
     mg_file_answer_start(x, a, &o);
     return x;
 }
@@ -150,7 +154,7 @@ static void head_has_the_length_of_the_whole_file(void **state) {
 static void the_next_request_is_served_behind_the_file(void **state) {
     (void)state;
     peer_send(&r, &p, "GET /a HTTP/1.1\r\nHost: h\r\n\r\nGET /b HTTP/1.1\r\nHost: h\r\n\r\n");
-    mg_file_answer_options o = {path_of("digits.txt"), NULL, on_done, &dones};
+    mg_file_answer_options o = {.path = path_of("digits.txt"), .on_done = on_done, .arg = &dones};
     mg_file_answer_start(rig_take(&r), &rig_ok, &o);
     r.echo = true;
     settle();
@@ -244,6 +248,40 @@ static void a_change_gives_another_etag(void **state) {
     assert_true(mg_str_starts(mg_buf_str(&p.got), MG_STR("HTTP/1.1 200 ")));
 }
 
+static void lines_about_the_file_come_with_it_alone(void **state) {
+    (void)state;
+    own_fields = MG_STR("X-File: 1\r\n");
+    get("", "digits.txt");
+    assert_answer("HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=utf-8\r\n"
+                  "Content-Length: 10\r\n" VALIDATORS "X-File: 1\r\n\r\n" DIGITS);
+    get("Range: bytes=0-0\r\n", "digits.txt");
+    assert_answer("HTTP/1.1 206 Partial Content\r\nContent-Type: text/plain; charset=utf-8\r\n"
+                  "Content-Length: 1\r\n" VALIDATORS
+                  "Content-Range: bytes 0-0/10\r\nX-File: 1\r\n\r\n0");
+    get("If-None-Match: *\r\n", "digits.txt");
+    assert_answer("HTTP/1.1 304 Not Modified\r\n" VALIDATORS "X-File: 1\r\n\r\n");
+    get("Range: bytes=10-\r\n", "digits.txt");
+    assert_answer("HTTP/1.1 416 Range Not Satisfiable\r\nContent-Length: 0\r\n" VALIDATORS
+                  "Content-Range: bytes */10\r\n\r\n");
+    get("If-Match: \"other\"\r\n", "digits.txt");
+    assert_answer("HTTP/1.1 412 Precondition Failed\r\nContent-Length: 0\r\n" VALIDATORS "\r\n");
+}
+
+static void a_file_from_the_future_is_of_now(void **state) {
+    (void)state;
+    struct timespec times[2] = {{4102444800, 0}, {4102444800, 0}}; // 2100
+    assert_int_equal(utimensat(AT_FDCWD, path_of("digits.txt"), times, 0), 0);
+    char before[MG_DATE_BYTES + 1];
+    char after[MG_DATE_BYTES + 1];
+    mg_date_write(before, (int64_t)(mg_loop_wall_ms(r.loop) / 1000));
+    get("", "digits.txt");
+    mg_date_write(after, (int64_t)(mg_loop_wall_ms(r.loop) / 1000));
+    const char *line = memmem(p.got.p, p.got.n, "Last-Modified: ", 15);
+    assert_non_null(line);
+    assert_true(memcmp(line + 15, before, MG_DATE_BYTES) == 0 ||
+                memcmp(line + 15, after, MG_DATE_BYTES) == 0);
+}
+
 static void a_condition_that_fails_is_412(void **state) {
     (void)state;
     get("If-Match: \"other\"\r\n", "digits.txt");
@@ -286,7 +324,8 @@ static void a_path_beneath_a_folder_cannot_leave_it(void **state) {
     for (int i = 0; i < 2; i++) {
         peer_send(&r, &p, "GET /a HTTP/1.1\r\nHost: h\r\n\r\n");
         mg_exchange *x = rig_take(&r);
-        mg_file_answer_options o = {cases[i].path, folder, on_done, &dones};
+        mg_file_answer_options o = {
+            .path = cases[i].path, .beneath = folder, .on_done = on_done, .arg = &dones};
         mg_file_answer_start(x, &rig_ok, &o);
         settle();
         assert_int_equal(dones, i + 1);
@@ -399,6 +438,8 @@ int main(void) {
         TEST(a_part_of_another_version_is_not_continued),
         TEST(what_the_client_has_is_not_sent_again),
         TEST(a_change_gives_another_etag),
+        TEST(lines_about_the_file_come_with_it_alone),
+        TEST(a_file_from_the_future_is_of_now),
         TEST(a_condition_that_fails_is_412),
         TEST(another_status_than_200_knows_no_conditions_and_ranges),
         TEST(a_file_that_cannot_be_opened_leaves_the_exchange_to_the_app),

@@ -1,0 +1,147 @@
+local test = require("moongate.test")
+local disposition = require("moongate.core.disposition")
+
+local app
+
+local function handle(handler)
+  app = test.app(function(a)
+    a:get("/*path", handler)
+  end, { root = "spec/fixture" })
+end
+
+local function logged()
+  return app.logs[1] and app.logs[1].message or ""
+end
+
+after_each(function()
+  if app then
+    app:assert_no_leaks()
+    app = nil
+  end
+end)
+
+describe("the path of ctx:send_file", function()
+  it("is below public/ and cannot leave it, unless a root is given", function()
+    handle(function(ctx)
+      ctx:send_file(ctx.params.path)
+    end)
+    assert.equal("hello, file\n", app:get("/public/hello.txt").body)
+    assert.equal("deep\n", app:get("/public/deep/index.html").body)
+    for _, path in ipairs({
+      "public%2F..%2Fstatic.lua", "public/deep%2F..%2F..%2Fstatic.lua", "public%2F%2Fetc%2Fpasswd",
+      "public/outside", "public", "public/none",
+    }) do
+      local res = app:get("/" .. path)
+      assert.is_true(res.status == 404 or res.status == 500, path)
+      assert.is_nil(res.body:find("moongate", 1, true))
+    end
+  end)
+
+  it("is refused at the caller's line if it names no place", function()
+    handle(function(ctx)
+      ctx:send_file(ctx.params.path)
+    end)
+    for _, path in ipairs({ "static.lua", "publicity/a", "x/public/a", ".env", "..%2Fa" }) do
+      app.logs[1] = nil
+      assert.equal(500, app:get("/" .. path).status)
+      assert.matches("send_file_spec%.lua:%d+: send_file: .* is not below public/ or lua/public/: "
+        .. "name the folder that the path cannot leave, as { root = \"reports\" }", logged())
+    end
+  end)
+
+  it("is below the root that is given", function()
+    handle(function(ctx)
+      ctx:send_file(ctx.params.path, { root = "." })
+    end)
+    assert.equal(200, app:get("/static.lua").status)
+    assert.equal(404, app:get("/..%2Fmoongate%2Fsend_file_spec.lua").status)
+    assert.equal(404, app:get("/%2Fetc%2Fpasswd").status)
+  end)
+
+  it("may begin with a slash: then it is taken as it is", function()
+    handle(function(ctx)
+      ctx:send_file("/proc/self/cmdline")
+    end)
+    assert.equal(200, app:get("/x").status)
+  end)
+end)
+
+describe("the options of ctx:send_file", function()
+  it("are checked at the caller's line", function()
+    for _, options in ipairs({
+      { rot = "x" }, { root = 7 }, { cache = -1 }, { cache = "1" }, { type = 7 },
+      { download = true }, { download = "a\nb" }, { download = "a\0b" }, { type = "a\r\nb" },
+    }) do
+      handle(function(ctx)
+        ctx:send_file("public/hello.txt", options)
+      end)
+      assert.equal(500, app:get("/x").status)
+      assert.matches("send_file_spec%.lua:%d+: ", logged())
+    end
+  end)
+
+  it("are said about the file alone", function()
+    handle(function(ctx)
+      ctx:header("Cache-Control", "no-store"):header("X-Own", "1")
+      ctx:send_file(ctx.params.path, { root = "public", cache = 60, download = "a.txt" })
+    end)
+    local res = app:get("/hello.txt")
+    assert.equal("public, max-age=60", res.headers["cache-control"])
+    assert.equal('attachment; filename="a.txt"', res.headers["content-disposition"])
+    res = app:get("/none.txt")
+    assert.equal(404, res.status)
+    assert.is_nil(res.headers["cache-control"])
+    assert.is_nil(res.headers["content-disposition"])
+    assert.equal("1", res.headers["x-own"])
+  end)
+end)
+
+describe("the name of a download", function()
+  it("is given as RFC 6266 and RFC 8187 have it", function()
+    for name, value in pairs({
+      ["report.pdf"] = 'filename="report.pdf"',
+      ["a b;c=d'.txt"] = 'filename="a b;c=d\'.txt"',
+      ["naïve.txt"] = "filename=\"na_ve.txt\"; filename*=UTF-8''na%C3%AFve.txt",
+      ["€ 🌕.txt"] = "filename=\"_ _.txt\"; filename*=UTF-8''%E2%82%AC%20%F0%9F%8C%95.txt",
+      ['a"b\\c.txt'] = "filename=\"a\\\"b\\\\c.txt\"; filename*=UTF-8''a%22b%5Cc.txt",
+      ["100%41.txt"] = "filename=\"100%41.txt\"; filename*=UTF-8''100%2541.txt",
+      ["caf\233"] = "filename=\"caf_\"; filename*=UTF-8''caf%EF%BF%BD",
+    }) do
+      assert.equal("attachment; " .. value, disposition.attachment(name))
+    end
+  end)
+end)
+
+describe("ctx:redirect", function()
+  local function location(url)
+    handle(function(ctx)
+      ctx:redirect(url)
+    end)
+    return app:get("/x").headers.location
+  end
+
+  it("encodes what a URL cannot hold", function()
+    for url, wanted in pairs({
+      ["/café x"] = "/caf%C3%A9%20x",
+      ["/a%20b%C3%A9"] = "/a%20b%C3%A9",
+      ["/100%"] = "/100%25",
+      ["/%zz%4"] = "/%25zz%254",
+      ["/%%41"] = "/%25%41",
+      ["https://a.example:8080/p;q=1?x=[1]&y={2}#f|g"] =
+        "https://a.example:8080/p;q=1?x=[1]&y=%7B2%7D#f%7Cg",
+      ["/a\\b\"<>^`'()*+,!$@~"] = "/a%5Cb%22%3C%3E%5E%60'()*+,!$@~",
+      ["/\\evil.example"] = "/%5Cevil.example",
+      ["/a\tb"] = "/a%09b",
+      [""] = "",
+    }) do
+      assert.equal(wanted, location(url))
+    end
+  end)
+
+  it("refuses line ends at the caller's line", function()
+    for _, url in ipairs({ "/a\r\nX: 1", "/a\n", "/a\0" }) do
+      assert.is_nil(location(url))
+      assert.matches("send_file_spec%.lua:%d+: header Location", logged())
+    end
+  end)
+end)
