@@ -7,6 +7,9 @@
 enum { ALL_CONNECTIONS = 4096 };
 
 static void on_idle_over(mg_deadlines *q, mg_deadline *d);
+static bool has_idle(const mg_holder *h);
+static void close_longest_idle(mg_holder *h);
+static void on_released(mg_holder *h);
 static void on_relief(mg_timer *t);
 static void start_connect_times(mg_origin *o);
 
@@ -28,6 +31,9 @@ int mg_client_new(mg_client **out, mg_loop *loop, const mg_client_options *optio
         mg_link_init(&c->buckets[i]);
     }
     mg_deadlines_init(&c->idle, loop, options->idle_ms, on_idle_over);
+    c->holder = (mg_holder){
+        .has_idle = has_idle, .close_idle = close_longest_idle, .on_released = on_released};
+    mg_descriptors_add_holder(loop, &c->holder);
     const mg_dns_options dns = {.nameservers = options->nameservers};
     int rc = mg_dns_new(&c->dns, loop, &dns);
     if (rc != MG_OK) {
@@ -52,6 +58,7 @@ void mg_client_free(mg_client *c) {
         mg_call_close(MG_OF(c->calls.next, mg_call, all));
     }
     mg_calls_forget(c);
+    mg_descriptors_remove_holder(&c->holder);
     for (mg_link *l = c->outbounds.next, *next; l != &c->outbounds; l = next) {
         next = l->next;
         mg_outbound_close(MG_OF(l, mg_outbound, all));
@@ -241,16 +248,25 @@ static mg_outbound *take_idle(mg_origin *o) {
     return NULL;
 }
 
-// May one more be opened? The longest idle one of another origin makes room.
+static bool has_idle(const mg_holder *h) {
+    return !mg_link_alone(&MG_OF(h, mg_client, holder)->idle.head);
+}
+
+static void close_longest_idle(mg_holder *h) {
+    mg_link *first = MG_OF(h, mg_client, holder)->idle.head.next;
+    mg_outbound_close(MG_OF(first, mg_outbound, idle.link));
+}
+
+// May one more be opened? The longest idle one of another origin makes room, and if the process is
+// at its limit of descriptors, whatever is idle in it.
 static bool has_room(mg_client *c) {
-    if (c->connections < c->options.all_connections) {
-        return true;
+    if (c->connections >= c->options.all_connections) {
+        if (!has_idle(&c->holder)) {
+            return false;
+        }
+        close_longest_idle(&c->holder);
     }
-    if (mg_link_alone(&c->idle.head)) {
-        return false;
-    }
-    mg_outbound_close(MG_OF(c->idle.head.next, mg_outbound, idle.link));
-    return true;
+    return mg_descriptors_room(c->loop, 1);
 }
 
 // There is room again, now or once an idle connection is closed. Later: here the callers of whoever
@@ -259,6 +275,10 @@ static void relieve(mg_client *c) {
     if (!mg_link_alone(&c->starved) && !mg_timer_active(&c->relief)) {
         mg_timer_start(c->loop, &c->relief, 0, 0, on_relief);
     }
+}
+
+static void on_released(mg_holder *h) {
+    relieve(MG_OF(h, mg_client, holder));
 }
 
 // An origin that was given one goes to the end of the list if it wants more.

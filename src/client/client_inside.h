@@ -8,6 +8,7 @@
 #include "base/list.h"
 #include "client/client.h"
 #include "event/deadline.h"
+#include "event/descriptors.h"
 #include "event/dial.h"
 #include "event/dns.h"
 #include "event/tls.h"
@@ -30,6 +31,7 @@ struct mg_client {
     char *ca;
     mg_dns *dns;
     mg_deadlines idle; // idle connections of all origins, the longest idle first
+    mg_holder holder;  // of idle connections
     mg_link outbounds; // all of them, also those that are closing
     mg_link calls;     // all of them
     mg_link spare;     // calls that are over, for others to come
@@ -86,6 +88,7 @@ struct mg_outbound {
     mg_dns_lookup *lookup;
     mg_dial *dial;
     bool has_stream;
+    bool held;   // a descriptor that is not open yet is counted
     bool served; // a response before: the server may close it at any moment
 };
 

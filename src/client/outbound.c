@@ -22,6 +22,14 @@ static void on_closed(mg_stream *s);
 
 static const mg_stream_events stream_events = {on_read, on_end, on_drain, on_closed};
 
+// Until there is a descriptor that counts itself, one is held for it.
+static void hold_descriptor(mg_outbound *c, bool hold) {
+    if (c->held != hold) {
+        c->held = hold;
+        (hold ? mg_descriptors_hold : mg_descriptors_release)(c->client->loop, 1);
+    }
+}
+
 static void free_outbound(mg_outbound *c) {
     mg_client *client = c->client;
     mg_link_remove(&c->all);
@@ -36,6 +44,7 @@ void mg_outbound_close(mg_outbound *c) {
     mg_origin *o = c->origin;
     mg_timer_stop(&c->timer);
     mg_deadline_stop(&c->idle);
+    hold_descriptor(c, false);
     if (c->lookup != NULL) {
         mg_dns_cancel(c->lookup);
     }
@@ -135,6 +144,7 @@ static void set_port(struct sockaddr_storage *a, uint16_t port) {
 
 static void dial(mg_outbound *c, const struct sockaddr_storage *addresses, size_t n) {
     c->state = MG_OUTBOUND_DIALLING;
+    hold_descriptor(c, false);
     int rc = mg_dial_start(&c->dial, c->client->loop, addresses, n, on_dialled, c);
     if (rc != MG_OK) {
         c->dial = NULL;
@@ -203,6 +213,7 @@ void mg_outbound_open(mg_origin *o) {
     mg_deadline_init(&c->idle);
     mg_link_append(&c->client->outbounds, &c->all);
     c->client->connections++;
+    hold_descriptor(c, true);
     c->client->dialled++;
     o->connections++;
     o->connecting++;

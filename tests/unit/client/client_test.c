@@ -1,6 +1,8 @@
 // Which connection is given to whom.
 #include "rig.h"
 
+#include "event/descriptors.h"
+
 static void a_connection_serves_one_call_after_another(void **state) {
     (void)state;
     caller c;
@@ -232,6 +234,25 @@ static void origins_that_wait_for_room_get_it_in_turn(void **state) {
     assert_int_equal(stats().waiting, 0);
 }
 
+static void no_more_is_opened_than_the_process_may_have(void **state) {
+    (void)state;
+    caller a;
+    caller b;
+    leave_connection();
+    mg_descriptors_set_limit(loop, mg_descriptors_open(loop) + 1); // of the server's end
+    get_elsewhere(&b, "b", "/b");                                  // makes the idle one go
+    expect_request(1, "/b");
+    get(&a, "/a");
+    turns(3);
+    assert_int_equal(accepted, 2);
+    says(1, OK_HI);
+    expect_content(&b, 200, "hi");
+    hangs_up(0);
+    expect_request(2, "/a");
+    says(2, OK_EMPTY);
+    expect_content(&a, 200, "");
+}
+
 static void idle_connections_are_closed_in_time(void **state) {
     (void)state;
     caller c;
@@ -440,6 +461,7 @@ int main(void) {
         EACH(few_idle_connections_are_kept),
         EACH(an_idle_connection_makes_room_for_another_origin),
         EACH(origins_that_wait_for_room_get_it_in_turn),
+        EACH(no_more_is_opened_than_the_process_may_have),
         EACH(idle_connections_are_closed_in_time),
         EACH(a_get_on_a_dying_connection_is_sent_again),
         EACH(it_is_sent_again_once),
