@@ -142,11 +142,43 @@ local OPTIONS = {
   file = "string", ca = "string", server_name = "string", unix = "string",
   insecure = "boolean", decompress = "boolean", stream = "boolean", retries = "number",
 }
-local OTHERS = { body = true, json = true, redirects = true, max = true }
+local OTHERS = {
+  body = true, json = true, redirects = true, max = true, deny = true, allow = true,
+  credentials = true,
+}
 local BODIES = { "body", "json", "form", "file" }
 
 local function fail(level, message, ...)
   error("http_request: " .. message:format(...), level + 1)
+end
+
+-- One network or name, or a list of them; src/client/rules.c knows which there are.
+local function check_rules(key, value, level)
+  local list = type(value) == "table" and value or { value }
+  for index, entry in pairs(list) do
+    if type(entry) ~= "string" or entry:find("\0", 1, true) or #list == 0
+      or type(index) ~= "number" then
+      fail(level + 1, '%s: a list of networks and names as "10.0.0.0/8", "private" is wanted', key)
+    end
+  end
+end
+
+-- Fields that are for the server to which they were sent, besides those of option credentials.
+local PRIVATE = {
+  authorization = true, cookie = true, ["proxy-authorization"] = true,
+  ["x-api-key"] = true, ["api-key"] = true, ["x-auth-token"] = true, ["x-access-token"] = true,
+  ["x-csrf-token"] = true, ["private-token"] = true, ["x-amz-security-token"] = true,
+}
+
+local function read_credentials(names, level)
+  local all = setmetatable({}, { __index = PRIVATE })
+  for index, name in pairs(type(names) == "table" and names or { names }) do
+    if type(name) ~= "string" or type(index) ~= "number" then
+      fail(level + 1, 'credentials: a list of names of fields as "X-Session" is wanted')
+    end
+    all[name:lower()] = true
+  end
+  return all
 end
 
 local function check_option(key, value, level)
@@ -167,6 +199,10 @@ local function check_option(key, value, level)
     if value ~= false and not (whole and value >= 0 and value <= REDIRECTS_MAX) then
       fail(level + 1, "redirects: a whole number from 0 to %d or false is wanted", REDIRECTS_MAX)
     end
+  elseif key == "deny" or key == "allow" then
+    check_rules(key, value, level + 1)
+  elseif key == "credentials" then
+    read_credentials(value, level + 1)
   elseif key ~= "body" and key ~= "json" then
     fail(level + 1, "there is no option '%s'%s", tostring(key),
       suggest.for_name(tostring(key), OPTIONS, NUMBERS, OTHERS))
@@ -289,9 +325,12 @@ local function normalize(given, level)
   }
   for key, value in pairs(given) do
     if NUMBERS[key] or key == "ca" or key == "insecure" or key == "unix" or key == "stream"
-      or key == "server_name" or key == "decompress" then
+      or key == "server_name" or key == "decompress" or key == "deny" or key == "allow" then
       request.options[key] = value
     end
+  end
+  if given.credentials then
+    request.credentials = read_credentials(given.credentials, level + 1)
   end
   if given.max then
     request.options.max = check.size("http_request: max", given.max)
@@ -327,7 +366,15 @@ end
 local IDEMPOTENT = {
   GET = true, HEAD = true, OPTIONS = true, PUT = true, DELETE = true, TRACE = true,
 }
-local PRIVATE = { authorization = true, cookie = true, ["proxy-authorization"] = true }
+-- Fields that anybody may read.
+local HARMLESS = {
+  accept = true, ["accept-charset"] = true, ["accept-encoding"] = true, ["accept-language"] = true,
+  ["cache-control"] = true, host = true, ["if-modified-since"] = true, ["if-none-match"] = true,
+  ["if-range"] = true, pragma = true, range = true, traceparent = true, tracestate = true,
+  ["content-type"] = true, ["user-agent"] = true, ["x-request-id"] = true,
+}
+-- Options that are about the server that the script named.
+local OF_ITS_SERVER = { insecure = true, ca = true, server_name = true, unix = true }
 local CONTENT = {
   ["content-type"] = true, ["content-length"] = true, ["content-encoding"] = true,
   ["content-language"] = true, ["content-location"] = true,
@@ -403,8 +450,27 @@ function Call:reject(code, message)
   self:reject_with(errors.new(code, message))
 end
 
+local function is_downgrade(from, to)
+  return from:sub(1, 6):lower() == "https:" and to:sub(1, 6):lower() ~= "https:"
+end
+
+-- What must not be sent in clear, in words. Of a field that nobody knows the worst is assumed.
+local function find_secret(request)
+  if request.body and request.body ~= "" or request.write then
+    return "the request's body"
+  end
+  for name in pairs(request.headers or {}) do
+    if not HARMLESS[tostring(name):lower()] then
+      return 'the field "' .. tostring(name) .. '"'
+    end
+  end
+end
+
 -- RFC 9110 section 15.4: what a redirect makes of the request. Nil and why if it is not followed.
 local function redirected(request, response)
+  if response._ambiguous then
+    return nil, "redirected to several places at once"
+  end
   local url, same = native.http_resolve(request.url, response.headers.location)
   if not url then
     return nil, "redirected to " .. response.headers.location .. ": " .. same
@@ -424,9 +490,15 @@ local function redirected(request, response)
   elseif request.write and request.write ~= "file" then
     return nil, "redirected, but a body that was streamed cannot be sent again"
   end
+  local secret = is_downgrade(request.url, url) and find_secret(next_request)
+  if secret then
+    return nil, ("redirected from https to http, where anybody could read %s; with redirects = "
+      .. "false the script decides"):format(secret)
+  end
   if not same then
-    next_request.headers = without_header(next_request.headers, PRIVATE)
+    next_request.headers = without_header(next_request.headers, request.credentials or PRIVATE)
     next_request.headers = without_header(next_request.headers, { host = true })
+    next_request.options = without_header(request.options, OF_ITS_SERVER)
   end
   return next_request
 end

@@ -301,7 +301,8 @@ end
 -- --- errors ---
 
 local STATUS_OF_CODE = {
-  timeout = 504, limit = 413, dns = 502, connect = 502, tls = 502, closed = 502, protocol = 502,
+  timeout = 504, limit = 413, dns = 502, denied = 502, connect = 502, tls = 502, closed = 502,
+  protocol = 502,
   database = 503, cache = 503, reload = 503, stall = 503,
 }
 

@@ -23,6 +23,7 @@ int mg_client_new(mg_client **out, mg_loop *loop, const mg_client_options *optio
         c->options.all_connections = ALL_CONNECTIONS;
     }
     c->ca = options->ca != NULL ? mg_strdup(options->ca) : NULL;
+    (void)mg_rules_new(&c->rules, options->rules, NULL); // they were checked
     mg_link_init(&c->outbounds);
     mg_link_init(&c->calls);
     mg_link_init(&c->spare);
@@ -70,6 +71,8 @@ void mg_client_free(mg_client *c) {
     c->dns = NULL;
     mg_free(c->ca);
     c->ca = NULL;
+    mg_rules_free(c->rules);
+    c->rules = NULL;
     c->freed = true;
     mg_client_release(c);
 }
@@ -105,7 +108,7 @@ static bool same_text(const char *have, mg_str want) {
 static bool is_origin(const mg_origin *o, const mg_call_origin *from) {
     return o->port == from->port && o->is_tls == from->tls && o->insecure == from->insecure &&
            same_text(o->host, from->host) && same_text(o->unix_path, from->unix_path) &&
-           same_text(o->ca, from->ca) &&
+           same_text(o->ca, from->ca) && mg_str_eq(mg_buf_str(&o->rules_text), from->rules) &&
            same_text(o->server_name, from->server_name.n > 0 ? from->server_name : from->host);
 }
 
@@ -122,6 +125,8 @@ static mg_origin *new_origin(mg_client *c, const mg_call_origin *from) {
     o->unix_path = copy_or_null(from->unix_path);
     o->server_name = copy_or_null(from->server_name.n > 0 ? from->server_name : from->host);
     o->ca = copy_or_null(from->ca);
+    mg_buf_append_str(&o->rules_text, from->rules);
+    (void)mg_rules_new(&o->rules, from->rules, NULL); // they were checked
     o->port = from->port;
     o->is_tls = from->tls;
     o->insecure = from->insecure;
@@ -156,6 +161,8 @@ static void free_origin_if_unused(mg_origin *o) {
     mg_free(o->unix_path);
     mg_free(o->server_name);
     mg_free(o->ca);
+    mg_buf_deinit(&o->rules_text);
+    mg_rules_free(o->rules);
     mg_free(o);
 }
 

@@ -21,6 +21,7 @@ typedef struct mg_client_options {
     uint32_t idle_ms;          // for this long
     const char *ca;            // PEM file or folder; NULL: the system's store
     const char *nameservers;   // event/dns.h; NULL: resolv.conf
+    mg_str rules;              // client/rules.h: of all calls; checked
     mg_guard_limits head;      // of responses
     // A sentence for the operator's log; `arg` is `log_arg`.
     void (*on_warning)(void *arg, const char *text);
@@ -36,6 +37,7 @@ typedef struct mg_call_origin {
     mg_str unix_path;   // instead of a dial to the host; empty: none
     mg_str ca;          // empty: the client's
     mg_str server_name; // for TLS; empty: the host
+    mg_str rules;       // client/rules.h, besides the client's own; checked
 } mg_call_origin;
 
 typedef struct mg_call_timeouts {
@@ -68,7 +70,7 @@ typedef enum mg_call_state {
 } mg_call_state;
 
 typedef struct mg_call_fault {
-    const char *code; // static: dns connect tls timeout closed protocol limit
+    const char *code; // static: dns denied connect tls timeout closed protocol limit
     const char *text; // "http://host:port: what happened"
     bool unsent;      // the server has seen nothing of the request
 } mg_call_fault;

@@ -7,6 +7,7 @@
 
 #include "base/list.h"
 #include "client/client.h"
+#include "client/rules.h"
 #include "event/deadline.h"
 #include "event/descriptors.h"
 #include "event/dial.h"
@@ -29,6 +30,7 @@ struct mg_client {
     mg_loop *loop;
     mg_client_options options;
     char *ca;
+    mg_rules *rules; // NULL: none
     mg_dns *dns;
     mg_deadlines idle; // idle connections of all origins, the longest idle first
     mg_holder holder;  // of idle connections
@@ -53,7 +55,9 @@ struct mg_origin {
     char *host;
     char *unix_path; // NULL: none
     char *server_name;
-    char *ca;        // NULL: the client's
+    char *ca; // NULL: the client's
+    mg_buf rules_text;
+    mg_rules *rules; // NULL: none but the client's
     mg_link starved; // in mg_client.starved
     mg_link idle;    // connections, the last used one last
     mg_link dials;   // connections that are not ready yet, the oldest first

@@ -13,7 +13,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { FORGOTTEN_MS = 5000 };
+enum { FORGOTTEN_MS = 5000, REFUSAL_BYTES = 224 };
 
 static void on_read(mg_stream *s, const char *data, size_t n);
 static void on_end(mg_stream *s, int status);
@@ -152,6 +152,45 @@ static void dial(mg_outbound *c, const struct sockaddr_storage *addresses, size_
     }
 }
 
+// Says so if one of the origin's or of the client's rules refuses the address.
+static bool is_refused(const mg_outbound *c, const struct sockaddr_storage *address,
+                       char text[REFUSAL_BYTES]) {
+    const char *option = mg_rules_refuse(c->origin->rules, address);
+    const char *by = option != NULL ? option : mg_rules_refuse(c->client->rules, address);
+    if (by == NULL) {
+        return false;
+    }
+    char shown[MG_IP_TEXT_BYTES] = "a Unix socket";
+    mg_ip ip;
+    if (mg_ip_of(address, &ip)) {
+        mg_ip_write(&ip, shown);
+    }
+    const char *where = option != NULL ? "option " : "http.";
+    if (by[0] == '\0') {
+        snprintf(text, REFUSAL_BYTES, "%s is not among those allowed (%sallow)", shown, where);
+    } else {
+        snprintf(text, REFUSAL_BYTES, "%s is denied by \"%.80s\" (%sdeny)", shown, by, where);
+    }
+    return true;
+}
+
+// Those that no rule refuses. The connection's address is one of these, whatever else the name
+// may mean a moment later.
+static void dial_allowed(mg_outbound *c, struct sockaddr_storage *addresses, size_t n) {
+    char text[REFUSAL_BYTES];
+    size_t kept = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (!is_refused(c, &addresses[i], text)) {
+            addresses[kept++] = addresses[i];
+        }
+    }
+    if (n > 0 && kept == 0) {
+        fail(c, "denied", text);
+    } else {
+        dial(c, addresses, kept);
+    }
+}
+
 static void on_resolved(void *arg, int status, const struct sockaddr_storage *addresses, size_t n,
                         const char *text) {
     mg_outbound *c = arg;
@@ -166,7 +205,7 @@ static void on_resolved(void *arg, int status, const struct sockaddr_storage *ad
         list[i] = addresses[i];
         set_port(&list[i], c->origin->port);
     }
-    dial(c, list, n);
+    dial_allowed(c, list, n);
 }
 
 // An address that needs no name: false if the host is one.
@@ -194,7 +233,7 @@ static void on_begin(mg_timer *t) {
     struct sockaddr_storage address;
     mg_timer_start(c->client->loop, &c->timer, FORGOTTEN_MS, 0, on_forgotten);
     if (literal(c->origin, &address)) {
-        dial(c, &address, 1);
+        dial_allowed(c, &address, 1);
         return;
     }
     int rc = mg_dns_start(&c->lookup, c->client->dns, c->origin->host, on_resolved, c);

@@ -78,6 +78,7 @@ static mg_dns_answer *bad_name(const char *host);
 static mg_dns_answer *literal(const char *host);
 static mg_dns_answer *loopback(void);
 static bool copy_name(const char *host, char *name);
+static bool ends_in_number(const char *name, size_t n);
 static bool is_localhost(const char *name);
 static void set_v4(struct sockaddr_storage *sa, struct in_addr ip);
 static void set_v6(struct sockaddr_storage *sa, const struct in6_addr *ip);
@@ -297,6 +298,23 @@ static bool copy_name(const char *host, char *name) {
         name[i] = (char)(c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c);
     }
     name[n] = '\0';
+    return !ends_in_number(name, n);
+}
+
+// No top-level domain is a number. c-ares would take 127.0.0.010 for an address, and for another
+// one than the system does.
+static bool ends_in_number(const char *name, size_t n) {
+    n -= name[n - 1] == '.';
+    size_t from = n;
+    while (from > 0 && name[from - 1] != '.') {
+        from--;
+    }
+    bool hex = n - from > 1 && name[from] == '0' && name[from + 1] == 'x';
+    for (size_t i = hex ? from + 2 : from; i < n; i++) {
+        if (hex ? !isxdigit((unsigned char)name[i]) : !isdigit((unsigned char)name[i])) {
+            return false;
+        }
+    }
     return true;
 }
 

@@ -1,5 +1,6 @@
 #include "gate/config.h"
 
+#include "client/rules.h"
 #include "gate/config_path.h"
 #include "gate/config_value.h"
 #include "gate/suggest.h"
@@ -187,8 +188,33 @@ static int check_ca(const mg_config *c, mg_error *err) {
                         strerror(errno));
 }
 
+static void append_rules(mg_buf *out, mg_rules_list list, const mg_config_texts *texts) {
+    for (size_t i = 0; i < texts->n; i++) {
+        mg_rules_append(out, list, mg_str_of(texts->items[i]));
+    }
+}
+
+void mg_config_append_rules(const mg_config *c, mg_buf *out) {
+    append_rules(out, MG_RULES_DENY, &c->http.deny);
+    append_rules(out, MG_RULES_ALLOW, &c->http.allow);
+}
+
+static int check_rules(const mg_config *c, mg_error *err) {
+    mg_buf text = {0};
+    mg_rules *rules;
+    mg_error fault;
+    mg_config_append_rules(c, &text);
+    int rc = mg_rules_new(&rules, mg_buf_str(&text), &fault);
+    mg_rules_free(rules);
+    mg_buf_deinit(&text);
+    return rc == MG_OK ? rc
+                       : mg_error_set(err, MG_ECONFIG, "%s: http.deny, http.allow: %s", c->file,
+                                      fault.text);
+}
+
 int mg_config_check(const mg_config *c, mg_error *err) {
     int rc = check_trust(c, err);
+    rc = rc == MG_OK ? check_rules(c, err) : rc;
     return rc == MG_OK ? check_ca(c, err) : rc;
 }
 

@@ -58,6 +58,8 @@ typedef struct mg_config_http {
     uint64_t connections, waiting, idle_connections, idle_ms;
     const char *ca;          // absolute; NULL: the system's
     const char *nameservers; // "ip:port,..."; NULL: resolv.conf
+    mg_config_texts deny;    // client/rules.h
+    mg_config_texts allow;
 } mg_config_http;
 
 typedef struct mg_config {
@@ -101,6 +103,9 @@ int mg_config_override(mg_config *c, const mg_config_overrides *o, mg_buf *fault
 // What the schema cannot judge: addresses of trusted proxies, files that must be there. MG_ECONFIG
 // and the first fault.
 int mg_config_check(const mg_config *c, mg_error *err);
+
+// http.deny and http.allow, as client/rules.h wants them.
+void mg_config_append_rules(const mg_config *c, mg_buf *out);
 
 // The trust list is left NULL, and no descriptors are spared.
 void mg_config_server_options(const mg_config *c, mg_server_options *out);

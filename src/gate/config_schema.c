@@ -53,6 +53,10 @@ const mg_config_key mg_config_keys[] = {
           "Certificates that are trusted, PEM; false: the system's"),
     OTHER("http.nameservers", NAMESERVERS, AT(http.nameservers), "false",
           "Asked for names; false: as resolv.conf says"),
+    OTHER("http.deny", TEXTS, AT(http.deny), "[]",
+          "Addresses that are never called: \"10.0.0.0/8\", \"private\", \"loopback\", \"unix\""),
+    OTHER("http.allow", TEXTS, AT(http.allow), "[]",
+          "... but for these; without http.deny: no others are"),
 
     TABLE("limits", "How much one peer may ask for"),
     LIMIT(request_line, SIZE, "\"8K\"", 256, MIB, "The request line; beyond it 414"),

@@ -8,30 +8,31 @@
 struct mg_service_set {
     mg_services lent;
     uint32_t refs;
-    char *signature;
+    mg_buf signature;
     mg_named_database *databases; // names are in `names`
     mg_arena names;
 };
 
 // Everything of the configuration that a set depends on, in one text.
-static char *signature_of(const mg_config *c) {
+static mg_buf signature_of(const mg_config *c) {
     mg_buf b = {0};
     const mg_config_http *h = &c->http;
     mg_buf_printf(&b, "%llu %llu %llu %llu\n%s\n%s\n%zu\n", (unsigned long long)h->connections,
                   (unsigned long long)h->waiting, (unsigned long long)h->idle_connections,
                   (unsigned long long)h->idle_ms, h->ca != NULL ? h->ca : "",
                   h->nameservers != NULL ? h->nameservers : "", c->databases.n);
+    mg_config_append_rules(c, &b);
     for (size_t i = 0; i < c->databases.n; i++) {
         mg_buf_printf(&b, "%s\n%s\n", c->databases.items[i].name, c->databases.items[i].path);
     }
-    char *text = mg_strndup(b.p, b.n);
-    mg_buf_deinit(&b);
-    return text;
+    return b;
 }
 
 static int open_client(mg_service_set *s, mg_loop *loop, const mg_service_options *o,
                        mg_error *err) {
     const mg_config *c = o->config;
+    mg_buf rules = {0};
+    mg_config_append_rules(c, &rules);
     const mg_client_options options = {
         .connections = (uint32_t)c->http.connections,
         .waiting = (uint32_t)c->http.waiting,
@@ -39,13 +40,16 @@ static int open_client(mg_service_set *s, mg_loop *loop, const mg_service_option
         .idle_ms = (uint32_t)c->http.idle_ms,
         .ca = c->http.ca,
         .nameservers = c->http.nameservers,
+        .rules = mg_buf_str(&rules),
         .head = {.first_line_bytes = 8192,
                  .bytes = (uint32_t)c->limits.header_bytes,
                  .lines = (uint32_t)c->limits.header_fields},
         .on_warning = o->on_warning,
         .log_arg = o->log_arg,
     };
-    return mg_client_new(&s->lent.client, loop, &options, err);
+    int rc = mg_client_new(&s->lent.client, loop, &options, err);
+    mg_buf_deinit(&rules);
+    return rc;
 }
 
 static int open_cache(mg_service_set *s, const mg_service_options *o, mg_error *err) {
@@ -113,7 +117,7 @@ void mg_service_set_unref(mg_service_set *s) {
     mg_client_free(s->lent.client);
     mg_free(s->databases);
     mg_arena_deinit(&s->names);
-    mg_free(s->signature);
+    mg_buf_deinit(&s->signature);
     mg_free(s);
 }
 
@@ -122,9 +126,9 @@ const mg_services *mg_service_set_lent(const mg_service_set *s) {
 }
 
 bool mg_service_set_fits(const mg_service_set *s, const mg_config *c) {
-    char *wanted = signature_of(c);
-    bool same = strcmp(s->signature, wanted) == 0;
-    mg_free(wanted);
+    mg_buf wanted = signature_of(c);
+    bool same = mg_str_eq(mg_buf_str(&s->signature), mg_buf_str(&wanted));
+    mg_buf_deinit(&wanted);
     return same;
 }
 

@@ -1,92 +1,21 @@
 #include "http/forwarded.h"
 
 #include "base/mem.h"
-
-#include <arpa/inet.h>
-#include <netinet/in.h>
-
-enum { V4_PREFIX_BITS = 96, IP_TEXT_BYTES = INET6_ADDRSTRLEN };
-
-// IPv4 is kept as ::ffff:a.b.c.d.
-typedef struct ip {
-    uint8_t bytes[16];
-} ip;
-
-typedef struct network {
-    ip address;
-    unsigned bits;
-} network;
+#include "base/network.h"
 
 struct mg_trust {
-    network *networks;
+    mg_network *networks;
     size_t n;
     bool local;
 };
 
-// --- addresses ---
-
-static const uint8_t v4_prefix[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
-
-static bool is_v4(const ip *a) {
-    return memcmp(a->bytes, v4_prefix, sizeof v4_prefix) == 0;
-}
-
-static ip from_v4(const struct in_addr *a) {
-    ip out;
-    memcpy(out.bytes, v4_prefix, sizeof v4_prefix);
-    memcpy(out.bytes + sizeof v4_prefix, a, 4);
-    return out;
-}
-
-static bool parse_ip(mg_str s, ip *out) {
-    char text[IP_TEXT_BYTES];
-    struct in_addr v4;
-    if (s.n == 0 || s.n >= sizeof text || memchr(s.p, '\0', s.n) != NULL) {
-        return false;
-    }
-    memcpy(text, s.p, s.n);
-    text[s.n] = '\0';
-    if (inet_pton(AF_INET, text, &v4) == 1) {
-        *out = from_v4(&v4);
-        return true;
-    }
-    return inet_pton(AF_INET6, text, out->bytes) == 1;
-}
-
-// A short IPv6 prefix, such as ::/0, has no say about IPv4.
-static bool contains(const network *n, const ip *a) {
-    unsigned whole = n->bits / 8;
-    unsigned rest = n->bits % 8;
-    if ((n->bits < V4_PREFIX_BITS && is_v4(a)) || memcmp(n->address.bytes, a->bytes, whole) != 0) {
-        return false;
-    }
-    return rest == 0 || (n->address.bytes[whole] ^ a->bytes[whole]) >> (8 - rest) == 0;
-}
-
-static bool trusts(const mg_trust *t, const ip *a) {
+static bool trusts(const mg_trust *t, const mg_ip *a) {
     for (size_t i = 0; i < t->n; i++) {
-        if (contains(&t->networks[i], a)) {
+        if (mg_network_has(&t->networks[i], a)) {
             return true;
         }
     }
     return false;
-}
-
-// --- the list of networks ---
-
-static bool parse_network(mg_str text, network *out) {
-    const char *slash = text.n > 0 ? memchr(text.p, '/', text.n) : NULL;
-    mg_str address = {text.p, slash != NULL ? (size_t)(slash - text.p) : text.n};
-    if (!parse_ip(address, &out->address)) {
-        return false;
-    }
-    bool v4 = memchr(address.p, ':', address.n) == NULL;
-    uint64_t bits = v4 ? 32 : 128;
-    if (slash != NULL && !mg_str_to_u64((mg_str){slash + 1, text.n - address.n - 1}, bits, &bits)) {
-        return false;
-    }
-    out->bits = (unsigned)bits + (v4 ? V4_PREFIX_BITS : 0);
-    return true;
 }
 
 int mg_trust_new(mg_trust **out, const char *const *texts, size_t n, mg_error *err) {
@@ -96,7 +25,7 @@ int mg_trust_new(mg_trust **out, const char *const *texts, size_t n, mg_error *e
     for (size_t i = 0; i < n; i++) {
         if (strcmp(texts[i], "unix") == 0) {
             t->local = true;
-        } else if (parse_network(mg_str_of(texts[i]), &t->networks[t->n])) {
+        } else if (mg_network_parse(mg_str_of(texts[i]), &t->networks[t->n])) {
             t->n++;
         } else {
             mg_trust_free(t);
@@ -118,27 +47,16 @@ void mg_trust_free(mg_trust *t) {
 }
 
 bool mg_trust_text(const mg_trust *t, mg_str text) {
-    ip a;
-    return t != NULL && parse_ip(text, &a) && trusts(t, &a);
+    mg_ip a;
+    return t != NULL && mg_ip_parse(text, &a) && trusts(t, &a);
 }
 
 bool mg_trust_peer(const mg_trust *t, const struct sockaddr_storage *peer) {
-    ip a;
+    mg_ip a;
     if (t == NULL) {
         return false;
     }
-    switch (peer->ss_family) {
-    case AF_UNIX:
-        return t->local;
-    case AF_INET:
-        a = from_v4(&((const struct sockaddr_in *)peer)->sin_addr);
-        return trusts(t, &a);
-    case AF_INET6:
-        memcpy(a.bytes, &((const struct sockaddr_in6 *)peer)->sin6_addr, sizeof a.bytes);
-        return trusts(t, &a);
-    default:
-        return false;
-    }
+    return peer->ss_family == AF_UNIX ? t->local : mg_ip_of(peer, &a) && trusts(t, &a);
 }
 
 // --- lists, from their end ---
@@ -291,7 +209,7 @@ static bool parse_hop(mg_str element, hop *h) {
 
 // "192.0.2.1", "192.0.2.1:47011", "2001:db8::1", "[2001:db8::1]" or "[2001:db8::1]:80", without the
 // port. False for anything else.
-static bool node_ip(mg_str node, mg_str *text, ip *a) {
+static bool node_ip(mg_str node, mg_str *text, mg_ip *a) {
     const char *end = NULL;
     *text = node;
     if (node.n > 0 && node.p[0] == '[') {
@@ -302,13 +220,13 @@ static bool node_ip(mg_str node, mg_str *text, ip *a) {
             return false;
         }
         *text = (mg_str){node.p + 1, n - 1};
-        return parse_ip(*text, a) && memchr(text->p, ':', text->n) != NULL;
+        return mg_ip_parse(*text, a) && memchr(text->p, ':', text->n) != NULL;
     }
     end = node.n > 0 ? memchr(node.p, ':', node.n) : NULL;
     if (end != NULL && memrchr(node.p, ':', node.n) == end) {
         text->n = (size_t)(end - node.p);
     }
-    return parse_ip(*text, a);
+    return mg_ip_parse(*text, a);
 }
 
 static void believe_scheme(mg_forwarded *f, mg_str scheme) {
@@ -328,7 +246,7 @@ static void believe_host(mg_forwarded *f, mg_str host) {
 // Believes the address of a hop. True if that hop is trusted too.
 static bool believe_node(const mg_trust *t, mg_str node, mg_forwarded *f) {
     mg_str text;
-    ip a;
+    mg_ip a;
     if (!node_ip(node, &text, &a)) {
         return false;
     }

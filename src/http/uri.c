@@ -2,6 +2,8 @@
 
 #include "http/url.h"
 
+#include <arpa/inet.h>
+
 static int refuse(const char **why, const char *text) {
     *why = text;
     return MG_ESYNTAX;
@@ -69,6 +71,51 @@ static bool has_capitals(mg_str s) {
     return false;
 }
 
+static bool is_ip(mg_str s, int family) {
+    char text[INET6_ADDRSTRLEN];
+    struct in6_addr ignored;
+    if (s.n >= sizeof text || memchr(s.p, '\0', s.n) != NULL) {
+        return false;
+    }
+    memcpy(text, s.p, s.n);
+    text[s.n] = '\0';
+    return inet_pton(family, text, &ignored) == 1;
+}
+
+static bool is_number(mg_str label) {
+    bool hex = label.n > 1 && label.p[0] == '0' && label.p[1] == 'x';
+    for (size_t i = hex ? 2 : 0; i < label.n; i++) {
+        if (hex ? mg_hex_value(label.p[i]) < 0 : label.p[i] < '0' || label.p[i] > '9') {
+            return false;
+        }
+    }
+    return label.n > 0;
+}
+
+// Whether the last label, a dot behind it set aside, is a number: 127.0.0.010, 127.1, 0x7f000001.
+static bool ends_in_number(mg_str host) {
+    host.n -= host.p[host.n - 1] == '.';
+    const char *dot = memrchr(host.p, '.', host.n);
+    return is_number(dot != NULL ? behind(host, (size_t)(dot - host.p) + 1) : host);
+}
+
+// An address has one spelling only: readers differ over the others, and a filter would judge
+// another host than is dialled. Takes the brackets off.
+static int judge_host(mg_str *host, const char **why) {
+    if (host->n == 0) {
+        return refuse(why, "its host is empty");
+    }
+    if (host->p[0] == '[') {
+        *host = (mg_str){host->p + 1, host->n - 2};
+        return is_ip(*host, AF_INET6) ? MG_OK
+                                      : refuse(why, "its host is no IPv6 address in brackets");
+    }
+    return !ends_in_number(*host) || is_ip(*host, AF_INET)
+               ? MG_OK
+               : refuse(why, "its host ends in a number, but is no IPv4 address of four decimal "
+                             "numbers without leading zeros");
+}
+
 static int parse_authority(mg_str authority, mg_arena *arena, mg_uri *out, const char **why) {
     mg_str port;
     if (memchr(authority.p, '@', authority.n) != NULL) {
@@ -87,10 +134,7 @@ static int parse_authority(mg_str authority, mg_arena *arena, mg_uri *out, const
     }
     out->port = (uint16_t)number;
     out->authority = is_default ? out->host : authority;
-    if (out->host.n > 1 && out->host.p[0] == '[') {
-        out->host = (mg_str){out->host.p + 1, out->host.n - 2};
-    }
-    return out->host.n > 0 ? MG_OK : refuse(why, "its host is empty");
+    return judge_host(&out->host, why);
 }
 
 static mg_str join(mg_str a, mg_str b, mg_arena *arena) {
@@ -149,26 +193,57 @@ static mg_str folder_of(mg_str target) {
     return slash != NULL ? (mg_str){path.p, (size_t)(slash - path.p) + 1} : MG_STR("/");
 }
 
+// Servers write references as people read them: spaces, letters beyond ASCII, what RFC 3986 has no
+// place for. As browsers do, that is encoded; in a query only what cannot stand there (http/url.h).
+static void append_encoded(mg_str s, mg_buf *out) {
+    bool query = false;
+    for (size_t i = 0; i < s.n; i++) {
+        uint8_t c = (uint8_t)s.p[i];
+        bool code = i + 2 < s.n && mg_hex_value(s.p[i + 1]) >= 0 && mg_hex_value(s.p[i + 2]) >= 0;
+        bool stray = c != '\0' && !query && (strchr("\"<>\\^`", c) != NULL || (c == '%' && !code));
+        query |= c == '?';
+        if (c == ' ' || c == '\t' || c >= 0x80 || stray) {
+            mg_buf_printf(out, "%%%02X", c);
+        } else {
+            mg_buf_append_char(out, (char)c);
+        }
+    }
+}
+
+// Hosts are left as they are: another spelling would be another host.
+static void append_behind_authority(mg_str reference, size_t authority, mg_buf *out) {
+    size_t n = authority + until(behind(reference, authority), "/?").n;
+    mg_buf_append(out, reference.p, n);
+    append_encoded(behind(reference, n), out);
+}
+
 int mg_uri_resolve(const mg_uri *base, mg_str reference, mg_buf *out) {
     reference = until(reference, "#");
     if (has_scheme(reference)) {
-        bool http = starts_ignoring_case(reference, MG_STR("http://")) ||
-                    starts_ignoring_case(reference, MG_STR("https://"));
-        mg_buf_append_str(out, http ? reference : (mg_str){reference.p, 0});
-        return http ? MG_OK : MG_ESYNTAX;
+        static const mg_str plain = {"http://", 7};
+        static const mg_str tls = {"https://", 8};
+        if (starts_ignoring_case(reference, plain)) {
+            append_behind_authority(reference, plain.n, out);
+        } else if (starts_ignoring_case(reference, tls)) {
+            append_behind_authority(reference, tls.n, out);
+        } else {
+            return MG_ESYNTAX;
+        }
+        return MG_OK;
     }
     if (mg_str_starts(reference, MG_STR("//"))) {
         mg_buf_append_str(out, base->tls ? MG_STR("https:") : MG_STR("http:"));
-    } else {
-        append_origin(base, out);
-        if (reference.n == 0) {
-            mg_buf_append_str(out, base->target);
-        } else if (reference.p[0] == '?') {
-            mg_buf_append_str(out, until(base->target, "?"));
-        } else if (reference.p[0] != '/') {
-            mg_buf_append_str(out, folder_of(base->target));
-        }
+        append_behind_authority(reference, 2, out);
+        return MG_OK;
     }
-    mg_buf_append_str(out, reference);
+    append_origin(base, out);
+    if (reference.n == 0) {
+        mg_buf_append_str(out, base->target);
+    } else if (reference.p[0] == '?') {
+        mg_buf_append_str(out, until(base->target, "?"));
+    } else if (reference.p[0] != '/') {
+        mg_buf_append_str(out, folder_of(base->target));
+    }
+    append_encoded(reference, out);
     return MG_OK;
 }

@@ -68,6 +68,14 @@ static void drop_field(lua_State *L, const char *name) {
     lua_setfield(L, -2, name);
 }
 
+static int count_fields(const mg_head *head, mg_str name) {
+    int n = 0;
+    for (uint32_t i = 0; i < head->field_count; i++) {
+        n += mg_str_ieq(head->fields[i].name, name);
+    }
+    return n;
+}
+
 static void push_response(lua_State *L, const mg_call *call) {
     const mg_response *r = mg_call_response(call);
     lua_createtable(L, 0, 8);
@@ -82,6 +90,10 @@ static void push_response(lua_State *L, const mg_call *call) {
     if (mg_head_find(&r->head, MG_STR("set-cookie")) != NULL) {
         push_cookies(L, &r->head);
         lua_setfield(L, -2, "cookies");
+    }
+    if (count_fields(&r->head, MG_STR("location")) > 1) {
+        lua_pushboolean(L, 1);
+        lua_setfield(L, -2, "_ambiguous");
     }
     lua_pushstring(L, r->head.minor == 1 ? "1.1" : "1.0");
     lua_setfield(L, -2, "version");

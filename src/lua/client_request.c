@@ -1,6 +1,7 @@
 #include "lua/client_request.h"
 
 #include "base/version.h"
+#include "client/rules.h"
 #include "http/h1_write.h"
 #include "http/uri.h"
 #include "lua/number_text.h"
@@ -153,6 +154,42 @@ static bool bool_option(lua_State *L, const char *key, bool fallback) {
     return v;
 }
 
+// Appends the entries of the list `key`, or the one that it is. http.lua has checked their types.
+static void append_rules(lua_State *L, const char *key, mg_rules_list list, mg_buf *out) {
+    lua_getfield(L, 5, key);
+    if (lua_type(L, -1) == LUA_TSTRING) {
+        mg_rules_append(out, list, mg_str_of(lua_tostring(L, -1)));
+    }
+    size_t n = lua_istable(L, -1) ? lua_objlen(L, -1) : 0;
+    for (size_t i = 1; i <= n; i++) {
+        lua_rawgeti(L, -1, (int)i);
+        mg_rules_append(out, list, mg_str_of(lua_tostring(L, -1)));
+        lua_pop(L, 1);
+    }
+    lua_pop(L, 1);
+}
+
+static const char *read_rules(lua_State *L, mg_arena *arena, mg_call_options *o, char text[256]) {
+    mg_buf all = {0};
+    mg_rules *rules = NULL;
+    mg_error err;
+    if (lua_istable(L, 5)) {
+        append_rules(L, "deny", MG_RULES_DENY, &all);
+        append_rules(L, "allow", MG_RULES_ALLOW, &all);
+    }
+    int rc = mg_rules_new(&rules, mg_buf_str(&all), &err);
+    mg_rules_free(rules);
+    if (all.n > 0) {
+        o->origin.rules = (mg_str){mg_arena_copy(arena, mg_buf_str(&all)), all.n};
+    }
+    mg_buf_deinit(&all);
+    if (rc != MG_OK) {
+        snprintf(text, 256, "deny, allow: %.240s", err.text);
+        return text;
+    }
+    return NULL;
+}
+
 static uint32_t ms_option(lua_State *L, const char *key, uint32_t fallback_ms) {
     double s = number_option(L, key, (double)fallback_ms / 1000);
     double ms = s * 1000;
@@ -252,6 +289,7 @@ const char *mg_client_request_read(lua_State *L, mg_buf *head, mg_arena *arena, 
     const char *why;
     read_options(L, o);
     const char *fault = read_method(method, o);
+    fault = fault != NULL ? fault : read_rules(L, arena, o, text);
     if (fault == NULL && mg_uri_parse(url, arena, &uri, &why) != MG_OK) {
         snprintf(text, 256, "url: %s", why);
         fault = text;

@@ -172,6 +172,62 @@ describe("a 3xx that leads nowhere", function()
   end)
 end)
 
+describe("a Location that people have written", function()
+  it("is encoded and followed", function()
+    for location, target in pairs({
+      ["/echo/a b"] = "/echo/a%20b", ["/echo/caf\xc3\xa9"] = "/echo/caf%C3%A9",
+      ["/echo?q=a b\xc3\xa9"] = "/echo?q=a%20b%C3%A9", ["/echo/^"] = "/echo/%5E",
+      ["/echo/100%"] = "/echo/100%25",
+    }) do
+      local raw = upstream:listen({ kind = "raw" })
+      raw:script("/", ("HTTP/1.1 302 Found\r\nLocation: %s\r\nContent-Length: 0\r\n\r\n")
+        :format(location))
+      raw:script(target, "HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\narrived")
+      local told = server:must_call(raw:url("/"))
+      assert.equal("arrived", told.body)
+      assert.equal(raw:url(target), told.url)
+    end
+  end)
+end)
+
+describe("a redirection to another server", function()
+  it("leaves behind what was said about the first one", function()
+    local path = upstream.folder .. "/first.sock"
+    upstream:listen({ kind = "http", path = path })
+    local elsewhere = other:url("/echo")
+    local told = server:must_call({ url = "http://a/redirect?to=" .. escaped(elsewhere),
+      unix = path })
+    assert.equal(elsewhere, told.url)
+
+    local bad = upstream:listen({ kind = "https", cert = "elsewhere" })
+    local first = upstream:listen({ kind = "https", cert = "elsewhere" })
+    server:must_fail({ url = first:url("/redirect?to=" .. escaped(bad:url("/echo"))),
+      insecure = true }, "tls")
+    server:must_fail({ url = first:url("/redirect?to=" .. escaped(bad:url("/echo"))),
+      server_name = "elsewhere.test" }, "tls")
+  end)
+
+  it("in clear does not follow with a body or a field that may be secret", function()
+    local tls = upstream:listen({ kind = "https" })
+    other:forget()
+    local function to_clear(options)
+      options.url = tls:url(("/redirect?status=%d&to=%s"):format(options.status or 302,
+        escaped(other:url("/echo"))))
+      options.status = nil
+      return options
+    end
+    server:must_fail(to_clear({ status = 307, method = "POST", body = "secret" }), "protocol",
+      "from https to http, where anybody could read the request's body")
+    server:must_fail(to_clear({ headers = { ["X-Session"] = "secret" } }), "protocol",
+      "the field \"X%-Session\"")
+    server:must_fail(to_clear({ headers = { Authorization = "secret" } }), "protocol")
+    server:must_fail(to_clear({ stream = true, headers = { Cookie = "a=b" } }), "protocol")
+    assert.equal(0, #other:seen().requests)
+    server:must_call(to_clear({ headers = { Accept = "text/plain" } }))
+    server:must_call(to_clear({ status = 303, method = "POST", body = "secret" }))
+  end)
+end)
+
 describe("secrets", function()
   local SECRETS = { Authorization = "Bearer secret", Cookie = "session=secret",
     ["Proxy-Authorization"] = "Basic secret" }
@@ -196,6 +252,18 @@ describe("secrets", function()
       assert.is_nil(cookie, to)
       assert.is_nil(proxy, to)
     end
+  end)
+
+  it("have further names if the script says so", function()
+    local got = server:call_for_json({ url = redirect(other:url("/echo")),
+      credentials = { "X-Mine" },
+      headers = { ["x-mine"] = "secret", ["X-Api-Key"] = "secret", ["X-Other"] = "known" } })
+    assert.is_nil(got.headers["x-mine"])
+    assert.is_nil(got.headers["x-api-key"])
+    assert.equal("known", got.headers["x-other"])
+    got = server:call_for_json({ url = redirect("/echo"), credentials = "X-Mine",
+      headers = { ["X-Mine"] = "secret" } })
+    assert.equal("secret", got.headers["x-mine"])
   end)
 
   it("do not come back by a second redirection", function()

@@ -320,9 +320,10 @@ static void what_is_no_name_is_refused(void **state) {
     too_long[254] = '\0';
     memset(label, 'a', sizeof label);
     label[64] = '\0';
-    const char *const bad[] = {"",    ".",      ".a",         "a..b",     "a b",
-                               "a/b", "[::1]",  "a\nb",       "\xc3\xa4", "a:80",
-                               "a%b", too_long, "fe80::1%lo", label,      "1.2.3.4:5"};
+    const char *const bad[] = {
+        "",          ".",           ".a",    "a..b",     "a b",    "a/b",        "[::1]",
+        "a\nb",      "\xc3\xa4",    "a:80",  "a%b",      too_long, "fe80::1%lo", label,
+        "1.2.3.4:5", "127.0.0.010", "127.1", "1.2.3.4.", "0x7f.1", "2130706433", "a.7"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         result r;
         look_up(&r, bad[i]);

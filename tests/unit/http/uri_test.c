@@ -45,7 +45,11 @@ static void refuses(const char *text, const char *why_not) {
 #define SCHEME "it does not begin with http:// or https://"
 #define USER   "it holds a user or password: send them as an Authorization field"
 #define HOST   "its host is not valid"
-#define CODE   "a character of its path or query must be percent-encoded (moongate.url_encode)"
+#define V6     "its host is no IPv6 address in brackets"
+#define V4                                                                                         \
+    "its host ends in a number, but is no IPv4 address of four decimal numbers without leading "   \
+    "zeros"
+#define CODE "a character of its path or query must be percent-encoded (moongate.url_encode)"
 
 // --- parsing ---
 
@@ -106,6 +110,11 @@ static void an_ipv6_literal_stands_in_brackets(void **state) {
     authority_is("http://[::1]:/", "[::1]", "::1", 80);
     authority_is("https://[2001:db8::1]:8443", "[2001:db8::1]:8443", "2001:db8::1", 8443);
     authority_is("http://[::ffff:127.0.0.1]", "[::ffff:127.0.0.1]", "::ffff:127.0.0.1", 80);
+    refuses("http://[::1%eth0]/", HOST);
+    refuses("http://[12]/", V6);
+    refuses("http://[ab..cd::1]/", V6);
+    refuses("http://[1:2:3:4:5:6:7]/", V6);
+    refuses("http://[::ffff:127.0.0.010]/", V6);
     refuses("http://[]", HOST);
     refuses("http://[::1", HOST);
     refuses("http://::1/", HOST);
@@ -114,6 +123,23 @@ static void an_ipv6_literal_stands_in_brackets(void **state) {
     refuses("http://[::1]:65536/", HOST);
     refuses("http://[fe80::1%25eth0]/", HOST);
     refuses("http://[v1.a]/", HOST);
+}
+
+static void an_ipv4_address_has_one_spelling(void **state) {
+    (void)state;
+    authority_is("http://127.0.0.1", "127.0.0.1", "127.0.0.1", 80);
+    authority_is("http://a.1b/", "a.1b", "a.1b", 80);
+    authority_is("http://1.a.", "1.a.", "1.a.", 80);
+    refuses("http://127.0.0.010/", V4);
+    refuses("http://127.1/", V4);
+    refuses("http://127.0.0.1./", V4);
+    refuses("http://0x7f.1/", V4);
+    refuses("http://0X7F000001/", V4);
+    refuses("http://2130706433:80/", V4);
+    refuses("http://1.2.3.4.5/", V4);
+    refuses("http://256.1.1.1/", V4);
+    refuses("http://a.0x1f/", V4);
+    refuses("http://a.08./", V4);
 }
 
 static void a_host_is_needed(void **state) {
@@ -335,6 +361,20 @@ static void a_reference_with_a_nul_is_refused_in_the_end(void **state) {
     mg_buf_deinit(&out);
 }
 
+static void what_people_write_in_references_is_encoded(void **state) {
+    (void)state;
+    means("a b", "http://a/b/c/a%20b");
+    means("/caf\xc3\xa9?q=\xc3\xa9 x", "http://a/caf%C3%A9?q=%C3%A9%20x");
+    means("/a^`\"<>\\z", "http://a/a%5E%60%22%3C%3E%5Cz");
+    means("/100%/%zz%41", "http://a/100%25/%25zz%41");
+    means("//b/c d", "http://b/c%20d");
+    means("HTTP://b?c d", "http://b/?c%20d");
+    mg_buf out = {0};
+    assert_int_equal(resolve("http://a/b", MG_STR("http://\xc3\xa4 b/"), &out), MG_OK);
+    refuses_n(mg_buf_str(&out), HOST);
+    mg_buf_deinit(&out);
+}
+
 static void what_is_appended_follows_what_was_there(void **state) {
     (void)state;
     mg_buf out = {0};
@@ -353,6 +393,7 @@ int main(void) {
         cmocka_unit_test(a_default_port_is_left_out_of_the_authority),
         cmocka_unit_test(a_port_is_between_1_and_65535),
         cmocka_unit_test(an_ipv6_literal_stands_in_brackets),
+        cmocka_unit_test(an_ipv4_address_has_one_spelling),
         cmocka_unit_test(a_host_is_needed),
         cmocka_unit_test(a_host_is_the_same_in_capitals),
         cmocka_unit_test(userinfo_is_refused),
@@ -367,6 +408,7 @@ int main(void) {
         cmocka_unit_test(a_reference_keeps_scheme_host_and_port),
         cmocka_unit_test(another_scheme_is_refused),
         cmocka_unit_test(a_reference_with_a_nul_is_refused_in_the_end),
+        cmocka_unit_test(what_people_write_in_references_is_encoded),
         cmocka_unit_test(what_is_appended_follows_what_was_there),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
