@@ -71,15 +71,15 @@ static bool has_capitals(mg_str s) {
     return false;
 }
 
-static bool is_ip(mg_str s, int family) {
-    char text[INET6_ADDRSTRLEN];
-    struct in6_addr ignored;
+static bool is_ipv4(mg_str s) {
+    char text[INET_ADDRSTRLEN];
+    struct in_addr ignored;
     if (s.n >= sizeof text || memchr(s.p, '\0', s.n) != NULL) {
         return false;
     }
     memcpy(text, s.p, s.n);
     text[s.n] = '\0';
-    return inet_pton(family, text, &ignored) == 1;
+    return inet_pton(AF_INET, text, &ignored) == 1;
 }
 
 static bool is_number(mg_str label) {
@@ -102,15 +102,11 @@ static bool ends_in_number(mg_str host) {
 // An address has one spelling only: readers differ over the others, and a filter would judge
 // another host than is dialled. Takes the brackets off.
 static int judge_host(mg_str *host, const char **why) {
-    if (host->n == 0) {
-        return refuse(why, "its host is empty");
-    }
     if (host->p[0] == '[') {
         *host = (mg_str){host->p + 1, host->n - 2};
-        return is_ip(*host, AF_INET6) ? MG_OK
-                                      : refuse(why, "its host is no IPv6 address in brackets");
+        return MG_OK;
     }
-    return !ends_in_number(*host) || is_ip(*host, AF_INET)
+    return !ends_in_number(*host) || is_ipv4(*host)
                ? MG_OK
                : refuse(why, "its host ends in a number, but is no IPv4 address of four decimal "
                              "numbers without leading zeros");
@@ -194,15 +190,13 @@ static mg_str folder_of(mg_str target) {
 }
 
 // Servers write references as people read them: spaces, letters beyond ASCII, what RFC 3986 has no
-// place for. As browsers do, that is encoded; in a query only what cannot stand there (http/url.h).
+// place for. That is encoded, as browsers do.
 static void append_encoded(mg_str s, mg_buf *out) {
-    bool query = false;
     for (size_t i = 0; i < s.n; i++) {
         uint8_t c = (uint8_t)s.p[i];
         bool code = i + 2 < s.n && mg_hex_value(s.p[i + 1]) >= 0 && mg_hex_value(s.p[i + 2]) >= 0;
-        bool stray = c != '\0' && !query && (strchr("\"<>\\^`", c) != NULL || (c == '%' && !code));
-        query |= c == '?';
-        if (c == ' ' || c == '\t' || c >= 0x80 || stray) {
+        bool stray = c != '\0' && strchr(" \t\"<>\\^`", c) != NULL;
+        if (stray || c >= 0x80 || (c == '%' && !code)) {
             mg_buf_printf(out, "%%%02X", c);
         } else {
             mg_buf_append_char(out, (char)c);
