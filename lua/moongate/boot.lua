@@ -3,6 +3,8 @@ local sched = require("moongate.core.sched")
 local errors = require("moongate.core.errors")
 local app_class = require("moongate.app")
 local env = require("moongate.core.env")
+local guard = require("moongate.core.guard")
+local modules = require("moongate.core.modules")
 local serve = require("moongate.serve")
 local files = require("moongate.files")
 local info = require("moongate.info")
@@ -15,15 +17,25 @@ local function describe(err)
   return errors.show(errors.field(err, "message") or errors.line(err))
 end
 
+-- The state serves this app alone.
+local function close_state(root, options)
+  if options.serving then
+    modules.shut_out(env.prefix(root))
+    guard.install(options.ffi)
+  end
+end
+
 ---@param root string the project's folder
 ---@param path string the script that returns the app
 ---@param options table? handler_seconds; read(path) -> text or nil, instead of the disk;
---- generation, worker (for moongate.info); dev: faults are shown to browsers
+--- generation, worker (for moongate.info); dev: faults are shown to browsers; serving: the state
+--- has no other use; ffi: scripts may have it
 ---@return table? served
 ---@return string? message with file and line
 function M.load(root, path, options)
   options = options or {}
   info.generation, info.worker = options.generation or 1, options.worker or 0
+  close_state(root, options)
   local loader = env.new(root, options.read)
   sched.loading = true
   local ok, app = pcall(loader.run, path)
@@ -53,6 +65,7 @@ end
 ---@return table served
 function M.load_fault(root, message, options)
   info.generation, info.worker = options.generation or 1, options.worker or 0
+  close_state(root, options)
   local page = dev.page(root, options.read)
   return serve.prepare(dev.fault_app(message, page):freeze(), { root = root, page = page })
 end

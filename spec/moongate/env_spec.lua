@@ -78,10 +78,100 @@ describe("require in a project", function()
     assert.same({ mistake, mistake }, loader.run("app.lua"))
   end)
 
+  it("gives what a module leaves in package.loaded, also to those that it requires", function()
+    local loader = project({
+      ["lua/a.lua"] = 'local M = {} package.loaded[...] = M M.b = require("b")',
+      ["lua/b.lua"] = 'return { a = require("a") }',
+      ["lua/c.lua"] = 'module("c", package.seeall) function f() return type(string) end',
+      ["lua/d.lua"] = "",
+      ["app.lua"] = [[
+        assert(package.loaded.a == nil)
+        local a, c = require("a"), require("c")
+        assert(a == a.b.a and package.loaded.a == a)
+        package.loaded.a = nil
+        assert(require("a") ~= a)
+        package.preload.made = function(name) return { name = name } end
+        assert(require("made").name == "made")
+        return { c.f(), require("d"), require("d") }
+      ]],
+    })
+    assert.same({ "table", true, true }, loader.run("app.lua"))
+    assert.is_nil(rawget(package.loaded, "a"))
+    assert.is_nil(rawget(package.preload, "made"))
+    package.loaded.c = nil
+    rawset(_G, "c", nil)
+  end)
+
+  it("heeds what a script adds to package.path, within the project", function()
+    local before = package.path
+    local loader = project({
+      ["vendor/x.lua"] = "return 7",
+      ["app.lua"] = [[package.path = package.path .. ";./vendor/?.lua" return require("x")]],
+    })
+    assert.equal(7, loader.run("app.lua"))
+    package.path = before
+  end)
+
   it("refuses modules that would block the loop, naming the way that does not", function()
     local ok, message = pcall(project({ ["app.lua"] = 'require("socket")' }).run, "app.lua")
     assert.is_false(ok)
     assert.matches("^app%.lua:1: module 'socket' blocks the loop: use ctx:http_request", message)
+  end)
+end)
+
+describe("code that a script makes of text", function()
+  it("sees what the script sees", function()
+    local loader = project({
+      ["lua/part.lua"] = "return print, ...",
+      ["app.lua"] = [[
+        local own = { x = 5 }
+        return {
+          loadstring("return print")(), load("return print")(), loadfile("lua/part.lua")(),
+          (dofile("lua/part.lua")), print, load("return x", "own", "t", own)(),
+          select(2, loadstring("x = = 1")), (pcall(dofile, "lua/none.lua")),
+        }
+      ]],
+    })
+    local got = loader.run("app.lua")
+    for i = 1, 5 do
+      assert.equal(loader.globals.print, got[i])
+    end
+    assert.equal(5, got[6])
+    assert.matches("unexpected symbol", got[7])
+    assert.is_false(got[8])
+  end)
+end)
+
+describe("a script", function()
+  local sched = require("moongate.core.sched")
+
+  local function refusal(text)
+    local ok, message = pcall(project({ ["app.lua"] = text }).run, "app.lua")
+    assert.is_false(ok)
+    return message
+  end
+
+  it("cannot end the process or change it as a whole, whether it is loading or not", function()
+    for _, loading in ipairs({ true, false }) do
+      sched.loading = loading
+      for _, text in ipairs({
+        "os.exit(0)", 'os.setlocale("C")', 'collectgarbage("stop")', "debug.sethook()",
+        "debug.getregistry()", 'debug.setmetatable("", nil)', "setfenv(0, {})",
+        'debug.getupvalue(require("moongate").spawn, 1)',
+      }) do
+        assert.matches("^app%.lua:1: ", refusal(text))
+      end
+    end
+    sched.loading = false
+  end)
+
+  it("may wait for other processes while it is loading, never later", function()
+    sched.loading = true
+    local text = 'return io.popen("echo x"):read("*l")'
+    assert.equal("x", project({ ["app.lua"] = text }).run("app.lua"))
+    sched.loading = false
+    assert.matches("^app%.lua:1: io%.popen would stop every request", refusal(text .. " .. ''"))
+    assert.matches("^app%.lua:1: os%.execute would stop every request", refusal('os.execute("true")'))
   end)
 end)
 

@@ -14,6 +14,8 @@ int mg_app_of_config(mg_lua_app **out, mg_loop *loop, const mg_config *config, m
         .root = config->root,
         .path = config->app,
         .handler_ms = config->timeouts.handler_ms,
+        .memory_bytes = config->limits.lua_memory,
+        .ffi = config->ffi,
     };
     return mg_lua_app_new(out, loop, &options, err);
 }

@@ -69,6 +69,7 @@ typedef struct mg_config {
     mg_config_texts listen; // checked with mg_address_parse; Unix paths are absolute
     int workers;            // or MG_CONFIG_WORKERS_AUTO
     const char *app;
+    bool ffi;            // scripts may have it
     const char *user;    // "name" or "name:group" that workers run as; NULL: as they were started
     const char *control; // path of the control socket; NULL: gate/control_path.h finds one
     const char *specs;   // run before each reload; NULL: none

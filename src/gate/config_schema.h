@@ -12,6 +12,7 @@ typedef enum mg_config_kind {
     MG_CONFIG_PATH,
     MG_CONFIG_OPTIONAL_PATH, // or false
     MG_CONFIG_OPTIONAL_NAME, // of a user, or false
+    MG_CONFIG_BOOL,
     MG_CONFIG_SIZE,
     MG_CONFIG_COUNT,
     MG_CONFIG_SECONDS,

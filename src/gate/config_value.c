@@ -129,6 +129,11 @@ bool mg_config_size(mg_str s, uint64_t *out) {
     return true;
 }
 
+static bool take_bool(mg_config_reading *r, const mg_config_key *key, mg_json_token t) {
+    *(bool *)field(r, key) = t == MG_JSON_TRUE;
+    return t == MG_JSON_TRUE || t == MG_JSON_FALSE;
+}
+
 static bool take_size(mg_config_reading *r, const mg_config_key *key, mg_json_token t) {
     uint64_t v;
     bool good =
@@ -262,6 +267,7 @@ void mg_config_take(mg_config_reading *r, const mg_config_key *key, mg_json_toke
         [MG_CONFIG_PATH] = take_path,
         [MG_CONFIG_OPTIONAL_PATH] = take_optional_path,
         [MG_CONFIG_OPTIONAL_NAME] = take_optional_name,
+        [MG_CONFIG_BOOL] = take_bool,
         [MG_CONFIG_SIZE] = take_size,
         [MG_CONFIG_COUNT] = take_count,
         [MG_CONFIG_SECONDS] = take_seconds,

@@ -145,6 +145,7 @@ static int start_load(mg_generation *g, const mg_generation_options *o) {
     app->services = g->services != NULL ? mg_service_set_lent(g->services) : NULL;
     app->handler_ms = g->config.timeouts.handler_ms;
     app->load_ms = g->config.timeouts.reload_ms;
+    app->ffi = g->config.ffi;
     app->memory_bytes = g->config.limits.lua_memory;
     app->generation = g->number;
     g->load = l;

@@ -96,7 +96,7 @@ static void bound_load(mg_lua_app *a, uint64_t load_ms) {
 
 static void push_options(mg_lua_app *a, const mg_lua_app_options *o) {
     lua_State *L = a->L;
-    lua_createtable(L, 0, 5);
+    lua_createtable(L, 0, 7);
     lua_pushnumber(L, (lua_Number)o->handler_ms / 1000);
     lua_setfield(L, -2, "handler_seconds");
     lua_pushinteger(L, (lua_Integer)o->generation);
@@ -105,6 +105,10 @@ static void push_options(mg_lua_app *a, const mg_lua_app_options *o) {
     lua_setfield(L, -2, "worker");
     lua_pushboolean(L, o->dev);
     lua_setfield(L, -2, "dev");
+    lua_pushboolean(L, o->ffi);
+    lua_setfield(L, -2, "ffi");
+    lua_pushboolean(L, true);
+    lua_setfield(L, -2, "serving");
     if (o->snapshot != NULL) {
         mg_lua_push_read(L, o->snapshot);
         lua_setfield(L, -2, "read");

@@ -24,6 +24,7 @@ typedef struct mg_lua_app_options {
     uint32_t generation;         // told by moongate.info()
     uint32_t worker;             // from 1; 0: there is only one
     bool dev;                    // faults are shown to browsers
+    bool ffi;                    // scripts may have it
     const char *fault;           // dev: no app is loaded, this fault is what it serves; else NULL
     const mg_vm_jobs *jobs;      // static
     void *jobs_arg;              // outlives the app, as log_arg

@@ -392,18 +392,6 @@ static void on_sample(void *data, lua_State *L, int samples, int state) {
     (void)state;
 }
 
-// There is one profiler a process, and LuaJIT's handler of the signal must not outlive it.
-static int keep_profiler(lua_State *L) {
-    static const char source[] =
-        "local profile = require('jit.profile')\n"
-        "profile.start = function() error('the profiler is used to notice stalls', 2) end\n"
-        "profile.stop = function() end\n";
-    if (luaL_dostring(L, source) != 0) {
-        lua_error(L);
-    }
-    return 0;
-}
-
 void mg_stall_watch(mg_stall *s, mg_vm *vm) {
     static const struct itimerval never;
     if (s->watched != NULL) {
@@ -411,9 +399,7 @@ void mg_stall_watch(mg_stall *s, mg_vm *vm) {
         luaJIT_setmode(s->watched->L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_OFF);
         luaJIT_setmode(s->watched->L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_FLUSH);
     }
-    if (lua_cpcall(vm->L, keep_profiler, NULL) != 0) {
-        lua_pop(vm->L, 1);
-    }
+    // No script takes the profiler away: core/guard.lua.
     luaJIT_profile_start(vm->L, "li1000000", on_sample, NULL);
     setitimer(ITIMER_PROF, &never, NULL); // nobody wants samples: signals come from the watcher
     take_signal(&s->profiler);

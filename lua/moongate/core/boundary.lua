@@ -1,9 +1,11 @@
 --- Names the function that an await cannot cross.
 local native = require("moongate.native")
+local sched = require("moongate.core.sched")
 
 local M = {}
 
-local barrier = false -- { name, where, outer } of the Lua functions that must not be left half done
+-- Who has barriers: the task that runs, so that they go with it however it ends; else this.
+local no_task = { barrier = false }
 
 -- LuaJIT yields across these, so they are never what stands in the way.
 local CROSSED = { [pcall] = true, [xpcall] = true, [coroutine.resume] = true }
@@ -62,20 +64,38 @@ end
 --- would find its work half done.
 ---@param name string
 ---@param level integer the stack level of the line that called it
-function M.enter(name, level)
+---@param owner table? whose `what` it works at, for M.is_inside
+---@param what any?
+function M.enter(name, level, owner, what)
   local source, line = native.where(level + 1)
-  barrier = { name, (source or "?") .. ":" .. (line or 0), barrier }
+  local holder = sched.current or no_task
+  holder.barrier = {
+    name = name, where = (source or "?") .. ":" .. (line or 0), owner = owner, what = what,
+    outer = holder.barrier,
+  }
 end
 
 function M.leave()
-  barrier = barrier[3]
+  local holder = sched.current or no_task
+  holder.barrier = holder.barrier.outer
 end
 
 --- The name of such a function that is running, and the line that called it; nil if none is.
 function M.entered()
+  local barrier = (sched.current or no_task).barrier
   if barrier then
-    return barrier[1], barrier[2]
+    return barrier.name, barrier.where
   end
+end
+
+--- Is such a function, which works at this, on the stack of whoever calls?
+---@return boolean
+function M.is_inside(owner, what)
+  local barrier = (sched.current or no_task).barrier
+  while barrier and not (barrier.owner == owner and barrier.what == what) do
+    barrier = barrier.outer
+  end
+  return barrier ~= false
 end
 
 return M

@@ -9,7 +9,7 @@ local M = {}
 local FRAMEWORK = debug.getinfo(1, "S").source:gsub("core/check%.lua$", "")
 
 -- The stack level of the first function outside of the framework, as error() counts it from its
--- caller's caller.
+-- caller's caller; 0 if there is none.
 local function public_level()
   for level = 3, 30 do
     local info = debug.getinfo(level, "S")
@@ -20,7 +20,7 @@ local function public_level()
       return level - 1 -- as its caller counts
     end
   end
-  return 2
+  return 0
 end
 
 --- Raises `message` at the public caller's line.
@@ -31,7 +31,8 @@ end
 --- "file:line" of the public caller.
 ---@return string
 function M.caller()
-  local info = debug.getinfo(public_level(), "Sl")
+  local level = public_level()
+  local info = level > 0 and debug.getinfo(level, "Sl")
   return info and (info.source:gsub("^@", "") .. ":" .. info.currentline) or "?"
 end
 

@@ -79,6 +79,7 @@ local function take_task()
     streak = 0,
     held = false, -- what ends with it: see M.hold
     holding = false, -- whoever started it may wait for it and holds something: see M.is_holding
+    barrier = false, -- what of its functions no await may cross: core/boundary.lua
     shielded = false, -- its awaits go on though its scope is cancelled: it answers for the scope
   }
   tasks[task] = true

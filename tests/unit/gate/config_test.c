@@ -173,10 +173,22 @@ static void a_wrong_address_is_named(void **state) {
     mg_config_deinit(&c);
 }
 
+static void ffi_is_given_or_not(void **state) {
+    (void)state;
+    mg_config c;
+    load(&c, "{}");
+    assert_false(c.ffi);
+    mg_config_deinit(&c);
+    load(&c, "{\"ffi\":true}");
+    assert_true(c.ffi);
+    mg_config_deinit(&c);
+    faults("{\"ffi\":1}", "f: ffi: is 1, allowed: true or false\n");
+}
+
 static void an_unknown_key_brings_a_suggestion(void **state) {
     (void)state;
     faults("{\"worker\":1}",
-           "f: worker: is no known key, allowed: listen, workers, app, user, control, "
+           "f: worker: is no known key, allowed: listen, workers, app, ffi, user, control, "
            "trusted_proxies, database, cache, http, limits, timeouts, reload, log (did you mean "
            "\"workers\"?)\n");
     faults("{\"log\":{\"acess\":[{\"x\":[]}]}}",
@@ -469,6 +481,7 @@ int main(void) {
         cmocka_unit_test(an_empty_lua_table_is_an_empty_list_too),
         cmocka_unit_test(a_wrong_value_says_what_is_allowed),
         cmocka_unit_test(a_wrong_address_is_named),
+        cmocka_unit_test(ffi_is_given_or_not),
         cmocka_unit_test(an_unknown_key_brings_a_suggestion),
         cmocka_unit_test(keys_of_later_versions_say_so),
         cmocka_unit_test(databases_have_names_and_absolute_paths),

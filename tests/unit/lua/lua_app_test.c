@@ -12,12 +12,14 @@ static mg_error err;
 static int readies, stops;
 static char ready_message[200];
 static uint64_t load_ms = 30000;
+static bool ffi;
 
 static int set_up(void **state) {
     (void)state;
     app = NULL;
     readies = 0;
     stops = 0;
+    ffi = false;
     r = (rig){0};
     app_folder_open(&folder);
     return mg_loop_new(&r.loop, &(mg_loop_options){.virtual_clock = true});
@@ -33,7 +35,12 @@ static int tear_down(void **state) {
 static int load(const char *source) {
     app_folder_write(&folder, source);
     mg_lua_app_options o = {
-        .root = folder.root, .path = folder.script, .handler_ms = 30000, .load_ms = load_ms};
+        .root = folder.root,
+        .path = folder.script,
+        .handler_ms = 30000,
+        .load_ms = load_ms,
+        .ffi = ffi,
+    };
     int rc = mg_lua_app_new(&app, r.loop, &o, &err);
     if (rc == MG_OK) {
         mg_lua_app_attach(app);
@@ -99,6 +106,86 @@ static void loading_only_declares(void **state) {
     assert_fault("local moongate = require('moongate')\n"
                  "moongate.spawn(function() end)\n",
                  "app:on_start(");
+}
+
+// --- what scripts may not do to their process ---
+
+// By every way that leads to the libraries.
+static void a_script_cannot_end_or_change_its_process(void **state) {
+    (void)state;
+    static const char *const ways[] = {
+        "os.exit(0)",
+        "require('os').exit(true)",
+        "getfenv(0).os.exit(1)",
+        "package.loaded.os.exit(1)",
+        "package.loaded._G.os.exit(1)",
+        "loadstring('os.exit(1)')()",
+        "load(string.dump(function() return os end))().exit(1)",
+        "setfenv(loadstring('os.exit(1)'), getfenv(0))()",
+        "coroutine.wrap(function() os.exit(1) end)()",
+        "os.setlocale('C')",
+        "collectgarbage('stop')",
+        "getfenv(0).collectgarbage('stop')",
+        "debug.sethook()",
+        "require('debug').sethook(function() end, '', 1)",
+        "debug.getregistry()",
+        "debug.debug()",
+        "debug.setmetatable('', nil)",
+        "debug.setmetatable(nil, { __index = {} })",
+        "debug.getupvalue(require('moongate').spawn, 1)",
+        "debug.setupvalue(require('moongate').spawn, 1, nil)",
+        "debug.upvaluejoin(function() return app end, 1, require('moongate').spawn, 1)",
+        "debug.getlocal(3, 1)",
+        "debug.setfenv(require('moongate').spawn, {})",
+        "setfenv(require('moongate').spawn, {})",
+        "setfenv(0, {})",
+        "require('jit.profile').start('l', function() end)",
+        "require('ffi').C.exit(1)",
+        "getfenv(0).require('ffi')",
+        "package.loadlib('libc.so.6', '*')",
+    };
+    for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
+        char source[200];
+        snprintf(source, sizeof source, "local app = require('moongate').app()\n%s\nreturn app\n",
+                 ways[i]);
+        assert_int_equal(load(source), MG_ELUA);
+        if (strstr(err.text, "1: ") == NULL && strstr(err.text, "app.lua:2: ") == NULL) {
+            fail_msg("%s: %s", ways[i], err.text);
+        }
+    }
+}
+
+static void what_harms_nobody_is_allowed(void **state) {
+    (void)state;
+    assert_int_equal(load("local app = require('moongate').app()\n"
+                          "assert(io.stdout:close() == nil and io.close() == nil)\n"
+                          "assert(os.setlocale() == 'C')\n"
+                          "assert(collectgarbage('count') > 0 and collectgarbage() == 0)\n"
+                          "assert(os.execute('exit 3') ~= 0)\n"
+                          "assert(io.popen('echo x'):read('*l') == 'x')\n"
+                          "local own = setmetatable({}, { __index = _G })\n"
+                          "local function f() return app, x end\n"
+                          "assert(debug.getupvalue(f, 1) == 'app')\n"
+                          "assert(debug.setupvalue(f, 1, 7) == 'app' and f() == 7)\n"
+                          "assert(debug.getlocal(1, 1) == 'app')\n"
+                          "assert(debug.getinfo(1, 'l').currentline == 12)\n"
+                          "assert(debug.setmetatable(own, nil))\n"
+                          "assert(setfenv(f, { x = 1 }) == f and select(2, f()) == 1)\n"
+                          "local function g() local y = own setfenv(1, { x = 2 }) y.x = x end g()\n"
+                          "assert(own.x == 2)\n"
+                          "jit.off(true, true) jit.on() jit.on(f) jit.flush()\n"
+                          "require('jit.opt').start('hotloop=20')\n"
+                          "return require('moongate').app()\n"),
+                     MG_OK);
+}
+
+static void ffi_is_given_where_the_configuration_says_so(void **state) {
+    (void)state;
+    ffi = true;
+    assert_int_equal(load("assert(require('ffi').sizeof('int') == 4)\n"
+                          "assert(package.loadlib)\n"
+                          "return require('moongate').app()\n"),
+                     MG_OK);
 }
 
 static void freeing_accepts_null(void **state) {
@@ -211,6 +298,9 @@ int main(void) {
         TEST(a_fault_in_the_script_gives_file_and_line),
         TEST(a_script_must_return_its_app),
         TEST(loading_only_declares),
+        TEST(a_script_cannot_end_or_change_its_process),
+        TEST(what_harms_nobody_is_allowed),
+        TEST(ffi_is_given_where_the_configuration_says_so),
         TEST(freeing_accepts_null),
         TEST(on_start_runs_before_the_app_is_ready),
         TEST(a_failing_on_start_is_told_with_file_and_line),

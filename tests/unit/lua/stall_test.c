@@ -146,7 +146,12 @@ static mg_lua_app *load(const char *source) {
              source);
     app_folder_write(&folder, text);
     mg_lua_app_options o = {
-        .root = folder.root, .path = folder.script, .handler_ms = 30000, .on_log = on_log};
+        .root = folder.root,
+        .path = folder.script,
+        .handler_ms = 30000,
+        .ffi = true,
+        .on_log = on_log,
+    };
     if (mg_lua_app_new(&a, r.loop, &o, &err) != MG_OK) {
         fail_msg("%s", err.text);
     }
@@ -509,6 +514,24 @@ static void the_signal_is_given_back(void **state) {
     assert_ptr_equal(before.sa_handler, now.sa_handler);
 }
 
+// What a module's loading holds goes with the coroutine that loads it.
+static void a_module_that_is_ended_while_it_loads_can_be_required_again(void **state) {
+    (void)state;
+    open_stall(WARN_MS, ABORT_MS);
+    serve("package.preload.slow = function()\n"
+          "  if not app.calm then while true do pcall(function() while true do end end) end end\n"
+          "  return { calm = true }\n"
+          "end\n"
+          "app:get('/slow', function() return require('slow') end)\n"
+          "app:get('/await', function(ctx) app.calm = true ctx:sleep(0.001):await() return 1 .. '' "
+          "end)\n");
+    assert_int_equal(get("/slow"), 503);
+    assert_int_equal(get("/await"), 200);
+    assert_int_equal(get("/slow"), 200);
+    assert_has("calm");
+    assert_int_equal(get("/await"), 200);
+}
+
 static void no_script_takes_the_profiler_away(void **state) {
     (void)state;
     open_stall(WARN_MS, ABORT_MS);
@@ -561,6 +584,7 @@ int main(void) {
         TEST(a_loop_that_is_stuck_outside_of_lua_is_named),
         TEST(a_loop_that_waits_is_not_stuck),
         TEST(the_signal_is_given_back),
+        TEST(a_module_that_is_ended_while_it_loads_can_be_required_again),
         TEST(no_script_takes_the_profiler_away),
         TEST(closing_and_forgetting_accept_null),
     };

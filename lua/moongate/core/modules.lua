@@ -1,0 +1,144 @@
+--- `require` and `package` of a project's scripts. What lies in the project is found where `read`
+--- finds it, in the snapshot of a server; modules of the system are found as Lua does.
+local boundary = require("moongate.core.boundary")
+
+local M = {}
+
+local BLOCKING_MODULES = {
+  ["socket"] = "ctx:http_request or another client of moongate",
+  ["socket.http"] = "ctx:http_request",
+  ["socket.core"] = "ctx:http_request",
+  ["ssl"] = "ctx:http_request",
+  ["ssl.https"] = "ctx:http_request",
+}
+
+local OWN = { "lua/?.lua", "lua/?/init.lua", "?.lua" }
+
+-- A template of package.path as one of the project's folder, or nil if it leads out of it. What is
+-- relative begins at the project, wherever the server was started.
+local function inside(prefix, template)
+  if template:sub(1, 1) ~= "/" then
+    return (template:gsub("^%./", ""))
+  elseif prefix ~= "" and template:sub(1, #prefix) == prefix then
+    return template:sub(#prefix + 1)
+  end
+end
+
+local function templates(prefix)
+  local list = { unpack(OWN) }
+  for template in package.path:gmatch("[^;]+") do
+    list[#list + 1] = inside(prefix, template)
+  end
+  return list
+end
+
+---@param prefix string of the paths in the project: "" or ending in a slash
+---@param read fun(path: string): string?
+---@param run fun(path: string, text: string, name: string): any runs a module's text
+---@return fun(name: string): any require
+---@return table package
+function M.new(prefix, read, run)
+  local loaded = setmetatable({}, { __index = package.loaded })
+  local preload = setmetatable({}, { __index = package.preload })
+
+  local function find(name)
+    local base = name:gsub("%.", "/")
+    local tried = {}
+    for _, template in ipairs(templates(prefix)) do
+      local path = prefix .. template:gsub("?", base)
+      local text = not tried[path] and read(path)
+      tried[path] = true
+      if text then
+        return path, text
+      end
+    end
+  end
+
+  local function loader_of(name)
+    if rawget(preload, name) then
+      return preload[name], name
+    end
+    local path, text = find(name)
+    return path and run, path, text, name
+  end
+
+  -- A module may return its value, or leave it in package.loaded, as module() does.
+  local function value_of(name, returned, before)
+    if returned ~= nil then
+      return returned
+    end
+    local left = loaded[name]
+    if left ~= nil and left ~= before then
+      return left
+    end
+    return true
+  end
+
+  local function run_module(name, loader, ...)
+    local before = package.loaded[name]
+    boundary.enter("require", 3, loaded, name)
+    local ok, value = pcall(loader, ...)
+    boundary.leave()
+    if not ok then
+      loaded[name] = nil
+      error(value, 0)
+    end
+    loaded[name] = value_of(name, value, before)
+    return loaded[name]
+  end
+
+  local function require_project(name)
+    if type(name) ~= "string" then
+      error("require: a module's name is wanted", 2)
+    end
+    if rawget(loaded, name) ~= nil then
+      return loaded[name]
+    end
+    if name:match("^moongate$") or name:match("^moongate%.") then
+      return require(name)
+    end
+    if BLOCKING_MODULES[name] then
+      error("module '" .. name .. "' blocks the loop: use " .. BLOCKING_MODULES[name], 2)
+    end
+    local loader, path, text, own = loader_of(name)
+    if not loader then
+      return require(name)
+    end
+    if boundary.is_inside(loaded, name) then
+      error("module '" .. name .. "' is required while it is loading (a circle of requires)", 2)
+    end
+    local value = run_module(name, loader, path, text, own)
+    return value
+  end
+
+  return require_project, setmetatable({ loaded = loaded, preload = preload },
+    { __index = package, __newindex = package })
+end
+
+-- As Lua's own, but for what lies in the project.
+local function search_system(prefix, name)
+  local list = {}
+  for template in package.path:gmatch("[^;]+") do
+    if not inside(prefix, template) then
+      list[#list + 1] = template
+    end
+  end
+  local path, tried = package.searchpath(name, table.concat(list, ";"))
+  if not path then
+    return tried
+  end
+  local chunk, err = loadfile(path)
+  return chunk or error("error loading module '" .. name .. "' from file '" .. path .. "':\n\t"
+    .. err, 0)
+end
+
+--- A state that serves one project alone: also modules of the system find nothing on the disk that
+--- lies in the project.
+function M.shut_out(prefix)
+  local loaders = package.loaders
+  loaders[#loaders - 2] = function(name) -- what looks in package.path, before the two for cpath
+    return search_system(prefix, name)
+  end
+end
+
+return M
