@@ -303,7 +303,7 @@ end
 local STATUS_OF_CODE = {
   timeout = 504, limit = 413, dns = 502, denied = 502, connect = 502, tls = 502, closed = 502,
   protocol = 502,
-  database = 503, cache = 503, reload = 503, stall = 503,
+  database = 503, cache = 503, reload = 503, stall = 503, memory = 503,
 }
 
 -- What another moment would not make better is a fault of the script.
@@ -329,6 +329,7 @@ end
 local DETAILS = {
   stall = "the handler did not finish",
   reload = "the server's scripts were reloaded",
+  memory = "the scripts' memory is used up",
 }
 
 -- Stages RFC 9457 problem+json.
@@ -355,6 +356,9 @@ local function stage_problem(ctx, err)
   ctx[BODY], ctx[PHASE] = problem, STAGED
   for name, value in next, field(err, "fields") or {} do
     ctx:header(name, value)
+  end
+  if code == "memory" then
+    ctx:header("Retry-After", "1")
   end
 end
 

@@ -151,4 +151,42 @@ describe("scripts that use too much memory", function()
     assert.equal("one", service:body("/"))
     assert.same(before, service:pids())
   end)
+
+  it("fail with 503 if the results of calls find no room, of which nothing is kept", function()
+    start({ workers = 1, limits = { lua_memory = "64M" } }, [[
+      app:get("/blob/:n", function(ctx) ctx:send_file("blob" .. ctx.params.n, { root = "." }) end)
+      app:get("/ten/:port", function(ctx)
+        local calls = {}
+        for i = 1, 10 do
+          calls[i] = ctx:http_request("http://127.0.0.1:" .. ctx.params.port .. "/blob/" .. i)
+        end
+        local results = moongate.Future.all(calls):await()
+        assert(results[1].status == 200)
+        return "all of them"
+      end)]])
+    for i = 1, 10 do -- equal ones would be one string of Lua
+      service:write("blob" .. i, tostring(i % 10):rep(15 * 2 ^ 20))
+    end
+    local pid = service:pids()[1]
+    local function resident()
+      local status = process.read_file("/proc/" .. pid .. "/status")
+      return tonumber(status:match("VmRSS:%s*(%d+)")) / 1024
+    end
+    local function ask()
+      local res = service:request(wire.get("/ten/" .. service.port))
+      assert.equal(503, res.status)
+      assert.equal("1", res.headers["retry-after"])
+    end
+    ask()
+    ask()
+    local before = resident()
+    for _ = 1, 4 do
+      ask()
+    end
+    assert.is_true(resident() < before + 100, before .. " MiB became " .. resident())
+    process.wait_until("what was left over is collected", function()
+      return service:body("/") == "one"
+    end)
+    assert.same({ pid }, service:pids())
+  end)
 end)

@@ -108,15 +108,11 @@ local function give_task(task)
   end
 end
 
-local function memory_fields()
-  return { status = 503, fields = { ["Retry-After"] = "1" } }
-end
-
 -- What a coroutine failed of: it was made to, it ran out of memory, or it raised.
 local function failure_of(err)
   local stall = native.take_stall()
   if err == OUT_OF_MEMORY or (stall and stall:find("limits.lua_memory", 1, true)) then
-    return errors.new("status", MEMORY_FAULT, memory_fields())
+    return errors.new("memory", MEMORY_FAULT, { status = 503 })
   end
   return stall and errors.new("stall", stall) or errors.wrap(err)
 end
@@ -236,7 +232,7 @@ local function finished(handle, ok, a, ...)
     if ok then
       future:_settle_operation(true, a, ...)
     elseif a == "memory" then -- src/lua/vm.c: there was no room for the result
-      future:_settle_operation(false, "status", MEMORY_FAULT, memory_fields())
+      future:_settle_operation(false, "memory", MEMORY_FAULT, { status = 503 })
     else
       future:_settle_operation(false, a, ...)
     end
