@@ -19,6 +19,9 @@ static void take_value(mg_config_reading *r, const mg_config_key *key, mg_json_t
     case MG_CONFIG_TEXTS:
         mg_config_take_texts(r, key, t);
         break;
+    case MG_CONFIG_FORWARDED:
+        mg_config_take_forwarded(r, key, t);
+        break;
     case MG_CONFIG_DATABASE:
         mg_config_take_database(r, key, t);
         break;
@@ -168,14 +171,26 @@ int mg_config_override(mg_config *c, const mg_config_overrides *o, mg_buf *fault
     return rc;
 }
 
+int mg_config_trust(const mg_config *c, mg_trust **out, mg_error *err) {
+    mg_error fault;
+    int rc = mg_trust_new(out, c->trusted_proxies.items, c->trusted_proxies.n, &fault);
+    if (rc != MG_OK) {
+        return mg_error_set(err, MG_ECONFIG, "%s: trusted_proxies: %s", c->file, fault.text);
+    }
+    rc = mg_trust_heed(*out, c->forwarded.items, c->forwarded.n, &fault);
+    if (rc != MG_OK) {
+        mg_trust_free(*out);
+        *out = NULL;
+        return mg_error_set(err, MG_ECONFIG, "%s: forwarded: %s", c->file, fault.text);
+    }
+    return MG_OK;
+}
+
 static int check_trust(const mg_config *c, mg_error *err) {
     mg_trust *trust = NULL;
-    mg_error fault;
-    int rc = mg_trust_new(&trust, c->trusted_proxies.items, c->trusted_proxies.n, &fault);
+    int rc = mg_config_trust(c, &trust, err);
     mg_trust_free(trust);
-    return rc == MG_OK
-               ? rc
-               : mg_error_set(err, MG_ECONFIG, "%s: trusted_proxies: %s", c->file, fault.text);
+    return rc;
 }
 
 // One that is not there would be told at the first call over TLS only. Whoever evaluates the

@@ -77,6 +77,7 @@ typedef struct mg_config {
     uint64_t cache_bytes; // shared by all workers; 0: no cache
     mg_config_http http;
     mg_config_texts trusted_proxies; // unchecked texts: http/forwarded.h reads them
+    mg_config_texts forwarded;       // likewise
     mg_config_limits limits;
     mg_config_timeouts timeouts;
     mg_config_log log;
@@ -100,6 +101,9 @@ void mg_config_deinit(mg_config *c);
 
 // MG_ECONFIG and faults that begin with the option's name if an address is wrong.
 int mg_config_override(mg_config *c, const mg_config_overrides *o, mg_buf *faults);
+
+// The proxies that are believed, and their fields. MG_ECONFIG and the fault.
+int mg_config_trust(const mg_config *c, struct mg_trust **out, mg_error *err);
 
 // What the schema cannot judge: addresses of trusted proxies, files that must be there. MG_ECONFIG
 // and the first fault.

@@ -94,6 +94,12 @@ static bool begin_list(mg_config_reading *r, const mg_config_key *key, mg_json_t
     return t == MG_JSON_ARRAY;
 }
 
+static void keep_list(mg_config_reading *r, const mg_config_key *key, mg_buf *texts) {
+    mg_config_texts *out = (mg_config_texts *)(void *)((char *)r->config + key->offset);
+    out->n = texts->n / sizeof *out->items;
+    out->items = settle(r, texts);
+}
+
 static void take_list(mg_config_reading *r, const mg_config_key *key, mg_json_token t,
                       take_item take) {
     if (!begin_list(r, key, t)) {
@@ -108,9 +114,18 @@ static void take_list(mg_config_reading *r, const mg_config_key *key, mg_json_to
         r->path.n = before;
         item = mg_json_next(&r->json);
     }
-    mg_config_texts *out = (mg_config_texts *)(void *)((char *)r->config + key->offset);
-    out->n = texts.n / sizeof *out->items;
-    out->items = settle(r, &texts);
+    keep_list(r, key, &texts);
+}
+
+// A text alone is a list of one.
+void mg_config_take_forwarded(mg_config_reading *r, const mg_config_key *key, mg_json_token t) {
+    if (t != MG_JSON_STRING) {
+        take_list(r, key, t, text_item);
+        return;
+    }
+    mg_buf texts = {0};
+    add_item(r, &texts, t, text_item);
+    keep_list(r, key, &texts);
 }
 
 void mg_config_take_texts(mg_config_reading *r, const mg_config_key *key, mg_json_token t) {

@@ -39,7 +39,9 @@ const mg_config_key mg_config_keys[] = {
     OTHER("control", OPTIONAL_PATH, AT(control), "false",
           "The control socket; false: a private place is found"),
     OTHER("trusted_proxies", TEXTS, AT(trusted_proxies), "[]",
-          "Peers whose Forwarded fields are believed, as \"10.0.0.0/8\", \"unix\""),
+          "Peers that are believed about the client, as \"10.0.0.0/8\", \"unix\""),
+    OTHER("forwarded", FORWARDED, AT(forwarded), "\"x-forwarded-for\"",
+          "... in these fields alone"),
 
     OTHER("database", DATABASE, AT(databases), "false", "For ctx:query_database"),
     OTHER("cache", CACHE, AT(cache_bytes), "\"memory:64M\"",
@@ -185,6 +187,8 @@ void mg_config_append_allowed(mg_buf *out, const mg_config_key *key) {
         [MG_CONFIG_TARGET] = "\"stderr\", \"stdout\" or a path",
         [MG_CONFIG_OPTIONAL_TARGET] = "\"stdout\", \"stderr\", a path or false",
         [MG_CONFIG_TEXTS] = "a list of texts",
+        [MG_CONFIG_FORWARDED] =
+            "a field, or a list as { \"x-forwarded-for\", \"x-forwarded-proto\" }",
         [MG_CONFIG_DATABASE] = "\"sqlite:PATH\", a table of names to such texts, or false",
         [MG_CONFIG_NAMESERVERS] = "addresses as \"127.0.0.1:53,[::1]:53\", or false",
         [MG_CONFIG_CACHE] = "\"memory:1M\" to \"memory:64G\", or false",

@@ -31,6 +31,7 @@ void mg_config_take(mg_config_reading *r, const mg_config_key *key, mg_json_toke
 
 // The same for lists and free tables (gate/config_list.c).
 void mg_config_take_listen(mg_config_reading *r, const mg_config_key *key, mg_json_token t);
+void mg_config_take_forwarded(mg_config_reading *r, const mg_config_key *key, mg_json_token t);
 void mg_config_take_texts(mg_config_reading *r, const mg_config_key *key, mg_json_token t);
 
 // What outlives requests (gate/config_store.c).

@@ -171,8 +171,7 @@ int mg_generation_load(mg_generation **out, mg_loop *loop, const mg_generation_o
     mg_error err;
     int rc = mg_config_of_snapshot(&g->config, o->snapshot, o->conf, o->overrides, &err);
     if (rc == MG_OK) {
-        rc = mg_trust_new(&g->trust, g->config.trusted_proxies.items, g->config.trusted_proxies.n,
-                          &err);
+        rc = mg_config_trust(&g->config, &g->trust, &err);
     }
     if (rc == MG_OK) {
         rc = start_load(g, o);

@@ -194,26 +194,45 @@ static void close_server(kit *k) {
     }
 }
 
-// Reads the list of texts at `index`, nil being an empty one. Raises what is wrong with it.
-static mg_trust *check_trust(lua_State *L, int index) {
-    const char *texts[32];
-    mg_trust *trust = NULL;
-    mg_error err;
+enum { TEXTS_MAX = 32 };
+
+// Reads the list of texts at `index`, nil being an empty one and a text a list of one.
+static size_t check_texts(lua_State *L, int index, const char *texts[TEXTS_MAX]) {
+    if (lua_isstring(L, index)) {
+        texts[0] = lua_tostring(L, index);
+        return 1;
+    }
     size_t n = lua_istable(L, index) ? lua_objlen(L, index) : 0;
-    luaL_argcheck(L, n <= 32, index, "at most 32 trusted proxies");
+    luaL_argcheck(L, n <= TEXTS_MAX, index, "at most 32 texts");
     for (size_t i = 0; i < n; i++) {
         lua_rawgeti(L, index, (int)i + 1);
         texts[i] = luaL_checkstring(L, -1); // the list keeps it
         lua_pop(L, 1);
     }
-    if (mg_trust_new(&trust, texts, n, &err) != MG_OK) {
+    return n;
+}
+
+// Of the proxies at `index` and their fields behind it. Raises what is wrong with them.
+static mg_trust *check_trust(lua_State *L, int index) {
+    const char *proxies[TEXTS_MAX];
+    const char *fields[TEXTS_MAX];
+    size_t proxy_count = check_texts(L, index, proxies);
+    size_t field_count = check_texts(L, index + 1, fields);
+    mg_trust *trust = NULL;
+    mg_error err;
+    if (mg_trust_new(&trust, proxies, proxy_count, &err) != MG_OK) {
         luaL_error(L, "trusted_proxies: %s", err.text);
+    }
+    bool heed = !lua_isnoneornil(L, index + 1);
+    if (heed && mg_trust_heed(trust, fields, field_count, &err) != MG_OK) {
+        mg_trust_free(trust);
+        luaL_error(L, "forwarded: %s", err.text);
     }
     return trust;
 }
 
-// test_serve(limits and timeouts as JSON, trusted proxies): a server with these options instead of
-// the last one
+// test_serve(limits and timeouts as JSON, trusted proxies, their fields): a server with these
+// options instead of the last one
 static int serve(lua_State *L) {
     kit *k = kit_of(L);
     mg_server_options options;

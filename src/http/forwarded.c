@@ -3,10 +3,13 @@
 #include "base/mem.h"
 #include "base/network.h"
 
+enum { FORWARDED = 1, X_FOR = 2, X_PROTO = 4, X_HOST = 8 };
+
 struct mg_trust {
     mg_network *networks;
     size_t n;
     bool local;
+    unsigned heeded; // fields
 };
 
 static bool trusts(const mg_trust *t, const mg_ip *a) {
@@ -21,6 +24,7 @@ static bool trusts(const mg_trust *t, const mg_ip *a) {
 int mg_trust_new(mg_trust **out, const char *const *texts, size_t n, mg_error *err) {
     mg_trust *t = mg_calloc(1, sizeof *t);
     t->networks = mg_calloc(n, sizeof *t->networks);
+    t->heeded = X_FOR;
     *out = NULL;
     for (size_t i = 0; i < n; i++) {
         if (strcmp(texts[i], "unix") == 0) {
@@ -44,6 +48,39 @@ void mg_trust_free(mg_trust *t) {
         mg_free(t->networks);
         mg_free(t);
     }
+}
+
+static unsigned field_of(mg_str name) {
+    return mg_str_ieq(name, MG_STR("forwarded"))           ? FORWARDED
+           : mg_str_ieq(name, MG_STR("x-forwarded-for"))   ? X_FOR
+           : mg_str_ieq(name, MG_STR("x-forwarded-proto")) ? X_PROTO
+           : mg_str_ieq(name, MG_STR("x-forwarded-host"))  ? X_HOST
+                                                           : 0;
+}
+
+int mg_trust_heed(mg_trust *t, const char *const *names, size_t n, mg_error *err) {
+    unsigned heeded = 0;
+    for (size_t i = 0; i < n; i++) {
+        unsigned field = field_of(mg_str_of(names[i]));
+        if (field == 0) {
+            return mg_error_set(err, MG_ECONFIG,
+                                "'%s' is no field of proxies: allowed are \"forwarded\", "
+                                "\"x-forwarded-for\", \"x-forwarded-proto\" and "
+                                "\"x-forwarded-host\"",
+                                names[i]);
+        }
+        heeded |= field;
+    }
+    if (n == 0 || (heeded != FORWARDED && heeded & FORWARDED)) {
+        return mg_error_set(err, MG_ECONFIG,
+                            n == 0
+                                ? "no field is named: allowed are \"forwarded\", or some of "
+                                  "\"x-forwarded-for\", \"x-forwarded-proto\" and "
+                                  "\"x-forwarded-host\""
+                                : "\"forwarded\" tells all: no other field is allowed beside it");
+    }
+    t->heeded = heeded;
+    return MG_OK;
 }
 
 bool mg_trust_text(const mg_trust *t, mg_str text) {
@@ -139,10 +176,25 @@ static bool take_token(mg_str *s, mg_str *token) {
     return n > 0;
 }
 
+static bool is_bare(char c) {
+    return mg_tchar[(uint8_t)c] || c == ':' || c == '[' || c == ']';
+}
+
+// A token, or unquoted what many write though it must be quoted: for=192.0.2.1:80, host=[::1].
+static bool take_bare(mg_str *s, mg_str *value) {
+    size_t n = 0;
+    while (n < s->n && is_bare(s->p[n])) {
+        n++;
+    }
+    *value = (mg_str){s->p, n};
+    skip(s, n);
+    return n > 0;
+}
+
 // A quoted pair is refused: nothing that is looked for needs one.
 static bool take_value(mg_str *s, mg_str *value) {
     if (s->n == 0 || s->p[0] != '"') {
-        return take_token(s, value);
+        return take_bare(s, value);
     }
     const char *end = memchr(s->p + 1, '"', s->n - 1);
     if (end == NULL) {
@@ -256,24 +308,17 @@ static bool believe_node(const mg_trust *t, mg_str node, mg_forwarded *f) {
 
 // --- the walk ---
 
-// False if there is no such field.
-static bool walk_forwarded(const mg_trust *t, const mg_head *head, mg_forwarded *f) {
+static void walk_forwarded(const mg_trust *t, const mg_head *head, mg_forwarded *f) {
     backwards b = backwards_of(head, MG_STR("forwarded"), true);
     mg_str element;
     hop h;
-    bool any = false;
-    while (previous(&b, &element)) {
-        any = true;
-        if (!parse_hop(element, &h)) {
-            break;
-        }
+    while (previous(&b, &element) && parse_hop(element, &h)) {
         believe_scheme(f, h.proto);
         believe_host(f, h.host);
         if (!believe_node(t, h.node, f)) {
             break;
         }
     }
-    return any;
 }
 
 // Of schemes and hosts the last is taken: proxies rarely add to these lists, so nothing tells which
@@ -281,14 +326,20 @@ static bool walk_forwarded(const mg_trust *t, const mg_head *head, mg_forwarded 
 static void walk_x_forwarded(const mg_trust *t, const mg_head *head, mg_forwarded *f) {
     backwards b = backwards_of(head, MG_STR("x-forwarded-for"), false);
     mg_str node;
-    while (previous(&b, &node) && believe_node(t, node, f)) {
+    while (t->heeded & X_FOR && previous(&b, &node) && believe_node(t, node, f)) {
     }
-    believe_scheme(f, last_item(head, MG_STR("x-forwarded-proto")));
-    believe_host(f, last_item(head, MG_STR("x-forwarded-host")));
+    if (t->heeded & X_PROTO) {
+        believe_scheme(f, last_item(head, MG_STR("x-forwarded-proto")));
+    }
+    if (t->heeded & X_HOST) {
+        believe_host(f, last_item(head, MG_STR("x-forwarded-host")));
+    }
 }
 
 void mg_forwarded_apply(const mg_trust *t, const mg_head *h, mg_forwarded *f) {
-    if (!walk_forwarded(t, h, f)) {
+    if (t->heeded & FORWARDED) {
+        walk_forwarded(t, h, f);
+    } else {
         walk_x_forwarded(t, h, f);
     }
 }

@@ -1,5 +1,5 @@
-// http/forwarded.h: which proxies are believed, and what they say of the client: Forwarded (RFC
-// 7239) and X-Forwarded-*.
+// http/forwarded.h: which proxies are believed, in which fields, and what they say there of the
+// client: Forwarded (RFC 7239) or X-Forwarded-*.
 #pragma once
 
 #include "base/error.h"
@@ -15,6 +15,12 @@ typedef struct mg_trust mg_trust;
 int mg_trust_new(mg_trust **out, const char *const *texts, size_t n, mg_error *err);
 void mg_trust_free(mg_trust *t); // accepts NULL
 
+// The fields that these proxies write, instead of X-Forwarded-For alone: "forwarded", which tells
+// all, or some of "x-forwarded-for", "x-forwarded-proto" and "x-forwarded-host". What a proxy does
+// not write itself it hands on from the client, so no other field is ever looked at. MG_ECONFIG,
+// with a text.
+int mg_trust_heed(mg_trust *t, const char *const *names, size_t n, mg_error *err);
+
 // Is the peer, or the IP address in `text`, in one of the networks? A `t` of NULL trusts nobody.
 bool mg_trust_peer(const mg_trust *t, const struct sockaddr_storage *peer);
 bool mg_trust_text(const mg_trust *t, mg_str text);
@@ -28,7 +34,6 @@ typedef struct mg_forwarded {
 } mg_forwarded;
 
 // Each proxy adds the peer that it saw at the end of a list. The list is walked from the end while
-// the hops are trusted; one that is unknown, obfuscated or malformed ends the walk. If there is a
-// Forwarded field, X-Forwarded-* are not looked at: so a proxy that writes only these must be told
-// to remove Forwarded. To be called only if the peer is trusted.
+// the hops are trusted; one that is unknown, obfuscated or malformed ends the walk. To be called
+// only if the peer is trusted.
 void mg_forwarded_apply(const mg_trust *t, const mg_head *h, mg_forwarded *f);

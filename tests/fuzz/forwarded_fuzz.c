@@ -20,6 +20,12 @@ static bool is_ip(mg_str s) {
     return inet_pton(AF_INET, text, address) == 1 || inet_pton(AF_INET6, text, address) == 1;
 }
 
+static void heed(bool forwarded) {
+    static const char *const names[] = {"forwarded", "x-forwarded-for", "x-forwarded-proto",
+                                        "x-forwarded-host"};
+    must(mg_trust_heed(trust, forwarded ? names : names + 1, forwarded ? 1 : 3, NULL) == MG_OK);
+}
+
 static mg_forwarded apply(mg_field *fields, uint32_t count) {
     mg_head h = {.fields = fields, .field_count = count};
     mg_forwarded f = {MG_STR(OWN_IP), MG_STR("http"), MG_STR("own.test")};
@@ -56,10 +62,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
                          {MG_STR("X-Forwarded-Proto"), value},
                          {MG_STR("X-Forwarded-Host"), value},
                          {MG_STR("Forwarded"), value}};
-    apply(fields, 3);
-    apply(fields + 3, 1);
     for (int same = 0; same < 2; same++) {
+        heed(true);
+        apply(fields, 4);
         check_appended(MG_STR("Forwarded"), value, MG_STR("for=203.0.113.7"), same != 0);
+        heed(false);
+        apply(fields, 4);
         check_appended(MG_STR("X-Forwarded-For"), value, MG_STR("203.0.113.7"), same != 0);
     }
     return 0;

@@ -66,6 +66,8 @@ describe("moongate check", function()
     ["an empty list of addresses"] = { "listen = { }", { "listen" } },
     ["a proxy that is no network"] = { 'trusted_proxies = { "10.0.0.0/99" }',
       { "trusted_proxies", "10%.0%.0%.0/99" } },
+    ["a field of no proxy"] = { 'forwarded = { "x-forwarded-fro" }',
+      { "forwarded", "x%-forwarded%-fro", "x%-forwarded%-for" } },
     ["an unknown level"] = { 'log = { level = "loud" }', { "log%.level", "loud", "info" } },
     ["an unknown format"] = { 'log = { format = "xml" }', { "log%.format", "combined" } },
     ["a function as a value"] = { "workers = function() end", { "workers" } },

@@ -172,17 +172,43 @@ describe("the client's address", function()
     assert.equal("moongate.test", seen.host)
   end)
 
-  it("is believed from a trusted proxy", function()
-    local trusting = servers.start({ trusted_proxies = { "127.0.0.0/8", "10.0.0.0/8" } })
-    local seen = http.json(trusting:get("/echo", unpack(FORWARDED)))
+  local PROXIES = { "127.0.0.0/8", "10.0.0.0/8" }
+  local FORGED = "Forwarded: for=10.1.1.1;proto=https;host=evil.test"
+
+  it("is believed from a trusted proxy, in the fields that it writes", function()
+    local trusting = servers.start({
+      trusted_proxies = PROXIES,
+      forwarded = { "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host" },
+    })
+    local seen = http.json(trusting:get("/echo", FORGED, unpack(FORWARDED)))
     assert.equal("203.0.113.7", seen.client_ip)
     assert.equal("https", seen.scheme)
     assert.equal("shop.test", seen.host)
     seen = http.json(trusting:get("/echo", "X-Forwarded-For: 198.51.100.1, 203.0.113.7, 10.1.2.3"))
     assert.equal("203.0.113.7", seen.client_ip)
+    trusting:stop()
+  end)
+
+  it("is believed in X-Forwarded-For alone if nothing is said", function()
+    local trusting = servers.start({ trusted_proxies = PROXIES })
+    local seen = http.json(trusting:get("/echo", FORGED, unpack(FORWARDED)))
+    assert.equal("203.0.113.7", seen.client_ip)
+    assert.equal("http", seen.scheme)
+    assert.equal("moongate.test", seen.host)
+    seen = http.json(trusting:get("/echo", FORGED))
+    assert.equal("127.0.0.1", seen.client_ip)
+    trusting:stop()
+  end)
+
+  it("is believed in Forwarded if that is named", function()
+    local trusting = servers.start({ trusted_proxies = PROXIES, forwarded = "forwarded" })
+    local seen = http.json(trusting:get("/echo", "Forwarded: for=203.0.113.7:80;proto=https",
+      "X-Forwarded-For: 10.1.1.1", "X-Forwarded-Host: evil.test"))
+    assert.equal("203.0.113.7", seen.client_ip)
+    assert.equal("https", seen.scheme)
+    assert.equal("moongate.test", seen.host)
     seen = http.json(trusting:get("/echo", "Forwarded: for=\"[2001:db8::1]:99\";proto=https"))
     assert.equal("2001:db8::1", seen.client_ip)
-    assert.equal("https", seen.scheme)
     trusting:stop()
   end)
 end)

@@ -106,15 +106,15 @@ end
 ---@param source string|fun(app) the script that returns the app, such as "lua/app.lua", or a
 --- function that declares routes on the app it is given
 ---@param options table? root (project folder), limits and timeouts (as in the configuration),
---- trusted_proxies; http, database, cache: the real one answers what is not stubbed; database:
---- "sqlite::memory:" is empty and ends with the app; migrations: the folder of .sql files that are
---- run in it, in their order, before the app starts
+--- trusted_proxies, forwarded; http, database, cache: the real one answers what is not stubbed;
+--- database: "sqlite::memory:" is empty and ends with the app; migrations: the folder of .sql files
+--- that are run in it, in their order, before the app starts
 ---@return moongate.test.App
 function M.app(source, options)
   options = options or {}
   native.test_serve(native.json.encode({
     limits = options.limits, timeouts = options.timeouts,
-  }), options.trusted_proxies)
+  }), options.trusted_proxies, options.forwarded)
   native.test_database(options.database or false)
   native.test_cache(cache_bytes(options.cache))
   local served, message = load(source, options)

@@ -57,6 +57,11 @@ describe("test.app", function()
     end
     assert.not_equal("192.0.2.7", ip(nil))
     assert.equal("192.0.2.7", ip({ "unix" }))
+    handle(function(ctx)
+      return ctx.client_ip
+    end, { trusted_proxies = { "unix" }, forwarded = "forwarded" })
+    local fields = { ["X-Forwarded-For"] = "192.0.2.7", Forwarded = "for=192.0.2.8" }
+    assert.equal("192.0.2.8", app:get("/", { headers = fields }).body)
   end)
 end)
 

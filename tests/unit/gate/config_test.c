@@ -45,6 +45,8 @@ static void an_empty_file_gives_the_defaults(void **state) {
     assert_int_equal(c.workers, MG_CONFIG_WORKERS_AUTO);
     assert_string_equal(c.app, "/nowhere/lua/app.lua");
     assert_int_equal(c.trusted_proxies.n, 0);
+    assert_int_equal(c.forwarded.n, 1);
+    assert_string_equal(c.forwarded.items[0], "x-forwarded-for");
     assert_int_equal(c.limits.request_line, 8192);
     assert_int_equal(c.limits.body, 16 << 20);
     assert_int_equal(c.limits.requests_per_connection, 10000);
@@ -185,11 +187,42 @@ static void ffi_is_given_or_not(void **state) {
     faults("{\"ffi\":1}", "f: ffi: is 1, allowed: true or false\n");
 }
 
+static void check_of(const char *json, const char *want) {
+    mg_config c;
+    mg_error err = {""};
+    load(&c, json);
+    int rc = mg_config_check(&c, &err);
+    assert_int_equal(rc, want[0] == '\0' ? MG_OK : MG_ECONFIG);
+    assert_string_equal(err.text, want);
+    mg_config_deinit(&c);
+}
+
+static void the_fields_of_proxies_are_a_text_or_a_list(void **state) {
+    (void)state;
+    check_of("{\"forwarded\":\"forwarded\"}", "");
+    check_of("{\"forwarded\":[\"x-forwarded-for\",\"x-forwarded-host\"]}", "");
+    check_of("{\"forwarded\":[\"forwarded\",\"x-forwarded-host\"]}",
+             "/nowhere/conf/moongate.lua: forwarded: \"forwarded\" tells all: no other field is "
+             "allowed beside it");
+    check_of("{\"forwarded\":\"x-real-ip\"}",
+             "/nowhere/conf/moongate.lua: forwarded: 'x-real-ip' is no field of proxies: allowed "
+             "are \"forwarded\", "
+             "\"x-forwarded-for\", \"x-forwarded-proto\" and \"x-forwarded-host\"");
+    check_of("{\"forwarded\":{}}",
+             "/nowhere/conf/moongate.lua: forwarded: no field is named: allowed are \"forwarded\", "
+             "or some of "
+             "\"x-forwarded-for\", \"x-forwarded-proto\" and \"x-forwarded-host\"");
+    faults("{\"forwarded\":true}",
+           "f: forwarded: is true, allowed: a field, or a list as { \"x-forwarded-for\", "
+           "\"x-forwarded-proto\" }\n");
+}
+
 static void an_unknown_key_brings_a_suggestion(void **state) {
     (void)state;
     faults("{\"worker\":1}",
            "f: worker: is no known key, allowed: listen, workers, app, ffi, user, control, "
-           "trusted_proxies, database, cache, http, limits, timeouts, reload, log (did you mean "
+           "trusted_proxies, forwarded, database, cache, http, limits, timeouts, reload, log (did "
+           "you mean "
            "\"workers\"?)\n");
     faults("{\"log\":{\"acess\":[{\"x\":[]}]}}",
            "f: log.acess: is no known key, allowed: level, file, error_format, access, format (did "
@@ -482,6 +515,7 @@ int main(void) {
         cmocka_unit_test(a_wrong_value_says_what_is_allowed),
         cmocka_unit_test(a_wrong_address_is_named),
         cmocka_unit_test(ffi_is_given_or_not),
+        cmocka_unit_test(the_fields_of_proxies_are_a_text_or_a_list),
         cmocka_unit_test(an_unknown_key_brings_a_suggestion),
         cmocka_unit_test(keys_of_later_versions_say_so),
         cmocka_unit_test(databases_have_names_and_absolute_paths),

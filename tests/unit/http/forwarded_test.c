@@ -20,10 +20,15 @@ static mg_trust *trust_of(const char *const *texts) {
     return t;
 }
 
-// Peer 10.0.0.1 is trusted, so are 10.0.0.0/8 and ::1. `lines`: names and values in turn. The
-// verdict as "ip scheme host".
-static void tells(const char *const *lines, const char *want) {
+// Peer 10.0.0.1 is trusted, so are 10.0.0.0/8 and ::1, in the fields `heeded`. `lines`: names and
+// values in turn. The verdict as "ip scheme host".
+static void tells_in(const char *const *heeded, const char *const *lines, const char *want) {
     mg_trust *t = trust_of(FIELDS("10.0.0.0/8", "::1"));
+    size_t n = 0;
+    while (heeded[n] != NULL) {
+        n++;
+    }
+    assert_int_equal(n == 0 ? MG_OK : mg_trust_heed(t, heeded, n, NULL), MG_OK);
     mg_field fields[8];
     mg_head h = {.fields = fields};
     for (size_t i = 0; lines[i] != NULL; i += 2) {
@@ -40,6 +45,14 @@ static void tells(const char *const *lines, const char *want) {
     assert_text(want, mg_buf_str(&got));
     mg_buf_deinit(&got);
     mg_trust_free(t);
+}
+
+static void tells(const char *const *lines, const char *want) {
+    tells_in(FIELDS("x-forwarded-for", "X-Forwarded-Proto", "x-forwarded-host"), lines, want);
+}
+
+static void hops_tell(const char *const *lines, const char *want) {
+    tells_in(FIELDS("Forwarded"), lines, want);
 }
 
 // --- networks ---
@@ -206,42 +219,84 @@ static void other_schemes_and_malformed_hosts_are_ignored(void **state) {
 
 static void forwarded_is_believed(void **state) {
     (void)state;
-    tells(FIELDS("Forwarded", "for=203.0.113.7;proto=https;host=shop.test;by=10.0.0.1"),
-          "203.0.113.7 https shop.test");
-    tells(FIELDS("forwarded", " For = \"[2001:db8::1]:99\""), "10.0.0.1 http own.test");
-    tells(FIELDS("forwarded", "Proto=HTTPS ; For=\"[2001:db8::1]:99\""),
-          "2001:db8::1 https own.test");
-    tells(FIELDS("Forwarded", "for=\"203.0.113.7:_port\";host=\"shop.test:81\""),
-          "203.0.113.7 http shop.test:81");
-    tells(FIELDS("Forwarded", "; ;for=203.0.113.7;;proto=https;"), "203.0.113.7 https own.test");
+    hops_tell(FIELDS("Forwarded", "for=203.0.113.7;proto=https;host=shop.test;by=10.0.0.1"),
+              "203.0.113.7 https shop.test");
+    hops_tell(FIELDS("forwarded", " For = \"[2001:db8::1]:99\""), "10.0.0.1 http own.test");
+    hops_tell(FIELDS("forwarded", "Proto=HTTPS ; For=\"[2001:db8::1]:99\""),
+              "2001:db8::1 https own.test");
+    hops_tell(FIELDS("Forwarded", "for=\"203.0.113.7:_port\";host=\"shop.test:81\""),
+              "203.0.113.7 http shop.test:81");
+    hops_tell(FIELDS("Forwarded", "; ;for=203.0.113.7;;proto=https;"),
+              "203.0.113.7 https own.test");
 }
 
-static void forwarded_goes_before_x_forwarded(void **state) {
+static void what_must_be_quoted_may_come_bare(void **state) {
     (void)state;
-    tells(FIELDS("X-Forwarded-For", "203.0.113.9", "X-Forwarded-Proto", "https", "Forwarded",
-                 "for=203.0.113.7"),
-          "203.0.113.7 http own.test");
-    tells(FIELDS("X-Forwarded-For", "203.0.113.9", "Forwarded", ""), "203.0.113.9 http own.test");
+    hops_tell(FIELDS("Forwarded", "for=203.0.113.7:80;host=shop.test:81"),
+              "203.0.113.7 http shop.test:81");
+    hops_tell(FIELDS("Forwarded", "for=[2001:db8::1]:99;host=[::1]:80;proto=https"),
+              "2001:db8::1 https [::1]:80");
+    hops_tell(FIELDS("Forwarded", "for=198.51.100.1:1, for=10.1.2.3:2"),
+              "198.51.100.1 http own.test");
+}
+
+// --- which of them ---
+
+#define ALL_OF_THEM                                                                                \
+    FIELDS("X-Forwarded-For", "203.0.113.9", "X-Forwarded-Proto", "https", "X-Forwarded-Host",     \
+           "shop.test", "Forwarded", "for=10.1.1.1;proto=https;host=evil.test")
+
+static void only_the_named_fields_are_heeded(void **state) {
+    (void)state;
+    tells_in(FIELDS("x-forwarded-for"), ALL_OF_THEM, "203.0.113.9 http own.test");
+    tells_in(FIELDS("x-forwarded-proto"), ALL_OF_THEM, "10.0.0.1 https own.test");
+    tells_in(FIELDS("x-forwarded-host"), ALL_OF_THEM, "10.0.0.1 http shop.test");
+    tells_in(FIELDS("x-forwarded-for", "x-forwarded-host"), ALL_OF_THEM,
+             "203.0.113.9 http shop.test");
+    tells_in(FIELDS("forwarded"), ALL_OF_THEM, "10.1.1.1 https evil.test");
+    tells_in(FIELDS("forwarded"), FIELDS("X-Forwarded-For", "203.0.113.9"),
+             "10.0.0.1 http own.test");
+}
+
+static void x_forwarded_for_alone_is_heeded_unless_told_otherwise(void **state) {
+    (void)state;
+    tells_in(FIELDS(NULL), ALL_OF_THEM, "203.0.113.9 http own.test");
+}
+
+static void refuses_what_is_no_set_of_fields(void **state) {
+    (void)state;
+    mg_trust *t = trust_of(FIELDS("10.0.0.0/8"));
+    mg_error err;
+    assert_int_equal(mg_trust_heed(t, FIELDS("forwarded", "x-forwarded-proto"), 2, &err),
+                     MG_ECONFIG);
+    assert_string_equal(err.text, "\"forwarded\" tells all: no other field is allowed beside it");
+    assert_int_equal(mg_trust_heed(t, FIELDS("x-real-ip"), 1, &err), MG_ECONFIG);
+    assert_string_equal(err.text, "'x-real-ip' is no field of proxies: allowed are \"forwarded\", "
+                                  "\"x-forwarded-for\", \"x-forwarded-proto\" and "
+                                  "\"x-forwarded-host\"");
+    assert_int_equal(mg_trust_heed(t, NULL, 0, &err), MG_ECONFIG);
+    mg_trust_free(t);
 }
 
 static void each_hop_speaks_for_the_one_before(void **state) {
     (void)state;
-    tells(FIELDS("Forwarded", "for=198.51.100.1;proto=http;host=evil.test", "Forwarded",
-                 "for=203.0.113.7;proto=https;host=shop.test, for=10.1.2.3;proto=http"),
-          "203.0.113.7 https shop.test");
-    tells(FIELDS("Forwarded", "for=198.51.100.1, for=unknown;proto=https, for=10.1.2.3"),
-          "10.1.2.3 https own.test");
-    tells(FIELDS("Forwarded", "for=198.51.100.1, proto=https"), "10.0.0.1 https own.test");
+    hops_tell(FIELDS("Forwarded", "for=198.51.100.1;proto=http;host=evil.test", "Forwarded",
+                     "for=203.0.113.7;proto=https;host=shop.test, for=10.1.2.3;proto=http"),
+              "203.0.113.7 https shop.test");
+    hops_tell(FIELDS("Forwarded", "for=198.51.100.1, for=unknown;proto=https, for=10.1.2.3"),
+              "10.1.2.3 https own.test");
+    hops_tell(FIELDS("Forwarded", "for=198.51.100.1, proto=https"), "10.0.0.1 https own.test");
 }
 
 static void a_client_cannot_hide_or_invent_a_hop(void **state) {
     (void)state;
-    tells(FIELDS("Forwarded", "for=\", for=203.0.113.7"), "203.0.113.7 http own.test");
-    tells(FIELDS("Forwarded", "for=10.6.6.6;x=\", for=203.0.113.7"), "203.0.113.7 http own.test");
-    tells(FIELDS("Forwarded", "for=203.0.113.7;host=\"a, for=6.6.6.6\""),
-          "203.0.113.7 http own.test");
-    tells(FIELDS("Forwarded", "for=203.0.113.7;host=\"a, for=6.6.6.6;x=\""),
-          "203.0.113.7 http own.test");
+    hops_tell(FIELDS("Forwarded", "for=\", for=203.0.113.7"), "203.0.113.7 http own.test");
+    hops_tell(FIELDS("Forwarded", "for=10.6.6.6;x=\", for=203.0.113.7"),
+              "203.0.113.7 http own.test");
+    hops_tell(FIELDS("Forwarded", "for=203.0.113.7;host=\"a, for=6.6.6.6\""),
+              "203.0.113.7 http own.test");
+    hops_tell(FIELDS("Forwarded", "for=203.0.113.7;host=\"a, for=6.6.6.6;x=\""),
+              "203.0.113.7 http own.test");
 }
 
 static void a_malformed_hop_says_nothing(void **state) {
@@ -256,13 +311,14 @@ static void a_malformed_hop_says_nothing(void **state) {
         "for=203.0.113.7;for=203.0.113.8",
         "proto=https;proto=http;for=203.0.113.7",
         "for=203.0.113.7 proto=https",
-        "for=[2001:db8::1]",
+        "for=2001:db8::1]",
+        "for=203.0.113.7/8",
         "\"for\"=203.0.113.7",
         "proto=\"ht\\tps\";for=203.0.113.7",
-        "for=203.0.113.7:80",
+        "for=203.0.113.7:80:81",
     };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
-        tells(FIELDS("Forwarded", wrong[i]), "10.0.0.1 http own.test");
+        hops_tell(FIELDS("Forwarded", wrong[i]), "10.0.0.1 http own.test");
     }
 }
 
@@ -281,7 +337,10 @@ int main(void) {
         cmocka_unit_test(of_schemes_and_hosts_the_last_counts),
         cmocka_unit_test(other_schemes_and_malformed_hosts_are_ignored),
         cmocka_unit_test(forwarded_is_believed),
-        cmocka_unit_test(forwarded_goes_before_x_forwarded),
+        cmocka_unit_test(what_must_be_quoted_may_come_bare),
+        cmocka_unit_test(only_the_named_fields_are_heeded),
+        cmocka_unit_test(x_forwarded_for_alone_is_heeded_unless_told_otherwise),
+        cmocka_unit_test(refuses_what_is_no_set_of_fields),
         cmocka_unit_test(each_hop_speaks_for_the_one_before),
         cmocka_unit_test(a_client_cannot_hide_or_invent_a_hop),
         cmocka_unit_test(a_malformed_hop_says_nothing),

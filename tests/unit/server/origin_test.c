@@ -34,6 +34,8 @@ static int set_up(void **state) {
     const char *networks[] = {"10.0.0.0/8", "unix"};
     mg_error err;
     assert_int_equal(mg_trust_new(&trust, networks, 2, &err), 0);
+    const char *fields[] = {"x-forwarded-for", "x-forwarded-proto", "x-forwarded-host"};
+    assert_int_equal(mg_trust_heed(trust, fields, 3, &err), 0);
     return 0;
 }
 
@@ -121,7 +123,11 @@ static void a_trusted_proxy_is_believed(void **state) {
     r.server->options.trust = trust;
     assert_origin(ask(forwarded), "1.2.3.4", "https", "there");
     come_from(AF_INET, "10.1.2.3", 4711);
-    mg_exchange *x = ask("Forwarded: for=\"[2001:db8::9]:5\";proto=https;host=other\r\n");
+    mg_exchange *x = ask("Forwarded: for=6.6.6.6\r\n");
+    assert_origin(x, "10.1.2.3", "http", "here:81");
+    const char *field = "forwarded";
+    assert_int_equal(mg_trust_heed(trust, &field, 1, NULL), 0);
+    x = ask("Forwarded: for=\"[2001:db8::9]:5\";proto=https;host=other\r\n");
     assert_text("10.1.2.3:4711", mg_exchange_peer(x));
     assert_origin(x, "2001:db8::9", "https", "other");
 }
