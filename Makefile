@@ -131,6 +131,11 @@ $(B)/unit/%: tests/unit/%.c $(LIBS)
 	@echo "  TEST  $@"
 	$(Q)$(CC) $(CFLAGS_ALL) $(if $(LTO),-fno-lto) $$(cat $(B)/compile.flags) -Itests/unit -MMD -MP -MF $@.d -o $@ $< $(LIBS) -lcmocka $(LINK)
 
+# What valgrind counts the instructions of (tests/bench/count/run.sh). It lies where it finds the Lua files.
+$(B)/count: tests/bench/count/count.c $(LIBS)
+	@echo "  LINK  $@"
+	$(Q)$(CC) $(CFLAGS_ALL) $$(cat $(B)/compile.flags) -rdynamic -o $@ $< $(LIBS) $(LINK)
+
 build/fuzz/fuzz/%: tests/fuzz/%.c $(wildcard tests/fuzz/*.h) $(LIBS)
 	@mkdir -p $(@D)
 	@echo "  FUZZ  $@"

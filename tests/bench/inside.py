@@ -6,6 +6,7 @@ import re
 import shutil
 import signal
 import subprocess
+import tempfile
 
 from client import Client
 from load import check_answer, wrk
@@ -77,18 +78,18 @@ def instructions(name, work):
 
 def executed(entry, work, requests):
     """Instructions of a whole run that served so many requests: start and stop cancel out between two runs."""
-    for stale in glob.glob(os.path.join(OUT, "callgrind.*")):
-        os.unlink(stale)
-    wrap = ["valgrind", "--tool=callgrind", "--trace-children=yes",
-            f"--log-file={OUT}/callgrind.%p.log", f"--callgrind-out-file={OUT}/callgrind.%p.out"]
-    with Server(entry.server, wrap) as server:
-        send(server.port, entry.path, requests, work.mode)
-    total = 0
-    for log in glob.glob(os.path.join(OUT, "callgrind.*.log")):
-        with open(log, encoding="ascii", errors="replace") as f:
-            total += sum(int(n) for n in re.findall(r"Collected : (\d+)", f.read()))
+    with tempfile.TemporaryDirectory(prefix="moongate-callgrind-") as out:
+        # The reader of the configuration gives up root, and could not write its count at its end.
+        wrap = ["valgrind", "--tool=callgrind", "--trace-children=yes", "--trace-children-skip-by-arg=_collect",
+                f"--log-file={out}/%p.log", f"--callgrind-out-file={out}/%p.out"]
+        with Server(entry.server, wrap) as server:
+            send(server.port, entry.path, requests, work.mode)
+        total = 0
+        for log in glob.glob(os.path.join(out, "*.log")):
+            with open(log, encoding="ascii", errors="replace") as f:
+                total += sum(int(n) for n in re.findall(r"Collected : (\d+)", f.read()))
     if not total:
-        raise Refused(f"{entry.label}: valgrind counted nothing; see {OUT}/callgrind.*.log")
+        raise Refused(f"{entry.label}: valgrind counted nothing")
     return total
 
 

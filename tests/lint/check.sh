@@ -79,6 +79,11 @@ words() {
     [ -z "$found" ] || { echo "$found" && return 1; }
 }
 
+# In the release build, which is made first if need be.
+instructions() {
+    tests/bench/count/run.sh
+}
+
 tests/setup/flags.sh "$out" || exit 1
 step format format
 step luacheck lua_lint
@@ -89,4 +94,5 @@ step cppcheck static_analysis
 step gcc compile gcc
 step clang compile clang
 step words words
+step instructions instructions
 exit $failed

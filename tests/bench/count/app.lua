@@ -1,0 +1,38 @@
+-- bench/count: the five handlers whose instructions are counted. count.c names their paths.
+local moongate = require("moongate")
+local app = moongate.app()
+
+app:get("/text", function(ctx) return ctx:text("hello\n") end)
+
+app:get("/users/:id", function(ctx)
+  local id = ctx.params.id
+  return { id = id, name = "user " .. id }
+end)
+
+app:get("/sleep", function(ctx)
+  ctx:sleep(0.001):await()
+  return ctx:text("hello\n")
+end)
+
+app:post("/echo", function(ctx) return ctx:body():await() end)
+
+local function tag(ctx, next)
+  next()
+  ctx:header("X-Tag", ctx.headers["x-tag"] or "none")
+end
+
+local function guard(ctx, next)
+  if not ctx.headers.authorization then
+    ctx:fail(401, "who is it?")
+  end
+  next()
+end
+
+app:group("/onion", { moongate.middleware.request_id(), tag, guard }, function(group)
+  group:get("/:id", function(ctx)
+    ctx:header("Cache-Control", "no-store"):header("X-Id", ctx.params.id)
+    return ctx:json({ id = ctx.params.id })
+  end)
+end)
+
+return app

@@ -1,0 +1,205 @@
+// bench/count: serves requests over a connection in memory, for valgrind to count the instructions.
+//
+//     valgrind --tool=callgrind --instr-atstart=no --callgrind-out-file=F count APP.lua [WORK]
+//
+// Each work is warmed up until its traces are compiled, then counted alone: callgrind dumps a file
+// F.N that has the work's name in it. Nothing depends on the hour: the clock is virtual, and
+// LuaJIT's random numbers are the same in each run.
+
+#include "lua/lua_app.h"
+#include "server/server.h"
+
+#include <luajit.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#include <valgrind/callgrind.h>
+
+enum { DEPTH = 16, WARM_BATCHES = 400, COUNTED_BATCHES = 200, WINDOW = 1 << 20 };
+
+typedef struct work {
+    const char *name;
+    const char *request;
+    int depth; // requests of a batch
+} work;
+
+#define FIELDS                                                                                     \
+    "Host: localhost:8080\r\nUser-Agent: count/1.0\r\nAccept: */*\r\nAccept-Encoding: gzip\r\n"
+
+static const work works[] = {
+    {"text", "GET /text HTTP/1.1\r\n" FIELDS "\r\n", 1},
+    {"json", "GET /users/42 HTTP/1.1\r\n" FIELDS "\r\n", 1},
+    {"json_pipelined", "GET /users/42 HTTP/1.1\r\n" FIELDS "\r\n", DEPTH},
+    {"sleep", "GET /sleep HTTP/1.1\r\n" FIELDS "\r\n", 1},
+    {"echo",
+     "POST /echo HTTP/1.1\r\n" FIELDS "Content-Length: 32\r\n\r\n0123456789abcdef0123456789abcdef",
+     1},
+    {"onion", "GET /onion/7 HTTP/1.1\r\n" FIELDS "Authorization: Bearer x\r\nX-Tag: blue\r\n\r\n",
+     1},
+};
+
+// LuaJIT seeds itself with the first of these: it decides when a loop is compiled, and where code
+// lies. Libraries find both here before they find libc's.
+#define VISIBLE __attribute__((visibility("default")))
+VISIBLE long syscall(long number, ...);
+VISIBLE ssize_t getrandom(void *to, size_t n, unsigned flags);
+
+VISIBLE ssize_t getrandom(void *to, size_t n, unsigned flags) {
+    (void)flags;
+    memset(to, 42, n);
+    return (ssize_t)n;
+}
+
+VISIBLE long syscall(long number, ...) {
+    va_list args;
+    va_start(args, number);
+    void *to = va_arg(args, void *);
+    size_t n = va_arg(args, size_t);
+    va_end(args);
+    if (number != SYS_getrandom) {
+        fprintf(stderr, "count: an unexpected system call: %ld\n", number);
+        abort();
+    }
+    return getrandom(to, n, 0);
+}
+
+// --- the peer ---
+
+typedef struct peer {
+    mg_stream stream;
+    size_t got;
+    bool ended;
+} peer;
+
+static void on_read(mg_stream *s, const char *data, size_t n) {
+    if (strncmp(data, "HTTP/1.1 200", n < 12 ? n : 12) != 0) {
+        fprintf(stderr, "count: %.*s\n", (int)n, data);
+        exit(1);
+    }
+    MG_OF(s, peer, stream)->got += n;
+}
+
+static void on_end(mg_stream *s, int status) {
+    (void)status;
+    MG_OF(s, peer, stream)->ended = true;
+}
+
+static void on_drain(mg_stream *s, int status) {
+    (void)s;
+    (void)status;
+}
+
+static void on_closed(mg_stream *s) {
+    (void)s;
+}
+
+static const mg_stream_events peer_events = {on_read, on_end, on_drain, on_closed};
+
+// --- counting ---
+
+// Without time passing: there are timers for ever.
+static void settle(mg_loop *loop) {
+    while (mg_loop_turn(loop, false, false, 0) == MG_LOOP_MOVED) {
+    }
+}
+
+static void ask(mg_loop *loop, peer *p, mg_str batch, int times) {
+    struct iovec v = {(void *)(uintptr_t)batch.p, batch.n};
+    for (int i = 0; i < times; i++) {
+        size_t before = p->got;
+        if (mg_stream_write(&p->stream, &v, 1) != 0) {
+            abort();
+        }
+        while (p->got == before && !p->ended) {
+            mg_loop_turn(loop, false, true, UINT64_MAX);
+        }
+    }
+}
+
+static void count(mg_loop *loop, mg_server *server, const work *w) {
+    static peer p;
+    mg_buf batch = {0};
+    for (int i = 0; i < w->depth; i++) {
+        mg_buf_append_str(&batch, mg_str_of(w->request));
+    }
+    p = (peer){0};
+    mg_server_connect_pair(server, &p.stream, &peer_events, WINDOW);
+    mg_stream_read_start(&p.stream);
+    int requests = COUNTED_BATCHES * DEPTH;
+    ask(loop, &p, mg_buf_str(&batch), WARM_BATCHES * DEPTH / w->depth);
+    CALLGRIND_START_INSTRUMENTATION;
+    CALLGRIND_ZERO_STATS;
+    ask(loop, &p, mg_buf_str(&batch), requests / w->depth);
+    CALLGRIND_DUMP_STATS_AT(w->name);
+    CALLGRIND_STOP_INSTRUMENTATION;
+    if (p.ended) {
+        fprintf(stderr, "count: %s: the connection was closed\n", w->name);
+        exit(1);
+    }
+    printf("%s %d\n", w->name, requests);
+    mg_stream_close(&p.stream, false);
+    settle(loop);
+    mg_buf_deinit(&batch);
+}
+
+// --- the server ---
+
+static void on_sample(void *arg, lua_State *L, int samples, int state) {
+    (void)arg;
+    (void)L;
+    (void)samples;
+    (void)state;
+}
+
+static void on_ready(void *arg, const char *message) {
+    *(bool *)arg = message == NULL;
+}
+
+int main(int argc, char **argv) {
+    static const mg_server_options options = {
+        .request_line_bytes = 8192,
+        .header_bytes = 32768,
+        .header_fields = 100,
+        .body_bytes = 1 << 20,
+        .discard_bytes = 1 << 18,
+        .pipeline_bytes = 65536,
+        .requests_per_connection = UINT32_MAX,
+        .header_ms = 10000,
+        .body_grace_ms = 20000,
+        .send_ms = 60000,
+        .handler_ms = 30000,
+        .idle_ms = 75000,
+        .half_close_ms = 1000,
+        .linger_ms = 2000,
+    };
+    mg_loop *loop;
+    mg_lua_app *app = NULL;
+    mg_error err;
+    const mg_lua_app_options o = {.root = "", .path = argc > 1 ? argv[1] : "", .handler_ms = 30000};
+    if (mg_loop_new(&loop, &(mg_loop_options){.virtual_clock = true}) != 0 ||
+        mg_lua_app_new(&app, loop, &o, &err) != 0) {
+        fprintf(stderr, "count: %s\n", err.text);
+        return 1;
+    }
+    mg_lua_app_attach(app);
+    mg_server *server = mg_server_new(loop, mg_lua_app_seam(app), &options);
+    mg_lua_app_vm(app)->server = server;
+    // As the watch for stalls does: compiled code then looks for a sample now and again.
+    luaJIT_profile_start(mg_lua_app_vm(app)->L, "li1000000", on_sample, NULL);
+    bool ready = false;
+    mg_lua_app_start(app, on_ready, &ready);
+    settle(loop);
+    if (!ready) {
+        return 1;
+    }
+    mg_lua_app_commit(app);
+    for (size_t i = 0; i < sizeof works / sizeof *works; i++) {
+        if (argc < 3 || strcmp(argv[2], works[i].name) == 0) {
+            count(loop, server, &works[i]);
+        }
+    }
+    fflush(stdout);
+    _exit(0); // which frees the rest
+}

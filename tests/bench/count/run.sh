@@ -1,0 +1,54 @@
+#!/bin/sh
+# Counts the user instructions of a request and compares them with the budgets beside this file:
+#     run.sh            status 1 if a count is more than 2 % beside its budget
+#     run.sh --renew    writes what was counted as the new budgets
+#     run.sh --profile WORK    where the instructions of one work go
+set -eu
+cd "$(dirname "$0")/../../.."
+
+here=tests/bench/count
+make -s MODE=release build/release/count
+out=$(mktemp -d)
+trap 'rm -rf "$out"' EXIT
+
+# The addresses, the environment and glibc's choice of string functions are the same everywhere.
+count() {
+    env -i PATH="$PATH" GLIBC_TUNABLES=glibc.cpu.hwcaps=-AVX512F,-AVX512VL,-AVX512BW,-ERMS,-FSRM \
+        setarch -R valgrind --tool=callgrind --instr-atstart=no "--callgrind-out-file=$out/count" \
+        build/release/count $here/app.lua "$@" >"$out/works" 2>"$out/log" || {
+        cat "$out/works" "$out/log"
+        exit 1
+    }
+}
+
+if [ "${1-}" = --profile ]; then
+    count "$2"
+    callgrind_annotate --threshold=95 "$out/count.1"
+    exit 0
+fi
+
+count
+for dump in "$out"/count.*; do
+    awk '/^desc: Trigger:/ { name = $NF } /^(totals|summary):/ { n = $2 } END { print name, n }' "$dump"
+done | awk 'NR == FNR { requests[$1] = $2; next } $1 in requests { printf "%s %.0f\n", $1, $2 / requests[$1] }' \
+    "$out/works" - >"$out/counted"
+
+if [ "${1-}" = --renew ]; then
+    cp "$out/counted" $here/budgets
+fi
+awk '
+    NR == FNR { budget[$1] = $2; next }
+    {
+        by = budget[$1] > 0 ? ($2 / budget[$1] - 1) * 100 : 100
+        bad = by > 2 || by < -2
+        failed = failed || bad
+        printf "%-16s %6d instructions a request, budget %6d (%+.1f %%)%s\n", $1, $2, budget[$1], by, bad ? "  <--" : ""
+    }
+    END {
+        if (failed) {
+            print "A request costs something else than it did. If that is meant, renew the budgets with"
+            print "tests/bench/count/run.sh --renew and say in the commit what they buy; if not, look with"
+            print "tests/bench/count/run.sh --profile WORK."
+        }
+        exit failed || FNR == 0
+    }' $here/budgets "$out/counted"
