@@ -80,6 +80,10 @@ mg_str mg_snapshot_writer_name(const mg_snapshot_writer *w, size_t i) {
     return name_of(&w->entries[i]);
 }
 
+mg_str mg_snapshot_writer_text(const mg_snapshot_writer *w, size_t i) {
+    return (mg_str){w->entries[i].text, w->entries[i].text_n};
+}
+
 static int by_name(const void *a, const void *b) {
     const entry *x = a;
     const entry *y = b;

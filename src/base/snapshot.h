@@ -16,8 +16,9 @@ typedef struct mg_snapshot_writer {
 
 void mg_snapshot_add(mg_snapshot_writer *w, mg_str name, mg_str text); // copies both
 
-// A name that was added, i < count.
+// What was added, i < count. Borrowed; other texts may be added meanwhile.
 mg_str mg_snapshot_writer_name(const mg_snapshot_writer *w, size_t i);
+mg_str mg_snapshot_writer_text(const mg_snapshot_writer *w, size_t i);
 
 // Writes all, sorted by name (of equal names the first counts), into the empty memfd `fd` and seals
 // it. 0 or a negative errno.

@@ -4,130 +4,26 @@
 #include "gate/config_path.h"
 #include "gate/generation.h"
 #include "gate/privileges.h"
+#include "gate/scripts.h"
 #include "lua/read_config.h"
 #include "lua/state.h"
 
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
-enum {
-    FILE_BYTES = 8 << 20,
-    ALL_BYTES = 128 << 20,
-    FILES = 20000,
-    DEPTH = 32,
-    CPU_SECONDS = 10,
-};
-
-typedef struct folder {
-    const struct folder *above;
-    dev_t dev;
-    ino_t ino;
-    int depth;
-} folder;
+enum { CPU_SECONDS = 10, JSON_BYTES = 64 << 20 };
 
 typedef struct collecting {
     mg_snapshot_writer writer;
-    size_t bytes;
-    size_t files;
+    mg_scripts scripts;
     mg_error err;
 } collecting;
-
-// --- files ---
-
-static int fail(collecting *c, const char *path, const char *what) {
-    return mg_error_set(&c->err, MG_ECONFIG, "%s: %s", path, what);
-}
-
-static int read_all(int fd, size_t bytes, mg_buf *out) {
-    char *p = mg_buf_reserve(out, bytes + 1);
-    while (out->n <= bytes) {
-        ssize_t n = read(fd, p + out->n, bytes + 1 - out->n);
-        if (n <= 0) {
-            return n < 0 ? -errno : MG_OK;
-        }
-        out->n += (size_t)n;
-    }
-    return MG_OK; // it grows: what has come will do
-}
-
-static int add_file(collecting *c, const char *path) {
-    mg_buf text = {0};
-    struct stat st;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-    int rc = fd < 0 || fstat(fd, &st) != 0 ? -errno : MG_OK;
-    if (rc == MG_OK && S_ISREG(st.st_mode)) {
-        if (st.st_size > FILE_BYTES || c->bytes + (size_t)st.st_size > ALL_BYTES ||
-            ++c->files > FILES) {
-            rc = fail(c, path, "too large: 8 MiB a script, 128 MiB and 20,000 scripts are allowed");
-        } else if ((rc = read_all(fd, (size_t)st.st_size, &text)) == MG_OK) {
-            c->bytes += text.n;
-            mg_snapshot_add(&c->writer, mg_str_of(path), mg_buf_str(&text));
-        }
-    }
-    if (fd >= 0) {
-        close(fd);
-    }
-    mg_buf_deinit(&text);
-    return rc == MG_OK || rc == MG_ECONFIG ? rc : fail(c, path, mg_strerror(rc));
-}
-
-static bool is_script(const char *name) {
-    size_t n = strlen(name);
-    return n > 4 && strcmp(name + n - 4, ".lua") == 0;
-}
-
-static bool is_skipped(const char *name) {
-    return name[0] == '.' || strcmp(name, "build") == 0 || strcmp(name, "node_modules") == 0;
-}
-
-static bool is_circle(const folder *f) {
-    for (const folder *up = f->above; up != NULL; up = up->above) {
-        if (up->dev == f->dev && up->ino == f->ino) {
-            return true;
-        }
-    }
-    return f->depth > DEPTH;
-}
-
-static int add_folder(collecting *c, const char *path, const folder *above);
-
-static int add_entry(collecting *c, const char *path, const char *name, const folder *here) {
-    char full[PATH_MAX];
-    struct stat st;
-    int n = snprintf(full, sizeof full, "%s/%s", strcmp(path, "/") == 0 ? "" : path, name);
-    if (is_skipped(name) || n <= 0 || (size_t)n >= sizeof full || stat(full, &st) != 0) {
-        return MG_OK; // a link to nowhere, or gone meanwhile
-    }
-    if (S_ISDIR(st.st_mode)) {
-        return add_folder(c, full, here);
-    }
-    return is_script(name) ? add_file(c, full) : MG_OK;
-}
-
-static int add_folder(collecting *c, const char *path, const folder *above) {
-    DIR *d = opendir(path);
-    struct stat st;
-    if (d == NULL || fstat(dirfd(d), &st) != 0) {
-        int rc = above == NULL ? fail(c, path, strerror(errno)) : MG_OK; // closed to us: not ours
-        if (d != NULL) {
-            closedir(d);
-        }
-        return rc;
-    }
-    folder here = {above, st.st_dev, st.st_ino, above == NULL ? 0 : above->depth + 1};
-    int rc = MG_OK;
-    for (struct dirent *e; rc == MG_OK && !is_circle(&here) && (e = readdir(d)) != NULL;) {
-        rc = add_entry(c, path, e->d_name, &here);
-    }
-    closedir(d);
-    return rc;
-}
 
 // Also the framework: an upgrade on the disk must not mix with what runs.
 static int add_framework(collecting *c) {
@@ -135,9 +31,15 @@ static int add_framework(collecting *c) {
     char own[PATH_MAX + 16];
     int rc = mg_lua_framework(path, &c->err);
     if (rc == MG_OK) {
+        mg_scripts all;
         mg_snapshot_add(&c->writer, MG_STR(MG_SNAPSHOT_FRAMEWORK), mg_str_of(path));
         snprintf(own, sizeof own, "%s/moongate", path);
-        rc = add_folder(c, own, NULL);
+        mg_scripts_init(&all, &c->writer);
+        rc = mg_scripts_add(&all, own);
+        if (rc != MG_OK) {
+            mg_error_set(&c->err, rc, "%s: %s", own, mg_strerror(rc));
+        }
+        mg_scripts_deinit(&all);
     }
     return rc;
 }
@@ -173,70 +75,158 @@ static int add_app(collecting *c, const mg_config *config) {
         return mg_error_set(&c->err, MG_ECONFIG, "%s: app: %s cannot be read: %s", config->file,
                             config->app, strerror(errno));
     }
-    return add_file(c, config->app);
+    return mg_scripts_add_file(&c->scripts, config->app, &c->err);
 }
 
-static int evaluate(collecting *c, const mg_cli *cli, mg_str text) {
-    mg_buf json = {0};
-    mg_buf faults = {0};
-    mg_config config = {0};
-    int rc = mg_evaluate_config(cli->conf, text, &json, &c->err);
-    if (rc == MG_OK) {
-        rc = mg_config_init(&config, cli->conf, mg_buf_str(&json), &faults);
-        if (rc == MG_OK) {
-            rc = mg_config_override(&config, &cli->overrides, &faults);
+// --- the configuration is evaluated in a process of its own ---
+
+static void write_all(int fd, mg_str s) {
+    while (s.n > 0) {
+        ssize_t n = write(fd, s.p, s.n);
+        if (n < 0 && errno != EINTR) {
+            _exit(1);
         }
+        n = n < 0 ? 0 : n;
+        s = (mg_str){s.p + n, s.n - (size_t)n};
+    }
+}
+
+__attribute__((noreturn)) static void evaluate_here(const char *conf, mg_str text, int out) {
+    mg_buf json = {0};
+    mg_error err;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    close(MG_COLLECT_OUT);
+    give_up_root();
+    int rc = mg_evaluate_config(conf, text, &json, &err);
+    write_all(out, rc == MG_OK ? mg_buf_str(&json) : mg_str_of(err.text));
+    _exit(rc == MG_OK ? 0 : 1);
+}
+
+static void read_to_end(int fd, mg_buf *out) {
+    ssize_t n = 1;
+    while (out->n < JSON_BYTES && (n > 0 || (n < 0 && errno == EINTR))) {
+        n = read(fd, mg_buf_reserve(out, 64 << 10), 64 << 10);
+        out->n += n > 0 ? (size_t)n : 0;
+    }
+}
+
+// Its JSON, or the fault.
+static int evaluate(const char *conf, mg_str text, mg_buf *json, mg_error *err) {
+    int ends[2];
+    pid_t pid = -1;
+    int status = 0;
+    if (pipe(ends) != 0 || (pid = fork()) < 0) {
+        return mg_error_set(err, -errno, "%s: cannot be evaluated: %s", conf, strerror(errno));
+    }
+    if (pid == 0) {
+        close(ends[0]);
+        evaluate_here(conf, text, ends[1]);
+    }
+    close(ends[1]);
+    read_to_end(ends[0], json);
+    close(ends[0]);
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+    }
+    if (WIFSIGNALED(status)) {
+        return mg_error_set(err, MG_ECONFIG, "%s: its evaluation was ended by signal %d%s", conf,
+                            WTERMSIG(status), WTERMSIG(status) == SIGXCPU ? ": it is endless" : "");
+    }
+    return status == 0 ? MG_OK : mg_error_set(err, MG_ECONFIG, "%.*s", (int)json->n, json->p);
+}
+
+static int check(collecting *c, const mg_cli *cli, mg_str json, mg_config *config) {
+    mg_buf faults = {0};
+    int rc = mg_config_init(config, cli->conf, json, &faults);
+    if (rc == MG_OK) {
+        rc = mg_config_override(config, &cli->overrides, &faults);
+    }
+    if (rc != MG_OK) {
+        mg_error_set(&c->err, rc, "%.*s", faults.n > 0 ? (int)faults.n - 1 : 0, faults.p);
+    } else {
+        rc = mg_config_check(config, &c->err);
+    }
+    mg_buf_deinit(&faults);
+    return rc;
+}
+
+// --- scripts ---
+
+// `/` as a whole is never meant: a container's /conf/moongate.lua has /lua beside it.
+static int add_below_root(collecting *c, const mg_config *config) {
+    static const char *const usual[] = {"/lua", "/conf", "/spec"};
+    if (strcmp(config->root, "/") != 0) {
+        return mg_scripts_add(&c->scripts, config->root);
+    }
+    for (size_t i = 0; i < sizeof usual / sizeof *usual; i++) {
+        mg_scripts_add(&c->scripts, usual[i]);
+    }
+    return MG_OK;
+}
+
+static int add_scripts(collecting *c, const mg_config *config) {
+    mg_arena arena = {0};
+    int rc = MG_OK;
+    mg_scripts_init(&c->scripts, &c->writer);
+    for (size_t i = 0; rc == MG_OK && i < config->scripts.n; i++) {
+        const char *item = config->scripts.items[i];
+        const char *path = mg_config_absolute(&arena, config->root, mg_str_of(item));
+        rc = strcmp(item, ".") == 0 ? add_below_root(c, config) : mg_scripts_add(&c->scripts, path);
         if (rc != MG_OK) {
-            mg_error_set(&c->err, rc, "%.*s", faults.n > 0 ? (int)faults.n - 1 : 0, faults.p);
-        } else if ((rc = mg_config_check(&config, &c->err)) == MG_OK) {
-            rc = add_app(c, &config);
+            mg_error_set(&c->err, MG_ECONFIG, "%s: scripts[%zu]: %s: %s", config->file, i + 1, path,
+                         mg_strerror(rc));
         }
     }
-    mg_snapshot_add(&c->writer, MG_STR(MG_SNAPSHOT_CONFIG), mg_buf_str(&json));
-    mg_config_deinit(&config);
-    mg_buf_deinit(&faults);
-    mg_buf_deinit(&json);
+    mg_scripts_follow_links(&c->scripts);
+    mg_arena_deinit(&arena);
     return rc;
 }
 
 static int collect(collecting *c, const mg_cli *cli) {
     mg_buf text = {0};
-    mg_arena arena = {0};
+    mg_buf json = {0};
+    mg_config config = {0};
     int rc = mg_read_config_text(cli->conf, &text, &c->err);
     if (rc == MG_OK) {
-        rc = add_folder(c, mg_config_root(&arena, cli->conf), NULL);
+        rc = evaluate(cli->conf, mg_buf_str(&text), &json, &c->err);
+    }
+    if (rc == MG_OK) {
+        rc = check(c, cli, mg_buf_str(&json), &config);
+    }
+    if (rc == MG_OK) {
+        rc = add_scripts(c, &config);
     }
     if (rc == MG_OK) {
         rc = add_framework(c);
     }
-    if (rc == MG_OK &&
-        cli->overrides.app != NULL) { // wherever it lies: root may read it, nobody not
-        const char *app =
-            mg_config_absolute(&arena, mg_config_here(&arena), mg_str_of(cli->overrides.app));
-        rc = is_collected(c, app) || access(app, R_OK) != 0 ? MG_OK : add_file(c, app);
-    }
     if (rc == MG_OK) {
-        give_up_root();
-        rc = evaluate(c, cli, mg_buf_str(&text));
+        rc = add_app(c, &config);
     }
-    mg_arena_deinit(&arena);
+    mg_snapshot_add(&c->writer, MG_STR(MG_SNAPSHOT_CONFIG), mg_buf_str(&json));
+    mg_snapshot_add(&c->writer, MG_STR(MG_SNAPSHOT_ROOT),
+                    mg_str_of(config.root == NULL ? "" : config.root));
+    mg_config_deinit(&config);
+    mg_buf_deinit(&json);
     mg_buf_deinit(&text);
     return rc;
 }
 
 int mg_collect_main(const mg_cli *cli) {
-    collecting c = {.bytes = 0};
+    collecting c = {.writer = {0}};
     setpriority(PRIO_PROCESS, 0, 10); // those who serve come first
     int rc = collect(&c, cli);
     if (rc == MG_OK) {
         rc = mg_snapshot_write(&c.writer, MG_COLLECT_OUT);
         if (rc != MG_OK) {
-            fail(&c, cli->conf, mg_strerror(rc));
+            mg_error_set(&c.err, rc, "%s: %s", cli->conf, mg_strerror(rc));
         }
     }
     if (rc != MG_OK) {
         fprintf(stderr, "%s\n", c.err.text);
+    } else if (c.scripts.left_out.n > 0) {
+        fprintf(stderr, "left out of the scripts: %.*s\n", (int)c.scripts.left_out.n,
+                c.scripts.left_out.p);
     }
+    mg_scripts_deinit(&c.scripts);
     mg_snapshot_writer_deinit(&c.writer);
     return rc == MG_OK ? 0 : 1;
 }

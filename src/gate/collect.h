@@ -8,6 +8,7 @@
 // The child's descriptor that takes the snapshot: an empty memfd.
 enum { MG_COLLECT_OUT = 3 };
 
-// Reads all files, gives up root's privileges, evaluates and checks, writes the snapshot. Returns
-// the process's exit status: 0, or 1 with the faults on stderr.
+// Has the configuration evaluated by a process without root's privileges, checks it, reads all
+// scripts, writes the snapshot. Returns the process's exit status: 0, with what was left out on
+// stderr, or 1 with the faults.
 int mg_collect_main(const mg_cli *cli);

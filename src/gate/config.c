@@ -129,9 +129,13 @@ static void take_json(mg_config_reading *r, mg_str text) {
 }
 
 int mg_config_init(mg_config *c, const char *file, mg_str json, mg_buf *faults) {
+    return mg_config_init_below(c, file, (mg_str){0}, json, faults);
+}
+
+int mg_config_init_below(mg_config *c, const char *file, mg_str root, mg_str json, mg_buf *faults) {
     *c = (mg_config){0};
     c->file = mg_arena_copy(&c->arena, mg_str_of(file));
-    c->root = mg_config_root(&c->arena, file);
+    c->root = root.n > 0 ? mg_arena_copy(&c->arena, root) : mg_config_root(&c->arena, file);
     mg_config_reading r = {.config = c, .faults = faults};
     take_defaults(&r);
     take_json(&r, json);

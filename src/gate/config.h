@@ -76,6 +76,7 @@ typedef struct mg_config {
     mg_config_databases databases;
     uint64_t cache_bytes; // shared by all workers; 0: no cache
     mg_config_http http;
+    mg_config_texts scripts;         // paths below the root, or absolute ones
     mg_config_texts trusted_proxies; // unchecked texts: http/forwarded.h reads them
     mg_config_texts forwarded;       // likewise
     mg_config_limits limits;
@@ -98,6 +99,9 @@ typedef struct mg_config_overrides {
 // mean "...")`. Deinit in any case.
 int mg_config_init(mg_config *c, const char *file, mg_str json, mg_buf *faults);
 void mg_config_deinit(mg_config *c);
+
+// The same with a root that is known (empty: it is looked for).
+int mg_config_init_below(mg_config *c, const char *file, mg_str root, mg_str json, mg_buf *faults);
 
 // MG_ECONFIG and faults that begin with the option's name if an address is wrong.
 int mg_config_override(mg_config *c, const mg_config_overrides *o, mg_buf *faults);

@@ -12,6 +12,13 @@
 #include <unistd.h>
 
 const char *mg_config_here(mg_arena *a) {
+    const char *told = getenv("PWD");
+    struct stat its;
+    struct stat st;
+    if (told != NULL && told[0] == '/' && stat(told, &its) == 0 && stat(".", &st) == 0 &&
+        its.st_dev == st.st_dev && its.st_ino == st.st_ino) {
+        return mg_arena_copy(a, mg_str_of(told));
+    }
     char here[PATH_MAX];
     return getcwd(here, sizeof here) == NULL ? "/" : mg_arena_copy(a, mg_str_of(here));
 }
@@ -48,18 +55,61 @@ static mg_str folder_of(mg_str path) {
     return path;
 }
 
-const char *mg_config_root(mg_arena *a, const char *file) {
-    mg_str path = mg_str_of(mg_config_absolute(a, mg_config_here(a), mg_str_of(file)));
-    const char *folder = mg_arena_copy(a, folder_of(path));
+// "..", behind the folder `path`, which may be a link. Returns the new length.
+static size_t go_up(char path[PATH_MAX], size_t n) {
     char real[PATH_MAX];
-    if (realpath(folder, real) != NULL) { // "." and ".." hide the folder's name
-        folder = mg_arena_copy(a, mg_str_of(real));
+    path[n] = '\0';
+    if (realpath(path, real) != NULL) {
+        n = strlen(real);
+        memcpy(path, real, n);
     }
+    while (n > 0 && path[n - 1] != '/') {
+        n--;
+    }
+    return n > 0 ? n - 1 : 0;
+}
+
+const char *mg_config_named(mg_arena *a, const char *file) {
+    mg_str rest = mg_str_of(mg_config_absolute(a, mg_config_here(a), mg_str_of(file)));
+    char path[PATH_MAX];
+    size_t n = 0;
+    if (rest.n >= sizeof path) {
+        return rest.p;
+    }
+    while (rest.n > 0) {
+        const char *slash = memchr(rest.p, '/', rest.n);
+        mg_str name = {rest.p, slash == NULL ? rest.n : (size_t)(slash - rest.p)};
+        size_t used = name.n + (slash != NULL);
+        rest = (mg_str){rest.p + used, rest.n - used};
+        if (mg_str_eq(name, MG_STR(".."))) {
+            n = go_up(path, n);
+        } else if (name.n > 0 && !mg_str_eq(name, MG_STR(".")) && n + name.n + 1 < sizeof path) {
+            path[n] = '/';
+            memcpy(path + n + 1, name.p, name.n);
+            n += name.n + 1;
+        }
+    }
+    return n == 0 ? "/" : mg_arena_copy(a, (mg_str){path, n});
+}
+
+static const char *real_of(mg_arena *a, const char *folder) {
+    char real[PATH_MAX];
+    return realpath(folder, real) != NULL ? mg_arena_copy(a, mg_str_of(real)) : folder;
+}
+
+static bool is_named_conf(const char *folder) {
     const char *name = strrchr(folder, '/');
-    if (name == NULL || strcmp(name, "/conf") != 0) {
-        return folder;
+    return name != NULL && strcmp(name, "/conf") == 0;
+}
+
+// What a folder named conf leads to matters only if it is known by another name.
+const char *mg_config_root(mg_arena *a, const char *file) {
+    const char *folder = mg_arena_copy(a, folder_of(mg_str_of(mg_config_named(a, file))));
+    if (is_named_conf(folder)) {
+        return real_of(a, mg_arena_copy(a, folder_of(mg_str_of(folder))));
     }
-    return mg_arena_copy(a, folder_of(mg_str_of(folder)));
+    folder = real_of(a, folder);
+    return is_named_conf(folder) ? mg_arena_copy(a, folder_of(mg_str_of(folder))) : folder;
 }
 
 const char *mg_config_address(mg_arena *a, const char *folder, mg_str text, mg_error *err) {

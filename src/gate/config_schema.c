@@ -33,6 +33,8 @@ const mg_config_key mg_config_keys[] = {
     OTHER("workers", WORKERS, AT(workers), "\"auto\"",
           "Processes that serve; 0: one alone, without a master"),
     OTHER("app", PATH, AT(app), "\"lua/app.lua\"", "The script that returns the app"),
+    OTHER("scripts", TEXTS, AT(scripts), "[\".\"]",
+          "Where scripts are read, files and folders; \".\": all below the project's root"),
     OTHER("ffi", BOOL, AT(ffi), "false",
           "May scripts use LuaJIT's ffi: a mistake in it ends the worker"),
     OTHER("user", OPTIONAL_NAME, AT(user), "false", "Workers run as \"name\" or \"name:group\""),

@@ -1,5 +1,7 @@
 #include "gate/control_path.h"
 
+#include "gate/config_path.h"
+
 #include <errno.h>
 #include <limits.h>
 #include <stdint.h>
@@ -52,9 +54,7 @@ static uint64_t hash(const char *s) {
 }
 
 static int name_in(const char *folder, const char *conf, char *out, size_t n) {
-    char real[PATH_MAX];
-    return snprintf(out, n, "%s/%016llx.sock", folder,
-                    (unsigned long long)hash(realpath(conf, real) != NULL ? real : conf));
+    return snprintf(out, n, "%s/%016llx.sock", folder, (unsigned long long)hash(conf));
 }
 
 static bool is_own_socket(const char *path) {
@@ -62,24 +62,32 @@ static bool is_own_socket(const char *path) {
     return lstat(path, &st) == 0 && S_ISSOCK(st.st_mode) && st.st_uid == geteuid();
 }
 
-// A shell has an XDG_RUNTIME_DIR where a service of the same user, started at boot, had none.
+// A shell has an XDG_RUNTIME_DIR where a service of the same user, started at boot, had none; and a
+// server may have been started with the real path of what is a link here.
 static int find_server(const char *folder, const char *conf, char *out, size_t n) {
     char other[64];
     char path[PATH_MAX];
-    int length = name_in(folder, conf, out, n);
+    char real[PATH_MAX];
+    const char *names[] = {conf, realpath(conf, real) != NULL ? real : conf};
     system_folder(other, sizeof other);
-    name_in(other, conf, path, sizeof path);
-    if (!is_own_socket(out) && is_own_socket(path)) {
-        length = snprintf(out, n, "%s", path);
+    const char *folders[] = {folder, other};
+    for (size_t i = 0; i < 4; i++) {
+        int length = name_in(folders[i % 2], names[i / 2], path, sizeof path);
+        if (is_own_socket(path)) {
+            snprintf(out, n, "%s", path);
+            return length;
+        }
     }
-    return length;
+    return name_in(folder, conf, out, n);
 }
 
 int mg_control_path(const char *conf, const char *configured, bool make_folder, char *out, size_t n,
                     mg_error *err) {
     char folder[PATH_MAX];
+    mg_arena arena = {0};
     int rc = MG_OK;
     int length;
+    conf = mg_config_named(&arena, conf);
     private_folder(folder, sizeof folder);
     if (configured != NULL) {
         length = snprintf(out, n, "%s", configured);
@@ -89,6 +97,7 @@ int mg_control_path(const char *conf, const char *configured, bool make_folder, 
     } else {
         length = find_server(folder, conf, out, n);
     }
+    mg_arena_deinit(&arena);
     size_t most = sizeof((struct sockaddr_un *)NULL)->sun_path - 1;
     if (rc == MG_OK && (length < 0 || (size_t)length >= n || (size_t)length > most)) {
         return mg_error_set(err, MG_ECONFIG,

@@ -23,9 +23,11 @@ typedef struct closing {
 int mg_config_of_snapshot(mg_config *c, const mg_snapshot *s, const char *conf,
                           const mg_config_overrides *o, mg_error *err) {
     mg_str json = {0};
+    mg_str root = {0};
     mg_buf faults = {0};
     mg_snapshot_find(s, MG_STR(MG_SNAPSHOT_CONFIG), &json);
-    int rc = mg_config_init(c, conf, json, &faults);
+    mg_snapshot_find(s, MG_STR(MG_SNAPSHOT_ROOT), &root);
+    int rc = mg_config_init_below(c, conf, root, json, &faults);
     if (rc == MG_OK) {
         rc = mg_config_override(c, o, &faults);
     }

@@ -22,6 +22,7 @@ typedef struct mg_generation_options {
 
 // The name under which a snapshot keeps the configuration, as JSON.
 #define MG_SNAPSHOT_CONFIG ":config"
+#define MG_SNAPSHOT_ROOT   ":root" // the project's, as it was then: links may lead elsewhere now
 
 // Reads the configuration that a snapshot keeps. MG_ECONFIG and the faults in `err`. Deinit in any
 // case.

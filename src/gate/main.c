@@ -3,6 +3,7 @@
 #include "gate/app.h"
 #include "gate/cli.h"
 #include "gate/collect.h"
+#include "gate/config_path.h"
 #include "gate/control_client.h"
 #include "gate/control_path.h"
 #include "gate/master.h"
@@ -11,7 +12,10 @@
 #include "gate/worker.h"
 #include "lua/read_config.h"
 
+#include <limits.h>
 #include <stdio.h>
+#include <string.h>
+#include <unistd.h>
 
 // Prints what was gathered and releases it.
 static void print(mg_buf *text, FILE *out) {
@@ -145,12 +149,51 @@ static int obey(const mg_cli *cli, int argc, char *const *argv) {
     }
 }
 
+// The same arguments with `conf` as the configuration, for the processes that are started with
+// them.
+static char **arguments_with(mg_arena *a, const mg_cli *cli, const char *conf, int *argc,
+                             char *const *argv) {
+    char **out = mg_arena_alloc(a, ((size_t)*argc + 2) * sizeof *out);
+    int n = 0;
+    bool named = false;
+    for (int i = 0; i < *argc; i++) {
+        bool here = argv[i] == cli->conf;
+        named = named || here;
+        out[n++] = here ? (char *)(uintptr_t)conf : argv[i];
+    }
+    if (!named) {
+        out[n++] = (char *)(uintptr_t)conf;
+    }
+    out[n] = NULL;
+    *argc = n;
+    return out;
+}
+
+// What the shell calls this folder may be a link that leads elsewhere by the next reload.
+static bool is_entered_by_links(mg_arena *a) {
+    char real[PATH_MAX];
+    return getcwd(real, sizeof real) != NULL && strcmp(mg_config_here(a), real) != 0;
+}
+
+static int start(mg_cli *cli, int argc, char *const *argv) {
+    mg_arena arena = {0};
+    bool serves = cli->command == MG_COMMAND_RUN || cli->command == MG_COMMAND_DEV;
+    if (serves && cli->conf[0] != '/' && is_entered_by_links(&arena)) {
+        const char *conf = mg_config_named(&arena, cli->conf);
+        argv = arguments_with(&arena, cli, conf, &argc, argv);
+        cli->conf = conf;
+    }
+    int status = obey(cli, argc, argv);
+    mg_arena_deinit(&arena);
+    return status;
+}
+
 int main(int argc, char **argv) {
     mg_cli cli;
     mg_buf text = {0};
     switch (mg_cli_parse(&cli, argc, argv, &text)) {
     case MG_CLI_GO:
-        return obey(&cli, argc, argv);
+        return start(&cli, argc, argv);
     case MG_CLI_SHOW:
         print(&text, stdout);
         return 0;

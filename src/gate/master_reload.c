@@ -521,6 +521,24 @@ static void fail_silent(mg_reload *r, const char *what, int status) {
     fail_with(r, why);
 }
 
+// What did not hinder it.
+static void tell_warnings(mg_master *m, mg_str said) {
+    while (said.n > 0 && said.p[said.n - 1] == '\n') {
+        said.n--;
+    }
+    if (said.n > 0) {
+        mg_master_log(m, MG_LOG_WARN, "%.*s", (int)said.n, said.p);
+    }
+}
+
+static void on_planned(mg_reload *r) {
+    if (specs_of(r) != NULL && r->master->generation > 0) {
+        run_specs(r);
+    } else {
+        prepare(r);
+    }
+}
+
 static void on_collected(void *arg, int status, mg_str said) {
     mg_reload *r = arg;
     mg_error err;
@@ -531,10 +549,9 @@ static void on_collected(void *arg, int status, mg_str said) {
         fail(r, said);
     } else if (plan(r, &err) != MG_OK) {
         fail_with(r, err.text);
-    } else if (specs_of(r) != NULL && r->master->generation > 0) {
-        run_specs(r);
     } else {
-        prepare(r);
+        tell_warnings(r->master, said);
+        on_planned(r);
     }
 }
 

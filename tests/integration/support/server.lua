@@ -116,7 +116,8 @@ end
 ---@param options table|nil keys of the configuration file, over the defaults above
 ---@param how table|nil command: words before the binary; verb: instead of "run"; arguments: words
 ---  after CONF; app: text of lua/app.lua, instead of the fixture's; wait_for: port or Unix path
----  that accepts once it is ready, if not the default one
+---  that accepts once it is ready, if not the default one; arrange: function(folder) that may move
+---  things and returns the path of the configuration
 function M.start(options, how)
   how = how or {}
   local port = M.free_port()
@@ -128,13 +129,15 @@ function M.start(options, how)
   local argv = { unpack(how.command or {}) }
   argv[#argv + 1] = M.BINARY
   argv[#argv + 1] = how.verb or "run"
-  argv[#argv + 1] = folder .. "/conf/moongate.lua"
+  local conf = how.arrange and how.arrange(folder) or folder .. "/conf/moongate.lua"
+  argv[#argv + 1] = conf
   for _, word in ipairs(how.arguments or {}) do
     argv[#argv + 1] = word
   end
   local started = process.start(argv, folder .. "/stdout", folder .. "/stderr")
   local server = {
-    process = started, pid = started.pid, port = port, folder = folder, config = config,
+    process = started, pid = started.pid, port = port, folder = folder, conf = conf,
+    config = config,
   }
   setmetatable(server, Server)
   local ok, err = pcall(wait_until_it_accepts, server, how.wait_for or port)

@@ -64,7 +64,7 @@ end
 --- Runs a command of Moongate on the service.
 ---@return table { status, out, err }
 function Service:command(verb, ...)
-  return process.run({ servers.BINARY, verb, self.folder .. "/conf/moongate.lua", ... }, 60)
+  return process.run({ servers.BINARY, verb, self.conf, ... }, 60)
 end
 
 function Service:reload(...)

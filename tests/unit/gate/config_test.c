@@ -219,11 +219,12 @@ static void the_fields_of_proxies_are_a_text_or_a_list(void **state) {
 
 static void an_unknown_key_brings_a_suggestion(void **state) {
     (void)state;
-    faults("{\"worker\":1}",
-           "f: worker: is no known key, allowed: listen, workers, app, ffi, user, control, "
-           "trusted_proxies, forwarded, database, cache, http, limits, timeouts, reload, log (did "
-           "you mean "
-           "\"workers\"?)\n");
+    faults(
+        "{\"worker\":1}",
+        "f: worker: is no known key, allowed: listen, workers, app, scripts, ffi, user, control, "
+        "trusted_proxies, forwarded, database, cache, http, limits, timeouts, reload, log (did "
+        "you mean "
+        "\"workers\"?)\n");
     faults("{\"log\":{\"acess\":[{\"x\":[]}]}}",
            "f: log.acess: is no known key, allowed: level, file, error_format, access, format (did "
            "you mean \"access\"?)\n");

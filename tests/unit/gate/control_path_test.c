@@ -89,14 +89,42 @@ static void one_configuration_has_one_path_however_it_is_named(void **state) {
     assert_non_null(getcwd(here, sizeof here));
     ask(conf, false);
     memcpy(first, path, sizeof path);
-    assert_int_equal(symlink(conf, below("link.lua")), 0);
-    ask(below("link.lua"), false);
-    assert_string_equal(path, first);
-    ask(below("run/../a.lua"), false);
+    ask(below("run/..//./a.lua"), false);
     assert_string_equal(path, first);
     assert_int_equal(chdir(folder), 0);
     ask("a.lua", false);
     assert_int_equal(chdir(here), 0);
+    assert_string_equal(path, first);
+}
+
+static void a_link_that_is_switched_names_the_same_server(void **state) {
+    (void)state;
+    char first[sizeof path];
+    assert_int_equal(mkdir(below("1"), 0700) | mkdir(below("2"), 0700), 0);
+    assert_int_equal(symlink("1", below("current")), 0);
+    ask(below("current/a.lua"), false);
+    memcpy(first, path, sizeof path);
+    assert_int_equal(unlink(below("current")) | symlink("2", below("current")), 0);
+    ask(below("current/a.lua"), false);
+    assert_string_equal(path, first);
+    char here[256];
+    assert_non_null(getcwd(here, sizeof here));
+    assert_int_equal(chdir(below("current")), 0);
+    setenv("PWD", below("current"), 1); // as a shell does
+    ask("a.lua", false);
+    setenv("PWD", "/", 1); // somebody else's
+    assert_int_equal(chdir(here), 0);
+    assert_string_equal(path, first);
+}
+
+static void a_server_that_was_named_by_the_real_path_is_found_by_a_link(void **state) {
+    (void)state;
+    char first[sizeof path];
+    ask(conf, true);
+    memcpy(first, path, sizeof path);
+    listen_at(first);
+    assert_int_equal(symlink(conf, below("link.lua")), 0);
+    ask(below("link.lua"), false);
     assert_string_equal(path, first);
 }
 
@@ -250,6 +278,8 @@ int main(void) {
         T(a_configured_path_is_taken_as_it_stands),
         T(the_name_is_made_of_16_digits),
         T(one_configuration_has_one_path_however_it_is_named),
+        T(a_link_that_is_switched_names_the_same_server),
+        T(a_server_that_was_named_by_the_real_path_is_found_by_a_link),
         T(two_configurations_have_two_paths),
         T(a_client_makes_nothing),
         T(a_server_makes_a_folder_for_its_user_alone),
