@@ -17,7 +17,8 @@ enum {
     INTERIMS_MAX = 16,
     HELD_BACK = 256 * 1024,     // content that nobody has taken, beyond which reading rests
     QUEUED_MAX = 256 * 1024,    // bytes of an upload that have not left
-    SLICE = 4096,               // what is decoded at once, since it may grow a thousandfold
+    SLICE = 1024,               // what is decoded at once, since it may grow a thousandfold
+    DECODED_BYTES = 512 * 1024, // that are made in one turn
     CODED_BYTES = 65536,        // that a coded body may be larger than what it decodes to
     KEPT_BYTES = 16 * 1024,     // of a buffer, for the next call
     EXPECTED_BYTES = 64 * 1024, // of a response's body: believed until more comes
@@ -273,11 +274,34 @@ static void fault(mg_call *call, const char *code, const char *what) {
     set_fault(call, code, what);
 }
 
+// How many codings were applied; `*one` is the last of them.
+static int count_codings(const mg_head *head, mg_coding *one) {
+    int n = 0;
+    for (uint32_t i = 0; i < head->field_count; i++) {
+        mg_str item;
+        mg_str value = head->fields[i].value;
+        bool wanted = mg_str_ieq(head->fields[i].name, MG_STR("content-encoding"));
+        while (wanted && mg_str_next_item(&value, &item)) {
+            if (mg_coding_of(item) != MG_CODING_IDENTITY) {
+                *one = mg_coding_of(item);
+                n++;
+            }
+        }
+    }
+    return n;
+}
+
+// A part of coded content (206) cannot be decoded alone.
 static void start_decoding(mg_call *call) {
-    const mg_field *f = mg_head_find(&call->response.head, MG_STR("content-encoding"));
-    mg_coding coding =
-        call->options.decode && f != NULL ? mg_coding_of(f->value) : MG_CODING_IDENTITY;
-    if (coding == MG_CODING_GZIP || coding == MG_CODING_DEFLATE) {
+    mg_coding coding = MG_CODING_IDENTITY;
+    if (!call->options.decode || call->response.status == 206) {
+        return;
+    }
+    if (count_codings(&call->response.head, &coding) > 1) {
+        fault(call, "protocol",
+              "the response has several content codings at once; none is undone (with decompress "
+              "= false it is handed out as it is)");
+    } else if (coding == MG_CODING_GZIP || coding == MG_CODING_DEFLATE) {
         call->inflate = mg_inflate_new(coding);
     }
 }
@@ -289,6 +313,9 @@ static void take_head(mg_call *call) {
     mg_body_init(&call->body, &call->response.head, &body_limits, &call->arena);
     if (call->response.head.framing != MG_FRAMING_NONE) {
         start_decoding(call);
+    }
+    if (is_over(call)) {
+        return;
     }
     if (call->options.stream) {
         mg_timer_stop(&call->total);
@@ -358,6 +385,7 @@ static void take_content(mg_call *call, mg_str piece) {
         mg_buf_append(&call->content, piece.p, piece.n);
     }
     call->total_bytes += call->content.n - before;
+    call->decoded_bytes += call->inflate != NULL ? call->content.n - before : 0;
     if (rc == MG_ELIMIT) {
         fault(call, "limit", "the response's body is larger than the limit (option max)");
     } else if (rc != MG_OK) {
@@ -398,11 +426,19 @@ static bool is_behind(const mg_call *call) {
     return call->options.stream && call->content.n >= HELD_BACK;
 }
 
+// Others have a turn too: decoding takes long.
+static bool is_tired(const mg_call *call) {
+    return call->decoded_bytes >= DECODED_BYTES;
+}
+
 static void rest(mg_call *call, const char *data, size_t n) {
     call->paused = true;
     mg_buf_append(&call->held, data, n);
-    mg_timer_stop(&call->quiet); // it is the reader who is slow
+    mg_timer_stop(&call->quiet); // it is not the server who is slow
     mg_stream_read_stop(&call->outbound->stream);
+    if (!is_behind(call)) {
+        tell_soon(call);
+    }
 }
 
 // Reads what it can; the call may be over afterwards.
@@ -416,7 +452,7 @@ static void read_some(mg_call *call, const char *data, size_t n) {
         if (at == n) {
             return;
         }
-        if (is_behind(call)) {
+        if (is_behind(call) || is_tired(call)) {
             rest(call, data + at, n - at);
             return;
         }
@@ -492,7 +528,10 @@ static void resume(mg_call *call) {
     mg_buf held = call->held;
     call->held = (mg_buf){0};
     call->paused = false;
-    start_quiet(call, call->options.timeouts.idle_ms);
+    call->decoded_bytes = 0;
+    if (call->options.stream) {
+        start_quiet(call, call->options.timeouts.idle_ms);
+    }
     mg_stream_read_start(&call->outbound->stream); // first: the next call may get it out of this
     read_some(call, held.p, held.n);
     mg_buf_deinit(&held);

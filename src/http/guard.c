@@ -38,7 +38,8 @@ static mg_guard_verdict take_line(mg_guard *g, const mg_guard_limits *limits, co
                                   size_t end) {
     char c = p[g->line_start];
     if (c == ' ' || c == '\t') {
-        return bad(g, 400, "a line begins with white space");
+        return bad(g, 400,
+                   "a line begins with white space: a field is folded, which RFC 9112 forbids");
     }
     if (c == ':') {
         return bad(g, 400, "a header field without a name");

@@ -13,6 +13,7 @@ struct mg_inflate {
     uint8_t head_n;
     bool begun;
     bool ended;
+    bool padded; // zeros have come behind the end
 };
 
 mg_coding mg_coding_of(mg_str field) {
@@ -49,12 +50,25 @@ static bool is_wrapped(const uint8_t head[2]) {
     return (head[0] & 0x0f) == 8 && head[0] >> 4 <= 7 && (head[0] << 8 | head[1]) % 31 == 0;
 }
 
+// Zeros fill a block up, behind the last member (gzip's manual): they are no content.
+static void skip_padding(mg_inflate *z) {
+    while (z->z.avail_in > 0 && *z->z.next_in == 0) {
+        z->padded = true;
+        z->z.next_in++;
+        z->z.avail_in--;
+    }
+}
+
 // Behind the end of a gzip member another one may follow (RFC 1952 section 2.2).
 static bool goes_on(mg_inflate *z) {
     if (!z->ended) {
         return true;
     }
-    if (z->coding != MG_CODING_GZIP || z->z.avail_in == 0) {
+    if (z->coding != MG_CODING_GZIP) {
+        return false;
+    }
+    skip_padding(z);
+    if (z->padded || z->z.avail_in == 0) {
         return false;
     }
     z->ended = inflateReset(&z->z) != Z_OK;

@@ -22,7 +22,8 @@ mg_inflate *mg_inflate_new(mg_coding coding);
 void mg_inflate_free(mg_inflate *z); // accepts NULL
 
 // Decodes all of `data`, appends to `out`. MG_ELIMIT once `out` would hold more than `max_bytes`,
-// and then holds that many; MG_ESYNTAX if the data is broken, or goes on behind its end.
+// and then holds that many; MG_ESYNTAX if the data is broken, or goes on behind
+// its end (gzip may, with further members and then zeros).
 int mg_inflate_feed(mg_inflate *z, mg_str data, mg_buf *out, size_t max_bytes);
 
 // The coded data was complete. False for what was cut off.

@@ -19,7 +19,7 @@ enum {
 };
 
 typedef struct seen {
-    bool host, agent, accept, encoding;
+    bool host, agent, accept, encoding, range;
     const char *fault;
 } seen;
 
@@ -45,6 +45,7 @@ static void note(seen *s, mg_str name) {
     s->agent |= mg_str_ieq(name, MG_STR("user-agent"));
     s->accept |= mg_str_ieq(name, MG_STR("accept"));
     s->encoding |= mg_str_ieq(name, MG_STR("accept-encoding"));
+    s->range |= mg_str_ieq(name, MG_STR("range"));
 }
 
 // The value is at the top of the stack: a string, or a number, which is left as it is.
@@ -123,8 +124,9 @@ static void write_own_fields(mg_buf *out, const seen *s, bool decode) {
     if (!s->accept) {
         mg_buf_append_str(out, MG_STR("Accept: */*\r\n"));
     }
-    if (decode && !s->encoding) {
-        mg_buf_append_str(out, MG_STR("Accept-Encoding: gzip, deflate\r\n"));
+    if (decode && !s->encoding) { // a part of coded content cannot be decoded
+        mg_buf_append_str(out, s->range ? MG_STR("Accept-Encoding: identity\r\n")
+                                        : MG_STR("Accept-Encoding: gzip, deflate\r\n"));
     }
 }
 
@@ -209,10 +211,15 @@ static void read_options(lua_State *L, mg_call_options *o) {
     o->timeouts.connect_ms = ms_option(L, "connect_timeout", CONNECT_MS);
     o->timeouts.idle_ms = ms_option(L, "idle_timeout", IDLE_MS);
     o->timeouts.first_byte_ms = ms_option(L, "first_byte_timeout", o->timeouts.total_ms);
-    o->max_bytes = (uint64_t)number_option(L, "max", BODY_BYTES);
     o->length = (int64_t)number_option(L, "length", -1);
     o->decode = bool_option(L, "decompress", true);
     o->stream = bool_option(L, "stream", false);
+    double most = number_option(L, "max", -1);
+    if (most >= 0) {
+        o->max_bytes = (uint64_t)most;
+    } else if (o->stream) {
+        o->max_bytes = UINT64_MAX; // it is not gathered
+    }
     o->upload = bool_option(L, "upload", false);
     o->origin.insecure = bool_option(L, "insecure", false);
     o->origin.ca = text_option(L, "ca");

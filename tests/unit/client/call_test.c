@@ -138,7 +138,7 @@ static size_t pack(const char *plain, size_t n, char *out, size_t most) {
 }
 
 static void send_packed(const char *plain, size_t n, size_t cut) {
-    static char packed[4096];
+    static char packed[65536];
     char head[128];
     size_t length = pack(plain, n, packed, sizeof packed) - cut;
     snprintf(head, sizeof head,
@@ -179,6 +179,47 @@ static void coded_content_is_decoded_within_the_limit(void **state) {
     ask_decoded(&c, 1000);
     send_packed(zeros, sizeof zeros, 0);
     expect_fault(&c, "limit", false);
+}
+
+static void much_content_is_decoded_over_several_turns(void **state) {
+    (void)state;
+    enum { BYTES = 20 << 20, TURN = 2 << 20 };
+    static char zeros[BYTES];
+    caller c;
+    ask_decoded(&c, BYTES);
+    send_packed(zeros, BYTES, 0);
+    size_t before = 0;
+    int turns_taken = 0;
+    for (; !is_over(&c); turns_taken++) {
+        mg_loop_turn(loop, true, false, UINT64_MAX);
+        size_t n = mg_call_content(c.call).n;
+        assert_true(n - before <= TURN);
+        before = n;
+    }
+    assert_null(mg_call_fault_of(c.call));
+    assert_int_equal(before, BYTES);
+    assert_true(turns_taken >= BYTES / TURN);
+    mg_call_close(c.call);
+}
+
+static void several_codings_and_coded_parts_are_not_decoded(void **state) {
+    (void)state;
+    caller c;
+    ask_decoded(&c, 1000);
+    says(0, "HTTP/1.1 200 OK\r\nContent-Encoding: gzip, gzip\r\nContent-Length: 2\r\n\r\nhi");
+    expect_fault(&c, "protocol", false);
+    ask_decoded(&c, 1000);
+    says(1, "HTTP/1.1 200 OK\r\nContent-Encoding: br\r\nContent-Encoding: gzip\r\n"
+            "Content-Length: 2\r\n\r\nhi");
+    expect_fault(&c, "protocol", false);
+    ask_decoded(&c, 1000);
+    says(2, "HTTP/1.1 200 OK\r\nContent-Encoding: identity, identity\r\n"
+            "Content-Length: 2\r\n\r\nhi");
+    expect_content(&c, 200, "hi");
+    ask_decoded(&c, 1000);
+    says(3, "HTTP/1.1 206 Partial Content\r\nContent-Encoding: gzip\r\n"
+            "Content-Length: 2\r\n\r\nhi");
+    expect_content(&c, 206, "hi");
 }
 
 static void broken_codings_are_refused(void **state) {
@@ -521,6 +562,8 @@ int main(void) {
         EACH(endless_interim_responses_are_refused),
         EACH(the_limit_of_a_body_is_exact),
         EACH(coded_content_is_decoded_within_the_limit),
+        EACH(much_content_is_decoded_over_several_turns),
+        EACH(several_codings_and_coded_parts_are_not_decoded),
         EACH(broken_codings_are_refused),
         EACH(content_is_left_coded_unless_it_can_be_decoded),
         EACH(an_upload_is_chunked_or_has_its_length),

@@ -1,6 +1,8 @@
 #include "../../fuzz/response_rig.h"
 #include "unit.h"
 
+#define FOLDED "a line begins with white space: a field is folded, which RFC 9112 forbids"
+
 static void read_split(mg_str input, unsigned heads, size_t cut, mg_buf *out) {
     response_rig r;
     response_rig_init(&r, heads, out);
@@ -115,7 +117,7 @@ static void garbage_is_refused_at_its_first_line(void **state) {
     refuses("GET / HTTP/1.1\r\n", FORM);
     refuses("<html>\n", "an LF without CR");
     refuses("HTTP/1.1 200 OK\rA: b\r\n", "a CR without LF");
-    refuses(" HTTP/1.1 200 OK\r\n", "a line begins with white space");
+    refuses(" HTTP/1.1 200 OK\r\n", FOLDED);
 }
 
 static void a_wrong_status_line_goes_before_faults_behind_it(void **state) {
@@ -137,8 +139,8 @@ static void refuses_fields(void **state) {
     (void)state;
     refuses(OK "A: b\n" EMPTY, "an LF without CR");
     refuses(OK "A: b\rc\r\n" EMPTY, "a CR without LF");
-    refuses(OK "A: b\r\n c\r\n" EMPTY, "a line begins with white space");
-    refuses(OK "A: b\r\n\tc\r\n" EMPTY, "a line begins with white space");
+    refuses(OK "A: b\r\n c\r\n" EMPTY, FOLDED);
+    refuses(OK "A: b\r\n\tc\r\n" EMPTY, FOLDED);
     refuses(OK ": b\r\n" EMPTY, "a header field without a name");
     refuses(OK "A : b\r\n" EMPTY, FIELD);
     refuses(OK "A\r\n" EMPTY, FIELD);

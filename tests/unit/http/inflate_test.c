@@ -117,6 +117,26 @@ static void decodes_members_in_a_row(void **state) {
     mg_buf_deinit(&data);
 }
 
+static void zeros_behind_the_last_gzip_member_are_padding(void **state) {
+    (void)state;
+    mg_buf data = {0};
+    pack(MG_STR("one "), GZIP, &data);
+    pack(MG_STR("two"), GZIP, &data);
+    mg_buf_append(&data, "\0\0\0\0", 4);
+    gives(mg_buf_str(&data), MG_CODING_GZIP, 7, whole, MG_STR("one two"));
+    size_t before = data.n;
+    mg_buf_append(&data, "x", 1);
+    gives(mg_buf_str(&data), MG_CODING_GZIP, 7, broken, MG_STR("one two"));
+    data.n = before;
+    pack(MG_STR("more"), GZIP, &data);
+    gives(mg_buf_str(&data), MG_CODING_GZIP, 11, broken, MG_STR("one two"));
+    mg_buf_clear(&data);
+    pack(MG_STR("one"), ZLIB, &data);
+    mg_buf_append(&data, "\0", 1);
+    gives(mg_buf_str(&data), MG_CODING_DEFLATE, 7, broken, MG_STR("one"));
+    mg_buf_deinit(&data);
+}
+
 static void the_limit_is_exact(void **state) {
     (void)state;
     size_t n = strlen(PLAIN);
@@ -268,6 +288,7 @@ int main(void) {
         cmocka_unit_test(reads_the_field),
         cmocka_unit_test(decodes_gzip_zlib_and_raw_deflate),
         cmocka_unit_test(decodes_members_in_a_row),
+        cmocka_unit_test(zeros_behind_the_last_gzip_member_are_padding),
         cmocka_unit_test(the_limit_is_exact),
         cmocka_unit_test(a_limit_around_one_piece_of_output_is_exact),
         cmocka_unit_test(what_lies_in_the_buffer_counts),
