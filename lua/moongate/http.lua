@@ -92,7 +92,8 @@ function Response:chunks()
     if self._taken then
       return nil
     end
-    return next_piece(self)
+    local piece = next_piece(self) -- no tail call: errors name the line that is two levels up
+    return piece
   end
 end
 
@@ -146,6 +147,7 @@ local OTHERS = {
   body = true, json = true, redirects = true, max = true, deny = true, allow = true,
   credentials = true,
 }
+local NO_NUL = { ca = true, server_name = true, unix = true, file = true }
 local BODIES = { "body", "json", "form", "file" }
 
 local function fail(level, message, ...)
@@ -191,6 +193,8 @@ local function check_option(key, value, level)
   elseif wanted then
     if type(value) ~= wanted then
       fail(level + 1, "%s: a %s is wanted, not a %s", key, wanted, type(value))
+    elseif NO_NUL[key] and (value == "" or value:find("\0", 1, true)) then
+      fail(level + 1, "%s: it is empty or holds a NUL", key)
     end
   elseif key == "max" then
     check.size("http_request: max", value)
@@ -335,8 +339,9 @@ local function normalize(given, level)
   if given.max then
     request.options.max = check.size("http_request: max", given.max)
   end
-  if request.options.ca then
-    request.options.ca = files.resolve(request.options.ca)
+  for _, key in ipairs({ "ca", "unix" }) do
+    local path = request.options[key]
+    request.options[key] = path and files.resolve(path)
   end
   if given.query then
     local path, fragment = given.url:match("^([^#]*)(.*)$")
@@ -529,15 +534,23 @@ function Call:follow(response)
   return true
 end
 
--- What may be sent again: the server has seen nothing of it, or it does no harm twice.
-function Call:retry(code, unsent)
-  local request = self.request
+-- What may be sent again, and is counted then: the server has seen nothing of it, or it does no
+-- harm twice. A denied address stays denied.
+local function may_try_again(request, code, unsent)
   local again = code == "connect" or code == "dns" or code == "closed" or unsent
-  if not again or request.retries <= (self.tries or 0)
+  local tries = request.tries or 0
+  if not again or code == "denied" or request.retries <= tries
     or not (unsent or IDEMPOTENT[request.method]) then
     return false
   end
-  self.tries = (self.tries or 0) + 1
+  request.tries = tries + 1
+  return true
+end
+
+function Call:retry(code, unsent)
+  if not may_try_again(self.request, code, unsent) then
+    return false
+  end
   self:send_again()
   return true
 end
@@ -612,6 +625,7 @@ end
 -- of whoever writes the body ends the call.
 local function exchange(holder, request, scope)
   local head = time.operation(native.http_head(holder), scope, 2)
+  head._source, head._line = request.future._source, request.future._line -- where the call is
   if not request.write then
     return head:await()
   end
@@ -629,6 +643,10 @@ local function exchange(holder, request, scope)
   return response
 end
 
+local function raise_at_call(request, code, message)
+  error(errors.new(code, message, { where = request.future:_where(), url = request.url }), 0)
+end
+
 local function open(request)
   local options = request.options
   options.upload = request.write and true or nil
@@ -638,7 +656,7 @@ local function open(request)
   local holder, err = native.http_open(request.method, request.url, request.headers, request.body,
     options)
   if not holder then
-    error(errors.new("protocol", request.url .. ": " .. err), 0)
+    raise_at_call(request, "protocol", request.url .. ": " .. err)
   end
   return holder
 end
@@ -658,8 +676,17 @@ local function hold_unread(response, request, caller)
   end)
 end
 
+local run_stream
+
+local function run_again(request, scope, caller)
+  if not use_what_is_left(request) then
+    raise_at_call(request, "timeout", too_late(request).message)
+  end
+  return run_stream(request, scope, caller)
+end
+
 -- Runs in a coroutine of the scope. The holder is dropped with the Future that stands for it.
-local function run_stream(request, scope, caller)
+function run_stream(request, scope, caller)
   local holder = open(request)
   local guard = Future._new(scope, 2)
   guard._looked_at, guard.internal = true, true
@@ -669,8 +696,12 @@ local function run_stream(request, scope, caller)
   local ok, response = pcall(exchange, holder, request, scope)
   if not ok then
     guard:cancel()
-    if type(response) == "table" and not response.url then
-      response.url = request.url
+    if errors.is(response) then
+      response.url = response.url or request.url
+      if type(request.write) ~= "function" and may_try_again(request, response.code,
+        response.unsent) then
+        return run_again(request, scope, caller)
+      end
     end
     error(response, 0)
   end
@@ -678,11 +709,9 @@ local function run_stream(request, scope, caller)
     guard:cancel()
     local following, why = redirected(request, response)
     if not following then
-      error(errors.new("protocol", request.url .. ": " .. why), 0)
-    elseif not use_what_is_left(following) then
-      error(too_late(following), 0)
+      raise_at_call(request, "protocol", request.url .. ": " .. why)
     end
-    return run_stream(following, scope, caller)
+    return run_again(following, scope, caller)
   end
   if request.stream then
     response._stream, response._holder, response._task = holder, guard, false
@@ -700,16 +729,24 @@ M.calls = {}
 
 --- Sends a request. Options: url, method, headers, query, one of body (a string, or a function(out)
 --- that calls out:write), json, form, file; timeout (30 s in total), connect_timeout (5),
---- first_byte_timeout, idle_timeout (30, of a stream); redirects (5; false: none), retries (0),
---- max ("16M", of the body), decompress (true), stream (the Future resolves with the head: read
---- response:chunks()), ca, insecure, server_name, unix (a socket's path). A status of 400 and more
---- is no error. Errors: dns connect tls timeout closed protocol limit cancelled.
+--- first_byte_timeout, idle_timeout (30, of a stream); redirects (5; false: none), retries (0; not
+--- of a body that a function writes), max ("16M", of the body; of a stream there is none unless it
+--- is set), decompress (true), stream (the Future resolves with the head: read response:chunks()),
+--- ca, insecure, server_name, unix (a socket's path), deny and allow (networks and names of
+--- addresses that may not, or may, be called, as "private"), credentials (names of fields that no
+--- other server gets by a redirection). A status of 400 and more is no error. Errors: dns denied
+--- connect tls timeout closed protocol limit cancelled.
 ---@param given string|table the URL, or options
 ---@return moongate.Future of a moongate.Response
 function M.calls.http_request(scope, level, given)
   Future._refuse_loading("http_request", level + 1)
   local request = normalize(given, level + 1)
   if request.write or request.stream then
+    local wrong = native.http_check(request.method, request.url, request.headers, request.body,
+      request.options)
+    if wrong then
+      fail(level + 1, "%s", wrong)
+    end
     request.future = time.spawn_in(scope, level + 1, run_stream, request, scope, sched.current)
     return request.future
   end

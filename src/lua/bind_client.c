@@ -158,6 +158,19 @@ static int begin(lua_State *L, mg_op *(*start)(mg_vm *vm, const mg_call_options 
     return fault == NULL ? 1 : refuse(L, fault);
 }
 
+// http_check(method, url, headers, body, options) -> nil | what is wrong with them
+static int http_check(lua_State *L) {
+    mg_call_options options;
+    mg_arena arena = {0};
+    char text[256];
+    lua_settop(L, 5);
+    const char *fault = mg_client_request_read(L, mg_scratch_take(L), &arena, &options, text);
+    mg_arena_deinit(&arena);
+    mg_scratch_give(L, 6);
+    lua_pushstring(L, fault); // NULL: nil
+    return 1;
+}
+
 static mg_op *start_call(mg_vm *vm, const mg_call_options *options) {
     client_op *c = mg_calloc(1, sizeof *c);
     mg_op_start(vm, &c->op, &call_kind);
@@ -233,6 +246,16 @@ static int http_open(lua_State *L) {
     return begin(L, start_stream);
 }
 
+// As fields of the error that an operation makes.
+static int push_stream_fault(lua_State *L, const mg_call *call) {
+    const mg_call_fault *f = mg_call_fault_of(call);
+    push_failure(L, f->code, f->text);
+    lua_createtable(L, 0, 2); // `where` comes along
+    lua_pushboolean(L, f->unsent);
+    lua_setfield(L, -2, "unsent");
+    return 4;
+}
+
 static int push_content(lua_State *L, mg_call *call) {
     mg_str content = mg_call_content(call);
     if (content.n > 0) {
@@ -242,7 +265,7 @@ static int push_content(lua_State *L, mg_call *call) {
         return 2;
     }
     if (mg_call_state_of(call) == MG_CALL_FAILED) {
-        return push_fault(L, call);
+        return push_stream_fault(L, call);
     }
     lua_pushboolean(L, 1); // the end
     return 1;
@@ -263,7 +286,7 @@ static int push_wait(lua_State *L, mg_op *op) {
         return push_content(L, h->call);
     }
     if (mg_call_state_of(h->call) == MG_CALL_FAILED) {
-        return push_fault(L, h->call);
+        return push_stream_fault(L, h->call);
     }
     lua_pushboolean(L, 1);
     if (w->what == WAIT_ROOM) {
@@ -420,9 +443,11 @@ static int http_stats(lua_State *L) {
 
 void mg_bind_client(lua_State *L, mg_vm *vm) {
     static const luaL_Reg functions[] = {
-        {"http_call", http_call},       {"http_open", http_open},   {"http_head", http_head},
-        {"http_read", http_read},       {"http_room", http_room},   {"http_send", http_send},
-        {"http_resolve", http_resolve}, {"http_stats", http_stats}, {NULL, NULL},
+        {"http_call", http_call},       {"http_open", http_open},
+        {"http_head", http_head},       {"http_read", http_read},
+        {"http_room", http_room},       {"http_send", http_send},
+        {"http_resolve", http_resolve}, {"http_check", http_check},
+        {"http_stats", http_stats},     {NULL, NULL},
     };
     mg_vm_register(L, vm, functions);
 }

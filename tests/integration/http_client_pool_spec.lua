@@ -157,6 +157,22 @@ describe("retries", function()
     assert.equal(1, #raw:seen().requests)
   end)
 
+  it("are for streams and files too, but not for what a function writes", function()
+    local raw = listen("raw")
+    raw:script("/", { { { reset = true } } })
+    local told = server:ask("/read_stream", { call = { url = raw:url("/"), retries = 2 } })
+    assert.equal("closed", told.code)
+    assert.equal(3, #raw:seen().requests)
+    raw:forget()
+    server:must_fail({ url = raw:url("/"), retries = 2, method = "PUT",
+      file = "conf/moongate.lua" }, "closed")
+    assert.equal(3, #raw:seen().requests)
+    raw:forget()
+    server:must_fail({ url = raw:url("/"), retries = 2, method = "PUT", upload = { pieces = 1 } },
+      "closed")
+    assert.equal(1, #raw:seen().requests)
+  end)
+
   it("do not repeat what was answered", function()
     local origin = listen()
     assert.equal(503, server:call({ url = origin:url("/status?n=503"), retries = 3 }).status)

@@ -155,6 +155,27 @@ describe("a streamed answer", function()
     end
   end)
 
+  it("that fails names the line that reads it", function()
+    local call = { url = origin:url("/drop?chunked=1&ms=50") }
+    local told = server:ask("/read_stream", { call = call })
+    assert.truthy(told.fault.where:find("^lua/routes/call_streams.lua:%d+$"), told.fault.where)
+  end)
+
+  it("has no bound unless max sets one", function()
+    local told = server:ask("/read_stream", {
+      call = { url = origin:url("/chunked?bytes=20000000&piece=50000") } })
+    assert.equal(20000000, told.body_bytes)
+    assert.is_nil(told.fault)
+  end)
+
+  it("with a URL that is none is refused where it is asked for", function()
+    for _, options in ipairs({ { stream = true }, { upload = { pieces = 1 }, method = "POST" } }) do
+      options.url = "http://a b/"
+      local told = server:call(options)
+      assert.truthy(told.raised:find("^lua/routes/calls.lua:%d+: http_request: url: "), told.raised)
+    end
+  end)
+
   it("is bounded by max in total", function()
     local call = { url = origin:url("/chunked?bytes=5000000&piece=5000"), max = 1000000 }
     local told = server:ask("/read_stream", { call = call })
