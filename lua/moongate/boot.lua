@@ -9,6 +9,7 @@ local serve = require("moongate.serve")
 local files = require("moongate.files")
 local info = require("moongate.info")
 local dev = require("moongate.dev")
+local finalizers = require("moongate.core.finalizers")
 
 local M = {}
 
@@ -97,6 +98,9 @@ end
 function M.pins(served)
   return serve.pins(served)
 end
+
+--- Nothing of the scripts runs any more behind this.
+M.close = finalizers.close
 
 --- Ends it; `done()` is called when its on_stop functions are through.
 function M.stop(served, done)

@@ -139,6 +139,13 @@ static int runtime_pid(lua_State *L) {
     return 1;
 }
 
+// finalize(fn, object): calls fn(object). No await crosses a function of C.
+static int runtime_finalize(lua_State *L) {
+    lua_settop(L, 2);
+    lua_call(L, 1, 0);
+    return 0;
+}
+
 // --- the caller's place ---
 
 // where(level) -> source, line of the function at that level of the stack: cheap enough for every
@@ -174,9 +181,11 @@ void mg_vm_random_id(mg_vm *vm, char out[17]) {
 
 void mg_bind_runtime(lua_State *L, mg_vm *vm) {
     static const luaL_Reg functions[] = {
-        {"sleep", runtime_sleep},     {"now", runtime_now},     {"wall", runtime_wall},
-        {"log", runtime_log},         {"where", runtime_where}, {"job_begin", runtime_job_begin},
-        {"job_end", runtime_job_end}, {"pid", runtime_pid},     {NULL, NULL},
+        {"sleep", runtime_sleep},       {"now", runtime_now},
+        {"wall", runtime_wall},         {"log", runtime_log},
+        {"where", runtime_where},       {"job_begin", runtime_job_begin},
+        {"job_end", runtime_job_end},   {"pid", runtime_pid},
+        {"finalize", runtime_finalize}, {NULL, NULL},
     };
     mg_vm_register(L, vm, functions);
 }

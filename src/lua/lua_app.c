@@ -7,7 +7,10 @@
 #include <stdio.h>
 #include <time.h>
 
-enum { LOAD_STEP = 100000 }; // instructions between two looks at the clock
+enum {
+    LOAD_STEP = 100000, // instructions between two looks at the clock
+    CLOSE_MS = 1000,    // that finalizers have, all together
+};
 
 struct mg_lua_app {
     lua_State *L;
@@ -186,6 +189,25 @@ void mg_lua_app_sever(mg_lua_app *a) {
     mg_vm_sever(a->vm);
 }
 
+static int close_boot(lua_State *L) {
+    mg_lua_app *a = lua_touserdata(L, 1);
+    bound_load(a, CLOSE_MS);
+    push_boot(a, "close");
+    lua_call(L, a->served_ref != LUA_NOREF, 0);
+    return 0;
+}
+
+// Those of scripts, as long as that can be ended: within lua_close no hook reaches them.
+static void run_finalizers(mg_lua_app *a) {
+    if (a->boot_ref == LUA_NOREF) {
+        return;
+    }
+    luaJIT_setmode(a->L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_FLUSH);
+    lua_cpcall(a->L, close_boot, a);
+    lua_sethook(a->L, NULL, 0, 0);
+    lua_settop(a->L, 0);
+}
+
 void mg_lua_app_free(mg_lua_app *a) {
     if (a == NULL) {
         return;
@@ -199,6 +221,7 @@ void mg_lua_app_free(mg_lua_app *a) {
         if (a->vm != NULL) {
             mg_lua_memory_detach(&a->vm->memory);
         }
+        run_finalizers(a);
         lua_close(a->L);
     }
     mg_vm_free(a->vm);

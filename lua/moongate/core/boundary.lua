@@ -25,7 +25,7 @@ local function library_names()
       names[fn] = name
     end
   end
-  names[collectgarbage] = "__gc (in collectgarbage)"
+  names[native.finalize] = "__gc"
   return names
 end
 
@@ -51,7 +51,9 @@ function M.find(level, co)
     if not info then
       break
     end
-    if name and info.what ~= "C" then
+    if name == "__gc" then
+      return name
+    elseif name and info.what ~= "C" then
       return name, info.source:gsub("^@", "") .. ":" .. info.currentline
     elseif info.what == "C" and not name and not CROSSED[info.func] then
       name = NAMES[info.func] or "a C function"

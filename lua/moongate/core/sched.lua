@@ -37,6 +37,7 @@ local STRAY_YIELD = "coroutine.yield outside of a coroutine of your own: await a
 
 M.current = false -- the task that runs
 M.loading = false -- an app's scripts are being loaded
+M.collected = false -- what starts the finalizers that the collector has found
 M.native = native
 
 local HANDLE = slots.HANDLE
@@ -241,6 +242,11 @@ end
 
 local function turn()
   turning, M.current = true, false
+  local collected = M.collected
+  if collected then
+    M.collected = false
+    collected()
+  end
   if later_count > 0 then
     run_later()
   end

@@ -188,6 +188,49 @@ static void ffi_is_given_where_the_configuration_says_so(void **state) {
                      MG_OK);
 }
 
+static void a_finalizer_that_fails_does_not_fail_the_load(void **state) {
+    (void)state;
+    assert_int_equal(load("for i = 1, 50 do\n"
+                          "  getmetatable(newproxy(true)).__gc = function() error('no') end\n"
+                          "end\n"
+                          "local t = {}\n"
+                          "for i = 1, 1e5 do t[i % 10] = { tostring(i) } end\n"
+                          "collectgarbage()\n"
+                          "return require('moongate').app()\n"),
+                     MG_OK);
+}
+
+static void load_kept(const char *finalizer) {
+    char source[500];
+    snprintf(source, sizeof source,
+             "local app = require('moongate').app()\n"
+             "local kept = newproxy(true)\n"
+             "getmetatable(kept).__gc = function() %s end\n"
+             "app:get('/', function() return kept and 'x' end)\n"
+             "return app\n",
+             finalizer);
+    assert_int_equal(load(source), MG_OK);
+}
+
+static void finalizers_run_before_the_end(void **state) {
+    (void)state;
+    char text[300];
+    snprintf(text, sizeof text, "local f = io.open('%s/seen', 'w') f:write('x') f:close()",
+             folder.root);
+    load_kept(text);
+    mg_lua_app_free(app);
+    app = NULL;
+    snprintf(text, sizeof text, "%s/seen", folder.root);
+    assert_int_equal(unlink(text), 0);
+}
+
+static void a_finalizer_that_never_ends_does_not_hold_up_the_end(void **state) {
+    (void)state;
+    load_kept("while true do pcall(function() while true do end end) end");
+    mg_lua_app_free(app);
+    app = NULL;
+}
+
 static void freeing_accepts_null(void **state) {
     (void)state;
     mg_lua_app_free(NULL);
@@ -301,6 +344,9 @@ int main(void) {
         TEST(a_script_cannot_end_or_change_its_process),
         TEST(what_harms_nobody_is_allowed),
         TEST(ffi_is_given_where_the_configuration_says_so),
+        TEST(a_finalizer_that_fails_does_not_fail_the_load),
+        TEST(finalizers_run_before_the_end),
+        TEST(a_finalizer_that_never_ends_does_not_hold_up_the_end),
         TEST(freeing_accepts_null),
         TEST(on_start_runs_before_the_app_is_ready),
         TEST(a_failing_on_start_is_told_with_file_and_line),
