@@ -10,6 +10,7 @@ local log = require("moongate.log")
 local slots = require("moongate.core.slots")
 local suggest = require("moongate.core.suggest")
 local answer = require("moongate.answer")
+local array = native.json.array
 
 local M = {}
 
@@ -143,7 +144,7 @@ end
 
 --- All values of a repeated key, in order.
 function methods.query_all(ctx, key)
-  local values = {}
+  local values = array()
   for _, pair in ipairs(parsed_query(ctx).all) do
     if pair[1] == key then
       values[#values + 1] = pair[2]
@@ -309,32 +310,37 @@ function methods.body_json(ctx)
   end))
 end
 
-local function fail_form(status, message)
-  error(errors.new("status", message, { status = status }), 0)
+local function fail_form(message, limit)
+  error(errors.new("status", limit and message or "the form is malformed: " .. message, {
+    status = limit and 413 or 400,
+  }), 0)
 end
 
--- The parts of a form: a list of { name, body, filename, content_type }.
+-- The parts of a form: a list of { name, body, filename, content_type, transfer_encoding }.
 local function parts_of(text, content_type)
   local kind = (content_type or ""):match("^%s*([^;%s]*)"):lower()
   if kind == "multipart/form-data" then
-    local parts, err = native.http.parse_multipart(text, content_type)
-    return parts or fail_form(400, "the form is malformed: " .. err)
+    local _, most = native.form_limits()
+    local parts, err, limit = native.http.parse_multipart(text, content_type, most)
+    return parts and array(parts) or fail_form(err, limit)
   elseif kind == "application/x-www-form-urlencoded" then
-    local last, list = native.http.parse_form(text)
+    local last, list, limit = native.http.parse_form(text, (native.form_limits()))
     if not last then
-      fail_form(400, "the form is malformed: " .. list)
+      fail_form(list, limit)
     end
-    local parts = {}
+    local parts = array()
     for i, pair in ipairs(list) do
       parts[i] = { name = pair[1], body = pair[2] }
     end
     return parts
   end
-  fail_form(415, "a form is wanted: application/x-www-form-urlencoded or multipart/form-data")
+  error(errors.new("status", "a form is wanted: application/x-www-form-urlencoded or "
+    .. "multipart/form-data", { status = 415 }), 0)
 end
 
 --- The parts of a form in order, repeated names included: a list of { name, body, filename,
---- content_type }.
+--- content_type, transfer_encoding }. A filename has no folders; of the last two is said what came
+--- with the part, whose body is as it was sent.
 ---@return moongate.Future
 function methods.body_parts(ctx)
   local content_type = ctx.headers["content-type"]

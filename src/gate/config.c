@@ -260,6 +260,8 @@ void mg_config_server_options(const mg_config *c, mg_server_options *out) {
         .discard_bytes = (uint32_t)c->limits.discard,
         .pipeline_bytes = (uint32_t)c->limits.pipeline,
         .requests_per_connection = (uint32_t)c->limits.requests_per_connection,
+        .form_parts = (uint32_t)c->limits.form_parts,
+        .form_fields = (uint32_t)c->limits.form_fields,
         .header_ms = (uint32_t)c->timeouts.header_ms,
         .body_grace_ms = (uint32_t)c->timeouts.body_grace_ms,
         .send_ms = (uint32_t)c->timeouts.send_ms,

@@ -78,6 +78,8 @@ const mg_config_key mg_config_keys[] = {
     LIMIT(pipeline, SIZE, "\"64K\"", 4 * KIB, 16 * MIB, "Bytes held of requests sent ahead"),
     LIMIT(requests_per_connection, COUNT, "10000", 1, 1000000000,
           "After so many a connection is closed, announced"),
+    LIMIT(form_parts, COUNT, "128", 1, 100000, "Parts of a multipart form; beyond it 413"),
+    LIMIT(form_fields, COUNT, "4096", 1, 1000000, "Fields of a urlencoded form; beyond it 413"),
     LIMIT(descriptors, DESCRIPTORS, "\"95%\"", 16, 100000000, "Open at once, of ulimit -n"),
 
     LIMIT(generations, COUNT, "4", 1, 7, "Replaced scripts still in use; beyond it the oldest end"),

@@ -51,6 +51,16 @@ static bool take_token(mg_str *s, mg_str *token) {
     return n > 0;
 }
 
+static bool take_raw(mg_str *s, mg_str *value) {
+    size_t n = 0;
+    while (n < s->n && strchr("; \t", s->p[n]) == NULL) {
+        n++;
+    }
+    *value = (mg_str){s->p, n};
+    skip(s, n);
+    return n > 0;
+}
+
 // Steps over the semicolon in front of a parameter; empty parameters are allowed (RFC 9110 section
 // 5.6.6). False if there is none.
 static bool take_semicolons(mg_str *s) {
@@ -64,7 +74,10 @@ static bool take_semicolons(mg_str *s) {
     return any;
 }
 
-bool mg_param_next(mg_str *params, mg_str *name, mg_str *value, mg_buf *scratch) {
+typedef bool (*take_unquoted)(mg_str *s, mg_str *value);
+
+static bool next_param(mg_str *params, mg_str *name, mg_str *value, mg_buf *scratch,
+                       take_unquoted take) {
     mg_str s = *params;
     bool separated = take_semicolons(&s);
     if (s.n == 0) {
@@ -75,11 +88,19 @@ bool mg_param_next(mg_str *params, mg_str *name, mg_str *value, mg_buf *scratch)
         return false;
     }
     skip(&s, 1);
-    bool good = s.p[0] == '"' ? take_quoted(&s, scratch, value) : take_token(&s, value);
+    bool good = s.p[0] == '"' ? take_quoted(&s, scratch, value) : take(&s, value);
     if (good) {
         *params = s;
     }
     return good;
+}
+
+bool mg_param_next(mg_str *params, mg_str *name, mg_str *value, mg_buf *scratch) {
+    return next_param(params, name, value, scratch, take_token);
+}
+
+bool mg_param_next_raw(mg_str *params, mg_str *name, mg_str *value, mg_buf *scratch) {
+    return next_param(params, name, value, scratch, take_raw);
 }
 
 bool mg_param_find(mg_str params, mg_str name, mg_buf *scratch, mg_str *value) {

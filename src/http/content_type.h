@@ -15,6 +15,10 @@ bool mg_media_type_valid(mg_str type);
 // malformed, where it is not.
 bool mg_param_next(mg_str *params, mg_str *name, mg_str *value, mg_buf *scratch);
 
+// The same for what many clients write without the quotes that it needs, such as a boundary with
+// "/" or "=": an unquoted value ends at a semicolon or white space alone.
+bool mg_param_next_raw(mg_str *params, mg_str *name, mg_str *value, mg_buf *scratch);
+
 // The first parameter of that name, ignoring case. False if there is none before the end or before
 // malformed text.
 bool mg_param_find(mg_str params, mg_str name, mg_buf *scratch, mg_str *value);

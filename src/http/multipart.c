@@ -1,12 +1,16 @@
 #include "http/multipart.h"
 
+#include "base/codec.h"
+#include "base/utf8.h"
 #include "http/content_type.h"
 
 // A body is read as if CRLF stood before it, so that the first delimiter is like the others:
 //
 //   PREAMBLE -delimiter-> AFTER -CRLF-> HEADER -empty line-> DATA -delimiter-> AFTER ... -"--"->
-//   END
-enum { PREAMBLE, AFTER, AFTER_CR, AFTER_DASH, HEADER, DATA, END };
+//   CLOSE -CRLF or the end-> END
+//
+// White space may stand in front of CRLF; with anything else the line was none, and is content.
+enum { PREAMBLE, AFTER, AFTER_CR, AFTER_DASH, CLOSE, CLOSE_CR, HEADER, DATA, END };
 
 static int fail(mg_multipart *m, int code, const char *what) {
     m->error = what;
@@ -33,7 +37,7 @@ static bool is_boundary(mg_str s) {
 static bool find_boundary(mg_multipart *m, mg_str params) {
     mg_str name;
     mg_str value;
-    while (mg_param_next(&params, &name, &value, &m->scratch)) {
+    while (mg_param_next_raw(&params, &name, &value, &m->scratch)) {
         if (!mg_str_ieq(name, MG_STR("boundary"))) {
             continue;
         }
@@ -49,7 +53,8 @@ static bool find_boundary(mg_multipart *m, mg_str params) {
 
 int mg_multipart_init(mg_multipart *m, mg_str content_type, const mg_multipart_events *events,
                       void *arg) {
-    *m = (mg_multipart){.events = events, .arg = arg, .matched = 2};
+    *m =
+        (mg_multipart){.events = events, .arg = arg, .matched = 2, .max_parts = MG_MULTIPART_PARTS};
     mg_str params;
     mg_str type = mg_media_type(content_type, &params);
     if (!mg_str_ieq(type, MG_STR("multipart/form-data"))) {
@@ -70,32 +75,96 @@ void mg_multipart_deinit(mg_multipart *m) {
 // --- headers of parts ---
 
 static mg_str keep(mg_multipart *m, mg_str s) {
-    return (mg_str){mg_arena_copy(&m->arena, s), s.n};
+    return (mg_str){mg_arena_copy(&m->arena, s), s.n}; // never NULL
 }
 
-// Names that come twice are refused for the same reason.
+static bool has_controls(mg_str s) {
+    for (size_t i = 0; i < s.n; i++) {
+        if ((uint8_t)s.p[i] < 0x20 || s.p[i] == 0x7f) {
+            return true;
+        }
+    }
+    return false;
+}
+
+// What a client means by "utf-8'en'na%C3%AFve" (RFC 8187 section 3.2). False if it is malformed or
+// of another charset.
+static bool decode_extended(mg_multipart *m, mg_str text, mg_str *out) {
+    const char *first = memchr(text.p, '\'', text.n);
+    mg_str charset = {text.p, first != NULL ? (size_t)(first - text.p) : 0};
+    mg_str rest = {text.p + charset.n + 1, first != NULL ? text.n - charset.n - 1 : 0};
+    const char *second = rest.n > 0 ? memchr(rest.p, '\'', rest.n) : NULL;
+    if (second == NULL || !mg_str_ieq(charset, MG_STR("utf-8"))) {
+        return false;
+    }
+    mg_buf decoded = {0};
+    mg_str value = {second + 1, (size_t)(rest.p + rest.n - second - 1)};
+    bool good = mg_percent_decode(&decoded, value) == MG_OK &&
+                mg_utf8_valid(mg_buf_str(&decoded)) && !has_controls(mg_buf_str(&decoded));
+    if (good) {
+        *out = keep(m, mg_buf_str(&decoded));
+    }
+    mg_buf_deinit(&decoded);
+    return good;
+}
+
+// A name as it stands, and in its extended form. Neither may come twice, as the boundary may not.
+typedef struct name_pair {
+    mg_str plain;
+    mg_str extended; // as it was sent
+} name_pair;
+
+static bool note_name(mg_multipart *m, mg_str text, bool extended, name_pair *pair) {
+    mg_str *slot = extended ? &pair->extended : &pair->plain;
+    if (slot->p != NULL) {
+        return false;
+    }
+    *slot = keep(m, text);
+    return true;
+}
+
+// Returns whether there is a name that can be read, or none at all.
+static bool choose_name(mg_multipart *m, const name_pair *pair, mg_str *out) {
+    *out = pair->plain;
+    return pair->extended.p == NULL || decode_extended(m, pair->extended, out) ||
+           pair->plain.p != NULL;
+}
+
+static mg_str without_folders(mg_str name) {
+    for (size_t i = name.n; i > 0; i--) {
+        if (name.p[i - 1] == '/' || name.p[i - 1] == '\\') {
+            name = (mg_str){name.p + i, name.n - i};
+            break;
+        }
+    }
+    bool dots = mg_str_eq(name, MG_STR(".")) || mg_str_eq(name, MG_STR(".."));
+    return dots ? MG_STR("") : name;
+}
+
 static bool read_disposition(mg_multipart *m, mg_str value, mg_part *part) {
     mg_str params;
     mg_str name;
     mg_str text;
     mg_str type = mg_media_type(value, &params);
+    name_pair names = {0};
+    name_pair files = {0};
     if (!mg_str_ieq(type, MG_STR("form-data")) || part->name.p != NULL) {
         return false;
     }
     while (mg_param_next(&params, &name, &text, &m->scratch)) {
+        bool extended = name.p[name.n - 1] == '*';
+        name.n -= extended;
         bool is_name = mg_str_ieq(name, MG_STR("name"));
-        bool is_filename = mg_str_ieq(name, MG_STR("filename"));
-        if ((is_name && part->name.p != NULL) || (is_filename && part->has_filename)) {
+        bool is_file = mg_str_ieq(name, MG_STR("filename"));
+        if ((is_name || is_file) && !note_name(m, text, extended, is_name ? &names : &files)) {
             return false;
         }
-        if (is_name) {
-            part->name = keep(m, text);
-        } else if (is_filename) {
-            part->filename = keep(m, text);
-            part->has_filename = true;
-        }
     }
-    return params.n == 0 && part->name.p != NULL;
+    bool good = params.n == 0 && choose_name(m, &names, &part->name) &&
+                choose_name(m, &files, &part->filename);
+    part->filename = without_folders(part->filename);
+    part->has_filename = part->filename.p != NULL;
+    return good && part->name.p != NULL;
 }
 
 static void read_header_line(mg_multipart *m, mg_str line, mg_part *part) {
@@ -109,6 +178,8 @@ static void read_header_line(mg_multipart *m, mg_str line, mg_part *part) {
     mg_str value = mg_str_trim((mg_str){colon + 1, line.n - name.n - 1});
     if (mg_str_ieq(name, MG_STR("content-type"))) {
         part->content_type = keep(m, value);
+    } else if (mg_str_ieq(name, MG_STR("content-transfer-encoding"))) {
+        part->transfer_encoding = keep(m, value);
     } else if (mg_str_ieq(name, MG_STR("content-disposition")) &&
                !read_disposition(m, value, part)) {
         fail(m, MG_ESYNTAX, "a part's Content-Disposition is not form-data with one name");
@@ -118,8 +189,8 @@ static void read_header_line(mg_multipart *m, mg_str line, mg_part *part) {
 // m->header holds all lines, each with CRLF, the empty one included.
 static void begin_part(mg_multipart *m) {
     mg_part part = {.content_type = MG_STR("text/plain")};
-    if (++m->parts > MG_MULTIPART_PARTS) {
-        fail(m, MG_ELIMIT, "the form has more than 128 parts");
+    if (++m->parts > m->max_parts) {
+        fail(m, MG_ELIMIT, "the form has too many parts");
         return;
     }
     mg_arena_reset(&m->arena);
@@ -165,31 +236,59 @@ static void take_header(mg_multipart *m, char c) {
 
 // --- delimiters and content ---
 
-static void take_after(mg_multipart *m, char c) {
-    if (m->state == AFTER && (c == ' ' || c == '\t')) {
-        return; // transport padding
-    }
-    if (m->state == AFTER && (c == '\r' || c == '-')) {
-        m->state = c == '\r' ? AFTER_CR : AFTER_DASH;
-    } else if (m->state == AFTER_CR && c == '\n') {
-        m->state = HEADER;
-    } else if (m->state == AFTER_DASH && c == '-') {
-        m->state = END;
-    } else {
-        fail(m, MG_ESYNTAX, "a delimiter is followed by neither CRLF nor --");
-    }
-}
-
 static void emit(mg_multipart *m, const char *p, size_t n) {
     if (n > 0 && m->state == DATA) {
         m->events->on_data(m->arg, (mg_str){p, n});
     }
 }
 
-static void end_content(mg_multipart *m) {
-    if (m->state == DATA) {
+static void end_line(mg_multipart *m, int next) {
+    if (m->outer == DATA) {
         m->events->on_part_end(m->arg);
     }
+    mg_buf_clear(&m->header);
+    m->state = next;
+}
+
+// The line was no delimiter: it is content, and so is what comes now. A CR may begin the next one.
+static void take_back(mg_multipart *m) {
+    bool cr = m->state == AFTER_CR || m->state == CLOSE_CR;
+    m->state = m->outer;
+    emit(m, m->delimiter, m->delimiter_n);
+    emit(m, m->header.p, m->header.n);
+    mg_buf_clear(&m->header);
+    m->matched = cr;
+}
+
+// The next byte of a delimiter's line. False if it belongs to none.
+static bool take_after(mg_multipart *m, char c) {
+    bool padding = c == ' ' || c == '\t';
+    if (m->state == AFTER_CR || m->state == CLOSE_CR) {
+        if (c == '\n') {
+            end_line(m, m->state == AFTER_CR ? HEADER : END);
+        }
+        return c == '\n';
+    }
+    if (c == '\r' && m->state != AFTER_DASH) {
+        m->state = m->state == AFTER ? AFTER_CR : CLOSE_CR;
+        return true; // it is kept by the state
+    }
+    if (m->header.n == MG_MULTIPART_HEADER_BYTES) {
+        return false;
+    }
+    if (c == '-' && m->state == AFTER && m->header.n == 0) {
+        m->state = AFTER_DASH;
+    } else if (c == '-' && m->state == AFTER_DASH) {
+        m->state = CLOSE;
+    } else if (!padding || m->state == AFTER_DASH) {
+        return false;
+    }
+    mg_buf_append_char(&m->header, c);
+    return true;
+}
+
+static void end_content(mg_multipart *m) {
+    m->outer = m->state;
     m->state = AFTER;
     m->matched = 0;
 }
@@ -225,15 +324,16 @@ static size_t take_content(mg_multipart *m, mg_str data) {
     return n + 1;
 }
 
-// Returns the bytes taken, at least one unless a delimiter turned out to be none.
+// Returns the bytes taken: none if a delimiter turned out to be none.
 static size_t take(mg_multipart *m, mg_str data) {
     if (m->state == PREAMBLE || m->state == DATA) {
         return take_content(m, data);
     }
     if (m->state == HEADER) {
         take_header(m, data.p[0]);
-    } else {
-        take_after(m, data.p[0]);
+    } else if (!take_after(m, data.p[0])) {
+        take_back(m);
+        return 0;
     }
     return 1;
 }
@@ -249,6 +349,9 @@ int mg_multipart_feed(mg_multipart *m, mg_str data) {
 }
 
 int mg_multipart_finish(mg_multipart *m) {
+    if (m->fault == MG_OK && (m->state == CLOSE || m->state == CLOSE_CR)) {
+        end_line(m, END);
+    }
     if (m->fault != MG_OK || m->state == END) {
         return m->fault;
     }

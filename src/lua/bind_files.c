@@ -6,6 +6,7 @@
 #include "event/file.h"
 #include "event/file_work.h"
 #include "lua/bind.h"
+#include "lua/json_values.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -177,6 +178,8 @@ static void push_entries(lua_State *L, const file_op *f) {
         }
         lua_rawseti(L, -2, (int)i + 1);
     }
+    mg_json_push_array_mark(L);
+    lua_setmetatable(L, -2);
 }
 
 static int push_work(lua_State *L, mg_op *op) {

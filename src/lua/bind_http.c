@@ -63,12 +63,17 @@ static int parse_query(lua_State *L) {
     return 2;
 }
 
-// parse_form(text) -> the same | nil, message
+static int refuse_count(lua_State *L, int most, const char *what) {
+    lua_pushnil(L);
+    lua_pushfstring(L, "the form has more than %d %s", most, what);
+    lua_pushliteral(L, "limit");
+    return 3;
+}
+
+// parse_form(text, most fields or nil) -> the same | nil, message, "limit"
 static int parse_form(lua_State *L) {
-    if (!push_pairs(L, check_str(L, 1), MG_FORM_PAIRS)) {
-        return refuse(L, "the form has more than 4096 fields");
-    }
-    return 2;
+    int most = (int)luaL_optinteger(L, 2, MG_FORM_PAIRS);
+    return push_pairs(L, check_str(L, 1), most) ? 2 : refuse_count(L, most, "fields");
 }
 
 // --- multipart forms ---
@@ -115,11 +120,14 @@ static void set_field(lua_State *L, const char *key, mg_str value) {
 static void on_part(void *arg, const mg_part *part) {
     parser *p = arg;
     mg_buf_clear(&p->body);
-    lua_createtable(p->L, 0, 4);
+    lua_createtable(p->L, 0, 5);
     set_field(p->L, "name", part->name);
     set_field(p->L, "content_type", part->content_type);
     if (part->has_filename) {
         set_field(p->L, "filename", part->filename);
+    }
+    if (part->transfer_encoding.p != NULL) {
+        set_field(p->L, "transfer_encoding", part->transfer_encoding);
     }
 }
 
@@ -133,21 +141,27 @@ static void on_part_end(void *arg) {
     lua_rawseti(p->L, -2, ++p->count);
 }
 
-// parse_multipart(body, content_type) -> list of { name, filename, content_type, body } | nil,
-// message
+// parse_multipart(body, content_type, most parts or nil) -> list of { name, filename, content_type,
+// transfer_encoding, body } | nil, message, "limit" or nil
 static int parse_multipart(lua_State *L) {
     static const mg_multipart_events events = {on_part, on_data, on_part_end};
     mg_str body = check_str(L, 1);
     mg_str type = check_str(L, 2);
+    int most = (int)luaL_optinteger(L, 3, MG_MULTIPART_PARTS);
     lua_settop(L, 2);
     parser *p = push_parser(L);
     lua_newtable(L);
     int rc = mg_multipart_init(&p->multipart, type, &events, p);
     if (rc == MG_OK) {
+        p->multipart.max_parts = most;
         mg_multipart_feed(&p->multipart, body);
         rc = mg_multipart_finish(&p->multipart);
     }
+    bool too_many = p->multipart.parts > most;
     release(p);
+    if (too_many) {
+        return refuse_count(L, most, "parts");
+    }
     return rc == MG_OK ? 1 : refuse(L, p->multipart.error);
 }
 

@@ -283,6 +283,14 @@ static int limit_body(lua_State *L) {
     return 1;
 }
 
+// form_limits() -> most fields of a urlencoded form, most parts of a multipart one
+static int form_limits(lua_State *L) {
+    const mg_server_options *o = &mg_vm_of(L)->server->options;
+    lua_pushinteger(L, (lua_Integer)o->form_fields);
+    lua_pushinteger(L, (lua_Integer)o->form_parts);
+    return 2;
+}
+
 void mg_bind_request(lua_State *L, mg_vm *vm) {
     static const luaL_Reg functions[] = {
         {"request_path", request_path},
@@ -303,6 +311,7 @@ void mg_bind_request(lua_State *L, mg_vm *vm) {
         {"connection_close", connection_close},
         {"set_deadline", set_deadline},
         {"limit_body", limit_body},
+        {"form_limits", form_limits},
         {NULL, NULL},
     };
     mg_vm_register(L, vm, functions);

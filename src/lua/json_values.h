@@ -3,8 +3,8 @@
 //
 // null is the light userdata NULL. An array is a table with a metatable that all arrays of a state
 // share, the mark; or with one of its own whose metatable is the mark (rows of a database, which
-// have fields besides). Integers beyond 2^53 are LuaJIT's int64_t and uint64_t. For bind_json.c,
-// json_encode.c, number_text.c and database_values.c alone.
+// have fields besides). Integers beyond 2^53 are LuaJIT's int64_t and uint64_t. For this room
+// alone.
 #pragma once
 
 #include <lua.h>

@@ -18,6 +18,8 @@ typedef struct mg_server_options {
     uint32_t discard_bytes;         // unread request body that is read away after the answer
     uint32_t pipeline_bytes;        // held while a handler runs
     uint32_t requests_per_connection;
+    uint32_t form_parts;        // of multipart/form-data
+    uint32_t form_fields;       // of application/x-www-form-urlencoded
     uint32_t spare_descriptors; // kept for other things than connections while accepting
 
     uint32_t header_ms;

@@ -34,6 +34,10 @@ static void on_part(void *arg, const mg_part *part) {
     }
     mg_buf_append_str(&w->body, MG_STR("\r\nContent-Type: "));
     mg_buf_append_str(&w->body, part->content_type);
+    if (part->transfer_encoding.p != NULL) {
+        mg_buf_append_str(&w->body, MG_STR("\r\nContent-Transfer-Encoding: "));
+        mg_buf_append_str(&w->body, part->transfer_encoding);
+    }
     mg_buf_append_str(&w->body, MG_STR("\r\n\r\n"));
     size_t n = w->body.n - start;
     w->longest_header = n > w->longest_header ? n : w->longest_header;

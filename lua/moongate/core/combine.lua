@@ -3,6 +3,8 @@
 local Future = require("moongate.future")
 local errors = require("moongate.core.errors")
 
+local array = require("moongate.native").json.array
+
 local M = {}
 
 local function check_table(name, items)
@@ -60,11 +62,16 @@ local function value_of(future)
   return (Future._values(future))
 end
 
+-- Nothing of nothing is an empty list.
+local function results(items)
+  return next(items) == nil and array() or {}
+end
+
 --- All values, under the keys of `items`; the first failure rejects it and cancels the siblings.
 ---@return moongate.Future
 function M.all(items)
   check_table("all", items)
-  local result, out, done = new_result(), {}, 0
+  local result, out, done = new_result(), results(items), 0
   local count
   local function finish()
     if done == count then
@@ -132,7 +139,7 @@ end
 ---@return moongate.Future
 function M.all_settled(items)
   check_table("all_settled", items)
-  local result, out, done = new_result(), {}, 0
+  local result, out, done = new_result(), results(items), 0
   local count
   local function finish()
     if done == count then

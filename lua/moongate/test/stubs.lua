@@ -17,6 +17,7 @@ local memory_cache = require("moongate.test.memory_cache")
 local M = {}
 
 local SUBJECTS = { "http", "cache", "files" }
+local array = require("moongate.native").json.array
 local STATEMENT = "query_database"
 local methods = context.methods
 local subject_of = { [STATEMENT] = "database" } -- name of a call -> its subject
@@ -230,10 +231,15 @@ local function http_shape(value, record)
   return http_stub.response(value, record.request)
 end
 
+-- Rows are a list, also when there are none.
+local function rows_shape(value)
+  return type(value) == "table" and not getmetatable(value) and array(value) or value
+end
+
 -- `args`: what a function as the answer gets. `shape`: makes of its value what the real call gives.
 local RULES = {
   http_request = { args = the_request, shape = http_shape },
-  query_database = { args = but_the_first },
+  query_database = { args = but_the_first, shape = rows_shape },
 }
 
 --- A stub for the calls that the matcher means, before all older ones; `last`: behind them.

@@ -14,6 +14,10 @@ static void on_part(void *arg, const mg_part *part) {
     mg_buf_append_str(out, part->has_filename ? part->filename : MG_STR("-"));
     mg_buf_append_char(out, '|');
     mg_buf_append_str(out, part->content_type);
+    if (part->transfer_encoding.p != NULL) {
+        mg_buf_append_char(out, ',');
+        mg_buf_append_str(out, part->transfer_encoding);
+    }
     mg_buf_append_char(out, '|');
 }
 
@@ -88,8 +92,26 @@ static void reads_an_empty_form_and_empty_parts(void **state) {
 static void content_may_look_like_a_delimiter(void **state) {
     (void)state;
     static const char *const contents[] = {
-        "\r\n--se",       "\r\n--se\r\n--s", "\r\r\n\r\n-", "--sep", "\n--sep",        "\r--sep--",
-        "\r\n--\r\n--se", "x\r\n\r\n--sxp",  "\r\n--seP ",  "\r",    "\r\n\r\n\r\n\r", "\r\n -",
+        "\r\n--se",
+        "\r\n--se\r\n--s",
+        "\r\r\n\r\n-",
+        "--sep",
+        "\n--sep",
+        "\r--sep--",
+        "\r\n--sepa\r\n",
+        "\r\n--separate\r\n--sep-x\r\n--sep -\r\n--sep--x",
+        "\r\n--sep\r\r\n--sep \t\r\r",
+        "\r\n--sep\n",
+        "\r\n--sep--\r",
+        "\r\n--sep --",
+        "\r\n--sep-- - ",
+        "\r\n--sepsep",
+        "\r\n--\r\n--se",
+        "x\r\n\r\n--sxp",
+        "\r\n--seP ",
+        "\r",
+        "\r\n\r\n\r\n\r",
+        "\r\n -",
     };
     for (size_t i = 0; i < sizeof contents / sizeof *contents; i++) {
         char body[256];
@@ -159,17 +181,116 @@ static void refuses_forms_without_an_end(void **state) {
     reads("--sep\r\nContent-Disposition: form-data; name=a\r\n", end);
     reads("--sep\r\n" PART("a") "x", "(a|-|text/plain|x!the form ends before its closing "
                                      "delimiter");
-    reads("--sep\r\n" PART("a") "x\r\n--sep", "(a|-|text/plain|x)!the form ends before its closing "
+    reads("--sep\r\n" PART("a") "x\r\n--sep", "(a|-|text/plain|x!the form ends before its closing "
                                               "delimiter");
 }
 
-static void refuses_what_stands_behind_a_delimiter(void **state) {
+static void a_line_that_only_begins_with_the_delimiter_is_none(void **state) {
     (void)state;
-    const char *after = "!a delimiter is followed by neither CRLF nor --";
-    reads("--separate\r\n", after);
-    reads("--sep\n" PART("a"), after);
-    reads("--sep\r" PART("a"), after);
-    reads("--sep-x", after);
+    const char *end = "!the form ends before its closing delimiter";
+    reads("--separate\r\n", end);
+    reads("--sep\n" PART("a"), end);
+    reads("--sep\r" PART("a"), end);
+    reads("--sep-x", end);
+    reads("--sep--x", end);
+    reads("--separate\r\n--sep\r\n" PART("a") "x\r\n--sep-- \t", "(a|-|text/plain|x)");
+    reads("--sep\r\n" PART("a") "x\r\n--sep--\r", "(a|-|text/plain|x)");
+}
+
+static void a_delimiter_with_endless_white_space_is_none(void **state) {
+    (void)state;
+    mg_buf body = {0};
+    mg_buf got = {0};
+    mg_buf_printf(&body, "--sep\r\n%s\r\n--sep", PART("a"));
+    memset(mg_buf_reserve(&body, MG_MULTIPART_HEADER_BYTES + 1), ' ',
+           MG_MULTIPART_HEADER_BYTES + 1);
+    body.n += MG_MULTIPART_HEADER_BYTES + 1;
+    mg_buf_printf(&body, "\r\n--sep--");
+    parse(TYPE, mg_buf_str(&body), 0, body.n, &got);
+    assert_int_equal(got.n, strlen("(a|-|text/plain|\r\n--sep)") + MG_MULTIPART_HEADER_BYTES + 1);
+    mg_buf_deinit(&body);
+    mg_buf_deinit(&got);
+}
+
+#define DISPOSITION "--sep\r\nContent-Disposition: form-data; "
+
+static void reads_extended_names(void **state) {
+    (void)state;
+    reads(DISPOSITION "name=f; filename*=utf-8''na%C3%AFve.txt\r\n\r\nx\r\n--sep--",
+          "(f|na\xC3\xAFve.txt|text/plain|x)");
+    reads(DISPOSITION
+          "name=f; filename=\"na_ve\"; filename*=UTF-8'en'na%C3%AFve\r\n\r\nx\r\n--sep--",
+          "(f|na\xC3\xAFve|text/plain|x)");
+    reads(DISPOSITION "name*=utf-8''%C3%A4; FileName*=\"utf-8''a%20b\"\r\n\r\nx\r\n--sep--",
+          "(\xC3\xA4|a b|text/plain|x)");
+    reads(DISPOSITION "name=f; filename*=koi8-r''x%D0; filename=a\r\n\r\nx\r\n--sep--",
+          "(f|a|text/plain|x)");
+    reads(DISPOSITION "name=f; filename*=utf-8''\r\n\r\nx\r\n--sep--", "(f||text/plain|x)");
+}
+
+static void refuses_names_that_cannot_be_read(void **state) {
+    (void)state;
+    const char *value = "!a part's Content-Disposition is not form-data with one name";
+    static const char *const wrong[] = {
+        "filename*=koi8-r''x%D0",    "filename*=utf-8'x",
+        "filename*=naive.txt",       "filename*=utf-8''%FF",
+        "filename*=utf-8''a%0D%0Ab", "filename*=utf-8''a%00",
+        "filename*=utf-8''%4",       "filename*=utf-8''a; filename*=utf-8''b",
+    };
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        char body[256];
+        snprintf(body, sizeof body, DISPOSITION "name=f; %s\r\n\r\n", wrong[i]);
+        reads(body, value);
+    }
+}
+
+static void keeps_no_folders_of_a_files_name(void **state) {
+    (void)state;
+    static const char *const names[][2] = {
+        {"C:\\x\\a.txt", "a.txt"},
+        {"/tmp/a", "a"},
+        {"a/b\\c", "c"},
+        {"../../etc/passwd", "passwd"},
+        {"a/", ""},
+        {"..", ""},
+        {"x/..", ""},
+        {".", ""},
+        {".profile", ".profile"},
+        {"..x", "..x"},
+    };
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        char body[256];
+        char want[256];
+        snprintf(body, sizeof body, DISPOSITION "name=f; filename=\"%s\"\r\n\r\nx\r\n--sep--",
+                 names[i][0]);
+        snprintf(want, sizeof want, "(f|%s|text/plain|x)", names[i][1]);
+        reads(body, want);
+    }
+    reads(DISPOSITION "name=f; filename*=utf-8''..%2F..%5Ca\r\n\r\nx\r\n--sep--",
+          "(f|a|text/plain|x)");
+}
+
+static void shows_the_transfer_encoding(void **state) {
+    (void)state;
+    reads("--sep\r\nContent-Transfer-Encoding: base64\r\n" PART("a") "eA==\r\n--sep--",
+          "(a|-|text/plain,base64|eA==)");
+}
+
+static void takes_boundaries_without_the_quotes_they_need(void **state) {
+    (void)state;
+    static const char *const boundaries[] = {"----=_Part_12/34", "a=b", "a/b?c", "a:(b),c"};
+    mg_buf got = {0};
+    for (size_t i = 0; i < sizeof boundaries / sizeof *boundaries; i++) {
+        char type[128];
+        char body[256];
+        snprintf(type, sizeof type, "multipart/form-data; boundary=%s; charset=utf-8",
+                 boundaries[i]);
+        snprintf(body, sizeof body, "--%s\r\n%sx\r\n--%s--", boundaries[i], PART("a"),
+                 boundaries[i]);
+        parse(type, mg_str_of(body), 0, 99, &got);
+        assert_text("(a|-|text/plain|x)", mg_buf_str(&got));
+    }
+    mg_buf_deinit(&got);
 }
 
 static void refuses_malformed_part_headers(void **state) {
@@ -209,7 +330,7 @@ static void limits_the_count_of_parts(void **state) {
     body.n = most;
     mg_buf_printf(&body, "--sep\r\n%s", PART("a"));
     parse(TYPE, mg_buf_str(&body), 0, body.n, &got);
-    assert_non_null(memmem(got.p, got.n, ")!the form has more than 128 parts", 34));
+    assert_non_null(memmem(got.p, got.n, ")!the form has too many parts", 29));
     mg_buf_deinit(&body);
     mg_buf_deinit(&got);
 }
@@ -257,7 +378,13 @@ int main(void) {
         cmocka_unit_test(takes_any_valid_boundary),
         cmocka_unit_test(refuses_types_without_a_valid_boundary),
         cmocka_unit_test(refuses_forms_without_an_end),
-        cmocka_unit_test(refuses_what_stands_behind_a_delimiter),
+        cmocka_unit_test(a_line_that_only_begins_with_the_delimiter_is_none),
+        cmocka_unit_test(a_delimiter_with_endless_white_space_is_none),
+        cmocka_unit_test(reads_extended_names),
+        cmocka_unit_test(refuses_names_that_cannot_be_read),
+        cmocka_unit_test(keeps_no_folders_of_a_files_name),
+        cmocka_unit_test(shows_the_transfer_encoding),
+        cmocka_unit_test(takes_boundaries_without_the_quotes_they_need),
         cmocka_unit_test(refuses_malformed_part_headers),
         cmocka_unit_test(limits_the_count_of_parts),
         cmocka_unit_test(limits_the_header_of_a_part),
