@@ -60,7 +60,7 @@ const mg_config_key mg_config_keys[] = {
     OTHER("http.nameservers", NAMESERVERS, AT(http.nameservers), "false",
           "Asked for names; false: as resolv.conf says"),
     OTHER("http.deny", TEXTS, AT(http.deny), "[]",
-          "Addresses that are never called: \"10.0.0.0/8\", \"private\", \"loopback\", \"unix\""),
+          "Never called: \"10.0.0.0/8\", \"private\", \"loopback\", \"unix\""),
     OTHER("http.allow", TEXTS, AT(http.allow), "[]",
           "... but for these; without http.deny: no others are"),
 
