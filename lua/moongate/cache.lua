@@ -6,6 +6,7 @@
 local native = require("moongate.native")
 local sched = require("moongate.core.sched")
 local errors = require("moongate.core.errors")
+local log = require("moongate.log")
 local Future = require("moongate.future")
 local time = require("moongate.time")
 local text = require("moongate.core.text")
@@ -14,6 +15,8 @@ local M = {}
 
 local LEASE = 30 -- seconds that a worker may make a value alone
 local FIRST_WAIT, LONGEST_WAIT = 0.002, 0.05 -- between two looks for what another worker makes
+local NESTED_WAIT = 2 -- seconds that a maker waits for what another worker makes
+local TELL_EACH = 60 -- seconds between two warnings of one place
 
 -- --- arguments ---
 
@@ -63,18 +66,52 @@ end
 
 -- --- single flight ---
 
-local flights = {} -- key -> the Future of whoever makes its value in this worker
 local AGAIN = {} -- the maker was cancelled: somebody else has to
 
--- Another worker's value, or nil once this one may make it.
-local function wait_for_lease(key)
-  local pause = FIRST_WAIT
+---@class moongate.Flight
+---@field future table what those who follow it wait for
+---@field up table|false the flight whose maker asked for this one
+---@field waits table the flights that its maker waits for
+local Flight = {}
+Flight.__index = Flight
+local flights = {} -- key -> the Flight of whoever makes its value in this worker
+
+-- True if it had not landed before: however its maker ended, the key is free now.
+local function land(flight)
+  local key = flight.key
+  if flights[key] ~= flight then
+    return false
+  end
+  flights[key] = nil
+  native.cache_release(key)
+  return true
+end
+
+-- The maker's coroutine is gone without a word (sched.hold): `err` ended it, or a cancellation.
+function Flight:cancel(_, err)
+  if land(self) then
+    if err and not self.task.cancelled and not time.is_over(self.task.scope) then
+      self.future:reject(err)
+    else
+      self.future:resolve(AGAIN)
+    end
+  end
+end
+
+-- Another worker's value, or nil once this one may make it. A maker that asks for another key does
+-- not wait for long: another worker may have the two the other way round.
+local function wait_for_lease(key, nested)
+  local pause, waited = FIRST_WAIT, 0
   while not native.cache_lease(key, LEASE) do
+    if nested and waited > NESTED_WAIT then
+      return false
+    end
     time.sleep(pause):await()
     local found, value = native.cache_get(key)
     if found then
       return true, value
     end
+    waited = waited + pause
     pause = math.min(pause * 2, LONGEST_WAIT)
   end
   local found, value = native.cache_get(key) -- made between the first look and the lease
@@ -84,8 +121,20 @@ local function wait_for_lease(key)
   return found, value
 end
 
-local function make(key, ttl, fn)
-  local found, value = wait_for_lease(key)
+local told = {} -- place -> when it was last said
+
+local function tell_lost(key, where, message)
+  local now = time.monotonic()
+  if not told[where] or now - told[where] >= TELL_EACH then
+    told[where] = now
+    log.warn(where .. ": cached: what is made for '" .. key:sub(1, 100)
+      .. "' cannot be stored, so it is made anew each time: " .. message)
+  end
+end
+
+local function make(flight, ttl, fn)
+  local key = flight.key
+  local found, value = wait_for_lease(key, flight.up)
   if found then
     return value
   end
@@ -93,53 +142,129 @@ local function make(key, ttl, fn)
   if getmetatable(value) == Future then
     value = value:await()
   end
-  if value == nil or not native.cache_set(key, value, ttl) then
-    native.cache_release(key) -- the waiting ones get it all the same
+  if value ~= nil then
+    local stored, code, message = native.cache_set(key, value, ttl)
+    if not stored and code ~= "cache" then -- that would be a lock that was busy
+      tell_lost(key, flight.where, message)
+    end
   end
-  return value
+  return value -- the waiting ones get it all the same
 end
 
-local function lead(key, ttl, fn)
-  local flight = Future._new(nil, 1)
-  flight._looked_at = true
-  flight.keep = true -- it is made though nobody else waits any more
+local function take_off(key, where)
+  local task = sched.current
+  local flight = setmetatable({
+    key = key, where = where, task = task, up = task.making, waits = {},
+    future = Future._new(nil, 1),
+  }, Flight)
+  flight.future._looked_at = true
+  flight.future.keep = true -- it is made though nobody else waits any more
   flights[key] = flight
-  local ok, value = pcall(make, key, ttl, fn)
-  flights[key] = nil
+  task.making = flight
+  sched.hold(task, flight)
+  return flight
+end
+
+local function lead(key, ttl, fn, where)
+  local flight = take_off(key, where)
+  local ok, value = pcall(make, flight, ttl, fn)
+  local task, future = flight.task, flight.future
+  task.making = flight.up
+  sched.release(task, flight)
+  land(flight)
   if ok then
-    flight:resolve(value)
+    future:resolve(value)
     return value
   end
-  native.cache_release(key)
-  local task = sched.current -- what counts is whether it ends, not what `fn` made of that
+  -- What counts is whether it ends, not what `fn` made of that.
   if task.cancelled or time.is_over(task.scope) then
-    flight:resolve(AGAIN)
+    future:resolve(AGAIN)
   else
-    flight:reject(value)
+    future:reject(value)
   end
   error(value, 0)
 end
 
+-- --- circles ---
+
+local function is_among(flight, mine)
+  while mine and mine ~= flight do
+    mine = mine.up
+  end
+  return mine
+end
+
+-- The keys of what this task makes, down from that of `flight`.
+local function way_down(flight, mine)
+  local way = "'" .. mine.key .. "' -> "
+  while mine ~= flight do
+    mine = mine.up
+    way = "'" .. mine.key .. "' -> " .. way
+  end
+  return way
+end
+
+-- The keys from `flight` to one that this task makes itself, if it waits for that in the end; and
+-- that one.
+local function way_back(flight, mine, seen)
+  if is_among(flight, mine) then
+    return "'" .. flight.key .. "'", flight
+  end
+  seen[flight] = true
+  for other in pairs(flight.waits) do
+    if not seen[other] and flights[other.key] == other then
+      local way, own = way_back(other, mine, seen)
+      if way then
+        return "'" .. flight.key .. "' -> " .. way, own
+      end
+    end
+  end
+end
+
+local function refuse_circle(flight, mine, where)
+  if not mine then
+    return
+  end
+  local way, own = way_back(flight, mine, {})
+  if way then
+    error(errors.new("cache", "cached: '" .. flight.key .. "' is asked for by what is made for it: "
+      .. way_down(own, mine) .. way, { where = where }), 0)
+  end
+end
+
+local function mark_waiting(flight, mine, how)
+  while mine do
+    mine.waits[flight] = how
+    mine = mine.up
+  end
+end
+
 -- Each who waits gets a copy of its own, if the cache has one.
-local function follow(flight, key)
-  local value = flight:await()
-  if value == AGAIN then
+local function follow(flight, where)
+  local mine = sched.current.making
+  refuse_circle(flight, mine, where)
+  mark_waiting(flight, mine, true)
+  local value, err = flight.future:try_await()
+  mark_waiting(flight, mine, nil)
+  if err then
+    error(err, 0)
+  elseif value == AGAIN then
     return false
   end
-  local found, copy = native.cache_get(key)
+  local found, copy = native.cache_get(flight.key)
   if found then
     return true, copy
   end
   return true, value
 end
 
-local function fly(key, ttl, fn)
+local function fly(key, ttl, fn, where)
   while true do
     local flight = flights[key]
     if not flight then
-      return lead(key, ttl, fn)
+      return lead(key, ttl, fn, where)
     end
-    local done, value = follow(flight, key)
+    local done, value = follow(flight, where)
     if done then
       return value
     end
@@ -211,7 +336,9 @@ calls.increment = calls.increment_cache
 
 --- The value of a key; if there is none, what `fn()` gives, which is stored for `ttl` seconds. It
 --- is made once for all who ask meanwhile, in all workers: they wait. An error of `fn` goes to
---- those of the same worker; if its request is cancelled, another one makes the value.
+--- those of the same worker; if its request is cancelled, another one makes the value. What cannot
+--- be stored is given to all who wait, and a warning says so; a key that is asked for by what makes
+--- it, even by way of others, is an error.
 ---@param ttl number? seconds
 ---@param fn fun(): any a value, or a Future of one; nil is not stored
 ---@return moongate.Future of the value
@@ -227,7 +354,8 @@ function calls.cached(scope, level, key, ttl, fn)
   elseif found == nil then
     return (rejected(scope, level + 1, value, message))
   end
-  return (time.spawn_in(scope, level + 1, fly, key, ttl, fn))
+  local source, line = native.where(level + 1)
+  return (time.spawn_in(scope, level + 1, fly, key, ttl, fn, source .. ":" .. line))
 end
 
 -- --- without a request ---

@@ -121,6 +121,7 @@ function M.spawn_in(scope, level, fn, ...)
   end
   local args = { n = select("#", ...), ... }
   local task = sched.start_soon(scope, run_spawned, spawned_failed, future, fn, args)
+  task.making = sched.current and sched.current.making
   future._cancel = function(_, err)
     Future._cancel_task(task, err)
   end

@@ -293,6 +293,123 @@ describe("cached", function()
     end)
   end)
 
+  local function warnings()
+    local list = {}
+    for _, line in ipairs(app.logs) do
+      if line.level == "warn" then
+        list[#list + 1] = line.message
+      end
+    end
+    return list
+  end
+
+  it("tells that a value cannot be stored, with its place, once a minute", function()
+    local large = ("x"):rep(2 ^ 20 + 1)
+    local function ask(value)
+      return run(function()
+        return cache:cached("a", 9, function()
+          return value
+        end):await()
+      end)
+    end
+    assert.equal(large, ask(large))
+    assert.equal(1, #warnings())
+    assert.matches("^spec/moongate/cache_spec.lua:%d+: cached: what is made for 'a' cannot be "
+      .. "stored, so it is made anew each time: .*at most 1 MiB", warnings()[1])
+    ask(print)
+    ask(0 / 0)
+    assert.equal(1, #warnings())
+    app.clock:advance(60)
+    ask(print)
+    assert.equal(2, #warnings())
+    assert.matches("a function", warnings()[2])
+  end)
+
+  it("refuses a key that is asked for by what makes it", function()
+    local function a()
+      return cache:cached("a", 9, a):await()
+    end
+    local err = error_of(a)
+    assert.equal("cache", err.code)
+    assert.equal("cached: 'a' is asked for by what is made for it: 'a' -> 'a'", err.message)
+    assert.matches("cache_spec.lua:%d+$", err.where)
+    assert.near(0, app.clock:elapsed(), 0.001)
+    assert.equal("good", run(function()
+      return cache:cached("a", 9, function()
+        return "good"
+      end):await()
+    end))
+  end)
+
+  it("refuses a circle of keys, also by way of other coroutines", function()
+    local makers = {}
+    function makers.a()
+      return moongate.spawn(function()
+        return cache:cached("b", 9, makers.b):await()
+      end):await()
+    end
+    function makers.b()
+      return moongate.Future.all({ cache:cached("c", 9, makers.c) }):await()[1]
+    end
+    function makers.c()
+      return cache:cached("a", 9, makers.a):await()
+    end
+    local err = error_of(makers.a)
+    assert.matches(": 'b' -> 'c' -> 'a' -> 'b'", err.message, 1, true)
+    assert.near(0, app.clock:elapsed(), 0.001)
+  end)
+
+  it("refuses a circle that two requests close", function()
+    local function maker(other)
+      return function()
+        moongate.sleep(1):await()
+        return cache:cached(other, 9, function()
+          return other
+        end):await()
+      end
+    end
+    run(function()
+      local a, b = cache:cached("a", 9, maker("b")), cache:cached("b", 9, maker("a"))
+      local _, why_a = a:try_await()
+      local _, why_b = b:try_await()
+      assert.matches("is asked for by what is made for it", (why_a or why_b).message)
+      assert.near(1, app.clock:elapsed(), 0.001)
+    end)
+  end)
+
+  it("lets one maker ask for other keys, and others for its own", function()
+    assert.equal("1 2", run(function()
+      local function two()
+        moongate.sleep(1):await()
+        return "2"
+      end
+      local other = cache:cached("two", 9, two)
+      local one = cache:cached("one", 9, function()
+        return "1 " .. cache:cached("two", 9, two):await()
+      end)
+      local follower = cache:cached("one", 9, two)
+      assert.equal("1 2", follower:await())
+      assert.equal("2", other:await())
+      return one:await()
+    end))
+  end)
+
+  it("frees the key when its maker is made to end without a word", function()
+    run(function()
+      local one = cache:cached("a", 9, function()
+        -- As the end of a stall has it: nothing of the coroutine runs any more.
+        moongate.sleep(1):await()
+        coroutine.yield("gone")
+      end)
+      local two = cache:cached("a", 9, print)
+      assert.matches("coroutine.yield", select(2, one:try_await()).message)
+      assert.matches("coroutine.yield", select(2, two:try_await()).message)
+      assert.equal("good", cache:cached("a", 9, function()
+        return "good"
+      end):await())
+    end)
+  end)
+
   it("does not store nil", function()
     run(function()
       assert.is_nil(cache:cached("a", 1, function() end):await())

@@ -33,7 +33,10 @@ static int failure_of(lua_State *L, int rc) {
     case MG_EAGAIN:
         return failure(L, "cache", "busy: the shard of this key is locked");
     case MG_ELIMIT:
-        return failure(L, "limit", "the key is longer than 1 KiB, or the value is too large");
+        return failure(
+            L, "limit",
+            "the key is longer than 1 KiB, or the value is too large: at most 1 MiB, of a "
+            "small cache less");
     case -ERANGE:
         return failure(L, "cache", "the sum does not fit into 64 bits");
     default:

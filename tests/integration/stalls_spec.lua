@@ -80,6 +80,39 @@ describe("a handler that never ends", function()
     end)
   end)
 
+  it("gives its key of the cache back if it was making a value, however it is ended", function()
+    start({ workers = 1, limits = { lua_memory = "64M" } }, [[
+      local once = { loop = true, memory = true }
+      local deaths = {
+        loop = function() while true do pcall(function() while true do end end) end end,
+        memory = function() local t = {} for i = 1, 1e9 do t[i] = { i, tostring(i) } end end,
+      }
+      app:get("/cached/:how", function(ctx)
+        return ctx:cached(ctx.params.how, 60, function()
+          if once[ctx.params.how] then
+            once[ctx.params.how] = nil
+            ctx:sleep(0.2):await()
+            deaths[ctx.params.how]()
+          end
+          return "made"
+        end):await()
+      end)]])
+    for _, how in ipairs({ "loop", "memory" }) do
+      local conns = {}
+      for i = 1, 3 do
+        conns[i] = service:connect()
+        conns[i]:send(wire.get("/cached/" .. how))
+      end
+      for i = 1, 3 do
+        assert.equal(503, conns[i]:read().status)
+        conns[i]:close()
+      end
+      local res = service:request(wire.get("/cached/" .. how))
+      assert.equal(200, res.status)
+      assert.equal("made", res.body)
+    end
+  end)
+
   it("is not ended in one process alone either: it fails there too", function()
     start({ workers = 0 })
     assert.equal(503, service:request(wire.get("/loop")).status)

@@ -35,7 +35,7 @@ end
 -- coroutine ends that asked for the first row.
 local function hold_session(rows, session)
   local holder = Future._new(rows._scope, 4)
-  holder._operation = session
+  holder._operation, holder.scarce = session, true
   holder._cancel = function()
     native.cancel(session)
   end

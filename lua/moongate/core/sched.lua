@@ -80,6 +80,7 @@ local function take_task()
     streak = 0,
     held = false, -- what ends with it: see M.hold
     holding = false, -- whoever started it may wait for it and holds something: see M.is_holding
+    making = false, -- the value that it makes, or whoever started it: cache.lua
     barrier = false, -- what of its functions no await may cross: core/boundary.lua
     shielded = false, -- its awaits go on though its scope is cancelled: it answers for the scope
   }
@@ -87,12 +88,12 @@ local function take_task()
   return task
 end
 
--- Whatever the task alone could have gone on with.
-local function let_go(task)
+-- Whatever the task alone could have gone on with. `err`: what it failed of.
+local function let_go(task, err)
   local held = task.held
   task.held = false
   for future in pairs(held) do
-    future:cancel("the coroutine that held it has ended")
+    future:cancel("the coroutine that held it has ended", err)
   end
 end
 
@@ -102,7 +103,7 @@ local function give_task(task)
   end
   task.run, task.scope, task.cancelled, task.on_failure = false, false, false, false
   task.a, task.b, task.c, task.streak, task.shielded = false, false, false, 0, false
-  task.holding = false
+  task.holding, task.making = false, false
   if idle_count < IDLE_TASKS then
     idle_count = idle_count + 1
     idle[idle_count] = task
@@ -123,7 +124,7 @@ local function fail(task, err)
   errors.stitch(wrapped, task.co)
   tasks[task] = nil
   if task.held then
-    let_go(task)
+    let_go(task, wrapped)
   end
   local ok, message = pcall(task.on_failure, task, wrapped)
   if not ok then -- a fault here must not stop the other tasks of the turn
@@ -166,15 +167,25 @@ function M.start_soon(scope, run, on_failure, a, b, c)
   return task
 end
 
---- The coroutine that runs, or one that may wait for it, holds something: to be made to wait for
---- what others hold, who may wait likewise, could be for ever.
+local function holds_scarce(held)
+  for each in pairs(held) do
+    if each.scarce then
+      return true
+    end
+  end
+  return false
+end
+
+--- The coroutine that runs, or one that may wait for it, holds what there are few of (its `scarce`
+--- is set): to be made to wait for what others hold, who may wait likewise, could be for ever.
 ---@return boolean
 function M.is_holding()
   local task = M.current
-  return task and (task.holding or task.held and next(task.held) ~= nil) or false
+  return task and (task.holding or task.held and holds_scarce(task.held)) or false
 end
 
---- `future` is cancelled when the task ends, if it is still pending then.
+--- `future`, or whatever else has a `cancel`, is cancelled when the task ends in any way, unless it
+--- was released before.
 function M.hold(task, future)
   task.held = task.held or {}
   task.held[future] = true

@@ -190,6 +190,7 @@ function M.begin(scope, level, name, fn, options)
   local task = sched.start_soon(scope, run, failed, tx, fn, write)
   task.shielded = sched.current and sched.current.shielded or false
   task.holding = true
+  task.making = sched.current and sched.current.making
   future._cancel = function(_, err)
     drop(tx)
     Future._cancel_task(task, err)
