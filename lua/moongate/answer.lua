@@ -301,8 +301,10 @@ end
 ---@param options table? root, type, cache (seconds), download (the file's name for the user)
 function methods.send_file(ctx, path, options)
   check_open(ctx, 2)
-  if type(path) ~= "string" or path:find("%z") then
-    error("send_file: a path is wanted", 2)
+  if type(path) ~= "string" then
+    error("send_file: a path is wanted, not " .. type(path), 2)
+  elseif path:find("%z") then
+    methods.fail(ctx, 404, "no such file") -- no file has such a name: it is a request's
   end
   options = check.options("send_file", options or {}, FILE_OPTIONS)
   local content_type = options.type and check_field("Content-Type", options.type, 2)

@@ -116,14 +116,24 @@ local function adopt_response(response, url, redirects)
   return setmetatable(response, Response)
 end
 
+local function value_of_field(value)
+  if type(value) ~= "table" then
+    return text.shown(value)
+  end
+  local parts = {}
+  for i, part in ipairs(value) do
+    parts[i] = text.shown(part)
+  end
+  return table.concat(parts, ", ")
+end
+
 --- A response made by hand, for specs.
 ---@param fields table status, headers, body, url
 ---@return moongate.Response
 function M.response(fields)
   local headers = {}
   for name, value in pairs(fields.headers or {}) do
-    headers[name:lower()] = type(value) == "table" and table.concat(value, ", ")
-      or text.shown(value)
+    headers[name:lower()] = value_of_field(value)
   end
   local response = {
     status = fields.status or 200, headers = headers, body = fields.body or "", version = "1.1",
@@ -631,6 +641,9 @@ local function exchange(holder, request, scope)
   end
   local upload = time.spawn_in(scope, 2, write_body, request, holder)
   upload:catch(function(err)
+    if request.write == "file" and errors.code(err) == "file" then
+      err.where = request.future:_where()
+    end
     if errors.code(err) ~= "closed" then -- of that the response, or its absence, tells more
       head:_abandon(err)
     end
@@ -651,7 +664,12 @@ local function open(request)
   local options = request.options
   options.upload = request.write and true or nil
   if request.write == "file" then
-    options.length = files.stat_file(request.file):await().size
+    local info, err = files.stat_file(request.file):try_await()
+    if not info then
+      err.where = request.future:_where()
+      error(err, 0)
+    end
+    options.length = info.size
   end
   local holder, err = native.http_open(request.method, request.url, request.headers, request.body,
     options)

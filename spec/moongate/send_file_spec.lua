@@ -56,6 +56,8 @@ describe("the path of ctx:send_file", function()
     assert.equal(200, app:get("/static.lua").status)
     assert.equal(404, app:get("/..%2Fmoongate%2Fsend_file_spec.lua").status)
     assert.equal(404, app:get("/%2Fetc%2Fpasswd").status)
+    assert.equal(404, app:get("/a%00b").status)
+    assert.equal(0, #app.logs)
   end)
 
   it("may begin with a slash: then it is taken as it is", function()

@@ -138,6 +138,21 @@ describe("a call to another server", function()
     assert.equal("9223372036854775807", seen.body)
   end)
 
+  it("names the caller's line when the file that it sends is not there", function()
+    for _, stream in ipairs({ false, true }) do
+      start(function(a)
+        a:get("/", function(ctx)
+          local _, err = ctx:http_request({
+            url = "http://127.0.0.1:1/", method = "PUT", file = "/none", stream = stream,
+          }):try_await()
+          return err.where .. " " .. err.code
+        end)
+      end, { http = true })
+      assert.matches("text_spec%.lua:%d+ file$", app:get("/").body)
+      app:assert_no_leaks()
+    end
+  end)
+
   it("is refused at the caller's line for what has no text", function()
     local nan = { a = 0 / 0 }
     for key, value in pairs({ query = nan, form = { a = print }, json = nan }) do
