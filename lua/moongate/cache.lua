@@ -370,7 +370,7 @@ local METHODS = {
 }
 for method, name in pairs(METHODS) do
   Cache[method] = function(_, ...)
-    return (calls[name](Future._current_scope(), 2, ...))
+    return (calls[name](Future._app_scope(), 2, ...))
   end
 end
 

@@ -43,7 +43,7 @@ local function scope_of(self, level)
   if type(self) ~= "table" or getmetatable(self) ~= Database then
     error("call it with a colon: db:query(...)", level + 1)
   end
-  return self._scope or Future._current_scope()
+  return self._scope or Future._app_scope()
 end
 
 --- Runs a statement.

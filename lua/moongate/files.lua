@@ -218,7 +218,7 @@ local function open(chunks)
   end
   local handle, message = native.open_stream(M.resolve(chunks.path))
   if not handle then
-    error(errors.new("file", chunks.path .. ": " .. message, { path = chunks.path }), 0)
+    Future._raise(errors.new("file", chunks.path .. ": " .. message, { path = chunks.path }), 3)
   end
   chunks.task, chunks.handle = task, handle
   sched.hold(task, chunks)
@@ -242,7 +242,8 @@ end
 
 function Chunks:__call()
   if self.lost then
-    error(errors.new("closed", self.path .. ": closed with the coroutine that opened it"), 0)
+    local message = self.path .. ": closed with the coroutine that opened it"
+    Future._raise(errors.new("closed", message), 2)
   elseif self.over then
     return nil
   elseif not self.handle then
@@ -275,7 +276,7 @@ end
 
 for name in pairs(M.calls) do
   M[name] = function(...)
-    return (M.calls[name](Future._current_scope(), 2, ...))
+    return (M.calls[name](Future._app_scope(), 2, ...))
   end
 end
 

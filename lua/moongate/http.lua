@@ -76,7 +76,7 @@ local function next_piece(response)
   keep_for_reader(response)
   local handle, why = native.http_read(stream)
   if not handle then
-    error(errors.new(why == "busy" and "protocol" or "closed",
+    Future._raise(errors.new(why == "busy" and "protocol" or "closed",
       why == "busy" and "somebody else is reading this response" or "the response is over"), 3)
   end
   local piece = time.operation(handle, Future._current_scope(), 3):await()
@@ -589,7 +589,7 @@ Out.__index = Out
 local function send(holder, data)
   local ok, why = native.http_send(holder, data)
   if ok == nil then
-    error(why == "limit" and errors.new("limit", "the body is not as long as was announced")
+    Future._raise(why == "limit" and errors.new("limit", "the body is not as long as was announced")
       or errors.new("closed", "the server has answered already, or the call is over"), 3)
   end
   return ok
@@ -708,6 +708,7 @@ function run_stream(request, scope, caller)
   local holder = open(request)
   local guard = Future._new(scope, 2)
   guard._looked_at, guard.internal = true, true
+  guard._consumers = 1 -- whoever reads the response
   guard._cancel = function()
     native.cancel(holder)
   end
@@ -785,7 +786,7 @@ end
 
 --- The same without a ctx: moongate.http.request(url or options).
 function M.request(given)
-  return (M.calls.http_request(Future._current_scope(), 2, given))
+  return (M.calls.http_request(Future._app_scope(), 2, given))
 end
 
 --- Figures of this worker's client: origins, connections, idle, waiting (calls, for a connection),
@@ -804,7 +805,7 @@ for _, method in ipairs({ "get", "head", "post", "put", "patch", "delete", "opti
     for key, value in pairs(options or {}) do
       given[key] = value
     end
-    return (M.calls.http_request(Future._current_scope(), 2, given))
+    return (M.calls.http_request(Future._app_scope(), 2, given))
   end
 end
 

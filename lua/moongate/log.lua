@@ -1,7 +1,7 @@
 --- The error log: moongate.log.debug/info/warn/error(message, fields).
 local native = require("moongate.native")
 local errors = require("moongate.core.errors")
-local Future = require("moongate.future")
+local forgotten = require("moongate.core.forgotten")
 local time = require("moongate.time")
 
 local show = errors.show
@@ -84,8 +84,12 @@ function M.failure(message, err, fields)
   write(LEVELS.error, message .. ": " .. errors.describe(err), fields)
 end
 
-Future._log = function(future)
+forgotten.log = function(future)
   M.failure("a rejected Future that nobody awaited, made at " .. future:_where(), future._value)
+end
+
+forgotten.log_late = function(future, err)
+  M.failure("the work of a Future failed after it was cancelled, made at " .. future:_where(), err)
 end
 
 time.log = function(message, err)

@@ -38,12 +38,25 @@ local function stop_failed(task, err)
   task.c()
 end
 
+local function run_end(task)
+  task.a(task.b)
+end
+
+local function end_failed(_, err)
+  log.failure("the end of the scripts failed", err)
+end
+
 --- The server stops: runs on_stop, then cancels what the app still does in the background and calls
 --- `done()`.
 function M.stop(target, done)
-  sched.start_soon(scopes.new_root(), run_stop, stop_failed, target, false, function()
-    scopes.cancel(target.root, errors.new("cancelled", "the app stops"))
-    done()
+  local scope = scopes.new_root()
+  sched.start_soon(scope, run_stop, stop_failed, target, false, function()
+    scopes.cancel_app(target.root, errors.new("cancelled", "the app stops"))
+    sched.start_soon(scope, run_end, end_failed, function() -- what was cancelled cleans up first
+      Future._end_app(scope)
+      Future._end_app(target.root)
+      done()
+    end)
   end)
 end
 
@@ -58,9 +71,11 @@ end
 ---@return integer
 function M.background(target)
   local count = target.closing
-  for _, future in ipairs(scopes.children(target.root)) do
-    if future.job == "runs" or (not future.job and future._consumers == 0) then
-      count = count + 1
+  for _, scope in ipairs({ target.root, target.root.shared }) do
+    for _, future in ipairs(scopes.children(scope)) do
+      if future.job == "runs" or (not future.job and future._consumers == 0) then
+        count = count + 1
+      end
     end
   end
   for _ in pairs(target.detached) do
@@ -70,27 +85,26 @@ function M.background(target)
 end
 
 local function is_idle(target)
-  return not target.root[scopes.CHILDREN] and not next(target.detached) and target.closing == 0
+  local root = target.root
+  return not root[scopes.CHILDREN] and not root.shared[scopes.CHILDREN]
+    and not next(target.detached) and target.closing == 0
 end
 
 local function cancel_background(target)
   local retired = target.retired
   retired.cancelled = true
   scopes.cancel(target.root, why_reload())
+  if retired.left > 0 then -- what its requests wait for goes on
+    scopes.cancel_unwanted(target.root.shared, why_reload())
+  else
+    scopes.cancel(target.root.shared, why_reload())
+  end
   for ctx in pairs(target.detached) do
     scopes.cancel(ctx, why_reload())
   end
 end
 
 -- --- the end ---
-
-local function run_end(task)
-  task.a(task.b)
-end
-
-local function end_failed(_, err)
-  log.failure("the end of replaced scripts failed", err)
-end
 
 -- Behind all that is ready to run: what was cancelled cleans up first.
 local function soon(fn, target)
@@ -103,6 +117,8 @@ local function tell(target)
   if done then
     retired.done = false
     Future._stop_timer(retired.timer)
+    Future._end_app(retired.scope)
+    Future._end_app(target.root)
     done()
   end
 end
@@ -139,10 +155,18 @@ local function look(target)
   if retired.over then
     return on_stop_done(target)
   end
-  scopes.finish(target.root, function()
-    M.check(target)
-  end)
-  if retired.left == 0 and (retired.cancelled or is_idle(target)) then
+  for _, scope in ipairs({ target.root, target.root.shared }) do
+    scopes.finish(scope, function()
+      M.check(target)
+    end)
+  end
+  if retired.left > 0 then
+    return
+  end
+  if retired.cancelled then
+    scopes.cancel(target.root.shared, why_reload()) -- nobody is left to wait for it
+  end
+  if retired.cancelled or is_idle(target) then
     begin_stop(target)
   end
 end

@@ -144,11 +144,14 @@ function Out:write(data)
   end
   local ctx = self.ctx
   if ctx[CANCELLED] then
-    error(ctx[CANCELLED], 0)
+    Future._raise(ctx[CANCELLED], 2)
   end
   local taken, err = native.stream_write(ctx[HANDLE], bytes)
-  if taken == nil then
-    error(errors.new("cancelled", "the client left (" .. err .. ")"), 0)
+  if taken == nil and ctx[PHASE] == OVER then
+    Future._raise(errors.new("closed", "the answer is over"), 2)
+  elseif taken == nil then -- the signal that tells so is on its way
+    scopes.cancel(ctx, errors.new("cancelled", "the client left (" .. err .. ")"))
+    Future._raise(ctx[CANCELLED], 2)
   elseif not taken then
     time.operation(native.stream_wait(ctx[HANDLE]), ctx, 2):await()
   end
@@ -362,16 +365,25 @@ local function stage_problem(ctx, err)
   end
 end
 
--- Nobody is told of what somebody ended on purpose; of an answer that the handler chose neither.
+-- Nobody is told of an answer that the handler chose.
 local function log_failure(ctx, err)
   local code = errors.code(err)
-  if code == "cancelled" or (code == "status" and status_of(err) < 500) then
+  if code == "status" and status_of(err) < 500 then
     return
   end
-  log.failure("the handler of " .. ctx[ROUTE].label .. " failed", err, {
+  local what = "the handler of " .. ctx[ROUTE].label .. " failed"
+  if code == "cancelled" then
+    what = what .. ", for it awaited a Future that was cancelled, made at the line named here"
+  end
+  log.failure(what, err, {
     request_id = native.request_id(ctx[HANDLE]),
     route = ctx[ROUTE].name or ctx[ROUTE].pattern,
   })
+end
+
+-- Whether the task died of the end of its request, which is no failure.
+local function is_own_end(task, err)
+  return err == task.a[CANCELLED] or err == task.cancelled
 end
 
 local function clear_answer(ctx)
@@ -411,7 +423,6 @@ end
 
 -- The answer of last resort, which runs nobody's code.
 local function answer_plainly(ctx, err)
-  log_failure(ctx, err)
   if ctx[PHASE] == COMMITTED then
     return give_up(ctx, err)
   end
@@ -429,6 +440,9 @@ local function answer_failed(task, err)
   local ctx = task.a
   ctx[TASK] = false
   if ctx[PHASE] ~= OVER then
+    if not is_own_end(task, err) then
+      log_failure(ctx, err)
+    end
     answer_plainly(ctx, err)
   end
 end
@@ -436,13 +450,12 @@ end
 local function request_failed(task, err)
   local ctx = task.a
   ctx[TASK] = false
+  if not is_own_end(task, err) then
+    log_failure(ctx, err)
+  end
   if ctx[PHASE] == OVER or ctx[ANSWERING] then
-    if not errors.is_cancellation(err) then
-      log_failure(ctx, err)
-    end
     return
   end
-  log_failure(ctx, err)
   scopes.cancel(ctx, errors.new("cancelled", "the handler failed", { cause = err }))
   if ctx[PHASE] == COMMITTED then
     return give_up(ctx, err)
@@ -488,6 +501,7 @@ local function on_late(ctx)
   local answering = ctx[ANSWERING]
   cancel(ctx, errors.new("cancelled", "the handler's deadline passed", { cause = err }))
   if answering then -- app:on_error takes too long as well
+    log_failure(ctx, err)
     return answer_plainly(ctx, err)
   end
   ctx[ANSWERING] = true
@@ -569,6 +583,7 @@ local function run_start(task)
 end
 
 local function start_failed(task, err)
+  Future._end_app(task.a.root)
   task.c(false, errors.describe(err))
 end
 
@@ -577,7 +592,7 @@ end
 function M.start(target, ready)
   served = target
   served.root[scopes.CANCELLED] = false
-  Future._root = target.root
+  Future._set_root(target.root)
   sched.start_soon(target.root, run_start, start_failed, target, false, function(ok, message)
     if ok then
       native.bind_routes(target.app.router, target.native_routes)
@@ -645,6 +660,7 @@ local function evict(ctx)
   local answering = ctx[ANSWERING]
   cancel(ctx, errors.new("cancelled", "the scripts were reloaded", { cause = why }))
   if answering then
+    log_failure(ctx, why)
     return answer_plainly(ctx, why)
   end
   ctx[ANSWERING] = true

@@ -2,6 +2,7 @@
 local sched = require("moongate.core.sched")
 local Future = require("moongate.future")
 local scopes = require("moongate.core.scope")
+local forgotten = require("moongate.core.forgotten")
 
 local native = sched.native
 local select, unpack = select, unpack
@@ -56,7 +57,7 @@ end
 ---@param seconds number
 ---@return moongate.Future
 function M.sleep(seconds)
-  return (M.sleep_in(Future._current_scope(), seconds, 2))
+  return (M.sleep_in(Future._app_scope(), seconds, 2))
 end
 
 -- --- bare timers of the framework: no Future, no scope ---
@@ -86,6 +87,8 @@ function Future._after(seconds, fn, arg)
   return timer
 end
 
+forgotten.after = Future._after
+
 function Future._stop_timer(timer)
   if timer and timer.handle then
     sched.cancel_operation(timer.handle)
@@ -104,7 +107,11 @@ local function run_spawned(task)
 end
 
 local function spawned_failed(task, err)
-  Future._settle(task.a, "rejected", 1, err)
+  Future._fail(task, task.a, err)
+end
+
+local function cancel_spawned(future, err)
+  Future._cancel_task(future._task, err)
 end
 
 --- Runs `fn(...)` in a coroutine of its own, as a child of `scope`.
@@ -122,9 +129,7 @@ function M.spawn_in(scope, level, fn, ...)
   local args = { n = select("#", ...), ... }
   local task = sched.start_soon(scope, run_spawned, spawned_failed, future, fn, args)
   task.making = sched.current and sched.current.making
-  future._cancel = function(_, err)
-    Future._cancel_task(task, err)
-  end
+  future._task, future._cancel = task, cancel_spawned
   return future
 end
 

@@ -13,44 +13,52 @@ local function check_table(name, items)
   end
 end
 
--- Lets `visit(key, future)` see each Future as it settles, until `result` is settled; then the rest
--- is withdrawn from.
--- Returns how many items there are.
-local function gather(result, items, visit)
-  local reactions, count = {}, 0
-  result._cancel = function()
-    for future, list in pairs(reactions) do
-      for _, reaction in ipairs(list) do
-        if future:state() == "pending" then
-          Future._withdraw(future, reaction)
-        end
-      end
+-- Nobody needs to tell the result any more.
+local function withdraw_all(group)
+  local reactions = group.reactions
+  group.reactions = {}
+  for i = 1, #reactions do
+    Future._withdraw(reactions[i])
+  end
+end
+
+local function cancel_result(result)
+  withdraw_all(result._group)
+end
+
+local function on_settled(reaction, future)
+  local group = reaction.group
+  if group.result._state == "pending" then
+    group.visit(reaction.key, future)
+    if group.result._state ~= "pending" then
+      withdraw_all(group)
     end
   end
-  for _ in pairs(items) do
-    count = count + 1
-  end
-  local withdraw = result._cancel
+end
+
+-- Lets `visit(key, future)` see each Future as it settles, until `result` is settled; then the rest
+-- is withdrawn from. Returns how many items there are.
+local function gather(result, items, visit)
+  local group, count = { result = result, visit = visit, reactions = {} }, 0
+  local scope = result._scope
+  result._group, result._cancel = group, cancel_result
   for key, item in pairs(items) do
+    count = count + 1
     if getmetatable(item) == Future then
       local reaction = {
-        direct = function(future)
-          visit(key, future)
-          if result:state() ~= "pending" then
-            withdraw()
-          end
-        end,
+        direct = on_settled, group = group, key = key, scope = scope, future = item,
+        before = false, behind = false,
       }
-      reactions[item] = reactions[item] or {}
-      table.insert(reactions[item], reaction)
+      group.reactions[#group.reactions + 1] = reaction
       Future._react(item, reaction)
-    else
+    elseif result._state == "pending" then
       visit(key, { _state = "resolved", _n = 1, _value = item })
     end
   end
-  if result:state() ~= "pending" then
-    withdraw()
+  if result._state ~= "pending" then
+    withdraw_all(group)
   end
+  Future._end_with_scope(result)
   return count
 end
 

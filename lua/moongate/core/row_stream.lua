@@ -36,6 +36,7 @@ end
 local function hold_session(rows, session)
   local holder = Future._new(rows._scope, 4)
   holder._operation, holder.scarce = session, true
+  holder._consumers = 1 -- whoever reads the rows
   holder._cancel = function()
     native.cancel(session)
   end
@@ -63,7 +64,7 @@ local function fail(rows, what)
   if what == "closed" and rows._session then
     err.message = "the rows were closed with the coroutine that began to read them"
   end
-  error(err, 0)
+  Future._raise(err, 4)
 end
 
 -- The operation that opens the rows, which gives the first ones as well.

@@ -33,11 +33,14 @@ local STRAY_YIELD = "coroutine.yield outside of a coroutine of your own: await a
 ---@field run function what the coroutine does next: run(task)
 ---@field scope table
 ---@field waiting table|false the Future it awaits
+---@field before table|false? in the list of those who await the same Future
+---@field behind table|false?
 ---@field cancelled table|false raised at the pending await and at every later one
 
 M.current = false -- the task that runs
 M.loading = false -- an app's scripts are being loaded
 M.collected = false -- what starts the finalizers that the collector has found
+M.settling = false -- the task that tells of settled Futures, true outside of tasks: core/settle.lua
 M.native = native
 
 local HANDLE = slots.HANDLE
@@ -198,6 +201,19 @@ function M.release(task, future)
   end
 end
 
+local function run_give_up(task)
+  fail(task.a, task.b)
+end
+
+local function give_up_failed(_, err)
+  native.log(LOG_ERROR, "a coroutine could not be ended: " .. tostring(err))
+end
+
+--- Ends the running task, which yields next and is waited for by nothing: it is never resumed.
+function M.give_up(task, err)
+  M.start_soon(task.scope, run_give_up, give_up_failed, task, err)
+end
+
 --- Lets a waiting task go on, behind what is ready already.
 function M.ready(task)
   last = last + 1
@@ -257,6 +273,10 @@ local function turn()
   if collected then
     M.collected = false
     collected()
+  end
+  if M.settling then -- whoever did was made to fail in the middle of it
+    M.settling = false
+    M.settle_rest()
   end
   if later_count > 0 then
     run_later()

@@ -3,8 +3,15 @@
 ---
 --- A scope is a table whose array slots have the fixed numbers below; ctx adds its own behind them
 --- (context.lua). Array slots, because a request's whole record is then one allocation.
+---
+--- Who owns what: what ctx:... begins belongs to the request, and so does what and_then, all, race
+--- and their like derive in it. What moongate.spawn and moongate.after begin, and whatever else
+--- begins outside of a request, belongs to the app (its root). What a request begins without its
+--- ctx (moongate.http, moongate.sleep, ...) belongs to the app too, in its `shared` scope: others
+--- may await it, the request's end does not touch it, but it is stopped once those who awaited it
+--- are gone. moongate.future() belongs to nobody: nothing runs that could be stopped.
 local M = {
-  CHILDREN = 1, -- the pending Futures that die with the scope
+  CHILDREN = 1, -- the newest of the pending Futures that die with the scope; false: none
   CANCELLED = 2, -- the error that every await raises; false while the scope lives
   ON_CLOSE = 3, -- list of functions; false: none
   REJECTED = 4, -- list of rejected Futures that nobody has looked at; false: none
@@ -13,41 +20,49 @@ local M = {
 }
 
 local CHILDREN, CANCELLED, REJECTED, ENDED, ROOT = 1, 2, 4, 5, 6
+local FEW_REJECTED = 64 -- before those that somebody has looked at are forgotten
 
---- The scope of an app, to which everything belongs that no request started.
+--- The scope of an app.
 function M.new_root()
-  local scope = { false, false, false, false, false, false }
-  scope[ROOT] = scope
-  return scope
+  local root = { false, false, false, false, false, false }
+  root[ROOT] = root
+  root.shared = { false, false, false, false, false, root }
+  return root
 end
 
--- CHILDREN holds false, the one Future that there is (most requests wait for one at a time), or a
--- set of several, which has no metatable.
-local function is_set(children)
-  return getmetatable(children) == nil
+--- The scope of what is begun in `scope` without a ctx.
+function M.for_others(scope)
+  local root = scope[ROOT]
+  return scope == root and root or root.shared
 end
 
---- `future` is cancelled with the scope. It takes itself out when it settles.
+--- Whether it is a request's.
+function M.is_request(scope)
+  local root = scope[ROOT]
+  return scope ~= root and scope ~= root.shared
+end
+
+--- `future` is cancelled with the scope. It takes itself out when it settles. The children are
+--- linked from the newest to the oldest.
 function M.add(scope, future)
-  local children = scope[CHILDREN]
-  if not children then
-    scope[CHILDREN] = future
-  elseif is_set(children) then
-    children[future] = true
-  else
-    scope[CHILDREN] = { [children] = true, [future] = true }
+  local newest = scope[CHILDREN]
+  if newest then
+    newest._newer, future._older = future, newest
   end
+  scope[CHILDREN] = future
 end
 
 local function take_out(scope, future)
-  local children = scope[CHILDREN]
-  if children == future then
-    scope[CHILDREN] = false
-  elseif children and is_set(children) then
-    children[future] = nil
-    if next(children) == nil then
-      scope[CHILDREN] = false
-    end
+  local newer, older = future._newer, future._older
+  if newer then
+    newer._older, future._newer = older, false
+  elseif scope[CHILDREN] == future then
+    scope[CHILDREN] = older
+  else
+    return -- it is out already
+  end
+  if older then
+    older._newer, future._older = newer, false
   end
 end
 
@@ -60,15 +75,12 @@ function M.remove(scope, future)
   end
 end
 
---- The pending Futures of the scope, as a list.
+--- The pending Futures of the scope, as a list, the newest first.
 function M.children(scope)
-  local children, list = scope[CHILDREN], {}
-  if children and is_set(children) then
-    for future in pairs(children) do
-      list[#list + 1] = future
-    end
-  elseif children then
-    list[1] = children
+  local list, future = {}, scope[CHILDREN]
+  while future do
+    list[#list + 1] = future
+    future = future._older
   end
   return list
 end
@@ -77,8 +89,17 @@ end
 function M.reject(scope, future)
   local list = scope[REJECTED]
   if not list then
-    list = {}
+    list = { most = FEW_REJECTED }
     scope[REJECTED] = list
+  elseif #list >= list.most then
+    local kept = {}
+    for i = 1, #list do
+      if not list[i]._looked_at then
+        kept[#kept + 1] = list[i]
+      end
+    end
+    kept.most = FEW_REJECTED + 2 * #kept
+    scope[REJECTED], list = kept, kept
   end
   list[#list + 1] = future
 end
@@ -88,14 +109,29 @@ end
 function M.cancel(scope, err)
   err = scope[CANCELLED] or err
   scope[CANCELLED] = err
-  while scope[CHILDREN] do
-    for _, future in ipairs(M.children(scope)) do
-      take_out(scope, future)
-      if not future.uncancellable then
-        future:_abandon(err)
-      end
+  local future = scope[CHILDREN]
+  while future do
+    take_out(scope, future)
+    if not future.uncancellable then
+      future:_abandon(err)
+    end
+    future = scope[CHILDREN]
+  end
+end
+
+--- Cancels what is pending in it and nobody waits for. The scope lives on.
+function M.cancel_unwanted(scope, err)
+  for _, future in ipairs(M.children(scope)) do
+    if future._consumers == 0 and not future.uncancellable then
+      future:_abandon(err)
     end
   end
+end
+
+--- Cancels all of an app but its requests.
+function M.cancel_app(root, err)
+  M.cancel(root, err)
+  M.cancel(root.shared, err)
 end
 
 --- It ended in good order. With work in flight `on_empty()` is called when the last of it is done.

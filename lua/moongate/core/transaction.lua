@@ -142,7 +142,7 @@ end
 local function failed(task, err)
   local tx = task.a
   drop(tx)
-  Future._settle(tx._future, "rejected", 1, err)
+  Future._fail(task, tx._future, err)
 end
 
 local function check(level, fn, options)

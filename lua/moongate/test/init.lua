@@ -130,6 +130,7 @@ function M.app(source, options)
     before = leaks.mark(),
   }, App)
   log_lines = app.logs
+  Future._deferreds = {}
   stubs.install(app, {
     http = options.http, database = options.database, cache = options.cache,
   })
@@ -258,6 +259,7 @@ function App:run(fn, ...)
   local future = time.spawn_in(self.served.root, 2, fn, ...)
   future._looked_at = true
   Future._react(future, {
+    scope = self.served.root,
     direct = function()
       done, result = true, future
     end,
@@ -299,8 +301,9 @@ function App:close()
     peer:close(true) -- at once, with no time to answer
   end
   self.peers = {}
-  scopes.cancel(self.served.root, errors.new("cancelled", "the spec's app is closed"))
+  scopes.cancel_app(self.served.root, errors.new("cancelled", "the spec's app is closed"))
   self.clock:settle()
+  Future._end_app(self.served.root)
   stubs.remove(self)
 end
 

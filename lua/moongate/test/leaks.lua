@@ -2,8 +2,11 @@
 local native = require("moongate.native")
 local sched = require("moongate.core.sched")
 local scopes = require("moongate.core.scope")
+local Future = require("moongate.future")
 
 local M = {}
+
+local MOST = 100 -- sentences
 
 --- Remembers what was under way before the app.
 function M.mark()
@@ -48,6 +51,15 @@ local function add_pending(found, scope, jobs)
   end
 end
 
+-- Those of a request that was cancelled went with it.
+local function add_deferreds(found)
+  for future, scope in pairs(Future._deferreds) do
+    if future:state() == "pending" and not scope[scopes.CANCELLED] then
+      found[#found + 1] = "a pending Future, made at " .. future:_where()
+    end
+  end
+end
+
 --- A list of sentences, one for each thing left behind.
 function M.find(app)
   local found, jobs = {}, jobs_of(app)
@@ -64,12 +76,20 @@ function M.find(app)
     end
   end
   add_pending(found, app.served.root, jobs)
+  add_pending(found, app.served.root.shared, jobs)
+  add_deferreds(found)
   for ctx in pairs(app.served.detached) do
     add_pending(found, ctx, jobs)
   end
   local open = native.test_connections() - #app.peers
   if open > 0 then
     found[#found + 1] = open .. " connections that the server still holds"
+  end
+  if #found > MOST then
+    found[MOST] = (#found - MOST + 1) .. " more"
+    for i = #found, MOST + 1, -1 do
+      found[i] = nil
+    end
   end
   return found
 end

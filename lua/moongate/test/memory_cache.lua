@@ -67,7 +67,7 @@ function Cache:cached(key, ttl, fn)
   if entry then
     return copy(entry.value)
   end
-  return (time.spawn_in(Future._current_scope(), 2, function()
+  return (time.spawn_in(Future._app_scope(), 2, function()
     local value = fn()
     if getmetatable(value) == Future then
       value = value:await()

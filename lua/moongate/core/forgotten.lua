@@ -1,0 +1,107 @@
+--- Rejections that nobody looked at are told: those of a request when it ends, those of the app
+--- after some seconds, or with the end of its scripts.
+local sched = require("moongate.core.sched")
+local errors = require("moongate.core.errors")
+local scopes = require("moongate.core.scope")
+local settling = require("moongate.core.settle")
+
+local native = sched.native
+local CANCELLED, REJECTED, ENDED, ROOT = scopes.CANCELLED, scopes.REJECTED, scopes.ENDED,
+  scopes.ROOT
+local GRACE = 5 -- seconds that one of the app may stay unnoticed
+
+local M = {}
+
+-- Set by log.lua and time.lua.
+M.log = function(_) end
+M.log_late = function(_, _) end
+M.after = false
+
+-- Whether somebody ended the work on purpose: nobody needs to be told of it.
+local function on_purpose(future)
+  return errors.is_cancellation(future._value) and not future._died
+end
+
+local function log_forgotten(future)
+  if not future._looked_at and not on_purpose(future) then
+    future._looked_at = true
+    M.log(future)
+  end
+end
+
+-- root.forgotten: { [1..n] = Futures, since = { when each was rejected }, next =, timer = }
+local function tell_due(root)
+  local list = root.forgotten
+  local now, i = native.now(), list.next
+  while list[i] and now - list.since[i] >= GRACE - 1e-6 do
+    log_forgotten(list[i])
+    list[i], list.since[i] = nil, nil
+    i = i + 1
+  end
+  list.next = i
+  if list[i] then
+    list.timer = M.after(GRACE - (now - list.since[i]), tell_due, root)
+  else
+    root.forgotten = nil
+  end
+end
+
+local function tell_soon(root, future)
+  local list = root.forgotten
+  if not list then
+    list = { since = {}, next = 1, last = 0 }
+    root.forgotten = list
+    list.timer = M.after(GRACE, tell_due, root)
+  end
+  list.last = list.last + 1
+  list[list.last], list.since[list.last] = future, native.now()
+end
+
+function settling.note_rejection(future)
+  if on_purpose(future) then
+    return
+  end
+  local scope = future._scope or settling.current_scope()[ROOT]
+  if not scopes.is_request(scope) then
+    local root = scope[ROOT]
+    if root[CANCELLED] then
+      log_forgotten(future)
+    else
+      tell_soon(root, future)
+    end
+  elseif scope[ENDED] then
+    log_forgotten(future) -- detached work: nobody is left who could look
+  elseif not scope[CANCELLED] then
+    scopes.reject(scope, future)
+  elseif future.uncancellable or future._died then
+    log_forgotten(future)
+  end
+end
+
+--- The work of a Future that has been settled already, mostly cancelled, failed.
+function settling.tell_late(future, err)
+  M.log_late(future, err)
+end
+
+--- A request has ended.
+function M.end_scope(scope)
+  local list = scope[REJECTED]
+  scope[REJECTED] = false
+  for i = 1, list and #list or 0 do
+    log_forgotten(list[i])
+  end
+end
+
+--- The scripts of an app have ended.
+function M.end_app(root)
+  local list = root.forgotten
+  root.forgotten = nil
+  if list then
+    settling.Future._stop_timer(list.timer)
+    for i = list.next, list.last do
+      log_forgotten(list[i])
+    end
+  end
+end
+
+return M
