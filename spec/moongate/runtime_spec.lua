@@ -31,6 +31,23 @@ describe("an await inside a user's own coroutine", function()
     assert.same({ message = "below", code = "error" }, app:get("/wrap-error"):json())
   end)
 
+  it("is no other request's: coroutine.wrap", function()
+    local first, second = app:start("GET", "/shared-wrap"), app:start("GET", "/shared-wrap")
+    assert.equal(500, second:response().status)
+    local line = "lua/app%.lua:%d+: this coroutine waits for the Future made at "
+      .. "lua/app%.lua:%d+ in another task"
+    assert.matches(line, app.logs[1].message)
+    assert.equal("value", first:response().body)
+    assert.equal("value", app:get("/shared-wrap").body)
+  end)
+
+  it("is no other request's: coroutine.resume", function()
+    local first, second = app:start("GET", "/shared-resume"), app:start("GET", "/shared-resume")
+    assert.matches("^lua/app%.lua:%d+: this coroutine waits for the Future made at lua/app%.lua:",
+      second:response().body)
+    assert.equal("value", first:response().body)
+  end)
+
   it("names the C function that stands outside of it", function()
     local expected = "app%.lua:%d+: await cannot cross string%.gsub, called at lua/app%.lua:"
     assert.matches(expected, app:get("/wrap-in-gsub").body)

@@ -6,12 +6,15 @@
 local sched = require("moongate.core.sched")
 local errors = require("moongate.core.errors")
 
-local AWAIT = sched.AWAIT
+local AWAIT, native = sched.AWAIT, sched.native
 local resume, yield, create = coroutine.resume, coroutine.yield, coroutine.create
 local running, isyieldable = coroutine.running, coroutine.isyieldable
 
 -- Coroutines that pass AWAIT on; false: a C function stands between them and their task.
 local passing = setmetatable({}, { __mode = "k" })
+
+-- Coroutines that wait, each with the task that waits with it.
+local waiting = setmetatable({}, { __mode = "kv" })
 
 local M = {}
 
@@ -34,10 +37,29 @@ end
 
 local function relay(co, ok, first, ...)
   if ok and first == AWAIT then
+    waiting[co] = sched.current
     yield(AWAIT)
+    waiting[co] = nil
     return relay(co, resume(co))
   end
   return ok, first, ...
+end
+
+-- "file:line: " of the caller, "" if that was a tail call of the framework's.
+local function position(level)
+  local source, line = native.where(level + 1)
+  if not source or source:find("lua/moongate/", 1, true) then
+    return ""
+  end
+  return source .. ":" .. line .. ": "
+end
+
+-- Only the task that waits with it knows when it may go on.
+local function whose(task, level)
+  local future = task.waiting
+  local what = future and "the Future made at " .. future:_where() or "the loop to turn"
+  return position(level + 1) .. "this coroutine waits for " .. what .. " in another task: a"
+    .. " coroutine that awaits belongs to one task at a time, so make one for each request"
 end
 
 local function pass_resume(co, ...)
@@ -56,10 +78,18 @@ end
 
 --- A table like the standard `coroutine`, for the environment of app code.
 M.library = setmetatable({
-  resume = pass_resume,
+  resume = function(co, ...)
+    if waiting[co] then
+      return false, whose(waiting[co], 2)
+    end
+    return pass_resume(co, ...)
+  end,
   wrap = function(fn)
     local co = create(fn)
     return function(...)
+      if waiting[co] then
+        error(whose(waiting[co], 2), 0)
+      end
       return raise_or_return(co, pass_resume(co, ...))
     end
   end,
