@@ -253,9 +253,11 @@ end
 
 -- --- the body ---
 
-local function rejected(ctx, code, message, level)
+local function rejected(ctx, code, message, level, fields)
   local future = Future._new(ctx, level + 1)
-  Future._settle(future, "rejected", 1, errors.new(code, message, { where = future:_where() }))
+  fields = fields or {}
+  fields.where = future:_where()
+  Future._settle(future, "rejected", 1, errors.new(code, message, fields))
   return future
 end
 
@@ -267,10 +269,12 @@ end
 
 -- A Future of a piece of the body (all: of the whole).
 local function read_body(ctx, all, level)
-  local result, content = native.body(ctx[HANDLE], all)
+  local result, content, message, fields = native.body(ctx[HANDLE], all)
   if result == nil then
     if content == "busy" then
       return rejected(ctx, "protocol", "somebody else is reading the body", level + 1)
+    elseif content == "status" then
+      return rejected(ctx, content, message, level + 1, fields)
     end
     return rejected(ctx, "closed", "the request is over", level + 1)
   elseif result == false then
@@ -279,7 +283,8 @@ local function read_body(ctx, all, level)
   return time.operation(result, ctx, level + 1)
 end
 
---- The whole body.
+--- The whole body. Rejected with the status that the request deserves (413, 408, 400, 431) if it is
+--- too large, too slow or malformed.
 ---@return moongate.Future of a string
 function methods.body(ctx)
   local future = ctx[BODY_FUTURE]

@@ -474,9 +474,21 @@ local function run_fallback(task)
   run_request(task)
 end
 
+local function refuse_body(ctx)
+  ctx:body():await() -- raises why
+end
+
+-- The body is refused before the handler runs; its middleware does.
+local function refusing(route)
+  return setmetatable({ handler = refuse_body }, { __index = route })
+end
+
 local function on_request(handle, route_id, allowed, method, start, slot)
   local app = served.app
   local route = app.by_id[route_id]
+  if route and allowed ~= 0 then
+    route = refusing(route)
+  end
   local ctx = new_ctx(served.root, handle, route or NO_ROUTE, method, start, served)
   ctx[SLOT] = slot
   live[slot] = ctx
@@ -524,7 +536,6 @@ end
 
 local REASONS = {
   closed = "the client left",
-  fault = "the request's body could not be read",
   stop = "the server stops",
 }
 

@@ -45,3 +45,8 @@ void mg_body_deinit(mg_body *b);
 mg_body_verdict mg_body_read(mg_body *b, const char *data, size_t n, size_t *used, mg_str *piece);
 
 bool mg_body_complete(const mg_body *b);
+
+// Content bytes that have come or are certain to come, by Content-Length or the chunk under way.
+static inline uint64_t mg_body_announced(const mg_body *b) {
+    return b->received + b->left;
+}

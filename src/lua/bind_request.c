@@ -157,7 +157,7 @@ static int request_id(lua_State *L) {
 // --- body ---
 
 bool mg_body_op_ready(mg_exchange *x, mg_op *op) {
-    return !((body_op *)op)->all || mg_exchange_body_complete(x);
+    return !((body_op *)op)->all || !mg_exchange_reads_body(x);
 }
 
 void mg_body_op_fail(mg_op *op) {
@@ -175,6 +175,19 @@ static void push_content(lua_State *L, mg_exchange *x, bool all) {
     }
 }
 
+static bool is_refused(const mg_exchange *x) {
+    return x->body_refusal.status != 0;
+}
+
+// Pushes the code, message and fields of the error.
+static void push_refusal(lua_State *L, const mg_exchange *x) {
+    lua_pushliteral(L, "status");
+    lua_pushstring(L, x->body_refusal.reason);
+    lua_createtable(L, 0, 1);
+    lua_pushinteger(L, x->body_refusal.status);
+    lua_setfield(L, -2, "status");
+}
+
 static int push_body(lua_State *L, mg_op *op) {
     body_op *b = (body_op *)op;
     if (b->failed) {
@@ -182,6 +195,11 @@ static int push_body(lua_State *L, mg_op *op) {
         lua_pushliteral(L, "closed");
         lua_pushliteral(L, "the request ended before its body was complete");
         return 3;
+    }
+    if (is_refused(b->x)) {
+        lua_pushboolean(L, 0);
+        push_refusal(L, b->x);
+        return 4;
     }
     lua_pushboolean(L, 1);
     push_content(L, b->x, b->all);
@@ -203,7 +221,8 @@ static void release_body(mg_op *op) {
 static const mg_op_kind body_kind = {"body", push_body, cancel_body, release_body};
 
 // body(handle, all) -> false, content (at once: all of it, or the next piece, nil at the end) |
-// operation | nil, "closed" | nil, "busy" if somebody else is reading it.
+// operation | nil, "closed" | nil, "busy" if somebody else is reading it | nil, "status", message,
+// its fields: it was refused.
 static int request_body(lua_State *L) {
     mg_vm *vm = mg_vm_with_room(L);
     mg_exchange *x = mg_vm_exchange(L, vm, 1);
@@ -218,6 +237,11 @@ static int request_body(lua_State *L) {
         return 2;
     }
     mg_exchange_want_body(x, all);
+    if (is_refused(x)) {
+        lua_pushnil(L);
+        push_refusal(L, x);
+        return 4;
+    }
     if (mg_exchange_body_complete(x) || (!all && mg_exchange_content(x).n > 0)) {
         lua_pushboolean(L, 0);
         push_content(L, x, all);

@@ -153,8 +153,7 @@ static void on_deadline(mg_app *app, mg_exchange *x) {
 }
 
 static void on_gone(mg_app *app, mg_exchange *x, mg_gone why) {
-    static const char *const names[] = {
-        [MG_GONE_CLIENT] = "closed", [MG_GONE_FAULT] = "fault", [MG_GONE_STOP] = "stop"};
+    static const char *const names[] = {[MG_GONE_CLIENT] = "closed", [MG_GONE_STOP] = "stop"};
     mg_vm *vm = (mg_vm *)app;
     if (!mg_link_alone(&x->app_link)) {
         mg_link_remove(&x->app_link); // nobody has seen it yet
@@ -305,7 +304,8 @@ enum {
                      1 << MG_METHOD_OPTIONS,
 };
 
-// Everything that must be settled before a handler runs. False if the server has answered instead.
+// Everything that must be settled before a handler runs. False if the server has answered instead:
+// there is no memory for a script that would.
 static bool admit(mg_vm *vm, mg_exchange *x, const mg_request_state *r) {
     uint64_t limit = x->body_limit;
     if (mg_lua_memory_is_full(&vm->memory)) {
@@ -322,16 +322,21 @@ static bool admit(mg_vm *vm, mg_exchange *x, const mg_request_state *r) {
             mg_exchange_set_deadline(x, (uint64_t)route->deadline_ms);
         }
     }
-    if (mg_exchange_limit_body(x, limit) == MG_OK) {
-        return true;
+    if (mg_exchange_limit_body(x, limit) != MG_OK) {
+        mg_exchange_refuse_body(x, mg_body_too_large);
     }
-    x->app = NULL;
-    mg_exchange_refuse(x, (mg_refusal){413, "the request's body is too large", 0});
-    return false;
+    return true;
 }
 
-// Pushes the kind, handle, route id (0: none), the set of allowed methods if only the method was
-// wrong, method, the time, and the handle's slot counted from 1.
+// What Content-Length announces is refused in the handler's place; what shows later is told to
+// whoever reads the body, however the request was cut into packets.
+static bool is_refused(const mg_exchange *x) {
+    return x->body_refusal.status == 413 && x->head.framing == MG_FRAMING_LENGTH;
+}
+
+// Pushes the kind, handle, route id (0: none), without a route the set of methods that its path
+// has, with one whether its handler is not to run (1) because the body is refused, method, the
+// time, and the handle's slot counted from 1.
 static int push_request(lua_State *L, mg_vm *vm, mg_exchange *x) {
     mg_request_state *r = mg_arena_alloc(&x->arena, sizeof *r);
     memset(r, 0, offsetof(mg_request_state, match));
@@ -355,7 +360,7 @@ static int push_request(lua_State *L, mg_vm *vm, mg_exchange *x) {
     lua_pushinteger(L, MG_EVENT_REQUEST);
     lua_pushnumber(L, (lua_Number)x->app_handle);
     lua_pushinteger(L, (lua_Integer)r->route);
-    lua_pushinteger(L, r->route == 0 ? (lua_Integer)r->match.allowed : 0);
+    lua_pushinteger(L, r->route == 0 ? (lua_Integer)r->match.allowed : is_refused(x));
     lua_pushinteger(L, (lua_Integer)x->head.method);
     lua_pushnumber(L, (lua_Number)mg_loop_now_ms(vm->loop) / 1000);
     lua_pushinteger(L, (lua_Integer)mg_slot_index(x->app_handle) + 1);

@@ -16,8 +16,8 @@ enum {
 static bool must_close(const mg_exchange *x, const mg_answer *a) {
     const mg_server *s = x->server;
     const mg_conn *c = x->conn;
-    if (!x->head.keep_alive || a->close || c->close_asked || s->draining ||
-        c->requests >= s->options.requests_per_connection) {
+    if (!x->head.keep_alive || a->close || x->body_refusal.status != 0 || c->close_asked ||
+        s->draining || c->requests >= s->options.requests_per_connection) {
         return true;
     }
     if (mg_body_complete(&x->body)) {
@@ -70,7 +70,7 @@ static void answered(mg_exchange *x) {
     x->producer_stop = NULL;
     mg_conn *c = x->conn;
     mg_conn_relieve(c);
-    if (x->close_after || mg_body_complete(&x->body)) {
+    if (x->close_after || !mg_exchange_reads_body(x)) {
         mg_conn_exchange_done(c);
         return;
     }

@@ -205,7 +205,7 @@ static bool can_take(const mg_conn *c) {
     case MG_CONN_HEAD:
         return true;
     case MG_CONN_BUSY:
-        return !mg_body_complete(&c->x->body);
+        return mg_exchange_reads_body(c->x);
     default:
         return false;
     }
@@ -262,7 +262,7 @@ static size_t take_body(mg_conn *c, const char *data, size_t n) {
         mg_body_verdict verdict = mg_body_read(&x->body, data + total, n - total, &used, &piece);
         total += used;
         if (verdict == MG_BODY_BAD) {
-            mg_exchange_fault(x, x->body.refusal);
+            mg_exchange_refuse_body(x, x->body.refusal);
             return n;
         }
         if (verdict == MG_BODY_PIECE) {
@@ -343,10 +343,11 @@ static void on_read(mg_stream *stream, const char *data, size_t n) {
     }
 }
 
-// The request under way is complete and may be served for a while, or never will be.
+// All of the request under way that counts has come and may be served for a while, or it never
+// will.
 static void end_while_busy(mg_conn *c) {
     mg_exchange *x = c->x;
-    if (mg_body_complete(&x->body)) {
+    if (!mg_exchange_reads_body(x)) {
         mg_deadline_stop(&c->deadline);
         arm(c);
     } else if (x->phase == MG_EXCHANGE_ANSWERED) {

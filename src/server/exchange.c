@@ -6,6 +6,8 @@
 
 enum { CONTENT_HIGH = 64 * 1024 }; // decoded content that waits for the handler: reading pauses
 
+const mg_refusal mg_body_too_large = {413, "the request's body is too large", 0};
+
 // --- request ---
 
 void mg_exchange_start(mg_exchange *x) {
@@ -26,7 +28,38 @@ void mg_exchange_start(mg_exchange *x) {
 int mg_exchange_limit_body(mg_exchange *x, uint64_t bytes) {
     x->body_limit = bytes;
     x->body_judged = true;
-    return x->head.length > bytes || x->body.received > bytes ? MG_ELIMIT : MG_OK;
+    return mg_body_announced(&x->body) > bytes ? MG_ELIMIT : MG_OK;
+}
+
+bool mg_exchange_reads_body(const mg_exchange *x) {
+    return !mg_body_complete(&x->body) && x->body_refusal.status == 0;
+}
+
+void mg_exchange_refuse_body(mg_exchange *x, mg_refusal refusal) {
+    if (x->phase == MG_EXCHANGE_ANSWERED) {
+        x->close_after = true;
+        mg_conn_exchange_done(x->conn);
+        return;
+    }
+    if (x->body_refusal.status != 0) {
+        return;
+    }
+    x->body_refusal = refusal;
+    mg_buf_deinit(&x->content);
+    x->unparsed = true;
+    mg_timer_stop(&x->body_timer);
+    if (x->body_wanted && x->app != NULL) {
+        x->app->on_body(x->app, x);
+    }
+}
+
+// What is announced counts: it need not have come. Only of what is discarded each byte is waited
+// for.
+static bool is_too_large(const mg_exchange *x) {
+    if (x->phase == MG_EXCHANGE_ANSWERED) {
+        return x->body.received > x->body_limit;
+    }
+    return x->body_judged && mg_body_announced(&x->body) > x->body_limit;
 }
 
 mg_str mg_exchange_content(const mg_exchange *x) {
@@ -54,13 +87,13 @@ static void on_body_time(mg_timer *t) {
     } else if (spent < allowed) {
         mg_timer_start(loop, t, allowed - spent, 0, on_body_time);
     } else {
-        mg_exchange_fault(x, (mg_refusal){408, "the request's body came too slowly", 0});
+        mg_exchange_refuse_body(x, (mg_refusal){408, "the request's body came too slowly", 0});
     }
 }
 
 void mg_exchange_start_body_timer(mg_exchange *x) {
     const mg_server_options *o = &x->server->options;
-    if (o->body_rate > 0 && o->body_grace_ms > 0 && !mg_body_complete(&x->body)) {
+    if (o->body_rate > 0 && o->body_grace_ms > 0 && mg_exchange_reads_body(x)) {
         x->body_start_ms = mg_loop_now_ms(x->server->loop);
         mg_timer_start(x->server->loop, &x->body_timer, body_allowance_ms(x), 0, on_body_time);
     }
@@ -69,7 +102,7 @@ void mg_exchange_start_body_timer(mg_exchange *x) {
 static void send_continue(mg_exchange *x) {
     // RFC 9110 section 10.1.1: not needed once the body has begun to come.
     if (x->head.expect_continue && !x->continue_sent && x->body.received == 0 &&
-        x->phase == MG_EXCHANGE_HANDLING && !mg_body_complete(&x->body)) {
+        x->phase == MG_EXCHANGE_HANDLING && mg_exchange_reads_body(x)) {
         mg_buf_append_str(mg_conn_out(x->conn), MG_STR("HTTP/1.1 100 Continue\r\n\r\n"));
     }
     x->continue_sent = true;
@@ -101,17 +134,12 @@ void mg_exchange_take_content(mg_exchange *x) {
 }
 
 bool mg_exchange_take_piece(mg_exchange *x, mg_str piece) {
-    if (x->phase == MG_EXCHANGE_ANSWERED) {
-        if (x->body.received <= x->body_limit) {
-            return true;
-        }
-        x->close_after = true;
-        mg_conn_exchange_done(x->conn);
+    if (is_too_large(x)) {
+        mg_exchange_refuse_body(x, mg_body_too_large);
         return false;
     }
-    if (x->body_judged && x->body.received > x->body_limit) {
-        mg_exchange_fault(x, (mg_refusal){413, "the request's body is too large", 0});
-        return false;
+    if (x->phase == MG_EXCHANGE_ANSWERED) {
+        return true;
     }
     mg_buf_append_str(&x->content, piece);
     if (x->content.n >= CONTENT_HIGH && !x->body_collect && !x->body_paused) {
@@ -123,6 +151,10 @@ bool mg_exchange_take_piece(mg_exchange *x, mg_str piece) {
 
 void mg_exchange_body_progress(mg_exchange *x) {
     bool complete = mg_body_complete(&x->body);
+    if (is_too_large(x)) {
+        mg_exchange_refuse_body(x, mg_body_too_large);
+        return;
+    }
     if (complete) {
         mg_timer_stop(&x->body_timer);
     }
@@ -169,19 +201,6 @@ static void tell_gone(mg_exchange *x, mg_gone why) {
     x->app = NULL;
     if (app != NULL) {
         app->on_gone(app, x, why);
-    }
-}
-
-void mg_exchange_fault(mg_exchange *x, mg_refusal refusal) {
-    mg_exchange_phase phase = x->phase;
-    tell_gone(x, MG_GONE_FAULT);
-    if (phase == MG_EXCHANGE_HANDLING) {
-        mg_exchange_refuse(x, refusal);
-    } else if (phase == MG_EXCHANGE_ANSWERED) {
-        x->close_after = true;
-        mg_conn_exchange_done(x->conn);
-    } else {
-        mg_conn_close(x->conn, MG_GONE_FAULT);
     }
 }
 

@@ -19,8 +19,6 @@ typedef struct mg_exchange mg_exchange;
 
 typedef enum mg_gone {
     MG_GONE_CLIENT, // the client left
-    MG_GONE_FAULT,  // the body was malformed, too large or too slow; the server has answered that
-                    // itself
     MG_GONE_STOP,   // the server is stopping
 } mg_gone;
 
@@ -30,7 +28,8 @@ typedef struct mg_app mg_app;
 struct mg_app {
     void (*on_request)(mg_app *app, mg_exchange *x);
     void (*on_body)(mg_app *app,
-                    mg_exchange *x); // more content, or its end; only after mg_exchange_want_body
+                    mg_exchange *x); // more content, its end or its refusal; only after
+                                     // mg_exchange_want_body
     void (*on_writable)(mg_app *app, mg_exchange *x); // the backlog of a streamed answer has left
     void (*on_deadline)(mg_app *app,
                         mg_exchange *x); // the handler took too long; the head is not committed
@@ -78,8 +77,9 @@ struct mg_exchange {
     bool body_collect; // the app wants all of it in one piece: no backpressure below body_limit
     bool body_paused;
     bool continue_sent;
-    bool unparsed;       // what follows on the connection cannot be understood
-    mg_timer body_timer; // judges body_rate
+    mg_refusal body_refusal; // status 0: none; else the body is not read further
+    bool unparsed;           // what follows on the connection cannot be understood
+    mg_timer body_timer;     // judges body_rate
     uint64_t body_start_ms;
 
     // answer
@@ -97,9 +97,18 @@ struct mg_exchange {
 
 // --- request body ---
 
-// Lowers or raises the limit of this request's body. MG_ELIMIT if Content-Length, or what has come,
-// is already beyond it: refuse with 413.
+extern const mg_refusal mg_body_too_large;
+
+// Lowers or raises the limit of this request's body. MG_ELIMIT if what it announces
+// (Content-Length, a chunk) is already beyond it: refuse it with 413.
 int mg_exchange_limit_body(mg_exchange *x, uint64_t bytes);
+
+// The body is malformed, too large or too slow: it is not read further, which is the app's to
+// answer; the connection ends with the answer. The first reason counts.
+void mg_exchange_refuse_body(mg_exchange *x, mg_refusal refusal);
+
+// Whether more of the body is to come.
+bool mg_exchange_reads_body(const mg_exchange *x);
 
 // The handler wants the body: sends 100 Continue if the peer waits for it; from now on on_body is
 // called. `collect`: in one piece, without backpressure up to the limit.

@@ -150,6 +150,47 @@ describe("the configured limits", function()
     http.assert_refused(server, wire.post_chunked("/length", ("x"):rep(600), ("x"):rep(600)), 413)
   end)
 
+  it("refuse a chunk when it is announced, before it has come", function()
+    local conn = server:connect()
+    conn:send(chunked_post("/length", "1\r\na\r\n3e8\r\n"))
+    local res = conn:read("POST")
+    assert.equal(413, res.status)
+    assert.equal("close", res.headers.connection)
+    assert.is_true(conn:is_closed())
+    conn:close()
+    conn = server:connect()
+    conn:send(chunked_post("/small", "65\r\n"))
+    assert.equal(413, conn:read("POST").status)
+    conn:close()
+  end)
+
+  it("leave the answer about a body to the app", function()
+    for _, bytes in ipairs({
+      wire.post("/length", ("x"):rep(1001)), wire.post("/small", ("x"):rep(101)),
+      wire.post_chunked("/length", ("x"):rep(1001)), chunked_post("/length", "g\r\n"),
+      chunked_post("/length", "0\r\nX-A: " .. ("a"):rep(80) .. "\r\n\r\n"),
+    }) do
+      local conn = server:connect()
+      conn:send(bytes)
+      local res = conn:read("POST")
+      assert.truthy(res.headers["x-request-id"], "no middleware ran")
+      assert.equal(res.headers["x-request-id"], http.problem(res).request_id)
+      assert.is_true(conn:is_closed())
+      conn:close()
+    end
+  end)
+
+  it("are exact for a header section", function()
+    local overhead = #"Host: moongate.test\r\nX-Big: \r\n"
+    local function of(bytes)
+      return wire.get("/text", "X-Big: " .. ("a"):rep(bytes - overhead))
+    end
+    http.assert_kept(server, of(1024), 200)
+    http.assert_refused(server, of(1025), 431)
+    http.assert_refused(server, of(1026), 431)
+    http.assert_refused(server, of(1025), 431, "byte by byte")
+  end)
+
   it("give way to a route's own limit, smaller or larger", function()
     http.assert_kept(server, wire.post("/small", ("x"):rep(100)), 200, "POST")
     http.assert_refused(server, wire.post("/small", ("x"):rep(101)), 413)

@@ -362,13 +362,16 @@ static void options_of_the_server_allows_what_it_can_do(void **state) {
     respond(last_exchange());
 }
 
-static void a_body_beyond_its_routes_limit_never_reaches_lua(void **state) {
+static void a_body_beyond_its_routes_limit_is_refused_in_the_handlers_place(void **state) {
     (void)state;
     bind_routes();
     peer_send(&r, &p, "POST /short HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\nbody");
-    run_lua(L, "assert(#seen == 0)");
-    assert_refused(&p, "HTTP/1.1 413 ");
-    assert_int_equal(vm->exchanges.used, 0);
+    run_lua(L, "assert(#seen == 1 and seen[1][3] > 0 and seen[1][4] == 1)\n"
+               "local nothing, code, message, fields = native.body(seen[1][2], true)\n"
+               "assert(nothing == nil and code == 'status' and fields.status == 413)\n"
+               "assert(message == \"the request's body is too large\")");
+    respond(last_exchange());
+    assert_int_equal(p.ends, 1);
 }
 
 static void a_routes_deadline_is_signalled(void **state) {
@@ -517,7 +520,7 @@ int main(void) {
         TEST(a_request_comes_with_its_route_and_a_handle),
         TEST(a_request_without_a_route_says_what_is_allowed),
         TEST(options_of_the_server_allows_what_it_can_do),
-        TEST(a_body_beyond_its_routes_limit_never_reaches_lua),
+        TEST(a_body_beyond_its_routes_limit_is_refused_in_the_handlers_place),
         TEST(a_routes_deadline_is_signalled),
         TEST(a_client_that_leaves_is_signalled_and_the_handle_is_stale),
         TEST(a_stopping_server_is_signalled),

@@ -160,6 +160,18 @@ static void a_length_beyond_the_limit_is_known_at_once(void **state) {
     assert_int_equal(p.ends, 1);
 }
 
+// What the app answers ends the connection, with nothing behind it being served.
+static void answer_refused(mg_exchange *x, int status) {
+    assert_int_equal(r.gone, 0);
+    assert_int_equal(x->body_refusal.status, status);
+    assert_false(mg_exchange_reads_body(x));
+    mg_answer answer = {.status = x->body_refusal.status};
+    mg_exchange_respond(x, &answer, MG_STR(""));
+    rig_settle(&r);
+    assert_int_equal(p.ends, 1);
+    assert_null(rig_take(&r));
+}
+
 static void chunks_beyond_the_limit_are_refused_as_they_come(void **state) {
     (void)state;
     mg_exchange *x = begin(CHUNKED "5\r\nhello\r\n");
@@ -168,13 +180,30 @@ static void chunks_beyond_the_limit_are_refused_as_they_come(void **state) {
     mg_exchange_want_body(x, false);
     mg_exchange_take_content(x);
     peer_send(&r, &p, "4\r\nhell\r\n");
-    assert_int_equal(r.gone, 0);
+    assert_int_equal(x->body_refusal.status, 0);
+    int bodies = r.bodies;
     peer_send(&r, &p, "1\r\no\r\n0\r\n\r\n" GET("/b"));
-    assert_int_equal(r.gone, 1);
-    assert_int_equal(r.why, MG_GONE_FAULT);
-    assert_refused(&p, "HTTP/1.1 413 Content Too Large\r\n");
-    assert_int_equal(p.ends, 1);
-    assert_null(rig_take(&r));
+    assert_int_equal(r.bodies, bodies + 1);
+    answer_refused(x, 413);
+    assert_got(&p,
+               "HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+}
+
+static void a_chunk_is_refused_when_it_is_announced(void **state) {
+    (void)state;
+    mg_exchange *x = begin(CHUNKED);
+    assert_int_equal(mg_exchange_limit_body(x, 0xff), MG_OK);
+    mg_exchange_want_body(x, true);
+    peer_send(&r, &p, "00f0\r\n");
+    assert_int_equal(x->body_refusal.status, 0);
+    char piece[0xf0 + 1] = {0};
+    memset(piece, 'x', 0xf0);
+    peer_send(&r, &p, piece);
+    peer_send(&r, &p, "\r\nf\r\n");
+    assert_int_equal(x->body_refusal.status, 0);
+    peer_send(&r, &p, "xxxxxxxxxxxxxxx\r\n");
+    peer_send(&r, &p, "1");
+    answer_refused(x, 413);
 }
 
 // The limit of the route is not known before the app has looked.
@@ -195,26 +224,34 @@ static void a_malformed_body_is_refused_and_told(void **state) {
     mg_exchange *x = begin(CHUNKED);
     mg_exchange_want_body(x, false);
     peer_send(&r, &p, "x\r\n" GET("/b"));
-    assert_int_equal(r.gone, 1);
-    assert_int_equal(r.why, MG_GONE_FAULT);
-    assert_refused(&p, "HTTP/1.1 400 Bad Request\r\n");
-    assert_int_equal(p.ends, 1);
-    assert_null(rig_take(&r));
+    assert_int_equal(r.bodies, 1);
+    answer_refused(x, 400);
     assert_log(&r, "POST /a 400 0\n");
 }
 
-static void a_malformed_body_breaks_an_answer_under_way_off(void **state) {
+static void a_refused_body_outlives_the_end_of_the_peer(void **state) {
+    (void)state;
+    mg_exchange *x = begin(CHUNKED);
+    mg_exchange_want_body(x, false);
+    peer_send(&r, &p, "x\r\n");
+    peer_fin(&r, &p);
+    answer_refused(x, 400);
+}
+
+static void a_malformed_body_ends_the_connection_behind_an_answer_under_way(void **state) {
     (void)state;
     mg_exchange *x = begin(CHUNKED);
     mg_exchange_begin(x, &rig_ok, -1);
     mg_exchange_write(x, MG_STR("abc"));
     rig_settle(&r);
     peer_send(&r, &p, "x\r\n" GET("/b"));
-    assert_int_equal(r.gone, 1);
-    assert_int_equal(r.why, MG_GONE_FAULT);
-    assert_int_equal(r.server->stats->connections, 0);
-    assert_got(&p, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n");
-    assert_log(&r, "POST /a 200 3 aborted\n");
+    assert_int_equal(r.gone, 0);
+    mg_exchange_end(x, MG_STR(""));
+    rig_settle(&r);
+    assert_int_equal(p.ends, 1);
+    assert_null(rig_take(&r));
+    assert_got(&p, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n");
+    assert_log(&r, "POST /a 200 3\n");
 }
 
 static void a_malformed_body_behind_the_answer_ends_the_connection(void **state) {
@@ -361,18 +398,16 @@ static void a_paused_body_is_read_away_after_the_answer(void **state) {
 
 static void a_body_that_comes_too_slowly_is_refused(void **state) {
     (void)state;
-    mg_exchange_want_body(begin(WITH_LENGTH("100000")), false);
+    mg_exchange *x = begin(WITH_LENGTH("100000"));
+    mg_exchange_want_body(x, false);
     char piece[5001] = {0};
     memset(piece, 'x', 5000);
     rig_pass(&r, 15000);
     peer_send(&r, &p, piece); // worth 10 seconds more than the grace of 20
     rig_pass(&r, 14999);
-    assert_int_equal(r.gone, 0);
+    assert_int_equal(x->body_refusal.status, 0);
     rig_pass(&r, 1);
-    assert_int_equal(r.gone, 1);
-    assert_int_equal(r.why, MG_GONE_FAULT);
-    assert_refused(&p, "HTTP/1.1 408 Request Timeout\r\n");
-    assert_int_equal(p.ends, 1);
+    answer_refused(x, 408);
 }
 
 static void a_body_that_comes_fast_enough_is_waited_for(void **state) {
@@ -477,9 +512,11 @@ int main(void) {
         TEST(trailers_lie_beside_the_body),
         TEST(a_length_beyond_the_limit_is_known_at_once),
         TEST(chunks_beyond_the_limit_are_refused_as_they_come),
+        TEST(a_chunk_is_refused_when_it_is_announced),
         TEST(what_comes_with_the_head_is_not_judged_before_the_app),
         TEST(a_malformed_body_is_refused_and_told),
-        TEST(a_malformed_body_breaks_an_answer_under_way_off),
+        TEST(a_refused_body_outlives_the_end_of_the_peer),
+        TEST(a_malformed_body_ends_the_connection_behind_an_answer_under_way),
         TEST(a_malformed_body_behind_the_answer_ends_the_connection),
         TEST(continue_is_sent_once_and_only_when_the_body_is_wanted),
         TEST(continue_is_not_sent_to_a_peer_that_has_gone_on),
