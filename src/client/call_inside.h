@@ -35,7 +35,7 @@ struct mg_call {
     mg_buf content;
     mg_buf held; // bytes that wait until content is taken
     uint64_t total_bytes;
-    size_t decoded_bytes; // since it last rested
+    size_t decoded_bytes;        // since it last rested
     mg_timer total, quiet, soon; // quiet: for a connection, a head, the next piece
     mg_call_fault fault;
     char fault_text[320];

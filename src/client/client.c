@@ -23,6 +23,7 @@ int mg_client_new(mg_client **out, mg_loop *loop, const mg_client_options *optio
         c->options.all_connections = ALL_CONNECTIONS;
     }
     c->ca = options->ca != NULL ? mg_strdup(options->ca) : NULL;
+    mg_buf_append_str(&c->ca_text, options->ca_text);
     (void)mg_rules_new(&c->rules, options->rules, NULL); // they were checked
     mg_link_init(&c->outbounds);
     mg_link_init(&c->calls);
@@ -71,6 +72,7 @@ void mg_client_free(mg_client *c) {
     c->dns = NULL;
     mg_free(c->ca);
     c->ca = NULL;
+    mg_buf_deinit(&c->ca_text);
     mg_rules_free(c->rules);
     c->rules = NULL;
     c->freed = true;

@@ -20,6 +20,7 @@ typedef struct mg_client_options {
     uint32_t idle_connections; // kept to one origin
     uint32_t idle_ms;          // for this long
     const char *ca;            // PEM file or folder; NULL: the system's store
+    mg_str ca_text;            // that file's content, if it has been read already; copied
     const char *nameservers;   // event/dns.h; NULL: resolv.conf
     mg_str rules;              // client/rules.h: of all calls; checked
     mg_guard_limits head;      // of responses

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "base/list.h"
+#include "base/stamp.h"
 #include "client/client.h"
 #include "client/rules.h"
 #include "event/deadline.h"
@@ -18,7 +19,8 @@ enum { MG_CLIENT_BUCKETS = 256, MG_CLIENT_TRUSTS = 8 };
 
 // Certificates that are trusted, with the sessions of earlier connections.
 typedef struct mg_trust_entry {
-    char *ca; // NULL: the system's store
+    char *ca;       // NULL: the client's
+    mg_stamp stamp; // of `ca`
     bool insecure;
     mg_tls_context *context;
 } mg_trust_entry;
@@ -30,6 +32,7 @@ struct mg_client {
     mg_loop *loop;
     mg_client_options options;
     char *ca;
+    mg_buf ca_text;
     mg_rules *rules; // NULL: none
     mg_dns *dns;
     mg_deadlines idle; // idle connections of all origins, the longest idle first

@@ -9,6 +9,7 @@
 #include "base/mem.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <stdio.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -112,7 +113,9 @@ static void open_tls(mg_outbound *c, int fd) {
     int rc = mg_tls_connect(&c->stream, c->client->loop, fd, o->unix_path != NULL, trust,
                             o->server_name, &stream_events, on_tls_ready);
     c->has_stream = rc == MG_OK;
-    if (rc != MG_OK) {
+    if (rc == -EINVAL) {
+        fail(c, "tls", "its name (option server_name) is no name of a host");
+    } else if (rc != MG_OK) {
         fail(c, "tls", mg_strerror(rc));
     }
 }

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/list.h"
 #include "base/mem.h"
+#include "base/stamp.h"
 #include "event/dns_cache.h"
 #include "event/dns_channel.h"
 #include "event/timer.h"
@@ -13,7 +14,6 @@
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 enum {
@@ -27,13 +27,6 @@ enum {
     LONGEST_S = 86400,
     CHECK_MS = 1000, // between two looks at resolv.conf
 };
-
-typedef struct stamp {
-    struct timespec mtime;
-    off_t size;
-    ino_t inode;
-    dev_t device;
-} stamp;
 
 typedef struct question {
     mg_link link; // in mg_dns.under_way
@@ -60,7 +53,7 @@ struct mg_dns {
     mg_dns_cache *cache;
     mg_dns_channel *channel;
     mg_link retired; // channels of an older resolv.conf, until their questions have ended
-    stamp made_of;
+    mg_stamp made_of;
     uint64_t checked_ms;
     mg_link under_way[BUCKETS]; // questions
     mg_link ready;              // lookups whose answer is known
@@ -96,8 +89,6 @@ static mg_dns_answer *found(const struct ares_addrinfo *info);
 static mg_dns_answer *failed(question *q, int status);
 static uint64_t life_ms(const struct ares_addrinfo *info);
 static void heed_file(mg_dns *d);
-static stamp stamp_of(const char *path);
-static bool same_stamp(const stamp *a, const stamp *b);
 static void free_retired(mg_dns *d, bool all);
 static void drop_lookups(mg_link *head);
 
@@ -108,7 +99,7 @@ int mg_dns_new(mg_dns **out, mg_loop *loop, const mg_dns_options *options) {
     o.entries = o.entries == 0 ? 4096 : o.entries;
     o.family_ms = o.family_ms == 0 ? 300 : o.family_ms;
     const char *path = o.resolv_conf != NULL ? o.resolv_conf : "/etc/resolv.conf";
-    stamp made_of = stamp_of(path); // before it is read: a change meanwhile is seen later
+    mg_stamp made_of = mg_stamp_of(path); // before it is read: a change meanwhile is seen later
     mg_dns_channel *channel;
     int rc = mg_dns_channel_new(&channel, loop, &o);
     if (rc != MG_OK) {
@@ -543,9 +534,9 @@ static void heed_file(mg_dns *d) {
         return;
     }
     d->checked_ms = now;
-    stamp is = stamp_of(d->resolv_conf);
+    mg_stamp is = mg_stamp_of(d->resolv_conf);
     mg_dns_channel *channel;
-    if (same_stamp(&is, &d->made_of) ||
+    if (mg_stamp_same(&is, &d->made_of) ||
         mg_dns_channel_new(&channel, d->loop, &d->options) != MG_OK) {
         return;
     }
@@ -554,19 +545,6 @@ static void heed_file(mg_dns *d) {
     d->made_of = is;
     mg_dns_cache_clear(d->cache);
     free_retired(d, false);
-}
-
-static stamp stamp_of(const char *path) {
-    struct stat st;
-    if (stat(path, &st) != 0) {
-        return (stamp){0};
-    }
-    return (stamp){st.st_mtim, st.st_size, st.st_ino, st.st_dev};
-}
-
-static bool same_stamp(const stamp *a, const stamp *b) {
-    return a->mtime.tv_sec == b->mtime.tv_sec && a->mtime.tv_nsec == b->mtime.tv_nsec &&
-           a->size == b->size && a->inode == b->inode && a->device == b->device;
 }
 
 static void free_retired(mg_dns *d, bool all) {

@@ -256,7 +256,12 @@ static int open_stream(mg_stream *s, mg_loop *loop, int fd, bool is_unix, mg_tls
     s->u.tls = t;
     mg_stream_uv_open(loop, &t->inner, &inner_events, fd, is_unix);
     mg_timer_start(loop, &t->later, 0, 0, on_later); // the client speaks first
-    return mg_stream_read_start(&t->inner);
+    int rc = mg_stream_read_start(&t->inner);
+    if (rc != MG_OK) { // told as the handshake's fault
+        t->end_due = true;
+        t->end_status = rc;
+    }
+    return MG_OK;
 }
 
 static void free_stream(struct mg_tls_stream *t) {

@@ -4,7 +4,9 @@
 #include "event/tls_inside.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <openssl/err.h>
+#include <openssl/pem.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -18,7 +20,7 @@ typedef struct session {
 } session;
 
 static mg_tls_context *new_context(const SSL_METHOD *method);
-static int trust(const mg_tls_context *c, const char *ca_file, mg_error *err);
+static int trust(const mg_tls_context *c, const char *ca_file, mg_str text, mg_error *err);
 static int load_keys(const mg_tls_context *c, const char *chain_file, const char *key_file,
                      mg_error *err);
 static int set_alpn(mg_tls_context *c, const char *names, mg_error *err);
@@ -34,7 +36,7 @@ int mg_tls_client_new(mg_tls_context **out, const mg_tls_client_options *options
     c->insecure = options->insecure;
     SSL_CTX_set_session_cache_mode(c->ssl, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
     SSL_CTX_sess_set_new_cb(c->ssl, on_session);
-    int rc = options->insecure ? MG_OK : trust(c, options->ca_file, err);
+    int rc = options->insecure ? MG_OK : trust(c, options->ca_file, options->ca_text, err);
     if (rc == MG_OK && options->alpn != NULL) {
         rc = set_alpn(c, options->alpn, err);
     }
@@ -144,12 +146,32 @@ static mg_tls_context *new_context(const SSL_METHOD *method) {
     return c;
 }
 
-static int trust(const mg_tls_context *c, const char *ca_file, mg_error *err) {
+// As SSL_CTX_load_verify_file: every certificate and revocation list of the text, at least one.
+static bool trust_text(const mg_tls_context *c, mg_str text) {
+    X509_STORE *store = SSL_CTX_get_cert_store(c->ssl);
+    BIO *bio = text.n <= INT_MAX ? BIO_new_mem_buf(text.p, (int)text.n) : NULL;
+    STACK_OF(X509_INFO) *all = bio != NULL ? PEM_X509_INFO_read_bio(bio, NULL, NULL, NULL) : NULL;
+    bool found = false;
+    for (int i = 0; i < sk_X509_INFO_num(all); i++) { // of NULL: -1
+        const X509_INFO *info = sk_X509_INFO_value(all, i);
+        found |= info->x509 != NULL && X509_STORE_add_cert(store, info->x509) == 1;
+        found |= info->crl != NULL && X509_STORE_add_crl(store, info->crl) == 1;
+    }
+    sk_X509_INFO_pop_free(all, X509_INFO_free);
+    BIO_free(bio);
+    return found;
+}
+
+static int trust(const mg_tls_context *c, const char *ca_file, mg_str text, mg_error *err) {
     ERR_clear_error();
     if (ca_file == NULL) {
         return SSL_CTX_set_default_verify_paths(c->ssl) == 1
                    ? MG_OK
                    : fault(err, "the system's certificates", "the store");
+    }
+    if (text.n > 0) {
+        return trust_text(c, text) ? MG_OK
+                                   : fault(err, "trusted certificates in PEM form", ca_file);
     }
     struct stat st;
     if (stat(ca_file, &st) != 0) {

@@ -23,8 +23,12 @@ int mg_tls_expect_host(struct mg_tls_stream *t) {
     if (is_ip(t->host)) {
         good = X509_VERIFY_PARAM_set1_ip_asc(param, t->host);
     } else {
-        X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-        good = t->host[0] != '\0' && SSL_set_tlsext_host_name(t->ssl, t->host) == 1 &&
+        // RFC 9525: the subject's common name is no name of a host. One that begins with a dot
+        // would stand for every host below it.
+        X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS |
+                                                   X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
+        good = t->host[0] != '\0' && t->host[0] != '.' &&
+               SSL_set_tlsext_host_name(t->ssl, t->host) == 1 &&
                X509_VERIFY_PARAM_set1_host(param, t->host, 0) == 1;
     }
     if (!t->context->insecure) {
@@ -84,9 +88,11 @@ static void tell_mismatch(struct mg_tls_stream *t, const X509 *certificate) {
     size_t before = out->n;
     append_names(out, certificate);
     if (out->n == before) {
+        mg_buf_append_str(out, MG_STR("no name (its subject, "));
         append_common_name(out, certificate);
+        mg_buf_append_str(out, MG_STR(", does not count)"));
     }
-    mg_buf_printf(out, "%s, not for %s", out->n == before ? "no name" : "", t->host);
+    mg_buf_printf(out, ", not for %s", t->host);
 }
 
 static void tell_refusal(struct mg_tls_stream *t, X509_STORE_CTX *store, int error) {
@@ -137,6 +143,8 @@ static void append_common_name(mg_buf *out, const X509 *certificate) {
                                       sizeof name);
     if (n > 0) {
         append_printable(out, (const unsigned char *)name, (int)strlen(name));
+    } else {
+        mg_buf_append_str(out, MG_STR("nobody"));
     }
 }
 

@@ -78,6 +78,19 @@ static int add_app(collecting *c, const mg_config *config) {
     return mg_scripts_add_file(&c->scripts, config->app, &c->err);
 }
 
+// All workers trust the same certificates, until a reload, whatever happens on the disk meanwhile.
+// A folder stays where it is.
+static int add_ca(collecting *c, const mg_config *config) {
+    struct stat st;
+    mg_error err;
+    if (config->http.ca == NULL || stat(config->http.ca, &st) != 0 || !S_ISREG(st.st_mode) ||
+        is_collected(c, config->http.ca) ||
+        mg_scripts_add_file(&c->scripts, config->http.ca, &err) == MG_OK) {
+        return MG_OK;
+    }
+    return mg_error_set(&c->err, MG_ECONFIG, "%s: http.ca: %s", config->file, err.text);
+}
+
 // --- the configuration is evaluated in a process of its own ---
 
 static void write_all(int fd, mg_str s) {
@@ -200,6 +213,9 @@ static int collect(collecting *c, const mg_cli *cli) {
     }
     if (rc == MG_OK) {
         rc = add_app(c, &config);
+    }
+    if (rc == MG_OK) {
+        rc = add_ca(c, &config);
     }
     mg_snapshot_add(&c->writer, MG_STR(MG_SNAPSHOT_CONFIG), mg_buf_str(&json));
     mg_snapshot_add(&c->writer, MG_STR(MG_SNAPSHOT_ROOT),

@@ -58,6 +58,7 @@ typedef struct mg_config_databases {
 typedef struct mg_config_http {
     uint64_t connections, waiting, idle_connections, idle_ms;
     const char *ca;          // absolute; NULL: the system's
+    mg_str ca_text;          // the file's content if a snapshot holds it, which it borrows
     const char *nameservers; // "ip:port,..."; NULL: resolv.conf
     mg_config_texts deny;    // client/rules.h
     mg_config_texts allow;

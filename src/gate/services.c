@@ -1,6 +1,7 @@
 #include "gate/services.h"
 
 #include "base/mem.h"
+#include "base/stamp.h"
 #include "client/client.h"
 #include "gate/config_path.h"
 #include "store/sqlite.h"
@@ -13,6 +14,16 @@ struct mg_service_set {
     mg_arena names;
 };
 
+// What is trusted, and not only where it lies. A folder is known by its last change.
+static void append_ca(mg_buf *out, const mg_config_http *h) {
+    mg_buf_printf(out, "\n%zu\n", h->ca_text.n);
+    mg_buf_append_str(out, h->ca_text);
+    if (h->ca != NULL && h->ca_text.n == 0) {
+        mg_stamp stamp = mg_stamp_of(h->ca);
+        mg_buf_append(out, (const char *)&stamp, sizeof stamp);
+    }
+}
+
 // Everything of the configuration that a set depends on, in one text.
 static mg_buf signature_of(const mg_config *c) {
     mg_buf b = {0};
@@ -22,6 +33,7 @@ static mg_buf signature_of(const mg_config *c) {
                   (unsigned long long)h->idle_ms, h->ca != NULL ? h->ca : "",
                   h->nameservers != NULL ? h->nameservers : "", c->databases.n);
     mg_config_append_rules(c, &b);
+    append_ca(&b, h);
     for (size_t i = 0; i < c->databases.n; i++) {
         mg_buf_printf(&b, "%s\n%s\n", c->databases.items[i].name, c->databases.items[i].path);
     }
@@ -39,6 +51,7 @@ static int open_client(mg_service_set *s, mg_loop *loop, const mg_service_option
         .idle_connections = (uint32_t)c->http.idle_connections,
         .idle_ms = (uint32_t)c->http.idle_ms,
         .ca = c->http.ca,
+        .ca_text = c->http.ca_text,
         .nameservers = c->http.nameservers,
         .rules = mg_buf_str(&rules),
         .head = {.first_line_bytes = 8192,

@@ -244,6 +244,35 @@ describe("a handshake", function()
 end)
 
 describe("http.ca", function()
+  it("is what it was at the last reload, for all workers alike", function()
+    local origin, unknown = listen("good"), listen("unknown")
+    local function copy_ca(name, gateway)
+      process.write_file(gateway.folder .. "/conf/ca.pem", process.read_file(upstream:pem(name)))
+    end
+    local function call_all(gateway, good, bad)
+      for _ = 1, 8 do -- whichever worker takes the connection
+        good:drop_connections()
+        gateway:must_call(good:url("/echo"))
+        assert_distrusted(bad:url("/echo"), nil, gateway)
+      end
+    end
+    local how = {
+      arrange = function(folder)
+        copy_ca("ca", { folder = folder })
+        return folder .. "/conf/moongate.lua"
+      end,
+    }
+    callers.with(upstream, { workers = 2, http = { ca = "conf/ca.pem" } }, function(gateway)
+      call_all(gateway, origin, unknown)
+      copy_ca("unknown_ca", gateway)
+      call_all(gateway, origin, unknown)
+      local said = process.run({ servers.BINARY, "reload", gateway.conf })
+      assert.equal(0, said.status, said.err)
+      assert.truthy(said.out:find("~ conf/ca.pem", 1, true), said.out)
+      call_all(gateway, unknown, origin)
+    end, how)
+  end)
+
   it("that is not there is refused by check", function()
     local folder = servers.project(servers.config_text({ listen = { "127.0.0.1:0" },
       app = "lua/client_app.lua", http = { ca = "nowhere.pem" } }))

@@ -68,7 +68,8 @@ end
 
 --- Starts the gateway; `upstream` is where its names and its CA come from.
 ---@param options table|nil of the configuration; its `http` goes over the defaults
-function M.start(upstream, options)
+---@param how table|nil as in support.server
+function M.start(upstream, options, how)
   local config = { app = "lua/client_app.lua", timeouts = { half_close = 0.2 } }
   for k, v in pairs(options or {}) do
     config[k] = v
@@ -77,7 +78,7 @@ function M.start(upstream, options)
   for k, v in pairs(options and options.http or {}) do
     config.http[k] = v
   end
-  local server = servers.start(config)
+  local server = servers.start(config, how)
   for name, fn in pairs(Caller) do
     server[name] = fn
   end
@@ -85,8 +86,8 @@ function M.start(upstream, options)
 end
 
 --- Runs `fn(server)` with a gateway of its own.
-function M.with(upstream, options, fn)
-  local server = M.start(upstream, options)
+function M.with(upstream, options, fn, how)
+  local server = M.start(upstream, options, how)
   local ok, err = xpcall(fn, debug.traceback, server)
   if not ok then
     server:kill()

@@ -76,7 +76,14 @@ static void a_wrong_address_is_refused(void **state) {
 static void a_certificate_without_names_is_good_for_none_of_them(void **state) {
     (void)state;
     contexts("nameless");
-    assert_client_refuses("good.test", "is for someone, not for good.test");
+    assert_client_refuses("good.test", "is for no name (its subject, someone, does not count), not "
+                                       "for good.test");
+}
+
+static void the_subject_of_a_certificate_is_no_name(void **state) {
+    (void)state;
+    contexts("nameless");
+    assert_client_refuses("someone", "does not count), not for someone");
 }
 
 static void an_unknown_authority_is_refused(void **state) {
@@ -148,15 +155,18 @@ static void a_key_with_a_password_is_refused_and_nobody_is_asked(void **state) {
 static void what_is_no_host_is_refused(void **state) {
     (void)state;
     contexts("good");
-    int fds[2];
-    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
-    mg_stream s;
-    assert_int_equal(
-        mg_tls_connect(&s, loop, fds[0], true, client_context, "", &wire_events, on_ready),
-        -EINVAL);
-    char byte;
-    assert_int_equal(read(fds[1], &byte, 1), 0);
-    close(fds[1]);
+    static const char *const bad[] = {"", ".", ".good.test", ".wild.test"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        int fds[2];
+        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+        mg_stream s;
+        assert_int_equal(
+            mg_tls_connect(&s, loop, fds[0], true, client_context, bad[i], &wire_events, on_ready),
+            -EINVAL);
+        char byte;
+        assert_int_equal(read(fds[1], &byte, 1), 0);
+        close(fds[1]);
+    }
 }
 
 // --- handshakes ---
@@ -326,6 +336,7 @@ int main(void) {
         EACH(of_many_names_some_are_named),
         EACH(a_wrong_address_is_refused),
         EACH(a_certificate_without_names_is_good_for_none_of_them),
+        EACH(the_subject_of_a_certificate_is_no_name),
         EACH(an_unknown_authority_is_refused),
         EACH(the_system_store_does_not_know_the_test_authority),
         EACH(an_expired_certificate_is_refused),
