@@ -263,21 +263,17 @@ local FILE_OPTIONS = {
   end,
 }
 
--- What is said about the file, and not about an error in its place.
-local function lines_of_file(ctx, options)
-  local lines = ""
+local function say_options(ctx, options)
   if options.cache then
-    methods.header(ctx, "Cache-Control", nil)
-    lines = ("Cache-Control: public, max-age=%d\r\n"):format(options.cache)
+    methods.header(ctx, "Cache-Control", ("public, max-age=%d"):format(options.cache))
   end
-  if options.download then
-    if options.download:find("[%c]") then
+  local name = options.download
+  if name then
+    if name:find("%c") then
       check.fail("send_file: download: a file's name without control characters is wanted")
     end
-    methods.header(ctx, "Content-Disposition", nil)
-    lines = lines .. "Content-Disposition: " .. disposition.attachment(options.download) .. "\r\n"
+    methods.header(ctx, "Content-Disposition", disposition.attachment(name))
   end
-  return lines
 end
 
 -- A path that a request may have a part in stays below some folder: the given one, else the public
@@ -308,11 +304,9 @@ function methods.send_file(ctx, path, options)
   end
   options = check.options("send_file", options or {}, FILE_OPTIONS)
   local content_type = options.type and check_field("Content-Type", options.type, 2)
-  local lines = lines_of_file(ctx, options)
   local beneath, root = place_of_file(path, options.root)
-  stage(ctx, FILE, content_type or false, {
-    path = beneath, root = root and M.resolve(ctx, root), lines = lines,
-  })
+  say_options(ctx, options)
+  stage(ctx, FILE, content_type or false, { path = beneath, root = root and M.resolve(ctx, root) })
 end
 
 --- Sends a file that app:static found, or calls `on_folder(ctx)` if it is a folder.

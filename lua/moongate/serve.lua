@@ -197,11 +197,32 @@ local FILE_MESSAGE = {
   [404] = "no such file", [403] = "not allowed", [503] = "too many files are open",
 }
 
+local OF_FILE = { ["cache-control"] = true, expires = true, ["content-disposition"] = true }
+
+-- Takes out of ctx what is said of the file and would not be true of an error in its place: how
+-- long to keep it, and under what name. Returned as lines.
+local function take_lines_of_file(ctx)
+  local fields = ctx[FIELDS] or {}
+  local others, lines = {}, ""
+  for i = 1, #fields, 2 do
+    local name, value = fields[i], fields[i + 1]
+    if OF_FILE[name:lower()] and not value:lower():find("no-store", 1, true) then
+      lines = lines .. name .. ": " .. value .. "\r\n"
+    else
+      others[#others + 1] = name
+      others[#others + 1] = value
+    end
+  end
+  ctx[FIELDS] = others
+  return lines
+end
+
 local function send_file(ctx)
   local file = ctx[BODY]
+  local lines = take_lines_of_file(ctx)
   local operation, err =
     native.send_file(ctx[HANDLE], ctx[STATUS], ctx[TYPE], ctx[FIELDS], file.path, file.root,
-      file.lines)
+      lines)
   if not operation then
     return check_sent(operation, err)
   end

@@ -82,19 +82,41 @@ describe("the options of ctx:send_file", function()
     end
   end)
 
-  it("are said about the file alone", function()
-    handle(function(ctx)
-      ctx:header("Cache-Control", "no-store"):header("X-Own", "1")
+  it("are said about the file alone, as are fields of that kind", function()
+    local function with_options(ctx)
+      ctx:header("X-Own", "1")
       ctx:send_file(ctx.params.path, { root = "public", cache = 60, download = "a.txt" })
+    end
+    local function with_fields(ctx)
+      ctx:send_file(ctx.params.path, { root = "public" })
+      ctx:header("X-Own", "1"):header("Cache-Control", "public, max-age=60")
+      ctx:header("Content-Disposition", 'attachment; filename="a.txt"')
+    end
+    for _, handler in ipairs({ with_options, with_fields }) do
+      handle(handler)
+      local res = app:get("/hello.txt")
+      assert.equal("public, max-age=60", res.headers["cache-control"])
+      assert.equal('attachment; filename="a.txt"', res.headers["content-disposition"])
+      for path, headers in pairs({
+        ["/none.txt"] = {}, ["/hello.txt"] = { Range = "bytes=99-" },
+        ["/deep/index.html"] = { ["If-Match"] = '"other"' },
+      }) do
+        res = app:get(path, { headers = headers })
+        assert.is_true(res.status >= 400)
+        assert.is_nil(res.headers["cache-control"])
+        assert.is_nil(res.headers["content-disposition"])
+        assert.equal("1", res.headers["x-own"])
+      end
+    end
+  end)
+
+  it("leave no-store alone", function()
+    handle(function(ctx)
+      ctx:header("Cache-Control", "no-store")
+      ctx:send_file(ctx.params.path, { root = "public" })
     end)
-    local res = app:get("/hello.txt")
-    assert.equal("public, max-age=60", res.headers["cache-control"])
-    assert.equal('attachment; filename="a.txt"', res.headers["content-disposition"])
-    res = app:get("/none.txt")
-    assert.equal(404, res.status)
-    assert.is_nil(res.headers["cache-control"])
-    assert.is_nil(res.headers["content-disposition"])
-    assert.equal("1", res.headers["x-own"])
+    assert.equal("no-store", app:get("/hello.txt").headers["cache-control"])
+    assert.equal("no-store", app:get("/none.txt").headers["cache-control"])
   end)
 end)
 
