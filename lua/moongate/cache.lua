@@ -4,6 +4,7 @@
 --- It is memory: every call is done when it returns, and its Future is settled from the start. What
 --- was stored may be gone at any time (evicted, too old, emptied with the death of a worker).
 local native = require("moongate.native")
+local check = require("moongate.core.check")
 local sched = require("moongate.core.sched")
 local errors = require("moongate.core.errors")
 local log = require("moongate.log")
@@ -37,16 +38,13 @@ local function check_ttl(name, ttl, level)
   return ttl
 end
 
-local function check_options(name, options, allowed, level)
-  if options ~= nil and type(options) ~= "table" then
-    error(name .. ": options are wanted as a table, as { ttl = 30 }", level + 1)
-  end
-  for key in pairs(options or {}) do
-    if not allowed[key] then
-      error(name .. ": there is no option '" .. tostring(key) .. "'", level + 1)
-    end
-  end
-  return options or {}
+--- Which argument of each call its options are, and what they may be: stubs check them too.
+M.options = {
+  update_cache = { 3, { ttl = true } }, increment_cache = { 3, { initial = true, ttl = true } },
+}
+
+local function check_options(name, options)
+  return options == nil and {} or check.options(name, options, M.options[name][2])
 end
 
 -- --- results ---
@@ -294,8 +292,7 @@ end
 ---@return moongate.Future of true
 function calls.update_cache(scope, level, key, value, options)
   key = check_key("update_cache", key, level + 1)
-  local ttl = check_ttl("update_cache",
-    check_options("update_cache", options, { ttl = true }, level + 1).ttl, level + 1)
+  local ttl = check_ttl("update_cache", check_options("update_cache", options).ttl, level + 1)
   if value == nil then
     error("update_cache: nil cannot be stored: use delete_cache", level + 1)
   end
@@ -324,7 +321,7 @@ end
 ---@return moongate.Future of the sum
 function calls.increment_cache(scope, level, key, by, options)
   key = check_key("increment_cache", key, level + 1)
-  options = check_options("increment_cache", options, { initial = true, ttl = true }, level + 1)
+  options = check_options("increment_cache", options)
   local initial = options.initial or 0
   if not is_whole(by == nil and 1 or by) or not is_whole(initial) then
     error("increment_cache: whole numbers are wanted", level + 1)

@@ -60,6 +60,12 @@ local LIST = { max = at_most(LIST_MOST, "entries") }
 local CHUNKS = { piece = at_most(PIECE_MOST, "bytes") }
 local NONE = {}
 
+--- Which argument of each call its options are, and what they may be: stubs check them too.
+M.options = {
+  read_file = { 2, READ }, write_file = { 3, WRITE }, stat_file = { 2, STAT },
+  list_folder = { 2, LIST }, file_chunks = { 2, CHUNKS },
+}
+
 local function check_options(name, options, allowed)
   return options == nil and NONE or check.options(name, options, allowed)
 end

@@ -1,6 +1,7 @@
 --- Transactions: a session of a database for one coroutine. It is committed when the coroutine's
 --- function returns, and dropped, which rolls it back, by whatever else ends it.
 local native = require("moongate.native")
+local check = require("moongate.core.check")
 local scopes = require("moongate.core.scope")
 local sched = require("moongate.core.sched")
 local statement = require("moongate.core.statement")
@@ -145,20 +146,17 @@ local function failed(task, err)
   Future._fail(task, tx._future, err)
 end
 
-local function check(level, fn, options)
+local OPTIONS = {
+  readonly = function(name, value)
+    return check.type(name, value, "boolean")
+  end,
+}
+
+local function check_arguments(level, fn, options)
   if type(fn) ~= "function" then
     error("transaction: a function is wanted, not " .. type(fn), level + 1)
   end
-  if options ~= nil and type(options) ~= "table" then
-    error("transaction: options are wanted as a table, as { readonly = true }", level + 1)
-  end
-  for key, value in pairs(options or {}) do
-    if key ~= "readonly" then
-      error("transaction: unknown option '" .. tostring(key) .. "', allowed is readonly", level + 1)
-    elseif type(value) ~= "boolean" then
-      error("transaction: readonly: a boolean is wanted, not " .. type(value), level + 1)
-    end
-  end
+  check.options("transaction", options or {}, OPTIONS)
   Future._refuse_loading("a transaction", level + 1)
 end
 
@@ -174,7 +172,7 @@ end
 --- Runs `fn(tx)` in a coroutine of `scope`.
 ---@return moongate.Future of what fn returns
 function M.begin(scope, level, name, fn, options)
-  check(level + 1, fn, options)
+  check_arguments(level + 1, fn, options)
   M.refuse_inside(level + 1, name)
   statement.sweep()
   local future = Future._new(scope, level + 1)

@@ -3,6 +3,7 @@
 --- can happen, then jumps.
 local native = require("moongate.native")
 local app_class = require("moongate.app")
+local check = require("moongate.core.check")
 local boot = require("moongate.boot")
 local serve = require("moongate.serve")
 local sched = require("moongate.core.sched")
@@ -102,6 +103,11 @@ local function cache_bytes(text)
   return bytes
 end
 
+local OPTIONS = {
+  root = check.string, limits = true, timeouts = true, trusted_proxies = true, forwarded = true,
+  http = true, database = true, cache = true, migrations = check.string,
+}
+
 --- Loads an app and starts it: no network, virtual time.
 ---@param source string|fun(app) the script that returns the app, such as "lua/app.lua", or a
 --- function that declares routes on the app it is given
@@ -111,7 +117,7 @@ end
 --- that are run in it, in their order, before the app starts
 ---@return moongate.test.App
 function M.app(source, options)
-  options = options or {}
+  options = check.options("test.app", options or {}, OPTIONS)
   native.test_serve(native.json.encode({
     limits = options.limits, timeouts = options.timeouts,
   }), options.trusted_proxies, options.forwarded)

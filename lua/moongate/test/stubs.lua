@@ -106,6 +106,15 @@ local function is_refused(app, name)
   return subject and subject ~= "files" and not app.real[subject]
 end
 
+-- What the real call would refuse.
+local function check_options(record)
+  local subject = subject_of[record.name]
+  local options = subject ~= "http" and require("moongate." .. subject).options[record.name]
+  if options and record[options[1]] ~= nil then
+    check.options(record.name, record[options[1]], options[2])
+  end
+end
+
 local function check_request(record, level)
   if record.name == "http_request" and not record.request then
     error((record.problem:gsub("^[^\n:]+:%d+: ", "")), level + 1)
@@ -143,6 +152,7 @@ local function replace(name, calls)
   calls[name] = function(scope, level, ...)
     local record = note(current, name, ...)
     check_request(record, level + 1)
+    check_options(record)
     local future = stubbed(record, scope, level + 1)
     if not future then
       return real(scope, level, ...) -- a tail call: the level stays

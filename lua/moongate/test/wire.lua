@@ -1,5 +1,6 @@
 --- Requests and answers of specs as bytes over in-memory connections.
 local native = require("moongate.native")
+local check = require("moongate.core.check")
 local shown = require("moongate.core.text").shown
 
 local M = {}
@@ -157,11 +158,17 @@ local function open(app, method)
   return setmetatable({ app = app, peer = peer, method = method }, Flight)
 end
 
+local OPTIONS = {
+  headers = true, body = check.string, json = true, form = true, query = true, length = true,
+}
+
 --- Sends the head and whatever body there is; `options.length` announces a longer one for :send to
 --- deliver.
 function M.start(app, method, path, options)
+  check.string("a request: the path", path)
+  options = options == nil and {} or check.options("a request", options, OPTIONS)
   local flight = open(app, method)
-  flight:send(build(method, path, options or {}))
+  flight:send(build(method, path, options))
   return flight
 end
 

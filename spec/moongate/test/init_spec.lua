@@ -42,6 +42,48 @@ describe("test.app", function()
     assert.matches("bdy", message_of(test.app, print, { limits = { bdy = 3 } }))
   end)
 
+  it("refuses options that it does not know, at the caller's line", function()
+    local where = ("init_spec.lua:%d: "):format(debug.getinfo(1, "l").currentline + 1)
+    local message = message_of(function() test.app(print, { databse = "sqlite::memory:" }) end)
+    assert.matches(where .. 'test.app: "databse" is unknown', message, 1, true)
+    assert.matches("(did you mean 'database'?)", message, 1, true)
+    assert.matches("test.app: a table is wanted", message_of(test.app, print, "root"), 1, true)
+    handle(function() return "" end)
+    for _, call in ipairs({
+      function() app:get("/", { header = { a = "b" } }) end,
+      function() app:post("/", { headers = {}, boddy = "x" }) end,
+      function() app:request("PUT", "/", { josn = {} }) end,
+      function() app:start("GET", "/", { qery = {} }) end,
+    }) do
+      message = message_of(call)
+      assert.matches("init_spec.lua:%d+: a request: .* is unknown, allowed are body, form", message)
+      assert.matches("did you mean '", message, 1, true)
+    end
+    assert.matches("a request: a table is wanted", message_of(app.get, app, "/", "x"), 1, true)
+    assert.matches("the path: a string is wanted", message_of(app.get, app), 1, true)
+  end)
+
+  it("refuses options of stubbed calls that the real ones would refuse", function()
+    handle(function(ctx)
+      local calls = {
+        function() ctx:read_file("a", { mx = 1 }) end,
+        function() ctx:update_cache("a", 1, { tll = 1 }) end,
+        function() ctx:increment_cache("a", 1, { intial = 1 }) end,
+        function() ctx:write_file("a", "", { mode = 0 }) end,
+      }
+      for i, call in ipairs(calls) do
+        calls[i] = select(2, pcall(call))
+      end
+      return calls
+    end)
+    app:stub_file("a", "text"):stub_cache():stub("write_file", true)
+    local said = app:get("/"):json()
+    assert.matches("read_file: \"mx\" is unknown, allowed are max", said[1], 1, true)
+    assert.matches("did you mean 'ttl'?", said[2], 1, true)
+    assert.matches("did you mean 'initial'?", said[3], 1, true)
+    assert.matches("write_file.mode", said[4], 1, true)
+  end)
+
   it("tells a faulty declaration with its line", function()
     assert.matches("init_spec%.lua:%d+: .*pattern", message_of(test.app, function(a)
       a:get("users", print)
