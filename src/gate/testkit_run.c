@@ -3,7 +3,9 @@
 #include "lua/state.h"
 
 #include <lauxlib.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 // The binary itself is what specs run in: `.busted` may name another interpreter for plain busted.
@@ -20,16 +22,51 @@ static void push_args(lua_State *L, int count, char *const *args) {
     lua_setglobal(L, "arg");
 }
 
-static int run(lua_State *L) {
-    static const char chunk[] = "local ok, runner = pcall(require, 'busted.runner')\n"
+// Set once the specs are through; whatever ends the process before (FFI knows many ways) did not
+// mean them to pass.
+static bool through;
+
+static int on_through(lua_State *L) {
+    (void)L;
+    through = true;
+    return 0;
+}
+
+static void refuse_early_end(void) {
+    if (!through) {
+        fflush(stdout);
+        fprintf(stderr, "\nmoongate test: the process was ended before the specs were through\n");
+        _exit(1);
+    }
+}
+
+static int run_chunk(lua_State *L) {
+    static const char chunk[] = "local through = ...\n"
+                                "local ok, runner = pcall(require, 'busted.runner')\n"
                                 "if not ok then\n"
                                 "  io.stderr:write('moongate test needs busted (Debian package "
                                 "lua-busted):\\n', runner, '\\n')\n"
+                                "  through()\n"
                                 "  os.exit(1)\n"
                                 "end\n"
+                                "local exit = require('moongate.test.exit')\n"
+                                "exit.refuse(through)\n"
+                                "exit.hide_dot_files()\n"
                                 "runner({ standalone = false })\n";
-    if (luaL_loadbuffer(L, chunk, sizeof chunk - 1, "@moongate") != 0 ||
-        lua_pcall(L, 0, 0, 0) != 0) {
+    if (luaL_loadbuffer(L, chunk, sizeof chunk - 1, "@moongate") != 0) {
+        return lua_error(L);
+    }
+    lua_pushcfunction(L, on_through);
+    lua_call(L, 1, 0);
+    return 0;
+}
+
+static int run(lua_State *L) {
+    atexit(refuse_early_end);
+    lua_pushcfunction(L, run_chunk);
+    int rc = lua_pcall(L, 0, 0, 0);
+    through = true;
+    if (rc != 0) {
         // busted ends with error(nil) when a spec has failed, which it has told already.
         if (lua_tostring(L, -1) != NULL) {
             fprintf(stderr, "moongate test: %s\n", lua_tostring(L, -1));

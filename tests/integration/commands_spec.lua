@@ -265,3 +265,47 @@ describe("the command line", function()
     assert.equal(2, moongate("run", "--listen").status)
   end)
 end)
+
+describe("moongate test", function()
+  local folder
+  before_each(function()
+    folder = process.temp_folder()
+    process.make_folder(folder .. "/spec")
+  end)
+  after_each(function()
+    process.remove_folder(folder)
+  end)
+
+  local function run(text)
+    process.write_file(folder .. "/spec/a_spec.lua", text)
+    return process.run({ servers.BINARY, "test", folder .. "/spec" })
+  end
+
+  it("runs the specs of a folder, but no hidden files", function()
+    for _, name in ipairs({ "._a_spec.lua", ".b_spec.lua", ".#c_spec.lua" }) do
+      process.write_file(folder .. "/spec/" .. name, "error('hidden')")
+    end
+    local said = run("it('is good', function() end)")
+    assert.equal(0, said.status, said.out)
+    assert.matches("1 success / 0 failures / 0 errors", said.out, 1, true)
+  end)
+
+  it("takes a spec that ends the process as a failure, with its line", function()
+    for _, text in ipairs({
+      "it('ends', function() os.exit(0) end)",
+      "describe('x', function() os.exit(true) end)",
+      "os.exit()",
+    }) do
+      local said = run(text)
+      assert.equal(1, said.status)
+      assert.matches("a_spec.lua:1: os.exit would end all specs", said.out)
+    end
+  end)
+
+  it("takes any other end of the process before its time as a failure", function()
+    local said = run("local ffi = require('ffi') ffi.cdef('void exit(int);')\n"
+      .. "it('ends', function() ffi.C.exit(0) end)")
+    assert.equal(1, said.status)
+    assert.matches("the process was ended before the specs were through", said.err, 1, true)
+  end)
+end)

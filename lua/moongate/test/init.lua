@@ -20,6 +20,8 @@ local migrations = require("moongate.test.migrations")
 
 local M = {}
 
+require("moongate.test.exit").refuse()
+
 ---@class moongate.test.App
 local App = {}
 App.__index = App
