@@ -72,9 +72,11 @@ function M.load_fault(root, message, options)
 end
 
 --- Serves it; `ready(ok, message)` is called when its on_start functions are through.
-function M.start(served, ready)
+---@param limit number? seconds that loading and on_start may take
+---@param left number? what on_start has of them
+function M.start(served, ready, limit, left)
   files.root = served.folder
-  serve.start(served, ready)
+  serve.start(served, ready, limit, left)
 end
 
 --- It serves from now on: its jobs begin.

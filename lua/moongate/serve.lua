@@ -12,6 +12,7 @@ local Future = require("moongate.future")
 local time = require("moongate.time")
 local log = require("moongate.log")
 local retire = require("moongate.retire")
+local starting = require("moongate.core.starting")
 local fallback = require("moongate.core.fallback")
 local text = require("moongate.core.text")
 
@@ -607,25 +608,13 @@ function M.prepare(app, options)
   }
 end
 
-local function run_start(task)
-  for _, fn in ipairs(task.a.app.on_start or {}) do
-    fn()
-  end
-  task.c(true)
-end
-
-local function start_failed(task, err)
-  Future._end_app(task.a.root)
-  task.c(false, errors.describe(err))
-end
-
 --- Serves `target` (of M.prepare) from now on. on_start functions run first; `ready(ok, message)`
---- is called when they are through.
-function M.start(target, ready)
+--- is called when they are through. `limit` and `left` as for core/starting.lua.
+function M.start(target, ready, limit, left)
   served = target
   served.root[scopes.CANCELLED] = false
   Future._set_root(target.root)
-  sched.start_soon(target.root, run_start, start_failed, target, false, function(ok, message)
+  starting.run(target.root, target.app.on_start or {}, limit, left, function(ok, message)
     if ok then
       native.bind_routes(target.app.router, target.native_routes)
     end

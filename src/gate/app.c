@@ -4,18 +4,19 @@
 #include <string.h>
 #include <unistd.h>
 
-int mg_app_of_config(mg_lua_app **out, mg_loop *loop, const mg_config *config, mg_error *err) {
-    *out = NULL;
-    if (access(config->app, R_OK) != 0) {
-        return mg_error_set(err, MG_ECONFIG, "%s: app: %s cannot be read: %s", config->file,
-                            config->app, strerror(errno));
+void mg_app_options(const mg_config *c, mg_lua_app_options *out) {
+    out->root = c->root;
+    out->path = c->app;
+    out->handler_ms = c->timeouts.handler_ms;
+    out->load_ms = c->timeouts.reload_ms;
+    out->memory_bytes = c->limits.lua_memory;
+    out->ffi = c->ffi;
+}
+
+int mg_app_check(const mg_config *c, mg_error *err) {
+    if (access(c->app, R_OK) == 0) {
+        return MG_OK;
     }
-    mg_lua_app_options options = {
-        .root = config->root,
-        .path = config->app,
-        .handler_ms = config->timeouts.handler_ms,
-        .memory_bytes = config->limits.lua_memory,
-        .ffi = config->ffi,
-    };
-    return mg_lua_app_new(out, loop, &options, err);
+    return mg_error_set(err, MG_ECONFIG, "%s: app: %s cannot be read: %s", c->file, c->app,
+                        strerror(errno));
 }

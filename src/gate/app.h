@@ -1,8 +1,11 @@
-// gate/app.h: loads the app that a configuration names.
+// gate/app.h: how the app that a configuration names is loaded.
 #pragma once
 
 #include "gate/config.h"
 #include "lua/lua_app.h"
 
-// As mg_lua_app_new; MG_ECONFIG with "file: app: what" if the script cannot be read.
-int mg_app_of_config(mg_lua_app **out, mg_loop *loop, const mg_config *config, mg_error *err);
+// Sets what the configuration says, borrowed, and leaves the rest.
+void mg_app_options(const mg_config *c, mg_lua_app_options *out);
+
+// MG_ECONFIG with "file: app: what" if the script cannot be read.
+int mg_app_check(const mg_config *c, mg_error *err);

@@ -15,7 +15,7 @@ typedef enum mg_message_type {
     MG_MESSAGE_SOCKET,    // a: the socket's id; b: the slot that owns it; fd; text: the address
     MG_MESSAGE_FORGET,    // a: a socket's id: its address has left the configuration
     MG_MESSAGE_ACCEPT,    // a: a slot; b: 1 to accept for it, 0 to leave it to its owner again
-    MG_MESSAGE_PREPARE,   // a: a generation; fd: its snapshot
+    MG_MESSAGE_PREPARE,   // a: a generation; fd: its snapshot; text: dev: a fault to serve instead
     MG_MESSAGE_COMMIT,    // a: the generation that was prepared serves from now on
     MG_MESSAGE_ABANDON,   // a: it never will
     MG_MESSAGE_REOPEN,    // opens the log files anew

@@ -11,6 +11,7 @@ static const char *const commands[] = {
     [MG_COMMAND_STOP] = "stop",        [MG_COMMAND_STATUS] = "status",
     [MG_COMMAND_COLLECT] = "_collect", [MG_COMMAND_WORKER] = "_worker",
     [MG_COMMAND_SPEC] = "_spec",       [MG_COMMAND_MIGRATE] = "migrate",
+    [MG_COMMAND_TRIAL] = "_trial",
 };
 
 static const char *const later_commands[] = {"new", "prof"};
@@ -49,7 +50,7 @@ static mg_cli_result take_database(parsing *p, const char *value);
 static mg_cli_result take_folder(parsing *p, const char *value);
 static mg_cli_result take_status(parsing *p, const char *value);
 
-#define SERVING (BIT(RUN) | BIT(DEV) | BIT(COLLECT) | BIT(WORKER))
+#define SERVING (BIT(RUN) | BIT(DEV) | BIT(COLLECT) | BIT(TRIAL) | BIT(WORKER))
 #define REMOTE  (BIT(RELOAD) | BIT(STOP) | BIT(STATUS))
 
 static const option options[] = {

@@ -21,6 +21,7 @@ typedef enum mg_command {
     MG_COMMAND_COUNT,
     // what a master starts: not for people
     MG_COMMAND_COLLECT = MG_COMMAND_COUNT, // gate/collect.h
+    MG_COMMAND_TRIAL,                      // gate/trial.h
     MG_COMMAND_WORKER,                     // gate/worker.h
     MG_COMMAND_SPEC,                       // `test` on a snapshot
     MG_COMMAND_ALL,

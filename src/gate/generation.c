@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 #include "event/task.h"
+#include "gate/app.h"
 
 // The job of the helper thread: what is made there belongs to it until the loop takes it over.
 typedef struct mg_generation_load {
@@ -144,15 +145,11 @@ static int start_load(mg_generation *g, const mg_generation_options *o) {
     l->owner = g;
     l->options = *o;
     mg_lua_app_options *app = &l->options.app;
-    app->root = g->config.root;
-    app->path = g->config.app;
+    mg_app_options(&g->config, app);
     app->snapshot = g->snapshot;
     app->services = g->services != NULL ? mg_service_set_lent(g->services) : NULL;
-    app->handler_ms = g->config.timeouts.handler_ms;
-    app->load_ms = g->config.timeouts.reload_ms;
-    app->ffi = g->config.ffi;
-    app->memory_bytes = g->config.limits.lua_memory;
     app->generation = g->number;
+    app->give_up = &g->abandoned;
     g->load = l;
     int rc = mg_task_start(g->loop, &l->task, &load_ops);
     if (rc != MG_OK) {

@@ -45,8 +45,8 @@ struct mg_generation {
     mg_snapshot *snapshot;
     mg_trust *trust;
     mg_service_set *services;
-    mg_lua_app *app; // NULL while it is loading
-    bool abandoned;
+    mg_lua_app *app;        // NULL while it is loading
+    _Atomic bool abandoned; // the thread that loads looks at it
     bool evicted;
     mg_link link; // the owner's
     mg_loop *loop;

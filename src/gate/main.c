@@ -9,6 +9,7 @@
 #include "gate/master.h"
 #include "gate/migrate.h"
 #include "gate/spec.h"
+#include "gate/trial.h"
 #include "gate/worker.h"
 #include "lua/read_config.h"
 
@@ -53,28 +54,34 @@ static int print_defaults(void) {
     return 0;
 }
 
+// In the process that loads the app.
+static void print_routes(void *arg, mg_lua_app *app) {
+    mg_buf text = {0};
+    (void)arg;
+    mg_lua_app_print_routes(app, &text);
+    print(&text, stdout);
+}
+
 // Loads the app without serving it; prints the routes, or that all is well.
 static int load_only(const mg_cli *cli, const mg_config *config) {
-    mg_loop *loop;
-    mg_lua_app *app = NULL;
+    mg_lua_app_options options = {.root = NULL};
+    mg_buf said = {0};
     mg_error err;
-    if (mg_loop_new(&loop, &(mg_loop_options){0}) != MG_OK) {
-        return 1;
-    }
+    bool routes = cli->command == MG_COMMAND_ROUTES;
     int rc = mg_config_check(config, &err);
-    if (rc != MG_OK || (rc = mg_app_of_config(&app, loop, config, &err)) != MG_OK) {
-        fprintf(stderr, "%s\n", err.text);
-    } else {
-        mg_buf text = {0};
-        if (cli->command == MG_COMMAND_ROUTES) {
-            mg_lua_app_print_routes(app, &text);
-        } else {
-            mg_buf_printf(&text, "%s and %s are good\n", cli->conf, config->app);
-        }
-        print(&text, stdout);
+    if (rc == MG_OK) {
+        rc = mg_app_check(config, &err);
     }
-    mg_lua_app_free(app);
-    mg_loop_free(loop);
+    if (rc == MG_OK) {
+        mg_app_options(config, &options);
+        rc = mg_trial(&options, routes ? print_routes : NULL, NULL, &said, &err);
+    }
+    if (rc != MG_OK) {
+        fprintf(stderr, "%s\n", err.text);
+    } else if (!routes) {
+        printf("%s and %s are good\n", cli->conf, config->app);
+    }
+    print(&said, stderr);
     return rc == MG_OK ? 0 : 1;
 }
 
@@ -136,6 +143,8 @@ static int obey(const mg_cli *cli, int argc, char *const *argv) {
         return speak(cli);
     case MG_COMMAND_COLLECT:
         return mg_collect_main(cli);
+    case MG_COMMAND_TRIAL:
+        return mg_trial_main(cli);
     case MG_COMMAND_WORKER:
         return work(cli);
     case MG_COMMAND_MIGRATE:

@@ -119,7 +119,8 @@ void mg_master_stop(mg_master *m, bool now);
 // --- master_places.c ---
 
 mg_place *mg_place_at(mg_master *m, uint32_t slot); // made if need be
-void mg_place_start(mg_place *p, mg_snapshot *snapshot, uint32_t number);
+// `fault`: dev: what it serves, since the scripts cannot be loaded; else empty.
+void mg_place_start(mg_place *p, mg_snapshot *snapshot, uint32_t number, mg_str fault);
 void mg_place_serve(mg_place *p, uint32_t number); // it has prepared it: go
 void mg_place_stop(mg_place *p, bool gently);      // for good
 void mg_places_watch(mg_master *m, uint64_t gap_ms);

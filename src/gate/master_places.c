@@ -40,7 +40,7 @@ static void on_restart(mg_timer *t) {
     mg_place *p = MG_OF(t, mg_place, restart);
     mg_master *m = p->master;
     p->restarts++;
-    mg_place_start(p, m->snapshot, m->generation);
+    mg_place_start(p, m->snapshot, m->generation, (mg_str){0});
 }
 
 static void restart_later(mg_place *p, uint64_t lived_ms) {
@@ -139,7 +139,7 @@ static int start_inside(mg_place *p, int fd) {
     return mg_worker_open(&p->inside, m->loop, fd, &o, on_inside_end, p);
 }
 
-void mg_place_start(mg_place *p, mg_snapshot *snapshot, uint32_t number) {
+void mg_place_start(mg_place *p, mg_snapshot *snapshot, uint32_t number, mg_str fault) {
     mg_master *m = p->master;
     int fds[2];
     int rc = mg_channel_pair(fds);
@@ -163,9 +163,10 @@ void mg_place_start(mg_place *p, mg_snapshot *snapshot, uint32_t number) {
     mg_channel_send(p->channel,
                     &(mg_message){.type = MG_MESSAGE_BEGIN, .a = p->slot, .fd = mg_shm_fd(m->shm)});
     mg_sockets_tell(m, p);
-    mg_channel_send(
-        p->channel,
-        &(mg_message){.type = MG_MESSAGE_PREPARE, .a = number, .fd = mg_snapshot_fd(snapshot)});
+    mg_channel_send(p->channel, &(mg_message){.type = MG_MESSAGE_PREPARE,
+                                              .a = number,
+                                              .fd = mg_snapshot_fd(snapshot),
+                                              .text = fault});
 }
 
 void mg_place_serve(mg_place *p, uint32_t number) {

@@ -2,6 +2,9 @@
 //
 //   collect   a child reads files, evaluates the configuration, writes the snapshot
 //   plan      new addresses are bound, not yet listened on
+//   trial     another child loads the snapshot as a worker would: what ends or hangs it is not
+//   loaded
+//             anywhere else
 //   specs     if wanted, in another child, on the snapshot
 //   prepare   every worker loads the snapshot and runs on_start
 //   commit    all are ready: each swaps; sockets and workers become what the configuration says
@@ -16,6 +19,7 @@
 #include "gate/helper.h"
 #include "gate/notify.h"
 #include "gate/privileges.h"
+#include "gate/trial.h"
 
 #include <stdio.h>
 #include <time.h>
@@ -24,10 +28,11 @@
 enum {
     COLLECT_MS = 20000,
     SPECS_MS = 120000,
+    TRIAL_GRACE_MS = 5000, // it knows timeouts.reload itself
     SHOWN_CHANGES = 40,
 };
 
-typedef enum step { COLLECT, SPECS, PREPARE } step;
+typedef enum step { COLLECT, TRIAL, SPECS, PREPARE } step;
 
 struct mg_reload {
     mg_master *master;
@@ -41,6 +46,7 @@ struct mg_reload {
     mg_config config;
     uint32_t wanted;
     mg_timer limit;
+    mg_buf fault; // dev: of the trial; what workers serve
     mg_buf changes;
     size_t change_count;
 };
@@ -59,6 +65,7 @@ static void release(mg_reload *r) {
     }
     mg_snapshot_unref(r->snapshot);
     mg_config_deinit(&r->config);
+    mg_buf_deinit(&r->fault);
     mg_buf_deinit(&r->changes);
     mg_free(r);
 }
@@ -188,7 +195,7 @@ static void fit_workers(mg_master *m, uint32_t before) {
     for (uint32_t slot = before; slot < m->wanted; slot++) {
         mg_place *p = mg_place_at(m, slot);
         if (p->state == MG_PLACE_EMPTY) {
-            mg_place_start(p, m->snapshot, m->generation);
+            mg_place_start(p, m->snapshot, m->generation, (mg_str){0});
         }
     }
 }
@@ -327,7 +334,29 @@ static void ask(mg_reload *r, mg_place *p) {
     p->asked = r->number;
     mg_channel_send(p->channel, &(mg_message){.type = MG_MESSAGE_PREPARE,
                                               .a = r->number,
-                                              .fd = mg_snapshot_fd(r->snapshot)});
+                                              .fd = mg_snapshot_fd(r->snapshot),
+                                              .text = mg_buf_str(&r->fault)});
+}
+
+// Why the reload still waits for this place; false: it does not.
+static bool is_late(const mg_reload *r, const mg_place *p, char *why, size_t n) {
+    double seconds = (double)r->config.timeouts.reload_ms / 1000;
+    bool asked = p->asked == r->number;
+    if (asked ? p->ready == r->number : !will_serve(p)) {
+        return false;
+    }
+    if (p->stuck) {
+        snprintf(why, n, "worker %u has been stuck for %.1f s, the log names the line", p->slot + 1,
+                 (double)p->stuck_ms / 1000);
+    } else if (asked) {
+        snprintf(why, n,
+                 "worker %u was not ready after %.1f s (timeouts.reload): does on_start end?",
+                 p->slot + 1, seconds);
+    } else {
+        snprintf(why, n, "worker %u did not serve again within %.1f s (timeouts.reload)",
+                 p->slot + 1, seconds);
+    }
+    return true;
 }
 
 static void on_prepare_late(mg_timer *t) {
@@ -335,15 +364,12 @@ static void on_prepare_late(mg_timer *t) {
     char why[120];
     for (uint32_t slot = 0; slot < MG_SHM_CELLS; slot++) {
         const mg_place *p = r->master->places[slot];
-        if (p != NULL && p->asked == r->number && p->ready != r->number) {
-            snprintf(why, sizeof why,
-                     "worker %u was not ready after %.1f s (timeouts.reload): does on_start end?",
-                     slot + 1, (double)r->config.timeouts.reload_ms / 1000);
+        if (p != NULL && is_late(r, p, why, sizeof why)) {
             fail_with(r, why);
             return;
         }
     }
-    fail_with(r, "a worker could not be started in time (timeouts.reload)");
+    fail_with(r, "no worker could be started in time (timeouts.reload)");
 }
 
 static void prepare(mg_reload *r) {
@@ -354,7 +380,7 @@ static void prepare(mg_reload *r) {
         for (uint32_t slot = 0; slot < r->wanted && m->reload == r; slot++) {
             mg_place *p = mg_place_at(m, slot);
             p->asked = r->number;
-            mg_place_start(p, r->snapshot, r->number);
+            mg_place_start(p, r->snapshot, r->number, mg_buf_str(&r->fault));
         }
         return;
     }
@@ -408,6 +434,7 @@ void mg_reload_on_death(mg_master *m, mg_place *p, const char *how) {
 // --- children ---
 
 static void on_collected(void *arg, int status, mg_str said);
+static void on_tried(void *arg, int status, mg_str said);
 static void on_specs_run(void *arg, int status, mg_str said);
 
 // The command line again, as another command.
@@ -499,6 +526,17 @@ static int start_helper(mg_reload *r, char *const *argv, int fd, uint64_t limit_
     return mg_helper_start(&r->helper, &o, on_end, r);
 }
 
+static void try_scripts(mg_reload *r) {
+    char **argv = argv_for(r->master, MG_COMMAND_TRIAL);
+    r->step = TRIAL;
+    int rc = start_helper(r, argv, mg_snapshot_fd(r->snapshot),
+                          r->config.timeouts.reload_ms + TRIAL_GRACE_MS, on_tried);
+    mg_free(argv);
+    if (rc != MG_OK) {
+        fail_with(r, mg_strerror(rc));
+    }
+}
+
 static void run_specs(mg_reload *r) {
     const mg_master *m = r->master;
     char *argv[] = {m->self, (char *)(uintptr_t)mg_cli_command_name(MG_COMMAND_SPEC),
@@ -531,7 +569,7 @@ static void tell_warnings(mg_master *m, mg_str said) {
     }
 }
 
-static void on_planned(mg_reload *r) {
+static void on_good(mg_reload *r) {
     if (specs_of(r) != NULL && r->master->generation > 0) {
         run_specs(r);
     } else {
@@ -551,7 +589,23 @@ static void on_collected(void *arg, int status, mg_str said) {
         fail_with(r, err.text);
     } else {
         tell_warnings(r->master, said);
-        on_planned(r);
+        try_scripts(r);
+    }
+}
+
+static void on_tried(void *arg, int status, mg_str said) {
+    mg_reload *r = arg;
+    bool dev = r->master->cli->command == MG_COMMAND_DEV;
+    r->helper = NULL;
+    if (status != 0 && (said.n == 0 || status == MG_HELPER_LATE)) {
+        fail_silent(r, "the scripts cannot be loaded: their trial", status);
+    } else if (status != 0 && dev) {
+        mg_buf_append_str(&r->fault, said); // a page shows it
+        prepare(r);
+    } else if (status != 0) {
+        fail(r, said);
+    } else {
+        on_good(r);
     }
 }
 

@@ -240,16 +240,21 @@ static void drop_next(mg_worker *w) {
 
 static int load(mg_worker *w, uint32_t number, mg_snapshot *s, mg_error *err);
 
+static void take_fault(mg_worker *w, mg_str fault) {
+    if (fault.n > 0 && w->options->dev) {
+        w->fault = mg_strndup(fault.p, fault.n);
+    }
+}
+
 // Development: the fault itself is what is served.
 static bool serve_fault(mg_worker *w, mg_generation *g, const char *fault) {
     mg_error err;
     if (!w->options->dev || w->fault != NULL) {
         return false;
     }
-    mg_log_printf(w->logs.error, MG_LOG_ERROR, "%s", fault);
+    take_fault(w, mg_str_of(fault));
     uint32_t number = g->number;
     mg_snapshot *s = mg_snapshot_ref(g->snapshot);
-    w->fault = mg_strdup(fault);
     mg_generation_free(g);
     w->next = NULL;
     bool ok = load(w, number, s, &err) == MG_OK;
@@ -336,6 +341,9 @@ static int load(mg_worker *w, uint32_t number, mg_snapshot *s, mg_error *err) {
     if (rc != MG_OK) {
         return rc;
     }
+    if (w->fault != NULL) {
+        mg_log_printf(w->logs.error, MG_LOG_ERROR, "%s", w->fault);
+    }
     mg_generation_options o = {
         .services = services,
         .number = number,
@@ -374,6 +382,7 @@ static void prepare(mg_worker *w, mg_message *m) {
     int rc = w->stopping ? mg_error_set(&err, MG_ECLOSED, "the worker is stopping")
                          : mg_snapshot_open(&s, fd, &err);
     if (rc == MG_OK) {
+        take_fault(w, m->text);
         rc = load(w, m->a, s, &err);
     } else if (w->stopping && fd >= 0) {
         close(fd);

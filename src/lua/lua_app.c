@@ -1,10 +1,12 @@
 #include "lua/lua_app.h"
 
 #include "base/mem.h"
+#include "lua/place.h"
 #include "lua/state.h"
 
 #include <luajit.h>
 #include <stdio.h>
+#include <sys/random.h>
 #include <time.h>
 
 enum {
@@ -16,9 +18,12 @@ struct mg_lua_app {
     lua_State *L;
     mg_vm *vm;
     mg_snapshot *snapshot;
-    uint64_t load_until_ms;
-    int boot_ref;   // the module moongate.boot
-    int served_ref; // what boot.load returned
+    uint64_t load_ms, load_until_ms;
+    const _Atomic bool *give_up;
+    char *place;
+    char late[MG_LUA_PLACE + 80]; // why loading was ended; "": it was not
+    int boot_ref;                 // the module moongate.boot
+    int served_ref;               // what boot.load returned
     void (*on_ready)(void *arg, const char *message);
     void *ready_arg;
     void (*on_stopped)(void *arg);
@@ -72,29 +77,59 @@ static uint64_t monotonic_ms(void) {
 
 static char load_key; // registry: the app that is being loaded
 
+static const _Atomic bool never;
+
+static void on_load_hook(lua_State *L, lua_Debug *ar);
+
+// The first place counts: what runs after it was made to fail may be anything.
+static void end_load(mg_lua_app *a, lua_State *L) {
+    char place[MG_LUA_PLACE];
+    if (a->late[0] == '\0' && *a->give_up) {
+        snprintf(a->late, sizeof a->late, "loading was given up");
+    } else if (a->late[0] == '\0') {
+        mg_lua_place(L, 0, place, sizeof place);
+        snprintf(a->late, sizeof a->late, "%s: loading does not come to an end: stopped after %g s",
+                 place, (double)a->load_ms / 1000);
+    }
+    lua_sethook(L, on_load_hook, LUA_MASKCOUNT, 1);
+    luaL_error(L, "%s", a->late);
+}
+
 // Raises again and again once the time is over, so that no pcall of the scripts can go on.
-static void on_load_count(lua_State *L, lua_Debug *ar) {
-    (void)ar;
+static void on_load_hook(lua_State *L, lua_Debug *ar) {
     lua_pushlightuserdata(L, &load_key);
     lua_rawget(L, LUA_REGISTRYINDEX);
-    const mg_lua_app *a = lua_touserdata(L, -1);
+    mg_lua_app *a = lua_touserdata(L, -1);
     lua_pop(L, 1);
-    if (monotonic_ms() > a->load_until_ms) {
-        lua_sethook(L, on_load_count, LUA_MASKCOUNT, 1);
-        luaL_error(L, "loading the app does not come to an end");
+    if (ar->event == LUA_HOOKLINE) {
+        mg_lua_place(L, 0, a->place, MG_LUA_PLACE);
+    } else if (*a->give_up || (a->load_ms > 0 && monotonic_ms() > a->load_until_ms)) {
+        end_load(a, L);
     }
 }
 
 // Compiled code obeys no hooks: everything is interpreted until the app serves.
 static void bound_load(mg_lua_app *a, uint64_t load_ms) {
     luaJIT_setmode(a->L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_OFF);
-    if (load_ms > 0) {
-        a->load_until_ms = monotonic_ms() + load_ms;
-        lua_pushlightuserdata(a->L, &load_key);
-        lua_pushlightuserdata(a->L, a);
-        lua_rawset(a->L, LUA_REGISTRYINDEX);
-        lua_sethook(a->L, on_load_count, LUA_MASKCOUNT, LOAD_STEP);
+    a->load_ms = load_ms;
+    a->load_until_ms = monotonic_ms() + load_ms;
+    lua_pushlightuserdata(a->L, &load_key);
+    lua_pushlightuserdata(a->L, a);
+    lua_rawset(a->L, LUA_REGISTRYINDEX);
+    lua_sethook(a->L, on_load_hook, LUA_MASKCOUNT, LOAD_STEP);
+}
+
+// Workers, and the scripts of a reload, are not to draw the same numbers.
+static int seed_random(lua_State *L) {
+    uint32_t seed = 0;
+    if (getrandom(&seed, sizeof seed, 0) < 0) {
+        seed = (uint32_t)monotonic_ms();
     }
+    lua_getglobal(L, "math");
+    lua_getfield(L, -1, "randomseed");
+    lua_pushnumber(L, (lua_Number)seed);
+    lua_call(L, 1, 0);
+    return 0;
 }
 
 static void push_options(mg_lua_app *a, const mg_lua_app_options *o) {
@@ -128,6 +163,9 @@ static int call_load(mg_lua_app *a, const mg_lua_app_options *o) {
 }
 
 static int load_app(mg_lua_app *a, const mg_lua_app_options *options, mg_error *err) {
+    if (a->place != NULL) {
+        lua_sethook(a->L, on_load_hook, LUA_MASKCOUNT | LUA_MASKLINE, LOAD_STEP);
+    }
     if (call_load(a, options) != 0) {
         return take_error(a->L, err);
     }
@@ -157,7 +195,7 @@ static int open_state(mg_lua_app *a, mg_loop *loop, const mg_lua_app_options *o,
     mg_lua_memory_attach(&vm->memory, a->L, o->memory_bytes);
     mg_lua_state_preload(a->L, open_native, vm);
     bound_load(a, o->load_ms);
-    return require_boot(a, err);
+    return lua_cpcall(a->L, seed_random, NULL) == 0 ? require_boot(a, err) : take_error(a->L, err);
 }
 
 int mg_lua_app_new(mg_lua_app **out, mg_loop *loop, const mg_lua_app_options *options,
@@ -166,10 +204,16 @@ int mg_lua_app_new(mg_lua_app **out, mg_loop *loop, const mg_lua_app_options *op
     a->boot_ref = LUA_NOREF;
     a->served_ref = LUA_NOREF;
     a->snapshot = options->snapshot != NULL ? mg_snapshot_ref(options->snapshot) : NULL;
+    a->give_up = options->give_up != NULL ? options->give_up : &never;
+    a->place = options->place;
     int rc = open_state(a, loop, options, err);
     if (rc == MG_OK) {
         rc = load_app(a, options, err);
     }
+    if (rc != MG_OK && a->late[0] != '\0') {
+        rc = mg_error_set(err, MG_ELUA, "%s", a->late);
+    }
+    a->give_up = &never; // it may be gone when the state is closed
     if (rc != MG_OK) {
         mg_lua_app_free(a);
         a = NULL;
@@ -323,9 +367,17 @@ mg_lua_pins mg_lua_app_pins(mg_lua_app *a) {
 }
 
 void mg_lua_app_start(mg_lua_app *a, void (*on_ready)(void *arg, const char *message), void *arg) {
+    uint64_t now = monotonic_ms();
     a->on_ready = on_ready;
     a->ready_arg = arg;
-    call_boot(a, "start", tell_ready);
+    push_boot(a, "start");
+    push_callback(a, tell_ready);
+    if (a->load_ms > 0) { // what loading has left of it
+        lua_pushnumber(a->L, (lua_Number)a->load_ms / 1000);
+        lua_pushnumber(a->L,
+                       now < a->load_until_ms ? (lua_Number)(a->load_until_ms - now) / 1000 : 0);
+    }
+    finish_call(a, "start", a->load_ms > 0 ? 4 : 2);
 }
 
 void mg_lua_app_stop(mg_lua_app *a, void (*on_stopped)(void *arg), void *arg) {

@@ -13,13 +13,18 @@
 
 typedef struct mg_lua_app mg_lua_app;
 
+enum { MG_LUA_PLACE = 256 };
+
 // Borrowed for the call, but for the snapshot, of which a reference is kept.
 typedef struct mg_lua_app_options {
     const char *root;      // the project's folder
     const char *path;      // of the script that returns the app
     mg_snapshot *snapshot; // where all scripts come from; NULL: the disk
     uint64_t handler_ms;
-    uint64_t load_ms;            // that loading may take; 0: any
+    uint64_t load_ms;            // that loading and on_start may take; 0: any
+    const _Atomic bool *give_up; // true: loading ends soon, with a fault; NULL: never
+    char *place;                 // MG_LUA_PLACE bytes that always say where loading is, for who
+                                 // watches from outside, at a cost; NULL: nobody does
     size_t memory_bytes;         // that the state may use; 0: any
     uint32_t generation;         // told by moongate.info()
     uint32_t worker;             // from 1; 0: there is only one

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "lua/bind.h"
+#include "lua/place.h"
 
 #include <errno.h>
 #include <lauxlib.h>
@@ -51,30 +52,6 @@ static mg_stall *the_stall; // for the signal handler; there is one a process
 
 // --- where it is ---
 
-static bool is_framework(const char *source) {
-    return strstr(source, "lua/moongate/") != NULL || source[0] == '=';
-}
-
-// The first line of a script that is no part of the framework, else any line.
-static void describe_lua(lua_State *L, int level, char *out, size_t n) {
-    lua_Debug ar;
-    bool any = false;
-    for (; lua_getstack(L, level, &ar) && lua_getinfo(L, "Sl", &ar); level++) {
-        if (ar.currentline <= 0 || (any && is_framework(ar.source))) {
-            continue;
-        }
-        const char *source = ar.source[0] == '@' ? ar.source + 1 : ar.short_src;
-        snprintf(out, n, "%s:%d", source, ar.currentline);
-        any = true;
-        if (!is_framework(ar.source)) {
-            return;
-        }
-    }
-    if (!any) {
-        snprintf(out, n, "-");
-    }
-}
-
 static void copy_text(char *out, size_t n, mg_str s) {
     snprintf(out, n, "%.*s", s.n > 0 ? (int)s.n : 1, s.n > 0 ? s.p : "-");
 }
@@ -116,7 +93,7 @@ static void make_fail(mg_stall *s, mg_vm *vm, lua_State *L) {
     if (s->ended_step != mg_vm_note[MG_NOTE_STEPS]) {
         s->ended_step = mg_vm_note[MG_NOTE_STEPS];
         s->told = true;
-        describe_lua(L, 0, s->place, sizeof s->place);
+        mg_lua_place(L, 0, s->place, sizeof s->place);
         describe_request(s, vm, true);
         report(s, false, true);
         snprintf(vm->stall, sizeof vm->stall, "%.200s: it did not let go for %.1f s and was ended",
@@ -131,7 +108,7 @@ static void warn(mg_stall *s, mg_vm *vm, lua_State *L) {
         if (L == vm->L) { // a function of C was the last that the coroutine did
             copy_text(s->place, sizeof s->place, (mg_str){0});
         } else {
-            describe_lua(L, 0, s->place, sizeof s->place);
+            mg_lua_place(L, 0, s->place, sizeof s->place);
         }
     }
     tell_warning(s);
@@ -174,7 +151,7 @@ static void describe_moving(lua_State *L, char *out, size_t n) {
         sigaction(faults[i], &fault, &before[i]);
     }
     if (sigsetjmp(unreadable, 1) == 0) {
-        describe_lua(L, 0, out, n);
+        mg_lua_place(L, 0, out, n);
     } else {
         copy_text(out, n, (mg_str){0});
     }

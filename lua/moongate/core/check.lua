@@ -36,6 +36,21 @@ function M.caller()
   return info and (info.source:gsub("^@", "") .. ":" .. info.currentline) or "?"
 end
 
+--- "file:line" where a coroutine waits: the first line outside of the framework.
+---@param co thread
+---@return string
+function M.place_of(co)
+  for level = 0, 100 do
+    local info = debug.getinfo(co, level, "Sl")
+    if not info then
+      break
+    elseif info.currentline > 0 and info.source:sub(1, #FRAMEWORK) ~= FRAMEWORK then
+      return info.source:gsub("^@", "") .. ":" .. info.currentline
+    end
+  end
+  return "?"
+end
+
 local function describe(value)
   local kind = type(value)
   if kind == "string" then

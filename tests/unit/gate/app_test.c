@@ -5,19 +5,17 @@
 #include "base/buf.h"
 
 static app_folder folder;
-static mg_loop *loop;
 static mg_config config;
 static mg_error err;
-static mg_lua_app *app;
 
 static int set_up(void **state) {
     (void)state;
     app_folder_open(&folder);
-    assert_int_equal(mg_loop_new(&loop, &(mg_loop_options){.virtual_clock = true}), 0);
     char file[64];
-    char json[100];
+    char json[160];
     snprintf(file, sizeof file, "%s/gate.lua", folder.root);
-    snprintf(json, sizeof json, "{\"app\":\"%s\"}", folder.script);
+    snprintf(json, sizeof json, "{\"app\":\"%s\",\"ffi\":true,\"timeouts\":{\"reload\":7}}",
+             folder.script);
     mg_buf faults = {0};
     assert_int_equal(mg_config_init(&config, file, mg_str_of(json), &faults), 0);
     mg_buf_deinit(&faults);
@@ -26,17 +24,22 @@ static int set_up(void **state) {
 
 static int tear_down(void **state) {
     (void)state;
-    mg_lua_app_free(app);
     mg_config_deinit(&config);
     app_folder_close(&folder);
-    return mg_loop_free(loop);
+    return 0;
 }
 
-static void the_app_of_the_configuration_is_loaded(void **state) {
+static void the_app_is_loaded_as_the_configuration_says(void **state) {
     (void)state;
-    app_folder_write(&folder, "return require('moongate').app()\n");
-    assert_int_equal(mg_app_of_config(&app, loop, &config, &err), MG_OK);
-    assert_non_null(app);
+    mg_lua_app_options o = {.worker = 3};
+    mg_app_options(&config, &o);
+    assert_string_equal(o.root, folder.root);
+    assert_string_equal(o.path, folder.script);
+    assert_int_equal(o.load_ms, 7000);
+    assert_int_equal(o.handler_ms, 30000);
+    assert_int_equal(o.memory_bytes, 512 << 20);
+    assert_true(o.ffi);
+    assert_int_equal(o.worker, 3);
 }
 
 static void an_app_that_is_not_there_is_a_fault_of_the_configuration(void **state) {
@@ -44,26 +47,17 @@ static void an_app_that_is_not_there_is_a_fault_of_the_configuration(void **stat
     char want[200];
     snprintf(want, sizeof want, "%s/gate.lua: app: %s cannot be read: No such file or directory",
              folder.root, folder.script);
-    app = (mg_lua_app *)&err;
-    assert_int_equal(mg_app_of_config(&app, loop, &config, &err), MG_ECONFIG);
-    assert_null(app);
+    assert_int_equal(mg_app_check(&config, &err), MG_ECONFIG);
     assert_string_equal(err.text, want);
-}
-
-static void a_fault_in_the_script_is_told_with_its_line(void **state) {
-    (void)state;
-    app_folder_write(&folder, "\nerror('no good')\n");
-    assert_int_equal(mg_app_of_config(&app, loop, &config, &err), MG_ELUA);
-    assert_null(app);
-    assert_non_null(strstr(err.text, "app.lua:2: no good"));
+    app_folder_write(&folder, "return 1\n");
+    assert_int_equal(mg_app_check(&config, &err), MG_OK);
 }
 
 int main(void) {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(the_app_of_the_configuration_is_loaded),
+        TEST(the_app_is_loaded_as_the_configuration_says),
         TEST(an_app_that_is_not_there_is_a_fault_of_the_configuration),
-        TEST(a_fault_in_the_script_is_told_with_its_line),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

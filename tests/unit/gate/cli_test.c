@@ -163,7 +163,9 @@ static void a_masters_children_take_what_it_was_given(void **state) {
     static const struct {
         const char *name;
         mg_command command;
-    } children[] = {{"_collect", MG_COMMAND_COLLECT}, {"_worker", MG_COMMAND_WORKER}};
+    } children[] = {{"_collect", MG_COMMAND_COLLECT},
+                    {"_trial", MG_COMMAND_TRIAL},
+                    {"_worker", MG_COMMAND_WORKER}};
     for (size_t i = 0; i < sizeof children / sizeof *children; i++) {
         assert_int_equal(
             PARSE(children[i].name, "my.lua", "--listen=:1", "--workers", "3", "--app=a.lua"),
@@ -182,7 +184,7 @@ static void a_masters_children_take_what_it_was_given(void **state) {
 
 static void a_masters_children_are_not_for_people(void **state) {
     (void)state;
-    static const char *const names[] = {" _collect", " _worker", " _spec"};
+    static const char *const names[] = {" _collect", " _trial", " _worker", " _spec"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         for (int c = 0; c < MG_COMMAND_COUNT; c++) {
             assert_null(strstr(mg_cli_command_help((mg_command)c), names[i]));

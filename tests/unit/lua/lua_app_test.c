@@ -179,6 +179,30 @@ static void what_harms_nobody_is_allowed(void **state) {
                      MG_OK);
 }
 
+static void each_state_draws_other_random_numbers(void **state) {
+    (void)state;
+    double drawn[2];
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(load("getfenv(0).drawn = math.random() return require('moongate').app()"),
+                         MG_OK);
+        lua_State *L = mg_lua_app_vm(app)->L;
+        lua_getglobal(L, "drawn");
+        drawn[i] = lua_tonumber(L, -1);
+        mg_lua_app_free(app);
+        app = NULL;
+    }
+    assert_true(drawn[0] != drawn[1]);
+}
+
+static void loading_can_be_given_up(void **state) {
+    (void)state;
+    static const _Atomic bool now = true;
+    app_folder_write(&folder, "while true do pcall(function() while true do end end) end");
+    mg_lua_app_options o = {.root = folder.root, .path = folder.script, .give_up = &now};
+    assert_int_equal(mg_lua_app_new(&app, r.loop, &o, &err), MG_ELUA);
+    assert_string_equal(err.text, "loading was given up");
+}
+
 static void ffi_is_given_where_the_configuration_says_so(void **state) {
     (void)state;
     ffi = true;
@@ -263,6 +287,24 @@ static void a_failing_on_start_is_told_with_file_and_line(void **state) {
     assert_non_null(strstr(ready_message, "app.lua:2: not today"));
 }
 
+static void an_on_start_that_does_not_end_is_told_with_its_line(void **state) {
+    (void)state;
+    load("local moongate = require('moongate')\n"
+         "local app = moongate.app()\n"
+         "app:on_start(function()\n"
+         "  while true do pcall(function() moongate.sleep(7):await() end) end\n"
+         "end)\n"
+         "return app\n");
+    mg_lua_app_start(app, on_ready, &readies);
+    rig_pass(&r, 20000);
+    assert_int_equal(readies, 0);
+    rig_pass(&r, 10000);
+    assert_int_equal(readies, 1);
+    assert_non_null(
+        strstr(ready_message,
+               "app.lua:4: on_start does not come to an end: worker 1 was not ready after 30.0 s"));
+}
+
 static void on_stop_runs_before_the_end(void **state) {
     (void)state;
     load("local moongate = require('moongate')\n"
@@ -343,6 +385,8 @@ int main(void) {
         TEST(loading_only_declares),
         TEST(a_script_cannot_end_or_change_its_process),
         TEST(what_harms_nobody_is_allowed),
+        TEST(each_state_draws_other_random_numbers),
+        TEST(loading_can_be_given_up),
         TEST(ffi_is_given_where_the_configuration_says_so),
         TEST(a_finalizer_that_fails_does_not_fail_the_load),
         TEST(finalizers_run_before_the_end),
@@ -350,6 +394,7 @@ int main(void) {
         TEST(freeing_accepts_null),
         TEST(on_start_runs_before_the_app_is_ready),
         TEST(a_failing_on_start_is_told_with_file_and_line),
+        TEST(an_on_start_that_does_not_end_is_told_with_its_line),
         TEST(on_stop_runs_before_the_end),
         TEST(requests_are_answered_by_the_script),
         TEST(an_app_may_be_freed_while_handlers_wait),

@@ -1,0 +1,131 @@
+--- What scripts do to their process while they load, and who notices: nobody but their author.
+local services = require("support.service")
+local servers = require("support.server")
+local process = require("support.process")
+local wire = require("support.wire")
+
+local service
+
+local function start(...)
+  service = services.start(...)
+  return service
+end
+
+after_each(function()
+  if service then
+    service:stop()
+    service = nil
+  end
+end)
+
+local FFI = [[local ffi = require("ffi") ffi.cdef("int getpid(void); int kill(int, int); ]]
+  .. [[void exit(int);") ]]
+
+-- `lines` begin at line 12 of lua/app.lua.
+local function assert_refused(lines, want)
+  service:write_app("two", lines)
+  local said = service:reload()
+  assert.equal(1, said.status)
+  assert.truthy(said.err:find(want, 1, true), said.err)
+  assert.equal("one", service:body("/"))
+end
+
+describe("a reload is refused, and no request is lost, when a new script", function()
+  it("ends its process", function()
+    start({ ffi = true })
+    local waiting = service:connect()
+    waiting:send(wire.get("/sleep/1500"))
+    local pids = service:pids()
+    assert_refused("os.exit(1)", "lua/app.lua:12: os.exit would end the server")
+    assert_refused("getfenv(0).os.exit(0)", "lua/app.lua:12: os.exit would end the server")
+    assert_refused(FFI .. "ffi.C.exit(1)",
+      "lua/app.lua:12: loading ended the process, which exited with status 1")
+    assert_refused(FFI .. "ffi.C.kill(ffi.C.getpid(), 9)",
+      "lua/app.lua:12: loading ended the process, which was killed by signal 9")
+    assert_refused("\nffi.cast('int *', 8)[0] = 1", "lua/app.lua:13: ")
+    assert.equal("slept\n", waiting:read().body)
+    waiting:close()
+    assert.same(pids, service:pids())
+    service:write_app("three")
+    service:must_reload()
+    assert.equal("three", service:body("/"))
+  end)
+
+  it("wants ffi, unless the configuration gives it", function()
+    start()
+    assert_refused('require("ffi")', "lua/app.lua:12: ffi reaches past every guard")
+    service:configure({ ffi = true })
+    service:write_app("two", 'assert(require("ffi").abi("le"))')
+    service:must_reload()
+    assert.equal("two", service:body("/"))
+  end)
+
+  it("does not come to an end, also in on_start", function()
+    start({ timeouts = { reload = 0.5, stall_abort = 0.3 } })
+    local late = "lua/app.lua:12: loading does not come to an end: stopped after 0.5 s"
+    assert_refused("while true do pcall(function() while true do end end) end", late)
+    assert_refused("app:on_start(function() while true do end end)",
+      "lua/app.lua:12: it did not let go")
+    assert_refused("app:on_start(function() while true do moongate.sleep(0.1):await() end end)",
+      "lua/app.lua:12: on_start does not come to an end: worker ")
+    service:write_app("three")
+    service:must_reload()
+  end)
+end)
+
+local function is_trying(master)
+  local children = process.read_file(("/proc/%d/task/%d/children"):format(master, master)) or ""
+  for pid in children:gmatch("%d+") do
+    local command = process.read_file("/proc/" .. pid .. "/cmdline")
+    if command and command:find("\0_trial\0", 1, true) then
+      return true
+    end
+  end
+end
+
+describe("a script that loops", function()
+  it("does not hold up a stop", function()
+    start()
+    service:write_app("two", "while true do end")
+    local conf = service.folder .. "/conf/moongate.lua"
+    local out = service.folder .. "/reload.out"
+    local reload = process.start({ servers.BINARY, "reload", conf }, out, out)
+    process.wait_until("the scripts are tried", function()
+      return is_trying(service.pid)
+    end)
+    local said = service:command("stop")
+    assert.equal(0, said.status)
+    assert.equal(1, reload:wait())
+    assert.truthy(process.read_file(out):find("the server is stopping", 1, true))
+  end)
+
+  it("is named by check and by run, in bounded time", function()
+    local folder = servers.project("return { timeouts = { reload = 0.3 } }\n")
+    process.write_file(folder .. "/lua/app.lua", "\nwhile true do end\n")
+    for _, verb in ipairs({ "check", "routes", "run" }) do
+      local said = process.run({ servers.BINARY, verb, folder .. "/conf/moongate.lua" }, 20)
+      assert.equal(1, said.status)
+      assert.truthy(said.err:find("lua/app.lua:2: loading does not come to an end", 1, true),
+        said.err)
+    end
+    process.remove_folder(folder)
+  end)
+end)
+
+describe("in development", function()
+  it("what ends or holds the process is shown in the page", function()
+    start({ workers = 0, ffi = true, timeouts = { reload = 0.5 } }, "one", nil, { verb = "dev" })
+    service:wait_for_log("are loaded again when they are saved")
+    for _, lines in ipairs({ FFI .. "ffi.C.exit(1)", "while true do end", "x = = 1" }) do
+      service:write_app("two", lines)
+      process.wait_until("the fault is shown", function()
+        local res = service:request(wire.get("/"))
+        return res.status == 500 and res.body:find("lua/app.lua:12", 1, true)
+      end)
+      service:write_app("three")
+      process.wait_until("it is mended", function()
+        return service:body("/") == "three"
+      end)
+    end
+  end)
+end)
