@@ -109,6 +109,21 @@ local function merge_vary(ctx, values)
   return { seen["*"] and "*" or names[1] and table.concat(names, ", ") }
 end
 
+local function encode_byte(char)
+  return ("%%%02X"):format(char:byte())
+end
+
+-- Whatever a URL cannot hold (RFC 3986 section 2) is encoded, a percent sign that begins no code
+-- too; codes and reserved characters stay.
+local function encode_url(url)
+  url = url:gsub("%%(%x?%x?)", function(digits)
+    return #digits < 2 and "%25" .. digits or nil
+  end)
+  return (url:gsub("[^%w%%:/?#%[%]@!$&'()*+,;=._~-]", encode_byte))
+end
+
+local HOLDS_URL = { location = true, ["content-location"] = true }
+
 -- Content-Type and the connection's fate are not kept among the fields. True if that was all.
 local function set_special(ctx, name, value)
   if name == "content-type" then
@@ -124,7 +139,8 @@ local function set_special(ctx, name, value)
 end
 
 --- Sets a field of the answer, instead of any of that name; nil removes it; a list gives several
---- lines. Vary alone is added to: what middleware put there holds as well.
+--- lines. Vary alone is added to: what middleware put there holds as well. What a URL cannot hold
+--- is encoded in Location and Content-Location.
 function methods.header(ctx, name, value)
   check_open(ctx, 2)
   local lower = type(name) == "string" and name:lower() or ""
@@ -135,6 +151,9 @@ function methods.header(ctx, name, value)
   local list = {}
   for i = 1, #given do
     list[i] = check_field(name, given[i], 2)
+    if HOLDS_URL[lower] then
+      list[i] = encode_url(list[i])
+    end
   end
   if set_special(ctx, lower, list[1]) then
     return ctx
@@ -219,19 +238,6 @@ function methods.bytes(ctx, content_type, bytes)
   stage(ctx, PLAIN, check_field("Content-Type", content_type, 2), check_text("bytes", bytes, 2))
 end
 
-local function encode_byte(char)
-  return ("%%%02X"):format(char:byte())
-end
-
--- Whatever a URL cannot hold (RFC 3986 section 2) is encoded, a percent sign that begins no code
--- too; codes and reserved characters stay.
-local function encode_url(url)
-  url = url:gsub("%%(%x?%x?)", function(digits)
-    return #digits < 2 and "%25" .. digits or nil
-  end)
-  return (url:gsub("[^%w%%:/?#%[%]@!$&'()*+,;=._~-]", encode_byte))
-end
-
 --- Sends the client to `url`, in which spaces and characters beyond ASCII are encoded.
 ---@param status integer? 302 unless given; 301, 303, 307, 308
 function methods.redirect(ctx, url, status)
@@ -240,7 +246,7 @@ function methods.redirect(ctx, url, status)
   if not (status == 301 or status == 302 or status == 303 or status == 307 or status == 308) then
     error("redirect: the status is 301, 302, 303, 307 or 308, not " .. tostring(status), 2)
   end
-  methods.header(ctx, "Location", encode_url(check_field("Location", url, 2)))
+  methods.header(ctx, "Location", check_field("Location", url, 2))
   ctx[STATUS] = status
   stage(ctx, PLAIN, false, "")
 end

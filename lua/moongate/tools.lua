@@ -28,6 +28,10 @@ function M.number_text(n)
   return text or error("number_text: " .. wrong, 2)
 end
 
+--- Whether the text is UTF-8: what a client sends need not be.
+---@type fun(text: string): boolean
+M.is_utf8 = native.is_utf8
+
 --- For one component of a URL: all but letters, digits and `-._~` is written as %XX.
 ---@type fun(text: string): string
 M.url_encode = native.url_encode

@@ -1,4 +1,5 @@
 -- What a peer sends need not be UTF-8, and must not make a handler fail that hands it on.
+local moongate = require("moongate")
 local test = require("moongate.test")
 
 local REPLACED = "\239\191\189" -- U+FFFD
@@ -67,6 +68,19 @@ describe("bytes that are no UTF-8, echoed in JSON, become U+FFFD", function()
     assert.equal("no user " .. REPLACED, problem.detail)
     assert.equal(REPLACED, problem.name)
   end)
+end)
+
+it("a handler may refuse bytes that are no UTF-8", function()
+  start(function(a)
+    a:get("/", function(ctx)
+      if not moongate.is_utf8(ctx.query.q) then
+        ctx:fail(400, "q is wanted as UTF-8")
+      end
+      return ctx.query.q
+    end)
+  end)
+  assert.equal(400, app:get("/?q=%ff").status)
+  assert.equal("é", app:get("/?q=%c3%a9").body)
 end)
 
 describe("bytes that are no UTF-8 stay as they are", function()

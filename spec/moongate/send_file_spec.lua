@@ -162,6 +162,16 @@ describe("ctx:redirect", function()
     end
   end)
 
+  it("does as ctx:header does", function()
+    handle(function(ctx)
+      ctx:header("Location", "/é 1"):header("content-location", "/é 2")
+      return 201, ""
+    end)
+    local res = app:get("/x")
+    assert.equal("/%C3%A9%201", res.headers.location)
+    assert.equal("/%C3%A9%202", res.headers["content-location"])
+  end)
+
   it("refuses line ends at the caller's line", function()
     for _, url in ipairs({ "/a\r\nX: 1", "/a\n", "/a\0" }) do
       assert.is_nil(location(url))

@@ -2,6 +2,7 @@
 
 #include "base/codec.h"
 #include "base/error.h"
+#include "base/utf8.h"
 #include "lua/json_values.h"
 #include "lua/number_text.h"
 #include "lua/scratch.h"
@@ -72,6 +73,11 @@ static int number_text(lua_State *L) {
         return 2;
     }
     return push_or_message(L, 2, rc, "nan and infinities have no text");
+}
+
+static int is_utf8(lua_State *L) {
+    lua_pushboolean(L, mg_utf8_valid(mg_tools_check_string(L, 1)));
+    return 1;
 }
 
 static int url_encode(lua_State *L) {
@@ -209,10 +215,11 @@ int mg_open_tools(lua_State *L) {
         {"url_decode", url_decode},
         {"query_encode", query_encode},
         {"number_text", number_text},
+        {"is_utf8", is_utf8},
         {NULL, NULL},
     };
     mg_json_values_open(L);
-    lua_createtable(L, 0, 17);
+    lua_createtable(L, 0, 18);
     luaL_register(L, NULL, functions);
     mg_tools_add_crypto(L);
     return 1;

@@ -82,6 +82,11 @@ static void a_query_refuses_what_it_cannot_say(void **state) {
                     "equal('a=1', tools.query_encode({ a = 1 }))\n");
 }
 
+static void utf8_is_told_from_other_bytes(void **state) {
+    run_lua(*state, "equal(true, tools.is_utf8('')) equal(true, tools.is_utf8('\\195\\164'))\n"
+                    "equal(false, tools.is_utf8('\\195')) equal(false, tools.is_utf8('a\\255'))\n");
+}
+
 static void a_number_has_one_exact_text(void **state) {
     run_lua(*state, "local function text(want, value) equal(want, tools.number_text(value)) end\n"
                     "text('1700000000123456', 1700000000123456)\n"
@@ -172,6 +177,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(wrong_arguments_raise_at_the_callers_line, setup, teardown),
         cmocka_unit_test_setup_teardown(hex_and_url_go_both_ways, setup, teardown),
         cmocka_unit_test_setup_teardown(a_number_has_one_exact_text, setup, teardown),
+        cmocka_unit_test_setup_teardown(utf8_is_told_from_other_bytes, setup, teardown),
         cmocka_unit_test_setup_teardown(a_query_has_sorted_keys_and_repeats_arrays, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(a_query_refuses_what_it_cannot_say, setup, teardown),
