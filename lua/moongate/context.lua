@@ -18,7 +18,7 @@ local HANDLE, ROUTE, METHOD, PHASE = slots.HANDLE, slots.ROUTE, slots.METHOD, sl
 local PARAMS, QUERY, HEADERS, STATE = slots.PARAMS, slots.QUERY, slots.HEADERS, slots.STATE
 local BODY_FUTURE, COOKIES, LOG = slots.BODY_FUTURE, slots.COOKIES, slots.LOG
 local OPEN, OVER, PLAIN = slots.OPEN, slots.OVER, slots.PLAIN
-local ROOT, ON_CLOSE = scopes.ROOT, scopes.ON_CLOSE
+local ROOT, ON_CLOSE, CANCELLED = scopes.ROOT, scopes.ON_CLOSE, scopes.CANCELLED
 
 M.slots = slots
 
@@ -271,7 +271,11 @@ end
 local function read_body(ctx, all, level)
   local result, content, message, fields = native.body(ctx[HANDLE], all)
   if result == nil then
-    if content == "busy" then
+    if time.is_over(ctx) then
+      local future = Future._new(ctx, level + 1)
+      future:_abandon(ctx[CANCELLED])
+      return future
+    elseif content == "busy" then
       return rejected(ctx, "protocol", "somebody else is reading the body", level + 1)
     elseif content == "status" then
       return rejected(ctx, content, message, level + 1, fields)

@@ -302,3 +302,89 @@ describe("a failure in the background", function()
   end)
 end)
 
+
+describe("who goes on though it was cancelled", function()
+  local others
+
+  -- A streaming handler whose client leaves after a second, and which then goes on with `attempt`.
+  local function stubborn(attempt)
+    app = test.app(function(a)
+      a:get("/", function(ctx)
+        ctx:stream("text/plain", function(out)
+          out:write("begun")
+          pcall(function()
+            ctx:sleep(60):await()
+          end)
+          repeat
+            local ok = pcall(attempt, ctx, out)
+          until ok
+        end)
+      end)
+      a:get("/other", function(ctx)
+        ctx:sleep(0):await()
+        return "served"
+      end)
+    end)
+    app:start("GET", "/"):disconnect(1)
+    for i = 1, 3 do
+      others[i] = app:get("/other").body
+    end
+    app.clock:settle()
+    assert.same({ "served", "served", "served" }, others)
+    assert.equal(1, #app.logs)
+    assert.matches("the handler of GET / failed: %S*ownership_spec%.lua:%d+: it went on though "
+      .. "it was cancelled", logged())
+  end
+
+  before_each(function()
+    others = {}
+  end)
+
+  local attempts = {
+    await = function(ctx)
+      ctx:sleep(1):await()
+    end,
+    try_await = function(ctx)
+      ctx:sleep(1):try_await()
+    end,
+    ["what is settled"] = function()
+      Future._resolved(1):await()
+    end,
+    ["what it does not begin itself"] = function()
+      moongate.sleep(1):await()
+    end,
+    ["out:write"] = function(_, out)
+      out:write("more")
+    end,
+    ["ctx:body"] = function(ctx)
+      ctx:body():await()
+    end,
+    ["ctx:chunks"] = function(ctx)
+      for _ in ctx:chunks() do end
+    end,
+    ["Future.all"] = function(ctx)
+      Future.all({ ctx:sleep(1), moongate.sleep(1) }):await()
+    end,
+  }
+  for name, attempt in pairs(attempts) do
+    it("lets others be served, and is ended: " .. name, function()
+      stubborn(attempt)
+    end)
+  end
+
+  it("in a coroutine of its own is told as well", function()
+    app = test.app(function() end)
+    local task = moongate.spawn(function()
+      repeat
+        local ok = pcall(function()
+          moongate.sleep(1):await()
+        end)
+      until ok and app.clock:elapsed() > 1e6
+    end)
+    app.clock:settle()
+    task:cancel()
+    app.clock:settle()
+    assert.matches("failed after it was cancelled, made at %S*ownership_spec%.lua:%d+: .*it went on",
+      logged())
+  end)
+end)

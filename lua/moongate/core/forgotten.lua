@@ -8,6 +8,7 @@ local settling = require("moongate.core.settle")
 local native = sched.native
 local CANCELLED, REJECTED, ENDED, ROOT = scopes.CANCELLED, scopes.REJECTED, scopes.ENDED,
   scopes.ROOT
+local LOG_ERROR = 3
 local GRACE = 5 -- seconds that one of the app may stay unnoticed
 
 local M = {}
@@ -27,6 +28,19 @@ local function log_forgotten(future)
     future._looked_at = true
     M.log(future)
   end
+end
+
+local function run_log(task)
+  log_forgotten(task.a)
+end
+
+local function log_failed(_, err)
+  native.log(LOG_ERROR, "a rejection could not be told: " .. errors.show(err))
+end
+
+-- Nobody is left who could look, but for whoever has just begun it.
+local function tell_at_once(scope, future)
+  sched.start_soon(scope[ROOT], run_log, log_failed, future)
 end
 
 -- root.forgotten: { [1..n] = Futures, since = { when each was rejected }, next =, timer = }
@@ -70,11 +84,11 @@ function settling.note_rejection(future)
       tell_soon(root, future)
     end
   elseif scope[ENDED] then
-    log_forgotten(future) -- detached work: nobody is left who could look
+    tell_at_once(scope, future)
   elseif not scope[CANCELLED] then
     scopes.reject(scope, future)
   elseif future.uncancellable or future._died then
-    log_forgotten(future)
+    tell_at_once(scope, future)
   end
 end
 
