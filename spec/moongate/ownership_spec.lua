@@ -166,6 +166,69 @@ describe("what a request derives", function()
     assert.equal("resolved", shared:state())
   end)
 
+  local function value()
+    return "value"
+  end
+
+  local derivations = {
+    and_then = function()
+      return moongate.sleep(5):and_then(value):and_then()
+    end,
+    ["a callback that awaits"] = function()
+      return moongate.sleep(3):and_then(function()
+        moongate.sleep(2):await()
+        return "value"
+      end)
+    end,
+    ["a callback's Future"] = function()
+      return moongate.sleep(1):and_then(function()
+        return moongate.sleep(4):and_then(value)
+      end)
+    end,
+    all = function()
+      return Future.all({ moongate.sleep(5):and_then(value), moongate.sleep(4) }):and_then(value)
+    end,
+    race = function(ctx)
+      return Future.race({ moongate.sleep(5):and_then(value), ctx:sleep(60) })
+    end,
+    timeout = function()
+      return moongate.sleep(5):timeout(20):finally(print):and_then(value)
+    end,
+    adoption = function()
+      local outer = moongate.future():and_then()
+      outer:resolve(moongate.sleep(5):and_then(value))
+      return outer
+    end,
+  }
+  for name, derive in pairs(derivations) do
+    it("goes on for others who wait for it: " .. name, function()
+      share(derive)
+      local first = app:start("GET", "/shared")
+      app.clock:advance(2)
+      local second = app:start("GET", "/shared")
+      app.clock:advance(2)
+      first:disconnect()
+      if name == "race" then -- what was the request's own loses
+        assert.equal(500, second:response().status)
+      else
+        assert.equal("value", second:response().body)
+        assert.near(5, app.clock:elapsed(), 0.01)
+        assert.equal("", logged())
+      end
+    end)
+
+    it("is stopped once they are gone as well: " .. name, function()
+      local shared = share(derive)
+      local first, second = app:start("GET", "/shared"), app:start("GET", "/shared")
+      app.clock:advance(2)
+      first:disconnect()
+      app.clock:settle()
+      second:disconnect()
+      app.clock:settle()
+      assert.equal("rejected", shared():state())
+    end)
+  end
+
   it("ends at once if the request is over", function()
     local shared, derived
     app = test.app(function(a)
@@ -384,7 +447,7 @@ describe("who goes on though it was cancelled", function()
     app.clock:settle()
     task:cancel()
     app.clock:settle()
-    assert.matches("failed after it was cancelled, made at %S*ownership_spec%.lua:%d+: .*it went on",
+    assert.matches("failed after it was cancelled, made at %S*ownership_spec%.lua:%d+: .*went on",
       logged())
   end)
 end)

@@ -5,7 +5,7 @@
 --- (context.lua). Array slots, because a request's whole record is then one allocation.
 ---
 --- Who owns what: what ctx:... begins belongs to the request, and so does what and_then, all, race
---- and their like derive in it. What moongate.spawn and moongate.after begin, and whatever else
+--- and their like derive in it, as long as nobody else waits for it (handover.lua). What moongate.spawn and moongate.after begin, and whatever else
 --- begins outside of a request, belongs to the app (its root). What a request begins without its
 --- ctx (moongate.http, moongate.sleep, ...) belongs to the app too, in its `shared` scope: others
 --- may await it, the request's end does not touch it, but it is stopped once those who awaited it
@@ -107,6 +107,9 @@ end
 --- Cancels all that is pending in it, now and in future, with `err`. Of several errors the first
 --- one counts.
 function M.cancel(scope, err)
+  if not scope[CANCELLED] and scope[CHILDREN] and M.is_request(scope) then
+    M.hand_over(scope)
+  end
   err = scope[CANCELLED] or err
   scope[CANCELLED] = err
   local future = scope[CHILDREN]
