@@ -11,9 +11,9 @@ local App = {}
 App.__index = App
 
 local METHODS = { "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS" }
-local KNOWN = { TRACE = true }
+local STANDARD = { TRACE = true }
 for _, method in ipairs(METHODS) do
-  KNOWN[method] = true
+  STANDARD[method] = true
 end
 
 local function list_of_functions(name, list)
@@ -41,6 +41,7 @@ function M.new()
     routes = {}, named = {}, on_start = {}, on_stop = {}, jobs = {}, job_names = {},
     frozen = false, table = router.new(),
     any = {}, any_table = router.new(), -- what app:any declared joins the rest in freeze
+    all_methods = { unpack(METHODS) }, -- HTTP's, then those that routes name besides
     groups = {}, prefixes = router.new(), -- middleware by the group's id, the ids by prefix
   }
   return setmetatable({ shared = shared, prefix = "", own = {}, top = true }, App)
@@ -64,6 +65,33 @@ end
 
 -- --- routes ---
 
+-- Nobody's own method is one of HTTP's with two letters swapped.
+local function is_misspelt(name)
+  for i = 1, #name - 1 do
+    local a, b = name:sub(i, i), name:sub(i + 1, i + 1)
+    if STANDARD[name:sub(1, i - 1) .. b .. a .. name:sub(i + 2)] then
+      return true
+    end
+  end
+  return false
+end
+
+-- Any token; HTTP's own in any case, others as they are written.
+local function method_of(name)
+  check.string("route: method", name)
+  local upper = name:upper()
+  if STANDARD[upper] then
+    return upper
+  elseif upper == "CONNECT" then
+    check.fail("route: method: CONNECT has no path that could be routed")
+  elseif is_misspelt(upper) then
+    check.one_of("route: method", name, STANDARD)
+  elseif not name:find("^[%w!#$%%&'*+.^_`|~-]+$") then
+    check.fail('route: method: a token such as "PURGE" is wanted, not "' .. name .. '"')
+  end
+  return name
+end
+
 local function methods_of(list)
   if type(list) == "string" then
     list = { list }
@@ -71,7 +99,7 @@ local function methods_of(list)
   check.type("route: methods", list, "table")
   local methods = {}
   for i, method in ipairs(list) do
-    methods[i] = check.one_of("route: method", check.string("route: method", method):upper(), KNOWN)
+    methods[i] = method_of(method)
   end
   if #methods == 0 then
     check.fail('route: at least one method is wanted, such as { "GET" }')
@@ -133,11 +161,21 @@ local function keep_name(named, route)
   named[route.name] = route
 end
 
+local function learn_methods(shared, methods)
+  for _, method in ipairs(methods) do
+    if not STANDARD[method] and not shared.all_methods[method] then
+      shared.all_methods[method] = true
+      table.insert(shared.all_methods, method)
+    end
+  end
+end
+
 local function declare(self, methods, pattern, options, handler, is_any)
   local shared = shared_of(self)
   local route = new_route(self, methods, pattern, options, handler)
   router.add(is_any and shared.any_table or shared.table, route, shared.routes)
   shared.routes[route.id] = route
+  learn_methods(shared, methods)
   if is_any then
     table.insert(shared.any, route)
   end
@@ -154,12 +192,13 @@ for _, method in ipairs(METHODS) do
   end
 end
 
---- Every method that has no route of its own on that pattern, declared before or after.
+--- Every method that has no route of its own on that pattern, declared before or after: those of
+--- HTTP and all that any route of the app names.
 function App:any(pattern, options, handler)
   return declare(self, METHODS, pattern, options, handler, true)
 end
 
---- app:route({ "GET", "POST" }, pattern, [name or options,] handler)
+--- app:route({ "GET", "PURGE" }, pattern, [name or options,] handler)
 function App:route(methods, pattern, options, handler)
   return declare(self, methods_of(methods), pattern, options, handler)
 end
@@ -288,6 +327,7 @@ function App:freeze()
   local shared = self.shared
   shared.frozen = true
   for _, route in ipairs(shared.any) do
+    route.methods = shared.all_methods
     route.methods = router.add_rest(shared.table, route, shared.routes)
   end
   return {

@@ -20,6 +20,8 @@ local BODY_FUTURE, COOKIES, LOG = slots.BODY_FUTURE, slots.COOKIES, slots.LOG
 local OPEN, OVER, PLAIN = slots.OPEN, slots.OVER, slots.PLAIN
 local ROOT, ON_CLOSE, CANCELLED = scopes.ROOT, scopes.ON_CLOSE, scopes.CANCELLED
 
+local METHOD_UNKNOWN = 9 -- http/method.h
+
 M.slots = slots
 
 local Context = {}
@@ -59,8 +61,15 @@ function Context.__newindex(_, key)
   error("ctx." .. tostring(key) .. " cannot be set: keep it in ctx.state." .. tostring(key), 2)
 end
 
+-- Numbers from METHOD_UNKNOWN on belong to routes; nil if the request is over.
+local function method_of(ctx)
+  local method = ctx[METHOD]
+  return method < METHOD_UNKNOWN and native.method_name(method)
+    or native.request_method(ctx[HANDLE])
+end
+
 function Context.__tostring(ctx)
-  return "ctx (" .. native.method_name(ctx[METHOD]) .. " " .. (ctx[ROUTE].pattern or "?") .. ")"
+  return "ctx (" .. (method_of(ctx) or "?") .. " " .. (ctx[ROUTE].pattern or "?") .. ")"
 end
 
 function M.is(value)
@@ -82,7 +91,7 @@ local function ask(fn, ctx, ...)
 end
 
 function getters.method(ctx)
-  return native.method_name(ctx[METHOD])
+  return method_of(ctx) or closed(2)
 end
 
 function getters.path(ctx)

@@ -108,7 +108,30 @@ describe("a declaration", function()
     end, 'options of /users%.timeout: seconds are wanted, a number above 0, not "2"')
   end)
 
-  it("is refused with an unknown method", function()
+  it("takes any token as a method, in HTTP's own not the case", function()
+    app:route({ "PURGE", "propfind", "post", "M-SEARCH" }, "/", handler)
+    assert.same({ "PURGE", "propfind", "POST", "M-SEARCH" }, app:freeze().routes[1].methods)
+  end)
+
+  it("is refused with what is no method, or no path's", function()
+    refused(function()
+      app:route({ "PUR GE" }, "/", handler)
+    end, 'route: method: a token such as "PURGE" is wanted, not "PUR GE"')
+    refused(function()
+      app:route({ "" }, "/", handler)
+    end, "route: method: a token")
+    refused(function()
+      app:route("CONNECT", "/", handler)
+    end, "route: method: CONNECT has no path that could be routed")
+    for i = 1, 42 do
+      app:route("M" .. i, "/", handler)
+    end
+    refused(function()
+      app:route("M43", "/", handler)
+    end, "pattern /: at most 42 methods besides those of HTTP are allowed")
+  end)
+
+  it("is refused with a misspelt method", function()
     refused(function()
       app:route({ "GET", "PSOT" }, "/", handler)
     end, "route: method: \"PSOT\" is unknown, .*did you mean 'POST'")
@@ -194,6 +217,15 @@ describe("app:any", function()
     app:post("/x", handler)
     local any = app:freeze().routes[2]
     assert.same({ "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS" }, any.methods)
+  end)
+
+  it("takes those that other routes name too", function()
+    local app = moongate.app()
+    app:any("/x", handler)
+    app:route({ "PURGE", "QUERY" }, "/y", handler)
+    app:route("PURGE", "/x", handler)
+    assert.same({ "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "QUERY" },
+      app:freeze().routes[1].methods)
   end)
 
   it("is refused twice, and where every method is taken", function()

@@ -34,13 +34,10 @@ static mg_h1_verdict parse_version(mg_h1_reader *r, mg_str v, mg_head *h) {
 static mg_h1_verdict parse_method(mg_h1_reader *r, mg_str m, mg_head *h) {
     h->method = mg_method_of(m);
     h->method_text = m;
-    if (h->method != MG_METHOD_UNKNOWN) {
-        return MG_H1_HEAD;
-    }
-    if (!mg_str_is_token(m)) {
+    if (h->method == MG_METHOD_UNKNOWN && !mg_str_is_token(m)) {
         return bad(r, 400, "the method is not a token");
     }
-    return bad(r, 501, "the method is not known here");
+    return MG_H1_HEAD;
 }
 
 // `line` is without its CRLF. On success method, target and minor of `*h` are filled.

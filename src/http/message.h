@@ -20,8 +20,8 @@ typedef enum mg_framing {
 
 // Every mg_str lies in the arena that was given to the reader.
 typedef struct mg_head {
-    mg_method method;
-    int minor; // HTTP/1.minor
+    mg_method method; // MG_METHOD_UNKNOWN: see method_text, a token
+    int minor;        // HTTP/1.minor
     mg_framing framing;
     bool keep_alive;      // the peer would reuse the connection (RFC 9112 section 9.3)
     bool expect_continue; // Expect: 100-continue in HTTP/1.1

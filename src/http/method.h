@@ -1,5 +1,5 @@
-// http/method.h: the methods of RFC 9110 section 9 and PATCH (RFC 5789). Any other well-formed
-// method is answered 501.
+// http/method.h: the methods of RFC 9110 section 9 and PATCH (RFC 5789), which mean something to
+// HTTP itself. Any other token is a method too if a route names it (http/route).
 #pragma once
 
 #include "base/str.h"

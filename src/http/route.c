@@ -8,6 +8,17 @@ typedef enum segment_type { PLAIN, INT, UINT, UUID, HEX, ALPHA, SLUG, TYPE_COUNT
 static const char *const type_names[TYPE_COUNT] = {"",    "int",   "uint", "uuid",
                                                    "hex", "alpha", "slug"};
 
+// Routes that end in one place, by method: few, so that looking through them is quick.
+typedef struct ending {
+    unsigned method;
+    uint32_t id;
+} ending;
+
+typedef struct endings {
+    ending *items; // owned
+    uint32_t n;
+} endings;
+
 typedef struct node node;
 struct node {
     mg_str text; // of a static segment; owned
@@ -15,8 +26,8 @@ struct node {
     node **statics; // sorted by length, then bytes
     size_t static_count;
     node *typed[TYPE_COUNT];
-    uint32_t ids[MG_METHOD_COUNT];  // routes that end here; 0: none
-    uint32_t rest[MG_METHOD_COUNT]; // routes that end in a wildcard below here
+    endings here;
+    endings rest; // in a wildcard below here
 };
 
 typedef struct names {
@@ -28,10 +39,16 @@ struct mg_router {
     node root;
     names *names; // by route id
     uint32_t name_count;
+    mg_str methods[MG_ROUTE_METHODS]; // from OWN_METHOD on, owned; mg_method knows those before
+    unsigned method_end;
 };
 
+enum { OWN_METHOD = MG_METHOD_UNKNOWN + 1 };
+
 mg_router *mg_router_new(void) {
-    return mg_calloc(1, sizeof(mg_router));
+    mg_router *r = mg_calloc(1, sizeof *r);
+    r->method_end = OWN_METHOD;
+    return r;
 }
 
 static void free_node(node *n) {
@@ -41,6 +58,8 @@ static void free_node(node *n) {
         mg_free(n->statics[i]);
     }
     mg_free(n->statics);
+    mg_free(n->here.items);
+    mg_free(n->rest.items);
     for (int t = 0; t < TYPE_COUNT; t++) {
         if (n->typed[t] != NULL) {
             free_node(n->typed[t]);
@@ -59,8 +78,45 @@ void mg_router_free(mg_router *r) {
             mg_free((char *)(uintptr_t)r->names[i].items[k].p);
         }
     }
+    for (unsigned m = OWN_METHOD; m < r->method_end; m++) {
+        mg_free((char *)(uintptr_t)r->methods[m].p);
+    }
     mg_free(r->names);
     mg_free(r);
+}
+
+// --- methods ---
+
+unsigned mg_router_method(const mg_router *r, mg_str name) {
+    mg_method known = mg_method_of(name);
+    if (known != MG_METHOD_UNKNOWN) {
+        return known;
+    }
+    for (unsigned m = OWN_METHOD; m < r->method_end; m++) {
+        if (mg_str_eq(r->methods[m], name)) {
+            return m;
+        }
+    }
+    return MG_METHOD_UNKNOWN;
+}
+
+unsigned mg_router_add_method(mg_router *r, mg_str name) {
+    unsigned m = mg_router_method(r, name);
+    if (m != MG_METHOD_UNKNOWN || r->method_end == MG_ROUTE_METHODS) {
+        return m;
+    }
+    r->methods[r->method_end] = (mg_str){mg_strndup(name.p, name.n), name.n};
+    return r->method_end++;
+}
+
+mg_str mg_router_method_name(const mg_router *r, unsigned m) {
+    return m >= OWN_METHOD && m < r->method_end
+               ? r->methods[m]
+               : mg_method_name(m < MG_METHOD_COUNT ? (mg_method)m : MG_METHOD_UNKNOWN);
+}
+
+uint64_t mg_router_own_methods(const mg_router *r) {
+    return ((uint64_t)1 << r->method_end) - ((uint64_t)1 << OWN_METHOD);
 }
 
 // --- adding ---
@@ -167,14 +223,29 @@ static int parse_type(mg_str *name, segment_type *type, mg_error *err) {
                         (int)text.n, text.p);
 }
 
+// Goes one static segment down. Two spellings of one text are one.
+static int descend_static(node **at, mg_str segment, mg_error *err) {
+    if (segment.n > 0 && memchr(segment.p, '*', segment.n) != NULL) {
+        return mg_error_set(err, MG_ESYNTAX, "a wildcard is the whole last segment: /*name");
+    }
+    mg_buf decoded = {0};
+    mg_url_decode(segment, false, &decoded);
+    mg_str text = mg_buf_str(&decoded);
+    bool dots = mg_str_eq(text, MG_STR(".")) || mg_str_eq(text, MG_STR(".."));
+    if (!dots) {
+        *at = static_child(*at, text);
+    }
+    mg_buf_deinit(&decoded);
+    return dots ? mg_error_set(
+                      err, MG_ESYNTAX,
+                      "the segments . and .. are taken out of paths before they are matched")
+                : MG_OK;
+}
+
 // Goes one segment down, making what is missing.
 static int descend(node **at, mg_str segment, names *list, mg_error *err) {
     if (segment.n == 0 || segment.p[0] != ':') {
-        if (segment.n > 0 && memchr(segment.p, '*', segment.n) != NULL) {
-            return mg_error_set(err, MG_ESYNTAX, "a wildcard is the whole last segment: /*name");
-        }
-        *at = static_child(*at, segment);
-        return MG_OK;
+        return descend_static(at, segment, err);
     }
     mg_str name = {segment.p + 1, segment.n - 1};
     segment_type type;
@@ -204,18 +275,27 @@ static void keep_names(mg_router *r, uint32_t id, const names *list) {
     }
 }
 
-static int settle(mg_router *r, uint32_t *slot, uint32_t id, const names *list,
-                  uint32_t *existing) {
-    if (*slot != 0) {
-        *existing = *slot;
+static uint32_t id_of(const endings *e, unsigned m) {
+    for (uint32_t i = 0; i < e->n; i++) {
+        if (e->items[i].method == m) {
+            return e->items[i].id;
+        }
+    }
+    return 0;
+}
+
+static int settle(mg_router *r, endings *e, ending new, const names *list, uint32_t *existing) {
+    *existing = id_of(e, new.method);
+    if (*existing != 0) {
         return MG_ELIMIT;
     }
-    *slot = id;
-    keep_names(r, id, list);
+    e->items = mg_realloc(e->items, sizeof *e->items * (e->n + 1));
+    e->items[e->n++] = new;
+    keep_names(r, new.id, list);
     return MG_OK;
 }
 
-int mg_router_add(mg_router *r, mg_method m, mg_str pattern, uint32_t id, uint32_t *existing,
+int mg_router_add(mg_router *r, unsigned m, mg_str pattern, uint32_t id, uint32_t *existing,
                   mg_error *err) {
     if (pattern.n == 0 || pattern.p[0] != '/' || pattern.n > MG_ROUTE_PATTERN_BYTES) {
         return mg_error_set(err, MG_ESYNTAX, "a pattern begins with / and has at most %d bytes",
@@ -234,14 +314,14 @@ int mg_router_add(mg_router *r, mg_method m, mg_str pattern, uint32_t id, uint32
         mg_str segment = {pattern.p + from, end - from};
         if (segment.n > 0 && segment.p[0] == '*' && slash == NULL) {
             int rc = add_name(&list, (mg_str){segment.p + 1, segment.n - 1}, err);
-            return rc != MG_OK ? rc : settle(r, &at->rest[m], id, &list, existing);
+            return rc != MG_OK ? rc : settle(r, &at->rest, (ending){m, id}, &list, existing);
         }
         int rc = descend(&at, segment, &list, err);
         if (rc != MG_OK) {
             return rc;
         }
         if (slash == NULL) {
-            return settle(r, &at->ids[m], id, &list, existing);
+            return settle(r, &at->here, (ending){m, id}, &list, existing);
         }
         from = end + 1;
     }
@@ -316,28 +396,26 @@ static bool fits(segment_type type, mg_str s) {
 // --- matching ---
 
 typedef struct walk {
-    mg_method method;
+    unsigned method;
     mg_route_match *out;
     uint32_t count; // of parameters on the way here
     const char *end;
     int depth;
 } walk;
 
-static uint32_t id_for(walk *w, const uint32_t ids[MG_METHOD_COUNT]) {
-    uint32_t id = w->method < MG_METHOD_COUNT ? ids[w->method] : 0;
+static uint32_t id_for(walk *w, const endings *e) {
+    uint32_t id = id_of(e, w->method);
     if (id == 0 && w->method == MG_METHOD_HEAD) {
-        id = ids[MG_METHOD_GET];
+        id = id_of(e, MG_METHOD_GET);
     }
-    if (id == 0) {
-        for (int m = 0; m < MG_METHOD_COUNT; m++) {
-            w->out->allowed |= ids[m] != 0 ? 1u << m : 0;
-        }
+    for (uint32_t i = 0; id == 0 && i < e->n; i++) {
+        w->out->allowed |= (uint64_t)1 << e->items[i].method;
     }
     return id;
 }
 
-static bool take(walk *w, const uint32_t ids[MG_METHOD_COUNT]) {
-    w->out->id = id_for(w, ids);
+static bool take(walk *w, const endings *e) {
+    w->out->id = id_for(w, e);
     w->out->count = w->count;
     return w->out->id != 0;
 }
@@ -351,9 +429,6 @@ static const node *find_static(const node *n, mg_str segment) {
         }
         mg_url_decode(segment, false, &b);
         segment = mg_buf_str(&b);
-        if (memchr(segment.p, '/', segment.n) != NULL) {
-            return NULL;
-        }
     }
     bool found;
     size_t place = place_of(n, segment, &found);
@@ -367,7 +442,7 @@ static bool match_param(walk *w, const node *child, mg_str segment, const char *
         return false;
     }
     w->out->values[w->count++] = segment;
-    bool found = next == NULL ? take(w, child->ids) : match_below(w, child, next);
+    bool found = next == NULL ? take(w, &child->here) : match_below(w, child, next);
     w->count -= !found;
     return found;
 }
@@ -377,7 +452,7 @@ static bool match_rest(walk *w, const node *n, const char *at) {
         return false;
     }
     w->out->values[w->count++] = (mg_str){at, (size_t)(w->end - at)};
-    bool found = take(w, n->rest);
+    bool found = take(w, &n->rest);
     w->count -= !found;
     return found;
 }
@@ -390,7 +465,8 @@ static bool match_below(walk *w, const node *n, const char *at) {
     bool found = false;
     if (w->depth++ < MG_ROUTE_SEGMENTS) {
         const node *child = n->static_count > 0 ? find_static(n, segment) : NULL;
-        found = child != NULL && (next == NULL ? take(w, child->ids) : match_below(w, child, next));
+        found =
+            child != NULL && (next == NULL ? take(w, &child->here) : match_below(w, child, next));
         for (int t = INT; !found && t < TYPE_COUNT; t++) {
             found = match_param(w, n->typed[t], segment, next);
         }
@@ -400,7 +476,7 @@ static bool match_below(walk *w, const node *n, const char *at) {
     return found || match_rest(w, n, at);
 }
 
-mg_route_result mg_router_match(const mg_router *r, mg_method m, mg_str path, mg_route_match *out) {
+mg_route_result mg_router_match(const mg_router *r, unsigned m, mg_str path, mg_route_match *out) {
     out->id = 0;
     out->allowed = 0;
     out->count = 0;
@@ -414,9 +490,9 @@ mg_route_result mg_router_match(const mg_router *r, mg_method m, mg_str path, mg
     if (out->allowed == 0) {
         return MG_ROUTE_NONE;
     }
-    out->allowed |= 1u << MG_METHOD_OPTIONS;
-    if (out->allowed & 1u << MG_METHOD_GET) {
-        out->allowed |= 1u << MG_METHOD_HEAD;
+    out->allowed |= 1 << MG_METHOD_OPTIONS;
+    if (out->allowed & 1 << MG_METHOD_GET) {
+        out->allowed |= 1 << MG_METHOD_HEAD;
     }
     return MG_ROUTE_METHOD;
 }

@@ -3,8 +3,10 @@
 // Patterns: "/users/me" (static), "/users/:id" (one segment), "/users/:id<int>" (typed: int, uint,
 // uuid, hex, alpha, slug), "/files/*path" (the rest, one character or more). In each segment static
 // goes before typed, typed before plain, plain before wildcard; a branch that leads nowhere is left
-// again. "/a/" is not "/a". Segments are compared after percent-decoding, split before it: %2F
-// never separates.
+// again. "/a/" is not "/a". Segments, of patterns too, are compared after percent-decoding, split
+// before it: %2F never separates, and %3A begins no parameter.
+//
+// A method is a number: an mg_method, or for any other token one that the router gives it.
 #pragma once
 
 #include "base/error.h"
@@ -12,7 +14,12 @@
 
 typedef struct mg_router mg_router;
 
-enum { MG_ROUTE_PARAMS = 16, MG_ROUTE_SEGMENTS = 64, MG_ROUTE_PATTERN_BYTES = 1024 };
+enum {
+    MG_ROUTE_PARAMS = 16,
+    MG_ROUTE_SEGMENTS = 64,
+    MG_ROUTE_PATTERN_BYTES = 1024,
+    MG_ROUTE_METHODS = 52, // of a router; a set of them is an exact Lua number
+};
 
 typedef enum mg_route_result {
     MG_ROUTE_FOUND,
@@ -22,7 +29,7 @@ typedef enum mg_route_result {
 
 typedef struct mg_route_match {
     uint32_t id;
-    uint32_t allowed; // bits by mg_method; with HEAD where there is GET, and OPTIONS
+    uint64_t allowed; // bits by method; with HEAD where there is GET, and OPTIONS
     uint32_t count;
     mg_str values[MG_ROUTE_PARAMS]; // as they were sent, still encoded
 } mg_route_match;
@@ -30,13 +37,25 @@ typedef struct mg_route_match {
 mg_router *mg_router_new(void);
 void mg_router_free(mg_router *r); // accepts NULL
 
+// The number of a token; MG_METHOD_UNKNOWN: no route names it.
+unsigned mg_router_method(const mg_router *r, mg_str name);
+
+// The same, but a new token is given one. MG_METHOD_UNKNOWN: there are too many.
+unsigned mg_router_add_method(mg_router *r, mg_str name);
+
+// Empty for MG_METHOD_UNKNOWN.
+mg_str mg_router_method_name(const mg_router *r, unsigned m);
+
+// The methods that `r` knows besides those of mg_method, as bits.
+uint64_t mg_router_own_methods(const mg_router *r);
+
 // Adds a route. MG_ESYNTAX: the pattern is malformed, the text says what is allowed. MG_ELIMIT: a
 // route of this method has the same shape already, `*existing` is its id. `id` is above 0.
-int mg_router_add(mg_router *r, mg_method m, mg_str pattern, uint32_t id, uint32_t *existing,
+int mg_router_add(mg_router *r, unsigned m, mg_str pattern, uint32_t id, uint32_t *existing,
                   mg_error *err);
 
 // HEAD falls back to GET. Allocates nothing.
-mg_route_result mg_router_match(const mg_router *r, mg_method m, mg_str path, mg_route_match *out);
+mg_route_result mg_router_match(const mg_router *r, unsigned m, mg_str path, mg_route_match *out);
 
 // The name of a route's parameter, by its place; empty beyond the last.
 mg_str mg_router_param_name(const mg_router *r, uint32_t id, uint32_t place);

@@ -26,6 +26,11 @@ static int push_str(lua_State *L, mg_str s) {
 
 // --- fields of the request ---
 
+static int request_method(lua_State *L) {
+    mg_exchange *x = mg_vm_exchange(L, mg_vm_of(L), 1);
+    return x == NULL ? closed(L) : push_str(L, x->head.method_text);
+}
+
 static int request_path(lua_State *L) {
     mg_exchange *x = mg_vm_exchange(L, mg_vm_of(L), 1);
     return x == NULL ? closed(L) : push_str(L, x->head.target.path);
@@ -317,6 +322,7 @@ static int form_limits(lua_State *L) {
 
 void mg_bind_request(lua_State *L, mg_vm *vm) {
     static const luaL_Reg functions[] = {
+        {"request_method", request_method},
         {"request_path", request_path},
         {"request_target", request_target},
         {"request_query", request_query},

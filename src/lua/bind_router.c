@@ -38,16 +38,23 @@ static int router_gc(lua_State *L) {
 }
 
 // router:add(method, pattern, id) -> true | nil, message | nil, message, id of the route with the
-// same shape
+// same shape. A method is any token.
 static int router_add(lua_State *L) {
     mg_router *r = mg_check_router(L, 1);
-    mg_method m = mg_method_of(check_str(L, 2));
+    mg_str method = check_str(L, 2);
     mg_str pattern = check_str(L, 3);
     lua_Integer id = luaL_checkinteger(L, 4);
-    luaL_argcheck(L, m != MG_METHOD_UNKNOWN, 2, "a method such as GET is wanted");
+    luaL_argcheck(L, mg_str_is_token(method), 2, "a method such as GET is wanted");
     luaL_argcheck(L, id > 0 && id <= ID_MAX, 4, "an id from 1 to 1048576 is wanted");
     uint32_t existing = 0;
     mg_error err = {""};
+    unsigned m = mg_router_add_method(r, method);
+    if (m == MG_METHOD_UNKNOWN) {
+        lua_pushnil(L);
+        lua_pushfstring(L, "at most %d methods besides those of HTTP are allowed",
+                        MG_ROUTE_METHODS - MG_METHOD_COUNT - 1);
+        return 2;
+    }
     int rc = mg_router_add(r, m, pattern, (uint32_t)id, &existing, &err);
     if (rc == MG_OK) {
         lua_pushboolean(L, 1);
@@ -82,12 +89,12 @@ void mg_push_params(lua_State *L, const mg_router *router, const mg_route_match 
     }
 }
 
-static void push_allowed(lua_State *L, uint32_t allowed) {
+void mg_push_methods(lua_State *L, const mg_router *r, uint64_t methods) {
     lua_newtable(L);
     int n = 0;
-    for (int m = 0; m < MG_METHOD_COUNT; m++) {
-        if (allowed & 1u << m) {
-            mg_str name = mg_method_name((mg_method)m);
+    for (unsigned m = 0; m < MG_ROUTE_METHODS; m++) {
+        if (methods & (uint64_t)1 << m) {
+            mg_str name = mg_router_method_name(r, m);
             lua_pushlstring(L, name.p, name.n);
             lua_rawseti(L, -2, ++n);
         }
@@ -97,7 +104,7 @@ static void push_allowed(lua_State *L, uint32_t allowed) {
 // router:match(method, path) -> id, params | nil, "none" | nil, "method", list of allowed methods
 static int router_match(lua_State *L) {
     mg_router *r = mg_check_router(L, 1);
-    mg_method m = mg_method_of(check_str(L, 2));
+    unsigned m = mg_router_method(r, check_str(L, 2));
     mg_route_match match;
     mg_route_result result = mg_router_match(r, m, check_str(L, 3), &match);
     if (result == MG_ROUTE_FOUND) {
@@ -110,7 +117,7 @@ static int router_match(lua_State *L) {
     if (result == MG_ROUTE_NONE) {
         return 2;
     }
-    push_allowed(L, match.allowed);
+    mg_push_methods(L, r, match.allowed);
     return 3;
 }
 

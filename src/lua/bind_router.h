@@ -11,5 +11,8 @@ int mg_open_router(lua_State *L);
 // The router in the userdata at `index`; raises if it is something else.
 mg_router *mg_check_router(lua_State *L, int index);
 
+// Pushes a list of the names of a set of methods.
+void mg_push_methods(lua_State *L, const mg_router *r, uint64_t methods);
+
 // Pushes a table of the match's parameters: names to percent-decoded values.
 void mg_push_params(lua_State *L, const mg_router *router, const mg_route_match *match);

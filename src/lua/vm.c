@@ -298,11 +298,32 @@ void mg_vm_release_exchange(mg_vm *vm, mg_exchange *x) {
 }
 
 // What the server as a whole can do.
-enum {
-    SERVER_METHODS = 1 << MG_METHOD_GET | 1 << MG_METHOD_HEAD | 1 << MG_METHOD_POST |
-                     1 << MG_METHOD_PUT | 1 << MG_METHOD_PATCH | 1 << MG_METHOD_DELETE |
-                     1 << MG_METHOD_OPTIONS,
-};
+static uint64_t server_methods(const mg_vm *vm) {
+    uint64_t own = vm->router != NULL ? mg_router_own_methods(vm->router) : 0;
+    return own | 1 << MG_METHOD_GET | 1 << MG_METHOD_HEAD | 1 << MG_METHOD_POST |
+           1 << MG_METHOD_PUT | 1 << MG_METHOD_PATCH | 1 << MG_METHOD_DELETE |
+           1 << MG_METHOD_OPTIONS;
+}
+
+// Finds the route. Returns the method's number.
+static unsigned match_route(const mg_vm *vm, const mg_exchange *x, mg_request_state *r) {
+    const mg_head *h = &x->head;
+    unsigned method = h->method;
+    r->match.allowed = 0;
+    r->route = 0;
+    if (vm->router != NULL) {
+        if (method == MG_METHOD_UNKNOWN) {
+            method = mg_router_method(vm->router, h->method_text);
+        }
+        mg_route_result result = mg_router_match(vm->router, method, h->target.path, &r->match);
+        r->route = result == MG_ROUTE_FOUND ? r->match.id : 0;
+    }
+    if (h->target.form == MG_TARGET_ASTERISK || h->target.form == MG_TARGET_AUTHORITY) {
+        // asked of the server as a whole, or of a proxy that this is not
+        r->match.allowed = server_methods(vm);
+    }
+    return method;
+}
 
 // Everything that must be settled before a handler runs. False if the server has answered instead:
 // there is no memory for a script that would.
@@ -341,17 +362,7 @@ static int push_request(lua_State *L, mg_vm *vm, mg_exchange *x) {
     mg_request_state *r = mg_arena_alloc(&x->arena, sizeof *r);
     memset(r, 0, offsetof(mg_request_state, match));
     x->app_data = r;
-    r->match.allowed = 0;
-    r->route = 0;
-    if (vm->router != NULL) {
-        mg_route_result result =
-            mg_router_match(vm->router, x->head.method, x->head.target.path, &r->match);
-        r->route = result == MG_ROUTE_FOUND ? r->match.id : 0;
-    }
-    if (x->head.target.form == MG_TARGET_ASTERISK || x->head.target.form == MG_TARGET_AUTHORITY) {
-        r->match.allowed =
-            SERVER_METHODS; // asked of the server as a whole, or of a proxy that this is not
-    }
+    unsigned method = match_route(vm, x, r);
     if (!admit(vm, x, r)) {
         return 0;
     }
@@ -360,8 +371,8 @@ static int push_request(lua_State *L, mg_vm *vm, mg_exchange *x) {
     lua_pushinteger(L, MG_EVENT_REQUEST);
     lua_pushnumber(L, (lua_Number)x->app_handle);
     lua_pushinteger(L, (lua_Integer)r->route);
-    lua_pushinteger(L, r->route == 0 ? (lua_Integer)r->match.allowed : is_refused(x));
-    lua_pushinteger(L, (lua_Integer)x->head.method);
+    lua_pushnumber(L, r->route == 0 ? (lua_Number)r->match.allowed : is_refused(x));
+    lua_pushinteger(L, (lua_Integer)method);
     lua_pushnumber(L, (lua_Number)mg_loop_now_ms(vm->loop) / 1000);
     lua_pushinteger(L, (lua_Integer)mg_slot_index(x->app_handle) + 1);
     return 7;
@@ -526,6 +537,15 @@ static int method_name(lua_State *L) {
     return 1;
 }
 
+// method_names(set) -> a list; the set is one of next_event's.
+static int method_names(lua_State *L) {
+    mg_vm *vm = mg_vm_of(L);
+    uint64_t set = (uint64_t)luaL_checknumber(L, 1);
+    luaL_argcheck(L, vm->router != NULL, 1, "there are no routes");
+    mg_push_methods(L, vm->router, set);
+    return 1;
+}
+
 void mg_vm_register(lua_State *L, mg_vm *vm, const luaL_Reg *functions) {
     for (; functions->name != NULL; functions++) {
         lua_pushlightuserdata(L, vm);
@@ -542,6 +562,7 @@ void mg_vm_push_native(lua_State *L, mg_vm *vm) {
         {"turn_soon", turn_soon},
         {"bind_routes", bind_routes},
         {"method_name", method_name},
+        {"method_names", method_names},
         {"note_address", note_address},
         {"coroutine_address", coroutine_address},
         {"take_stall", take_stall},

@@ -60,8 +60,7 @@ static inline void rig_write_fields(h1_rig *r, const mg_field *fields, uint32_t 
 
 static inline void rig_write_head(h1_rig *r) {
     const mg_head *h = &r->head;
-    mg_str method = mg_method_name(h->method);
-    mg_buf_append_str(r->out, method);
+    mg_buf_append_str(r->out, h->method_text);
     mg_buf_append_char(r->out, ' ');
     mg_buf_append_str(r->out, h->target.path);
     mg_buf_printf(r->out, " 1.%d %s\n", h->minor, h->keep_alive ? "keep" : "close");

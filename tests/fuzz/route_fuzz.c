@@ -10,7 +10,7 @@ enum { ROUTES = 16, BYTES_MAX = 1000 };
 enum { STATIC, INT, UINT, UUID, HEX, ALPHA, SLUG, ANY, REST };
 
 typedef struct route {
-    mg_method method;
+    unsigned method;
     mg_str pattern;
 } route;
 
@@ -72,10 +72,13 @@ static bool is_uuid(mg_str s) {
 
 static bool is_static(mg_str want, mg_str segment) {
     mg_buf decoded = {0};
+    mg_buf wanted = {0};
     mg_url_decode(segment, false, &decoded);
-    bool same = mg_str_eq(want, mg_buf_str(&decoded));
+    mg_url_decode(want, false, &wanted);
+    bool same = mg_str_eq(mg_buf_str(&wanted), mg_buf_str(&decoded));
     mg_buf_deinit(&decoded);
-    return same; // no pattern's segment holds a slash, so none of %2F matches
+    mg_buf_deinit(&wanted);
+    return same;
 }
 
 static bool fits(mg_str want, mg_str segment) {
@@ -154,7 +157,7 @@ static bool same_shape(mg_str a, mg_str b) {
         bool a_last = x.p + x.n == a_end;
         bool b_last = y.p + y.n == b_end;
         if (a_last != b_last || kind_of(x) != kind_of(y) ||
-            (kind_of(x) == STATIC && !mg_str_eq(x, y))) {
+            (kind_of(x) == STATIC && !is_static(x, y))) {
             return false;
         }
         if (a_last) {
@@ -163,18 +166,18 @@ static bool same_shape(mg_str a, mg_str b) {
     }
 }
 
-static bool serves(const route *r, mg_method m) {
+static bool serves(const route *r, unsigned m) {
     return r->method == m || (m == MG_METHOD_HEAD && r->method == MG_METHOD_GET);
 }
 
 // The place of the route for a request, or -1 and the methods that would be served.
-static int find(const route *routes, int n, mg_method m, mg_str path, uint32_t *allowed) {
+static int find(const route *routes, int n, unsigned m, mg_str path, uint64_t *allowed) {
     int best = -1;
     for (int i = 0; i < n; i++) {
         if (!try_pattern(routes[i].pattern, path).fits) {
             continue;
         }
-        *allowed |= 1u << routes[i].method;
+        *allowed |= (uint64_t)1 << routes[i].method;
         if (!serves(&routes[i], m)) {
             continue;
         }
@@ -186,8 +189,8 @@ static int find(const route *routes, int n, mg_method m, mg_str path, uint32_t *
     return best;
 }
 
-static void check_match(const route *routes, int n, const mg_router *r, mg_method m, mg_str path) {
-    uint32_t allowed = 0;
+static void check_match(const route *routes, int n, const mg_router *r, unsigned m, mg_str path) {
+    uint64_t allowed = 0;
     mg_route_match match;
     int want = find(routes, n, m, path, &allowed);
     switch (mg_router_match(r, m, path, &match)) {
@@ -201,8 +204,8 @@ static void check_match(const route *routes, int n, const mg_router *r, mg_metho
         }
         break;
     case MG_ROUTE_METHOD:
-        allowed |= 1u << MG_METHOD_OPTIONS;
-        allowed |= allowed & 1u << MG_METHOD_GET ? 1u << MG_METHOD_HEAD : 0;
+        allowed |= 1 << MG_METHOD_OPTIONS;
+        allowed |= allowed & 1 << MG_METHOD_GET ? 1 << MG_METHOD_HEAD : 0;
         must(want < 0 && match.allowed == allowed);
         break;
     case MG_ROUTE_NONE:
@@ -211,13 +214,16 @@ static void check_match(const route *routes, int n, const mg_router *r, mg_metho
     }
 }
 
-static mg_method take_method(mg_str *line) {
-    mg_method m = line->n > 0 ? (mg_method)((uint8_t)line->p[0] % MG_METHOD_COUNT) : MG_METHOD_GET;
+// HTTP's own methods, and two that the router is told.
+static unsigned take_method(mg_router *r, mg_str *line) {
+    unsigned m = line->n > 0 ? (uint8_t)line->p[0] % (MG_METHOD_COUNT + 2) : MG_METHOD_GET;
     *line = line->n > 0 ? (mg_str){line->p + 1, line->n - 1} : *line;
-    return m;
+    return m < MG_METHOD_COUNT    ? m
+           : m == MG_METHOD_COUNT ? mg_router_add_method(r, MG_STR("PURGE"))
+                                  : mg_router_add_method(r, MG_STR("QUERY"));
 }
 
-static int add(mg_router *r, route *routes, int n, mg_method m, mg_str pattern) {
+static int add(mg_router *r, route *routes, int n, unsigned m, mg_str pattern) {
     uint32_t existing = 0;
     uint32_t twin = 0;
     int rc = mg_router_add(r, m, pattern, (uint32_t)n + 1, &existing, NULL);
@@ -246,11 +252,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     int n = 0;
     mg_str line = take(&rest, '\n');
     while (rest.n > 0 && n < ROUTES) {
-        mg_method m = take_method(&line);
+        unsigned m = take_method(r, &line);
         n = add(r, routes, n, m, line);
         line = take(&rest, '\n');
     }
-    mg_method m = take_method(&line);
+    unsigned m = take_method(r, &line);
     check_match(routes, n, r, m, line);
     mg_router_free(r);
     return 0;

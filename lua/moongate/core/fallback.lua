@@ -1,16 +1,17 @@
---- Answers to requests that no route takes: 404, 405 and OPTIONS. They belong to the app all the
+--- Answers to requests that no route takes: 404, 405, 501, OPTIONS. They belong to the app all the
 --- same, so the middleware of the place they fall into runs around them:
 ---
 --- - a preflight (Fetch, 3.2.2) is answered behind the middleware of the route that it asks for;
---- - OPTIONS and 405 of a path with routes: behind that of the group of these routes;
---- - 404: behind that of the group with the longest prefix of the path; else of the app.
+--- - OPTIONS, 405 and 501 of a path with routes: behind that of the group of these routes;
+--- - 404, and 501 elsewhere: behind that of the group with the longest prefix of the path; else of
+---   the app.
 local native = require("moongate.native")
 local slots = require("moongate.core.slots")
 
 local M = {}
 
 local METHOD, ALLOWED, PARAMS = slots.METHOD, slots.ALLOWED, slots.PARAMS
-local METHOD_OPTIONS = 6 -- http/method.h
+local METHOD_OPTIONS, METHOD_UNKNOWN = 6, 9 -- http/method.h
 local REST = "__rest" -- the parameter for what follows a group's prefix
 
 -- --- groups by their prefix ---
@@ -38,22 +39,12 @@ end
 
 -- --- what answers ---
 
-local function allowed_methods(bits)
-  local names = {}
-  for method = 0, 8 do
-    if math.floor(bits / 2 ^ method) % 2 == 1 then
-      names[#names + 1] = native.method_name(method)
-    end
-  end
-  return names
-end
-
 local function answer_none(ctx)
   ctx:fail(404, "nothing is served here")
 end
 
 local function allow(ctx)
-  ctx:header("Allow", table.concat(allowed_methods(ctx[ALLOWED]), ", "))
+  ctx:header("Allow", table.concat(native.method_names(ctx[ALLOWED]), ", "))
 end
 
 local function answer_method(ctx)
@@ -64,6 +55,12 @@ end
 local function answer_options(ctx)
   allow(ctx)
   return 204
+end
+
+-- Nobody knows what else such a peer believes: nothing more is served to it.
+local function answer_unknown(ctx)
+  ctx.connection:close()
+  ctx:fail(501, "the method is not known here")
 end
 
 -- --- choosing ---
@@ -78,7 +75,7 @@ local function middleware_of_path(app, ctx, path)
   if id then
     return app.by_id[id].middleware, params
   end
-  for _, method in ipairs(allowed_methods(ctx[ALLOWED])) do
+  for _, method in ipairs(native.method_names(ctx[ALLOWED])) do
     id, params = app.router:match(method, path)
     if id then
       return app.by_id[id].group, params
@@ -99,9 +96,14 @@ function M.choose(app, ctx)
   local middleware
   if ctx[ALLOWED] == 0 then
     middleware, ctx[PARAMS] = group_of(app, path)
+  else
+    middleware, ctx[PARAMS] = middleware_of_path(app, ctx, path)
+  end
+  if ctx[METHOD] == METHOD_UNKNOWN then
+    return route("501", middleware, answer_unknown)
+  elseif ctx[ALLOWED] == 0 then
     return route("app:not_found", middleware, app.not_found or answer_none)
   end
-  middleware, ctx[PARAMS] = middleware_of_path(app, ctx, path)
   if ctx[METHOD] == METHOD_OPTIONS then
     return route("OPTIONS", middleware, answer_options)
   end

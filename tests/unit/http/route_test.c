@@ -18,13 +18,13 @@ static int tear_down(void **state) {
     return 0;
 }
 
-static void add(mg_method m, const char *pattern, uint32_t id) {
+static void add(unsigned m, const char *pattern, uint32_t id) {
     uint32_t existing = 0;
     assert_int_equal(mg_router_add(router, m, mg_str_of(pattern), id, &existing, NULL), MG_OK);
 }
 
 // The id, then the parameters; "none"; or the count of methods that are allowed.
-static void finds(mg_method m, const char *path, const char *want) {
+static void finds(unsigned m, const char *path, const char *want) {
     mg_route_match match;
     mg_buf got = {0};
     switch (mg_router_match(router, m, mg_str_of(path), &match)) {
@@ -41,7 +41,7 @@ static void finds(mg_method m, const char *path, const char *want) {
         mg_buf_append_str(&got, MG_STR("none"));
         break;
     case MG_ROUTE_METHOD:
-        mg_buf_printf(&got, "allowed %d", __builtin_popcount(match.allowed));
+        mg_buf_printf(&got, "allowed %d", __builtin_popcountll(match.allowed));
         break;
     }
     assert_text(want, mg_buf_str(&got));
@@ -139,6 +139,86 @@ static void refuses_malformed_patterns(void **state) {
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+static void any_token_is_a_method_once_it_is_named(void **state) {
+    (void)state;
+    assert_int_equal(mg_router_method(router, MG_STR("PURGE")), MG_METHOD_UNKNOWN);
+    assert_int_equal(mg_router_add_method(router, MG_STR("PUT")), MG_METHOD_PUT);
+    unsigned purge = mg_router_add_method(router, MG_STR("PURGE"));
+    unsigned query = mg_router_add_method(router, MG_STR("QUERY"));
+    assert_int_equal(mg_router_add_method(router, MG_STR("PURGE")), purge);
+    assert_int_equal(mg_router_method(router, MG_STR("QUERY")), query);
+    assert_int_equal(mg_router_method(router, MG_STR("purge")), MG_METHOD_UNKNOWN);
+    assert_text("PURGE", mg_router_method_name(router, purge));
+    assert_text("GET", mg_router_method_name(router, MG_METHOD_GET));
+    assert_text("", mg_router_method_name(router, MG_METHOD_UNKNOWN));
+    assert_text("", mg_router_method_name(router, query + 1));
+    assert_true(mg_router_own_methods(router) == ((uint64_t)1 << purge | (uint64_t)1 << query));
+    add(MG_METHOD_GET, "/a", 1);
+    add(purge, "/a", 2);
+    add(query, "/b", 3);
+    finds(purge, "/a", "2");
+    finds(query, "/b", "3");
+    finds(query, "/a", "allowed 4");
+    finds(MG_METHOD_UNKNOWN, "/a", "allowed 4");
+    finds(MG_METHOD_UNKNOWN, "/c", "none");
+    finds(MG_METHOD_POST, "/b", "allowed 2");
+    uint32_t existing = 0;
+    assert_int_equal(mg_router_add(router, purge, MG_STR("/a"), 9, &existing, NULL), MG_ELIMIT);
+    assert_int_equal(existing, 2);
+}
+
+static void a_router_knows_only_so_many_methods(void **state) {
+    (void)state;
+    char name[8];
+    unsigned m = 0;
+    for (unsigned i = 0; i < MG_ROUTE_METHODS - MG_METHOD_COUNT - 1; i++) {
+        snprintf(name, sizeof name, "M%u", i);
+        m = mg_router_add_method(router, mg_str_of(name));
+        assert_true(m > MG_METHOD_UNKNOWN);
+    }
+    assert_int_equal(mg_router_add_method(router, MG_STR("ONEMORE")), MG_METHOD_UNKNOWN);
+    add(m, "/a", 1);
+    mg_route_match match;
+    assert_int_equal(mg_router_match(router, MG_METHOD_PUT, MG_STR("/a"), &match), MG_ROUTE_METHOD);
+    assert_true(match.allowed == ((uint64_t)1 << m | 1 << MG_METHOD_OPTIONS));
+}
+
+static void a_pattern_may_be_percent_encoded(void **state) {
+    (void)state;
+    add(MG_METHOD_GET, "/caf%C3%A9", 1);
+    add(MG_METHOD_GET, "/a%2Fb", 2);
+    add(MG_METHOD_GET, "/%3Aid", 3);
+    add(MG_METHOD_GET, "/100%", 4);
+    gets("/caf\xc3\xa9", "1");
+    gets("/caf%c3%A9", "1");
+    gets("/%63af%C3%A9", "1");
+    gets("/a%2fb", "2");
+    gets("/a/b", "none");
+    gets("/:id", "3");
+    gets("/x", "none");
+    gets("/100%25", "4");
+    uint32_t existing = 0;
+    assert_int_equal(
+        mg_router_add(router, MG_METHOD_GET, MG_STR("/caf\xc3\xa9"), 9, &existing, NULL),
+        MG_ELIMIT);
+    assert_int_equal(existing, 1);
+}
+
+static void a_pattern_has_no_dot_segments(void **state) {
+    (void)state;
+    const char *wrong[] = {"/.", "/a/..", "/a/./b", "/%2e", "/.%2E/b"};
+    mg_error err;
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        uint32_t existing = 0;
+        assert_int_equal(
+            mg_router_add(router, MG_METHOD_GET, mg_str_of(wrong[i]), 1, &existing, &err),
+            MG_ESYNTAX);
+        assert_non_null(strstr(err.text, ". and .. are taken out"));
+    }
+    add(MG_METHOD_GET, "/.well-known/...", 1);
+    gets("/.well-known/...", "1");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(static_beats_typed_beats_plain_beats_wildcard),
@@ -148,6 +228,10 @@ int main(void) {
         TEST(types_are_kept),
         TEST(the_same_shape_twice_is_told),
         TEST(refuses_malformed_patterns),
+        TEST(any_token_is_a_method_once_it_is_named),
+        TEST(a_router_knows_only_so_many_methods),
+        TEST(a_pattern_may_be_percent_encoded),
+        TEST(a_pattern_has_no_dot_segments),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

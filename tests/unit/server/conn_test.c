@@ -211,8 +211,8 @@ static void a_refusal_of_head_has_no_content(void **state) {
 
 static void after_a_refusal_the_peer_is_waited_for(void **state) {
     (void)state;
-    peer_send(&r, &p, "BREW / HTTP/1.1\r\n\r\n");
-    assert_refused(&p, "HTTP/1.1 501 Not Implemented\r\n");
+    peer_send(&r, &p, "GET /# HTTP/1.1\r\n\r\n");
+    assert_refused(&p, "HTTP/1.1 400 Bad Request\r\n");
     assert_int_equal(c->state, MG_CONN_LINGER);
     peer_send(&r, &p, GET("/a"));
     assert_int_equal(r.server->stats->connections, 1);
