@@ -94,10 +94,10 @@ void mg_client_read_stats(const mg_client *c, mg_client_stats *out) {
 
 // --- origins ---
 
-static uint32_t hash(const mg_call_origin *o) {
-    uint32_t h = 2166136261u ^ o->port;
-    for (size_t i = 0; i < o->host.n; i++) {
-        h = (h ^ (uint8_t)o->host.p[i]) * 16777619u;
+static uint32_t hash_of(uint16_t port, mg_str host) {
+    uint32_t h = 2166136261u ^ port;
+    for (size_t i = 0; i < host.n; i++) {
+        h = (h ^ (uint8_t)host.p[i]) * 16777619u;
     }
     return h;
 }
@@ -116,6 +116,24 @@ static bool is_origin(const mg_origin *o, const mg_call_origin *from) {
 
 static char *copy_or_null(mg_str s) {
     return s.n > 0 ? mg_strndup(s.p, s.n) : NULL;
+}
+
+// Origins come and go, their warning does not come again.
+static void warn_once(mg_client *c, const mg_origin *o) {
+    uint32_t h = hash_of(o->port, mg_str_of(o->host));
+    for (uint32_t i = 0; i < c->warned_count; i++) {
+        if (c->warned[i] == h) {
+            return;
+        }
+    }
+    if (c->options.on_warning == NULL || c->warned_count == MG_CLIENT_WARNED) {
+        return;
+    }
+    c->warned[c->warned_count++] = h;
+    char text[320];
+    snprintf(text, sizeof text,
+             "INSECURE: the certificate of %s is not verified; anybody can stand between", o->name);
+    c->options.on_warning(c->options.log_arg, text);
 }
 
 static mg_origin *new_origin(mg_client *c, const mg_call_origin *from) {
@@ -142,12 +160,8 @@ static mg_origin *new_origin(mg_client *c, const mg_call_origin *from) {
         snprintf(o->name + n, name_bytes - (size_t)n, " (unix:%s)", o->unix_path);
     }
     c->origins++;
-    if (o->insecure && c->options.on_warning != NULL) {
-        char text[320];
-        snprintf(text, sizeof text,
-                 "INSECURE: the certificate of %s is not verified; anybody can stand between",
-                 o->name);
-        c->options.on_warning(c->options.log_arg, text);
+    if (o->insecure) {
+        warn_once(c, o);
     }
     return o;
 }
@@ -169,7 +183,7 @@ static void free_origin_if_unused(mg_origin *o) {
 }
 
 static mg_origin *origin_of(mg_client *c, const mg_call_origin *from) {
-    mg_link *bucket = &c->buckets[hash(from) % MG_CLIENT_BUCKETS];
+    mg_link *bucket = &c->buckets[hash_of(from->port, from->host) % MG_CLIENT_BUCKETS];
     for (mg_link *l = bucket->next; l != bucket; l = l->next) {
         mg_origin *o = MG_OF(l, mg_origin, link);
         if (is_origin(o, from)) {
@@ -231,9 +245,14 @@ static void on_idle_over(mg_deadlines *q, mg_deadline *d) {
     mg_outbound_close(MG_OF(d, mg_outbound, idle));
 }
 
+static void on_kept(mg_timer *t) {
+    mg_outbound_close(MG_OF(t, mg_outbound, timer));
+}
+
 static void leave_idle(mg_origin *o, mg_outbound *c) {
     mg_link_remove(&c->link);
     mg_deadline_stop(&c->idle);
+    mg_timer_stop(&c->timer);
     o->idle_count--;
     o->client->idle_count--;
 }
@@ -366,6 +385,9 @@ void mg_origin_take_back(mg_origin *o, mg_outbound *c) {
     c->call = NULL;
     mg_link_append(&o->idle, &c->link);
     mg_deadline_start(&o->client->idle, &c->idle);
+    if (c->keep_ms > 0 && c->keep_ms < o->client->options.idle_ms) {
+        mg_timer_start(o->client->loop, &c->timer, c->keep_ms, 0, on_kept);
+    }
     o->idle_count++;
     o->client->idle_count++;
     mg_origin_pump(o);

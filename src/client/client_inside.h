@@ -15,7 +15,7 @@
 #include "event/dns.h"
 #include "event/tls.h"
 
-enum { MG_CLIENT_BUCKETS = 256, MG_CLIENT_TRUSTS = 8 };
+enum { MG_CLIENT_BUCKETS = 256, MG_CLIENT_TRUSTS = 8, MG_CLIENT_WARNED = 256 };
 
 // Certificates that are trusted, with the sessions of earlier connections.
 typedef struct mg_trust_entry {
@@ -47,6 +47,8 @@ struct mg_client {
     uint32_t origins, connections, idle_count, waiting;
     uint64_t started, reused, dialled, failed;
     mg_trust_entry trusts[MG_CLIENT_TRUSTS];
+    uint32_t warned[MG_CLIENT_WARNED]; // hashes of origins that were called insecure
+    uint32_t warned_count;
     uint32_t next_trust; // the entry that goes when a new one needs its place
     bool freed;          // the memory goes with the last connection
 };
@@ -91,12 +93,14 @@ struct mg_outbound {
     mg_link link;  // in its origin's list of dials, then of idle ones
     mg_link all;
     mg_deadline idle;
-    mg_timer timer; // until it is ready: its begin, then a look whether anybody waits for it
+    // Until it is ready: its begin, then a look whether anybody waits for it. Idle: see `keep_ms`.
+    mg_timer timer;
     mg_dns_lookup *lookup;
     mg_dial *dial;
     bool has_stream;
-    bool held;   // a descriptor that is not open yet is counted
-    bool served; // a response before: the server may close it at any moment
+    bool held;        // a descriptor that is not open yet is counted
+    bool served;      // a response before: the server may close it at any moment
+    uint32_t keep_ms; // the server closes it soon after this, it says; 0: it does not say
 };
 
 // --- client.c ---

@@ -12,6 +12,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+// A Unix socket whose queue is full is not waited for by the kernel, as one of TCP is.
+enum { FULL_MS = 10 };
+
 typedef struct attempt {
     mg_dial *dial;
     struct sockaddr_storage address;
@@ -93,6 +96,11 @@ static void begin_next(mg_dial *d) {
         a->status = begin(a);
         if (a->status == MG_OK) {
             break;
+        }
+        if (a->status == -EAGAIN && a->address.ss_family == AF_UNIX) {
+            d->next--;
+            mg_timer_start(d->loop, &d->timer, FULL_MS, 0, on_time);
+            return;
         }
     }
     if (d->next < d->n) {

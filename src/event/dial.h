@@ -14,9 +14,10 @@ enum { MG_DIAL_STAGGER_MS = 250 }; // before the next address is tried beside th
 
 // Tries `n` (> 0) addresses (copied; port set; Unix addresses too), families taking turns beginning
 // with that of the first, each next one MG_DIAL_STAGGER_MS after the one before or at once if that
-// failed. `on_done(arg, status, fd)` comes exactly once, never inside this call: status 0 and a
-// connected socket (non-blocking, close-on-exec, TCP_NODELAY), which is the callee's; or, once all
-// have failed, the errno of the first. There is no time limit here: the caller has a timer.
+// failed; a Unix socket whose queue is full is tried until it is not. `on_done(arg, status, fd)`
+// comes exactly once, never inside this call: status 0 and a connected socket (non-blocking,
+// close-on-exec, TCP_NODELAY), which is the callee's; or, once all have failed, the errno of the
+// first. There is no time limit here: the caller has a timer.
 int mg_dial_start(mg_dial **out, mg_loop *loop, const struct sockaddr_storage *addresses, size_t n,
                   void (*on_done)(void *arg, int status, int fd), void *arg);
 

@@ -179,6 +179,57 @@ static void few_idle_connections_are_kept(void **state) {
     assert_int_equal(stats().connections, 1);
 }
 
+// The server's own words go before ours.
+static void a_connection_is_given_up_before_the_server_closes_it(void **state) {
+    (void)state;
+    caller c;
+    get(&c, "/x");
+    expect_request(0, "/x");
+    says(0, "HTTP/1.1 200 OK\r\nKeep-Alive: max=5, Timeout=4\r\nContent-Length: 0\r\n\r\n");
+    expect_content(&c, 200, "");
+    pass_ms(2990);
+    assert_int_equal(stats().idle, 1);
+    get(&c, "/y");
+    expect_request(0, "/y");
+    pass_ms(1000); // busy
+    says(0, "HTTP/1.1 200 OK\r\nKeep-Alive: timeout=3600\r\nContent-Length: 0\r\n\r\n");
+    expect_content(&c, 200, "");
+    pass_ms(9000);
+    assert_int_equal(stats().idle, 1);
+    get(&c, "/z");
+    expect_request(0, "/z");
+    says(0, "HTTP/1.1 200 OK\r\nKeep-Alive: timeout=1\r\nContent-Length: 0\r\n\r\n");
+    expect_content(&c, 200, "");
+    pass_ms(500);
+    assert_int_equal(stats().idle, 0);
+    UNTIL(peers[0].ended);
+}
+
+static int warnings;
+
+static void on_warning(void *arg, const char *text) {
+    (void)arg;
+    assert_non_null(strstr(text, "INSECURE"));
+    warnings++;
+}
+
+static void an_insecure_origin_is_told_once(void **state) {
+    (void)state;
+    caller c;
+    warnings = 0;
+    new_client_of(&(mg_client_options){.on_warning = on_warning});
+    for (int i = 0; i < 3; i++) {
+        prepare(&c, "GET", "/x");
+        c.options.origin.insecure = true;
+        start_call(&c);
+        expect_request(i, "/x");
+        says(i, "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+        expect_content(&c, 200, "");
+        assert_int_equal(stats().origins, 0);
+    }
+    assert_int_equal(warnings, 1);
+}
+
 // --- few connections in all ---
 
 // Another origin, at the same server.
@@ -459,6 +510,8 @@ int main(void) {
         EACH(who_is_closed_while_waiting_is_passed_over),
         EACH(too_many_waiting_are_refused),
         EACH(few_idle_connections_are_kept),
+        EACH(a_connection_is_given_up_before_the_server_closes_it),
+        EACH(an_insecure_origin_is_told_once),
         EACH(an_idle_connection_makes_room_for_another_origin),
         EACH(origins_that_wait_for_room_get_it_in_turn),
         EACH(no_more_is_opened_than_the_process_may_have),

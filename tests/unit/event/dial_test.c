@@ -234,6 +234,35 @@ static void a_unix_path_works(void **state) {
     remove_folder(folder);
 }
 
+// The kernel does not let us wait, as it does for TCP.
+static void a_unix_socket_with_a_full_queue_is_waited_for(void **state) {
+    (void)state;
+    char *folder = new_folder();
+    struct sockaddr_storage a = {.ss_family = AF_UNIX};
+    struct sockaddr_un *un = (struct sockaddr_un *)&a;
+    snprintf(un->sun_path, sizeof un->sun_path, "%s/s", folder);
+    listeners[0] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(listeners[0], (struct sockaddr *)un, sizeof *un), 0);
+    assert_int_equal(listen(listeners[0], 0), 0);
+    int others[8];
+    int n = 0;
+    do {
+        assert_true(n < 8);
+        others[n] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    } while (connect(others[n++], (struct sockaddr *)un, sizeof *un) == 0);
+    assert_int_equal(errno, EAGAIN);
+    start_dial(&a, 1);
+    turn_times(loop, 5);
+    assert_int_equal(done, 0);
+    close(accept(listeners[0], NULL, NULL));
+    turn_until(loop, &done, 1);
+    assert_int_equal(done_status, 0);
+    while (n > 0) {
+        close(others[--n]);
+    }
+    remove_folder(folder);
+}
+
 static void when_all_fail_the_error_of_the_first_is_told(void **state) {
     (void)state;
     struct sockaddr_storage a[] = {dead("127.0.0.1:0"), {.ss_family = AF_UNIX}, dead("[::1]:0")};
@@ -303,6 +332,7 @@ int main(void) {
         EACH(families_take_turns),
         EACH(the_families_after_a_turn_keep_their_order),
         EACH(a_unix_path_works),
+        EACH(a_unix_socket_with_a_full_queue_is_waited_for),
         EACH(when_all_fail_the_error_of_the_first_is_told),
         EACH(failing_at_once_is_told_later),
         EACH(no_address_is_refused),
