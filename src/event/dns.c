@@ -6,6 +6,7 @@
 #include "base/stamp.h"
 #include "event/dns_cache.h"
 #include "event/dns_channel.h"
+#include "event/dns_hosts.h"
 #include "event/timer.h"
 
 #include <arpa/inet.h>
@@ -23,7 +24,7 @@ enum {
     // c-ares gives each of a question's two queries an id of 16 bits of its own and would look for
     // a free one for ever.
     UNDER_WAY = 4096,
-    BRIEF_MS = 5000, // hosts file, and what does not exist
+    BRIEF_MS = 5000, // what does not exist, and halves of answers
     LONGEST_S = 86400,
     CHECK_MS = 1000, // between two looks at resolv.conf
 };
@@ -50,6 +51,7 @@ struct mg_dns {
     mg_dns_options options;
     char *nameservers;
     char *resolv_conf;
+    mg_dns_hosts *hosts;
     mg_dns_cache *cache;
     mg_dns_channel *channel;
     mg_link retired; // channels of an older resolv.conf, until their questions have ended
@@ -112,6 +114,7 @@ int mg_dns_new(mg_dns **out, mg_loop *loop, const mg_dns_options *options) {
     o.nameservers = d->nameservers;
     o.resolv_conf = d->resolv_conf;
     d->options = o;
+    d->hosts = mg_dns_hosts_new(o.hosts != NULL ? o.hosts : "/etc/hosts");
     d->cache = mg_dns_cache_new(o.entries);
     d->channel = channel;
     d->made_of = made_of;
@@ -137,6 +140,7 @@ void mg_dns_free(mg_dns *d) {
     drop_lookups(&d->ready);
     drop_lookups(&d->delivering);
     mg_dns_cache_free(d->cache);
+    mg_dns_hosts_free(d->hosts);
     mg_free(d->nameservers);
     mg_free(d->resolv_conf);
     if (!d->in_call) {
@@ -217,7 +221,12 @@ static mg_dns_answer *answer_at_once(mg_dns *d, const char *host, char *name) {
     if (is_localhost(name)) {
         return loopback();
     }
-    a = mg_dns_cache_find(d->cache, name, mg_loop_now_ms(d->loop));
+    uint64_t now_ms = mg_loop_now_ms(d->loop);
+    a = mg_dns_hosts_find(d->hosts, name, now_ms);
+    if (a != NULL) {
+        return a;
+    }
+    a = mg_dns_cache_find(d->cache, name, now_ms);
     return a != NULL ? mg_dns_answer_ref(a) : NULL;
 }
 
@@ -451,7 +460,7 @@ static void remember(question *q, mg_dns_answer *a, int timeouts,
     }
     uint64_t ms = 0;
     if (a->status == MG_OK) {
-        ms = q->channel->asking ? BRIEF_MS : life_ms(info);
+        ms = life_ms(info);
         ms = timeouts > 0 && ms > BRIEF_MS ? BRIEF_MS : ms;
     } else if (a->status == -ENOENT && timeouts == 0) {
         ms = BRIEF_MS;

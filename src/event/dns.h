@@ -15,6 +15,7 @@ typedef struct mg_dns_lookup mg_dns_lookup;
 typedef struct mg_dns_options {
     const char *nameservers; // "127.0.0.1:5353,..."; NULL: as resolv.conf says
     const char *resolv_conf; // NULL: /etc/resolv.conf; its changes are heeded
+    const char *hosts;       // NULL: /etc/hosts; its changes are heeded
     uint32_t timeout_ms;     // of the first try, the next has twice that; 0: 1000
     uint32_t tries;          // 0: 2
     uint32_t entries;        // names remembered at most; 0: 4096

@@ -40,7 +40,7 @@ int mg_dns_channel_new(mg_dns_channel **out, mg_loop *loop, const mg_dns_options
     struct ares_options o = {
         .timeout = (int)options->timeout_ms,
         .tries = (int)options->tries,
-        .lookups = (char *)(uintptr_t) "fb", // whatever nsswitch.conf says: files first
+        .lookups = (char *)(uintptr_t) "b", // whatever nsswitch.conf says: the hosts file is ours
         .sock_state_cb = on_socket,
         .sock_state_cb_data = c,
         .resolvconf_path = (char *)(uintptr_t)options->resolv_conf,
@@ -79,9 +79,7 @@ void mg_dns_channel_free(mg_dns_channel *c) {
 void mg_dns_channel_ask(mg_dns_channel *c, const char *name, int family,
                         ares_addrinfo_callback on_answer, void *arg) {
     struct ares_addrinfo_hints hints = {.ai_family = family, .ai_socktype = SOCK_STREAM};
-    c->asking = true;
     ares_getaddrinfo(c->ares, name, NULL, &hints, on_answer, arg);
-    c->asking = false;
     set_clock(c);
 }
 

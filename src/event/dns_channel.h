@@ -13,7 +13,6 @@
 typedef struct mg_dns_channel {
     mg_link link; // the owner's
     uint32_t under_way;
-    bool asking; // inside mg_dns_channel_ask: an answer now comes from a file
     mg_loop *loop;
     ares_channel ares;
     mg_link sockets;
