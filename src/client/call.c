@@ -19,9 +19,7 @@ enum {
     QUEUED_MAX = 256 * 1024,    // bytes of an upload that have not left
     SLICE = 1024,               // what is decoded at once, since it may grow a thousandfold
     DECODED_BYTES = 512 * 1024, // that are made in one turn
-    CODED_BYTES = 65536,        // that a coded body may be larger than what it decodes to
     KEPT_BYTES = 16 * 1024,     // of a buffer, for the next call
-    EXPECTED_BYTES = 64 * 1024, // of a response's body: believed until more comes
 };
 
 #ifdef MG_DEBUG
@@ -75,8 +73,7 @@ static void detach(mg_call *call, bool reusable) {
     }
 }
 
-// The fault's text, without an event.
-static void set_fault(mg_call *call, const char *code, const char *what) {
+void mg_call_break(mg_call *call, const char *code, const char *what) {
     const char *name = call->origin != NULL ? call->origin->name : "";
     snprintf(call->fault_text, sizeof call->fault_text, "%s: %s", name, what);
     call->fault = (mg_call_fault){
@@ -88,12 +85,12 @@ static void set_fault(mg_call *call, const char *code, const char *what) {
 }
 
 void mg_call_fail(mg_call *call, const char *code, const char *what) {
-    set_fault(call, code, what);
+    mg_call_break(call, code, what);
     tell(call);
 }
 
 static void fail_soon(mg_call *call, const char *code, const char *what) {
-    set_fault(call, code, what);
+    mg_call_break(call, code, what);
     tell_soon(call);
 }
 
@@ -134,7 +131,7 @@ static void on_no_connection(mg_timer *t) {
     snprintf(text, sizeof text, "%s took longer than %g s",
              c != NULL ? doing[c->state] : "waiting for a connection",
              (double)call->options.timeouts.connect_ms / 1000);
-    set_fault(call, "timeout", text);
+    mg_call_break(call, "timeout", text);
     if (c != NULL && o->connecting > o->waiting_count) {
         mg_outbound_close(c);
     }
@@ -269,75 +266,25 @@ static bool is_over(const mg_call *call) {
     return call->state >= MG_CALL_DONE;
 }
 
-// A fault while bytes are read: the event comes at the end of the reading.
-static void fault(mg_call *call, const char *code, const char *what) {
-    set_fault(call, code, what);
-}
-
-// How many codings were applied; `*one` is the last of them.
-static int count_codings(const mg_head *head, mg_coding *one) {
-    int n = 0;
-    for (uint32_t i = 0; i < head->field_count; i++) {
-        mg_str item;
-        mg_str value = head->fields[i].value;
-        bool wanted = mg_str_ieq(head->fields[i].name, MG_STR("content-encoding"));
-        while (wanted && mg_str_next_item(&value, &item)) {
-            if (mg_coding_of(item) != MG_CODING_IDENTITY) {
-                *one = mg_coding_of(item);
-                n++;
-            }
-        }
-    }
-    return n;
-}
-
-// A part of coded content (206) cannot be decoded alone.
-static void start_decoding(mg_call *call) {
-    mg_coding coding = MG_CODING_IDENTITY;
-    if (!call->options.decode || call->response.status == 206) {
-        return;
-    }
-    if (count_codings(&call->response.head, &coding) > 1) {
-        fault(call, "protocol",
-              "the response has several content codings at once; none is undone (with decompress "
-              "= false it is handed out as it is)");
-    } else if (coding == MG_CODING_GZIP || coding == MG_CODING_DEFLATE) {
-        call->inflate = mg_inflate_new(coding);
-    }
-}
-
 static void take_head(mg_call *call) {
     mg_buf_clear(&call->request);
     mg_timer_stop(&call->quiet);
     call->state = MG_CALL_BODY;
     mg_body_init(&call->body, &call->response.head, &body_limits, &call->arena);
-    if (call->response.head.framing != MG_FRAMING_NONE) {
-        start_decoding(call);
-    }
-    if (is_over(call)) {
-        return;
-    }
     if (call->options.stream) {
         mg_timer_stop(&call->total);
         start_quiet(call, call->options.timeouts.idle_ms);
     }
-    uint64_t length =
-        call->response.head.framing == MG_FRAMING_LENGTH ? call->response.head.length : 0;
-    if (length > 0 && length <= EXPECTED_BYTES && call->inflate == NULL) {
-        mg_buf_reserve(&call->content, (size_t)length);
-    }
-    if (length > call->options.max_bytes && call->inflate == NULL) {
-        fault(call, "limit", "the response's body is larger than the limit (option max)");
-    }
+    mg_call_begin_content(call);
 }
 
 // Interim responses (RFC 9110 section 15.2) are passed over; a protocol that nobody asked for is
 // not spoken.
 static void take_interim(mg_call *call) {
     if (call->response.status == 101) {
-        fault(call, "protocol", "the server switched protocols, unasked");
+        mg_call_break(call, "protocol", "the server switched protocols, unasked");
     } else if (++call->interims > INTERIMS_MAX) {
-        fault(call, "protocol", "too many interim responses");
+        mg_call_break(call, "protocol", "too many interim responses");
     } else {
         begin_response(call);
     }
@@ -347,7 +294,7 @@ static size_t feed_head(mg_call *call, const char *data, size_t n) {
     size_t used = 0;
     switch (mg_h1_response_read(&call->reader, data, n, &used, &call->response)) {
     case MG_H1_RESPONSE_BAD:
-        fault(call, "protocol", call->reader.fault);
+        mg_call_break(call, "protocol", call->reader.fault);
         break;
     case MG_H1_RESPONSE_HEAD:
         if (call->response.status < 200) {
@@ -360,37 +307,6 @@ static size_t feed_head(mg_call *call, const char *data, size_t n) {
         break;
     }
     return used;
-}
-
-static size_t room_left(const mg_call *call) {
-    uint64_t left = call->options.max_bytes - call->total_bytes;
-    uint64_t held = call->content.n;
-    return left > SIZE_MAX - held ? SIZE_MAX : (size_t)(held + left);
-}
-
-static void take_content(mg_call *call, mg_str piece) {
-    size_t before = call->content.n;
-    size_t most = room_left(call);
-    int rc = MG_OK;
-    if (call->inflate != NULL && call->body.received > call->options.max_bytes &&
-        call->body.received - call->options.max_bytes > CODED_BYTES) {
-        fault(call, "limit", "the response's coded body is larger than the limit (option max)");
-        return;
-    }
-    if (call->inflate != NULL) {
-        rc = mg_inflate_feed(call->inflate, piece, &call->content, most);
-    } else if (piece.n > most - before) {
-        rc = MG_ELIMIT;
-    } else {
-        mg_buf_append(&call->content, piece.p, piece.n);
-    }
-    call->total_bytes += call->content.n - before;
-    call->decoded_bytes += call->inflate != NULL ? call->content.n - before : 0;
-    if (rc == MG_ELIMIT) {
-        fault(call, "limit", "the response's body is larger than the limit (option max)");
-    } else if (rc != MG_OK) {
-        fault(call, "protocol", "the response's content coding is broken");
-    }
 }
 
 // What the server says of its patience (RFC 9112 leaves "Keep-Alive: timeout=5" to practice): the
@@ -413,7 +329,7 @@ static uint32_t keep_ms_of(const mg_head *head) {
 // The body is complete. `clean`: nothing came behind it, and the connection is alive.
 static void complete(mg_call *call, bool clean) {
     if (call->inflate != NULL && !mg_inflate_complete(call->inflate)) {
-        fault(call, "protocol", "the response's content coding is cut off");
+        mg_call_break(call, "protocol", "the response's content coding is cut off");
         return;
     }
     bool sent = !call->upload_open && call->outbound->stream.queued == 0 && call->lost == 0;
@@ -429,10 +345,10 @@ static size_t feed_body(mg_call *call, const char *data, size_t n) {
     size_t most = call->inflate != NULL && n > SLICE ? SLICE : n;
     switch (mg_body_read(&call->body, data, most, &used, &piece)) {
     case MG_BODY_PIECE:
-        take_content(call, piece);
+        mg_call_take_piece(call, piece);
         break;
     case MG_BODY_BAD:
-        fault(call, "protocol", call->body.refusal.reason);
+        mg_call_break(call, "protocol", call->body.refusal.reason);
         break;
     default:
         break;
@@ -534,7 +450,7 @@ void mg_call_lost(mg_call *call, int status) {
                  : call->received ? "within the response's head"
                                   : "before it answered",
                  status != 0 ? ": " : "", status != 0 ? mg_strerror(status) : "");
-        fault(call, "closed", text);
+        mg_call_break(call, "closed", text);
     }
     tell(call);
 }

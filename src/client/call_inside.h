@@ -48,5 +48,14 @@ void mg_call_feed(mg_call *call, const char *data, size_t n);
 void mg_call_lost(mg_call *call, int status); // the connection ended: 0 for a FIN
 void mg_call_drained(mg_call *call);
 
-// "origin: what". Detaches the call from its connection, which is closed, and tells it.
+// "origin: what". Detaches the call from its connection, which is closed. Without an event: that
+// comes at the end of the reading.
+void mg_call_break(mg_call *call, const char *code, const char *what);
+
+// The same, and tells it.
 void mg_call_fail(mg_call *call, const char *code, const char *what);
+
+// --- call_content.c: of a response whose head is there; each may break the call ---
+
+void mg_call_begin_content(mg_call *call);
+void mg_call_take_piece(mg_call *call, mg_str piece); // of the body as it came

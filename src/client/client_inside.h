@@ -2,7 +2,9 @@
 //
 //   client.c    origins, who waits, which connection is given to whom
 //   outbound.c  one connection: name, dial, handshake, then bytes for the call it serves
-//   call.c      one request and its response
+//   call.c      one request and its response; call_content.c: what its body holds
+//   rules.c     which addresses may be dialled
+//   trust.c     which certificates are trusted
 #pragma once
 
 #include "base/list.h"
