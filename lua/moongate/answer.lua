@@ -124,6 +124,11 @@ end
 
 local HOLDS_URL = { location = true, ["content-location"] = true }
 
+local function checked(name, lower, value, level)
+  value = check_field(name, value, level + 1)
+  return HOLDS_URL[lower] and encode_url(value) or value
+end
+
 -- Content-Type and the connection's fate are not kept among the fields. True if that was all.
 local function set_special(ctx, name, value)
   if name == "content-type" then
@@ -147,12 +152,12 @@ function methods.header(ctx, name, value)
   if FRAMING[lower] then
     error("header " .. name .. ": Moongate sets it itself", 2)
   end
-  local given = type(value) == "table" and value or { value }
   local list = {}
-  for i = 1, #given do
-    list[i] = check_field(name, given[i], 2)
-    if HOLDS_URL[lower] then
-      list[i] = encode_url(list[i])
+  if type(value) ~= "table" then
+    list[1] = value ~= nil and checked(name, lower, value, 2) or nil
+  else
+    for i = 1, #value do
+      list[i] = checked(name, lower, value[i], 2)
     end
   end
   if set_special(ctx, lower, list[1]) then

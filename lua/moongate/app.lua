@@ -203,7 +203,8 @@ function App:route(methods, pattern, options, handler)
   return declare(self, methods_of(methods), pattern, options, handler)
 end
 
---- Routes below `prefix`, with middleware of their own:
+--- Routes below `prefix`, with middleware of their own, which runs around what is answered in place
+--- of a route there as well (404, 405, OPTIONS):
 --- app:group("/admin", { auth }, function(admin) ... end)
 function App:group(prefix, middleware, fn)
   shared_of(self)

@@ -1,4 +1,6 @@
 --- Cross-origin requests (the Fetch standard's CORS protocol): answers preflights, marks answers.
+--- For an app, a group or a route; in front of what asks who the client is, since preflights do not
+--- say.
 local check = require("moongate.core.check")
 local M = {}
 
