@@ -4,6 +4,7 @@ local errors = require("moongate.core.errors")
 local app_class = require("moongate.app")
 local env = require("moongate.core.env")
 local guard = require("moongate.core.guard")
+local depth = require("moongate.core.depth")
 local modules = require("moongate.core.modules")
 local serve = require("moongate.serve")
 local files = require("moongate.files")
@@ -22,6 +23,7 @@ end
 local function close_state(root, options)
   if options.serving then
     modules.shut_out(env.prefix(root))
+    depth.install()
     guard.install(options.ffi)
   end
 end

@@ -11,6 +11,7 @@
 #include "gate/spec.h"
 #include "gate/trial.h"
 #include "gate/worker.h"
+#include "lua/depth.h"
 #include "lua/read_config.h"
 
 #include <limits.h>
@@ -200,6 +201,7 @@ static int start(mg_cli *cli, int argc, char *const *argv) {
 int main(int argc, char **argv) {
     mg_cli cli;
     mg_buf text = {0};
+    mg_depth_make_room();
     switch (mg_cli_parse(&cli, argc, argv, &text)) {
     case MG_CLI_GO:
         return start(&cli, argc, argv);

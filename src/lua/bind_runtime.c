@@ -139,6 +139,17 @@ static int runtime_pid(lua_State *L) {
     return 1;
 }
 
+// deeper(): a function of C is about to call a script. How deep that would be, if it is too deep;
+// else nothing.
+static int runtime_deeper(lua_State *L) {
+    mg_depth *depth = &((mg_vm *)lua_touserdata(L, lua_upvalueindex(1)))->depth;
+    if (mg_depth_enter(depth)) {
+        return 0;
+    }
+    lua_pushnumber(L, depth->count);
+    return 1;
+}
+
 // finalize(fn, object): calls fn(object). No await crosses a function of C.
 static int runtime_finalize(lua_State *L) {
     lua_settop(L, 2);
@@ -181,11 +192,17 @@ void mg_vm_random_id(mg_vm *vm, char out[17]) {
 
 void mg_bind_runtime(lua_State *L, mg_vm *vm) {
     static const luaL_Reg functions[] = {
-        {"sleep", runtime_sleep},       {"now", runtime_now},
-        {"wall", runtime_wall},         {"log", runtime_log},
-        {"where", runtime_where},       {"job_begin", runtime_job_begin},
-        {"job_end", runtime_job_end},   {"pid", runtime_pid},
-        {"finalize", runtime_finalize}, {NULL, NULL},
+        {"sleep", runtime_sleep},
+        {"now", runtime_now},
+        {"wall", runtime_wall},
+        {"log", runtime_log},
+        {"where", runtime_where},
+        {"job_begin", runtime_job_begin},
+        {"job_end", runtime_job_end},
+        {"pid", runtime_pid},
+        {"finalize", runtime_finalize},
+        {"deeper", runtime_deeper},
+        {NULL, NULL},
     };
     mg_vm_register(L, vm, functions);
 }

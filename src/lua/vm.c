@@ -237,6 +237,7 @@ mg_vm *mg_vm_new(lua_State *L, mg_loop *loop) {
 
 void mg_vm_attach(mg_vm *vm) {
     vm->attached = true;
+    vm->depth.count = 0; // another thread's
     mg_loop_add_turn(vm->loop, &vm->turn);
     if (vm->wanted) {
         mg_loop_turn_soon(vm->loop);
@@ -271,6 +272,7 @@ void mg_vm_sever(mg_vm *vm) {
         op->kind->release(op); // signals: operations went with their handles
     }
     vm->severed = true;
+    vm->depth.count = 0; // another thread may close the state
 }
 
 void mg_vm_free(mg_vm *vm) {
@@ -283,6 +285,7 @@ void mg_vm_free(mg_vm *vm) {
     free_routes(vm);
     mg_buf_deinit(&vm->scratch);
     mg_buf_deinit(&vm->json);
+    mg_depth_deinit(&vm->depth);
     mg_free(vm);
 }
 

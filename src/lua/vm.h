@@ -8,6 +8,7 @@
 
 #include "base/log_line.h"
 #include "http/route.h"
+#include "lua/depth.h"
 #include "lua/memory.h"
 #include "lua/op.h"
 #include "lua/services.h"
@@ -51,6 +52,7 @@ struct mg_vm {
     uint64_t serving;  // the exchange that the scheduler was told of last; 0: it has gone on since
     int limit_ref;     // registry reference of what raises once there are too many operations
 
+    mg_depth depth;
     mg_lua_memory memory; // unbounded unless attached
     char stall[256];      // why the running coroutine was made to fail; "": it was not
 

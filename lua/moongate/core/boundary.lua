@@ -31,6 +31,11 @@ end
 
 local NAMES = library_names()
 
+--- The name of a function of C that scripts know by a wrapper.
+function M.name(fn, name)
+  NAMES[fn] = name
+end
+
 local function info_at(co, level)
   if co then
     return debug.getinfo(co, level, "Slf")

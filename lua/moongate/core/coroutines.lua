@@ -5,8 +5,9 @@
 --- and the answer goes the same way back, so the user's code never sees it.
 local sched = require("moongate.core.sched")
 local errors = require("moongate.core.errors")
+local depth = require("moongate.core.depth")
 
-local AWAIT, native = sched.AWAIT, sched.native
+local AWAIT, native, enter = sched.AWAIT, sched.native, depth.enter
 local resume, yield, create = coroutine.resume, coroutine.yield, coroutine.create
 local running, isyieldable = coroutine.running, coroutine.isyieldable
 
@@ -63,6 +64,7 @@ local function whose(task, level)
 end
 
 local function pass_resume(co, ...)
+  enter("a coroutine")
   passing[co] = passes()
   return relay(co, resume(co, ...))
 end
