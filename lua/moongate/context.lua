@@ -316,11 +316,13 @@ function methods.chunks(ctx)
   end
 end
 
---- The body as JSON; 400 if it is none.
+local LEVELS = { max_depth = 100 } -- fewer than encode writes: an answer may wrap the value
+
+--- The body as JSON, of at most 100 levels; 400 if it is none.
 ---@return moongate.Future of the value
 function methods.body_json(ctx)
   return (methods.body(ctx):and_then(function(text)
-    local value, err = native.json.decode(text)
+    local value, err = native.json.decode(text, LEVELS)
     if value == nil and err then
       error(errors.new("status", "the body is not valid JSON: " .. err, { status = 400 }), 0)
     end

@@ -44,9 +44,11 @@ function Response:ok()
   return self.status >= 200 and self.status < 300
 end
 
---- The body as JSON; raises code `protocol` if it is none.
+local LEVELS = { max_depth = 100 } -- fewer than encode writes: an answer may wrap the value
+
+--- The body as JSON, of at most 100 levels; raises code `protocol` if it is none.
 function Response:json()
-  local value, err = json.decode(self.body or "")
+  local value, err = json.decode(self.body or "", LEVELS)
   if value == nil and err then
     error(errors.new("protocol", (self.url or "the response") .. ": the body is not JSON: " .. err),
       2)

@@ -120,6 +120,13 @@ describe("a body of JSON", function()
     assert.equal('{"got":[1]}', app:post("/", { body = "\239\187\191[1]" }).body)
   end)
 
+  it("is 400 if it nests deeper than an answer could show", function()
+    local deep = ("["):rep(100) .. ("]"):rep(100)
+    assert.equal('{"got":' .. deep .. "}", app:post("/", { body = deep }).body)
+    assert.equal(400, app:post("/", { body = "[" .. deep .. "]" }).status)
+    assert.equal(0, #app.logs)
+  end)
+
   it("is 400 if it is not UTF-8", function()
     local response = app:post("/", { body = '"\255"' })
     assert.equal(400, response.status)
