@@ -1,5 +1,6 @@
 #include "base/mem.h"
 
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,4 +40,20 @@ char *mg_strndup(const char *s, size_t n) {
 
 void mg_free(void *p) {
     free(p);
+}
+
+bool mg_mem_tend(void) {
+    enum { MUCH = 4 << 20 };
+    // What is given back stays in the allocator's count of what is free.
+    static size_t least;
+    size_t unused = mallinfo2().fordblks;
+    if (unused < least) {
+        least = unused;
+    }
+    if (unused - least < MUCH) {
+        return false;
+    }
+    malloc_trim(0);
+    least = unused;
+    return true;
 }

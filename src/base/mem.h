@@ -4,6 +4,7 @@
 // here.
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 
 void *mg_malloc(size_t n) __attribute__((malloc, returns_nonnull));
@@ -14,3 +15,8 @@ char *mg_strndup(const char *s, size_t n) __attribute__((malloc, returns_nonnull
 
 // Accepts NULL.
 void mg_free(void *p);
+
+// Gives the system back what was freed, if it has become much since the last time: now and then,
+// from one thread, at a calm moment, since it takes some milliseconds for each 100 MB. Says whether
+// it did.
+bool mg_mem_tend(void);

@@ -84,6 +84,13 @@ int mg_file_read_at(mg_file *f, uint64_t offset, size_t n) {
     return start(f, &read_ops);
 }
 
+void mg_file_rest(mg_file *f) {
+    assert(!f->busy);
+    mg_free(f->data);
+    f->data = NULL;
+    f->cap = 0;
+}
+
 void mg_file_close(mg_file *f) {
     if (f == NULL || f->closing) {
         return;

@@ -35,5 +35,9 @@ int mg_file_open(mg_file **out, mg_loop *loop, const char *beneath, const char *
 // Reads up to `n` (<= 256 KiB) bytes at `offset`. MG_EAGAIN if an operation is under way.
 int mg_file_read_at(mg_file *f, uint64_t offset, size_t n);
 
+// Gives back the memory of the last piece: nothing will be read for a while. Allowed inside
+// on_read, which then has no data any more.
+void mg_file_rest(mg_file *f);
+
 // No event comes after this; accepts NULL; the memory goes when the thread is done with it.
 void mg_file_close(mg_file *f);

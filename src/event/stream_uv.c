@@ -7,7 +7,9 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <linux/sockios.h>
 #include <string.h>
+#include <sys/ioctl.h>
 
 // What the kernel did not take at once.
 typedef struct write_block {
@@ -23,6 +25,7 @@ static int shut(mg_stream *s);
 static void close_socket(mg_stream *s, bool reset);
 static int peer(const mg_stream *s, struct sockaddr_storage *out);
 static int local(const mg_stream *s, struct sockaddr_storage *out);
+static size_t in_kernel(const mg_stream *s);
 static mg_loop *loop_of(const mg_stream *s);
 static bool quiet(const mg_stream *s);
 static void lend_block(uv_handle_t *h, size_t wanted, uv_buf_t *out);
@@ -45,6 +48,7 @@ static const mg_stream_ops uv_ops = {
     .close = close_socket,
     .peer = peer,
     .local = local,
+    .in_kernel = in_kernel,
     .loop = loop_of,
     .quiet = quiet,
 };
@@ -127,6 +131,13 @@ static int local(const mg_stream *s, struct sockaddr_storage *out) {
     }
     socklen_t n = sizeof *out;
     return getsockname(fd, (struct sockaddr *)out, &n) == 0 ? MG_OK : -errno;
+}
+
+static size_t in_kernel(const mg_stream *s) {
+    uv_os_fd_t fd;
+    int n = 0;
+    bool known = uv_fileno(&s->u.handle, &fd) == 0 && ioctl(fd, SIOCOUTQ, &n) == 0;
+    return known && n > 0 ? (size_t)n : 0;
 }
 
 static mg_loop *loop_of(const mg_stream *s) {

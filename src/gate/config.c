@@ -257,6 +257,8 @@ void mg_config_server_options(const mg_config *c, mg_server_options *out) {
         .trailer_bytes = (uint32_t)c->limits.trailers,
         .body_bytes = c->limits.body,
         .body_rate = (uint32_t)c->limits.body_rate,
+        .answer_rate = (uint32_t)c->limits.answer_rate,
+        .output_bytes = c->limits.output,
         .discard_bytes = (uint32_t)c->limits.discard,
         .pipeline_bytes = (uint32_t)c->limits.pipeline,
         .requests_per_connection = (uint32_t)c->limits.requests_per_connection,

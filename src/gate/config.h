@@ -22,7 +22,7 @@ enum { MG_CONFIG_WORKERS_AUTO = -1, MG_CONFIG_WORKERS_MAX = 256 };
 // Sizes in bytes.
 typedef struct mg_config_limits {
     uint64_t request_line, header_bytes, header_fields, chunk_extensions, trailers;
-    uint64_t body, body_rate, discard, pipeline, requests_per_connection;
+    uint64_t body, body_rate, answer_rate, output, discard, pipeline, requests_per_connection;
     uint64_t form_parts, form_fields;
     uint64_t generations, lua_memory; // lua_memory 0: any
     struct {

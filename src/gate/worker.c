@@ -24,6 +24,8 @@ enum {
     MOST_SPARE = 64,    // descriptors
     IDLE_GRACE_MS = 20, // for a request that is on its way when its connection is to be closed
     CELL_MS = 500,
+    CALM_REQUESTS = 100, // of a tick, at most
+    TICKS_TO_TEND = 4,
 };
 
 struct mg_worker {
@@ -46,6 +48,8 @@ struct mg_worker {
     mg_timer cell_timer;
     mg_timer drain_timer;
     uint64_t descriptors; // RLIMIT_NOFILE
+    uint64_t requests_seen;
+    uint32_t calm_ticks;
     bool stopping;
     bool ended;
     void (*on_end)(void *arg);
@@ -166,8 +170,20 @@ static void fill_cell(mg_worker *w) {
     }
 }
 
+// Many slow readers, large bodies, a crowd that left: the memory of a peak is given back after it.
+static void tend_memory(mg_worker *w) {
+    uint64_t requests = w->cell->traffic.requests;
+    bool calm = requests - w->requests_seen < CALM_REQUESTS;
+    w->requests_seen = requests;
+    if (calm && ++w->calm_ticks % TICKS_TO_TEND == 0) {
+        mg_mem_tend();
+    }
+}
+
 static void on_cell_time(mg_timer *t) {
-    fill_cell(MG_OF(t, mg_worker, cell_timer));
+    mg_worker *w = MG_OF(t, mg_worker, cell_timer);
+    fill_cell(w);
+    tend_memory(w);
 }
 
 // --- stopping ---

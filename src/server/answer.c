@@ -9,7 +9,7 @@
 
 enum {
     COPY_MAX = 8 * 1024, // larger answer bodies are not copied behind the head
-    BACKLOG_HIGH = 128 * 1024,
+    BACKLOG_HIGH = 64 * 1024,
 };
 
 // Whether the connection ends with this answer, decided when its head is written.

@@ -7,7 +7,7 @@
 #include <assert.h>
 
 enum {
-    BACKLOG_HIGH = 256 * 1024, // output waiting for the peer: no further request is begun
+    BACKLOG_HIGH = 128 * 1024, // output waiting for the peer: no further request is begun
     OUT_LARGE = 64 * 1024,     // output gathered in a turn that is sent before the turn ends
 };
 
@@ -31,9 +31,16 @@ size_t mg_conn_backlog(const mg_conn *c) {
     return c->stream.queued + c->out.n;
 }
 
-// Bytes that have left for good; wraps, since only changes matter.
+// Bytes that the peer has taken; wraps, since only changes matter. What lies in the kernel's queue
+// does not count: it grows with the connection, and is emptied in leaps.
 static uint32_t taken(const mg_conn *c) {
-    return (uint32_t)(c->bytes_out - c->stream.queued);
+    return (uint32_t)(c->bytes_out - c->stream.queued - mg_stream_in_kernel(&c->stream));
+}
+
+static void count_waiting(mg_conn *c) {
+    c->server->waiting += c->stream.queued;
+    c->server->waiting -= c->waiting;
+    c->waiting = c->stream.queued;
 }
 
 // Starts the deadline that the connection's situation asks for.
@@ -99,6 +106,14 @@ static void send_now(mg_conn *c, mg_str more) {
     }
 }
 
+static void flushed_in_part(mg_conn *c) {
+    if (!c->send_timed) {
+        arm(c);
+    }
+    count_waiting(c);
+    mg_server_bound_output(c->server);
+}
+
 void mg_conn_flush(mg_conn *c) {
     if (c->out.n > 0) {
         send_now(c, (mg_str){NULL, 0});
@@ -107,8 +122,8 @@ void mg_conn_flush(mg_conn *c) {
         mg_conn_close(c, MG_GONE_CLIENT);
         return;
     }
-    if (c->stream.queued > 0 && !c->send_timed) {
-        arm(c);
+    if (c->stream.queued > 0) {
+        flushed_in_part(c);
     }
 }
 
@@ -146,6 +161,7 @@ void mg_conn_close(mg_conn *c, mg_gone why) {
         c->out = (mg_buf){0};
     }
     mg_stream_close(&c->stream, reset);
+    count_waiting(c);
 }
 
 // Everything is answered. `unread`: the peer may still be sending; closing at once would make the
@@ -394,6 +410,7 @@ static void on_drain(mg_stream *stream, int status) {
         return;
     }
     c->send_timed = false;
+    count_waiting(c);
     arm(c);
     if (c->state == MG_CONN_BUSY) {
         mg_exchange_writable(c->x);
@@ -454,7 +471,10 @@ void mg_conn_header_late(mg_conn *c) {
 }
 
 void mg_conn_send_late(mg_conn *c) {
-    if (taken(c) != c->taken_mark) {
+    const mg_server_options *o = &c->server->options;
+    uint64_t least = (uint64_t)o->answer_rate * o->send_ms / 1000;
+    uint32_t progress = taken(c) - c->taken_mark;
+    if (progress > 0 && progress >= least) {
         arm(c);
     } else {
         mg_conn_close(c, MG_GONE_CLIENT);

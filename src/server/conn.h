@@ -44,6 +44,7 @@ struct mg_conn {
     uint32_t held_at;
     uint32_t requests;
     uint32_t taken_mark; // what the peer had taken when the send deadline was last looked at
+    uint32_t waiting;    // bytes of it that server->waiting knows
     uint8_t state;
     bool fin : 1;           // the peer has sent its FIN
     bool paused : 1;        // reading is stopped

@@ -11,7 +11,7 @@
 #include <errno.h>
 #include <stdio.h>
 
-enum { READ_BYTES = 128 * 1024 };
+enum { READ_BYTES = 64 * 1024 }; // what one slow reader costs
 
 // One exchange's file. Lives until the file is closed; `x` borrows it as its producer.
 typedef struct file_answer {
@@ -149,7 +149,7 @@ static void on_read(void *arg, int status, const char *data, size_t n) {
         return;
     }
     f->sent += n;
-    bool full = mg_exchange_write(f->x, (mg_str){data, n}) == MG_EAGAIN;
+    mg_exchange_write(f->x, (mg_str){data, n});
     if (f->sent == f->ranges[f->at].length) {
         f->sent = 0;
         if (++f->at == f->range_count) {
@@ -157,8 +157,9 @@ static void on_read(void *arg, int status, const char *data, size_t n) {
             return;
         }
         begin_range(f);
-    } else if (full) {
+    } else if (f->x->conn->stream.queued > 0) {
         f->waiting = true;
+        mg_file_rest(f->file);
     } else {
         read_on(f);
     }

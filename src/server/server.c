@@ -297,6 +297,14 @@ void mg_server_conn_is_idle(mg_server *s) {
     }
 }
 
+// Who has owed the longest goes: they keep memory from those who take what they asked for.
+void mg_server_bound_output(mg_server *s) {
+    uint64_t most = s->options.output_bytes;
+    while (most > 0 && s->waiting > most && !mg_link_alone(&s->send.head)) {
+        mg_conn_close(MG_OF(s->send.head.next, mg_conn, deadline.link), MG_GONE_CLIENT);
+    }
+}
+
 // --- pools ---
 
 mg_exchange *mg_server_take_exchange(mg_server *s) {

@@ -28,6 +28,8 @@ struct mg_server {
     mg_deadlines linger;
     mg_deadlines handler;
 
+    uint64_t waiting; // output of all connections that their peers have not taken yet
+
     mg_listener **listeners;
     size_t listener_count;
     bool accept_paused;
@@ -89,4 +91,5 @@ mg_buf mg_server_take_buffer(mg_server *s);
 void mg_server_give_buffer(mg_server *s, mg_buf b);
 void mg_server_forget(mg_server *s, mg_conn *c); // closed: frees it
 void mg_server_conn_is_idle(mg_server *s);       // one more that could make room for another
+void mg_server_bound_output(mg_server *s);       // closes those who take it slowest
 mg_str mg_server_date(mg_server *s);

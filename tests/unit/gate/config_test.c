@@ -332,7 +332,7 @@ static void all_faults_are_listed(void **state) {
         "{\"workers\":-1,\"limits\":{\"nope\":1,\"trailers\":\"x\"},\"app\":1}",
         "f: workers: is -1, allowed: \"auto\" or a number from 0 to 256\n"
         "f: limits.nope: is no known key, allowed: request_line, header_bytes, header_fields, "
-        "chunk_extensions, trailers, body, body_rate, discard, pipeline, "
+        "chunk_extensions, trailers, body, body_rate, answer_rate, output, discard, pipeline, "
         "requests_per_connection, form_parts, form_fields, descriptors, generations, lua_memory\n"
         "f: limits.trailers: is \"x\", allowed: a size from 0 to 1M" SIZE_HINT
         "f: app: is 1, allowed: a path\n");
@@ -429,6 +429,8 @@ static void server_options_are_filled(void **state) {
     assert_int_equal(o.trailer_bytes, 16384);
     assert_true(o.body_bytes == (uint64_t)1 << 40);
     assert_int_equal(o.body_rate, 500);
+    assert_int_equal(o.answer_rate, 500);
+    assert_int_equal(o.output_bytes, 256 << 20);
     assert_int_equal(o.discard_bytes, 256 << 10);
     assert_int_equal(o.pipeline_bytes, 64 << 10);
     assert_int_equal(o.requests_per_connection, 10000);

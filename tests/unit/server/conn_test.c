@@ -447,6 +447,57 @@ static void a_peer_that_takes_nothing_is_closed(void **state) {
     assert_int_equal(r.server->stats->connections, 0);
 }
 
+// Takes `n` pieces of what the window holds, one every `ms`.
+static void take_slowly(int n, uint64_t ms) {
+    for (int i = 0; i < n; i++) {
+        mg_stream_read_start(&p.s);
+        mg_loop_turn(r.loop, false, false, 0);
+        mg_stream_read_stop(&p.s);
+        rig_pass(&r, ms);
+    }
+}
+
+static void a_peer_that_takes_it_too_slowly_is_closed(void **state) {
+    (void)state;
+    static char text[8000];
+    reopen(100);
+    r.server->options.answer_rate = 10; // so 600 bytes in the time of `send`
+    r.echo = false;
+    peer_send(&r, &p, GET("/a"));
+    mg_stream_read_stop(&p.s);
+    mg_exchange_respond(rig_take(&r), &rig_ok, (mg_str){text, sizeof text});
+    rig_settle(&r);
+    take_slowly(14, 10000); // 100 each
+    assert_int_equal(r.server->stats->connections, 1);
+    take_slowly(6, 15000);
+    assert_int_equal(r.server->stats->connections, 0);
+}
+
+static void beyond_the_bound_of_all_output_who_waits_longest_goes(void **state) {
+    (void)state;
+    static char text[3000];
+    peer other;
+    reopen(100);
+    peer_open(&r, &other, 100);
+    r.server->options.output_bytes = 5000;
+    r.echo = false;
+    mg_stream_read_stop(&p.s);
+    peer_send(&r, &p, GET("/a"));
+    mg_exchange_respond(rig_take(&r), &rig_ok, (mg_str){text, sizeof text});
+    rig_settle(&r);
+    assert_true(r.server->waiting > 2500);
+    mg_stream_read_stop(&other.s);
+    peer_send(&r, &other, GET("/b"));
+    mg_exchange_respond(rig_take(&r), &rig_ok, (mg_str){text, sizeof text});
+    rig_settle(&r);
+    assert_int_equal(r.server->stats->connections, 1);
+    mg_stream_read_start(&other.s);
+    rig_settle(&r);
+    assert_true(other.got.n > sizeof text);
+    assert_int_equal(r.server->waiting, 0);
+    peer_close(&r, &other, false);
+}
+
 // The queue need not become shorter: the app may fill it as fast.
 static void a_peer_that_takes_a_little_is_kept(void **state) {
     (void)state;
@@ -505,6 +556,8 @@ int main(void) {
         TEST(empty_lines_alone_are_an_idle_connection),
         TEST(empty_lines_do_not_cut_an_answer_off),
         TEST(a_peer_that_takes_nothing_is_closed),
+        TEST(a_peer_that_takes_it_too_slowly_is_closed),
+        TEST(beyond_the_bound_of_all_output_who_waits_longest_goes),
         TEST(a_peer_that_takes_a_little_is_kept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
