@@ -87,7 +87,7 @@ end
 local function is_idle(target)
   local root = target.root
   return not root[scopes.CHILDREN] and not root.shared[scopes.CHILDREN]
-    and not next(target.detached) and target.closing == 0
+    and target.detached_count == 0 and target.closing == 0
 end
 
 local function cancel_background(target)

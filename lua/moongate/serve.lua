@@ -80,9 +80,11 @@ local function detach(ctx)
     scopes.cancel(ctx, errors.new("cancelled", "the request's deadline passed"))
   end)
   detached[ctx] = true
+  target.detached_count = target.detached_count + 1
   scopes.finish(ctx, function()
     Future._stop_timer(timer)
     detached[ctx] = nil
+    target.detached_count = target.detached_count - 1
     if target.retired then
       retire.check(target)
     end
@@ -601,6 +603,7 @@ function M.prepare(app, options)
     native_routes = native_routes,
     jobs_under_way = {},
     detached = {}, -- set of requests that are answered, with work in flight
+    detached_count = 0,
     closing = 0, -- on_close functions under way
     handler_seconds = options.handler_seconds or HANDLER_SECONDS,
     page = options.page or false, -- development: stages an error's page for a browser

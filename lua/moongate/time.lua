@@ -25,7 +25,7 @@ end
 ---@return boolean
 function M.is_over(scope)
   local task = sched.current
-  return scope[scopes.CANCELLED] and not (task and task.shielded)
+  return scope[scopes.CANCELLED] and not (task and task.shielded and task.scope == scope)
 end
 local is_over = M.is_over
 
@@ -122,13 +122,17 @@ function M.spawn_in(scope, level, fn, ...)
   end
   refuse_loading("spawn", level + 1)
   local future = Future._new(scope, level + 1)
-  if scope[scopes.CANCELLED] then
+  if is_over(scope) then
     future:_abandon(scope[scopes.CANCELLED])
     return future
   end
   local args = { n = select("#", ...), ... }
   local task = sched.start_soon(scope, run_spawned, spawned_failed, future, fn, args)
-  task.making = sched.current and sched.current.making
+  local starter = sched.current
+  if starter then
+    task.making = starter.making
+    task.shielded = starter.shielded and starter.scope == scope
+  end
   future._task, future._cancel = task, cancel_spawned
   return future
 end

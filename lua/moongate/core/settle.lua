@@ -113,6 +113,7 @@ local function tell(future, node)
     node.direct(node, future)
   else
     node.task = sched.start_soon(node.scope, run_reaction, reaction_failed, node, future)
+    node.task.shielded = node.shielded or false
   end
 end
 
@@ -356,6 +357,10 @@ local function derive(future, level, on_value, on_error)
     on_value = on_value, on_error = on_error, derived = derived, scope = scope,
     future = future, task = false, before = false, behind = false,
   }
+  local task = sched.current
+  if task and task.shielded then
+    reaction.shielded = true
+  end
   derived._reaction, derived._cancel = reaction, cancel_derived
   react(future, reaction)
   M.end_with_scope(derived)

@@ -21,7 +21,7 @@ Transaction.__index = Transaction
 local function keep_statement(tx, future)
   local list = tx._statements
   list[#list + 1] = future
-  if #list < STATEMENTS_KEPT then
+  if #list < tx._most then
     return
   end
   local kept = {}
@@ -30,7 +30,7 @@ local function keep_statement(tx, future)
       kept[#kept + 1] = each
     end
   end
-  tx._statements = kept
+  tx._statements, tx._most = kept, STATEMENTS_KEPT + 2 * #kept
 end
 
 local function tx_query(tx, level, first, sql, ...)
@@ -182,7 +182,7 @@ function M.begin(scope, level, name, fn, options)
   end
   local tx = setmetatable({
     _name = name, _scope = scope, _future = future, _session = false, _statements = {},
-    _open = false, _nested = sched.is_holding(),
+    _most = STATEMENTS_KEPT, _open = false, _nested = sched.is_holding(),
   }, Transaction)
   local write = not (options and options.readonly)
   local task = sched.start_soon(scope, run, failed, tx, fn, write)
