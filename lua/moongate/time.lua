@@ -10,6 +10,8 @@ local refuse_loading = Future._refuse_loading
 
 local M = {}
 
+local RESUME_SECONDS = 1 -- until a job whose own coroutine was made to fail goes on
+
 local function check_seconds(name, seconds, level)
   local good = type(seconds) == "number" and seconds >= 0 and seconds < 1e10
   if not good then
@@ -158,16 +160,29 @@ function M.after(seconds, fn)
   end))
 end
 
+-- --- jobs ---
+
+local function end_run(control)
+  if control.running then
+    control.running = false
+    native.job_end(control.job.name)
+  end
+end
+
 -- One run, unless the job runs elsewhere: in another worker, or in scripts that were replaced. In a
 -- coroutine of its own: whatever ends the run does not end the job.
-local function run_once(root, job)
-  if not native.job_begin(job.name, job.each_worker) then
+local function run_once(control)
+  local job = control.job
+  if not native.job_begin(job.name, job.each_worker, job.seconds, job.where or "?") then
     return
   end
-  local run = M.spawn_in(root, 2, job.fn)
+  control.running = true
+  local run = M.spawn_in(control.root, 2, job.fn)
   run.job = "runs"
+  sched.hold(sched.current, run)
   local ok, why = pcall(run.try_await, run)
-  native.job_end(job.name)
+  sched.release(sched.current, run)
+  end_run(control)
   if not ok then
     error(why, 0) -- the job itself was cancelled
   elseif run:state() == "rejected" then
@@ -175,25 +190,49 @@ local function run_once(root, job)
   end
 end
 
+local function tick_on(task)
+  local control = task.b
+  while not control.stopped do
+    local tick = M.sleep_in(control.root, native.job_wait(control.job.name, control.job.seconds), 2)
+    tick.job = true
+    control.ticks = true
+    tick:await()
+    control.ticks = false
+    run_once(control)
+  end
+  control.future:resolve()
+end
+
+local ticking_failed
+
+local function start_ticking(control)
+  local future = control.future
+  future._task = sched.start_soon(control.root, tick_on, ticking_failed, future, control)
+end
+
+-- It was cancelled; or made to fail, perhaps for the memory that others took: then it goes on, in a
+-- while.
+function ticking_failed(task, err)
+  local control = task.b
+  end_run(control)
+  if control.future:state() ~= "pending" or control.root[scopes.CANCELLED] then
+    return Future._fail(task, control.future, err)
+  end
+  M.log("job " .. control.job.name .. " was interrupted", err)
+  Future._after(RESUME_SECONDS, start_ticking, control)
+end
+
 --- Runs a declared job until it is stopped. A run in progress ends before the next tick.
----@param job { name: string, seconds: number, fn: function, each_worker: boolean }
+---@param job { name: string, seconds: number, fn: function, each_worker: boolean, where: string? }
 ---@return { future: moongate.Future, stop: fun() } stop: no more ticks; a run in progress goes on
 function M.run_job(root, job)
-  local control = {}
-  local tick, stopped
-  control.future = M.spawn_in(root, 2, function()
-    while not stopped do
-      tick = M.sleep_in(root, job.seconds, 2)
-      tick.job = true
-      tick:await()
-      tick = nil
-      run_once(root, job)
-    end
-  end)
-  control.future.job = true
+  local control = { root = root, job = job, running = false, ticks = false, stopped = false }
+  control.future = Future._new(root, 2)
+  control.future.job, control.future._cancel = true, cancel_spawned
+  start_ticking(control)
   function control.stop()
-    stopped = true
-    if tick then
+    control.stopped = true
+    if control.ticks then
       control.future:cancel("the job was stopped")
     end
   end

@@ -254,6 +254,37 @@ describe("a run of app:every", function()
     assert.same({ "begin job", "end job" }, told)
   end)
 
+  it("ticks on if its own coroutine is made to fail", function()
+    local job_wait, runs = native.job_wait, 0
+    every({}, function()
+      runs = runs + 1
+    end)
+    app.clock:advance(1)
+    native.job_wait = function()
+      native.job_wait = job_wait
+      error("not enough memory")
+    end
+    app.clock:advance(9)
+    assert.equal(1, runs)
+    assert.matches("job job was interrupted: .*not enough memory", app.logs[1].message)
+    app.clock:advance(11)
+    assert.equal(2, runs)
+  end)
+
+  it("waits as long as it is told", function()
+    local job_wait, runs = native.job_wait, 0
+    native.job_wait = function(name, seconds)
+      assert.same({ "job", 10 }, { name, seconds })
+      return 3
+    end
+    every({}, function()
+      runs = runs + 1
+    end)
+    app.clock:advance(3)
+    native.job_wait = job_wait
+    assert.equal(1, runs)
+  end)
+
   it("ends for others too if it is cancelled", function()
     every({}, function()
       moongate.sleep(1000):await()

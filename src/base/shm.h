@@ -24,12 +24,24 @@ typedef struct mg_traffic {
     uint64_t bytes_out;
 } mg_traffic;
 
-enum { MG_CELL_GENERATIONS = 8, MG_SHM_CELLS = 256, MG_SHM_LEASES = 256, MG_SHM_VERSION = 1 };
+enum {
+    MG_CELL_GENERATIONS = 8,
+    MG_CELL_JOBS = 8,
+    MG_CELL_NAME = 56,
+    MG_SHM_CELLS = 256,
+    MG_SHM_LEASES = 256,
+    MG_SHM_VERSION = 2
+};
 
 typedef struct mg_cell_generation {
     uint32_t number; // 0: none
     uint32_t requests, streams, background;
 } mg_cell_generation;
+
+typedef struct mg_cell_job {
+    char name[MG_CELL_NAME]; // cut to fit; "": none
+    uint64_t since_ms;       // monotonic
+} mg_cell_job;
 
 // Written by its worker alone, but for the reset.
 typedef struct mg_cell {
@@ -39,6 +51,7 @@ typedef struct mg_cell {
     uint64_t started_wall_ms;
     uint32_t pid, generation;
     mg_cell_generation generations[MG_CELL_GENERATIONS]; // that still live, the current one first
+    mg_cell_job jobs[MG_CELL_JOBS];                      // that run
 } mg_cell;
 
 typedef struct mg_shm mg_shm;

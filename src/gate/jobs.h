@@ -1,6 +1,6 @@
 // gate/jobs.h: which jobs (app:every) run in this worker, so that none runs twice: a lease in the
-// shared memory for those that run once a service, and a list of runs in progress over all
-// generations.
+// shared memory for those that run once a service, a list of runs in progress over all generations,
+// and when each ticks next, which a reload does not change.
 #pragma once
 
 #include "base/shm.h"
@@ -10,6 +10,7 @@ typedef struct mg_jobs {
     mg_shm *shm;     // borrowed
     uint32_t holder; // slot + 1
     mg_link running;
+    mg_link ticks;
 } mg_jobs;
 
 void mg_jobs_init(mg_jobs *j, mg_shm *shm, uint32_t slot);
@@ -17,6 +18,14 @@ void mg_jobs_init(mg_jobs *j, mg_shm *shm, uint32_t slot);
 // Runs of a generation that has gone are over, however they ended.
 void mg_jobs_forget(mg_jobs *j, const mg_vm *vm);
 void mg_jobs_deinit(mg_jobs *j);
+
+// Tells what runs to `cells`, as far as there is room.
+void mg_jobs_show(const mg_jobs *j, mg_cell_job cells[MG_CELL_JOBS]);
+
+// Calls `on_late` for each run that has lasted for several of its periods, and again whenever that
+// has doubled. To be called from time to time.
+void mg_jobs_look(mg_jobs *j, uint64_t now_ms, void (*on_late)(void *arg, const char *text),
+                  void *arg);
 
 // With an mg_jobs as the argument.
 extern const mg_vm_jobs mg_jobs_seam;

@@ -40,6 +40,20 @@ static void add_generations(mg_buf *out, const mg_cell *c) {
     mg_buf_append_str(out, MG_STR("]"));
 }
 
+static void add_jobs(mg_master *m, const mg_cell *c, mg_buf *out) {
+    uint64_t now = mg_loop_now_ms(m->loop);
+    mg_buf_append_str(out, MG_STR(",\"jobs\":["));
+    for (size_t i = 0; i < MG_CELL_JOBS && c->jobs[i].name[0] != '\0'; i++) {
+        mg_cell_job job = c->jobs[i]; // its worker may write meanwhile
+        job.name[sizeof job.name - 1] = '\0';
+        mg_buf_append_str(out, i > 0 ? MG_STR(",{") : MG_STR("{"));
+        add_text(out, "job", job.name);
+        mg_buf_printf(out, "\"seconds\":%.1f}",
+                      now > job.since_ms ? (double)(now - job.since_ms) / 1000 : 0);
+    }
+    mg_buf_append_str(out, MG_STR("]"));
+}
+
 static const char *state_of(const mg_place *p) {
     static const char *const names[] = {
         [MG_PLACE_EMPTY] = "gone",          [MG_PLACE_STARTING] = "starting",
@@ -67,6 +81,7 @@ static void add_worker(mg_master *m, const mg_place *p, mg_buf *out) {
                   (unsigned long long)(c->pid != 0 ? resident_bytes(c->pid) : 0),
                   (unsigned long long)c->lua_bytes, p->restarts);
     add_generations(out, c);
+    add_jobs(m, c, out);
     mg_buf_append_char(out, '}');
 }
 

@@ -138,6 +138,26 @@ static void read_generations(mg_json_reader *r, mg_buf *out) {
     }
 }
 
+static void read_jobs(mg_json_reader *r, mg_buf *out) {
+    while (mg_json_next(r) == MG_JSON_OBJECT) {
+        char name[64] = "";
+        double seconds = 0;
+        while (mg_json_next(r) == MG_JSON_KEY) {
+            bool is_name = mg_str_eq(r->text, MG_STR("job"));
+            bool is_seconds = mg_str_eq(r->text, MG_STR("seconds"));
+            mg_json_token t = mg_json_next(r);
+            if (is_name && t == MG_JSON_STRING) {
+                take_text(name, sizeof name, r);
+            } else if (is_seconds) {
+                seconds = as_number(r, t);
+            }
+        }
+        mg_buf_printf(out, "        job %s runs since ", name);
+        append_time(out, seconds);
+        mg_buf_append_char(out, '\n');
+    }
+}
+
 static void read_worker(mg_json_reader *r, mg_buf *out) {
     row w = {.worker = 0};
     mg_buf old = {0};
@@ -145,7 +165,9 @@ static void read_worker(mg_json_reader *r, mg_buf *out) {
         char key[24];
         take_text(key, sizeof key, r);
         mg_json_token t = mg_json_next(r);
-        if (t == MG_JSON_ARRAY) {
+        if (t == MG_JSON_ARRAY && strcmp(key, "jobs") == 0) {
+            read_jobs(r, &old);
+        } else if (t == MG_JSON_ARRAY) {
             read_generations(r, &old);
         } else if (t == MG_JSON_STRING) {
             take_text(w.state, sizeof w.state, r);

@@ -168,6 +168,11 @@ static void fill_cell(mg_worker *w) {
     while (at < end) {
         *at++ = (mg_cell_generation){0};
     }
+    mg_jobs_show(&w->jobs, w->cell->jobs);
+}
+
+static void on_warning(void *arg, const char *text) {
+    mg_log_printf(((mg_worker *)arg)->logs.error, MG_LOG_WARN, "%s", text);
 }
 
 // Many slow readers, large bodies, a crowd that left: the memory of a peak is given back after it.
@@ -184,6 +189,7 @@ static void on_cell_time(mg_timer *t) {
     mg_worker *w = MG_OF(t, mg_worker, cell_timer);
     fill_cell(w);
     tend_memory(w);
+    mg_jobs_look(&w->jobs, mg_loop_now_ms(w->loop), on_warning, w);
 }
 
 // --- stopping ---
@@ -319,10 +325,6 @@ static int open_first_logs(mg_worker *w, const mg_snapshot *s, mg_error *err) {
     }
     mg_config_deinit(&c);
     return rc;
-}
-
-static void on_warning(void *arg, const char *text) {
-    mg_log_printf(((mg_worker *)arg)->logs.error, MG_LOG_WARN, "%s", text);
 }
 
 // What the scripts of a snapshot are lent: that of the current ones, unless they want something
@@ -577,7 +579,7 @@ int mg_worker_open(mg_worker **out, mg_loop *loop, int fd, const mg_worker_optio
     w->on_end = on_end;
     w->end_arg = arg;
     mg_link_init(&w->retired);
-    mg_link_init(&w->jobs.running);
+    mg_jobs_init(&w->jobs, NULL, 0);
     w->descriptors = raise_descriptors();
     int rc = mg_channel_open(&w->master, loop, fd, &events, w);
     if (rc != MG_OK) {

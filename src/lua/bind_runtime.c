@@ -96,12 +96,19 @@ static size_t read_log_fields(lua_State *L, int index, mg_log_field *out) {
     return n;
 }
 
+static mg_log_level check_level(lua_State *L, int index) {
+    lua_Integer level = luaL_checkinteger(L, index);
+    luaL_argcheck(L, level >= MG_LOG_DEBUG && level <= MG_LOG_ERROR, index,
+                  "a level from 0 (debug) to 3 (error) is wanted");
+    return (mg_log_level)level;
+}
+
 // log(level, message, fields); level 0 debug to 3 error
 static int runtime_log(lua_State *L) {
     mg_vm *vm = mg_vm_of(L);
     mg_log_field fields[LOG_FIELDS];
     mg_log_event event = {
-        .level = (mg_log_level)luaL_checkinteger(L, 1),
+        .level = check_level(L, 1),
         .message = str_at(L, 2),
         .wall_ms = vm->attached ? mg_loop_wall_ms(vm->loop) : 0,
         .fields = fields,
@@ -117,12 +124,26 @@ static int runtime_log(lua_State *L) {
 
 // --- jobs, the process ---
 
-// job_begin(name, each_worker) -> may it run now; job_end(name) follows each that may.
+// job_begin(name, each_worker, seconds, where) -> may it run now; job_end(name) follows each that
+// may.
 static int runtime_job_begin(lua_State *L) {
     const mg_vm *vm = mg_vm_of(L);
-    mg_str name = str_at(L, 1);
-    lua_pushboolean(L, vm->jobs == NULL ||
-                           vm->jobs->begin(vm->jobs_arg, vm, name, lua_toboolean(L, 2)));
+    const mg_vm_job job = {
+        .name = str_at(L, 1),
+        .each_worker = lua_toboolean(L, 2),
+        .seconds = luaL_checknumber(L, 3),
+        .where = str_at(L, 4),
+    };
+    lua_pushboolean(L, vm->jobs == NULL || vm->jobs->begin(vm->jobs_arg, vm, &job));
+    return 1;
+}
+
+// job_wait(name, seconds) -> seconds until its next tick: less than a period behind a reload.
+static int runtime_job_wait(lua_State *L) {
+    const mg_vm *vm = mg_vm_of(L);
+    double seconds = luaL_checknumber(L, 2);
+    lua_pushnumber(L, vm->jobs == NULL ? seconds
+                                       : vm->jobs->wait(vm->jobs_arg, vm, str_at(L, 1), seconds));
     return 1;
 }
 
@@ -192,17 +213,12 @@ void mg_vm_random_id(mg_vm *vm, char out[17]) {
 
 void mg_bind_runtime(lua_State *L, mg_vm *vm) {
     static const luaL_Reg functions[] = {
-        {"sleep", runtime_sleep},
-        {"now", runtime_now},
-        {"wall", runtime_wall},
-        {"log", runtime_log},
-        {"where", runtime_where},
-        {"job_begin", runtime_job_begin},
-        {"job_end", runtime_job_end},
-        {"pid", runtime_pid},
-        {"finalize", runtime_finalize},
-        {"deeper", runtime_deeper},
-        {NULL, NULL},
+        {"sleep", runtime_sleep},     {"now", runtime_now},
+        {"wall", runtime_wall},       {"log", runtime_log},
+        {"where", runtime_where},     {"job_begin", runtime_job_begin},
+        {"job_end", runtime_job_end}, {"job_wait", runtime_job_wait},
+        {"pid", runtime_pid},         {"finalize", runtime_finalize},
+        {"deeper", runtime_deeper},   {NULL, NULL},
     };
     mg_vm_register(L, vm, functions);
 }
