@@ -49,14 +49,14 @@ static void arm(mg_conn *c) {
     if (c->state == MG_CONN_HEAD) {
         return; // total, not idle: it runs since the first byte
     }
-    if (c->state == MG_CONN_BUSY && c->fin) {
-        if (mg_link_alone(&c->deadline.link)) {
-            mg_deadline_start(&s->half_close, &c->deadline);
-        }
-    } else if (c->stream.queued > 0) {
+    if (c->stream.queued > 0) {
         c->send_timed = true;
         c->taken_mark = taken(c);
         mg_deadline_start(&s->send, &c->deadline);
+    } else if (c->state == MG_CONN_BUSY && c->fin) {
+        // Who sends no more may still be taking: what it takes tells it from one that has left.
+        c->taken_mark = taken(c);
+        mg_deadline_start(&s->half_close, &c->deadline);
     } else if (c->state == MG_CONN_IDLE) {
         mg_deadline_start(&s->idle, &c->deadline);
         mg_server_conn_is_idle(s);
@@ -468,6 +468,14 @@ void mg_conn_header_late(mg_conn *c) {
     }
     c->x->head.minor = -1;
     refuse(c, (mg_refusal){408, "the request's head did not come in time", 0});
+}
+
+void mg_conn_half_close_late(mg_conn *c) {
+    if (taken(c) != c->taken_mark) {
+        arm(c);
+    } else {
+        mg_conn_close(c, MG_GONE_CLIENT);
+    }
 }
 
 void mg_conn_send_late(mg_conn *c) {

@@ -43,7 +43,7 @@ struct mg_conn {
     uint64_t opened_wall_ms;
     uint32_t held_at;
     uint32_t requests;
-    uint32_t taken_mark; // what the peer had taken when the send deadline was last looked at
+    uint32_t taken_mark; // what the peer had taken when the deadline for that was last looked at
     uint32_t waiting;    // bytes of it that server->waiting knows
     uint8_t state;
     bool fin : 1;           // the peer has sent its FIN
@@ -73,6 +73,7 @@ extern const mg_stream_events mg_conn_events;
 // A deadline has passed.
 void mg_conn_header_late(mg_conn *c);
 void mg_conn_send_late(mg_conn *c);
+void mg_conn_half_close_late(mg_conn *c);
 
 // --- for exchange.c ---
 

@@ -23,6 +23,11 @@ static void on_send_late(mg_deadlines *q, mg_deadline *d) {
     mg_conn_send_late(MG_OF(d, mg_conn, deadline));
 }
 
+static void on_half_close_late(mg_deadlines *q, mg_deadline *d) {
+    (void)q;
+    mg_conn_half_close_late(MG_OF(d, mg_conn, deadline));
+}
+
 static void on_handler_late(mg_deadlines *q, mg_deadline *d) {
     (void)q;
     mg_exchange_late(MG_OF(d, mg_exchange, handler_deadline));
@@ -33,7 +38,7 @@ static void init_deadlines(mg_server *s) {
     mg_deadlines_init(&s->idle, s->loop, o->idle_ms, on_idle);
     mg_deadlines_init(&s->header, s->loop, o->header_ms, on_header_late);
     mg_deadlines_init(&s->send, s->loop, o->send_ms, on_send_late);
-    mg_deadlines_init(&s->half_close, s->loop, o->half_close_ms, on_idle);
+    mg_deadlines_init(&s->half_close, s->loop, o->half_close_ms, on_half_close_late);
     mg_deadlines_init(&s->linger, s->loop, o->linger_ms, on_idle);
     mg_deadlines_init(&s->handler, s->loop, o->handler_ms, on_handler_late);
 }

@@ -143,6 +143,18 @@ describe("a client that only stops sending", function()
     server:stop()
   end)
 
+  -- Through a small window, and far more than the kernel takes at once.
+  it("gets all of a long answer that it goes on taking", function()
+    local server = servers.start({ timeouts = { half_close = 0.05 } })
+    local conn = server:connect({ receive_buffer = 16384 })
+    conn:send(wire.get("/stream/500000"))
+    conn:finish_sending()
+    local lines = select(2, conn:read().body:gsub("\n", ""))
+    assert.equal(500000, lines)
+    conn:close()
+    server:stop()
+  end)
+
   it("in the middle of a head or a body is no request", function()
     local server = servers.start()
     for _, bytes in ipairs({ "", "GET /mark/half HTTP/1.1\r\n", wire.head_of("POST", "/mark/half",

@@ -304,6 +304,46 @@ static void a_fin_alone_is_taken_for_a_departure_after_a_while(void **state) {
     assert_log(&r, "GET /a 0 0 aborted\n");
 }
 
+static void whoever_takes_is_served_on_after_its_fin(void **state) {
+    (void)state;
+    r.echo = false;
+    peer_send(&r, &p, GET("/a"));
+    peer_fin(&r, &p);
+    mg_exchange *x = rig_take(&r);
+    mg_exchange_begin(x, &rig_ok, -1);
+    for (int i = 0; i < 10; i++) {
+        assert_int_equal(mg_exchange_write(x, MG_STR("abc")), MG_OK);
+        rig_pass(&r, 900);
+    }
+    assert_int_equal(r.gone, 0);
+    rig_pass(&r, 1100); // nothing was taken for half_close_ms
+    assert_int_equal(r.gone, 1);
+    assert_int_equal(r.server->stats->connections, 0);
+}
+
+// As anybody who is slow to take an answer.
+static void what_is_queued_at_a_fin_is_waited_for_like_any_answer(void **state) {
+    (void)state;
+    reopen(8);
+    r.echo = false;
+    mg_stream_read_stop(&p.s);
+    peer_send(&r, &p, GET("/a"));
+    peer_fin(&r, &p);
+    mg_exchange *x = rig_take(&r);
+    mg_exchange_begin(x, &rig_ok, 3);
+    mg_exchange_write(x, MG_STR("abc"));
+    rig_pass(&r, 59000);
+    assert_true(c->stream.queued > 0);
+    assert_int_equal(r.gone, 0);
+    mg_stream_read_start(&p.s);
+    rig_settle(&r);
+    rig_pass(&r, 900);
+    mg_exchange_end(x, MG_STR(""));
+    rig_settle(&r);
+    assert_got(&p, OK("3", "abc"));
+    assert_int_equal(r.gone, 0);
+}
+
 static void a_fin_within_a_body_is_a_departure(void **state) {
     (void)state;
     r.echo = false;
@@ -545,6 +585,8 @@ int main(void) {
         TEST(a_fin_behind_a_request_lets_it_be_answered),
         TEST(a_fin_behind_a_pipeline_lets_all_of_it_be_answered),
         TEST(a_fin_alone_is_taken_for_a_departure_after_a_while),
+        TEST(whoever_takes_is_served_on_after_its_fin),
+        TEST(what_is_queued_at_a_fin_is_waited_for_like_any_answer),
         TEST(a_fin_within_a_body_is_a_departure),
         TEST(a_fin_within_a_body_that_is_discarded_leaves_the_answer),
         TEST(an_answer_on_its_way_outlives_the_fin),
