@@ -16,7 +16,7 @@ bool mg_media_type_valid(mg_str type);
 bool mg_param_next(mg_str *params, mg_str *name, mg_str *value, mg_buf *scratch);
 
 // The same for what many clients write without the quotes that it needs, such as a boundary with
-// "/" or "=": an unquoted value ends at a semicolon or white space alone.
+// "/" or a name with "[": an unquoted value ends at a semicolon or white space alone.
 bool mg_param_next_raw(mg_str *params, mg_str *name, mg_str *value, mg_buf *scratch);
 
 // The first parameter of that name, ignoring case. False if there is none before the end or before

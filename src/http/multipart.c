@@ -151,7 +151,7 @@ static bool read_disposition(mg_multipart *m, mg_str value, mg_part *part) {
     if (!mg_str_ieq(type, MG_STR("form-data")) || part->name.p != NULL) {
         return false;
     }
-    while (mg_param_next(&params, &name, &text, &m->scratch)) {
+    while (mg_param_next_raw(&params, &name, &text, &m->scratch)) {
         bool extended = name.p[name.n - 1] == '*';
         name.n -= extended;
         bool is_name = mg_str_ieq(name, MG_STR("name"));

@@ -266,6 +266,8 @@ static void keeps_no_folders_of_a_files_name(void **state) {
         snprintf(want, sizeof want, "(f|%s|text/plain|x)", names[i][1]);
         reads(body, want);
     }
+    reads(DISPOSITION "name=a[0]; filename=C:\\x\\a.txt\r\n\r\nx\r\n--sep--",
+          "(a[0]|a.txt|text/plain|x)");
     reads(DISPOSITION "name=f; filename*=utf-8''..%2F..%5Ca\r\n\r\nx\r\n--sep--",
           "(f|a|text/plain|x)");
 }
