@@ -33,6 +33,7 @@ typedef struct layout {
     lease leases[MG_SHM_LEASES];
 } layout;
 
+// What is needed to use the map is not read from it again: a worker may scribble on it.
 struct mg_shm {
     layout *map;
     size_t bytes;
@@ -73,14 +74,18 @@ int mg_shm_new(mg_shm **out, size_t cache_bytes, mg_error *err) {
     }
     int rc = map(out, fd, bytes, err);
     if (rc == MG_OK) {
-        layout *l = (*out)->map;
-        memcpy(l->magic, magic, sizeof magic);
-        l->version = MG_SHM_VERSION;
-        l->cell_bytes = sizeof(mg_cell);
-        l->bytes = bytes;
-        l->cache_at = head;
+        mg_shm_mend(*out);
     }
     return rc;
+}
+
+void mg_shm_mend(mg_shm *s) {
+    layout *l = s->map;
+    memcpy(l->magic, magic, sizeof magic);
+    l->version = MG_SHM_VERSION;
+    l->cell_bytes = sizeof(mg_cell);
+    l->bytes = s->bytes;
+    l->cache_at = whole_pages(sizeof *l);
 }
 
 static const char *misfit(const layout *l, size_t bytes) {
@@ -141,8 +146,9 @@ void mg_shm_reset_cell(mg_shm *s, uint32_t index) {
 }
 
 void *mg_shm_cache(mg_shm *s, size_t *bytes) {
-    *bytes = s->bytes - s->map->cache_at;
-    return *bytes > 0 ? (char *)s->map + s->map->cache_at : NULL;
+    size_t at = whole_pages(sizeof(layout));
+    *bytes = s->bytes - at;
+    return *bytes > 0 ? (char *)s->map + at : NULL;
 }
 
 // --- leases ---

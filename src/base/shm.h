@@ -62,7 +62,11 @@ int mg_shm_new(mg_shm **out, size_t cache_bytes, mg_error *err);
 // Maps what another process made. `fd` is taken, also if this fails. MG_ESYNTAX and a text if
 // magic, version or size are not what this build writes.
 int mg_shm_open(mg_shm **out, int fd, mg_error *err);
-void mg_shm_free(mg_shm *s);    // unmaps; accepts NULL
+void mg_shm_free(mg_shm *s); // unmaps; accepts NULL
+
+// Writes again what others check when they open it: one of them may have scribbled on it.
+void mg_shm_mend(mg_shm *s);
+
 int mg_shm_fd(const mg_shm *s); // borrowed
 
 mg_cell *mg_shm_cell(mg_shm *s, uint32_t index); // index < MG_SHM_CELLS

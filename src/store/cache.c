@@ -2,8 +2,8 @@
 // and one bucket of it by a hash with a random seed, since peers may choose keys.
 //
 // What a process can do by dying: in the middle of a shard's lock, empty that shard; else nothing.
-// What it can do by scribbling: empty shards, or give wrong values; nothing that is read is
-// followed before its bounds are checked, but the locks are the C library's own.
+// What it can do by scribbling: empty shards. All sizes follow from that of the region; the seed is
+// kept by each process, and whoever finds the head broken writes it anew.
 
 #include "base/mem.h"
 #include "store/cache_shard.h"
@@ -15,7 +15,7 @@
 #include <sys/random.h>
 
 enum {
-    VERSION = 1,
+    VERSION = 2,
     SHARDS_MAX = 64,
     SHARD_BYTES = 8 << 20, // a shard of at least this is halved no further: large values fit
     HEAD_BYTES = 4096,
@@ -25,21 +25,21 @@ static const char magic[8] = "mgcache";
 
 typedef struct region {
     char magic[8];
-    uint32_t version;
-    uint32_t shards;
+    uint64_t version;
     uint64_t bytes;
-    uint64_t shard_bytes;
-    uint64_t log_bytes;
     uint64_t seed[2];
+    uint64_t sum; // of the rest
 } region;
 
 _Static_assert(sizeof(region) <= HEAD_BYTES, "the head has a page");
 
 struct mg_cache {
     region *region;
-    uint32_t shards;
-    uint64_t shard_bytes;
+    size_t bytes;
+    uint64_t log_bytes;
     uint64_t seed[2];
+    uint32_t count;
+    mg_shard shards[];
 };
 
 // --- the region ---
@@ -61,61 +61,81 @@ static size_t log_bytes_for(size_t bytes) {
     return log;
 }
 
-static mg_shard *shard_at(region *r, uint64_t shard_bytes, uint32_t i) {
-    return (mg_shard *)(void *)((char *)r + HEAD_BYTES + i * shard_bytes);
+static uint64_t sum_of(const region *r) {
+    uint64_t h = 0xcbf29ce484222325u; // FNV-1a
+    for (size_t i = 0; i < offsetof(region, sum); i++) {
+        h = (h ^ ((const unsigned char *)r)[i]) * 0x100000001b3u;
+    }
+    return h;
+}
+
+static void write_head(region *r, size_t bytes, const uint64_t seed[2]) {
+    region head = {.version = VERSION, .bytes = bytes, .seed = {seed[0], seed[1]}};
+    memcpy(head.magic, magic, sizeof magic);
+    head.sum = sum_of(&head);
+    memcpy(r, &head, sizeof head);
+}
+
+// A copy, which is a head or is not whatever others do meanwhile.
+static bool read_head(const region *r, region *head) {
+    memcpy(head, r, sizeof *head);
+    return memcmp(head->magic, magic, sizeof magic) == 0 && head->sum == sum_of(head);
 }
 
 int mg_cache_format(void *memory, size_t bytes, mg_error *err) {
-    region *r = memory;
+    uint64_t seed[2];
     if (bytes < MG_CACHE_BYTES_MIN) {
         return mg_error_set(err, MG_ELIMIT, "cache: at least 1M is wanted");
     }
-    uint32_t n = shard_count(bytes);
-    uint64_t each = (bytes - HEAD_BYTES) / n / 64 * 64;
-    *r = (region){.version = VERSION, .shards = n, .bytes = bytes, .shard_bytes = each};
-    r->log_bytes = log_bytes_for(each);
-    if (getrandom(r->seed, sizeof r->seed, 0) != (ssize_t)sizeof r->seed) {
+    if (getrandom(seed, sizeof seed, 0) != (ssize_t)sizeof seed) {
         return mg_error_set(err, -EIO, "cache: no randomness");
     }
-    for (uint32_t i = 0; i < n; i++) {
-        int rc = mg_shard_format(shard_at(r, each, i), r->log_bytes);
-        if (rc != 0) {
-            return mg_error_set(err, rc, "cache: %s", mg_strerror(rc));
-        }
-    }
-    memcpy(r->magic, magic, sizeof magic);
+    write_head(memory, bytes, seed);
     return MG_OK;
 }
 
-static bool is_sound(region *r, size_t bytes) {
-    bool head = bytes >= MG_CACHE_BYTES_MIN && memcmp(r->magic, magic, sizeof magic) == 0 &&
-                r->version == VERSION && r->bytes == bytes && r->shards == shard_count(bytes) &&
-                r->shard_bytes == (bytes - HEAD_BYTES) / r->shards / 64 * 64 &&
-                r->log_bytes == log_bytes_for(r->shard_bytes);
-    for (uint32_t i = 0; head && i < r->shards; i++) {
-        head = mg_shard_fits(shard_at(r, r->shard_bytes, i), r->log_bytes);
+static mg_cache *new_view(void *memory, size_t bytes, const uint64_t seed[2]) {
+    uint32_t n = shard_count(bytes);
+    uint64_t each = (bytes - HEAD_BYTES) / n / 64 * 64;
+    mg_cache *c = mg_calloc(1, sizeof *c + n * sizeof c->shards[0]);
+    *c = (mg_cache){.region = memory, .bytes = bytes, .seed = {seed[0], seed[1]}, .count = n};
+    c->log_bytes = log_bytes_for(each);
+    for (uint32_t i = 0; i < n; i++) {
+        mg_shard_init(&c->shards[i], (char *)memory + HEAD_BYTES + i * each, c->log_bytes);
     }
-    return head;
+    return c;
 }
 
 int mg_cache_open(mg_cache **out, void *memory, size_t bytes, mg_error *err) {
-    region *r = memory;
+    region head;
     *out = NULL;
-    if (!is_sound(r, bytes)) {
+    if (!read_head(memory, &head)) { // somebody scribbled on it
+        int rc = mg_cache_format(memory, bytes, err);
+        if (rc != MG_OK) {
+            return rc;
+        }
+        memcpy(&head, memory, sizeof head);
+    }
+    if (head.version != VERSION || head.bytes != bytes) {
         return mg_error_set(err, MG_ESYNTAX, "cache: the shared memory holds none of this version");
     }
-    mg_cache *c = mg_calloc(1, sizeof *c);
-    c->region = r;
-    c->shards = r->shards;
-    c->shard_bytes = r->shard_bytes;
-    c->seed[0] = r->seed[0];
-    c->seed[1] = r->seed[1];
-    *out = c;
+    *out = new_view(memory, bytes, head.seed);
     return MG_OK;
 }
 
 void mg_cache_close(mg_cache *c) {
     mg_free(c);
+}
+
+// The head is broken, or was written anew by one that found it so. All must have one seed, else
+// they do not find each other's values.
+static void settle_head(mg_cache *c) {
+    region head;
+    if (read_head(c->region, &head) && head.bytes == c->bytes) {
+        memcpy(c->seed, head.seed, sizeof c->seed);
+    } else {
+        write_head(c->region, c->bytes, c->seed);
+    }
 }
 
 // --- keys: SipHash-1-3 (Aumasson, Bernstein: https://131002.net/siphash/) ---
@@ -152,7 +172,7 @@ static uint64_t hash(const uint64_t seed[2], mg_str key) {
 }
 
 static mg_shard *shard_of(mg_cache *c, uint64_t h) {
-    return shard_at(c->region, c->shard_bytes, (uint32_t)(h >> 40) % c->shards);
+    return &c->shards[(uint32_t)(h >> 40) % c->count];
 }
 
 // Hashes the key and locks its shard. NULL: it is too long (`*rc` MG_ELIMIT) or busy.
@@ -160,6 +180,9 @@ static mg_shard *enter(mg_cache *c, mg_str key, uint64_t now_ms, mg_shard_key *k
     if (key.n > MG_CACHE_KEY_MAX) {
         *rc = MG_ELIMIT;
         return NULL;
+    }
+    if (memcmp(c->region->seed, c->seed, sizeof c->seed) != 0) {
+        settle_head(c);
     }
     *k = (mg_shard_key){key, hash(c->seed, key), now_ms};
     mg_shard *s = shard_of(c, k->hash);
@@ -171,8 +194,8 @@ static mg_shard *enter(mg_cache *c, mg_str key, uint64_t now_ms, mg_shard_key *k
 
 static mg_cache_lease_entry *lease_of(mg_shard *s, uint64_t h) {
     for (int i = 0; i < MG_SHARD_LEASES; i++) {
-        if (s->leases[i].hash == h) {
-            return &s->leases[i];
+        if (s->room->leases[i].hash == h) {
+            return &s->room->leases[i];
         }
     }
     return NULL;
@@ -188,8 +211,8 @@ static void end_lease(mg_shard *s, uint64_t h) {
 // A free place, or one whose time is over.
 static mg_cache_lease_entry *free_lease(mg_shard *s, uint64_t now_ms) {
     for (int i = 0; i < MG_SHARD_LEASES; i++) {
-        if (s->leases[i].hash == 0 || s->leases[i].until_ms <= now_ms) {
-            return &s->leases[i];
+        if (s->room->leases[i].hash == 0 || s->room->leases[i].until_ms <= now_ms) {
+            return &s->room->leases[i];
         }
     }
     return NULL;
@@ -226,14 +249,14 @@ void mg_cache_release(mg_cache *c, mg_str key, uint64_t holder) {
 }
 
 void mg_cache_release_all(mg_cache *c, uint64_t holder) {
-    for (uint32_t i = 0; i < c->shards; i++) {
-        mg_shard *s = shard_at(c->region, c->shard_bytes, i);
+    for (uint32_t i = 0; i < c->count; i++) {
+        mg_shard *s = &c->shards[i];
         if (!mg_shard_lock(s)) {
             continue; // its leases end by their time
         }
         for (int n = 0; n < MG_SHARD_LEASES; n++) {
-            if (s->leases[n].holder == holder) {
-                s->leases[n] = (mg_cache_lease_entry){0};
+            if (s->room->leases[n].holder == holder) {
+                s->room->leases[n] = (mg_cache_lease_entry){0};
             }
         }
         mg_shard_unlock(s);
@@ -249,30 +272,23 @@ int mg_cache_get(mg_cache *c, mg_str key, uint64_t now_ms, mg_buf *out, uint8_t 
     if (s == NULL) {
         return -ENOENT;
     }
-    mg_shard_entry *e = mg_shard_find(s, &k);
+    mg_shard_entry seen;
+    mg_shard_entry *e = mg_shard_find(s, &k, &seen);
+    size_t before = out->n;
     if (e != NULL) {
+        mg_buf_append(out, mg_shard_value(e, &seen), seen.value_n);
+    }
+    bool good = e != NULL && mg_shard_verify(s, &k, &seen, (mg_str){out->p + before, seen.value_n});
+    if (good) {
         e->state = MG_ENTRY_USED;
-        *tag = e->tag;
-        mg_buf_append(out, mg_shard_value(e), e->value_n);
-        s->stats.hits++;
+        *tag = seen.tag;
+        s->room->stats.hits++;
     } else {
-        s->stats.misses++;
+        out->n = before;
+        s->room->stats.misses++;
     }
     mg_shard_unlock(s);
-    return e != NULL ? MG_OK : -ENOENT;
-}
-
-// Under the lock.
-static int store(mg_shard *s, const mg_shard_key *k, mg_str value, uint8_t tag, uint64_t until_ms) {
-    mg_shard_entry *e = mg_shard_put(s, k, value.n);
-    if (e == NULL) {
-        return MG_ELIMIT;
-    }
-    e->tag = tag;
-    e->until_ms = until_ms;
-    e->value_n = (uint32_t)value.n;
-    memcpy(mg_shard_value(e), value.p, value.n);
-    return MG_OK;
+    return good ? MG_OK : -ENOENT;
 }
 
 static uint64_t end_of(uint64_t now_ms, uint64_t ttl_ms) {
@@ -290,8 +306,8 @@ int mg_cache_set(mg_cache *c, mg_str key, mg_str value, uint8_t tag, uint64_t no
     if (s == NULL) {
         return rc;
     }
-    rc = store(s, &k, value, tag, end_of(now_ms, ttl_ms));
-    s->stats.sets += rc == MG_OK;
+    rc = mg_shard_store(s, &k, value, tag, end_of(now_ms, ttl_ms)) ? MG_OK : MG_ELIMIT;
+    s->room->stats.sets += rc == MG_OK;
     end_lease(s, k.hash);
     mg_shard_unlock(s);
     return rc;
@@ -304,13 +320,10 @@ int mg_cache_delete(mg_cache *c, mg_str key, uint64_t now_ms) {
     if (s == NULL) {
         return rc == MG_ELIMIT ? -ENOENT : rc;
     }
-    mg_shard_entry *e = mg_shard_find(s, &k);
-    if (e != NULL) {
-        mg_shard_remove(s, e);
-    }
+    bool there = mg_shard_delete(s, &k);
     end_lease(s, k.hash);
     mg_shard_unlock(s);
-    return e != NULL ? MG_OK : -ENOENT;
+    return there ? MG_OK : -ENOENT;
 }
 
 // --- counters ---
@@ -329,17 +342,13 @@ static bool read_integer(mg_str s, int64_t *out) {
     return errno == 0 && end == text + s.n;
 }
 
-static int add(mg_shard *s, const mg_shard_key *k, int64_t by, mg_shard_entry *e, int64_t *sum) {
-    int64_t now = 0;
-    if (!read_integer((mg_str){mg_shard_value(e), e->value_n}, &now)) {
-        return MG_ESYNTAX;
-    }
-    if (__builtin_add_overflow(now, by, sum)) {
-        return -ERANGE;
-    }
+static int store_integer(mg_shard *s, const mg_shard_key *k, int64_t n, uint8_t tag,
+                         uint64_t until_ms) {
     char text[24];
-    int n = snprintf(text, sizeof text, "%" PRId64, *sum);
-    return store(s, k, (mg_str){text, (size_t)n}, e->tag, e->until_ms);
+    int length = snprintf(text, sizeof text, "%" PRId64, n);
+    bool stored = mg_shard_store(s, k, (mg_str){text, (size_t)length}, tag, until_ms);
+    s->room->stats.sets += stored;
+    return stored ? MG_OK : MG_ELIMIT;
 }
 
 int mg_cache_increment(mg_cache *c, mg_str key, int64_t by, int64_t initial, uint8_t tag,
@@ -350,17 +359,20 @@ int mg_cache_increment(mg_cache *c, mg_str key, int64_t by, int64_t initial, uin
     if (s == NULL) {
         return rc;
     }
-    mg_shard_entry *e = mg_shard_find(s, &k);
-    if (e != NULL) {
-        rc = add(s, &k, by, e, sum);
+    mg_shard_entry seen;
+    mg_shard_entry *e = mg_shard_find(s, &k, &seen);
+    mg_str value = {e == NULL ? NULL : mg_shard_value(e, &seen), e == NULL ? 0 : seen.value_n};
+    bool found = e != NULL && mg_shard_verify(s, &k, &seen, value);
+    if (!found) {
+        seen = (mg_shard_entry){.tag = tag, .until_ms = end_of(now_ms, ttl_ms)};
+    }
+    if (found && !read_integer(value, &initial)) {
+        rc = MG_ESYNTAX;
     } else if (__builtin_add_overflow(initial, by, sum)) {
         rc = -ERANGE;
     } else {
-        char text[24];
-        int n = snprintf(text, sizeof text, "%" PRId64, *sum);
-        rc = store(s, &k, (mg_str){text, (size_t)n}, tag, end_of(now_ms, ttl_ms));
+        rc = store_integer(s, &k, *sum, seen.tag, seen.until_ms);
     }
-    s->stats.sets += rc == MG_OK;
     mg_shard_unlock(s);
     return rc;
 }
@@ -368,10 +380,10 @@ int mg_cache_increment(mg_cache *c, mg_str key, int64_t by, int64_t initial, uin
 // --- all of it ---
 
 void mg_cache_read_stats(mg_cache *c, mg_cache_stats *out) {
-    *out = (mg_cache_stats){.capacity_bytes = c->region->log_bytes * c->shards};
-    for (uint32_t i = 0; i < c->shards; i++) {
+    *out = (mg_cache_stats){.capacity_bytes = c->log_bytes * c->count};
+    for (uint32_t i = 0; i < c->count; i++) {
         // Without the lock: figures of this moment or the one before.
-        const mg_shard_stats *s = &shard_at(c->region, c->shard_bytes, i)->stats;
+        const mg_shard_stats *s = &c->shards[i].room->stats;
         out->entries += s->entries;
         out->bytes += s->bytes;
         out->hits += s->hits;
@@ -385,8 +397,8 @@ void mg_cache_read_stats(mg_cache *c, mg_cache_stats *out) {
 }
 
 void mg_cache_clear(mg_cache *c) {
-    for (uint32_t i = 0; i < c->shards; i++) {
-        mg_shard *s = shard_at(c->region, c->shard_bytes, i);
+    for (uint32_t i = 0; i < c->count; i++) {
+        mg_shard *s = &c->shards[i];
         if (mg_shard_lock(s)) {
             mg_shard_empty(s);
             mg_shard_unlock(s);

@@ -2,10 +2,10 @@
 // budget.
 //
 // The region belongs to the caller (base/shm's room, or plain memory in specs) and is cut into
-// shards, each with a robust lock, an index and a log of entries (see cache.c). A process may die
-// at any instruction: its shard is emptied by the next one that locks it. Locks are tried for a
-// bounded time. Nothing in the region is believed without a check of its bounds. Times are the
-// caller's milliseconds, of one clock for all processes.
+// shards, each with a lock, an index and a log of entries (see cache.c). A process may die at any
+// instruction, or scribble on the region: its shard, or what it has broken, is emptied by the next
+// one that finds it. Locks are tried for a bounded time. Times are the caller's milliseconds, of
+// one clock for all processes.
 #pragma once
 
 #include "base/buf.h"
@@ -24,7 +24,8 @@ enum {
 // before anyone opens it.
 int mg_cache_format(void *memory, size_t bytes, mg_error *err);
 
-// A view of a formatted region, which must outlive it. MG_ESYNTAX and a text if it is none.
+// A view of a formatted region, which must outlive it; one that is broken is formatted anew.
+// MG_ESYNTAX and a text if it is another version's, or of another size.
 int mg_cache_open(mg_cache **out, void *memory, size_t bytes, mg_error *err);
 void mg_cache_close(mg_cache *c); // accepts NULL; the region stays
 

@@ -1,8 +1,11 @@
 #include "store/cache_shard.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <string.h>
+#include <unistd.h>
 
 enum {
     UNIT = 8,
@@ -13,6 +16,9 @@ enum {
     CHAIN_MAX = 4096,
     SHARE = 4, // the largest entry: that part of the log
 };
+
+static const uint64_t LOCK_MARK = 0x6d676c6bu; // above the holder's process
+static const uint64_t PRIME = 0x9e3779b97f4a7c15u;
 
 // --- layout ---
 
@@ -29,72 +35,159 @@ static size_t index_bytes(uint32_t buckets) {
 }
 
 size_t mg_shard_bytes(size_t log_bytes) {
-    return sizeof(mg_shard) + index_bytes(bucket_count(log_bytes)) + log_bytes;
+    return sizeof(mg_shard_room) + index_bytes(bucket_count(log_bytes)) + log_bytes;
 }
 
-static char *log_of(const mg_shard *s) {
-    return (char *)(uintptr_t)s->index + index_bytes(s->buckets);
-}
-
-int mg_shard_format(mg_shard *s, size_t log_bytes) {
-    pthread_mutexattr_t a;
-    pthread_mutexattr_init(&a);
-    pthread_mutexattr_setpshared(&a, PTHREAD_PROCESS_SHARED);
-    pthread_mutexattr_setrobust(&a, PTHREAD_MUTEX_ROBUST);
-    int rc = pthread_mutex_init(&s->lock, &a);
-    pthread_mutexattr_destroy(&a);
-    s->buckets = bucket_count(log_bytes);
-    s->log_units = (uint32_t)(log_bytes / UNIT);
-    return -rc;
-}
-
-bool mg_shard_fits(const mg_shard *s, size_t log_bytes) {
-    return s->buckets == bucket_count(log_bytes) && s->log_units == log_bytes / UNIT;
+void mg_shard_init(mg_shard *s, void *memory, size_t log_bytes) {
+    uint32_t buckets = bucket_count(log_bytes);
+    *s = (mg_shard){
+        .room = memory,
+        .log = (char *)memory + sizeof(mg_shard_room) + index_bytes(buckets),
+        .buckets = buckets,
+        .log_units = (uint32_t)(log_bytes / UNIT),
+    };
 }
 
 void mg_shard_empty(mg_shard *s) {
-    memset(s->index, 0, s->buckets * sizeof *s->index);
-    memset(s->leases, 0, sizeof s->leases);
+    mg_shard_room *r = s->room;
+    memset(r->index, 0, s->buckets * sizeof *r->index);
+    memset(r->leases, 0, sizeof r->leases);
     s->head = s->tail = s->used_units = 0;
-    s->stats.entries = s->stats.bytes = 0;
+    r->stats.entries = r->stats.bytes = 0;
 }
 
 // Something is not what it can be.
 static void give_up(mg_shard *s) {
     mg_shard_empty(s);
-    s->stats.emptied++;
+    s->room->stats.emptied++;
 }
 
 // --- the lock ---
 
-static int try_lock(mg_shard *s) {
+static atomic_int own_pid;
+
+static void forget_pid(void) {
+    atomic_store(&own_pid, 0);
+}
+
+static void watch_forks(void) {
+    pthread_atfork(NULL, NULL, forget_pid);
+}
+
+static uint64_t own_word(void) {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    int pid = atomic_load_explicit(&own_pid, memory_order_relaxed);
+    if (pid == 0) {
+        pthread_once(&once, watch_forks);
+        pid = getpid();
+        atomic_store(&own_pid, pid);
+    }
+    return LOCK_MARK << 32 | (uint32_t)pid;
+}
+
+static bool is_held(uint64_t word) {
+    pid_t pid = (pid_t)(uint32_t)word;
+    return word >> 32 == LOCK_MARK && pid > 0 && (kill(pid, 0) == 0 || errno == EPERM);
+}
+
+static bool swap_lock(mg_shard_room *r, uint64_t from, uint64_t to) {
+    return atomic_compare_exchange_strong_explicit(&r->lock, &from, to, memory_order_acquire,
+                                                   memory_order_relaxed);
+}
+
+static bool try_lock(mg_shard_room *r, uint64_t own) {
     for (int i = 1; i <= TRIES; i++) {
-        int rc = pthread_mutex_trylock(&s->lock);
-        if (rc != EBUSY) {
-            return rc;
+        if (atomic_load_explicit(&r->lock, memory_order_relaxed) == 0 && swap_lock(r, 0, own)) {
+            return true;
         }
         if (i % YIELD_EACH == 0) {
             sched_yield();
         }
     }
-    return EBUSY;
+    return false;
+}
+
+// From one that does not hold it any more, or never did.
+static bool take_over(mg_shard_room *r, uint64_t own) {
+    uint64_t word = atomic_load_explicit(&r->lock, memory_order_relaxed);
+    return word != 0 && !is_held(word) && swap_lock(r, word, own);
+}
+
+static bool are_sound(const mg_shard *s) {
+    uint32_t n = s->log_units;
+    if (s->head >= n || s->tail >= n || s->used_units > n) {
+        return false;
+    }
+    return (s->tail + (uint64_t)s->used_units) % n == s->head;
 }
 
 bool mg_shard_lock(mg_shard *s) {
-    int rc = try_lock(s);
-    if (rc == EOWNERDEAD) {
-        pthread_mutex_consistent(&s->lock);
+    mg_shard_room *r = s->room;
+    uint64_t own = own_word();
+    bool locked = try_lock(r, own);
+    bool inherited = !locked && take_over(r, own);
+    if (!locked && !inherited) {
+        atomic_fetch_add_explicit((_Atomic uint64_t *)&r->stats.busy, 1, memory_order_relaxed);
+        return false;
+    }
+    s->head = r->head;
+    s->tail = r->tail;
+    s->used_units = r->used_units;
+    if (inherited || !are_sound(s)) {
         give_up(s);
-        rc = 0;
     }
-    if (rc != 0) {
-        atomic_fetch_add_explicit((_Atomic uint64_t *)&s->stats.busy, 1, memory_order_relaxed);
-    }
-    return rc == 0;
+    return true;
 }
 
 void mg_shard_unlock(mg_shard *s) {
-    pthread_mutex_unlock(&s->lock);
+    mg_shard_room *r = s->room;
+    r->head = s->head;
+    r->tail = s->tail;
+    r->used_units = s->used_units;
+    atomic_store_explicit(&r->lock, 0, memory_order_release);
+}
+
+// --- sums ---
+
+static uint64_t word_at(const char *p, size_t n) {
+    uint64_t word = 0;
+    memcpy(&word, p, n < sizeof word ? n : sizeof word);
+    return word;
+}
+
+// Four words at once: each step waits for the multiplication before it.
+static uint64_t mix(uint64_t h, mg_str s) {
+    uint64_t lanes[4] = {h, h ^ 1, h ^ 2, h ^ 3};
+    size_t at = 0;
+    for (; s.n - at >= sizeof lanes; at += sizeof lanes) {
+        for (size_t i = 0; i < 4; i++) {
+            lanes[i] = (lanes[i] ^ word_at(s.p + at + i * 8, 8)) * PRIME;
+            lanes[i] ^= lanes[i] >> 29;
+        }
+    }
+    for (; at < s.n; at += 8) {
+        lanes[0] = (lanes[0] ^ word_at(s.p + at, s.n - at)) * PRIME;
+        lanes[0] ^= lanes[0] >> 29;
+    }
+    for (size_t i = 1; i < 4; i++) {
+        lanes[0] = (lanes[0] ^ lanes[i]) * PRIME;
+    }
+    return lanes[0] ^ s.n;
+}
+
+static uint32_t sum_of(const mg_shard_entry *e, mg_str key, mg_str value) {
+    uint64_t h = (e->hash ^ e->until_ms * PRIME) * PRIME;
+    h = (h ^ e->value_n ^ (uint64_t)e->key_n << 32 ^ (uint64_t)e->tag << 48) * PRIME;
+    h = mix(mix(h, key), value);
+    return (uint32_t)(h ^ h >> 32);
+}
+
+bool mg_shard_verify(mg_shard *s, const mg_shard_key *k, const mg_shard_entry *seen, mg_str value) {
+    bool good = seen->sum == sum_of(seen, k->key, value);
+    if (!good) {
+        give_up(s);
+    }
+    return good;
 }
 
 // --- entries ---
@@ -103,90 +196,100 @@ static size_t units_for(size_t key_n, size_t value_n) {
     return (offsetof(mg_shard_entry, data) + key_n + value_n + UNIT - 1) / UNIT;
 }
 
-// The entry at `at`, or NULL if what lies there cannot be one.
-static mg_shard_entry *entry_at(const mg_shard *s, uint32_t at) {
-    size_t least = offsetof(mg_shard_entry, data) / UNIT;
+// The entry at `at`, and a copy of its head; NULL if what lies there cannot be one.
+static mg_shard_entry *entry_at(const mg_shard *s, uint32_t at, mg_shard_entry *seen) {
+    size_t least = units_for(0, 0);
     if (at >= s->log_units || s->log_units - at < least) {
         return NULL;
     }
-    mg_shard_entry *e = (mg_shard_entry *)(void *)(log_of(s) + (size_t)at * UNIT);
-    bool whole = e->units >= least && e->units <= s->log_units - at &&
-                 units_for(e->key_n, e->value_n) <= e->units;
+    mg_shard_entry *e = (mg_shard_entry *)(void *)(s->log + (size_t)at * UNIT);
+    memcpy(seen, e, sizeof *seen);
+    bool whole = seen->units >= least && seen->units <= s->log_units - at &&
+                 units_for(seen->key_n, seen->value_n) <= seen->units;
     return whole ? e : NULL;
 }
 
 static uint32_t offset_of(const mg_shard *s, const mg_shard_entry *e) {
-    return (uint32_t)(((const char *)e - log_of(s)) / UNIT);
+    return (uint32_t)(((const char *)e - s->log) / UNIT);
 }
 
 static uint32_t *bucket_of(mg_shard *s, uint64_t hash) {
-    return &s->index[hash & (s->buckets - 1)];
+    return &s->room->index[hash & (s->buckets - 1)];
 }
 
-// The link that points at `e`, or NULL: then the chain is broken.
-static uint32_t *link_to(mg_shard *s, const mg_shard_entry *e) {
-    uint32_t *link = bucket_of(s, e->hash);
+// The link that points at `e`, which has that hash, or NULL: then the chain is broken.
+static uint32_t *link_to(mg_shard *s, const mg_shard_entry *e, uint64_t hash) {
+    uint32_t *link = bucket_of(s, hash);
     uint32_t wanted = offset_of(s, e) + 1;
-    for (int i = 0; i < CHAIN_MAX && *link != 0; i++) {
-        if (*link == wanted) {
-            return link;
-        }
-        mg_shard_entry *other = entry_at(s, *link - 1);
+    for (int i = 0; i < CHAIN_MAX; i++) {
+        uint32_t at = *link;
+        mg_shard_entry seen;
+        mg_shard_entry *other = at == 0 || at == wanted ? NULL : entry_at(s, at - 1, &seen);
         if (other == NULL) {
-            return NULL;
+            return at == wanted ? link : NULL;
         }
         link = &other->next;
     }
     return NULL;
 }
 
-void mg_shard_remove(mg_shard *s, mg_shard_entry *e) {
-    uint32_t *link = link_to(s, e);
+static void remove_entry(mg_shard *s, mg_shard_entry *e, const mg_shard_entry *seen) {
+    uint32_t *link = link_to(s, e, seen->hash);
     if (link == NULL) {
         give_up(s);
         return;
     }
-    *link = e->next;
+    *link = seen->next;
     e->state = MG_ENTRY_DEAD;
-    s->stats.entries--;
-    s->stats.bytes -= (uint64_t)e->units * UNIT;
+    s->room->stats.entries--;
+    s->room->stats.bytes -= (uint64_t)seen->units * UNIT;
 }
 
-static void add(mg_shard *s, mg_shard_entry *e) {
-    uint32_t *bucket = bucket_of(s, e->hash);
+static void add(mg_shard *s, mg_shard_entry *e, uint64_t hash, uint32_t units) {
+    uint32_t *bucket = bucket_of(s, hash);
     e->next = *bucket;
     *bucket = offset_of(s, e) + 1;
-    s->stats.entries++;
-    s->stats.bytes += (uint64_t)e->units * UNIT;
+    s->room->stats.entries++;
+    s->room->stats.bytes += (uint64_t)units * UNIT;
 }
 
 static bool is_old(const mg_shard_entry *e, uint64_t now_ms) {
     return e->until_ms != 0 && e->until_ms <= now_ms;
 }
 
-static bool is_key(const mg_shard_entry *e, const mg_shard_key *k) {
-    return e->hash == k->hash && e->key_n == k->key.n && memcmp(e->data, k->key.p, k->key.n) == 0;
+static bool is_key(const mg_shard_entry *e, const mg_shard_entry *seen, const mg_shard_key *k) {
+    return seen->hash == k->hash && seen->key_n == k->key.n &&
+           memcmp(e->data, k->key.p, k->key.n) == 0;
 }
 
-mg_shard_entry *mg_shard_find(mg_shard *s, const mg_shard_key *k) {
+mg_shard_entry *mg_shard_find(mg_shard *s, const mg_shard_key *k, mg_shard_entry *seen) {
     uint32_t at = *bucket_of(s, k->hash);
     for (int i = 0; at != 0; i++) {
-        mg_shard_entry *e = i < CHAIN_MAX ? entry_at(s, at - 1) : NULL;
-        if (e == NULL || e->state == MG_ENTRY_DEAD) {
+        mg_shard_entry *e = i < CHAIN_MAX ? entry_at(s, at - 1, seen) : NULL;
+        if (e == NULL || seen->state == MG_ENTRY_DEAD) {
             give_up(s);
             return NULL;
         }
-        if (is_key(e, k)) {
-            if (!is_old(e, k->now_ms)) {
+        if (is_key(e, seen, k)) {
+            if (!is_old(seen, k->now_ms)) {
                 return e;
             }
-            s->stats.expired++;
-            mg_shard_remove(s, e);
+            s->room->stats.expired++;
+            remove_entry(s, e, seen);
             return NULL;
         }
-        at = e->next;
+        at = seen->next;
     }
     return NULL;
+}
+
+bool mg_shard_delete(mg_shard *s, const mg_shard_key *k) {
+    mg_shard_entry seen;
+    mg_shard_entry *e = mg_shard_find(s, k, &seen);
+    if (e != NULL) {
+        remove_entry(s, e, &seen);
+    }
+    return e != NULL;
 }
 
 // --- the ring ---
@@ -200,7 +303,7 @@ static uint32_t room(const mg_shard *s) {
 }
 
 static mg_shard_entry *append(mg_shard *s, uint32_t units) {
-    mg_shard_entry *e = (mg_shard_entry *)(void *)(log_of(s) + (size_t)s->head * UNIT);
+    mg_shard_entry *e = (mg_shard_entry *)(void *)(s->log + (size_t)s->head * UNIT);
     s->head += units;
     s->used_units += units;
     s->head = s->head == s->log_units ? 0 : s->head;
@@ -213,7 +316,7 @@ static void fill_up(mg_shard *s) {
     mg_shard_entry *e = append(s, units);
     // Too small for an entry's head, only its size is written: whoever steps over it reads no more.
     e->units = units;
-    if (units * UNIT >= offsetof(mg_shard_entry, data)) {
+    if (units >= units_for(0, 0)) {
         *e = (mg_shard_entry){.units = units, .state = MG_ENTRY_DEAD};
     }
 }
@@ -228,56 +331,57 @@ static void step_tail(mg_shard *s, uint32_t units) {
 }
 
 // Moves the oldest entry to the head, if it fits there.
-static bool give_chance(mg_shard *s, mg_shard_entry *e, uint64_t now_ms) {
-    uint32_t units = e->units;
-    if (e->state != MG_ENTRY_USED || is_old(e, now_ms)) {
+static bool give_chance(mg_shard *s, mg_shard_entry *e, const mg_shard_entry *seen,
+                        uint64_t now_ms) {
+    uint32_t units = seen->units;
+    if (seen->state != MG_ENTRY_USED || is_old(seen, now_ms)) {
         return false;
     }
     // Its own place counts as free: the head may reach into it.
     uint32_t head = s->head;
     bool fits = head > s->tail ? s->log_units - head >= units : s->tail - head + units >= units;
-    uint32_t *link = link_to(s, e);
+    uint32_t *link = link_to(s, e, seen->hash);
     if (!fits || link == NULL || (head <= s->tail && s->used_units == units)) {
         return false;
     }
-    *link = e->next;
-    s->stats.entries--;
-    s->stats.bytes -= (uint64_t)units * UNIT;
+    *link = seen->next;
+    s->room->stats.entries--;
+    s->room->stats.bytes -= (uint64_t)units * UNIT;
     s->used_units -= units;
     s->tail = s->tail + units == s->log_units ? 0 : s->tail + units;
     mg_shard_entry *to = append(s, units);
     memmove(to, e, (size_t)units * UNIT);
     to->state = MG_ENTRY_LIVE;
-    add(s, to);
+    add(s, to, seen->hash, units);
     return true;
 }
 
 // Frees the oldest bytes. False: the log is broken.
 static bool evict(mg_shard *s, uint64_t now_ms, int *chances) {
     uint32_t left = s->log_units - s->tail;
-    if (left * UNIT < offsetof(mg_shard_entry, data)) { // what fill_up left
+    if (left < units_for(0, 0) && left <= s->used_units) { // what fill_up left
         step_tail(s, left);
         return true;
     }
-    mg_shard_entry *e = entry_at(s, s->tail);
-    if (e == NULL || e->units > s->used_units) {
+    mg_shard_entry seen;
+    mg_shard_entry *e = entry_at(s, s->tail, &seen);
+    if (e == NULL || seen.units > s->used_units) {
         return false;
     }
-    uint32_t units = e->units;
-    if (*chances > 0 && give_chance(s, e, now_ms)) {
-        *chances -= 1 + (int)(units / CHANCE_UNITS);
+    if (*chances > 0 && give_chance(s, e, &seen, now_ms)) {
+        *chances -= 1 + (int)(seen.units / CHANCE_UNITS);
         return true;
     }
-    if (e->state != MG_ENTRY_DEAD) {
-        uint64_t emptied = s->stats.emptied;
-        s->stats.evicted += !is_old(e, now_ms);
-        s->stats.expired += is_old(e, now_ms);
-        mg_shard_remove(s, e);
-        if (s->stats.emptied != emptied) {
-            return true; // all is free now
+    if (seen.state != MG_ENTRY_DEAD) {
+        mg_shard_stats *stats = &s->room->stats;
+        stats->evicted += !is_old(&seen, now_ms);
+        stats->expired += is_old(&seen, now_ms);
+        remove_entry(s, e, &seen);
+        if (s->used_units == 0) {
+            return true; // it gave up: all is free now
         }
     }
-    step_tail(s, units);
+    step_tail(s, seen.units);
     return true;
 }
 
@@ -296,17 +400,20 @@ static void make_room(mg_shard *s, uint32_t units, uint64_t now_ms) {
     }
 }
 
-mg_shard_entry *mg_shard_put(mg_shard *s, const mg_shard_key *k, size_t n) {
+// Room for a value of `n` bytes under that key, whose former entry is gone, or is this one. NULL:
+// it is larger than a quarter of the log.
+static mg_shard_entry *put(mg_shard *s, const mg_shard_key *k, size_t n) {
     size_t units = units_for(k->key.n, n);
     if (units > s->log_units / SHARE) {
         return NULL;
     }
-    mg_shard_entry *e = mg_shard_find(s, k);
-    if (e != NULL && units <= e->units && units * 2 > e->units) {
+    mg_shard_entry seen;
+    mg_shard_entry *e = mg_shard_find(s, k, &seen);
+    if (e != NULL && units <= seen.units && units * 2 > seen.units) {
         return e; // in its place
     }
     if (e != NULL) {
-        mg_shard_remove(s, e);
+        remove_entry(s, e, &seen);
     }
     make_room(s, (uint32_t)units, k->now_ms);
     e = append(s, (uint32_t)units);
@@ -315,6 +422,27 @@ mg_shard_entry *mg_shard_put(mg_shard *s, const mg_shard_key *k, size_t n) {
                           .key_n = (uint16_t)k->key.n,
                           .state = MG_ENTRY_LIVE};
     memcpy(e->data, k->key.p, k->key.n);
-    add(s, e);
+    add(s, e, k->hash, (uint32_t)units);
     return e;
+}
+
+bool mg_shard_store(mg_shard *s, const mg_shard_key *k, mg_str value, uint8_t tag,
+                    uint64_t until_ms) {
+    mg_shard_entry *e = put(s, k, value.n);
+    if (e == NULL) {
+        return false;
+    }
+    mg_shard_entry head = {.hash = k->hash,
+                           .key_n = (uint16_t)k->key.n,
+                           .tag = tag,
+                           .until_ms = until_ms,
+                           .value_n = (uint32_t)value.n};
+    e->tag = tag;
+    e->until_ms = until_ms;
+    e->value_n = head.value_n;
+    e->sum = sum_of(&head, k->key, value);
+    if (value.n > 0) {
+        memcpy(e->data + k->key.n, value.p, value.n);
+    }
+    return true;
 }

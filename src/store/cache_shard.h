@@ -7,13 +7,18 @@
 // deleted entries stay as dead bytes until the tail reaches them.
 //
 // All references are offsets into the log, in units of 8 bytes, since each process maps the region
-// at another address. Whoever finds something that cannot be empties the shard.
+// at another address. What the region says is checked in a copy of this process's own before it is
+// followed, entries carry a sum of what they hold, and sizes are not read from the region at all:
+// whoever finds something that cannot be empties the shard.
+//
+// The lock is a word with the holder's process, not one of the C library's, which follows pointers
+// that lie in it. One whose holder is no more, or that names nobody, is taken over.
 #pragma once
 
 #include "store/cache.h"
 
-#include <pthread.h>
 #include <stdatomic.h>
+#include <stddef.h>
 
 enum {
     MG_SHARD_LEASES = 64,
@@ -31,18 +36,25 @@ typedef struct mg_shard_stats {
     uint64_t hits, misses, sets, evicted, expired, busy, emptied;
 } mg_shard_stats;
 
-// Lies in the region, in front of its index and its log. Everything but the lock's own word is
-// changed under the lock; `stats` may be read without.
-typedef struct mg_shard {
-    _Alignas(64) pthread_mutex_t lock;
-    uint32_t buckets;   // a power of two
-    uint32_t log_units; // of 8 bytes
-    uint32_t head;      // where the next entry goes
-    uint32_t tail;      // the oldest entry, if used_units > 0
+// Lies in the region, in front of the log. Everything but the lock is changed under the lock;
+// `stats` may be read without.
+typedef struct mg_shard_room {
+    _Alignas(64) _Atomic uint64_t lock; // 0: free
+    uint32_t head;                      // where the next entry goes
+    uint32_t tail;                      // the oldest entry, if used_units > 0
     uint32_t used_units;
     mg_shard_stats stats;
     mg_cache_lease_entry leases[MG_SHARD_LEASES];
     _Alignas(64) uint32_t index[]; // offset + 1 of the first entry of each bucket; 0: none
+} mg_shard_room;
+
+// This process's view of it.
+typedef struct mg_shard {
+    mg_shard_room *room;
+    char *log;
+    uint32_t buckets;                // a power of two
+    uint32_t log_units;              // of 8 bytes
+    uint32_t head, tail, used_units; // the room's, while it is locked
 } mg_shard;
 
 typedef struct mg_shard_entry {
@@ -54,6 +66,7 @@ typedef struct mg_shard_entry {
     uint16_t key_n;
     uint8_t tag;
     uint8_t state; // MG_ENTRY_*
+    uint32_t sum;  // of all that does not change
     char data[];   // key, value
 } mg_shard_entry;
 
@@ -69,25 +82,28 @@ typedef struct mg_shard_key {
 // Bytes that a shard with a log of so many bytes takes in all.
 size_t mg_shard_bytes(size_t log_bytes);
 
-// Into zeroed memory. 0 or a negative errno.
-int mg_shard_format(mg_shard *s, size_t log_bytes);
-
-// The figures of the shard are those of one with that log: nothing else may be read before.
-bool mg_shard_fits(const mg_shard *s, size_t log_bytes);
+// A view of the shard at `memory`, where zeroes are an empty one.
+void mg_shard_init(mg_shard *s, void *memory, size_t log_bytes);
 
 // False if it could not be had in time. A shard whose last holder died in it is empty.
 bool mg_shard_lock(mg_shard *s);
 void mg_shard_unlock(mg_shard *s);
 
-// All under the lock. NULL: there is none, or it is too old.
-mg_shard_entry *mg_shard_find(mg_shard *s, const mg_shard_key *k);
+// All under the lock.
 
-// Room for a value of `n` bytes under that key, whose former entry is gone, or is this one. The
-// caller fills value, value_n, tag and until_ms. NULL: it is larger than a quarter of the log.
-mg_shard_entry *mg_shard_put(mg_shard *s, const mg_shard_key *k, size_t n);
-void mg_shard_remove(mg_shard *s, mg_shard_entry *e);
-void mg_shard_empty(mg_shard *s);
+// `*seen`: a copy of its head that was checked. NULL: there is none, or it is too old.
+mg_shard_entry *mg_shard_find(mg_shard *s, const mg_shard_key *k, mg_shard_entry *seen);
 
-static inline char *mg_shard_value(mg_shard_entry *e) {
-    return e->data + e->key_n;
+// Where the value of a found entry lies, seen->value_n bytes.
+static inline const char *mg_shard_value(const mg_shard_entry *e, const mg_shard_entry *seen) {
+    return e->data + seen->key_n;
 }
+
+// Whether `value` is what was stored. False: the shard is empty now.
+bool mg_shard_verify(mg_shard *s, const mg_shard_key *k, const mg_shard_entry *seen, mg_str value);
+
+// Instead of what is there. False: it is larger than a quarter of the log.
+bool mg_shard_store(mg_shard *s, const mg_shard_key *k, mg_str value, uint8_t tag,
+                    uint64_t until_ms);
+bool mg_shard_delete(mg_shard *s, const mg_shard_key *k); // false: it was not there
+void mg_shard_empty(mg_shard *s);

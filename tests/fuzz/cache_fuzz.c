@@ -7,7 +7,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-enum { BYTES = 1 << 20, KEYS = 64, TAG = 3, LOCK_BYTES = 64, HEAD_BYTES = 4096 };
+enum { BYTES = 1 << 20, KEYS = 64, TAG = 3, HEAD_BYTES = 4096 };
 
 typedef struct model {
     bool there;
@@ -91,17 +91,16 @@ static void work(const uint8_t *data, size_t n) {
     mg_cache_close(c);
 }
 
-// Anywhere but the region's head, which is read once, and the lock of the one shard, which is the C
-// library's.
 static void scribble(const uint8_t *op) {
-    size_t at =
-        ((size_t)op[1] << 16 | (size_t)op[2] << 8 | op[3]) % (BYTES - HEAD_BYTES - LOCK_BYTES);
+    size_t at = ((size_t)op[1] << 16 | (size_t)op[2] << 8 | op[3]) % BYTES;
     if (op[0] & 0x40) {
-        at %= 4096; // index and leases
+        at = HEAD_BYTES + at % 4096; // lock, index and leases
     }
-    char *p = (char *)room + HEAD_BYTES + LOCK_BYTES + at;
-    size_t left = BYTES - HEAD_BYTES - LOCK_BYTES - at;
-    memset(p, op[3], left < 4 ? left : 4);
+    if ((op[0] & 0xc0) == 0x80) {
+        at %= 64; // the head
+    }
+    size_t left = BYTES - at;
+    memset((char *)room + at, op[3], left < 4 ? left : 4);
 }
 
 static void survive(const uint8_t *data, size_t n) {
