@@ -237,6 +237,21 @@ int mg_config_check(const mg_config *c, mg_error *err) {
     return rc == MG_OK ? check_ca(c, err) : rc;
 }
 
+const char *mg_config_doubt(const mg_config *c, uint32_t workers) {
+    for (size_t i = 0; workers > 1 && i < c->databases.n; i++) {
+        if (strcmp(c->databases.items[i].path, ":memory:") == 0) {
+            return "database: each worker has a \"sqlite::memory:\" of its own, with other rows, "
+                   "which ends with it: a file is shared, or set workers = 1";
+        }
+    }
+    return NULL;
+}
+
+uint32_t mg_config_workers(const mg_config *c) {
+    long n = c->workers == MG_CONFIG_WORKERS_AUTO ? sysconf(_SC_NPROCESSORS_ONLN) : c->workers;
+    return n < 1 ? 1 : (n < MG_CONFIG_WORKERS_MAX ? (uint32_t)n : MG_CONFIG_WORKERS_MAX);
+}
+
 uint32_t mg_config_descriptors(const mg_config *c, uint64_t descriptors) {
     uint64_t n = c->limits.descriptors.count;
     if (n == 0) {

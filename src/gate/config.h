@@ -115,6 +115,12 @@ int mg_config_trust(const mg_config *c, struct mg_trust **out, mg_error *err);
 // and the first fault.
 int mg_config_check(const mg_config *c, mg_error *err);
 
+// What will work, but hardly as it is meant, with that many workers; NULL: nothing.
+const char *mg_config_doubt(const mg_config *c, uint32_t workers);
+
+// So many workers are wanted: `workers`, or the processors.
+uint32_t mg_config_workers(const mg_config *c);
+
 // http.deny and http.allow, as client/rules.h wants them.
 void mg_config_append_rules(const mg_config *c, mg_buf *out);
 

@@ -80,7 +80,11 @@ static int load_only(const mg_cli *cli, const mg_config *config) {
     if (rc != MG_OK) {
         fprintf(stderr, "%s\n", err.text);
     } else if (!routes) {
+        const char *doubt = mg_config_doubt(config, mg_config_workers(config));
         printf("%s and %s are good\n", cli->conf, config->app);
+        if (doubt != NULL) {
+            fprintf(stderr, "%s: warning: %s\n", cli->conf, doubt);
+        }
     }
     print(&said, stderr);
     return rc == MG_OK ? 0 : 1;

@@ -446,11 +446,7 @@ static char **argv_for(const mg_master *m, mg_command command) {
 }
 
 static uint32_t workers_of(const mg_master *m, const mg_config *c) {
-    if (m->alone || c->workers == 0) {
-        return 1;
-    }
-    long n = c->workers == MG_CONFIG_WORKERS_AUTO ? sysconf(_SC_NPROCESSORS_ONLN) : c->workers;
-    return n < 1 ? 1 : (n < MG_CONFIG_WORKERS_MAX ? (uint32_t)n : MG_CONFIG_WORKERS_MAX);
+    return m->alone ? 1 : mg_config_workers(c);
 }
 
 // What can be done only once it is known what the first configuration says.
@@ -560,12 +556,17 @@ static void fail_silent(mg_reload *r, const char *what, int status) {
 }
 
 // What did not hinder it.
-static void tell_warnings(mg_master *m, mg_str said) {
+static void tell_warnings(const mg_reload *r, mg_str said) {
+    mg_master *m = r->master;
+    const char *doubt = mg_config_doubt(&r->config, r->wanted);
     while (said.n > 0 && said.p[said.n - 1] == '\n') {
         said.n--;
     }
     if (said.n > 0) {
         mg_master_log(m, MG_LOG_WARN, "%.*s", (int)said.n, said.p);
+    }
+    if (doubt != NULL) {
+        mg_master_log(m, MG_LOG_WARN, "%s: %s", m->cli->conf, doubt);
     }
 }
 
@@ -588,7 +589,7 @@ static void on_collected(void *arg, int status, mg_str said) {
     } else if (plan(r, &err) != MG_OK) {
         fail_with(r, err.text);
     } else {
-        tell_warnings(r->master, said);
+        tell_warnings(r, said);
         try_scripts(r);
     }
 }

@@ -203,7 +203,12 @@ static int judge(void *arg, int action, const char *a, const char *b, const char
     mg_sqlite_conn *c = arg;
     (void)database, (void)trigger;
     if (!c->judging) {
-        return SQLITE_OK;
+        // VACUUM attaches while it runs: a nameless file for itself, or the one behind INTO.
+        if (action != SQLITE_ATTACH || a == NULL || a[0] == '\0') {
+            return SQLITE_OK;
+        }
+        c->refused = "VACUUM INTO is not allowed: statements write no other files";
+        return SQLITE_DENY;
     }
     if (action == SQLITE_TRANSACTION || action == SQLITE_SAVEPOINT) {
         c->refused = "transactions are not made by statements: use db:transaction(fn)";

@@ -304,6 +304,7 @@ static bool take_row(mg_sqlite_stmt *s, const mg_sqlite_piece *piece, mg_sqlite_
 static bool step_rows(mg_sqlite_conn *c, mg_sqlite_stmt *s, const mg_sqlite_piece *piece,
                       mg_sqlite_result *r) {
     int rc = SQLITE_ROW;
+    c->refused = NULL;
     while (r->rows.rows < piece->max_rows && r->bytes < piece->enough_bytes) {
         bool stop = atomic_load_explicit(&c->stop, memory_order_relaxed);
         rc = stop ? SQLITE_INTERRUPT : sqlite3_step(s->stmt);
@@ -315,7 +316,8 @@ static bool step_rows(mg_sqlite_conn *c, mg_sqlite_stmt *s, const mg_sqlite_piec
         }
     }
     if (rc != SQLITE_ROW && rc != SQLITE_DONE) {
-        return mg_sqlite_result_fail_by(r, c->db, rc);
+        return c->refused != NULL ? mg_sqlite_result_fail(r, "error", rc, "%s", c->refused)
+                                  : mg_sqlite_result_fail_by(r, c->db, rc);
     }
     if (r->rows.names == NULL) {
         mg_sqlite_result_add_names(r, s->stmt);

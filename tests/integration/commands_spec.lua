@@ -43,6 +43,22 @@ describe("moongate check", function()
     assert.is_nil(result.said:find("ERROR: ", 1, true))
   end)
 
+  it("warns of a database in memory that each of several workers has for itself", function()
+    local function check_memory(workers)
+      return check(servers.config_text({
+        listen = { "127.0.0.1:1" }, app = "lua/app.lua", workers = workers,
+        database = "sqlite::memory:",
+      }))
+    end
+    local result = check_memory(2)
+    assert.equal(0, result.status)
+    assert_says(result, "warning: database: each worker has a \"sqlite::memory:\" of its own")
+    assert.is_nil(check_memory(1).said:find("warning", 1, true))
+    local server = servers.start({ workers = 2, database = "sqlite::memory:" })
+    server:wait_for_log("warn +.*database: each worker has a \"sqlite::memory:\" of its own")
+    server:stop()
+  end)
+
   it("opens nothing: a taken port does not matter", function()
     local server = servers.start()
     local result = check(servers.config_text({

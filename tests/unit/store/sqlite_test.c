@@ -202,6 +202,17 @@ static void statements_cannot_change_what_others_share(void **state) {
     expect_fault(NULL, "CREATE TEMP VIEW x AS SELECT 1", "error", "temporary");
     expect(NULL, "PRAGMA integrity_check", "('ok')");
     do_sql("VACUUM");
+    char other[128];
+    snprintf(other, sizeof other, "%s/b.db", folder);
+    char sql[160];
+    snprintf(sql, sizeof sql, "VACUUM INTO '%s'", other);
+    expect_fault(NULL, sql, "error", "VACUUM INTO is not allowed");
+    expect_fault(NULL, "VACUUM main INTO 'x' || '.db'", "error", "VACUUM INTO is not allowed");
+    assert_int_equal(access(other, F_OK), -1);
+    expect_fault(NULL, "SELECT load_extension('x.so')", "error", "not authorized");
+    expect_fault(NULL, "PRAGMA wal_checkpoint(TRUNCATE)", "error", "PRAGMA");
+    expect_fault(NULL, "PRAGMA temp_store_directory = '/tmp'", "error", "PRAGMA");
+    do_sql("VACUUM");
 }
 
 // --- limits ------------------------------------------------------------------
