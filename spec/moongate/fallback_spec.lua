@@ -165,6 +165,22 @@ describe("a preflight", function()
     end
   end)
 
+  it("allows a method that is not HTTP's own if no list is given", function()
+    start(function(a)
+      a:group("/api", { cors() }, function(api) api:route({ "PURGE" }, "/x", ok) end)
+      a:route({ "PURGE" }, "/y", { middleware = { cors({ methods = { "GET" } }) } }, ok)
+    end)
+    local response = preflight("/api/x", "PURGE")
+    assert.equal(204, response.status)
+    assert.equal("GET, HEAD, POST, PUT, PATCH, DELETE, PURGE",
+      response.headers["access-control-allow-methods"])
+    assert.equal("GET, HEAD, POST, PUT, PATCH, DELETE",
+      preflight("/api/x", "GET").headers["access-control-allow-methods"])
+    assert.equal("GET, HEAD, POST, PUT, PATCH, DELETE",
+      preflight("/api/x", "a b").headers["access-control-allow-methods"])
+    assert.equal("GET", preflight("/y", "PURGE").headers["access-control-allow-methods"])
+  end)
+
   it("runs the middleware of the route that it asks for", function()
     start(function(a)
       a:get("/x", { middleware = { cors({ origins = { "https://b.example" } }) } }, ok)

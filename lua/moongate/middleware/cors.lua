@@ -26,8 +26,16 @@ local OPTIONS = {
 
 local DEFAULT_METHODS = { "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE" }
 
----@param options table? origins (default "*"), methods, headers, expose (lists), credentials,
---- max_age (seconds)
+-- Without a list every method is allowed; those that are not HTTP's own as they are asked for.
+local function all_methods(wanted)
+  local methods = table.concat(DEFAULT_METHODS, ", ")
+  local is_token = wanted:find("^[%w!#$%%&'*+.^_`|~-]+$")
+  return is_token and not (", " .. methods .. ","):find(", " .. wanted .. ",", 1, true)
+    and methods .. ", " .. wanted or methods
+end
+
+---@param options table? origins (default "*"), methods and headers (default: what is asked for),
+--- expose (lists), credentials, max_age (seconds)
 ---@return moongate.Middleware
 function M.new(options)
   options = check.options("cors", options or {}, OPTIONS)
@@ -39,7 +47,7 @@ function M.new(options)
   if any and options.credentials then
     check.fail("cors: credentials need a list of origins, not \"*\"")
   end
-  local methods = table.concat(options.methods or DEFAULT_METHODS, ", ")
+  local methods = options.methods and table.concat(options.methods, ", ")
   local allowed_headers = options.headers and table.concat(options.headers, ", ")
   local expose = options.expose and table.concat(options.expose, ", ")
 
@@ -51,7 +59,8 @@ function M.new(options)
   end
 
   local function answer_preflight(ctx)
-    ctx:header("Access-Control-Allow-Methods", methods)
+    local method = ctx.headers["access-control-request-method"]
+    ctx:header("Access-Control-Allow-Methods", methods or all_methods(method))
     local wanted = ctx.headers["access-control-request-headers"]
     ctx:header("Access-Control-Allow-Headers", allowed_headers or wanted)
     if not allowed_headers then
