@@ -7,6 +7,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <linux/close_range.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
@@ -14,7 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { FIRST_FD = 3 };
+enum { FIRST_FD = 3, OLD_KERNEL_FDS = 1024 };
 
 struct mg_processes {
     mg_loop *loop;
@@ -98,6 +100,23 @@ int mg_process_start(mg_process **out, mg_processes *ps, const mg_process_option
     mg_loop_hold(ps->loop);
     *out = p;
     return MG_OK;
+}
+
+void mg_process_seal(void) {
+    if (close_range(FIRST_FD, UINT_MAX, CLOSE_RANGE_CLOEXEC) == 0) {
+        return;
+    }
+    for (int fd = FIRST_FD; fd < OLD_KERNEL_FDS; fd++) {
+        fcntl(fd, F_SETFD, FD_CLOEXEC); // fails where none is open
+    }
+}
+
+void mg_process_close_input(void) {
+    int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    if (fd >= 0) {
+        dup2(fd, STDIN_FILENO);
+        close(fd);
+    }
 }
 
 int mg_process_pid(const mg_process *p) {

@@ -35,6 +35,13 @@ void mg_processes_close(mg_processes *ps);
 int mg_process_start(mg_process **out, mg_processes *ps, const mg_process_options *o,
                      mg_process_cb on_exit, void *arg);
 
+// For the beginning of a program: what it was given stays with it, and its children get only what
+// they are handed.
+void mg_process_seal(void);
+
+// Reads of descriptor 0 find the end.
+void mg_process_close_input(void);
+
 int mg_process_pid(const mg_process *p);
 
 // Never hits another process: -ESRCH once the child has been reaped. `p` is valid until on_exit has

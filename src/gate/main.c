@@ -1,5 +1,6 @@
 // The program: reads the command line and the configuration, then does what was asked.
 
+#include "event/process.h"
 #include "gate/app.h"
 #include "gate/cli.h"
 #include "gate/collect.h"
@@ -138,6 +139,9 @@ static int migrate(const mg_cli *cli) {
 }
 
 static int obey(const mg_cli *cli, int argc, char *const *argv) {
+    if (cli->command >= MG_COMMAND_COUNT) {
+        mg_process_close_input(); // scripts that read it would wait for a terminal
+    }
     switch (cli->command) {
     case MG_COMMAND_RUN:
     case MG_COMMAND_DEV:
@@ -205,6 +209,7 @@ static int start(mg_cli *cli, int argc, char *const *argv) {
 int main(int argc, char **argv) {
     mg_cli cli;
     mg_buf text = {0};
+    mg_process_seal();
     mg_depth_make_room();
     switch (mg_cli_parse(&cli, argc, argv, &text)) {
     case MG_CLI_GO:

@@ -427,13 +427,15 @@ static void evict_oldest(mg_worker *w) {
     uint64_t count = 0;
     for (mg_link *l = w->retired.prev; l != &w->retired; l = l->prev) {
         mg_generation *g = MG_OF(l, mg_generation, link);
-        if (++count > w->current->config.limits.generations && !g->evicted) {
-            mg_lua_pins pins = mg_lua_app_pins(g->app);
+        mg_lua_pins pins = mg_lua_app_pins(g->app);
+        bool held = pins.requests + pins.streams + pins.background > 0; // else it is ending
+        count += held;
+        if (held && count > w->current->config.limits.generations && !g->evicted) {
             g->evicted = true;
             mg_log_printf(w->logs.error, MG_LOG_WARN,
                           "worker %u: generation %u ends for lack of room (limits.generations): "
-                          "%u requests and %u streams held it",
-                          w->slot + 1, g->number, pins.requests, pins.streams);
+                          "%u requests, %u streams and %u background tasks held it",
+                          w->slot + 1, g->number, pins.requests, pins.streams, pins.background);
             mg_lua_app_evict(g->app);
         }
     }

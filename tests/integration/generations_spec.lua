@@ -114,6 +114,15 @@ describe("generations", function()
     os.remove(last)
   end)
 
+  it("that nothing holds any more do not count", function()
+    start({ workers = 1, limits = { generations = 1 } }, "one",
+      "app:on_stop(function() moongate.sleep(60):await() end)")
+    for _ = 1, 4 do
+      service:must_reload()
+    end
+    assert.is_nil(service:stderr():find("lack of room", 1, true))
+  end)
+
   it("cancel their background with code reload after timeouts.drain", function()
     local lines = [[
       local function note(text)

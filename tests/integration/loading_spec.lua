@@ -112,6 +112,26 @@ describe("a script that loops", function()
   end)
 end)
 
+describe("what a script starts", function()
+  it("inherits nothing of the server", function()
+    local path = os.tmpname()
+    start({ database = "sqlite:var/x.db" }, "one", ([[
+      os.execute("ls -l /proc/self/fd >> %s")]]):format(path))
+    service:write_app("two", ('io.popen("ls -l /proc/self/fd >> %s"):close()'):format(path))
+    service:must_reload()
+    for line in process.read_file(path):gmatch("[^\n]+") do
+      local fd, what = line:match("(%d+) %-> (.*)$")
+      assert.is_true(fd == nil or tonumber(fd) < 3 or what:find("^/proc/") ~= nil, line)
+    end
+    os.remove(path)
+  end)
+
+  it("cannot wait for a terminal", function()
+    start({}, "one", 'assert(io.stdin:read("*a") == "")')
+    assert.equal("one", service:body("/"))
+  end)
+end)
+
 describe("in development", function()
   it("what ends or holds the process is shown in the page", function()
     start({ workers = 0, ffi = true, timeouts = { reload = 0.5 } }, "one", nil, { verb = "dev" })

@@ -4,6 +4,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -314,6 +315,19 @@ static void a_child_may_be_started_inside_on_exit(void **state) {
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+static void what_was_given_stays_with_the_process(void **state) {
+    (void)state;
+    int fds[2];
+    assert_int_equal(pipe(fds), 0);
+    assert_int_equal(fcntl(fds[0], F_GETFD), 0);
+    mg_process_seal();
+    assert_int_equal(fcntl(fds[0], F_GETFD), FD_CLOEXEC);
+    assert_int_equal(fcntl(fds[1], F_GETFD), FD_CLOEXEC);
+    assert_int_equal(fcntl(STDERR_FILENO, F_GETFD), 0);
+    close(fds[0]);
+    close(fds[1]);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(an_exit_is_told_once_with_its_status),
@@ -330,6 +344,7 @@ int main(void) {
         TEST(closing_forgets_the_living),
         TEST(closing_inside_on_exit_silences_the_others),
         TEST(a_child_may_be_started_inside_on_exit),
+        TEST(what_was_given_stays_with_the_process),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
