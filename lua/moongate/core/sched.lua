@@ -133,6 +133,7 @@ local function fail(task, err)
   if not ok then -- a fault here must not stop the other tasks of the turn
     native.log(LOG_ERROR, "a failure could not be handled: " .. errors.show(message))
   end
+  native.take_stall() -- of an error that never ends showing itself
 end
 
 -- Runs the task until it waits or ends.

@@ -459,6 +459,17 @@ static void what_follows_a_function_of_c_is_ended(void **state) {
     assert_true(last->aborted);
 }
 
+static void an_error_that_never_ends_showing_itself_is_ended_alone(void **state) {
+    (void)state;
+    open_stall(WARN_MS, ABORT_MS);
+    serve("app:get('/', function() error(setmetatable({}, { __tostring = function()\n"
+          "  while true do pcall(function() while true do end end) end end })) end)\n"
+          "app:get('/fails', function() error('at once') end)");
+    assert_int_equal(get("/"), 500);
+    assert_int_equal(get("/fails"), 500);
+    assert_true(report_count > 0 && reports[report_count - 1].aborted);
+}
+
 // Not in the collector, where hooks sleep.
 static void a_finalizer_is_named_and_ended_like_any_other_code(void **state) {
     (void)state;
@@ -579,6 +590,7 @@ int main(void) {
         TEST(a_function_of_c_is_named),
         TEST(a_function_of_c_in_a_users_coroutine_is_named),
         TEST(what_follows_a_function_of_c_is_ended),
+        TEST(an_error_that_never_ends_showing_itself_is_ended_alone),
         TEST(a_finalizer_is_named_and_ended_like_any_other_code),
         TEST(a_loop_that_is_stuck_outside_of_lua_is_named),
         TEST(a_loop_that_waits_is_not_stuck),
