@@ -268,7 +268,7 @@ function methods.cookie(ctx, name, value, options)
 end
 
 local FILE_OPTIONS = {
-  root = check.string, type = check.string, download = check.string,
+  root = check.folder, type = check.string, download = check.string,
   cache = function(name, value)
     return value == 0 and value or check.seconds(name, value)
   end,

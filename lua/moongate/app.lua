@@ -241,7 +241,7 @@ end
 function App:static(prefix, folder, options)
   shared_of(self)
   check.string("static: prefix", prefix)
-  check.string("static: folder", folder)
+  check.folder("static: folder", folder)
   local static = require("moongate.static")
   local handler = static.new(folder, options)
   local base = prefix == "/" and "" or prefix:gsub("/$", "")

@@ -71,7 +71,7 @@ end)
 describe("the options of ctx:send_file", function()
   it("are checked at the caller's line", function()
     for _, options in ipairs({
-      { rot = "x" }, { root = 7 }, { cache = -1 }, { cache = "1" }, { type = 7 },
+      { rot = "x" }, { root = 7 }, { root = "" }, { cache = -1 }, { cache = "1" }, { type = 7 },
       { download = true }, { download = "a\nb" }, { download = "a\0b" }, { type = "a\r\nb" },
     }) do
       handle(function(ctx)

@@ -125,6 +125,12 @@ describe("app:static", function()
     assert.equal(405, app:post("/public/hello.txt").status)
   end)
 
+  it("refuses a folder without a name", function()
+    refused(function()
+      moongate.app():static("/x", "")
+    end, "static: folder: a folder is wanted %(that of the project is \"%.\"%)")
+  end)
+
   it("refuses unknown options", function()
     refused(function()
       moongate.app():static("/x", "public", { cahce = 3 })

@@ -70,6 +70,14 @@ function M.string(name, value)
   return M.type(name, value, "string")
 end
 
+--- A folder's path; the project's own is ".".
+function M.folder(name, value)
+  if M.string(name, value) == "" or value:find("%z") then
+    M.fail(name .. ': a folder is wanted (that of the project is ".")')
+  end
+  return value
+end
+
 ---@return boolean
 function M.is_callable(value)
   if type(value) == "table" then
