@@ -12,6 +12,8 @@ local log = require("moongate.log")
 
 local M = {}
 
+local IN_A_TURN = 1000 -- finalizers before the loop may look at its sockets again
+
 local getmetatable, setmetatable, getinfo = debug.getmetatable, setmetatable, debug.getinfo
 local pcall, rawget, rawset, type = pcall, rawget, rawset, type
 local finalize, turn_soon = native.finalize, native.turn_soon
@@ -36,14 +38,6 @@ local function tell(fn, err)
   log.failure("the finalizer at " .. where .. " failed", errors.wrap(err))
 end
 
-local function run(task)
-  finalize(task.a, task.b) -- through C, which no await can cross
-end
-
-local function failed(task, err)
-  tell(task.a, err)
-end
-
 local function take()
   local fn, object = functions[first], objects[first]
   functions[first], objects[first] = nil, nil
@@ -52,21 +46,38 @@ local function take()
   return fn, object
 end
 
-local function start_all()
-  local root = Future._current_root()
-  while first <= last do
-    sched.start_soon(root, run, failed, take())
-  end
-end
+local running -- the finalizer that runs
 
-local function run_all()
-  while first <= last do
+-- Through C, which no await can cross.
+local function run_some(most)
+  while first <= last and most > 0 do
     local fn, object = take()
+    running, most = fn, most - 1
     local ok, err = pcall(finalize, fn, object)
     if not ok then
       pcall(tell, fn, err) -- there is no log any more once the state is closed
     end
   end
+end
+
+local start
+
+local function run()
+  run_some(IN_A_TURN)
+  if first <= last then
+    sched.collected = start
+    turn_soon()
+  end
+end
+
+-- It was made to end; the others are not to blame.
+local function failed(_, err)
+  tell(running, err)
+  start()
+end
+
+function start()
+  sched.start_soon(Future._current_root(), run, failed)
 end
 
 -- --- in the collector ---
@@ -75,7 +86,7 @@ local function note(fn, object)
   turn_soon() -- raises once the scripts are severed from the loop
   last = last + 1
   functions[last], objects[last] = fn, object
-  sched.collected = start_all
+  sched.collected = start
 end
 
 local function deferred(fn)
@@ -152,7 +163,7 @@ local function collect(what, ...)
     return REAL.collectgarbage(what, ...)
   end
   local result = REAL.collectgarbage(what, ...)
-  run_all()
+  run_some(math.huge)
   return result
 end
 
@@ -183,7 +194,7 @@ end
 --- Before the state is closed, when nobody may take long any more: runs what is left.
 function M.close()
   closed = true
-  run_all()
+  run_some(math.huge)
   for object in next, live do
     local finalizer = facade_of(getmetatable(object)).__gc
     if finalizer ~= nil then
