@@ -24,7 +24,7 @@ M.methods = methods
 -- A handler that goes on though it was cancelled must not meddle with the answer to that.
 local function check_open(ctx, level)
   if ctx[CANCELLED] and not (sched.current and sched.current.shielded) then
-    error(ctx[CANCELLED], 0)
+    Future._raise(ctx[CANCELLED])
   end
   if ctx[PHASE] >= COMMITTED then
     error("the answer has been sent already", level + 1)

@@ -78,20 +78,20 @@ end
 
 -- --- the request ---
 
-local function closed(level)
-  error(errors.new("closed", "the request is over"), level)
+local function closed()
+  Future._raise(errors.new("closed", "the request is over"))
 end
 
 local function ask(fn, ctx, ...)
   local value, err = fn(ctx[HANDLE], ...)
   if err == "closed" then
-    closed(3)
+    closed()
   end
   return value
 end
 
 function getters.method(ctx)
-  return method_of(ctx) or closed(2)
+  return method_of(ctx) or closed()
 end
 
 function getters.path(ctx)
@@ -246,7 +246,7 @@ function Connection.__index(connection, key)
   end
   local id, err = native.connection(rawget(connection, 1))
   if not id and err then
-    closed(2)
+    closed()
   end
   return (select(index, native.connection(rawget(connection, 1))))
 end

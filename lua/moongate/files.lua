@@ -224,7 +224,7 @@ local function open(chunks)
   end
   local handle, message = native.open_stream(M.resolve(chunks.path))
   if not handle then
-    Future._raise(errors.new("file", chunks.path .. ": " .. message, { path = chunks.path }), 3)
+    Future._raise(errors.new("file", chunks.path .. ": " .. message, { path = chunks.path }))
   end
   chunks.task, chunks.handle = task, handle
   sched.hold(task, chunks)
@@ -249,7 +249,7 @@ end
 function Chunks:__call()
   if self.lost then
     local message = self.path .. ": closed with the coroutine that opened it"
-    Future._raise(errors.new("closed", message), 2)
+    Future._raise(errors.new("closed", message))
   elseif self.over then
     return nil
   elseif not self.handle then

@@ -10,7 +10,6 @@ local forgotten = require("moongate.core.forgotten")
 local coroutines = require("moongate.core.coroutines")
 local boundary = require("moongate.core.boundary")
 
-local native = sched.native
 local yield, isyieldable = coroutine.yield, coroutine.isyieldable
 local CANCELLED, ROOT = scopes.CANCELLED, scopes.ROOT
 local new, values, current_scope = settling.new, settling.values, settling.current_scope
@@ -18,8 +17,8 @@ local enlist, leave = settling.enlist, settling.leave
 
 local PENDING, RESOLVED, DORMANT = "pending", "resolved", settling.DORMANT
 local IN_A_ROW = 1000 -- awaits that need not wait before the loop may turn
-local DEAD_IN_A_ROW = 100 -- the same of a coroutine whose awaits all raise
-local DEAD_MOST = 10000 -- of those in all, before the coroutine is ended
+local DEAD_IN_A_ROW = 10 -- the same of a coroutine whose awaits all raise
+local DEAD_MOST = 2000 -- of those in all, before the coroutine is ended
 local LOADING = " while the app is loading, which only declares: put it into app:on_start(fn)"
 local NO_TASK = "await outside a coroutine: await in a handler, a callback or moongate.spawn(fn)"
 local STRANGER = "await inside a coroutine that the app's coroutine.wrap or resume does not run"
@@ -89,19 +88,18 @@ local function may_yield(task)
   return isyieldable() and coroutines.may_await(task) and not boundary.entered()
 end
 
-local function give_up(task, level)
-  local source, line = native.where(level + 1)
+local function give_up(task)
   sched.give_up(task, errors.new("stall", "it went on though it was cancelled: " .. DEAD_MOST
-    .. " calls raised that, and none was let through", { where = source .. ":" .. line }))
+    .. " calls raised that, and none was let through", { where = sched.user_line(2) }))
 end
 
 -- Whoever swallows its cancellation and goes on does so while others are served, and not for ever.
-local function raise_death(task, err, level)
+local function raise_death(task, err)
   local count = task.streak + 1
   task.streak = count
   if count % DEAD_IN_A_ROW == 0 and may_yield(task) then
     if count >= DEAD_MOST then
-      give_up(task, level + 1)
+      give_up(task)
     else
       sched.breathe(task)
     end
@@ -111,7 +109,7 @@ local function raise_death(task, err, level)
 end
 
 -- Behind so many that need not wait the loop may turn, unless something stands in the way of that.
-local function count_settled(task, level)
+local function count_settled(task)
   task.streak = task.streak + 1
   if task.streak < IN_A_ROW or not may_yield(task) then
     return
@@ -121,21 +119,20 @@ local function count_settled(task, level)
   yield(sched.AWAIT)
   local death = death_of(task)
   if death then
-    raise_death(task, death, level + 1)
+    raise_death(task, death)
   end
 end
 
 --- Raises `err`, a table, like an await that failed, for calls that fail without one: whoever tries
 --- again and again lets the loop turn.
----@param level integer of the caller's line
-function M._raise(err, level)
+function M._raise(err)
   local task = sched.current
   if task then
     local death = death_of(task)
     if death then
-      raise_death(task, death, level + 1)
+      raise_death(task, death)
     end
-    count_settled(task, level + 1)
+    count_settled(task)
   end
   error(err, 0)
 end
@@ -149,7 +146,7 @@ local function check_task(task, future, level)
   if death then
     future._consumers = future._consumers + 1
     leave(future, task.scope)
-    raise_death(task, death, level + 1)
+    raise_death(task, death)
   end
 end
 
@@ -183,7 +180,7 @@ local function wait(future, level)
     settling.wake(future)
   end
   if future._state ~= PENDING then
-    return count_settled(task, level + 1)
+    return count_settled(task)
   end
   check_boundary(task, level + 1)
   task.streak = 0

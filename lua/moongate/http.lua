@@ -79,7 +79,7 @@ local function next_piece(response)
   local handle, why = native.http_read(stream)
   if not handle then
     Future._raise(errors.new(why == "busy" and "protocol" or "closed",
-      why == "busy" and "somebody else is reading this response" or "the response is over"), 3)
+      why == "busy" and "somebody else is reading this response" or "the response is over"))
   end
   local piece = time.operation(handle, Future._current_scope(), 3):await()
   if piece == nil then
@@ -592,7 +592,7 @@ local function send(holder, data)
   local ok, why = native.http_send(holder, data)
   if ok == nil then
     Future._raise(why == "limit" and errors.new("limit", "the body is not as long as was announced")
-      or errors.new("closed", "the server has answered already, or the call is over"), 3)
+      or errors.new("closed", "the server has answered already, or the call is over"))
   end
   return ok
 end

@@ -50,6 +50,7 @@ end
 --- `done()`.
 function M.stop(target, done)
   local scope = scopes.new_root()
+  Future._end_app(target.root) -- on_stop may take longer than there is time
   sched.start_soon(scope, run_stop, stop_failed, target, false, function()
     scopes.cancel_app(target.root, errors.new("cancelled", "the app stops"))
     sched.start_soon(scope, run_end, end_failed, function() -- what was cancelled cleans up first

@@ -147,14 +147,14 @@ function Out:write(data)
   end
   local ctx = self.ctx
   if ctx[CANCELLED] then
-    Future._raise(ctx[CANCELLED], 2)
+    Future._raise(ctx[CANCELLED])
   end
   local taken, err = native.stream_write(ctx[HANDLE], bytes)
   if taken == nil and ctx[PHASE] == OVER then
-    Future._raise(errors.new("closed", "the answer is over"), 2)
+    Future._raise(errors.new("closed", "the answer is over"))
   elseif taken == nil then -- the signal that tells so is on its way
     scopes.cancel(ctx, errors.new("cancelled", "the client left (" .. err .. ")"))
-    Future._raise(ctx[CANCELLED], 2)
+    Future._raise(ctx[CANCELLED])
   elseif not taken then
     time.operation(native.stream_wait(ctx[HANDLE]), ctx, 2):await()
   end

@@ -343,6 +343,22 @@ describe("a failure in the background", function()
     assert.equal(1, select(2, logged():gsub("too bad %(error%)", "")))
   end)
 
+  it("is told though on_stop never ends", function()
+    app = test.app(function(a)
+      a:on_stop(function()
+        moongate.sleep(1e6):await()
+      end)
+    end)
+    moongate.spawn(function()
+      error("too bad")
+    end)
+    app.clock:settle()
+    require("moongate.boot").stop(app.served, print)
+    app.clock:settle()
+    assert.matches("too bad", logged())
+    app.clock:advance(1e6)
+  end)
+
   it("of cleaning up is told, while the app stops and after a cancellation", function()
     app = test.app(function() end)
     local function clean_up(message)
@@ -424,6 +440,12 @@ describe("who goes on though it was cancelled", function()
     end,
     ["ctx:chunks"] = function(ctx)
       for _ in ctx:chunks() do end
+    end,
+    ["ctx:json"] = function(ctx)
+      ctx:json({})
+    end,
+    ["ctx.path"] = function(ctx)
+      return ctx.path
     end,
     ["Future.all"] = function(ctx)
       Future.all({ ctx:sleep(1), moongate.sleep(1) }):await()

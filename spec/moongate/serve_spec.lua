@@ -382,7 +382,7 @@ describe("ctx:fail", function()
 end)
 
 describe("app:on_error", function()
-  it("may await callbacks and coroutines of its own, though the handler's deadline passed", function()
+  it("may await its own callbacks and coroutines, though the deadline passed", function()
     serve(function(app_)
       app_:get("/", { timeout = 1 }, function(ctx)
         ctx:sleep(60):await()

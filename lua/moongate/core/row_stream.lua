@@ -64,7 +64,7 @@ local function fail(rows, what)
   if what == "closed" and rows._session then
     err.message = "the rows were closed with the coroutine that began to read them"
   end
-  Future._raise(err, 4)
+  Future._raise(err)
 end
 
 -- The operation that opens the rows, which gives the first ones as well.

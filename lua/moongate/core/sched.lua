@@ -305,10 +305,11 @@ end
 
 native.bind_turn(turn)
 
--- The line that began one operation too many, if it is a script's.
-local function user_line()
-  for level = 3, 40 do
-    local source, line = native.where(level)
+--- "file:line" of the innermost line on the stack that is a script's, from `level` on.
+---@return string?
+function M.user_line(level)
+  for at = level + 1, level + 40 do
+    local source, line = native.where(at)
     if not source then
       return nil
     elseif not source:find("lua/moongate/", 1, true) and line > 0 then
@@ -319,7 +320,7 @@ end
 
 native.bind_limit(function(most)
   error(errors.new("limit", "more than " .. most .. " operations are under way: await some before "
-    .. "others begin", { operations = most, where = user_line() }), 0)
+    .. "others begin", { operations = most, where = M.user_line(2) }), 0)
 end)
 
 --- The functions that take requests and signals.
