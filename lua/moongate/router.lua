@@ -47,6 +47,14 @@ function M.add_rest(matcher, route, routes)
   return rest
 end
 
+-- What a path cannot hold as it is, in the static segments of a pattern, which may be written so.
+local function encode_static(pattern)
+  local path = pattern:gsub("%%(%x?%x?)", function(code)
+    return #code < 2 and "%25" .. code or nil
+  end)
+  return (path:gsub('[%z\1-\32"#<>?\\^`\127-\255]', native.tools.url_encode))
+end
+
 --- A path from a pattern. Raises if a parameter is missing.
 ---@param pattern string
 ---@param params table name to string, number or 64-bit integer
@@ -61,7 +69,7 @@ function M.build(pattern, params)
     return value
   end
   local encode = native.tools.url_encode
-  local path = pattern:gsub(":([%a_][%w_]*)(<%a+>)", ":%1")
+  local path = encode_static(pattern:gsub("/:([%a_][%w_]*)<%a+>", "/:%1"))
   path = path:gsub("/:([%a_][%w_]*)", function(name)
     return "/" .. encode(value_of(name))
   end)

@@ -57,6 +57,13 @@ describe("a path", function()
 end)
 
 describe("router.build", function()
+  it("writes what a path cannot hold as percent codes", function()
+    assert.equal("/caf%C3%A9/7", router.build("/caf\195\169/:id", { id = 7 }))
+    assert.equal("/caf%C3%A9/7", router.build("/caf%C3%A9/:id<int>", { id = 7 }))
+    assert.equal("/100%25/a%20b%3F%23%5E", router.build("/100%/a b?#^", {}))
+    assert.equal("/%3Aid/@a:b", router.build("/%3Aid/@a:b", {}))
+  end)
+
   it("fills parameters in, encoded", function()
     assert.equal("/users/a%20b%2Fc", router.build("/users/:name", { name = "a b/c" }))
     local path = router.build("/users/:id<int>/posts/:post", { id = 7, post = 8 })
