@@ -211,6 +211,26 @@ describe("an answer", function()
     end
   end)
 
+  it("sets cookies whose options come from a metatable", function()
+    handle(function(ctx)
+      ctx:cookie("a", "1", setmetatable({}, { __index = function(_, key)
+        if key == "path" then
+          return "/" .. ("x"):rep(20) .. key
+        elseif key == "domain" then
+          collectgarbage()
+          local others = {} -- in the place of what is not kept
+          for i = 1, 5000 do
+            others[i] = ("y"):rep(21) .. 1000 + i
+          end
+          return others[1] and "a.example"
+        end
+      end }))
+      return "ok"
+    end)
+    assert.equal("a=1; Path=/xxxxxxxxxxxxxxxxxxxxpath; Domain=a.example",
+      app:get("/").headers["set-cookie"])
+  end)
+
   it("sets cookies", function()
     handle(function(ctx)
       ctx:cookie("a", "1", { http_only = true }):cookie("b", "2")

@@ -72,13 +72,12 @@ static bool push_option(lua_State *L, const char *key, int type) {
     return true;
 }
 
-// Borrows from the table of options.
+// Borrows from the stack, where it stays: a metatable may have made it just now.
 static mg_str option_str(lua_State *L, const char *key) {
     mg_str s = {0};
     if (push_option(L, key, LUA_TSTRING)) {
         s.p = lua_tolstring(L, -1, &s.n);
     }
-    lua_pop(L, 1);
     return s;
 }
 
@@ -143,11 +142,13 @@ static int set_cookie(lua_State *L) {
         c.path = MG_STR("/");
     }
     mg_error err;
-    if (mg_cookie_write(mg_scratch_take(L), &c, &err) != MG_OK) {
-        mg_scratch_give(L, 4);
+    mg_buf *line = mg_scratch_take(L);
+    int taken = lua_gettop(L);
+    if (mg_cookie_write(line, &c, &err) != MG_OK) {
+        mg_scratch_give(L, taken);
         return luaL_error(L, "%s", err.text);
     }
-    mg_scratch_push(L, 4);
+    mg_scratch_push(L, taken);
     return 1;
 }
 
