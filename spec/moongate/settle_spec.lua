@@ -132,6 +132,57 @@ describe("what lives long keeps nothing of those who came and went:", function()
   end)
 end)
 
+describe("what is derived again and again", function()
+  it("keeps nothing of what it was derived from", function()
+    local tail = moongate.future()
+    tail:resolve(0)
+    local derivations = {
+      function()
+        return tail:and_then(function(n)
+          return n + 1
+        end)
+      end,
+      function()
+        return tail:timeout(5)
+      end,
+      function()
+        return tail:finally(function() end)
+      end,
+      function()
+        return tail:catch(print)
+      end,
+      function()
+        local outer = moongate.future()
+        outer:resolve(tail)
+        return outer
+      end,
+      function()
+        return Future.all({ tail }):and_then(function(list)
+          return list[1]
+        end)
+      end,
+      function()
+        return Future.race({ tail, moongate.future() })
+      end,
+    }
+    local function derive(fn, rounds)
+      run(function()
+        for _ = 1, rounds do
+          tail = fn()
+          tail:await()
+        end
+      end)
+      Future._deferreds = {}
+    end
+    for i, fn in ipairs(derivations) do
+      derive(fn, 10)
+      assert.is_true(growth(function()
+        derive(fn, 500)
+      end) < 100, "derivation " .. i)
+    end
+  end)
+end)
+
 describe("what is left of a list of those who wait", function()
   it("is told in its order", function()
     local order = {}

@@ -23,7 +23,7 @@ end
 
 local function follow(list, reaction, heir)
   reaction.scope = heir
-  list[#list + 1] = reaction.future
+  list[#list + 1] = reaction.future or nil
   local task = reaction.task -- of the callback that runs
   if task and task.a == reaction then
     task.scope = heir

@@ -109,7 +109,10 @@ local run_reaction, reaction_failed
 local function tell(future, node)
   if node.co then
     sched.ready(node)
-  elseif node.direct then
+    return
+  end
+  node.future = false -- what was derived from it keeps nothing of it
+  if node.direct then
     node.direct(node, future)
   else
     node.task = sched.start_soon(node.scope, run_reaction, reaction_failed, node, future)
@@ -283,7 +286,8 @@ M.react = react
 --- The consumer that registered `reaction` is gone, unless it has been told.
 local function withdraw(reaction)
   local future = reaction.future
-  if unlink(future, reaction) then
+  if future and unlink(future, reaction) then
+    reaction.future = false
     leave(future, reaction.scope)
   end
 end
@@ -339,8 +343,8 @@ local function cancel_derived(derived, err)
   local r = derived._reaction
   local future, task = r.future, r.task
   if r.on_error == FINALLY then
-    if unlink(future, r) then
-      r.task = sched.start_soon(r.scope, run_reaction, reaction_failed, r, future)
+    if future and unlink(future, r) then
+      tell(future, r)
       leave(future, r.scope)
     end
   elseif task then
@@ -396,6 +400,7 @@ local function follow(reaction, future)
 end
 
 local function cancel_adoption(derived)
+  derived._toward = false
   withdraw(derived._reaction)
 end
 
@@ -438,7 +443,7 @@ M.wake = wake
 function go_back_to_sleep(future)
   local reaction = future._reaction
   local other = reaction.future
-  if unlink(other, reaction) then
+  if other and unlink(other, reaction) then
     other._consumers = other._consumers - 1
     future._state, future._cancel, future._reaction = DORMANT, false, nil
   end
