@@ -29,6 +29,7 @@ int mg_client_new(mg_client **out, mg_loop *loop, const mg_client_options *optio
     mg_link_init(&c->calls);
     mg_link_init(&c->spare);
     mg_link_init(&c->starved);
+    mg_link_init(&c->loads);
     for (size_t i = 0; i < MG_CLIENT_BUCKETS; i++) {
         mg_link_init(&c->buckets[i]);
     }

@@ -27,6 +27,14 @@ typedef struct mg_trust_entry {
     mg_tls_context *context;
 } mg_trust_entry;
 
+// Somebody who waits for a store of certificates to be read; its link taken out, nobody.
+typedef struct mg_trust_wait mg_trust_wait;
+struct mg_trust_wait {
+    mg_link link;
+    void (*on_trust)(mg_trust_wait *w, mg_tls_context *context, const char *fault); // NULL: a fault
+};
+typedef struct mg_trust_load mg_trust_load;
+
 typedef struct mg_origin mg_origin;
 typedef struct mg_outbound mg_outbound;
 
@@ -49,6 +57,7 @@ struct mg_client {
     uint32_t origins, connections, idle_count, waiting;
     uint64_t started, reused, dialled, failed;
     mg_trust_entry trusts[MG_CLIENT_TRUSTS];
+    mg_link loads;                     // of trust.c
     uint32_t warned[MG_CLIENT_WARNED]; // hashes of origins that were called insecure
     uint32_t warned_count;
     uint32_t next_trust; // the entry that goes when a new one needs its place
@@ -99,6 +108,8 @@ struct mg_outbound {
     mg_timer timer;
     mg_dns_lookup *lookup;
     mg_dial *dial;
+    mg_trust_wait trust; // what `fd`, connected, waits for
+    int fd;              // -1: none
     bool has_stream;
     bool held;        // a descriptor that is not open yet is counted
     bool served;      // a response before: the server may close it at any moment
@@ -130,8 +141,10 @@ void mg_client_release(mg_client *c); // a connection's memory went
 
 // --- trust.c ---
 
-// What TLS connections of an origin share; borrowed. NULL and a text.
-mg_tls_context *mg_client_trust(mg_client *c, const char *ca, bool insecure, mg_error *err);
+// What TLS connections of an origin share; borrowed. MG_EAGAIN: it is being read, and `w`
+// (caller's, in no list) is told. Another negative code and a text.
+int mg_client_trust(mg_client *c, const char *ca, bool insecure, mg_trust_wait *w,
+                    mg_tls_context **out, mg_error *err);
 void mg_client_forget_trust(mg_client *c);
 
 // --- outbound.c ---

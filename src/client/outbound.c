@@ -52,6 +52,10 @@ void mg_outbound_close(mg_outbound *c) {
     if (c->dial != NULL) {
         mg_dial_cancel(c->dial);
     }
+    mg_link_remove(&c->trust.link);
+    if (c->fd >= 0) {
+        close(c->fd);
+    }
     mg_origin_drop(o, c);
     c->state = MG_OUTBOUND_CLOSED;
     c->origin = NULL;
@@ -100,16 +104,11 @@ static void on_tls_ready(mg_stream *s, int status, const char *text) {
     }
 }
 
-static void open_tls(mg_outbound *c, int fd) {
+static void shake_hands(mg_outbound *c, mg_tls_context *trust) {
     mg_origin *o = c->origin;
-    mg_error err;
-    mg_tls_context *trust = mg_client_trust(c->client, o->ca, o->insecure, &err);
-    if (trust == NULL) {
-        close(fd);
-        fail(c, "tls", err.text);
-        return;
-    }
-    c->state = MG_OUTBOUND_HANDSHAKE;
+    int fd = c->fd;
+    c->fd = -1; // taken
+    hold_descriptor(c, false);
     int rc = mg_tls_connect(&c->stream, c->client->loop, fd, o->unix_path != NULL, trust,
                             o->server_name, &stream_events, on_tls_ready);
     c->has_stream = rc == MG_OK;
@@ -117,6 +116,31 @@ static void open_tls(mg_outbound *c, int fd) {
         fail(c, "tls", "its name (option server_name) is no name of a host");
     } else if (rc != MG_OK) {
         fail(c, "tls", mg_strerror(rc));
+    }
+}
+
+static void on_trust(mg_trust_wait *w, mg_tls_context *context, const char *fault) {
+    mg_outbound *c = MG_OF(w, mg_outbound, trust);
+    if (context != NULL) {
+        shake_hands(c, context);
+    } else {
+        fail(c, "tls", fault);
+    }
+}
+
+static void open_tls(mg_outbound *c, int fd) {
+    mg_error err;
+    mg_tls_context *trust;
+    c->state = MG_OUTBOUND_HANDSHAKE;
+    c->fd = fd;
+    c->trust.on_trust = on_trust;
+    hold_descriptor(c, true);
+    int rc =
+        mg_client_trust(c->client, c->origin->ca, c->origin->insecure, &c->trust, &trust, &err);
+    if (rc == MG_OK) {
+        shake_hands(c, trust);
+    } else if (rc != MG_EAGAIN) {
+        fail(c, "tls", err.text);
     }
 }
 
@@ -251,6 +275,8 @@ void mg_outbound_open(mg_origin *o) {
     c->client = o->client;
     c->origin = o;
     c->state = MG_OUTBOUND_RESOLVING;
+    c->fd = -1;
+    mg_link_init(&c->trust.link);
     mg_link_append(&o->dials, &c->link);
     mg_deadline_init(&c->idle);
     mg_link_append(&c->client->outbounds, &c->all);
