@@ -177,12 +177,16 @@ static lease *find(mg_shm *s, mg_str name, bool make) {
     return NULL;
 }
 
+// A holder that cannot be is what somebody scribbled.
 bool mg_lease_take(mg_shm *s, mg_str name, uint32_t holder) {
-    assert(holder != 0);
+    assert(holder != 0 && holder <= MG_SHM_CELLS);
     lease *l = find(s, name, true);
-    uint32_t seen = 0;
-    return l != NULL &&
-           (atomic_compare_exchange_strong(&l->holder, &seen, holder) || seen == holder);
+    uint32_t seen = l == NULL ? 0 : atomic_load(&l->holder);
+    if (l == NULL || (seen != 0 && seen != holder && seen <= MG_SHM_CELLS)) {
+        return false;
+    }
+    return seen == holder || atomic_compare_exchange_strong(&l->holder, &seen, holder) ||
+           seen == holder;
 }
 
 void mg_lease_drop(mg_shm *s, mg_str name, uint32_t holder) {

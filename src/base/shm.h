@@ -77,7 +77,8 @@ void mg_shm_reset_cell(mg_shm *s, uint32_t index);
 // Page-aligned room; NULL if none was asked for.
 void *mg_shm_cache(mg_shm *s, size_t *bytes);
 
-// Leases: a name is held by one worker at a time, until it is dropped. `holder` is never 0.
+// Leases: a name is held by one worker at a time, until it is dropped. `holder` is 1
+// to MG_SHM_CELLS: another number is what somebody scribbled, and holds nothing.
 // True: `holder` has it now, or had it. False: someone else has, or there are too many names (a
 // name's place is never given back).
 bool mg_lease_take(mg_shm *s, mg_str name, uint32_t holder);

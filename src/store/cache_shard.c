@@ -95,22 +95,27 @@ static bool swap_lock(mg_shard_room *r, uint64_t from, uint64_t to) {
                                                    memory_order_relaxed);
 }
 
-static bool try_lock(mg_shard_room *r, uint64_t own) {
-    for (int i = 1; i <= TRIES; i++) {
-        if (atomic_load_explicit(&r->lock, memory_order_relaxed) == 0 && swap_lock(r, 0, own)) {
-            return true;
-        }
-        if (i % YIELD_EACH == 0) {
-            sched_yield();
-        }
-    }
-    return false;
-}
-
 // From one that does not hold it any more, or never did.
 static bool take_over(mg_shard_room *r, uint64_t own) {
     uint64_t word = atomic_load_explicit(&r->lock, memory_order_relaxed);
     return word != 0 && !is_held(word) && swap_lock(r, word, own);
+}
+
+typedef enum lock_result { BUSY, LOCKED, INHERITED } lock_result;
+
+static lock_result try_lock(mg_shard_room *r, uint64_t own) {
+    for (int i = 1; i <= TRIES; i++) {
+        if (atomic_load_explicit(&r->lock, memory_order_relaxed) == 0 && swap_lock(r, 0, own)) {
+            return LOCKED;
+        }
+        if (i % YIELD_EACH == 0) {
+            if (take_over(r, own)) {
+                return INHERITED;
+            }
+            sched_yield();
+        }
+    }
+    return BUSY;
 }
 
 static bool are_sound(const mg_shard *s) {
@@ -118,22 +123,21 @@ static bool are_sound(const mg_shard *s) {
     if (s->head >= n || s->tail >= n || s->used_units > n) {
         return false;
     }
-    return (s->tail + (uint64_t)s->used_units) % n == s->head;
+    uint64_t end = (uint64_t)s->tail + s->used_units;
+    return end - (end >= n ? n : 0) == s->head;
 }
 
 bool mg_shard_lock(mg_shard *s) {
     mg_shard_room *r = s->room;
-    uint64_t own = own_word();
-    bool locked = try_lock(r, own);
-    bool inherited = !locked && take_over(r, own);
-    if (!locked && !inherited) {
+    lock_result how = try_lock(r, own_word());
+    if (how == BUSY) {
         atomic_fetch_add_explicit((_Atomic uint64_t *)&r->stats.busy, 1, memory_order_relaxed);
         return false;
     }
     s->head = r->head;
     s->tail = r->tail;
     s->used_units = r->used_units;
-    if (inherited || !are_sound(s)) {
+    if (how == INHERITED || !are_sound(s)) {
         give_up(s);
     }
     return true;
@@ -149,30 +153,45 @@ void mg_shard_unlock(mg_shard *s) {
 
 // --- sums ---
 
-static uint64_t word_at(const char *p, size_t n) {
-    uint64_t word = 0;
-    memcpy(&word, p, n < sizeof word ? n : sizeof word);
+static uint64_t word_at(const char *p) {
+    uint64_t word;
+    memcpy(&word, p, sizeof word);
     return word;
 }
 
-// Four words at once: each step waits for the multiplication before it.
+__extension__ typedef unsigned __int128 wide;
+
+// As wyhash mixes: both halves of a product.
+static uint64_t fold(uint64_t a, uint64_t b) {
+    wide product = (wide)a * b;
+    return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
+static uint64_t fold_at(const char *p, uint64_t h, uint64_t salt) {
+    return fold(word_at(p) ^ salt, word_at(p + 8) ^ h);
+}
+
+// Four products at once: each waits for the one before it in its own chain.
 static uint64_t mix(uint64_t h, mg_str s) {
-    uint64_t lanes[4] = {h, h ^ 1, h ^ 2, h ^ 3};
-    size_t at = 0;
-    for (; s.n - at >= sizeof lanes; at += sizeof lanes) {
-        for (size_t i = 0; i < 4; i++) {
-            lanes[i] = (lanes[i] ^ word_at(s.p + at + i * 8, 8)) * PRIME;
-            lanes[i] ^= lanes[i] >> 29;
-        }
+    uint64_t b = h ^ 1;
+    uint64_t c = h ^ 2;
+    uint64_t d = h ^ 3;
+    char last[16] = {0};
+    uint64_t n = s.n;
+    for (; s.n >= 64; s = (mg_str){s.p + 64, s.n - 64}) {
+        h = fold_at(s.p, h, PRIME);
+        b = fold_at(s.p + 16, b, PRIME * 3);
+        c = fold_at(s.p + 32, c, PRIME * 5);
+        d = fold_at(s.p + 48, d, PRIME * 7);
     }
-    for (; at < s.n; at += 8) {
-        lanes[0] = (lanes[0] ^ word_at(s.p + at, s.n - at)) * PRIME;
-        lanes[0] ^= lanes[0] >> 29;
+    h ^= b ^ c ^ d;
+    for (; s.n >= sizeof last; s = (mg_str){s.p + sizeof last, s.n - sizeof last}) {
+        h = fold_at(s.p, h, PRIME);
     }
-    for (size_t i = 1; i < 4; i++) {
-        lanes[0] = (lanes[0] ^ lanes[i]) * PRIME;
+    if (s.n > 0) {
+        memcpy(last, s.p, s.n);
     }
-    return lanes[0] ^ s.n;
+    return fold_at(last, h, PRIME ^ n);
 }
 
 static uint32_t sum_of(const mg_shard_entry *e, mg_str key, mg_str value) {

@@ -11,7 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { WORKERS = 3, NAMES = 3, KILLS = 1500, OBSERVER = MG_SHM_CELLS + 1 };
+enum { WORKERS = 3, NAMES = 3, KILLS = 1500, OBSERVER = MG_SHM_CELLS };
 
 // The head as other processes find it in the file.
 enum { MAGIC_AT = 0, VERSION_AT = 8, CELL_BYTES_AT = 12, BYTES_AT = 16, CACHE_AT = 24 };
@@ -179,6 +179,35 @@ static void a_new_worker_goes_on_with_the_counters_of_the_old(void **state) {
 }
 
 // --- leases ---
+
+static void a_holder_that_cannot_be_holds_nothing(void **state) {
+    (void)state;
+    mg_shm *s = make(0);
+    assert_true(mg_lease_take(s, MG_STR("job"), 250));
+    const uint32_t mine = 250;
+    const uint32_t noise = 0xabcdef01;
+    char *map = (char *)mg_shm_cell(s, 0);
+    size_t bytes = sizeof(mg_cell) * MG_SHM_CELLS;
+    char *at = memmem(map + bytes, 16 * MG_SHM_LEASES, &mine, sizeof mine);
+    assert_non_null(at);
+    memcpy(at, &noise, sizeof noise);
+    assert_true(mg_lease_take(s, MG_STR("job"), 2));
+    assert_false(mg_lease_take(s, MG_STR("job"), 1));
+    mg_shm_free(s);
+}
+
+static void what_others_check_is_mended(void **state) {
+    (void)state;
+    mg_shm *other;
+    mg_error err;
+    mg_shm *s = make(4096);
+    memset((char *)mg_shm_cell(s, 0) - 64, 'x', 64);
+    assert_int_equal(mg_shm_open(&other, dup(mg_shm_fd(s)), &err), MG_ESYNTAX);
+    mg_shm_mend(s);
+    assert_int_equal(mg_shm_open(&other, dup(mg_shm_fd(s)), &err), MG_OK);
+    mg_shm_free(other);
+    mg_shm_free(s);
+}
 
 static void a_lease_has_one_holder(void **state) {
     (void)state;
@@ -405,6 +434,8 @@ int main(void) {
         cmocka_unit_test(refuses_a_wrong_size),
         cmocka_unit_test(refuses_a_file_that_is_too_small),
         cmocka_unit_test(a_new_worker_goes_on_with_the_counters_of_the_old),
+        cmocka_unit_test(a_holder_that_cannot_be_holds_nothing),
+        cmocka_unit_test(what_others_check_is_mended),
         cmocka_unit_test(a_lease_has_one_holder),
         cmocka_unit_test(only_the_holder_drops),
         cmocka_unit_test(a_full_table_refuses_new_names_and_serves_the_old),
