@@ -15,6 +15,7 @@ enum {
     CHANCE_UNITS = 1024, // ... one more for each of these
     CHAIN_MAX = 4096,
     SHARE = 4, // the largest entry: that part of the log
+    BLOCK = 64,
 };
 
 static const uint64_t LOCK_MARK = 0x6d676c6bu; // above the holder's process
@@ -172,19 +173,26 @@ static uint64_t fold_at(const char *p, uint64_t h, uint64_t salt) {
 }
 
 // Four products at once: each waits for the one before it in its own chain.
+static uint64_t mix_blocks(uint64_t h, const char *p, size_t n) {
+    uint64_t b = h + PRIME;
+    uint64_t c = b + PRIME;
+    uint64_t d = c + PRIME;
+    for (; n >= BLOCK; p += BLOCK, n -= BLOCK) {
+        h = fold_at(p, h, PRIME);
+        b = fold_at(p + 16, b, PRIME * 3);
+        c = fold_at(p + 32, c, PRIME * 5);
+        d = fold_at(p + 48, d, PRIME * 7);
+    }
+    return fold(h ^ PRIME, b) ^ fold(c ^ PRIME, d);
+}
+
 static uint64_t mix(uint64_t h, mg_str s) {
-    uint64_t b = h ^ 1;
-    uint64_t c = h ^ 2;
-    uint64_t d = h ^ 3;
     char last[16] = {0};
     uint64_t n = s.n;
-    for (; s.n >= 64; s = (mg_str){s.p + 64, s.n - 64}) {
-        h = fold_at(s.p, h, PRIME);
-        b = fold_at(s.p + 16, b, PRIME * 3);
-        c = fold_at(s.p + 32, c, PRIME * 5);
-        d = fold_at(s.p + 48, d, PRIME * 7);
+    if (s.n >= BLOCK) {
+        h = mix_blocks(h, s.p, s.n);
+        s = (mg_str){s.p + s.n / BLOCK * BLOCK, s.n % BLOCK};
     }
-    h ^= b ^ c ^ d;
     for (; s.n >= sizeof last; s = (mg_str){s.p + sizeof last, s.n - sizeof last}) {
         h = fold_at(s.p, h, PRIME);
     }
