@@ -64,10 +64,12 @@ local function check_field(name, value, level)
   if type(name) ~= "string" or not name:find("^[%w!#$%%&'*+.^_`|~-]+$") then
     error("header: the name '" .. errors.show(name) .. "' is not a token", level + 1)
   end
-  local wrong
-  value, wrong = text.of(value)
-  if not value then
-    error("header " .. name .. ": " .. wrong, level + 1)
+  if type(value) ~= "string" then
+    local wrong
+    value, wrong = text.of(value)
+    if not value then
+      error("header " .. name .. ": " .. wrong, level + 1)
+    end
   end
   if value:find("[%z\1-\8\10-\31\127]") then
     error("header " .. name .. ": the value holds CR, LF, NUL or another control character",

@@ -108,16 +108,10 @@ static void write_escape(mg_buf *b, char c) {
 
 typedef enum not_utf8 { REFUSE, REPLACE, KEEP } not_utf8;
 
-// What stands between the quotes. MG_ESYNTAX at bytes that are refused.
-static int write_text(mg_buf *b, mg_str s, not_utf8 what) {
-    size_t i = 0;
-    for (;;) {
-        size_t run = mg_json_run(s.p + i, s.n - i, what == KEEP);
-        mg_buf_append(b, s.p + i, run);
-        i += run;
-        if (i == s.n) {
-            return MG_OK;
-        }
+// The rest of a string, behind its first `i` bytes, which stand in `b` already. MG_ESYNTAX at bytes
+// that are refused.
+static int write_rest(mg_buf *b, mg_str s, size_t i, not_utf8 what) {
+    while (i < s.n) {
         if ((uint8_t)s.p[i] < 0x80) {
             write_escape(b, s.p[i++]);
         } else if (what == REPLACE) {
@@ -126,14 +120,25 @@ static int write_text(mg_buf *b, mg_str s, not_utf8 what) {
         } else {
             return MG_ESYNTAX;
         }
+        size_t run = mg_json_run(s.p + i, s.n - i, what == KEEP);
+        mg_buf_append(b, s.p + i, run);
+        i += run;
     }
+    return MG_OK;
 }
 
 static int write_quoted(mg_buf *b, mg_str s, not_utf8 what) {
+    if (s.n == 0) {
+        mg_buf_append(b, "\"\"", 2);
+        return MG_OK;
+    }
     size_t before = b->n;
-    mg_buf_reserve(b, s.n + 2);
-    mg_buf_append_char(b, '"');
-    if (s.n > 0 && write_text(b, s, what) != MG_OK) {
+    size_t run = mg_json_run(s.p, s.n, what == KEEP);
+    char *to = mg_buf_reserve(b, s.n + 2);
+    to[0] = '"';
+    memcpy(to + 1, s.p, run);
+    b->n += 1 + run;
+    if (run < s.n && write_rest(b, s, run, what) != MG_OK) {
         b->n = before;
         return MG_ESYNTAX;
     }
