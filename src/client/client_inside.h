@@ -8,32 +8,15 @@
 #pragma once
 
 #include "base/list.h"
-#include "base/stamp.h"
 #include "client/client.h"
 #include "client/rules.h"
+#include "client/trust.h"
 #include "event/deadline.h"
 #include "event/descriptors.h"
 #include "event/dial.h"
 #include "event/dns.h"
-#include "event/tls.h"
 
 enum { MG_CLIENT_BUCKETS = 256, MG_CLIENT_TRUSTS = 8, MG_CLIENT_WARNED = 256 };
-
-// Certificates that are trusted, with the sessions of earlier connections.
-typedef struct mg_trust_entry {
-    char *ca;       // NULL: the client's
-    mg_stamp stamp; // of `ca`
-    bool insecure;
-    mg_tls_context *context;
-} mg_trust_entry;
-
-// Somebody who waits for a store of certificates to be read; its link taken out, nobody.
-typedef struct mg_trust_wait mg_trust_wait;
-struct mg_trust_wait {
-    mg_link link;
-    void (*on_trust)(mg_trust_wait *w, mg_tls_context *context, const char *fault); // NULL: a fault
-};
-typedef struct mg_trust_load mg_trust_load;
 
 typedef struct mg_origin mg_origin;
 typedef struct mg_outbound mg_outbound;
@@ -138,14 +121,6 @@ void mg_origin_take_back(mg_origin *o, mg_outbound *c);
 void mg_origin_drop(mg_origin *o, mg_outbound *c);
 
 void mg_client_release(mg_client *c); // a connection's memory went
-
-// --- trust.c ---
-
-// What TLS connections of an origin share; borrowed. MG_EAGAIN: it is being read, and `w`
-// (caller's, in no list) is told. Another negative code and a text.
-int mg_client_trust(mg_client *c, const char *ca, bool insecure, mg_trust_wait *w,
-                    mg_tls_context **out, mg_error *err);
-void mg_client_forget_trust(mg_client *c);
 
 // --- outbound.c ---
 
