@@ -76,7 +76,7 @@ static void a_malformed_pattern_is_told_in_words(void **state) {
 static void wrong_use_raises_at_the_callers_line(void **state) {
     (void)state;
     run_lua(L, "refused(\"bad argument #1 to 'add' (a method such as GET is wanted)\",\n"
-               "  function() r:add('get', '/', 1) end)\n"
+               "  function() r:add('g t', '/', 1) end)\n"
                "refused(\"bad argument #3 to 'add' (an id from 1 to 1048576 is wanted)\",\n"
                "  function() r:add('GET', '/', 0) end)\n"
                "refused(\"bad argument #3 to 'add' (an id from 1 to 1048576 is wanted)\",\n"
