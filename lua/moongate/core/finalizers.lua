@@ -62,18 +62,23 @@ end
 
 local start
 
-local function run()
-  run_some(IN_A_TURN)
+-- Once the loop has looked at its sockets.
+local function go_on()
   if first <= last then
     sched.collected = start
     turn_soon()
   end
 end
 
+local function run()
+  run_some(IN_A_TURN)
+  go_on()
+end
+
 -- It was made to end; the others are not to blame.
 local function failed(_, err)
   tell(running, err)
-  start()
+  go_on()
 end
 
 function start()
