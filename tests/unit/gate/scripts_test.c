@@ -24,7 +24,7 @@ static int set_up(void **state) {
     assert_non_null(mkdtemp(folder));
     snprintf(root, sizeof root, "%s/app", folder);
     sh("mkdir -p app/lua app/conf out && echo 1 > app/lua/a.lua && echo 2 > out/x.lua");
-    mg_scripts_init(&scripts, &writer);
+    scripts = (mg_scripts){0};
     return 0;
 }
 
@@ -43,7 +43,11 @@ static const char *below(const char *name) {
     return out;
 }
 
+// The time that reading may take begins with the first.
 static void add(const char *name) {
+    if (scripts.writer == NULL) {
+        mg_scripts_init(&scripts, &writer);
+    }
     assert_int_equal(mg_scripts_add(&scripts, below(name)), MG_OK);
 }
 
