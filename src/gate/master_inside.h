@@ -45,8 +45,7 @@ typedef struct mg_place {
     mg_timer restart;
     char *fault;      // why its last start failed
     uint32_t lent_to; // the slot that accepts for it, or MG_NO_PLACE
-    uint64_t progress;
-    uint64_t stuck_ms;
+    uint64_t progress, stuck_ms;
     bool stuck, killed; // killed because it was stuck
 } mg_place;
 
