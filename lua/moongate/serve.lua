@@ -20,7 +20,7 @@ local native = sched.native
 local slots = context.slots
 local HANDLE, ROUTE, METHOD, START = slots.HANDLE, slots.ROUTE, slots.METHOD, slots.START
 local TASK, PHASE, ANSWERING, ALLOWED = slots.TASK, slots.PHASE, slots.ANSWERING, slots.ALLOWED
-local SLOT = slots.SLOT
+local SLOT, PARAMS = slots.SLOT, slots.PARAMS
 local KIND, STATUS, TYPE, FIELDS = slots.KIND, slots.STATUS, slots.TYPE, slots.FIELDS
 local BODY = slots.BODY
 local OPEN, STAGED, COMMITTED, OVER = slots.OPEN, slots.STAGED, slots.COMMITTED, slots.OVER
@@ -507,14 +507,14 @@ local function refusing(route)
   return setmetatable({ handler = refuse_body }, { __index = route })
 end
 
-local function on_request(handle, route_id, allowed, method, start, slot)
+local function on_request(handle, route_id, allowed, method, start, slot, params)
   local app = served.app
   local route = app.by_id[route_id]
   if route and allowed ~= 0 then
     route = refusing(route)
   end
   local ctx = new_ctx(served.root, handle, route or NO_ROUTE, method, start, served)
-  ctx[SLOT] = slot
+  ctx[SLOT], ctx[PARAMS] = slot, params or false
   live[slot] = ctx
   if served.retired then
     served.retired.left = served.retired.left + 1

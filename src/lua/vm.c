@@ -360,7 +360,8 @@ static bool is_refused(const mg_exchange *x) {
 
 // Pushes the kind, handle, route id (0: none), without a route the set of methods that its path
 // has, with one whether its handler is not to run (1) because the body is refused, method, the
-// time, and the handle's slot counted from 1.
+// time, the handle's slot counted from 1, and the route's parameters if it has any: whoever wrote
+// the route reads them, and a call back into C would cost more than they do.
 static int push_request(lua_State *L, mg_vm *vm, mg_exchange *x) {
     mg_request_state *r = mg_arena_alloc(&x->arena, sizeof *r);
     memset(r, 0, offsetof(mg_request_state, match));
@@ -378,7 +379,11 @@ static int push_request(lua_State *L, mg_vm *vm, mg_exchange *x) {
     lua_pushinteger(L, (lua_Integer)method);
     lua_pushnumber(L, (lua_Number)mg_loop_now_ms(vm->loop) / 1000);
     lua_pushinteger(L, (lua_Integer)mg_slot_index(x->app_handle) + 1);
-    return 7;
+    if (r->route == 0 || r->match.count == 0) {
+        return 7;
+    }
+    mg_push_params(L, vm->router, &r->match);
+    return 8;
 }
 
 // Its result finds no room.

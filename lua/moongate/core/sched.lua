@@ -282,19 +282,19 @@ local function turn()
   if later_count > 0 then
     run_later()
   end
-  local kind, a, b, c, d, e, f = next_event()
+  local kind, a, b, c, d, e, f, g = next_event()
   while kind do
     if kind == EVENT_REQUEST then
-      on_request(a, b, c, d, e, f)
+      on_request(a, b, c, d, e, f, g)
     elseif kind == EVENT_DONE then
-      finished(a, b, c, d, e, f)
+      finished(a, b, c, d, e, f, g)
     else
       on_signal(a, b)
     end
     if not run_ready() then
       break
     end
-    kind, a, b, c, d, e, f = next_event()
+    kind, a, b, c, d, e, f, g = next_event()
   end
   local rested = run_ready()
   turning = false

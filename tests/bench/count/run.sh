@@ -23,7 +23,7 @@ count() {
 
 if [ "${1-}" = --profile ]; then
     count "$2"
-    callgrind_annotate --threshold=95 "$out/count.1"
+    callgrind_annotate --threshold=${THRESHOLD:-95} "$out/count.1"
     exit 0
 fi
 
