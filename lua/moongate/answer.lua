@@ -60,6 +60,8 @@ local FRAMING = {
   ["content-length"] = true, ["transfer-encoding"] = true, ["keep-alive"] = true, upgrade = true,
 }
 
+local CONTROL = "[%z\1-\8\10-\31\127]" -- HTAB may stand in a value
+
 local function check_field(name, value, level)
   if type(name) ~= "string" or not name:find("^[%w!#$%%&'*+.^_`|~-]+$") then
     error("header: the name '" .. errors.show(name) .. "' is not a token", level + 1)
@@ -71,7 +73,7 @@ local function check_field(name, value, level)
       error("header " .. name .. ": " .. wrong, level + 1)
     end
   end
-  if value:find("[%z\1-\8\10-\31\127]") then
+  if value:find(CONTROL) then
     error("header " .. name .. ": the value holds CR, LF, NUL or another control character",
       level + 1)
   end
@@ -79,9 +81,21 @@ local function check_field(name, value, level)
 end
 M.check_field = check_field
 
+-- Names that were found good and ordinary, in lower case: scripts set the same few at each request.
+local ordinary, ordinary_count = {}, 0
+local ORDINARY_MAX = 500 -- names may be computed
+
+local function note_ordinary(name, lower)
+  if ordinary_count == ORDINARY_MAX then
+    ordinary, ordinary_count = {}, 0
+  end
+  ordinary[name] = lower
+  ordinary_count = ordinary_count + 1
+end
+
 local function remove_field(fields, name)
   for i = #fields - 1, 1, -2 do
-    if fields[i]:lower() == name then
+    if (ordinary[fields[i]] or fields[i]:lower()) == name then
       table.remove(fields, i)
       table.remove(fields, i)
     end
@@ -150,6 +164,14 @@ end
 --- is encoded in Location and Content-Location.
 function methods.header(ctx, name, value)
   check_open(ctx, 2)
+  local known = ordinary[name]
+  if known and type(value) == "string" and not value:find(CONTROL) then
+    if ctx[FIELDS] then
+      remove_field(ctx[FIELDS], known)
+    end
+    add_field(ctx, name, value)
+    return ctx
+  end
   local lower = type(name) == "string" and name:lower() or ""
   if FRAMING[lower] then
     error("header " .. name .. ": Moongate sets it itself", 2)
@@ -167,6 +189,8 @@ function methods.header(ctx, name, value)
   end
   if lower == "vary" and list[1] then
     list = merge_vary(ctx, list)
+  elseif list[1] and not known and not HOLDS_URL[lower] then
+    note_ordinary(name, lower)
   end
   if ctx[FIELDS] then
     remove_field(ctx[FIELDS], lower)
