@@ -19,7 +19,7 @@ int mg_stream_read_start(mg_stream *s) {
 
 void mg_stream_read_stop(mg_stream *s) {
     if (s->reading) {
-        s->reading = 0;
+        s->reading = false;
         s->ops->read_stop(s);
     }
 }
@@ -49,8 +49,8 @@ void mg_stream_close(mg_stream *s, bool reset) {
     if (s->closing) {
         return;
     }
-    s->closing = 1;
-    s->reading = 0;
+    s->closing = true;
+    s->reading = false;
     s->queued = 0;
     s->ops->close(s, reset);
 }

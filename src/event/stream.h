@@ -34,15 +34,15 @@ struct mg_stream {
     const mg_stream_ops *ops;
     const mg_stream_events *events;
     uint32_t queued; // bytes accepted by mg_stream_write that have not left yet
-    uint8_t reading;
-    uint8_t closing;
-    uint8_t ended;
+    bool reading : 1;
+    bool closing : 1;
+    bool ended : 1;
+    bool is_unix : 1;
     uint8_t output; // the event room's own: still open, shut down, or broken
     union {
         uv_handle_t handle;
         uv_stream_t uv;
         uv_tcp_t tcp;
-        uv_pipe_t pipe;
         struct mg_pair_end *pair;
         struct mg_tls_stream *tls;
     } u;

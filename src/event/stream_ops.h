@@ -27,16 +27,17 @@ static inline void mg_stream_prepare(mg_stream *s, const mg_stream_ops *ops,
     s->ops = ops;
     s->events = events;
     s->queued = 0;
-    s->reading = 0;
-    s->closing = 0;
-    s->ended = 0;
+    s->reading = false;
+    s->closing = false;
+    s->ended = false;
+    s->is_unix = false;
     s->output = MG_OUTPUT_OPEN;
 }
 
 // The one place where a stream learns that no more comes.
 static inline void mg_stream_end(mg_stream *s, int status) {
-    s->ended = 1;
-    s->reading = 0;
+    s->ended = true;
+    s->reading = false;
     s->events->on_end(s, status);
 }
 

@@ -56,14 +56,10 @@ static const mg_stream_ops uv_ops = {
 void mg_stream_uv_open(mg_loop *loop, mg_stream *s, const mg_stream_events *events, int fd,
                        bool is_unix) {
     mg_stream_prepare(s, &uv_ops, events);
-    int rc;
-    if (is_unix) {
-        uv_pipe_init(&loop->uv, &s->u.pipe, 0);
-        rc = uv_pipe_open(&s->u.pipe, fd);
-    } else {
-        uv_tcp_init(&loop->uv, &s->u.tcp);
-        rc = uv_tcp_open(&s->u.tcp, fd);
-    }
+    // For a connected socket libuv's two kinds differ in nothing but their size.
+    uv_tcp_init(&loop->uv, &s->u.tcp);
+    int rc = uv_tcp_open(&s->u.tcp, fd);
+    s->is_unix = is_unix;
     assert(rc == 0); // fails only for what is no socket, or is in this loop already
     (void)rc;
     s->u.handle.data = s;
@@ -105,7 +101,7 @@ static int shut(mg_stream *s) {
 
 static void close_socket(mg_stream *s, bool reset) {
     mg_loop *loop = loop_of(s);
-    if (!reset || s->u.handle.type != UV_TCP || uv_tcp_close_reset(&s->u.tcp, on_closed) != 0) {
+    if (!reset || s->is_unix || uv_tcp_close_reset(&s->u.tcp, on_closed) != 0) {
         uv_close(&s->u.handle, on_closed);
     }
     loop->descriptors--; // libuv closes it at once
@@ -114,7 +110,7 @@ static void close_socket(mg_stream *s, bool reset) {
 
 static int peer(const mg_stream *s, struct sockaddr_storage *out) {
     memset(out, 0, sizeof *out);
-    if (s->u.handle.type != UV_TCP) {
+    if (s->is_unix) {
         out->ss_family = AF_UNIX;
         return MG_OK;
     }

@@ -1,5 +1,6 @@
 #include "server/conn.h"
 
+#include "base/mem.h"
 #include "server/answer.h"
 #include "server/exchange_inside.h"
 #include "server/server.h"
@@ -24,11 +25,19 @@ static void set_state(mg_conn *c, mg_conn_state next) {
 }
 
 static size_t held_bytes(const mg_conn *c) {
-    return c->held.n - c->held_at;
+    return c->held != NULL ? c->held->bytes.n - c->held->at : 0;
+}
+
+static void drop_held(mg_conn *c) {
+    if (c->held != NULL) {
+        mg_buf_deinit(&c->held->bytes);
+        mg_free(c->held);
+        c->held = NULL;
+    }
 }
 
 size_t mg_conn_backlog(const mg_conn *c) {
-    return c->stream.queued + c->out.n;
+    return c->stream.queued + (c->out != NULL ? c->out->bytes.n : 0);
 }
 
 // Bytes that the peer has taken; wraps, since only changes matter. What lies in the kernel's queue
@@ -71,7 +80,6 @@ void mg_conn_open(mg_conn *c, mg_server *server) {
     c->server = server;
     c->state = MG_CONN_IDLE;
     mg_deadline_init(&c->deadline);
-    mg_link_init(&c->dirty);
     arm(c);
     if (mg_stream_read_start(&c->stream) != 0) {
         mg_conn_close(c, MG_GONE_CLIENT);
@@ -81,28 +89,36 @@ void mg_conn_open(mg_conn *c, mg_server *server) {
 // --- output ---
 
 mg_buf *mg_conn_out(mg_conn *c) {
-    if (c->out.p == NULL) {
-        c->out = mg_server_take_buffer(c->server);
+    if (c->out == NULL) {
+        c->out = mg_server_take_output(c->server);
+        c->out->conn = c;
+        mg_link_append(&c->server->dirty, &c->out->dirty);
     }
-    if (mg_link_alone(&c->dirty)) {
-        mg_link_append(&c->server->dirty, &c->dirty);
-    }
-    return &c->out;
+    return &c->out->bytes;
 }
 
-// Sends `out` and `more` behind it.
+static void give_output(mg_conn *c) {
+    if (c->out != NULL) {
+        mg_link_remove(&c->out->dirty);
+        mg_server_give_output(c->server, c->out);
+        c->out = NULL;
+    }
+}
+
+// Sends what is gathered and `more` behind it.
 static void send_now(mg_conn *c, mg_str more) {
-    struct iovec v[2] = {{c->out.p, c->out.n}, {(void *)(uintptr_t)more.p, more.n}};
-    int skip = c->out.n == 0;
+    mg_str gathered = c->out != NULL ? mg_buf_str(&c->out->bytes) : (mg_str){NULL, 0};
+    struct iovec v[2] = {{(void *)(uintptr_t)gathered.p, gathered.n},
+                         {(void *)(uintptr_t)more.p, more.n}};
+    int skip = gathered.n == 0;
     int count = more.n > 0 ? 2 : 1;
     if (!c->broken && skip < count) {
         c->broken = mg_stream_write(&c->stream, v + skip, count - skip) != 0;
-        c->bytes_out += c->out.n + more.n;
-        c->server->stats->bytes_out += c->out.n + more.n;
+        c->bytes_out += gathered.n + more.n;
+        c->server->stats->bytes_out += gathered.n + more.n;
     }
-    if (c->out.p != NULL) {
-        mg_server_give_buffer(c->server, c->out);
-        c->out = (mg_buf){0};
+    if (c->out != NULL) {
+        mg_buf_clear(&c->out->bytes);
     }
 }
 
@@ -115,9 +131,8 @@ static void flushed_in_part(mg_conn *c) {
 }
 
 void mg_conn_flush(mg_conn *c) {
-    if (c->out.n > 0) {
-        send_now(c, (mg_str){NULL, 0});
-    }
+    send_now(c, (mg_str){NULL, 0});
+    give_output(c);
     if (c->broken) {
         mg_conn_close(c, MG_GONE_CLIENT);
         return;
@@ -128,7 +143,7 @@ void mg_conn_flush(mg_conn *c) {
 }
 
 void mg_conn_relieve(mg_conn *c) {
-    if (c->out.n >= OUT_LARGE) {
+    if (c->out != NULL && c->out->bytes.n >= OUT_LARGE) {
         send_now(c, (mg_str){NULL, 0});
     }
 }
@@ -153,13 +168,8 @@ void mg_conn_close(mg_conn *c, mg_gone why) {
         mg_exchange_lost(x, why);
         mg_server_give_exchange(c->server, x);
     }
-    mg_link_remove(&c->dirty);
-    mg_buf_deinit(&c->held);
-    c->held_at = 0;
-    if (c->out.p != NULL) {
-        mg_server_give_buffer(c->server, c->out);
-        c->out = (mg_buf){0};
-    }
+    drop_held(c);
+    give_output(c);
     mg_stream_close(&c->stream, reset);
     count_waiting(c);
 }
@@ -169,12 +179,9 @@ void mg_conn_close(mg_conn *c, mg_gone why) {
 // send a FIN and read on for a while.
 static void close_gracefully(mg_conn *c, bool unread) {
     set_state(c, MG_CONN_LINGER);
-    mg_buf_deinit(&c->held);
-    c->held_at = 0;
+    drop_held(c);
     c->close_drained = !unread || c->fin;
-    if (c->out.n > 0) {
-        send_now(c, (mg_str){NULL, 0});
-    }
+    send_now(c, (mg_str){NULL, 0});
     if (c->broken || (c->close_drained && c->stream.queued == 0)) {
         mg_conn_close(c, MG_GONE_CLIENT);
         return;
@@ -300,11 +307,15 @@ static size_t take(mg_conn *c, const char *data, size_t n) {
 }
 
 static void hold(mg_conn *c, const char *data, size_t n) {
-    if (c->held_at > 0 && c->held.cap - c->held.n < n) {
-        mg_buf_consume(&c->held, c->held_at);
-        c->held_at = 0;
+    if (c->held == NULL) {
+        c->held = mg_calloc(1, sizeof *c->held);
     }
-    mg_buf_append(&c->held, data, n);
+    mg_held *h = c->held;
+    if (h->at > 0 && h->bytes.cap - h->bytes.n < n) {
+        mg_buf_consume(&h->bytes, h->at);
+        h->at = 0;
+    }
+    mg_buf_append(&h->bytes, data, n);
     if (held_bytes(c) >= c->server->options.pipeline_bytes) {
         mg_conn_pause(c);
     }
@@ -316,19 +327,18 @@ void mg_conn_pump(mg_conn *c) {
     }
     c->pumping = true;
     while (held_bytes(c) > 0 && can_take(c)) {
-        size_t used = take(c, c->held.p + c->held_at, held_bytes(c));
+        size_t used = take(c, c->held->bytes.p + c->held->at, held_bytes(c));
         if (c->state >= MG_CONN_LINGER) {
             break;
         }
-        c->held_at += (uint32_t)used;
+        c->held->at += used;
     }
     c->pumping = false;
     if (c->state >= MG_CONN_LINGER) {
         return;
     }
     if (held_bytes(c) == 0) {
-        mg_buf_deinit(&c->held);
-        c->held_at = 0;
+        drop_held(c);
         if (c->x == NULL || !c->x->body_paused) {
             mg_conn_resume(c);
         }

@@ -27,21 +27,32 @@ typedef enum mg_conn_state {
     MG_CONN_CLOSED,
 } mg_conn_state;
 
+// Output of a turn, taken from the server's pool and given back when it is flushed.
+typedef struct mg_output {
+    mg_link dirty; // in the server's list of connections with output
+    mg_conn *conn;
+    mg_buf bytes;
+} mg_output;
+
+// Bytes that came behind the request under way.
+typedef struct mg_held {
+    mg_buf bytes;
+    size_t at; // what is before it was taken
+} mg_held;
+
 // An idle connection is this block and nothing else: each byte here costs 100 KB at 100,000
 // connections.
 struct mg_conn {
     mg_server *server;
     mg_exchange *x;       // NULL when idle
     mg_link link;         // in the server's list of connections
-    mg_link dirty;        // in the server's list of connections with output
     mg_deadline deadline; // idle, header, send, half-close or linger, whichever holds
-    mg_buf held;          // bytes behind the request under way
-    mg_buf out;           // output of this turn; memory borrowed from the server's pool
+    mg_held *held;        // NULL: none
+    mg_output *out;       // NULL: none in this turn
     uint64_t id;
     uint64_t bytes_in;
     uint64_t bytes_out;
     uint64_t opened_wall_ms;
-    uint32_t held_at;
     uint32_t requests;
     uint32_t taken_mark; // what the peer had taken when the deadline for that was last looked at
     uint32_t waiting;    // bytes of it that server->waiting knows

@@ -49,11 +49,16 @@ static void accept_again(mg_holder *h);
 
 // --- life ---
 
+static void free_output(mg_output *o) {
+    mg_buf_deinit(&o->bytes);
+    mg_free(o);
+}
+
 static void on_turn(mg_turn *turn) {
     mg_server *s = MG_OF(turn, mg_server, turn);
     mg_link *l;
     while ((l = mg_link_shift(&s->dirty)) != NULL) {
-        mg_conn_flush(MG_OF(l, mg_conn, dirty));
+        mg_conn_flush(MG_OF(l, mg_output, dirty)->conn);
     }
 }
 
@@ -147,8 +152,8 @@ void mg_server_free(mg_server *s) {
         mg_arena_deinit(&x->arena);
         mg_free(x);
     }
-    while (s->buffer_count > 0) {
-        mg_buf_deinit(&s->buffers[--s->buffer_count]);
+    while (s->output_count > 0) {
+        free_output(s->outputs[--s->output_count]);
     }
     mg_free(s->listeners);
     mg_free(s);
@@ -347,22 +352,23 @@ void mg_server_give_exchange(mg_server *s, mg_exchange *x) {
     s->free_exchange_count++;
 }
 
-mg_buf mg_server_take_buffer(mg_server *s) {
-    if (s->buffer_count > 0) {
-        return s->buffers[--s->buffer_count];
+mg_output *mg_server_take_output(mg_server *s) {
+    if (s->output_count > 0) {
+        return s->outputs[--s->output_count];
     }
-    mg_buf b = {0};
-    mg_buf_reserve(&b, 4096);
-    return b;
+    mg_output *o = mg_calloc(1, sizeof *o);
+    mg_link_init(&o->dirty);
+    mg_buf_reserve(&o->bytes, 4096);
+    return o;
 }
 
-void mg_server_give_buffer(mg_server *s, mg_buf b) {
-    if (s->buffer_count == MG_BUFFER_POOL || b.cap > BUFFER_KEEP) {
-        mg_buf_deinit(&b);
+void mg_server_give_output(mg_server *s, mg_output *o) {
+    if (s->output_count == MG_BUFFER_POOL || o->bytes.cap > BUFFER_KEEP) {
+        free_output(o);
         return;
     }
-    mg_buf_clear(&b);
-    s->buffers[s->buffer_count++] = b;
+    mg_buf_clear(&o->bytes);
+    s->outputs[s->output_count++] = o;
 }
 
 mg_str mg_server_date(mg_server *s) {

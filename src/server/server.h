@@ -44,8 +44,8 @@ struct mg_server {
 
     mg_exchange *free_exchanges;
     uint32_t free_exchange_count;
-    mg_buf buffers[MG_BUFFER_POOL];
-    uint32_t buffer_count;
+    mg_output *outputs[MG_BUFFER_POOL];
+    uint32_t output_count;
     uint64_t date_second;
     char date[32];
     uint64_t next_conn_id;
@@ -87,8 +87,8 @@ mg_conn *mg_server_connect_pair(mg_server *s, mg_stream *peer, const mg_stream_e
 
 mg_exchange *mg_server_take_exchange(mg_server *s);
 void mg_server_give_exchange(mg_server *s, mg_exchange *x);
-mg_buf mg_server_take_buffer(mg_server *s);
-void mg_server_give_buffer(mg_server *s, mg_buf b);
+mg_output *mg_server_take_output(mg_server *s);
+void mg_server_give_output(mg_server *s, mg_output *o);
 void mg_server_forget(mg_server *s, mg_conn *c); // closed: frees it
 void mg_server_conn_is_idle(mg_server *s);       // one more that could make room for another
 void mg_server_bound_output(mg_server *s);       // closes those who take it slowest

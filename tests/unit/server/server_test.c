@@ -82,14 +82,14 @@ static void memory_goes_back_to_the_pools_between_requests(void **state) {
         }
     }
     assert_int_equal(r.server->free_exchange_count, 1);
-    assert_int_equal(r.server->buffer_count, 1);
+    assert_int_equal(r.server->output_count, 1);
     close_peers(8);
 }
 
 static void the_pools_have_a_limit(void **state) {
     (void)state;
     static mg_exchange *taken[MG_EXCHANGE_POOL + 10];
-    mg_buf buffers[MG_BUFFER_POOL + 10];
+    mg_output *outputs[MG_BUFFER_POOL + 10];
     for (int i = 0; i < MG_EXCHANGE_POOL + 10; i++) {
         taken[i] = mg_server_take_exchange(r.server);
     }
@@ -98,13 +98,13 @@ static void the_pools_have_a_limit(void **state) {
     }
     assert_int_equal(r.server->free_exchange_count, MG_EXCHANGE_POOL);
     for (int i = 0; i < MG_BUFFER_POOL + 10; i++) {
-        buffers[i] = mg_server_take_buffer(r.server);
+        outputs[i] = mg_server_take_output(r.server);
     }
-    mg_buf_reserve(&buffers[0], 1 << 20); // too large to be kept
+    mg_buf_reserve(&outputs[0]->bytes, 1 << 20); // too large to be kept
     for (int i = 0; i < MG_BUFFER_POOL + 10; i++) {
-        mg_server_give_buffer(r.server, buffers[i]);
+        mg_server_give_output(r.server, outputs[i]);
     }
-    assert_int_equal(r.server->buffer_count, MG_BUFFER_POOL);
+    assert_int_equal(r.server->output_count, MG_BUFFER_POOL);
 }
 
 static void a_recycled_exchange_is_as_new(void **state) {
