@@ -302,24 +302,6 @@ static int set_deadline(lua_State *L) {
     return 0;
 }
 
-// limit_body(handle, bytes) -> true | false: Content-Length is already beyond it
-static int limit_body(lua_State *L) {
-    mg_exchange *x = mg_vm_exchange(L, mg_vm_of(L), 1);
-    if (x == NULL) {
-        return closed(L);
-    }
-    lua_pushboolean(L, mg_exchange_limit_body(x, (uint64_t)luaL_checknumber(L, 2)) == MG_OK);
-    return 1;
-}
-
-// form_limits() -> most fields of a urlencoded form, most parts of a multipart one
-static int form_limits(lua_State *L) {
-    const mg_server_options *o = &mg_vm_of(L)->server->options;
-    lua_pushinteger(L, (lua_Integer)o->form_fields);
-    lua_pushinteger(L, (lua_Integer)o->form_parts);
-    return 2;
-}
-
 void mg_bind_request(lua_State *L, mg_vm *vm) {
     static const luaL_Reg functions[] = {
         {"request_method", request_method},
@@ -340,7 +322,6 @@ void mg_bind_request(lua_State *L, mg_vm *vm) {
         {"connection", connection},
         {"connection_close", connection_close},
         {"set_deadline", set_deadline},
-        {"limit_body", limit_body},
         {"form_limits", form_limits},
         {NULL, NULL},
     };
