@@ -6,6 +6,7 @@
 #include "gate/privileges.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +20,7 @@
 enum {
     GRACE_MS = 1000, // for what ends by itself when load_ms are over, and says where it was
     LOG_BYTES = 8 * 1024,
+    WATCHED_FDS = 64,
 };
 
 // What parent and child share: it is there however the child ends.
@@ -50,7 +52,25 @@ static void on_log(void *arg, const mg_log_event *event) {
     b->log_bytes += n > 0 && (size_t)n < room ? (size_t)n : 0;
 }
 
+static void note_open(bool open[WATCHED_FDS]) {
+    for (int fd = 0; fd < WATCHED_FDS; fd++) {
+        open[fd] = fcntl(fd, F_GETFD) >= 0;
+    }
+}
+
+static int first_closed(const bool before[WATCHED_FDS]) {
+    bool now[WATCHED_FDS];
+    note_open(now);
+    for (int fd = 0; fd < WATCHED_FDS; fd++) {
+        if (before[fd] && !now[fd]) {
+            return fd;
+        }
+    }
+    return -1;
+}
+
 static int try_loading(const trial *t) {
+    bool before[WATCHED_FDS];
     mg_loop *loop = NULL;
     mg_lua_app *app = NULL;
     mg_lua_app_options options = *t->options;
@@ -61,7 +81,14 @@ static int try_loading(const trial *t) {
     if (rc != MG_OK) {
         return mg_error_set(&t->board->fault, rc, "%s", mg_strerror(rc));
     }
+    note_open(before);
     rc = mg_lua_app_new(&app, loop, &options, &t->board->fault);
+    int closed = first_closed(before);
+    if (closed >= 0) { // the rest would trip over it
+        return mg_error_set(&t->board->fault, MG_ELUA,
+                            "%s: loading closed descriptor %d, which is not the scripts' own",
+                            options.path, closed);
+    }
     if (rc == MG_OK && t->on_loaded != NULL) {
         t->on_loaded(t->arg, app);
     }

@@ -116,6 +116,26 @@ describe("a script that loops", function()
   end)
 end)
 
+describe("require", function()
+  it("finds nothing of a project on the disk that its snapshot lacks", function()
+    start({ workers = 1 }, "one", [[
+      app:get("/add", function(ctx)
+        package.path = package.path .. ";" .. ctx.query.path
+        return ""
+      end)
+      app:get("/try/:name", function(ctx) return tostring((pcall(require, ctx.params.name))) end)]])
+    service:body("/add?path=" .. service.folder .. "/more/%3F.lua")
+    process.make_folder(service.folder .. "/more")
+    service:write("lua/late.lua", "return 1")
+    service:write("more/later.lua", "return 1")
+    assert.equal("false", service:body("/try/late"))
+    assert.equal("false", service:body("/try/later"))
+    assert.equal("false", service:body("/try/tests.integration.support.wire")) -- of the folder here
+    service:must_reload()
+    assert.equal("true", service:body("/try/late"))
+  end)
+end)
+
 describe("what a script starts", function()
   it("inherits nothing of the server", function()
     local path = os.tmpname()

@@ -31,7 +31,7 @@ static int try_line(const char *line, uint64_t load_ms,
     snprintf(text, sizeof text,
              "local app = require('moongate').app()\n"
              "local ffi = require('ffi') ffi.cdef('int getpid(void); int kill(int, int); "
-             "void exit(int); void _exit(int); unsigned sleep(unsigned);')\n"
+             "void exit(int); void _exit(int); unsigned sleep(unsigned); int close(int);')\n"
              "%s\n"
              "return app\n",
              line);
@@ -86,6 +86,13 @@ static void scripts_that_end_the_process_are_named(void **state) {
     assert_refused("local function f() ffi.C.exit(0) end\n\npcall(f)", 30000, "app.lua:3: ");
 }
 
+static void scripts_that_close_what_is_not_theirs_are_refused(void **state) {
+    (void)state;
+    assert_refused("for fd = 3, 63 do ffi.C.close(fd) end", 30000,
+                   "app.lua: loading closed descriptor ");
+    assert_int_equal(try_line("assert(io.open('/dev/null')):close()", 30000, NULL, NULL), MG_OK);
+}
+
 static void scripts_that_do_not_come_to_an_end_are_named(void **state) {
     (void)state;
     static const char want[] = "app.lua:3: loading does not come to an end: stopped after 0.05 s";
@@ -109,6 +116,7 @@ int main(void) {
         TEST(what_can_be_loaded_is_good),
         TEST(a_fault_is_told_as_the_script_told_it),
         TEST(scripts_that_end_the_process_are_named),
+        TEST(scripts_that_close_what_is_not_theirs_are_refused),
         TEST(scripts_that_do_not_come_to_an_end_are_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
