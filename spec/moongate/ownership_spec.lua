@@ -343,6 +343,25 @@ describe("a failure in the background", function()
     assert.equal(1, select(2, logged():gsub("too bad %(error%)", "")))
   end)
 
+  it("is told, however many there are, while others go on", function()
+    app = test.app(function() end)
+    local told = 0
+    for _ = 1, 1000 do
+      moongate.spawn(error, "too bad")
+    end
+    app.clock:advance(4.999)
+    moongate.spawn(function()
+      moongate.sleep(0.001):await()
+      repeat
+        moongate.sleep(0):await()
+        told = told + (#app.logs > 0 and #app.logs < 1000 and 1 or 0)
+      until #app.logs == 1000
+    end)
+    app.clock:advance(1)
+    assert.equal(1000, #app.logs)
+    assert.is_true(told > 5)
+  end)
+
   it("is told though on_stop never ends", function()
     app = test.app(function(a)
       a:on_stop(function()

@@ -10,6 +10,7 @@ local CANCELLED, REJECTED, ENDED, ROOT = scopes.CANCELLED, scopes.REJECTED, scop
   scopes.ROOT
 local LOG_ERROR = 3
 local GRACE = 5 -- seconds that one of the app may stay unnoticed
+local AT_ONCE = 100 -- of those that are told before the loop turns
 
 local M = {}
 
@@ -47,14 +48,15 @@ end
 local function tell_due(root)
   local list = root.forgotten
   local now, i = native.now(), list.next
-  while list[i] and now - list.since[i] >= GRACE - 1e-6 do
+  local most = i + AT_ONCE
+  while list[i] and i < most and now - list.since[i] >= GRACE - 1e-6 do
     log_forgotten(list[i])
     list[i], list.since[i] = nil, nil
     i = i + 1
   end
   list.next = i
   if list[i] then
-    list.timer = M.after(GRACE - (now - list.since[i]), tell_due, root)
+    list.timer = M.after(math.max(0, GRACE - (now - list.since[i])), tell_due, root)
   else
     root.forgotten = nil
   end
