@@ -302,6 +302,14 @@ static int set_deadline(lua_State *L) {
     return 0;
 }
 
+// form_limits() -> most fields of a urlencoded form, most parts of a multipart one
+static int form_limits(lua_State *L) {
+    const mg_server_options *o = &mg_vm_of(L)->server->options;
+    lua_pushinteger(L, (lua_Integer)o->form_fields);
+    lua_pushinteger(L, (lua_Integer)o->form_parts);
+    return 2;
+}
+
 void mg_bind_request(lua_State *L, mg_vm *vm) {
     static const luaL_Reg functions[] = {
         {"request_method", request_method},
