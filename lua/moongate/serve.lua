@@ -7,7 +7,7 @@ local sched = require("moongate.core.sched")
 local scopes = require("moongate.core.scope")
 local errors = require("moongate.core.errors")
 local context = require("moongate.context")
-local answer = require("moongate.answer")
+local problem = require("moongate.problem")
 local Future = require("moongate.future")
 local time = require("moongate.time")
 local log = require("moongate.log")
@@ -30,7 +30,7 @@ local REJECTED, ENDED = scopes.REJECTED, scopes.ENDED
 local check_field = context.check_field
 local respond, new_ctx, stage_returned = native.respond, context.new, context.stage_returned
 
-local field, raw, is_status = errors.field, errors.raw, answer.is_status
+local status_of, stage_problem = problem.status_of, problem.stage
 
 local M = {}
 
@@ -326,68 +326,6 @@ local function run_request(task)
 end
 
 -- --- errors ---
-
-local STATUS_OF_CODE = {
-  timeout = 504, limit = 413, dns = 502, denied = 502, connect = 502, tls = 502, closed = 502,
-  protocol = 502,
-  database = 503, cache = 503, reload = 503, stall = 503, memory = 503,
-}
-
--- What another moment would not make better is a fault of the script.
-local OWN_FAULT = { constraint = true, syntax = true, readonly = true, error = true }
-
--- Any table may carry one of the codes; only an error of our own class says a status of its own,
--- and a script may have changed that.
-local function status_of(err)
-  local code = raw(err, "code")
-  if code == "status" then
-    local status = field(err, "status")
-    return is_status(status) and status >= 400 and status or 500
-  elseif code == "database" and OWN_FAULT[raw(err, "reason")] then
-    return 500
-  elseif code == "limit" and raw(err, "url") then
-    return 502 -- another server's body
-  elseif code == "limit" and (raw(err, "path") or raw(err, "operations")) then
-    return 500 -- a file, or what the script began
-  end
-  return STATUS_OF_CODE[code] or 500
-end
-
-local DETAILS = {
-  stall = "the handler did not finish",
-  reload = "the server's scripts were reloaded",
-  memory = "the scripts' memory is used up",
-}
-
--- Stages RFC 9457 problem+json.
-local function stage_problem(ctx, err)
-  local status, code = status_of(err), errors.code(err)
-  local problem = {
-    type = "about:blank",
-    title = native.http.status_phrase(status),
-    status = status,
-    request_id = native.request_id(ctx[HANDLE]), -- nil once the client is gone
-  }
-  if code == "status" then
-    problem.detail = err.message ~= "" and err.message or nil
-    for key, value in next, err.details or {} do
-      problem[key] = value
-    end
-  elseif status == 504 then
-    problem.detail = "no answer in time"
-  else
-    problem.detail = DETAILS[code]
-  end
-  ctx[FIELDS] = ctx[FIELDS] or false
-  ctx[KIND], ctx[STATUS], ctx[TYPE] = PLAIN, status, "application/problem+json"
-  ctx[BODY], ctx[PHASE] = problem, STAGED
-  for name, value in next, field(err, "fields") or {} do
-    ctx:header(name, value)
-  end
-  if code == "memory" then
-    ctx:header("Retry-After", "1")
-  end
-end
 
 -- Nobody is told of an answer that the handler chose.
 local function log_failure(ctx, err)
