@@ -685,7 +685,7 @@ describe("a file that is being sent when its scripts have to end", function()
     assert.is_true(ended)
     assert.matches("^HTTP/1.1 " .. status, bytes)
     assert.is_true(#bytes < 8 * 1024 * 1024)
-    assert.is_nil(bytes:find("503", 1, true))
+    assert.is_nil(bytes:find("HTTP/1.1 503", 1, true)) -- an ETag may have these digits
     flight:disconnect()
   end
 
