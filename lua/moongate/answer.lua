@@ -138,12 +138,15 @@ local function encode_url(url)
   return (url:gsub("[^%w%%:/?#%[%]@!$&'()*+,;=._~-]", encode_byte))
 end
 
-local HOLDS_URL = { location = true, ["content-location"] = true }
-
-local function checked(name, lower, value, level)
-  value = check_field(name, value, level + 1)
-  return HOLDS_URL[lower] and encode_url(value) or value
+local function encode_urls(_, values)
+  for i = 1, #values do
+    values[i] = encode_url(values[i])
+  end
+  return values
 end
+
+-- Fields whose values are not sent as they are given.
+local SHAPES = { vary = merge_vary, location = encode_urls, ["content-location"] = encode_urls }
 
 -- Content-Type and the connection's fate are not kept among the fields. True if that was all.
 local function set_special(ctx, name, value)
@@ -176,20 +179,17 @@ function methods.header(ctx, name, value)
   if FRAMING[lower] then
     error("header " .. name .. ": Moongate sets it itself", 2)
   end
-  local list = {}
-  if type(value) ~= "table" then
-    list[1] = value ~= nil and checked(name, lower, value, 2) or nil
-  else
-    for i = 1, #value do
-      list[i] = checked(name, lower, value[i], 2)
-    end
+  local list = type(value) == "table" and { unpack(value) } or { value }
+  for i = 1, #list do
+    list[i] = check_field(name, list[i], 2)
   end
   if set_special(ctx, lower, list[1]) then
     return ctx
   end
-  if lower == "vary" and list[1] then
-    list = merge_vary(ctx, list)
-  elseif list[1] and not known and not HOLDS_URL[lower] then
+  local shape = SHAPES[lower]
+  if shape and list[1] then
+    list = shape(ctx, list)
+  elseif list[1] and not known then
     note_ordinary(name, lower)
   end
   if ctx[FIELDS] then
