@@ -278,7 +278,8 @@ int mg_cache_get(mg_cache *c, mg_str key, uint64_t now_ms, mg_buf *out, uint8_t 
     if (e != NULL) {
         mg_buf_append(out, mg_shard_value(e, &seen), seen.value_n);
     }
-    bool good = e != NULL && mg_shard_verify(s, &k, &seen, (mg_str){out->p + before, seen.value_n});
+    mg_str value = {out->p == NULL ? "" : out->p + before, out->n - before};
+    bool good = e != NULL && mg_shard_verify(s, &k, &seen, value);
     if (good) {
         e->state = MG_ENTRY_USED;
         *tag = seen.tag;
