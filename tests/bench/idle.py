@@ -8,7 +8,7 @@ from servers import Refused, Server, available, raise_descriptor_limit
 from table import show, verdict
 
 CONNECTIONS = 10000
-GOAL_BYTES = 500
+GOAL_BYTES = 480
 GOAL_BASE_MIB = 12
 WHO = {"nginx+Lua": "nginx", "moongate": "moongate", "threads": "threads", "node": "node"}
 MIB = 1024 * 1024
