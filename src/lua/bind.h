@@ -7,6 +7,9 @@
 // Kinds of events that next_event() returns; sched.lua knows the same numbers.
 enum { MG_EVENT_REQUEST = 1, MG_EVENT_DONE = 2, MG_EVENT_SIGNAL = 3 };
 
+// What a script may stream to a peer that takes it all before the loop turns for others.
+enum { MG_BURST_BYTES = 256 * 1024 };
+
 // Adds all functions and subtables to the table at the top of the stack.
 void mg_bind_all(lua_State *L, mg_vm *vm);
 

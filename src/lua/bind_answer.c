@@ -15,8 +15,6 @@ typedef struct write_op {
     int status;
 } write_op;
 
-enum { BURST_BYTES = 256 * 1024 };
-
 static int closed(lua_State *L) {
     lua_pushnil(L);
     lua_pushliteral(L, "closed");
@@ -160,7 +158,7 @@ static int stream_write(lua_State *L) {
     // A peer that takes all at once must not keep the loop from its other sockets.
     mg_request_state *r = mg_request_of(x);
     r->burst += data.n;
-    lua_pushboolean(L, rc == MG_OK && r->burst < BURST_BYTES);
+    lua_pushboolean(L, rc == MG_OK && r->burst < MG_BURST_BYTES);
     return 1;
 }
 

@@ -24,7 +24,8 @@ typedef struct holder_op {
     mg_op op;
     mg_call *call;
     wait_op *waits[WAIT_COUNT];
-    bool stream; // the head is told alone; else with the whole body
+    size_t burst; // bytes sent since the loop last turned for this call
+    bool stream;  // the head is told alone; else with the whole body
 } holder_op;
 
 struct wait_op {
@@ -332,9 +333,15 @@ static int wait_for(lua_State *L, int what) {
     w->holder = h->op.handle;
     w->what = what;
     mg_op_start(vm, &w->op, &wait_kind);
-    h->waits[what] = w;
-    if (is_due(h, what)) {
-        finish_wait(h, what);
+    if (what == WAIT_ROOM) {
+        h->burst = 0;
+    }
+    if (!is_due(h, what)) {
+        h->waits[what] = w;
+    } else if (what == WAIT_ROOM) {
+        mg_op_finish_later(&w->op); // the loop turns first: the server may have answered already
+    } else {
+        mg_op_finish(&w->op);
     }
     lua_pushnumber(L, (lua_Number)w->op.handle);
     return 1;
@@ -359,7 +366,7 @@ static int http_room(lua_State *L) {
 // empty piece ends the body.
 static int http_send(lua_State *L) {
     mg_str data = {0};
-    const holder_op *h = holder_at(L, mg_vm_of(L));
+    holder_op *h = holder_at(L, mg_vm_of(L));
     data.p = luaL_checklstring(L, 2, &data.n);
     if (h == NULL) {
         return refuse(L, "closed");
@@ -368,7 +375,8 @@ static int http_send(lua_State *L) {
     if (rc == MG_ECLOSED || rc == MG_ELIMIT) {
         return refuse(L, rc == MG_ELIMIT ? "limit" : "closed");
     }
-    lua_pushboolean(L, rc == MG_OK);
+    h->burst += data.n;
+    lua_pushboolean(L, rc == MG_OK && h->burst < MG_BURST_BYTES);
     return 1;
 }
 
