@@ -175,10 +175,11 @@ describe("what is derived again and again", function()
       Future._deferreds = {}
     end
     for i, fn in ipairs(derivations) do
-      derive(fn, 10)
-      assert.is_true(growth(function()
-        derive(fn, 500)
-      end) < 100, "derivation " .. i)
+      derive(fn, 100) -- tables grow, loops are compiled
+      local kilobytes = growth(function()
+        derive(fn, 3000)
+      end)
+      assert.is_true(kilobytes < 400, ("derivation %d: %d KB"):format(i, kilobytes))
     end
   end)
 end)
