@@ -327,12 +327,18 @@ end
 
 -- --- errors ---
 
--- Nobody is told of an answer that the handler chose.
+-- Of an answer that the handler chose, and of a method that nobody knows (501), the log says
+-- nothing: any client can have those.
+local function is_no_fault(err)
+  local status = status_of(err)
+  return errors.code(err) == "status" and (status < 500 or status == 501)
+end
+
 local function log_failure(ctx, err)
-  local code = errors.code(err)
-  if code == "status" and status_of(err) < 500 then
+  if is_no_fault(err) then
     return
   end
+  local code = errors.code(err)
   local what = "the handler of " .. ctx[ROUTE].label .. " failed"
   if code == "cancelled" then
     what = what .. ", for it awaited a Future that was cancelled, made at the line named here"
