@@ -120,6 +120,12 @@ uint64_t mg_loop_now_ms(const mg_loop *loop) {
     return loop->virtual_clock ? loop->virtual_ms : uv_now(&loop->uv);
 }
 
+void mg_loop_refresh_now(mg_loop *loop) {
+    if (!loop->virtual_clock) {
+        uv_update_time(&loop->uv);
+    }
+}
+
 uint64_t mg_loop_now_us(const mg_loop *loop) {
     return loop->virtual_clock ? loop->virtual_ms * 1000 : uv_hrtime() / 1000;
 }

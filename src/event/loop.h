@@ -52,6 +52,9 @@ mg_loop_progress mg_loop_turn(mg_loop *loop, bool may_wait, bool may_jump, uint6
 // Monotonic milliseconds, read once a turn.
 uint64_t mg_loop_now_ms(const mg_loop *loop);
 
+// Reads the clock anew: what begins now is not to be charged with what the turn has taken so far.
+void mg_loop_refresh_now(mg_loop *loop);
+
 // Monotonic microseconds, fresh from the clock (virtual: now_ms * 1000). For durations in logs.
 uint64_t mg_loop_now_us(const mg_loop *loop);
 

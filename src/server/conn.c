@@ -61,6 +61,7 @@ static void arm(mg_conn *c) {
     if (c->stream.queued > 0) {
         c->send_timed = true;
         c->taken_mark = taken(c);
+        mg_loop_refresh_now(s->loop); // a slow turn of ours is not the peer's slowness
         mg_deadline_start(&s->send, &c->deadline);
     } else if (c->state == MG_CONN_BUSY && c->fin) {
         // Who sends no more may still be taking: what it takes tells it from one that has left.

@@ -1,8 +1,8 @@
 // bench/floor: what the kernel alone costs. One epoll loop and a fixed answer; nothing is parsed
 // but the empty line.
 //
-// floor PORT TYPE BODY. Every request that arrives in one read is answered in one write, as a
-// pipelining server may.
+// floor PORT TYPE BODY [SLEEP_MS]. Every request that arrives in one read is answered in one write,
+// as a pipelining server may; all of them SLEEP_MS later if that is given.
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/tcp.h>
@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { DESCRIPTORS = 65536, EVENTS = 512, BATCH = 256, READ_BYTES = 64 * 1024 };
@@ -22,6 +23,17 @@ static uint8_t matched[DESCRIPTORS];
 static char input[READ_BYTES];
 static char *answers; // the answer, BATCH times
 static size_t answer_bytes;
+
+// Who sleeps. All sleep equally long, so the first in is the first out.
+typedef struct sleeper {
+    int fd;
+    size_t requests;
+    int64_t due_ms;
+} sleeper;
+
+static sleeper sleepers[DESCRIPTORS];
+static size_t first, last; // counts; modulo DESCRIPTORS
+static int64_t sleep_ms;
 
 static void fail(const char *what) {
     fprintf(stderr, "floor: %s: %s\n", what, strerror(errno));
@@ -109,28 +121,62 @@ static bool answer(int fd, size_t requests) {
     return true;
 }
 
+static int64_t now_ms(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+// Answers at once, or puts it among the sleepers. False: to be closed.
+static bool take(int fd, size_t requests) {
+    if (sleep_ms == 0 || requests == 0) {
+        return answer(fd, requests);
+    }
+    if (last - first == DESCRIPTORS) {
+        return false;
+    }
+    sleepers[last++ % DESCRIPTORS] = (sleeper){fd, requests, now_ms() + sleep_ms};
+    return true;
+}
+
+// Answers those whose time has come. Milliseconds until the next one's; -1: nobody sleeps.
+static int wake_sleepers(void) {
+    int64_t now = first < last ? now_ms() : 0;
+    for (; first < last; first++) {
+        const sleeper *s = &sleepers[first % DESCRIPTORS];
+        if (s->due_ms > now) {
+            return (int)(s->due_ms - now);
+        }
+        if (!answer(s->fd, s->requests)) {
+            close(s->fd);
+        }
+    }
+    return -1;
+}
+
 static void serve(int fd) {
     ssize_t n = read(fd, input, sizeof input);
     if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
         return;
     }
-    if (n <= 0 || !answer(fd, count_requests(input, (size_t)n, &matched[fd]))) {
+    if (n <= 0 || !take(fd, count_requests(input, (size_t)n, &matched[fd]))) {
         close(fd);
     }
 }
 
 int main(int argc, char **argv) {
-    if (argc != 4) {
-        fprintf(stderr, "usage: floor PORT TYPE BODY\n");
+    if (argc != 4 && argc != 5) {
+        fprintf(stderr, "usage: floor PORT TYPE BODY [SLEEP_MS]\n");
         return 2;
     }
     prepare_answers(argv[2], argv[3]);
+    sleep_ms = argc == 5 ? atoi(argv[4]) : 0;
     int listener = open_listener(atoi(argv[1]));
     int epoll = epoll_create1(EPOLL_CLOEXEC);
     watch(epoll, listener);
     static struct epoll_event events[EVENTS];
     for (;;) {
-        int n = epoll_wait(epoll, events, EVENTS, -1);
+        int n = epoll_wait(epoll, events, EVENTS, wake_sleepers());
         for (int i = 0; i < n; i++) {
             if (events[i].data.fd == listener) {
                 accept_all(epoll, listener);

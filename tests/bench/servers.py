@@ -27,8 +27,11 @@ USER = json.dumps({"id": "42", "name": "user 42"}, separators=(",", ":"))
 SERVERS = {
     "floor": (18081, [FLOOR, "18081", "text/plain", TEXT]),
     "floor (json)": (18082, [FLOOR, "18082", "application/json", USER]),
+    "floor (sleep)": (18088, [FLOOR, "18088", "text/plain", TEXT, "5"]),
     "nginx": (18083, [NGINX, "-e", "stderr", "-p", PEERS, "-c", os.path.join(HERE, "nginx.conf")]),
     "moongate": (18084, [MOONGATE, "run", os.path.join(HERE, "moongate.lua"), "--workers", "0"]),
+    "moongate (log)": (18089, ["env", "ACCESS_LOG=" + os.path.join(ROOT, "build", "bench", "access.log"), MOONGATE, "run",
+                               os.path.join(HERE, "moongate.lua"), "--workers", "0", "--listen", "127.0.0.1:18089"]),
     "threads": (18085, [THREADS, "18085"]),
     "node": (18086, ["node", os.path.join(HERE, "node.js"), "18086"]),
     # Shares the load's processor: what it costs is nobody's.

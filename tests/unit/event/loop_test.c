@@ -5,6 +5,7 @@
 #include "wire.h"
 
 #include <signal.h>
+#include <unistd.h>
 
 typedef struct hook {
     mg_turn turn;
@@ -238,6 +239,15 @@ static void the_audit_counts_and_names_what_nobody_closed(void **state) {
     free(wake); // the loop cannot know whose memory it is
 }
 
+static void a_clock_that_is_read_anew_sees_what_the_turn_has_taken(void **state) {
+    (void)state;
+    uint64_t now = mg_loop_now_ms(loop);
+    usleep(3000);
+    assert_int_equal(mg_loop_now_ms(loop), now);
+    mg_loop_refresh_now(loop);
+    assert_true(mg_loop_now_ms(loop) >= now + 3);
+}
+
 static void free_works_after_a_stop_that_nobody_heard(void **state) {
     (void)state;
     mg_loop *own = new_loop(false);
@@ -275,6 +285,7 @@ int main(void) {
         REAL(stop_ends_run_while_there_is_work),
         REAL(an_empty_turn_is_idle),
         REAL(the_real_clocks_move_forward),
+        REAL(a_clock_that_is_read_anew_sees_what_the_turn_has_taken),
         cmocka_unit_test(the_audit_counts_and_names_what_nobody_closed),
         cmocka_unit_test(free_works_after_a_stop_that_nobody_heard),
         cmocka_unit_test(a_broken_pipe_does_not_end_the_process),
