@@ -1,4 +1,5 @@
--- bench/moongate: one worker, access log off unless $ACCESS_LOG names a file. Port and path are known to servers.py.
+-- bench/moongate: one worker; an access log if $ACCESS_LOG names a file. Port and path are known to
+-- servers.py.
 return {
   listen = { "127.0.0.1:18084" },
   workers = 1,
