@@ -42,6 +42,13 @@ void mg_free(void *p) {
     free(p);
 }
 
+void mg_mem_begin(void) {
+    enum { KEPT = 64 << 20, TAKEN_AT_ONCE = 1 << 20, LARGE = 4 << 20 };
+    mallopt(M_TRIM_THRESHOLD, KEPT);
+    mallopt(M_TOP_PAD, TAKEN_AT_ONCE);
+    mallopt(M_MMAP_THRESHOLD, LARGE); // the library moves it no more once one of these is set
+}
+
 bool mg_mem_tend(void) {
     enum { MUCH = 4 << 20 };
     // What is given back stays in the allocator's count of what is free.

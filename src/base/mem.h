@@ -20,3 +20,7 @@ void mg_free(void *p);
 // from one thread, at a calm moment, since it takes some milliseconds for each 100 MB. Says whether
 // it did.
 bool mg_mem_tend(void);
+
+// Once, when a process begins: memory that was freed stays for what comes next, until mg_mem_tend
+// finds that it is not needed. Else the C library gives it back and takes it again all the time.
+void mg_mem_begin(void);

@@ -1,5 +1,6 @@
 // The program: reads the command line and the configuration, then does what was asked.
 
+#include "base/mem.h"
 #include "event/process.h"
 #include "gate/app.h"
 #include "gate/cli.h"
@@ -209,6 +210,7 @@ static int start(mg_cli *cli, int argc, char *const *argv) {
 int main(int argc, char **argv) {
     mg_cli cli;
     mg_buf text = {0};
+    mg_mem_begin();
     mg_process_seal();
     mg_depth_make_room();
     switch (mg_cli_parse(&cli, argc, argv, &text)) {
