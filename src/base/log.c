@@ -1,5 +1,6 @@
 #include "base/log.h"
 
+#include "base/clock.h"
 #include "base/mem.h"
 
 #include <errno.h>
@@ -220,15 +221,9 @@ bool mg_log_wants(const mg_log *log, mg_log_level level) {
     return log != NULL && level >= log->level;
 }
 
-static uint64_t now_ms(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_REALTIME, &t);
-    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
-
 static void append_event(const mg_log *log, mg_buf *line, const mg_log_event *e) {
     mg_log_event stamped = *e;
-    stamped.wall_ms = e->wall_ms == 0 ? now_ms() : e->wall_ms;
+    stamped.wall_ms = e->wall_ms == 0 ? mg_wall_ms() : e->wall_ms;
     if (log->json) {
         mg_log_append_json(line, &stamped);
     } else {

@@ -1,5 +1,6 @@
 #include "event/loop.h"
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/mem.h"
 #include "base/shm.h"
@@ -11,7 +12,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 static void prepare_process(void);
 static void after_poll(uv_check_t *h);
@@ -23,7 +23,6 @@ static mg_loop_progress virtual_turn(mg_loop *loop, bool may_wait, bool may_jump
 static void run_dry(mg_loop *loop);
 static int close_leaked(mg_loop *loop);
 static void close_if_leaked(uv_handle_t *h, void *arg);
-static uint64_t read_wall_ms(void);
 
 static pthread_once_t prepared = PTHREAD_ONCE_INIT;
 
@@ -38,7 +37,7 @@ int mg_loop_new(mg_loop **out, const mg_loop_options *options) {
     loop->uv.data = loop;
     loop->virtual_clock = options != NULL && options->virtual_clock;
     loop->bound_ms = UINT64_MAX;
-    loop->wall_ms = read_wall_ms();
+    loop->wall_ms = mg_wall_ms();
     loop->wall_read_ms = uv_now(&loop->uv);
     loop->read_block = mg_malloc(MG_STREAM_READ_BYTES);
     loop->descriptor_limit = UINT32_MAX;
@@ -137,7 +136,7 @@ uint64_t mg_loop_wall_ms(mg_loop *loop) {
     uint64_t now = uv_now(&loop->uv);
     if (now != loop->wall_read_ms) {
         loop->wall_read_ms = now;
-        loop->wall_ms = read_wall_ms();
+        loop->wall_ms = mg_wall_ms();
     }
     return loop->wall_ms;
 }
@@ -307,10 +306,4 @@ static void close_if_leaked(uv_handle_t *h, void *arg) {
             uv_handle_type_name(h->type), fd);
 #endif
     uv_close(h, NULL);
-}
-
-static uint64_t read_wall_ms(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_REALTIME, &t);
-    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }

@@ -1,5 +1,6 @@
 #include "gate/scripts.h"
 
+#include "base/clock.h"
 #include "base/mem.h"
 
 #include <dirent.h>
@@ -9,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -32,14 +32,8 @@ typedef struct top {
     ino_t ino;
 } top;
 
-static uint64_t now_ms(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
-
 void mg_scripts_init(mg_scripts *s, mg_snapshot_writer *writer) {
-    *s = (mg_scripts){.writer = writer, .until_ms = now_ms() + SECONDS * 1000};
+    *s = (mg_scripts){.writer = writer, .until_ms = mg_monotonic_ms() + SECONDS * 1000};
 }
 
 void mg_scripts_deinit(mg_scripts *s) {
@@ -144,7 +138,7 @@ static bool was_read(const mg_scripts *s, const struct stat *st) {
 }
 
 static bool is_enough(mg_scripts *s, const char *path) {
-    bool late = s->entries % 1024 == 0 && now_ms() > s->until_ms;
+    bool late = s->entries % 1024 == 0 && mg_monotonic_ms() > s->until_ms;
     if (!s->over && (late || s->entries >= ENTRIES)) {
         s->over = true;
         leave_out(s, path,

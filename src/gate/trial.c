@@ -1,5 +1,6 @@
 #include "gate/trial.h"
 
+#include "base/clock.h"
 #include "event/process.h"
 #include "gate/app.h"
 #include "gate/generation.h"
@@ -111,15 +112,9 @@ static _Noreturn void be_child(const trial *t, pid_t parent) {
 
 // --- the parent ---
 
-static uint64_t now_ms(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
-
 // SIGCHLD is blocked: it waits until it is looked for. Another child's may come as well.
 static bool wait_for_child(const trial *t, int *status) {
-    uint64_t until = now_ms() + t->options->load_ms + GRACE_MS;
+    uint64_t until = mg_monotonic_ms() + t->options->load_ms + GRACE_MS;
     sigset_t child;
     sigemptyset(&child);
     sigaddset(&child, SIGCHLD);
@@ -127,7 +122,7 @@ static bool wait_for_child(const trial *t, int *status) {
         if (waitpid(t->child, status, WNOHANG) == t->child) {
             return true;
         }
-        uint64_t now = now_ms();
+        uint64_t now = mg_monotonic_ms();
         if (now >= until) {
             kill(t->child, SIGKILL);
             waitpid(t->child, status, 0);

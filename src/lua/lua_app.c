@@ -1,5 +1,6 @@
 #include "lua/lua_app.h"
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "lua/place.h"
 #include "lua/state.h"
@@ -7,7 +8,6 @@
 #include <luajit.h>
 #include <stdio.h>
 #include <sys/random.h>
-#include <time.h>
 
 enum {
     LOAD_STEP = 100000, // instructions between two looks at the clock
@@ -69,12 +69,6 @@ static int require_boot(mg_lua_app *a, mg_error *err) {
 
 // --- loading ---
 
-static uint64_t monotonic_ms(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
-
 static char load_key; // registry: the app that is being loaded
 
 static const _Atomic bool never;
@@ -103,7 +97,7 @@ static void on_load_hook(lua_State *L, lua_Debug *ar) {
     lua_pop(L, 1);
     if (ar->event == LUA_HOOKLINE) {
         mg_lua_place(L, 0, a->place, MG_LUA_PLACE);
-    } else if (*a->give_up || (a->load_ms > 0 && monotonic_ms() > a->load_until_ms)) {
+    } else if (*a->give_up || (a->load_ms > 0 && mg_monotonic_ms() > a->load_until_ms)) {
         end_load(a, L);
     }
 }
@@ -112,7 +106,7 @@ static void on_load_hook(lua_State *L, lua_Debug *ar) {
 static void bound_load(mg_lua_app *a, uint64_t load_ms) {
     luaJIT_setmode(a->L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_OFF);
     a->load_ms = load_ms;
-    a->load_until_ms = monotonic_ms() + load_ms;
+    a->load_until_ms = mg_monotonic_ms() + load_ms;
     lua_pushlightuserdata(a->L, &load_key);
     lua_pushlightuserdata(a->L, a);
     lua_rawset(a->L, LUA_REGISTRYINDEX);
@@ -123,7 +117,7 @@ static void bound_load(mg_lua_app *a, uint64_t load_ms) {
 static int seed_random(lua_State *L) {
     uint32_t seed = 0;
     if (getrandom(&seed, sizeof seed, 0) < 0) {
-        seed = (uint32_t)monotonic_ms();
+        seed = (uint32_t)mg_monotonic_ms();
     }
     lua_getglobal(L, "math");
     lua_getfield(L, -1, "randomseed");
@@ -367,7 +361,7 @@ mg_lua_pins mg_lua_app_pins(mg_lua_app *a) {
 }
 
 void mg_lua_app_start(mg_lua_app *a, void (*on_ready)(void *arg, const char *message), void *arg) {
-    uint64_t now = monotonic_ms();
+    uint64_t now = mg_monotonic_ms();
     a->on_ready = on_ready;
     a->ready_arg = arg;
     push_boot(a, "start");

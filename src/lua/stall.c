@@ -1,5 +1,6 @@
 #include "lua/stall.h"
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/mem.h"
 #include "lua/bind.h"
@@ -203,12 +204,6 @@ static void on_prof(int signum) {
 
 // --- the watching thread ---
 
-static uint64_t monotonic_ms(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
-
 typedef struct watching {
     uint64_t progress;
     double steps;
@@ -272,7 +267,7 @@ static uint64_t tick_ms(const mg_stall *s) {
 static void *watch(void *arg) {
     mg_stall *s = arg;
     watching w = {.stuck_ms = 0};
-    uint64_t before = monotonic_ms();
+    uint64_t before = mg_monotonic_ms();
     pthread_mutex_lock(&s->lock);
     while (!s->stopping) {
         struct timespec until;
@@ -282,7 +277,7 @@ static void *watch(void *arg) {
         until.tv_sec += until.tv_nsec / 1000000000;
         until.tv_nsec %= 1000000000;
         pthread_cond_timedwait(&s->stop, &s->lock, &until);
-        uint64_t now = monotonic_ms();
+        uint64_t now = mg_monotonic_ms();
         uint64_t gap = now - before;
         before = now;
         if (!s->stopping) {
