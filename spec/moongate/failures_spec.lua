@@ -1,15 +1,12 @@
 -- Whatever a script throws, wherever it does: somebody is told, and nobody else notices.
 local moongate = require("moongate")
 local test = require("moongate.test")
+local messages_of = dofile("spec/fixture/logged.lua")
 
 local app
 
 local function logged()
-  local lines = {}
-  for _, entry in ipairs(app.logs) do
-    lines[#lines + 1] = entry.message
-  end
-  return table.concat(lines, "\n")
+  return messages_of(app)
 end
 
 local function hostile(name, value)

@@ -1,15 +1,12 @@
 -- What scripts leave to the collector.
 local ffi = require("ffi")
 local test = require("moongate.test")
+local messages_of = dofile("spec/fixture/logged.lua")
 
 local app
 
 local function logged()
-  local lines = {}
-  for _, entry in ipairs(app.logs) do
-    lines[#lines + 1] = entry.message
-  end
-  return table.concat(lines, "\n")
+  return messages_of(app)
 end
 
 -- Ways to have `fn` called when an object is collected.

@@ -1,15 +1,12 @@
 local moongate = require("moongate")
 local test = require("moongate.test")
+local messages_of = dofile("spec/fixture/logged.lua")
 local Future = moongate.Future
 
 local app
 
 local function logged()
-  local lines = {}
-  for _, entry in ipairs(app.logs) do
-    lines[#lines + 1] = entry.message
-  end
-  return table.concat(lines, "\n")
+  return messages_of(app)
 end
 
 local function here()

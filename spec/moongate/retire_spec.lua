@@ -1,5 +1,6 @@
 local moongate = require("moongate")
 local test = require("moongate.test")
+local messages_of = dofile("spec/fixture/logged.lua")
 local boot = require("moongate.boot")
 local sched = require("moongate.core.sched")
 
@@ -45,11 +46,7 @@ local function code_of(fn)
 end
 
 local function logged()
-  local lines = {}
-  for _, entry in ipairs(app.logs) do
-    lines[#lines + 1] = entry.message
-  end
-  return table.concat(lines, "\n")
+  return messages_of(app)
 end
 
 after_each(function()

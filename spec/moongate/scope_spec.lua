@@ -1,5 +1,6 @@
 local moongate = require("moongate")
 local test = require("moongate.test")
+local messages_of = dofile("spec/fixture/logged.lua")
 local Future = moongate.Future
 
 local app
@@ -16,11 +17,7 @@ local function serve(options, handler)
 end
 
 local function logged()
-  local lines = {}
-  for _, entry in ipairs(app.logs) do
-    lines[#lines + 1] = entry.message
-  end
-  return table.concat(lines, "\n")
+  return messages_of(app)
 end
 
 local function count(pattern)
