@@ -69,7 +69,7 @@ static int open_cache(mg_service_set *s, const mg_service_options *o, mg_error *
     size_t bytes;
     void *room = mg_shm_cache(o->shm, &bytes);
     s->lent.cache_holder = o->holder;
-    return room == NULL ? MG_OK : mg_cache_open(&s->lent.cache, room, bytes, err);
+    return room == NULL ? MG_OK : mg_memory_cache_open(&s->lent.cache, room, bytes, err);
 }
 
 static int open_databases(mg_service_set *s, mg_loop *loop, const mg_config *c, mg_error *err) {
@@ -126,7 +126,7 @@ void mg_service_set_unref(mg_service_set *s) {
     for (uint32_t i = 0; i < s->lent.database_count; i++) {
         mg_database_free(s->databases[i].database);
     }
-    mg_cache_close(s->lent.cache);
+    mg_memory_cache_close(s->lent.cache);
     mg_client_free(s->lent.client);
     mg_free(s->databases);
     mg_arena_deinit(&s->names);
@@ -150,15 +150,15 @@ bool mg_service_set_fits(const mg_service_set *s, const mg_config *c) {
 int mg_cache_prepare(mg_shm *shm, mg_error *err) {
     size_t bytes;
     void *room = mg_shm_cache(shm, &bytes);
-    return room == NULL ? MG_OK : mg_cache_format(room, bytes, err);
+    return room == NULL ? MG_OK : mg_memory_cache_format(room, bytes, err);
 }
 
 void mg_cache_forget_worker(mg_shm *shm, uint64_t holder) {
     size_t bytes;
     void *room = mg_shm_cache(shm, &bytes);
-    mg_cache *cache = NULL;
-    if (room != NULL && mg_cache_open(&cache, room, bytes, NULL) == MG_OK) {
-        mg_cache_release_all(cache, holder);
-        mg_cache_close(cache);
+    mg_memory_cache *cache = NULL;
+    if (room != NULL && mg_memory_cache_open(&cache, room, bytes, NULL) == MG_OK) {
+        mg_memory_cache_release_all(cache, holder);
+        mg_memory_cache_close(cache);
     }
 }

@@ -261,7 +261,7 @@ static void close_database(kit *k) {
 }
 
 static void close_cache(kit *k) {
-    mg_cache_close(k->services.cache);
+    mg_memory_cache_close(k->services.cache);
     k->services.cache = NULL;
     if (k->cache_room != NULL) {
         munmap(k->cache_room, k->cache_bytes);
@@ -285,8 +285,8 @@ static int cache(lua_State *L) {
         return luaL_error(L, "cache: no memory");
     }
     k->services.cache_holder = 1;
-    if (mg_cache_format(k->cache_room, k->cache_bytes, &err) != MG_OK ||
-        mg_cache_open(&k->services.cache, k->cache_room, k->cache_bytes, &err) != MG_OK) {
+    if (mg_memory_cache_format(k->cache_room, k->cache_bytes, &err) != MG_OK ||
+        mg_memory_cache_open(&k->services.cache, k->cache_room, k->cache_bytes, &err) != MG_OK) {
         return luaL_error(L, "%s", err.text);
     }
     return 0;

@@ -52,7 +52,7 @@ static uint64_t ttl_at(lua_State *L, int index) {
 // cache_get(key) -> true, value | false | nil, code, message
 static int cache_get(lua_State *L) {
     mg_vm *vm = mg_vm_of(L);
-    mg_cache *c = vm->services->cache;
+    mg_memory_cache *c = vm->services->cache;
     uint8_t tag = 0;
     if (c == NULL) {
         return no_cache(L);
@@ -60,7 +60,7 @@ static int cache_get(lua_State *L) {
     mg_str key = str_at(L, 1);
     lua_settop(L, 1);
     mg_buf *found = mg_scratch_take(L);
-    int rc = mg_cache_get(c, key, mg_loop_now_ms(vm->loop), found, &tag);
+    int rc = mg_memory_cache_get(c, key, mg_loop_now_ms(vm->loop), found, &tag);
     lua_pushboolean(L, rc == MG_OK);
     if (rc == MG_OK && tag == TAG_STRING) {
         lua_pushlstring(L, found->p, found->n);
@@ -75,7 +75,7 @@ static int cache_get(lua_State *L) {
 // cache_set(key, value, ttl) -> true | nil, code, message
 static int cache_set(lua_State *L) {
     mg_vm *vm = mg_vm_of(L);
-    mg_cache *c = vm->services->cache;
+    mg_memory_cache *c = vm->services->cache;
     mg_str key = str_at(L, 1);
     uint64_t ttl_ms = ttl_at(L, 3);
     mg_str value = {0};
@@ -93,8 +93,8 @@ static int cache_set(lua_State *L) {
         mg_scratch_give(L, 4);
         return failure(L, "json", lua_tostring(L, -1));
     }
-    int rc =
-        mg_cache_set(c, key, value, text ? TAG_STRING : TAG_JSON, mg_loop_now_ms(vm->loop), ttl_ms);
+    int rc = mg_memory_cache_set(c, key, value, text ? TAG_STRING : TAG_JSON,
+                                 mg_loop_now_ms(vm->loop), ttl_ms);
     mg_scratch_give(L, 4);
     if (rc != MG_OK) {
         return failure_of(L, rc);
@@ -106,11 +106,11 @@ static int cache_set(lua_State *L) {
 // cache_delete(key) -> whether it was there | nil, code, message
 static int cache_delete(lua_State *L) {
     mg_vm *vm = mg_vm_of(L);
-    mg_cache *c = vm->services->cache;
+    mg_memory_cache *c = vm->services->cache;
     if (c == NULL) {
         return no_cache(L);
     }
-    int rc = mg_cache_delete(c, str_at(L, 1), mg_loop_now_ms(vm->loop));
+    int rc = mg_memory_cache_delete(c, str_at(L, 1), mg_loop_now_ms(vm->loop));
     if (rc != MG_OK && rc != -ENOENT) {
         return failure_of(L, rc);
     }
@@ -121,14 +121,14 @@ static int cache_delete(lua_State *L) {
 // cache_increment(key, by, initial, ttl) -> sum | nil, code, message
 static int cache_increment(lua_State *L) {
     mg_vm *vm = mg_vm_of(L);
-    mg_cache *c = vm->services->cache;
+    mg_memory_cache *c = vm->services->cache;
     int64_t sum = 0;
     if (c == NULL) {
         return no_cache(L);
     }
-    int rc = mg_cache_increment(c, str_at(L, 1), (int64_t)luaL_checknumber(L, 2),
-                                (int64_t)luaL_checknumber(L, 3), TAG_JSON, mg_loop_now_ms(vm->loop),
-                                ttl_at(L, 4), &sum);
+    int rc = mg_memory_cache_increment(c, str_at(L, 1), (int64_t)luaL_checknumber(L, 2),
+                                       (int64_t)luaL_checknumber(L, 3), TAG_JSON,
+                                       mg_loop_now_ms(vm->loop), ttl_at(L, 4), &sum);
     if (rc != MG_OK) {
         return failure_of(L, rc);
     }
@@ -139,16 +139,17 @@ static int cache_increment(lua_State *L) {
 // cache_lease(key, seconds) -> whether this worker may make the value
 static int cache_lease(lua_State *L) {
     mg_vm *vm = mg_vm_of(L);
-    mg_cache *c = vm->services->cache;
-    lua_pushboolean(L, c == NULL || mg_cache_lease(c, str_at(L, 1), vm->services->cache_holder,
-                                                   mg_loop_now_ms(vm->loop), ttl_at(L, 2)));
+    mg_memory_cache *c = vm->services->cache;
+    lua_pushboolean(L,
+                    c == NULL || mg_memory_cache_lease(c, str_at(L, 1), vm->services->cache_holder,
+                                                       mg_loop_now_ms(vm->loop), ttl_at(L, 2)));
     return 1;
 }
 
 static int cache_release(lua_State *L) {
     mg_vm *vm = mg_vm_of(L);
     if (vm->services->cache != NULL) {
-        mg_cache_release(vm->services->cache, str_at(L, 1), vm->services->cache_holder);
+        mg_memory_cache_release(vm->services->cache, str_at(L, 1), vm->services->cache_holder);
     }
     return 0;
 }
@@ -156,7 +157,7 @@ static int cache_release(lua_State *L) {
 static int cache_clear(lua_State *L) {
     const mg_vm *vm = mg_vm_of(L);
     if (vm->services->cache != NULL) {
-        mg_cache_clear(vm->services->cache);
+        mg_memory_cache_clear(vm->services->cache);
     }
     return 0;
 }
@@ -168,7 +169,7 @@ static int cache_stats(lua_State *L) {
         return no_cache(L);
     }
     mg_cache_stats s;
-    mg_cache_read_stats(vm->services->cache, &s);
+    mg_memory_cache_read_stats(vm->services->cache, &s);
     const struct {
         const char *name;
         uint64_t value;

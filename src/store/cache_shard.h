@@ -1,5 +1,5 @@
 // store/cache_shard.h: one shard of a cache: a lock, an index and a log of entries. For
-// store/cache*.c alone.
+// store/memory_cache.c alone.
 //
 // The log is a ring: entries are appended at its head and leave at its tail, so nothing is ever too
 // scattered to be used. An entry that was read since it was written is moved to the head when the
@@ -15,7 +15,7 @@
 // that lie in it. One whose holder is no more, or that names nobody, is taken over.
 #pragma once
 
-#include "store/cache.h"
+#include "store/memory_cache.h"
 
 #include <stdatomic.h>
 #include <stddef.h>

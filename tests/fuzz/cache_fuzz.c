@@ -1,7 +1,7 @@
 // Two caches from one input: the first is worked on beside a simple model, the second is scribbled
 // on between operations, as a process gone mad could do to the memory that all share.
 #include "fuzz.h"
-#include "store/cache.h"
+#include "store/memory_cache.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -19,8 +19,8 @@ typedef struct model {
 static void *room;
 static char value[MG_CACHE_VALUE_MAX];
 
-static mg_cache *fresh(void) {
-    mg_cache *c;
+static mg_memory_cache *fresh(void) {
+    mg_memory_cache *c;
     if (room == NULL) { // between two pages that nobody may touch
         char *p = mmap(NULL, BYTES + 2 * HEAD_BYTES, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         must(p != MAP_FAILED);
@@ -28,8 +28,8 @@ static mg_cache *fresh(void) {
         room = p + HEAD_BYTES;
     }
     memset(room, 0, BYTES);
-    must(mg_cache_format(room, BYTES, NULL) == MG_OK);
-    must(mg_cache_open(&c, room, BYTES, NULL) == MG_OK);
+    must(mg_memory_cache_format(room, BYTES, NULL) == MG_OK);
+    must(mg_memory_cache_open(&c, room, BYTES, NULL) == MG_OK);
     return c;
 }
 
@@ -39,10 +39,10 @@ static mg_str key_of(uint8_t n) {
     return (mg_str){key, (size_t)n % KEYS + 1};
 }
 
-static void check_get(mg_cache *c, const model *m, mg_str key, uint64_t now_ms) {
+static void check_get(mg_memory_cache *c, const model *m, mg_str key, uint64_t now_ms) {
     mg_buf out = {0};
     uint8_t tag = 0;
-    if (mg_cache_get(c, key, now_ms, &out, &tag) ==
+    if (mg_memory_cache_get(c, key, now_ms, &out, &tag) ==
         MG_OK) { // eviction is free to take what it likes
         must(m->there && out.n == m->length && tag == TAG);
         must(m->until_ms == 0 || m->until_ms > now_ms);
@@ -51,11 +51,11 @@ static void check_get(mg_cache *c, const model *m, mg_str key, uint64_t now_ms) 
     mg_buf_deinit(&out);
 }
 
-static void set(mg_cache *c, model *m, mg_str key, const uint8_t *op, uint64_t now_ms) {
+static void set(mg_memory_cache *c, model *m, mg_str key, const uint8_t *op, uint64_t now_ms) {
     uint32_t length = ((uint32_t)op[2] << 8 | op[3]) * (op[0] & 0x10 ? 5u : 1u);
     uint64_t ttl_ms = op[0] & 0x20 ? op[3] : 0;
     memset(value, op[2], length);
-    int rc = mg_cache_set(c, key, (mg_str){value, length}, TAG, now_ms, ttl_ms);
+    int rc = mg_memory_cache_set(c, key, (mg_str){value, length}, TAG, now_ms, ttl_ms);
     must(rc == MG_OK || rc == MG_ELIMIT);
     if (rc == MG_OK) {
         *m = (model){true, length, ttl_ms == 0 ? 0 : now_ms + ttl_ms, op[2]};
@@ -65,7 +65,7 @@ static void set(mg_cache *c, model *m, mg_str key, const uint8_t *op, uint64_t n
 
 static void work(const uint8_t *data, size_t n) {
     model models[KEYS] = {{0}};
-    mg_cache *c = fresh();
+    mg_memory_cache *c = fresh();
     uint64_t now_ms = 1;
     for (; n >= 4; data += 4, n -= 4) {
         mg_str key = key_of(data[1]);
@@ -78,7 +78,7 @@ static void work(const uint8_t *data, size_t n) {
             check_get(c, m, key, now_ms);
             break;
         case 2:
-            mg_cache_delete(c, key, now_ms);
+            mg_memory_cache_delete(c, key, now_ms);
             m->there = false;
             break;
         default:
@@ -86,9 +86,9 @@ static void work(const uint8_t *data, size_t n) {
         }
     }
     mg_cache_stats s;
-    mg_cache_read_stats(c, &s);
+    mg_memory_cache_read_stats(c, &s);
     must(s.emptied == 0 && s.bytes <= s.capacity_bytes);
-    mg_cache_close(c);
+    mg_memory_cache_close(c);
 }
 
 static void scribble(const uint8_t *op) {
@@ -104,7 +104,7 @@ static void scribble(const uint8_t *op) {
 }
 
 static void survive(const uint8_t *data, size_t n) {
-    mg_cache *c = fresh();
+    mg_memory_cache *c = fresh();
     mg_buf out = {0};
     for (; n >= 4; data += 4, n -= 4) {
         uint8_t tag;
@@ -114,28 +114,28 @@ static void survive(const uint8_t *data, size_t n) {
         mg_buf_clear(&out);
         switch (data[0] % 6) {
         case 0:
-            (void)mg_cache_set(c, key, (mg_str){value, length}, TAG, data[3], data[2]);
+            (void)mg_memory_cache_set(c, key, (mg_str){value, length}, TAG, data[3], data[2]);
             break;
         case 1:
-            (void)mg_cache_get(c, key, data[2], &out, &tag);
+            (void)mg_memory_cache_get(c, key, data[2], &out, &tag);
             break;
         case 2:
-            (void)mg_cache_delete(c, key, data[2]);
+            (void)mg_memory_cache_delete(c, key, data[2]);
             break;
         case 3:
-            (void)mg_cache_increment(c, key, 1, 0, TAG, data[2], data[3], &sum);
+            (void)mg_memory_cache_increment(c, key, 1, 0, TAG, data[2], data[3], &sum);
             break;
         case 4:
-            (void)mg_cache_lease(c, key, 1u + data[2], data[3], 100);
+            (void)mg_memory_cache_lease(c, key, 1u + data[2], data[3], 100);
             break;
         default:
             scribble(data);
         }
     }
-    mg_cache_clear(c);
-    must(mg_cache_set(c, MG_STR("k"), MG_STR("v"), TAG, 0, 0) == MG_OK);
+    mg_memory_cache_clear(c);
+    must(mg_memory_cache_set(c, MG_STR("k"), MG_STR("v"), TAG, 0, 0) == MG_OK);
     mg_buf_deinit(&out);
-    mg_cache_close(c);
+    mg_memory_cache_close(c);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {

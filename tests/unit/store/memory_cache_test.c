@@ -18,7 +18,7 @@ enum { SMALL = 1 << 20, LARGE = 64 << 20, TAG = 7 };
 typedef struct rig {
     void *room;
     size_t bytes;
-    mg_cache *cache;
+    mg_memory_cache *cache;
     mg_buf out;
 } rig;
 
@@ -26,25 +26,25 @@ static void open_rig(rig *r, size_t bytes) {
     *r = (rig){.bytes = bytes};
     r->room = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     assert_true(r->room != MAP_FAILED);
-    assert_int_equal(mg_cache_format(r->room, bytes, NULL), MG_OK);
-    assert_int_equal(mg_cache_open(&r->cache, r->room, bytes, NULL), MG_OK);
+    assert_int_equal(mg_memory_cache_format(r->room, bytes, NULL), MG_OK);
+    assert_int_equal(mg_memory_cache_open(&r->cache, r->room, bytes, NULL), MG_OK);
 }
 
 static void close_rig(rig *r) {
-    mg_cache_close(r->cache);
+    mg_memory_cache_close(r->cache);
     mg_buf_deinit(&r->out);
     munmap(r->room, r->bytes);
 }
 
 static int set(rig *r, const char *key, const char *value, uint64_t now_ms, uint64_t ttl_ms) {
-    return mg_cache_set(r->cache, mg_str_of(key), mg_str_of(value), TAG, now_ms, ttl_ms);
+    return mg_memory_cache_set(r->cache, mg_str_of(key), mg_str_of(value), TAG, now_ms, ttl_ms);
 }
 
 // The value, terminated; NULL: a miss.
 static const char *get(rig *r, const char *key, uint64_t now_ms) {
     uint8_t tag = 0;
     mg_buf_clear(&r->out);
-    if (mg_cache_get(r->cache, mg_str_of(key), now_ms, &r->out, &tag) != MG_OK) {
+    if (mg_memory_cache_get(r->cache, mg_str_of(key), now_ms, &r->out, &tag) != MG_OK) {
         return NULL;
     }
     assert_int_equal(tag, TAG);
@@ -74,13 +74,14 @@ static void takes_bytes_of_any_kind(void **state) {
     mg_str key = {"a\0b", 3};
     (void)state;
     open_rig(&r, SMALL);
-    assert_int_equal(mg_cache_set(r.cache, key, (mg_str){"\0\n\xff", 3}, 1, 0, 0), MG_OK);
-    assert_int_equal(mg_cache_set(r.cache, (mg_str){"a\0c", 3}, MG_STR("x"), 2, 0, 0), MG_OK);
-    assert_int_equal(mg_cache_get(r.cache, key, 0, &r.out, &tag), MG_OK);
+    assert_int_equal(mg_memory_cache_set(r.cache, key, (mg_str){"\0\n\xff", 3}, 1, 0, 0), MG_OK);
+    assert_int_equal(mg_memory_cache_set(r.cache, (mg_str){"a\0c", 3}, MG_STR("x"), 2, 0, 0),
+                     MG_OK);
+    assert_int_equal(mg_memory_cache_get(r.cache, key, 0, &r.out, &tag), MG_OK);
     assert_int_equal(tag, 1);
     assert_memory_equal(r.out.p, "\0\n\xff", 3);
-    assert_int_equal(mg_cache_set(r.cache, (mg_str){"", 0}, MG_STR("e"), 1, 0, 0), MG_OK);
-    assert_int_equal(mg_cache_get(r.cache, (mg_str){"", 0}, 0, &r.out, &tag), MG_OK);
+    assert_int_equal(mg_memory_cache_set(r.cache, (mg_str){"", 0}, MG_STR("e"), 1, 0, 0), MG_OK);
+    assert_int_equal(mg_memory_cache_get(r.cache, (mg_str){"", 0}, 0, &r.out, &tag), MG_OK);
     close_rig(&r);
 }
 
@@ -95,7 +96,7 @@ static void forgets_with_time(void **state) {
     assert_null(get(&r, "a", 1400)); // it was taken out
     set(&r, "b", "for ever", 1000, UINT64_MAX);
     assert_non_null(get(&r, "b", UINT64_MAX - 1));
-    mg_cache_read_stats(r.cache, &s);
+    mg_memory_cache_read_stats(r.cache, &s);
     assert_int_equal(s.expired, 1);
     close_rig(&r);
 }
@@ -105,8 +106,8 @@ static void deletes(void **state) {
     (void)state;
     open_rig(&r, SMALL);
     set(&r, "a", "one", 0, 0);
-    assert_int_equal(mg_cache_delete(r.cache, MG_STR("a"), 0), MG_OK);
-    assert_int_equal(mg_cache_delete(r.cache, MG_STR("a"), 0), -ENOENT);
+    assert_int_equal(mg_memory_cache_delete(r.cache, MG_STR("a"), 0), MG_OK);
+    assert_int_equal(mg_memory_cache_delete(r.cache, MG_STR("a"), 0), -ENOENT);
     assert_null(get(&r, "a", 0));
     close_rig(&r);
 }
@@ -117,18 +118,18 @@ static void refuses_what_is_too_large(void **state) {
     (void)state;
     open_rig(&r, LARGE);
     mg_str most = {bytes, MG_CACHE_VALUE_MAX};
-    assert_int_equal(mg_cache_set(r.cache, MG_STR("a"), most, TAG, 0, 0), MG_OK);
+    assert_int_equal(mg_memory_cache_set(r.cache, MG_STR("a"), most, TAG, 0, 0), MG_OK);
     most.n++;
-    assert_int_equal(mg_cache_set(r.cache, MG_STR("a"), most, TAG, 0, 0), MG_ELIMIT);
+    assert_int_equal(mg_memory_cache_set(r.cache, MG_STR("a"), most, TAG, 0, 0), MG_ELIMIT);
     mg_str key = {bytes, MG_CACHE_KEY_MAX};
-    assert_int_equal(mg_cache_set(r.cache, key, MG_STR("x"), TAG, 0, 0), MG_OK);
+    assert_int_equal(mg_memory_cache_set(r.cache, key, MG_STR("x"), TAG, 0, 0), MG_OK);
     key.n++;
-    assert_int_equal(mg_cache_set(r.cache, key, MG_STR("x"), TAG, 0, 0), MG_ELIMIT);
-    assert_int_equal(mg_cache_delete(r.cache, key, 0), -ENOENT);
+    assert_int_equal(mg_memory_cache_set(r.cache, key, MG_STR("x"), TAG, 0, 0), MG_ELIMIT);
+    assert_int_equal(mg_memory_cache_delete(r.cache, key, 0), -ENOENT);
     close_rig(&r);
     open_rig(&r, SMALL); // here a quarter of the log is less than that
     most.n = SMALL / 2;
-    assert_int_equal(mg_cache_set(r.cache, MG_STR("a"), most, TAG, 0, 0), MG_ELIMIT);
+    assert_int_equal(mg_memory_cache_set(r.cache, MG_STR("a"), most, TAG, 0, 0), MG_ELIMIT);
     close_rig(&r);
     mg_free(bytes);
 }
@@ -158,21 +159,22 @@ static void takes_new_values_however_full_it_is(void **state) {
     for (uint32_t i = 0; i < COUNT; i++) { // some 100 times the budget
         uint32_t n = (uint32_t)random() % 500;
         mg_str key = {(const char *)&n, sizeof n};
-        assert_int_equal(mg_cache_set(r.cache, key, value_of(n, room, MOST), TAG, 0, 0), MG_OK);
+        assert_int_equal(mg_memory_cache_set(r.cache, key, value_of(n, room, MOST), TAG, 0, 0),
+                         MG_OK);
         mg_buf_clear(&r.out);
-        assert_int_equal(mg_cache_get(r.cache, key, 0, &r.out, &tag), MG_OK);
+        assert_int_equal(mg_memory_cache_get(r.cache, key, 0, &r.out, &tag), MG_OK);
         assert_true(is_value_of(n, mg_buf_str(&r.out), room, MOST));
         uint32_t other = (uint32_t)random() % 500;
         mg_buf_clear(&r.out);
-        if (mg_cache_get(r.cache, (mg_str){(const char *)&other, sizeof other}, 0, &r.out, &tag) ==
-            MG_OK) {
+        if (mg_memory_cache_get(r.cache, (mg_str){(const char *)&other, sizeof other}, 0, &r.out,
+                                &tag) == MG_OK) {
             assert_true(is_value_of(other, mg_buf_str(&r.out), room, MOST));
         }
         if (i % 7 == 0) {
-            mg_cache_delete(r.cache, key, 0);
+            mg_memory_cache_delete(r.cache, key, 0);
         }
     }
-    mg_cache_read_stats(r.cache, &s);
+    mg_memory_cache_read_stats(r.cache, &s);
     assert_int_equal(s.emptied, 0);
     assert_true(s.evicted > 1000);
     assert_true(s.bytes <= s.capacity_bytes && s.bytes > s.capacity_bytes / 2);
@@ -192,8 +194,8 @@ static void keeps_what_is_read_longer(void **state) {
         set(&r, key, "warm", 0, 0);
     }
     for (uint32_t n = 0; n < 5000; n++) {
-        mg_cache_set(r.cache, (mg_str){(const char *)&n, sizeof n}, (mg_str){filler, 1000}, TAG, 0,
-                     0);
+        mg_memory_cache_set(r.cache, (mg_str){(const char *)&n, sizeof n}, (mg_str){filler, 1000},
+                            TAG, 0, 0);
         snprintf(key, sizeof key, "hot%u", n % 20);
         (void)get(&r, key, 0);
     }
@@ -211,23 +213,23 @@ static void counts(void **state) {
     (void)state;
     open_rig(&r, SMALL);
     mg_str k = MG_STR("n");
-    assert_int_equal(mg_cache_increment(r.cache, k, 5, 100, TAG, 0, 1000, &sum), MG_OK);
+    assert_int_equal(mg_memory_cache_increment(r.cache, k, 5, 100, TAG, 0, 1000, &sum), MG_OK);
     assert_int_equal(sum, 105);
-    assert_int_equal(mg_cache_increment(r.cache, k, -200, 100, TAG, 900, 1000, &sum), MG_OK);
+    assert_int_equal(mg_memory_cache_increment(r.cache, k, -200, 100, TAG, 900, 1000, &sum), MG_OK);
     assert_int_equal(sum, -95);
     assert_string_equal(get(&r, "n", 900), "-95");
     assert_null(get(&r, "n", 1000)); // it keeps its end
-    assert_int_equal(mg_cache_increment(r.cache, k, 0, INT64_MAX, TAG, 0, 0, &sum), MG_OK);
-    assert_int_equal(mg_cache_increment(r.cache, k, 1, 0, TAG, 0, 0, &sum), -ERANGE);
-    assert_int_equal(mg_cache_increment(r.cache, k, INT64_MIN, 0, TAG, 0, 0, &sum), MG_OK);
+    assert_int_equal(mg_memory_cache_increment(r.cache, k, 0, INT64_MAX, TAG, 0, 0, &sum), MG_OK);
+    assert_int_equal(mg_memory_cache_increment(r.cache, k, 1, 0, TAG, 0, 0, &sum), -ERANGE);
+    assert_int_equal(mg_memory_cache_increment(r.cache, k, INT64_MIN, 0, TAG, 0, 0, &sum), MG_OK);
     assert_int_equal(sum, -1);
-    assert_int_equal(mg_cache_increment(r.cache, MG_STR("m"), 1, INT64_MAX, TAG, 0, 0, &sum),
+    assert_int_equal(mg_memory_cache_increment(r.cache, MG_STR("m"), 1, INT64_MAX, TAG, 0, 0, &sum),
                      -ERANGE);
     for (const char *const *t = (const char *const[]){"", " 1", "+1", "1x", "0x1", "1.5",
                                                       "99999999999999999999", NULL};
          *t != NULL; t++) {
         set(&r, "t", *t, 0, 0);
-        assert_int_equal(mg_cache_increment(r.cache, MG_STR("t"), 1, 0, TAG, 0, 0, &sum),
+        assert_int_equal(mg_memory_cache_increment(r.cache, MG_STR("t"), 1, 0, TAG, 0, 0, &sum),
                          MG_ESYNTAX);
     }
     close_rig(&r);
@@ -238,18 +240,18 @@ static void lends_a_key_to_one_at_a_time(void **state) {
     mg_str k = MG_STR("k");
     (void)state;
     open_rig(&r, SMALL);
-    assert_true(mg_cache_lease(r.cache, k, 1, 0, 100));
-    assert_true(mg_cache_lease(r.cache, k, 1, 50, 100)); // until 150 now
-    assert_false(mg_cache_lease(r.cache, k, 2, 149, 100));
-    assert_true(mg_cache_lease(r.cache, k, 2, 150, 100));
-    mg_cache_release(r.cache, k, 1); // not its own any more
-    assert_false(mg_cache_lease(r.cache, k, 1, 150, 100));
-    mg_cache_release(r.cache, k, 2);
-    assert_true(mg_cache_lease(r.cache, k, 1, 150, 100));
+    assert_true(mg_memory_cache_lease(r.cache, k, 1, 0, 100));
+    assert_true(mg_memory_cache_lease(r.cache, k, 1, 50, 100)); // until 150 now
+    assert_false(mg_memory_cache_lease(r.cache, k, 2, 149, 100));
+    assert_true(mg_memory_cache_lease(r.cache, k, 2, 150, 100));
+    mg_memory_cache_release(r.cache, k, 1); // not its own any more
+    assert_false(mg_memory_cache_lease(r.cache, k, 1, 150, 100));
+    mg_memory_cache_release(r.cache, k, 2);
+    assert_true(mg_memory_cache_lease(r.cache, k, 1, 150, 100));
     set(&r, "k", "made", 150, 0);
-    assert_true(mg_cache_lease(r.cache, k, 2, 150, 1000));
-    mg_cache_release_all(r.cache, 2);
-    assert_true(mg_cache_lease(r.cache, k, 3, 150, 1000));
+    assert_true(mg_memory_cache_lease(r.cache, k, 2, 150, 1000));
+    mg_memory_cache_release_all(r.cache, 2);
+    assert_true(mg_memory_cache_lease(r.cache, k, 3, 150, 1000));
     close_rig(&r);
 }
 
@@ -258,25 +260,26 @@ static void lets_everybody_go_on_when_leases_run_out(void **state) {
     (void)state;
     open_rig(&r, SMALL);
     for (uint32_t n = 0; n < 1000; n++) {
-        assert_true(mg_cache_lease(r.cache, (mg_str){(const char *)&n, sizeof n}, 1, 0, 1000));
+        assert_true(
+            mg_memory_cache_lease(r.cache, (mg_str){(const char *)&n, sizeof n}, 1, 0, 1000));
     }
     close_rig(&r);
 }
 
 static void is_seen_by_all_views(void **state) {
     rig r;
-    mg_cache *other;
+    mg_memory_cache *other;
     mg_error err;
     uint8_t tag;
     (void)state;
     open_rig(&r, LARGE);
     set(&r, "a", "one", 0, 0);
-    assert_int_equal(mg_cache_open(&other, r.room, r.bytes, NULL), MG_OK);
-    assert_int_equal(mg_cache_get(other, MG_STR("a"), 0, &r.out, &tag), MG_OK);
-    mg_cache_clear(other);
-    mg_cache_close(other);
+    assert_int_equal(mg_memory_cache_open(&other, r.room, r.bytes, NULL), MG_OK);
+    assert_int_equal(mg_memory_cache_get(other, MG_STR("a"), 0, &r.out, &tag), MG_OK);
+    mg_memory_cache_clear(other);
+    mg_memory_cache_close(other);
     assert_null(get(&r, "a", 0));
-    assert_int_equal(mg_cache_open(&other, r.room, r.bytes / 2, &err), MG_ESYNTAX);
+    assert_int_equal(mg_memory_cache_open(&other, r.room, r.bytes / 2, &err), MG_ESYNTAX);
     close_rig(&r);
 }
 
@@ -284,25 +287,25 @@ static void is_seen_by_all_views(void **state) {
 
 static void a_broken_head_is_written_anew_by_whoever_finds_it(void **state) {
     rig r;
-    mg_cache *other;
+    mg_memory_cache *other;
     (void)state;
     open_rig(&r, LARGE);
     set(&r, "a", "one", 0, 0);
     memset(r.room, 'x', 4096);
     assert_string_equal(get(&r, "a", 0), "one"); // as this one knows it
-    assert_int_equal(mg_cache_open(&other, r.room, r.bytes, NULL), MG_OK);
+    assert_int_equal(mg_memory_cache_open(&other, r.room, r.bytes, NULL), MG_OK);
     rig second = {.cache = other, .room = r.room, .bytes = r.bytes};
     assert_string_equal(get(&second, "a", 0), "one");
     memset(r.room, 'y', 4096);
-    mg_cache *third;
-    assert_int_equal(mg_cache_open(&third, r.room, r.bytes, NULL), MG_OK);
+    mg_memory_cache *third;
+    assert_int_equal(mg_memory_cache_open(&third, r.room, r.bytes, NULL), MG_OK);
     rig last = {.cache = third, .room = r.room, .bytes = r.bytes};
     assert_null(get(&last, "a", 0));
     set(&last, "a", "two", 0, 0);
     assert_string_equal(get(&r, "a", 0), "two");
     assert_string_equal(get(&second, "a", 0), "two");
-    mg_cache_close(other);
-    mg_cache_close(third);
+    mg_memory_cache_close(other);
+    mg_memory_cache_close(third);
     mg_buf_deinit(&second.out);
     mg_buf_deinit(&last.out);
     close_rig(&r);
@@ -315,16 +318,16 @@ static void a_value_that_was_changed_is_a_miss(void **state) {
     (void)state;
     open_rig(&r, SMALL);
     set(&r, "a", "a text to be found", 0, 0);
-    mg_cache_increment(r.cache, MG_STR("n"), 1, 12345678, TAG, 0, 0, &sum);
+    mg_memory_cache_increment(r.cache, MG_STR("n"), 1, 12345678, TAG, 0, 0, &sum);
     char *at = memmem(r.room, r.bytes, "a text to be found", 18);
     at[3] = 'x';
     assert_null(get(&r, "a", 0));
-    mg_cache_read_stats(r.cache, &s);
+    mg_memory_cache_read_stats(r.cache, &s);
     assert_int_equal(s.emptied, 1);
-    mg_cache_increment(r.cache, MG_STR("n"), 1, 12345678, TAG, 0, 0, &sum);
+    mg_memory_cache_increment(r.cache, MG_STR("n"), 1, 12345678, TAG, 0, 0, &sum);
     at = memmem(r.room, r.bytes, "12345679", 8);
     at[0] = '9';
-    assert_int_equal(mg_cache_increment(r.cache, MG_STR("n"), 1, 5, TAG, 0, 0, &sum), MG_OK);
+    assert_int_equal(mg_memory_cache_increment(r.cache, MG_STR("n"), 1, 5, TAG, 0, 0, &sum), MG_OK);
     assert_int_equal(sum, 6);
     close_rig(&r);
 }
@@ -350,8 +353,8 @@ static void others_go_on_when_one_scribbles_and_dies(void **state) {
     for (unsigned round = 0; round < ROUNDS; round++) {
         for (uint32_t n = 0; n < 300; n++) {
             char room[MOST];
-            mg_cache_set(r.cache, (mg_str){(const char *)&n, sizeof n}, value_of(n, room, MOST),
-                         TAG, 0, 0);
+            mg_memory_cache_set(r.cache, (mg_str){(const char *)&n, sizeof n},
+                                value_of(n, room, MOST), TAG, 0, 0);
         }
         pid_t pid = fork();
         if (pid == 0) {
@@ -359,21 +362,21 @@ static void others_go_on_when_one_scribbles_and_dies(void **state) {
             _exit(0);
         }
         assert_int_equal(waitpid(pid, NULL, 0), pid);
-        mg_cache *late;
-        assert_int_equal(mg_cache_open(&late, r.room, r.bytes, NULL), MG_OK);
+        mg_memory_cache *late;
+        assert_int_equal(mg_memory_cache_open(&late, r.room, r.bytes, NULL), MG_OK);
         for (uint32_t n = 0; n < 300; n++) {
             char room[MOST];
             uint8_t tag;
             mg_str key = {(const char *)&n, sizeof n};
             mg_buf_clear(&r.out);
-            if (mg_cache_get(n % 2 == 0 ? r.cache : late, key, 0, &r.out, &tag) == MG_OK) {
+            if (mg_memory_cache_get(n % 2 == 0 ? r.cache : late, key, 0, &r.out, &tag) == MG_OK) {
                 assert_true(is_value_of(n, mg_buf_str(&r.out), room, MOST));
             }
         }
-        assert_int_equal(mg_cache_set(late, MG_STR("a"), MG_STR("new"), TAG, 0, 0), MG_OK);
+        assert_int_equal(mg_memory_cache_set(late, MG_STR("a"), MG_STR("new"), TAG, 0, 0), MG_OK);
         assert_string_equal(get(&r, "a", 0), "new");
-        assert_true(mg_cache_lease(r.cache, MG_STR("b"), 1, 0, 100));
-        mg_cache_close(late);
+        assert_true(mg_memory_cache_lease(r.cache, MG_STR("b"), 1, 0, 100));
+        mg_memory_cache_close(late);
     }
     close_rig(&r);
 }
@@ -387,22 +390,23 @@ static _Noreturn void hammer(const rig *shared, unsigned seed) {
     uint8_t tag;
     mg_buf out = {0};
     srandom(seed);
-    assert_int_equal(mg_cache_open(&r.cache, r.room, r.bytes, NULL), MG_OK);
+    assert_int_equal(mg_memory_cache_open(&r.cache, r.room, r.bytes, NULL), MG_OK);
     for (uint64_t now = 0;; now++) {
         uint32_t n = (uint32_t)random() % 2000;
         mg_str key = {(const char *)&n, sizeof n};
         mg_buf_clear(&out);
         switch (random() % 8) {
         case 0:
-            mg_cache_delete(r.cache, key, now);
+            mg_memory_cache_delete(r.cache, key, now);
             break;
         case 1:
         case 2:
         case 3:
-            mg_cache_set(r.cache, key, value_of(n, room, MOST), TAG, now, (uint64_t)random() % 100);
+            mg_memory_cache_set(r.cache, key, value_of(n, room, MOST), TAG, now,
+                                (uint64_t)random() % 100);
             break;
         default:
-            if (mg_cache_get(r.cache, key, now, &out, &tag) == MG_OK &&
+            if (mg_memory_cache_get(r.cache, key, now, &out, &tag) == MG_OK &&
                 !is_value_of(n, mg_buf_str(&out), room, MOST)) {
                 _exit(1);
             }
@@ -449,13 +453,14 @@ static void outlives_processes_that_die_in_it(void **state) {
         char room[3000];
         uint8_t tag;
         mg_buf_clear(&r.out);
-        if (mg_cache_get(r.cache, (mg_str){(const char *)&n, sizeof n}, 0, &r.out, &tag) == MG_OK) {
+        if (mg_memory_cache_get(r.cache, (mg_str){(const char *)&n, sizeof n}, 0, &r.out, &tag) ==
+            MG_OK) {
             assert_true(is_value_of(n, mg_buf_str(&r.out), room, sizeof room));
         }
     }
     assert_int_equal(set(&r, "after", "all", 0, 0), MG_OK);
     assert_string_equal(get(&r, "after", 0), "all");
-    mg_cache_read_stats(r.cache, &s);
+    mg_memory_cache_read_stats(r.cache, &s);
     print_message("shards emptied by deaths: %llu\n", (unsigned long long)s.emptied);
     close_rig(&r);
 }
@@ -480,7 +485,7 @@ static void empties_the_shard_of_a_dead_holder(void **state) {
     }
     assert_int_equal(waitpid(pid, NULL, 0), pid);
     assert_null(get(&r, "a", 0));
-    mg_cache_read_stats(r.cache, &s);
+    mg_memory_cache_read_stats(r.cache, &s);
     assert_int_equal(s.emptied, 1);
     assert_int_equal(set(&r, "a", "two", 0, 0), MG_OK);
     assert_string_equal(get(&r, "a", 0), "two");
@@ -504,10 +509,10 @@ static void does_not_wait_long_for_a_lock(void **state) {
     assert_int_equal(read(ready[0], &c, 1), 1);
     assert_null(get(&r, "a", 0));
     assert_int_equal(set(&r, "a", "one", 0, 0), MG_EAGAIN);
-    assert_int_equal(mg_cache_delete(r.cache, MG_STR("a"), 0), MG_EAGAIN);
-    assert_false(mg_cache_lease(r.cache, MG_STR("a"), 1, 0, 100));
+    assert_int_equal(mg_memory_cache_delete(r.cache, MG_STR("a"), 0), MG_EAGAIN);
+    assert_false(mg_memory_cache_lease(r.cache, MG_STR("a"), 1, 0, 100));
     mg_cache_stats s;
-    mg_cache_read_stats(r.cache, &s);
+    mg_memory_cache_read_stats(r.cache, &s);
     assert_int_equal(s.busy, 4);
     end_hammer(pid);
     close(ready[0]);

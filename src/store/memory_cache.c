@@ -33,7 +33,7 @@ typedef struct region {
 
 _Static_assert(sizeof(region) <= HEAD_BYTES, "the head has a page");
 
-struct mg_cache {
+struct mg_memory_cache {
     region *region;
     size_t bytes;
     uint64_t log_bytes;
@@ -82,7 +82,7 @@ static bool read_head(const region *r, region *head) {
     return memcmp(head->magic, magic, sizeof magic) == 0 && head->sum == sum_of(head);
 }
 
-int mg_cache_format(void *memory, size_t bytes, mg_error *err) {
+int mg_memory_cache_format(void *memory, size_t bytes, mg_error *err) {
     uint64_t seed[2];
     if (bytes < MG_CACHE_BYTES_MIN) {
         return mg_error_set(err, MG_ELIMIT, "cache: at least 1M is wanted");
@@ -94,11 +94,12 @@ int mg_cache_format(void *memory, size_t bytes, mg_error *err) {
     return MG_OK;
 }
 
-static mg_cache *new_view(void *memory, size_t bytes, const uint64_t seed[2]) {
+static mg_memory_cache *new_view(void *memory, size_t bytes, const uint64_t seed[2]) {
     uint32_t n = shard_count(bytes);
     uint64_t each = (bytes - HEAD_BYTES) / n / 64 * 64;
-    mg_cache *c = mg_calloc(1, sizeof *c + n * sizeof c->shards[0]);
-    *c = (mg_cache){.region = memory, .bytes = bytes, .seed = {seed[0], seed[1]}, .count = n};
+    mg_memory_cache *c = mg_calloc(1, sizeof *c + n * sizeof c->shards[0]);
+    *c =
+        (mg_memory_cache){.region = memory, .bytes = bytes, .seed = {seed[0], seed[1]}, .count = n};
     c->log_bytes = log_bytes_for(each);
     for (uint32_t i = 0; i < n; i++) {
         mg_shard_init(&c->shards[i], (char *)memory + HEAD_BYTES + i * each, c->log_bytes);
@@ -106,11 +107,11 @@ static mg_cache *new_view(void *memory, size_t bytes, const uint64_t seed[2]) {
     return c;
 }
 
-int mg_cache_open(mg_cache **out, void *memory, size_t bytes, mg_error *err) {
+int mg_memory_cache_open(mg_memory_cache **out, void *memory, size_t bytes, mg_error *err) {
     region head;
     *out = NULL;
     if (!read_head(memory, &head)) { // somebody scribbled on it
-        int rc = mg_cache_format(memory, bytes, err);
+        int rc = mg_memory_cache_format(memory, bytes, err);
         if (rc != MG_OK) {
             return rc;
         }
@@ -123,13 +124,13 @@ int mg_cache_open(mg_cache **out, void *memory, size_t bytes, mg_error *err) {
     return MG_OK;
 }
 
-void mg_cache_close(mg_cache *c) {
+void mg_memory_cache_close(mg_memory_cache *c) {
     mg_free(c);
 }
 
 // The head is broken, or was written anew by one that found it so. All must have one seed, else
 // they do not find each other's values.
-static void settle_head(mg_cache *c) {
+static void settle_head(mg_memory_cache *c) {
     region head;
     if (read_head(c->region, &head) && head.bytes == c->bytes) {
         memcpy(c->seed, head.seed, sizeof c->seed);
@@ -171,12 +172,12 @@ static uint64_t hash(const uint64_t seed[2], mg_str key) {
     return v[0] ^ v[1] ^ v[2] ^ v[3];
 }
 
-static mg_shard *shard_of(mg_cache *c, uint64_t h) {
+static mg_shard *shard_of(mg_memory_cache *c, uint64_t h) {
     return &c->shards[(uint32_t)(h >> 40) % c->count];
 }
 
 // Hashes the key and locks its shard. NULL: it is too long (`*rc` MG_ELIMIT) or busy.
-static mg_shard *enter(mg_cache *c, mg_str key, uint64_t now_ms, mg_shard_key *k, int *rc) {
+static mg_shard *enter(mg_memory_cache *c, mg_str key, uint64_t now_ms, mg_shard_key *k, int *rc) {
     if (key.n > MG_CACHE_KEY_MAX) {
         *rc = MG_ELIMIT;
         return NULL;
@@ -218,7 +219,8 @@ static mg_cache_lease_entry *free_lease(mg_shard *s, uint64_t now_ms) {
     return NULL;
 }
 
-bool mg_cache_lease(mg_cache *c, mg_str key, uint64_t holder, uint64_t now_ms, uint64_t for_ms) {
+bool mg_memory_cache_lease(mg_memory_cache *c, mg_str key, uint64_t holder, uint64_t now_ms,
+                           uint64_t for_ms) {
     mg_shard_key k;
     int rc;
     mg_shard *s = enter(c, key, now_ms, &k, &rc);
@@ -235,7 +237,7 @@ bool mg_cache_lease(mg_cache *c, mg_str key, uint64_t holder, uint64_t now_ms, u
     return !taken; // with all places taken nobody waits for anybody
 }
 
-void mg_cache_release(mg_cache *c, mg_str key, uint64_t holder) {
+void mg_memory_cache_release(mg_memory_cache *c, mg_str key, uint64_t holder) {
     mg_shard_key k;
     int rc;
     mg_shard *s = enter(c, key, 0, &k, &rc);
@@ -248,7 +250,7 @@ void mg_cache_release(mg_cache *c, mg_str key, uint64_t holder) {
     }
 }
 
-void mg_cache_release_all(mg_cache *c, uint64_t holder) {
+void mg_memory_cache_release_all(mg_memory_cache *c, uint64_t holder) {
     for (uint32_t i = 0; i < c->count; i++) {
         mg_shard *s = &c->shards[i];
         if (!mg_shard_lock(s)) {
@@ -265,7 +267,8 @@ void mg_cache_release_all(mg_cache *c, uint64_t holder) {
 
 // --- values ---
 
-int mg_cache_get(mg_cache *c, mg_str key, uint64_t now_ms, mg_buf *out, uint8_t *tag) {
+int mg_memory_cache_get(mg_memory_cache *c, mg_str key, uint64_t now_ms, mg_buf *out,
+                        uint8_t *tag) {
     mg_shard_key k;
     int rc;
     mg_shard *s = enter(c, key, now_ms, &k, &rc);
@@ -296,8 +299,8 @@ static uint64_t end_of(uint64_t now_ms, uint64_t ttl_ms) {
     return ttl_ms == 0 ? 0 : ttl_ms > UINT64_MAX - now_ms ? UINT64_MAX : now_ms + ttl_ms;
 }
 
-int mg_cache_set(mg_cache *c, mg_str key, mg_str value, uint8_t tag, uint64_t now_ms,
-                 uint64_t ttl_ms) {
+int mg_memory_cache_set(mg_memory_cache *c, mg_str key, mg_str value, uint8_t tag, uint64_t now_ms,
+                        uint64_t ttl_ms) {
     mg_shard_key k;
     int rc;
     if (value.n > MG_CACHE_VALUE_MAX) {
@@ -314,7 +317,7 @@ int mg_cache_set(mg_cache *c, mg_str key, mg_str value, uint8_t tag, uint64_t no
     return rc;
 }
 
-int mg_cache_delete(mg_cache *c, mg_str key, uint64_t now_ms) {
+int mg_memory_cache_delete(mg_memory_cache *c, mg_str key, uint64_t now_ms) {
     mg_shard_key k;
     int rc;
     mg_shard *s = enter(c, key, now_ms, &k, &rc);
@@ -352,8 +355,8 @@ static int store_integer(mg_shard *s, const mg_shard_key *k, int64_t n, uint8_t 
     return stored ? MG_OK : MG_ELIMIT;
 }
 
-int mg_cache_increment(mg_cache *c, mg_str key, int64_t by, int64_t initial, uint8_t tag,
-                       uint64_t now_ms, uint64_t ttl_ms, int64_t *sum) {
+int mg_memory_cache_increment(mg_memory_cache *c, mg_str key, int64_t by, int64_t initial,
+                              uint8_t tag, uint64_t now_ms, uint64_t ttl_ms, int64_t *sum) {
     mg_shard_key k;
     int rc;
     mg_shard *s = enter(c, key, now_ms, &k, &rc);
@@ -380,7 +383,7 @@ int mg_cache_increment(mg_cache *c, mg_str key, int64_t by, int64_t initial, uin
 
 // --- all of it ---
 
-void mg_cache_read_stats(mg_cache *c, mg_cache_stats *out) {
+void mg_memory_cache_read_stats(mg_memory_cache *c, mg_cache_stats *out) {
     *out = (mg_cache_stats){.capacity_bytes = c->log_bytes * c->count};
     for (uint32_t i = 0; i < c->count; i++) {
         // Without the lock: figures of this moment or the one before.
@@ -397,7 +400,7 @@ void mg_cache_read_stats(mg_cache *c, mg_cache_stats *out) {
     }
 }
 
-void mg_cache_clear(mg_cache *c) {
+void mg_memory_cache_clear(mg_memory_cache *c) {
     for (uint32_t i = 0; i < c->count; i++) {
         mg_shard *s = &c->shards[i];
         if (mg_shard_lock(s)) {
