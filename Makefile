@@ -29,7 +29,7 @@ endif
 CFLAGS_ALL := -std=c11 -D_GNU_SOURCE -fPIC -fvisibility=hidden -pthread $(WARN) $(flags_$(MODE)) -Isrc $(CFLAGS)
 
 # --- what there is ---------------------------------------------------------------------------------------------------
-ROOMS   := gate lua store client server http event base
+ROOMS   := gate testkit lua config store client server http event base
 LIBS    := $(ROOMS:%=$(B)/lib%.a) $(B)/libllhttp.a
 SOURCES := $(wildcard $(ROOMS:%=src/%/*.c))
 HEADERS := $(wildcard $(ROOMS:%=src/%/*.h))
@@ -88,7 +88,7 @@ $(B)/moongate: $(LIBS)
 # The same objects as a module for `busted` under a plain LuaJIT, which brings the Lua symbols itself.
 $(B)/moongate.so: $(LIBS)
 	@echo "  LINK  $@"
-	$(Q)$(CC) $(CFLAGS_ALL) $(LTO) -shared -o $@ -Wl,--whole-archive $(B)/libgate.a -Wl,--no-whole-archive $(LIBS) \
+	$(Q)$(CC) $(CFLAGS_ALL) $(LTO) -shared -o $@ -Wl,--whole-archive $(B)/libtestkit.a -Wl,--no-whole-archive $(LIBS) \
 	  $$(sed 's/-lluajit-5.1//' $(B)/link.flags) -lm -ldl
 
 -include $(shell find $(B)/obj $(B)/unit -name '*.d' 2>/dev/null)

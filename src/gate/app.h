@@ -1,7 +1,7 @@
 // gate/app.h: how the app that a configuration names is loaded.
 #pragma once
 
-#include "gate/config.h"
+#include "config/config.h"
 #include "lua/lua_app.h"
 
 // Sets what the configuration says, borrowed, and leaves the rest.

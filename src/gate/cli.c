@@ -1,6 +1,6 @@
 #include "gate/cli.h"
 
-#include "gate/suggest.h"
+#include "config/suggest.h"
 
 #include <stdio.h>
 

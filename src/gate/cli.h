@@ -4,7 +4,7 @@
 
 #include "base/buf.h"
 #include "base/version.h"
-#include "gate/config.h"
+#include "config/config.h"
 
 enum { MG_CLI_LISTEN_MAX = 32, MG_CLI_WRONG_STATUS = 2 };
 

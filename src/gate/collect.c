@@ -1,7 +1,7 @@
 #include "gate/collect.h"
 
 #include "base/snapshot.h"
-#include "gate/config_path.h"
+#include "config/path.h"
 #include "gate/generation.h"
 #include "gate/privileges.h"
 #include "gate/scripts.h"

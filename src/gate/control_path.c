@@ -1,6 +1,6 @@
 #include "gate/control_path.h"
 
-#include "gate/config_path.h"
+#include "config/path.h"
 
 #include <errno.h>
 #include <limits.h>

@@ -2,7 +2,7 @@
 // Lua state, and the trust list. Loaded and closed in helper threads, off the loop.
 #pragma once
 
-#include "gate/config.h"
+#include "config/config.h"
 #include "gate/services.h"
 #include "http/forwarded.h"
 #include "lua/lua_app.h"

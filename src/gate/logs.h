@@ -1,8 +1,8 @@
 // gate/logs.h: the error log and the access log that a configuration names.
 #pragma once
 
+#include "config/config.h"
 #include "gate/access_log.h"
-#include "gate/config.h"
 #include "server/server.h"
 
 // Owns its logs. Zeroed: there are none, and what is written is dropped.

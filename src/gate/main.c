@@ -1,20 +1,20 @@
 // The program: reads the command line and the configuration, then does what was asked.
 
 #include "base/mem.h"
+#include "config/path.h"
 #include "event/process.h"
 #include "gate/app.h"
 #include "gate/cli.h"
 #include "gate/collect.h"
-#include "gate/config_path.h"
 #include "gate/control_client.h"
 #include "gate/control_path.h"
 #include "gate/master.h"
 #include "gate/migrate.h"
-#include "gate/spec.h"
 #include "gate/trial.h"
 #include "gate/worker.h"
 #include "lua/depth.h"
 #include "lua/read_config.h"
+#include "testkit/run.h"
 
 #include <limits.h>
 #include <stdio.h>

@@ -1,9 +1,9 @@
 #include "gate/migrate.h"
 
-#include "gate/config_path.h"
-#include "gate/migration_files.h"
+#include "config/path.h"
+#include "config/suggest.h"
 #include "gate/privileges.h"
-#include "gate/suggest.h"
+#include "store/migration_files.h"
 
 #include <stdio.h>
 #include <string.h>

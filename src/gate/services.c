@@ -3,7 +3,7 @@
 #include "base/mem.h"
 #include "base/stamp.h"
 #include "client/client.h"
-#include "gate/config_path.h"
+#include "config/path.h"
 #include "store/sqlite.h"
 
 struct mg_service_set {

@@ -6,7 +6,7 @@
 #pragma once
 
 #include "base/shm.h"
-#include "gate/config.h"
+#include "config/config.h"
 #include "lua/services.h"
 
 typedef struct mg_service_set mg_service_set;

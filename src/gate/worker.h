@@ -4,7 +4,7 @@
 //     begin -> (socket, accept)* -> prepare -> ready | failed -> commit | abandon -> ... -> stop
 #pragma once
 
-#include "gate/config.h"
+#include "config/config.h"
 #include "lua/stall.h"
 
 typedef struct mg_worker mg_worker;

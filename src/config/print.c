@@ -1,4 +1,4 @@
-#include "gate/config_schema.h"
+#include "config/schema.h"
 
 // A JSON default as Lua: only the brackets of lists differ.
 static void append_value(mg_buf *out, mg_str json) {

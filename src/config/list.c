@@ -1,5 +1,5 @@
-#include "gate/config_path.h"
-#include "gate/config_value.h"
+#include "config/path.h"
+#include "config/value.h"
 
 #define AN_ADDRESS "allowed: an address as \"0.0.0.0:8080\", \"[::]:8080\", \"unix:run/x.sock\""
 

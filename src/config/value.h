@@ -1,9 +1,9 @@
-// gate/config_value.h: reads one value of the configuration, checks it and puts it into its field.
-// For gate/config*.c alone.
+// config/value.h: reads one value of the configuration, checks it and puts it into its field.
+// For config/ alone.
 #pragma once
 
 #include "base/json.h"
-#include "gate/config_schema.h"
+#include "config/schema.h"
 
 // Everything is borrowed but what it holds itself.
 typedef struct mg_config_reading {
@@ -29,12 +29,12 @@ void mg_config_skip(mg_config_reading *r, mg_json_token t);
 // to its end either way.
 void mg_config_take(mg_config_reading *r, const mg_config_key *key, mg_json_token t);
 
-// The same for lists and free tables (gate/config_list.c).
+// The same for lists and free tables (config/list.c).
 void mg_config_take_listen(mg_config_reading *r, const mg_config_key *key, mg_json_token t);
 void mg_config_take_forwarded(mg_config_reading *r, const mg_config_key *key, mg_json_token t);
 void mg_config_take_texts(mg_config_reading *r, const mg_config_key *key, mg_json_token t);
 
-// What outlives requests (gate/config_store.c).
+// What outlives requests (config/store.c).
 void mg_config_take_database(mg_config_reading *r, const mg_config_key *key, mg_json_token t);
 void mg_config_take_nameservers(mg_config_reading *r, const mg_config_key *key, mg_json_token t);
 void mg_config_take_cache(mg_config_reading *r, const mg_config_key *key, mg_json_token t);

@@ -1,8 +1,8 @@
-// gate/config_schema.h: every key of a configuration file: type, default, bounds and meaning. For
-// gate/config*.c alone.
+// config/schema.h: every key of a configuration file: type, default, bounds and meaning. For
+// config/ alone.
 #pragma once
 
-#include "gate/config.h"
+#include "config/config.h"
 
 typedef enum mg_config_kind {
     MG_CONFIG_TABLE,

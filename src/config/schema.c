@@ -1,4 +1,4 @@
-#include "gate/config_schema.h"
+#include "config/schema.h"
 
 #include <stdlib.h>
 

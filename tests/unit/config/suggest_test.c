@@ -1,4 +1,4 @@
-#include "gate/suggest.h"
+#include "config/suggest.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,7 +1,7 @@
-// gate/config.h: the configuration as typed, checked, plain data.
+// config/config.h: the configuration as typed, checked, plain data.
 //
 // Filled from the JSON text that lua/read_config makes of the file; the schema
-// (gate/config_schema.c) is the one place that knows keys, defaults and bounds. Owns its texts
+// (config/schema.c) is the one place that knows keys, defaults and bounds. Owns its texts
 // through an arena; paths are absolute.
 #pragma once
 

@@ -1,4 +1,4 @@
-// gate/suggest.h: "did you mean": the known word nearest to a mistyped one.
+// config/suggest.h: "did you mean": the known word nearest to a mistyped one.
 #pragma once
 
 #include "base/buf.h"

@@ -1,9 +1,9 @@
-#include "gate/config.h"
+#include "config/config.h"
 
 #include "client/rules.h"
-#include "gate/config_path.h"
-#include "gate/config_value.h"
-#include "gate/suggest.h"
+#include "config/path.h"
+#include "config/suggest.h"
+#include "config/value.h"
 #include "http/forwarded.h"
 
 #include <errno.h>

@@ -1,4 +1,4 @@
-// gate/config_path.h: where the paths of a configuration begin. All results lie in the arena.
+// config/path.h: where the paths of a configuration begin. All results lie in the arena.
 #pragma once
 
 #include "base/arena.h"

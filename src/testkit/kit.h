@@ -1,4 +1,4 @@
-// gate/testkit.h: the C half of `moongate.test`: the real server over in-memory streams on a
+// testkit/kit.h: the C half of `moongate.test`: the real server over in-memory streams on a
 // virtual clock.
 #pragma once
 

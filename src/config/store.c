@@ -1,7 +1,7 @@
 // The keys `database`, `cache` and http.nameservers.
 
-#include "gate/config_path.h"
-#include "gate/config_value.h"
+#include "config/path.h"
+#include "config/value.h"
 
 #include <arpa/inet.h>
 #include <stdio.h>

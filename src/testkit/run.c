@@ -1,6 +1,7 @@
-#include "gate/spec.h"
-#include "gate/testkit.h"
+#include "testkit/run.h"
+
 #include "lua/state.h"
+#include "testkit/kit.h"
 
 #include <lauxlib.h>
 #include <stdbool.h>

@@ -1,10 +1,10 @@
-#include "gate/testkit.h"
+#include "testkit/kit.h"
 
 #include "base/mem.h"
-#include "gate/config.h"
-#include "gate/migration_files.h"
+#include "config/config.h"
 #include "http/forwarded.h"
 #include "lua/bind_database.h"
+#include "store/migration_files.h"
 #include "store/sqlite.h"
 
 #include <sys/mman.h>

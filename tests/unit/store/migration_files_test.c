@@ -1,4 +1,4 @@
-#include "gate/migration_files.h"
+#include "store/migration_files.h"
 
 #include "unit.h"
 

@@ -1,4 +1,4 @@
-// gate/migration_files.h: the numbered .sql files of a folder, as 0001_users.sql.
+// store/migration_files.h: the numbered .sql files of a folder, as 0001_users.sql.
 #pragma once
 
 #include "base/arena.h"

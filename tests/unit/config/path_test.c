@@ -1,4 +1,4 @@
-#include "gate/config_path.h"
+#include "config/path.h"
 
 #include "unit.h"
 

@@ -1,7 +1,7 @@
-#include "gate/config_value.h"
+#include "config/value.h"
 
-#include "gate/config_path.h"
-#include "gate/suggest.h"
+#include "config/path.h"
+#include "config/suggest.h"
 
 #include <math.h>
 #include <stdio.h>

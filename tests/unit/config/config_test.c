@@ -1,4 +1,4 @@
-#include "gate/config.h"
+#include "config/config.h"
 
 #include "lua/read_config.h"
 

@@ -1,4 +1,4 @@
-// gate/spec.h: runs busted inside Moongate: `moongate test`.
+// testkit/run.h: runs busted inside Moongate: `moongate test`.
 #pragma once
 
 // `args` are busted's own arguments. Returns the exit status.

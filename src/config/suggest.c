@@ -1,4 +1,4 @@
-#include "gate/suggest.h"
+#include "config/suggest.h"
 
 enum { WORD_BYTES = 40 }; // longer words are no typing mistakes
 
