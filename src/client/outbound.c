@@ -109,8 +109,13 @@ static void shake_hands(mg_outbound *c, mg_tls_context *trust) {
     int fd = c->fd;
     c->fd = -1; // taken
     hold_descriptor(c, false);
-    int rc = mg_tls_connect(&c->stream, c->client->loop, fd, o->unix_path != NULL, trust,
-                            o->server_name, &stream_events, on_tls_ready);
+    int rc = mg_tls_connect(&c->stream, &(mg_tls_opening){.loop = c->client->loop,
+                                                          .context = trust,
+                                                          .fd = fd,
+                                                          .is_unix = o->unix_path != NULL,
+                                                          .host = o->server_name,
+                                                          .events = &stream_events,
+                                                          .on_ready = on_tls_ready});
     c->has_stream = rc == MG_OK;
     if (rc == -EINVAL) {
         fail(c, "tls", "its name (option server_name) is no name of a host");

@@ -1,5 +1,5 @@
-// event/stream.h: a byte stream to a peer: TCP, Unix socket, or one end of an in-memory pair; later
-// TLS.
+// event/stream.h: a byte stream to a peer: TCP, Unix socket, one end of an in-memory pair, or TLS
+// over a socket.
 //
 // Lives inside its owner's struct. open (by a listener, or mg_stream_pair) ... close is
 // asynchronous: the memory may go only in `on_closed`. After mg_stream_close no event but on_closed

@@ -35,8 +35,9 @@ static void on_inner_end(mg_stream *inner, int status);
 static void on_inner_drain(mg_stream *inner, int status);
 static void on_inner_closed(mg_stream *inner);
 static void on_later(mg_timer *timer);
-static int open_stream(mg_stream *s, mg_loop *loop, int fd, bool is_unix, mg_tls_context *c,
-                       const char *host, const mg_stream_events *events, mg_tls_ready_cb on_ready);
+static struct mg_tls_stream *new_stream(mg_stream *s, const mg_tls_opening *o);
+static int expect_host(struct mg_tls_stream *t, const char *host);
+static void start_stream(struct mg_tls_stream *t, const mg_tls_opening *o);
 static void free_stream(struct mg_tls_stream *t);
 static void feed(struct mg_tls_stream *t, const char *data, size_t n);
 static void feed_kept(struct mg_tls_stream *t);
@@ -72,14 +73,23 @@ static const mg_stream_events inner_events = {
     .on_closed = on_inner_closed,
 };
 
-int mg_tls_connect(mg_stream *s, mg_loop *loop, int fd, bool is_unix, mg_tls_context *c,
-                   const char *host, const mg_stream_events *events, mg_tls_ready_cb on_ready) {
-    return open_stream(s, loop, fd, is_unix, c, host, events, on_ready);
+int mg_tls_connect(mg_stream *s, const mg_tls_opening *o) {
+    struct mg_tls_stream *t = new_stream(s, o);
+    SSL_set_connect_state(t->ssl);
+    int rc = expect_host(t, o->host);
+    if (rc != MG_OK) {
+        free_stream(t);
+        close(o->fd);
+        return rc;
+    }
+    start_stream(t, o);
+    return MG_OK;
 }
 
-int mg_tls_accept(mg_stream *s, mg_loop *loop, int fd, bool is_unix, mg_tls_context *c,
-                  const mg_stream_events *events, mg_tls_ready_cb on_ready) {
-    return open_stream(s, loop, fd, is_unix, c, NULL, events, on_ready);
+void mg_tls_accept(mg_stream *s, const mg_tls_opening *o) {
+    struct mg_tls_stream *t = new_stream(s, o);
+    SSL_set_accept_state(t->ssl);
+    start_stream(t, o);
 }
 
 const char *mg_tls_version(const mg_stream *s) {
@@ -233,41 +243,40 @@ static void on_later(mg_timer *timer) {
 
 // --- opening ---
 
-static int open_stream(mg_stream *s, mg_loop *loop, int fd, bool is_unix, mg_tls_context *c,
-                       const char *host, const mg_stream_events *events, mg_tls_ready_cb on_ready) {
+static struct mg_tls_stream *new_stream(mg_stream *s, const mg_tls_opening *o) {
     struct mg_tls_stream *t = mg_calloc(1, sizeof *t);
     t->outer = s;
-    t->context = mg_tls_ref(c);
-    t->on_ready = on_ready;
-    t->ssl = SSL_new(c->ssl);
+    t->context = mg_tls_ref(o->context);
+    t->on_ready = o->on_ready;
+    t->ssl = SSL_new(o->context->ssl);
     BIO *bio = mg_tls_bio_new(t);
     SSL_set_bio(t->ssl, bio, bio);
     SSL_set_app_data(t->ssl, t);
-    if (host != NULL) {
-        size_t n = strlen(host);
-        t->host = mg_strndup(host, n > 0 && host[n - 1] == '.' ? n - 1 : n);
-        SSL_set_connect_state(t->ssl);
-        if (mg_tls_expect_host(t) != MG_OK) {
-            free_stream(t);
-            close(fd);
-            return -EINVAL;
-        }
-        SSL_SESSION *session = mg_tls_session_take(c, t->host);
+    return t;
+}
+
+static int expect_host(struct mg_tls_stream *t, const char *host) {
+    size_t n = strlen(host);
+    t->host = mg_strndup(host, n > 0 && host[n - 1] == '.' ? n - 1 : n);
+    int rc = mg_tls_expect_host(t);
+    if (rc == MG_OK) {
+        SSL_SESSION *session = mg_tls_session_take(t->context, t->host);
         SSL_set_session(t->ssl, session);
         SSL_SESSION_free(session);
-    } else {
-        SSL_set_accept_state(t->ssl);
     }
-    mg_stream_prepare(s, &tls_ops, events);
-    s->u.tls = t;
-    mg_stream_uv_open(loop, &t->inner, &inner_events, fd, is_unix);
-    mg_timer_start(loop, &t->later, 0, 0, on_later); // the client speaks first
+    return rc;
+}
+
+static void start_stream(struct mg_tls_stream *t, const mg_tls_opening *o) {
+    mg_stream_prepare(t->outer, &tls_ops, o->events);
+    t->outer->u.tls = t;
+    mg_stream_uv_open(o->loop, &t->inner, &inner_events, o->fd, o->is_unix);
+    mg_timer_start(o->loop, &t->later, 0, 0, on_later); // the client speaks first
     int rc = mg_stream_read_start(&t->inner);
     if (rc != MG_OK) { // told as the handshake's fault
         t->end_due = true;
         t->end_status = rc;
     }
-    return MG_OK;
 }
 
 static void free_stream(struct mg_tls_stream *t) {

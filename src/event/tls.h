@@ -1,7 +1,7 @@
 // event/tls.h: a stream over OpenSSL: the same mg_stream, with another table of functions.
 //
-// A context holds what connections share: trusted certificates, sessions, and later a server's own
-// certificate. Contexts are counted, by one thread; a stream holds a reference.
+// A context holds what connections share: a client's trusted certificates and sessions, or a
+// server's own certificate. Contexts are counted, by one thread; a stream holds a reference.
 #pragma once
 
 #include "base/error.h"
@@ -26,24 +26,31 @@ int mg_tls_server_new(mg_tls_context **out, const char *chain_file, const char *
 mg_tls_context *mg_tls_ref(mg_tls_context *c);
 void mg_tls_unref(mg_tls_context *c); // accepts NULL
 
-// Makes `s` (caller's memory) a TLS client over the connected socket `fd`, which is taken. `host`
-// is sent as SNI unless it is an IP literal, and verified against the certificate (name or IP). A
-// session of that host is reused. `on_ready(s, status, text)` comes exactly once, unless the stream
-// is closed first: 0, or a negative code and a text for people (a certificate that is not trusted,
-// expired or for another name; the stream is then to be closed). Nothing may be written or read
-// before. `is_unix`: `fd` is a Unix socket. -EINVAL if no such host can be; `s` is untouched then,
-// and `fd` closed.
+// What a TLS stream is made of.
+typedef struct mg_tls_opening {
+    mg_loop *loop;
+    mg_tls_context *context; // a reference is taken
+    int fd;                  // a connected socket, taken
+    bool is_unix;            // `fd` is a Unix socket
+    const char *host;        // of a client: whom it expects; copied
+    const mg_stream_events *events;
+    // Comes exactly once, unless the stream is closed first: 0, or a negative code and a text for
+    // people (a certificate that is not trusted, expired or for another name; the stream is then to
+    // be closed). Nothing may be written or read before.
+    void (*on_ready)(mg_stream *s, int status, const char *text);
+} mg_tls_opening;
+
+// Makes `s` (caller's memory) a TLS client. The host is sent as SNI unless it is an IP literal, and
+// verified against the certificate (name or IP); a session of that host is reused. -EINVAL if no
+// such host can be; `s` is untouched then, and the socket closed.
 //
 // Its on_end says 0 only after a close_notify; a FIN without one may be anybody's, so it is
 // -ECONNRESET; -EPROTO: what came was no TLS. mg_stream_shutdown sends a close_notify and a FIN;
 // so does mg_stream_close, if nothing is queued and `reset` is not set.
-typedef void (*mg_tls_ready_cb)(mg_stream *s, int status, const char *text);
-int mg_tls_connect(mg_stream *s, mg_loop *loop, int fd, bool is_unix, mg_tls_context *c,
-                   const char *host, const mg_stream_events *events, mg_tls_ready_cb on_ready);
+int mg_tls_connect(mg_stream *s, const mg_tls_opening *o);
 
 // The server's side, likewise, over an accepted socket.
-int mg_tls_accept(mg_stream *s, mg_loop *loop, int fd, bool is_unix, mg_tls_context *c,
-                  const mg_stream_events *events, mg_tls_ready_cb on_ready);
+void mg_tls_accept(mg_stream *s, const mg_tls_opening *o);
 
 // Of a TLS stream that is ready: "TLSv1.3"; the protocol chosen by ALPN, empty if none; whether a
 // session was reused.

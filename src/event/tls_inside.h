@@ -26,7 +26,7 @@ struct mg_tls_stream {
     mg_tls_context *context;
     SSL *ssl;
     char *host; // NULL: the server's side
-    mg_tls_ready_cb on_ready;
+    void (*on_ready)(mg_stream *s, int status, const char *text);
     mg_timer later; // pumps what does not come from the socket
     const char *in; // from the wire, for OpenSSL; borrowed while it is being fed
     size_t in_n;

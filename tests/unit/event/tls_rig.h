@@ -15,15 +15,24 @@ static inline void contexts(const char *server_name) {
     server_context = server_of(server_name, NULL);
 }
 
+static inline mg_tls_opening opening(int fd, mg_tls_context *context) {
+    return (mg_tls_opening){.loop = loop,
+                            .context = context,
+                            .fd = fd,
+                            .is_unix = !over_tcp,
+                            .events = &wire_events,
+                            .on_ready = on_ready};
+}
+
 static inline void open_client(int fd, const char *host) {
-    assert_int_equal(mg_tls_connect(&client.w.s, loop, fd, !over_tcp, client_context, host,
-                                    &wire_events, on_ready),
-                     0);
+    mg_tls_opening o = opening(fd, client_context);
+    o.host = host;
+    assert_int_equal(mg_tls_connect(&client.w.s, &o), 0);
 }
 
 static inline void open_server(int fd) {
-    assert_int_equal(
-        mg_tls_accept(&server.w.s, loop, fd, !over_tcp, server_context, &wire_events, on_ready), 0);
+    mg_tls_opening o = opening(fd, server_context);
+    mg_tls_accept(&server.w.s, &o);
 }
 
 static inline void connected_pair(int *fds) {

@@ -160,9 +160,9 @@ static void what_is_no_host_is_refused(void **state) {
         int fds[2];
         assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
         mg_stream s;
-        assert_int_equal(
-            mg_tls_connect(&s, loop, fds[0], true, client_context, bad[i], &wire_events, on_ready),
-            -EINVAL);
+        mg_tls_opening o = opening(fds[0], client_context);
+        o.host = bad[i];
+        assert_int_equal(mg_tls_connect(&s, &o), -EINVAL);
         char byte;
         assert_int_equal(read(fds[1], &byte, 1), 0);
         close(fds[1]);
