@@ -1,8 +1,8 @@
 --- app: the declarations of a service. Loading a script only declares; app:freeze() hands the
 --- result to the server.
 local check = require("moongate.core.check")
-local router = require("moongate.router")
-local fallback = require("moongate.core.fallback")
+local router = require("moongate.core.app.router")
+local fallback = require("moongate.core.app.fallback")
 
 local M = {}
 
@@ -146,7 +146,7 @@ local function new_route(self, methods, pattern, options, handler)
     where = check.caller(),
     handler = handler,
     middleware = joined(self.own, options.middleware),
-    group = self.own, -- also of what is answered in place of a route: core/fallback.lua
+    group = self.own, -- also of what is answered in place of a route: core/app/fallback.lua
     timeout = options.timeout,
     body = options.body,
     stream_max = options.stream_max,
@@ -242,7 +242,7 @@ function App:static(prefix, folder, options)
   shared_of(self)
   check.string("static: prefix", prefix)
   check.folder("static: folder", folder)
-  local static = require("moongate.static")
+  local static = require("moongate.core.app.static")
   local handler = static.new(folder, options)
   local base = prefix == "/" and "" or prefix:gsub("/$", "")
   if base ~= "" then

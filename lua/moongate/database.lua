@@ -10,9 +10,9 @@
 --- `reason`: "constraint", "syntax", "readonly", "busy" (locked by another process for too long),
 --- "limit" (the result or the queue is too large), "error".
 local native = require("moongate.native")
-local statement = require("moongate.core.statement")
-local transaction = require("moongate.core.transaction")
-local row_stream = require("moongate.core.row_stream")
+local statement = require("moongate.core.database.statement")
+local transaction = require("moongate.core.database.transaction")
+local row_stream = require("moongate.core.database.row_stream")
 local Future = require("moongate.future")
 
 local M = {}

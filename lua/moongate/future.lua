@@ -4,9 +4,9 @@
 local sched = require("moongate.core.sched")
 local errors = require("moongate.core.errors")
 local scopes = require("moongate.core.scope")
-local settling = require("moongate.core.settle")
-require("moongate.core.handover")
-local forgotten = require("moongate.core.forgotten")
+local settling = require("moongate.core.future.settle")
+require("moongate.core.future.handover")
+local forgotten = require("moongate.core.future.forgotten")
 local coroutines = require("moongate.core.coroutines")
 local boundary = require("moongate.core.boundary")
 

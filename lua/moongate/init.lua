@@ -1,6 +1,6 @@
 --- moongate: what route scripts require.
 local Future = require("moongate.future")
-require("moongate.core.combine")
+require("moongate.core.future.combine")
 local time = require("moongate.time")
 local tools = require("moongate.tools")
 local database = require("moongate.database")
@@ -22,7 +22,7 @@ local M = {
   now = time.now,
   monotonic = time.monotonic,
   version = require("moongate.native").version,
-  info = require("moongate.info").get,
+  info = require("moongate.core.info").get,
 }
 
 --- A Future to be settled by hand: f:resolve(...), f:reject(err).

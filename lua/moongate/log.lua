@@ -1,7 +1,7 @@
 --- The error log: moongate.log.debug/info/warn/error(message, fields).
 local native = require("moongate.native")
 local errors = require("moongate.core.errors")
-local forgotten = require("moongate.core.forgotten")
+local forgotten = require("moongate.core.future.forgotten")
 local time = require("moongate.time")
 
 local show = errors.show

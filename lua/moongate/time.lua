@@ -2,7 +2,7 @@
 local sched = require("moongate.core.sched")
 local Future = require("moongate.future")
 local scopes = require("moongate.core.scope")
-local forgotten = require("moongate.core.forgotten")
+local forgotten = require("moongate.core.future.forgotten")
 
 local native = sched.native
 local select, unpack = select, unpack

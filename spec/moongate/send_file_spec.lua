@@ -1,5 +1,5 @@
 local test = require("moongate.test")
-local disposition = require("moongate.core.disposition")
+local disposition = require("moongate.core.request.disposition")
 
 local app
 

@@ -1,5 +1,5 @@
-// The answer's side of ctx: answer.lua and context.lua call these with the exchange's handle. A
-// stale handle answers nil, "closed".
+// The answer's side of ctx: core/request/{answer,context}.lua call these with the exchange's
+// handle. A stale handle answers nil, "closed".
 
 #include "base/mem.h"
 #include "lua/bind.h"

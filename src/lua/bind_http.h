@@ -1,5 +1,5 @@
 // lua/bind_http.h: the grammar of HTTP for scripts: queries, forms, cookies, dates, media types.
-// The Lua half is lua/moongate/context.lua.
+// The Lua half is lua/moongate/core/request/context.lua.
 //
 // A wrong argument raises at the caller's line; what a peer may send wrong gives nil and a message.
 #pragma once

@@ -1,5 +1,5 @@
-// The request's side of ctx: context.lua calls these with the exchange's handle. A stale handle
-// answers nil, "closed".
+// The request's side of ctx: core/request/context.lua calls these with the exchange's handle. A
+// stale handle answers nil, "closed".
 
 #include "base/mem.h"
 #include "lua/bind.h"

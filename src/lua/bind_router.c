@@ -5,7 +5,7 @@
 
 #include <lauxlib.h>
 
-#define ROUTER_TYPE "moongate.router"
+#define ROUTER_TYPE "moongate.core.app.router"
 
 enum { ID_MAX = 1 << 20 }; // routes are kept in a table by id
 

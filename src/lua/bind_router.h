@@ -1,4 +1,4 @@
-// lua/bind_router.h: the matcher of http/route.h for router.lua.
+// lua/bind_router.h: the matcher of http/route.h for core/app/router.lua.
 #pragma once
 
 #include "http/route.h"

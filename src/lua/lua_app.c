@@ -59,7 +59,7 @@ static void push_boot(mg_lua_app *a, const char *name) {
 
 static int require_boot(mg_lua_app *a, mg_error *err) {
     lua_getglobal(a->L, "require");
-    lua_pushliteral(a->L, "moongate.boot");
+    lua_pushliteral(a->L, "moongate.core.boot");
     if (lua_pcall(a->L, 1, 1, 0) != 0) {
         return take_error(a->L, err);
     }

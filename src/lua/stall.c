@@ -371,7 +371,7 @@ void mg_stall_watch(mg_stall *s, mg_vm *vm) {
         luaJIT_setmode(s->watched->L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_OFF);
         luaJIT_setmode(s->watched->L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_FLUSH);
     }
-    // No script takes the profiler away: core/guard.lua.
+    // No script takes the profiler away: core/scripts/guard.lua.
     luaJIT_profile_start(vm->L, "li1000000", on_sample, NULL);
     setitimer(ITIMER_PROF, &never, NULL); // nobody wants samples: signals come from the watcher
     take_signal(&s->profiler);

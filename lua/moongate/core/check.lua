@@ -7,6 +7,7 @@ local M = {}
 
 -- "@.../lua/moongate/": how the sources of the framework begin.
 local FRAMEWORK = debug.getinfo(1, "S").source:gsub("core/check%.lua$", "")
+M.FRAMEWORK = FRAMEWORK
 
 -- The stack level of the first function outside of the framework, as error() counts it from its
 -- caller's caller; 0 if there is none.

@@ -5,7 +5,7 @@
 --- and the answer goes the same way back, so the user's code never sees it.
 local sched = require("moongate.core.sched")
 local errors = require("moongate.core.errors")
-local depth = require("moongate.core.depth")
+local depth = require("moongate.core.scripts.depth")
 
 local AWAIT, native, enter = sched.AWAIT, sched.native, depth.enter
 local resume, yield, create = coroutine.resume, coroutine.yield, coroutine.create

@@ -6,7 +6,7 @@
 --- yields across C.
 local native = require("moongate.native")
 local errors = require("moongate.core.errors")
-local slots = require("moongate.core.slots")
+local slots = require("moongate.core.request.slots")
 local ffi = require("ffi")
 
 local M = {}
@@ -40,7 +40,8 @@ local STRAY_YIELD = "coroutine.yield outside of a coroutine of your own: await a
 M.current = false -- the task that runs
 M.loading = false -- an app's scripts are being loaded
 M.collected = false -- what starts the finalizers that the collector has found
-M.settling = false -- the task that tells of settled Futures, true outside of tasks: core/settle.lua
+-- The task that tells of settled Futures, true outside of tasks: core/future/settle.lua.
+M.settling = false
 M.native = native
 
 local HANDLE = slots.HANDLE
@@ -49,7 +50,7 @@ local idle, idle_count = {}, 0
 local ready, first, last = {}, 1, 0 -- a queue of tasks
 local later, later_count = {}, 0 -- tasks that let the loop turn first
 local turning = false -- whatever gets ready now is seen before the turn ends
-local on_request, on_signal -- set by serve.lua
+local on_request, on_signal -- set by core/app/serve.lua
 local SLOTS = 2 ^ 20 -- src/lua/slots.h: the low bits of a handle
 local operations = {} -- slot of the operation's handle -> Future
 local tasks = setmetatable({}, { __mode = "k" }) -- all there are, for the leak check of specs

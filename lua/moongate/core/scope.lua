@@ -2,15 +2,15 @@
 --- too.
 ---
 --- A scope is a table whose array slots have the fixed numbers below; ctx adds its own behind them
---- (context.lua). Array slots, because a request's whole record is then one allocation.
+--- (core/request/slots.lua). Array slots, because a request's whole record is one allocation then.
 ---
 --- Who owns what: what ctx:... begins belongs to the request, and so does what and_then, all, race
---- and their like derive in it, as long as nobody else waits for that (handover.lua). What
---- moongate.spawn and moongate.after begin, and whatever else begins outside of a request, belongs
---- to the app (its root). What a request begins without its ctx (moongate.http, moongate.sleep,
---- ...) belongs to the app too, in its `shared` scope: others may await it, the request's end does
---- not touch it, but it is stopped once those who awaited it are gone. moongate.future() belongs to
---- nobody: nothing runs that could be stopped.
+--- and their like derive in it, as long as nobody else waits for that (core/future/handover.lua).
+--- What moongate.spawn and moongate.after begin, and whatever else begins outside of a request,
+--- belongs to the app (its root). What a request begins without its ctx (moongate.http,
+--- moongate.sleep, ...) belongs to the app too, in its `shared` scope: others may await it, the
+--- request's end does not touch it, but it is stopped once those who awaited it are gone.
+--- moongate.future() belongs to nobody: nothing runs that could be stopped.
 local M = {
   CHILDREN = 1, -- the newest of the pending Futures that die with the scope; false: none
   CANCELLED = 2, -- the error that every await raises; false while the scope lives

@@ -3,11 +3,11 @@
 ---
 --- The seam is the table `calls` of each subject (http, cache, files): ctx and the modules look
 --- their functions up there at each call. Statements of databases, by whatever way they are made,
---- come through core/statement.lua. Calls are recorded in app.calls.
-local context = require("moongate.context")
+--- come through core/database/statement.lua. Calls are recorded in app.calls.
+local context = require("moongate.core.request.context")
 local check = require("moongate.core.check")
 local chunks = require("moongate.test.chunks")
-local statements = require("moongate.core.statement")
+local statements = require("moongate.core.database.statement")
 local suggest = require("moongate.core.suggest")
 local answers = require("moongate.test.answers")
 local http_stub = require("moongate.test.http_stub")

@@ -1,4 +1,4 @@
-local env = require("moongate.core.env")
+local env = require("moongate.core.scripts.env")
 
 -- A loader of a project whose files are the given texts.
 local function project(files)

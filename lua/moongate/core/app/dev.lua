@@ -1,5 +1,5 @@
 --- `moongate dev`: faults as a page in the browser, which loads itself again when they are gone.
-local info = require("moongate.info")
+local info = require("moongate.core.info")
 local errors = require("moongate.core.errors")
 
 local M = {}

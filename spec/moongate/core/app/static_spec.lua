@@ -5,7 +5,7 @@ local test = require("moongate.test")
 local function refused(fn, pattern)
   local ok, message = pcall(fn)
   assert.is_false(ok)
-  assert.matches("^spec/moongate/static_spec%.lua:%d+: " .. pattern, message)
+  assert.matches("^spec/moongate/core/app/static_spec%.lua:%d+: " .. pattern, message)
 end
 
 local app

@@ -1,5 +1,5 @@
-local dev = require("moongate.dev")
-local boot = require("moongate.boot")
+local dev = require("moongate.core.app.dev")
+local boot = require("moongate.core.boot")
 local test = require("moongate.test")
 
 local HTML = { Accept = "text/html,application/xhtml+xml,*/*;q=0.8" }

@@ -6,7 +6,7 @@
 --- - 404, and 501 elsewhere: behind that of the group with the longest prefix of the path; else of
 ---   the app.
 local native = require("moongate.native")
-local slots = require("moongate.core.slots")
+local slots = require("moongate.core.request.slots")
 
 local M = {}
 

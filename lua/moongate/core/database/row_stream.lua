@@ -2,8 +2,8 @@
 --- none if all come in the first piece.
 local native = require("moongate.native")
 local sched = require("moongate.core.sched")
-local statement = require("moongate.core.statement")
-local transaction = require("moongate.core.transaction")
+local statement = require("moongate.core.database.statement")
+local transaction = require("moongate.core.database.transaction")
 local Future = require("moongate.future")
 local time = require("moongate.time")
 

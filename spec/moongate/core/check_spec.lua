@@ -25,7 +25,7 @@ describe("a check", function()
     local message = message_of(function()
       check.string("name", nil)
     end)
-    assert.matches("spec/moongate/check_spec%.lua:%d+: name: a string", message)
+    assert.matches("spec/moongate/core/check_spec%.lua:%d+: name: a string", message)
   end)
 
   it("knows the caller's place", function()

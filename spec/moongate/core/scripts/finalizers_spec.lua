@@ -53,11 +53,13 @@ local function serve_with(way, fn)
       return "collected"
     end)
     a:get("/churn", function()
-      local t = {}
-      for i = 1, 2e5 do
-        t[i % 100] = { tostring(i) }
+      for _ = 1, 2 do -- the collector comes round by itself: it marks, then it calls finalizers
+        local seen, t = setmetatable({ {} }, { __mode = "v" }), nil
+        repeat
+          t = { tostring(t) }
+        until not seen[1]
       end
-      return #t > 0 and "churned"
+      return "churned"
     end)
   end)
 end
@@ -78,8 +80,8 @@ for name, way in pairs(WAYS) do
       assert.equal("churned", app:get("/churn").body)
       assert.equal("collected", app:get("/collect").body)
       app.clock:advance(1)
-      assert.matches("the finalizer at spec/moongate/finalizers_spec%.lua:%d+ failed: "
-        .. "spec/moongate/finalizers_spec%.lua:%d+: no end", logged())
+      assert.matches("the finalizer at spec/moongate/core/scripts/finalizers_spec%.lua:%d+ failed: "
+        .. "spec/moongate/core/scripts/finalizers_spec%.lua:%d+: no end", logged())
       assert.equal("made", app:get("/").body)
       app:get("/collect")
     end)

@@ -278,7 +278,7 @@ describe("what a script says in a head", function()
   local SAID = {
     bytes = function(ctx) ctx:bytes(SPLIT, "x") end,
     stream = function(ctx) ctx:stream(SPLIT, print) end,
-    send_file = function(ctx) ctx:send_file("spec/moongate/serve_spec.lua", { type = SPLIT }) end,
+    send_file = function(ctx) ctx:send_file("spec/app_spec.lua", { type = SPLIT }) end,
     header = function(ctx) ctx:header("Content-Type", SPLIT):text("x") end,
     redirect = function(ctx) ctx:redirect("/x\r\nX-Split: 1") end,
     cookie = function(ctx) ctx:cookie("a", "b", { path = "/x\r\nX-Split: 1" }) return "x" end,
@@ -310,7 +310,7 @@ describe("what a script says in a head", function()
 
   it("is looked at once more by C", function()
     local native = require("moongate.native")
-    local slots = require("moongate.core.slots")
+    local slots = require("moongate.core.request.slots")
     local told = {}
     handle(function(ctx)
       for i, answer in ipairs({ { 99 }, { 1000 }, { 0 / 0 }, { 2 ^ 64 }, { 200, SPLIT },

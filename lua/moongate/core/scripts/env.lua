@@ -1,8 +1,8 @@
 --- The environment of app code: reads see the standard globals, an accidental global is an error,
 --- and calls that would harm or block the server are refused, naming the way that does not.
 local coroutines = require("moongate.core.coroutines")
-local guard = require("moongate.core.guard")
-local modules = require("moongate.core.modules")
+local guard = require("moongate.core.scripts.guard")
+local modules = require("moongate.core.scripts.modules")
 local log = require("moongate.log")
 
 local M = {}

@@ -103,7 +103,7 @@ describe("a URL", function()
     end)
     assert.equal("a=1700000000123456&b=9223372036854775807&c=9223372036854775807&c=1e%2B16",
       response.body)
-    local router = require("moongate.router")
+    local router = require("moongate.core.app.router")
     assert.equal("/users/9223372036854775807", router.build("/users/:id", { id = ID }))
     assert.equal("/users/1700000000123456/x", router.build("/users/:id/*rest", {
       id = BIG, rest = "x",

@@ -1,7 +1,7 @@
-local boot = require("moongate.boot")
+local boot = require("moongate.core.boot")
 local moongate = require("moongate")
 local native = require("moongate.native")
-local info = require("moongate.info")
+local info = require("moongate.core.info")
 
 -- Loads an app whose script is `text`.
 local function load(text, options)
@@ -38,7 +38,7 @@ describe("boot.load", function()
   end)
 end)
 
-describe("moongate.info", function()
+describe("moongate.core.info", function()
   local generation, worker = info.generation, info.worker
   after_each(function()
     info.generation, info.worker = generation, worker

@@ -6,14 +6,14 @@
 local sched = require("moongate.core.sched")
 local scopes = require("moongate.core.scope")
 local errors = require("moongate.core.errors")
-local context = require("moongate.context")
-local problem = require("moongate.problem")
+local context = require("moongate.core.request.context")
+local problem = require("moongate.core.request.problem")
 local Future = require("moongate.future")
 local time = require("moongate.time")
 local log = require("moongate.log")
-local retire = require("moongate.retire")
-local starting = require("moongate.core.starting")
-local fallback = require("moongate.core.fallback")
+local retire = require("moongate.core.app.retire")
+local starting = require("moongate.core.app.starting")
+local fallback = require("moongate.core.app.fallback")
 local text = require("moongate.core.text")
 
 local native = sched.native
@@ -556,7 +556,7 @@ function M.prepare(app, options)
 end
 
 --- Serves `target` (of M.prepare) from now on. on_start functions run first; `ready(ok, message)`
---- is called when they are through. `limit` and `left` as for core/starting.lua.
+--- is called when they are through. `limit` and `left` as for core/app/starting.lua.
 function M.start(target, ready, limit, left)
   served = target
   served.root[scopes.CANCELLED] = false

@@ -2,15 +2,15 @@
 local sched = require("moongate.core.sched")
 local errors = require("moongate.core.errors")
 local app_class = require("moongate.app")
-local env = require("moongate.core.env")
-local guard = require("moongate.core.guard")
-local depth = require("moongate.core.depth")
-local modules = require("moongate.core.modules")
-local serve = require("moongate.serve")
+local env = require("moongate.core.scripts.env")
+local guard = require("moongate.core.scripts.guard")
+local depth = require("moongate.core.scripts.depth")
+local modules = require("moongate.core.scripts.modules")
+local serve = require("moongate.core.app.serve")
 local files = require("moongate.files")
-local info = require("moongate.info")
-local dev = require("moongate.dev")
-local finalizers = require("moongate.core.finalizers")
+local info = require("moongate.core.info")
+local dev = require("moongate.core.app.dev")
+local finalizers = require("moongate.core.scripts.finalizers")
 
 local M = {}
 

@@ -8,7 +8,7 @@ local sched = require("moongate.core.sched")
 
 local M = {}
 
-local FRAMEWORK = debug.getinfo(1, "S").source:gsub("core/guard%.lua$", "")
+local FRAMEWORK = check.FRAMEWORK
 local getinfo = debug.getinfo
 
 local function refused(text)

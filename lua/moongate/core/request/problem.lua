@@ -1,8 +1,8 @@
 --- The answer that an error becomes: its status, and problem+json.
 local native = require("moongate.native")
 local errors = require("moongate.core.errors")
-local slots = require("moongate.core.slots")
-local answer = require("moongate.answer")
+local slots = require("moongate.core.request.slots")
+local answer = require("moongate.core.request.answer")
 
 local HANDLE, PHASE, STAGED = slots.HANDLE, slots.PHASE, slots.STAGED
 local KIND, PLAIN, STATUS, TYPE = slots.KIND, slots.PLAIN, slots.STATUS, slots.TYPE

@@ -4,7 +4,7 @@ local errors = require("moongate.core.errors")
 local check = require("moongate.core.check")
 local Future = require("moongate.future")
 
-local info = require("moongate.info")
+local info = require("moongate.core.info")
 
 local M = {}
 

@@ -1,10 +1,10 @@
 --- Files of a folder: what app:static serves. C resolves paths so that nothing leaves the folder
 --- (no "..", no symlink).
 local native = require("moongate.native")
-local answer = require("moongate.answer")
+local answer = require("moongate.core.request.answer")
 local check = require("moongate.core.check")
 local files = require("moongate.files")
-local slots = require("moongate.core.slots")
+local slots = require("moongate.core.request.slots")
 
 local M = {}
 

@@ -1,11 +1,11 @@
-local router = require("moongate.router")
+local router = require("moongate.core.app.router")
 local test = require("moongate.test")
 
 -- Refused at this file's line, with that text.
 local function refused(fn, pattern)
   local ok, message = pcall(fn)
   assert.is_false(ok)
-  assert.matches("^spec/moongate/router_spec%.lua:%d+: " .. pattern, message)
+  assert.matches("^spec/moongate/core/app/router_spec%.lua:%d+: " .. pattern, message)
 end
 
 describe("a path", function()

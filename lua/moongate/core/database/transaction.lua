@@ -4,7 +4,7 @@ local native = require("moongate.native")
 local check = require("moongate.core.check")
 local scopes = require("moongate.core.scope")
 local sched = require("moongate.core.sched")
-local statement = require("moongate.core.statement")
+local statement = require("moongate.core.database.statement")
 local Future = require("moongate.future")
 local time = require("moongate.time")
 

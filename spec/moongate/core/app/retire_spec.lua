@@ -1,7 +1,7 @@
 local moongate = require("moongate")
 local test = require("moongate.test")
 local messages_of = dofile("spec/fixture/logged.lua")
-local boot = require("moongate.boot")
+local boot = require("moongate.core.boot")
 local sched = require("moongate.core.sched")
 
 local DRAIN = 30

@@ -7,9 +7,9 @@ local scopes = require("moongate.core.scope")
 local Future = require("moongate.future")
 local time = require("moongate.time")
 local log = require("moongate.log")
-local slots = require("moongate.core.slots")
+local slots = require("moongate.core.request.slots")
 local suggest = require("moongate.core.suggest")
-local answer = require("moongate.answer")
+local answer = require("moongate.core.request.answer")
 local array = native.json.array
 
 local M = {}

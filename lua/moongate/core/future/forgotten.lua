@@ -3,7 +3,7 @@
 local sched = require("moongate.core.sched")
 local errors = require("moongate.core.errors")
 local scopes = require("moongate.core.scope")
-local settling = require("moongate.core.settle")
+local settling = require("moongate.core.future.settle")
 
 local native = sched.native
 local CANCELLED, REJECTED, ENDED, ROOT = scopes.CANCELLED, scopes.REJECTED, scopes.ENDED,

@@ -3,10 +3,10 @@ local native = require("moongate.native")
 local sched = require("moongate.core.sched")
 local errors = require("moongate.core.errors")
 local scopes = require("moongate.core.scope")
-local slots = require("moongate.core.slots")
+local slots = require("moongate.core.request.slots")
 local text = require("moongate.core.text")
 local check = require("moongate.core.check")
-local disposition = require("moongate.core.disposition")
+local disposition = require("moongate.core.request.disposition")
 local Future = require("moongate.future")
 
 local M = {}
