@@ -22,14 +22,12 @@ int mg_client_new(mg_client **out, mg_loop *loop, const mg_client_options *optio
     if (c->options.all_connections == 0) {
         c->options.all_connections = ALL_CONNECTIONS;
     }
-    c->ca = options->ca != NULL ? mg_strdup(options->ca) : NULL;
-    mg_buf_append_str(&c->ca_text, options->ca_text);
+    c->tls = mg_tls_cache_new(loop, options->ca, options->ca_text);
     (void)mg_rules_new(&c->rules, options->rules, NULL); // they were checked
     mg_link_init(&c->outbounds);
     mg_link_init(&c->calls);
     mg_link_init(&c->spare);
     mg_link_init(&c->starved);
-    mg_link_init(&c->loads);
     for (size_t i = 0; i < MG_CLIENT_BUCKETS; i++) {
         mg_link_init(&c->buckets[i]);
     }
@@ -68,12 +66,10 @@ void mg_client_free(mg_client *c) {
     }
     mg_timer_stop(&c->relief);
     mg_deadlines_deinit(&c->idle);
-    mg_client_forget_trust(c);
+    mg_tls_cache_free(c->tls);
+    c->tls = NULL;
     mg_dns_free(c->dns);
     c->dns = NULL;
-    mg_free(c->ca);
-    c->ca = NULL;
-    mg_buf_deinit(&c->ca_text);
     mg_rules_free(c->rules);
     c->rules = NULL;
     c->freed = true;

@@ -4,19 +4,18 @@
 //   outbound.c  one connection: name, dial, handshake, then bytes for the call it serves
 //   call.c      one request and its response; call_content.c: what its body holds
 //   rules.c     which addresses may be dialled
-//   trust.c     which certificates are trusted
 #pragma once
 
 #include "base/list.h"
 #include "client/client.h"
 #include "client/rules.h"
-#include "client/trust.h"
 #include "event/deadline.h"
 #include "event/descriptors.h"
 #include "event/dial.h"
 #include "event/dns.h"
+#include "event/tls_cache.h"
 
-enum { MG_CLIENT_BUCKETS = 256, MG_CLIENT_TRUSTS = 8, MG_CLIENT_WARNED = 256 };
+enum { MG_CLIENT_BUCKETS = 256, MG_CLIENT_WARNED = 256 };
 
 typedef struct mg_origin mg_origin;
 typedef struct mg_outbound mg_outbound;
@@ -24,10 +23,9 @@ typedef struct mg_outbound mg_outbound;
 struct mg_client {
     mg_loop *loop;
     mg_client_options options;
-    char *ca;
-    mg_buf ca_text;
     mg_rules *rules; // NULL: none
     mg_dns *dns;
+    mg_tls_cache *tls;
     mg_deadlines idle; // idle connections of all origins, the longest idle first
     mg_holder holder;  // of idle connections
     mg_link outbounds; // all of them, also those that are closing
@@ -39,12 +37,9 @@ struct mg_client {
     mg_timer relief;                    // there is room: they are looked at
     uint32_t origins, connections, idle_count, waiting;
     uint64_t started, reused, dialled, failed;
-    mg_trust_entry trusts[MG_CLIENT_TRUSTS];
-    mg_link loads;                     // of trust.c
     uint32_t warned[MG_CLIENT_WARNED]; // hashes of origins that were called insecure
     uint32_t warned_count;
-    uint32_t next_trust; // the entry that goes when a new one needs its place
-    bool freed;          // the memory goes with the last connection
+    bool freed; // the memory goes with the last connection
 };
 
 // Lives while it has connections or waiting calls.
@@ -91,8 +86,8 @@ struct mg_outbound {
     mg_timer timer;
     mg_dns_lookup *lookup;
     mg_dial *dial;
-    mg_trust_wait trust; // what `fd`, connected, waits for
-    int fd;              // -1: none
+    mg_tls_wait trust; // what `fd`, connected, waits for
+    int fd;            // -1: none
     bool has_stream;
     bool held;        // a descriptor that is not open yet is counted
     bool served;      // a response before: the server may close it at any moment

@@ -124,7 +124,7 @@ static void shake_hands(mg_outbound *c, mg_tls_context *trust) {
     }
 }
 
-static void on_trust(mg_trust_wait *w, mg_tls_context *context, const char *fault) {
+static void on_trust(mg_tls_wait *w, mg_tls_context *context, const char *fault) {
     mg_outbound *c = MG_OF(w, mg_outbound, trust);
     if (context != NULL) {
         shake_hands(c, context);
@@ -138,10 +138,11 @@ static void open_tls(mg_outbound *c, int fd) {
     mg_tls_context *trust;
     c->state = MG_OUTBOUND_HANDSHAKE;
     c->fd = fd;
-    c->trust.on_trust = on_trust;
+    c->trust.on_context = on_trust;
     hold_descriptor(c, true);
-    int rc =
-        mg_client_trust(c->client, c->origin->ca, c->origin->insecure, &c->trust, &trust, &err);
+    const mg_tls_demands demands = {
+        .ca = c->origin->ca, .alpn = "http/1.1", .insecure = c->origin->insecure};
+    int rc = mg_tls_cache_get(c->client->tls, &demands, &c->trust, &trust, &err);
     if (rc == MG_OK) {
         shake_hands(c, trust);
     } else if (rc != MG_EAGAIN) {

@@ -11,10 +11,12 @@
 typedef struct mg_tls_context mg_tls_context;
 
 typedef struct mg_tls_client_options {
-    const char *ca_file; // PEM file, or folder with hashed names; NULL: the system's store
-    mg_str ca_text;      // not empty: what is in that file
-    bool insecure;       // neither certificate nor name is verified
-    const char *alpn;    // "http/1.1", comma separated; NULL: none is offered
+    const char *ca_file;    // PEM file, or folder with hashed names; NULL: the system's store
+    mg_str ca_text;         // not empty: what is in that file
+    const char *chain_file; // its own certificate, for a server that asks (PEM); NULL: none
+    const char *key_file;
+    bool insecure;    // neither certificate nor name is verified
+    const char *alpn; // "http/1.1", comma separated; NULL: none is offered
 } mg_tls_client_options;
 
 // TLS 1.2 and later. A negative code and a text that names the file.

@@ -37,6 +37,9 @@ int mg_tls_client_new(mg_tls_context **out, const mg_tls_client_options *options
     SSL_CTX_set_session_cache_mode(c->ssl, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
     SSL_CTX_sess_set_new_cb(c->ssl, on_session);
     int rc = options->insecure ? MG_OK : trust(c, options->ca_file, options->ca_text, err);
+    if (rc == MG_OK && options->chain_file != NULL) {
+        rc = load_keys(c, options->chain_file, options->key_file, err);
+    }
     if (rc == MG_OK && options->alpn != NULL) {
         rc = set_alpn(c, options->alpn, err);
     }
