@@ -1,4 +1,4 @@
---- The answer's half of ctx: it is staged here, and sent by serve.lua when the onion has unwound.
+--- The answer's half of ctx: it is staged here, and sent by send.lua when the onion has unwound.
 local native = require("moongate.native")
 local sched = require("moongate.core.sched")
 local errors = require("moongate.core.errors")

@@ -22,14 +22,9 @@ local ROOT, ON_CLOSE, CANCELLED = scopes.ROOT, scopes.ON_CLOSE, scopes.CANCELLED
 
 local METHOD_UNKNOWN = 9 -- http/method.h
 
-M.slots = slots
-
 local Context = {}
 local methods, getters = answer.methods, {}
 M.methods = methods
-M.stage_returned = answer.stage_returned
-M.check_field = answer.check_field
-M.resolve = answer.resolve
 
 ---@return moongate.Context
 function M.new(root, handle, route, method, start, app)

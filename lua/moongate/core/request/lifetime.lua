@@ -1,0 +1,152 @@
+--- A request's life as a scope: it is under way, it may be cancelled, it ends.
+---
+--- The scope ends when the last byte of the answer is queued. What is in flight then may finish
+--- within the handler's deadline, unless the scope was cancelled; on_close functions run in the
+--- background.
+local sched = require("moongate.core.sched")
+local scopes = require("moongate.core.scope")
+local errors = require("moongate.core.errors")
+local slots = require("moongate.core.request.slots")
+local retire = require("moongate.core.app.retire")
+local Future = require("moongate.future")
+local log = require("moongate.log")
+
+local native = sched.native
+local HANDLE, ROUTE, START, TASK = slots.HANDLE, slots.ROUTE, slots.START, slots.TASK
+local PHASE, APP, SLOT, OVER = slots.PHASE, slots.APP, slots.SLOT, slots.OVER
+local CHILDREN, CANCELLED, ON_CLOSE = scopes.CHILDREN, scopes.CANCELLED, scopes.ON_CLOSE
+local REJECTED, ENDED = scopes.REJECTED, scopes.ENDED
+
+local M = {}
+
+local SLOTS = 2 ^ 20 -- src/lua/slots.h: the low bits of a handle
+local live = {} -- slot of the handle -> ctx of the request under way
+
+-- --- under way ---
+
+--- A request has come.
+---@param slot integer of its handle
+function M.begin(ctx, slot)
+  ctx[SLOT] = slot
+  live[slot] = ctx
+  local retired = ctx[APP].retired
+  if retired then
+    retired.left = retired.left + 1
+  end
+end
+
+--- The request of a handle, nil if it is over.
+---@return moongate.Context?
+function M.find(handle)
+  local ctx = live[handle % SLOTS + 1]
+  return ctx and ctx[HANDLE] == handle and ctx or nil
+end
+
+--- All that are under way.
+---@return moongate.Context[]
+function M.list()
+  local list = {}
+  for _, ctx in pairs(live) do
+    if ctx then
+      list[#list + 1] = ctx
+    end
+  end
+  return list
+end
+
+--- Cancels the request's work, whoever answers it included.
+function M.cancel(ctx, err)
+  scopes.cancel(ctx, err)
+  local task = ctx[TASK]
+  if task and task ~= sched.current then
+    ctx[TASK] = false
+    Future._cancel_task(task, err)
+  end
+end
+
+-- --- the end ---
+
+local function closing_ended(target)
+  target.closing = target.closing - 1
+  if target.retired then
+    retire.check(target)
+  end
+end
+
+local function run_on_close(task)
+  task.a(task.b or nil)
+  closing_ended(task.c)
+end
+
+local function on_close_failed(task, err)
+  log.failure("an on_close function failed", err)
+  closing_ended(task.c)
+end
+
+-- They run in the background, and await there even if the rest of it had to end.
+local function start_on_close(target, fns, why)
+  local root = target.root
+  local scope = root[CANCELLED] and target.retired and target.retired.scope or root
+  target.closing = target.closing + #fns
+  for _, fn in ipairs(fns) do
+    sched.start_soon(scope, run_on_close, on_close_failed, fn, why, target)
+  end
+end
+
+-- What is still in flight may finish within the handler's deadline.
+local function detach(ctx)
+  local target = ctx[APP]
+  local detached = target.detached
+  local seconds = (ctx[ROUTE].timeout or target.handler_seconds) - (native.now() - ctx[START])
+  local timer = Future._after(math.max(seconds, 0), function()
+    scopes.cancel(ctx, errors.new("cancelled", "the request's deadline passed"))
+  end)
+  detached[ctx] = true
+  target.detached_count = target.detached_count + 1
+  scopes.finish(ctx, function()
+    Future._stop_timer(timer)
+    detached[ctx] = nil
+    target.detached_count = target.detached_count - 1
+    if target.retired then
+      retire.check(target)
+    end
+  end)
+end
+
+local function leave(ctx, retired)
+  if live[ctx[SLOT]] == ctx then
+    live[ctx[SLOT]] = false
+    if retired then
+      retired.left = retired.left - 1
+    end
+  end
+end
+
+--- The scope ends.
+---@param why table? the error that on_close functions are told, else that of its cancellation
+function M.finish(ctx, why)
+  local target = ctx[APP]
+  leave(ctx, target.retired)
+  ctx[PHASE] = OVER
+  ctx[ENDED] = true
+  local fns = ctx[ON_CLOSE]
+  if fns then
+    ctx[ON_CLOSE] = false
+    start_on_close(target, fns, why or ctx[CANCELLED])
+  end
+  if ctx[REJECTED] then
+    Future._end_scope(ctx)
+  end
+  if ctx[CHILDREN] then
+    if ctx[CANCELLED] then
+      scopes.cancel(ctx) -- what app:on_error left behind
+    else
+      detach(ctx)
+    end
+  end
+  if target.retired then
+    retire.check(target)
+  end
+end
+
+return M

@@ -1,0 +1,150 @@
+--- Sends the answer that is staged in ctx: whole, in pieces, or a file. The scope ends with it.
+local native = require("moongate.native")
+local errors = require("moongate.core.errors")
+local scopes = require("moongate.core.scope")
+local text = require("moongate.core.text")
+local slots = require("moongate.core.request.slots")
+local answer = require("moongate.core.request.answer")
+local lifetime = require("moongate.core.request.lifetime")
+local Future = require("moongate.future")
+local time = require("moongate.time")
+
+local HANDLE, ROUTE, METHOD, PHASE = slots.HANDLE, slots.ROUTE, slots.METHOD, slots.PHASE
+local KIND, STATUS, TYPE, FIELDS = slots.KIND, slots.STATUS, slots.TYPE, slots.FIELDS
+local BODY, PLAIN, STREAM = slots.BODY, slots.PLAIN, slots.STREAM
+local COMMITTED, OVER, CANCELLED = slots.COMMITTED, slots.OVER, scopes.CANCELLED
+local check_field, respond, finish = answer.check_field, native.respond, lifetime.finish
+
+local METHOD_HEAD = 1 -- http/method.h
+
+local M = {}
+
+-- --- an answer in pieces ---
+
+local Out = {}
+Out.__index = Out
+
+--- Sends a piece of the answer; suspends while the peer is slow.
+function Out:write(data)
+  local bytes, wrong = text.of(data)
+  if not bytes then
+    error("out:write: " .. wrong, 2)
+  end
+  local ctx = self.ctx
+  if ctx[CANCELLED] then
+    Future._raise(ctx[CANCELLED])
+  end
+  local taken, err = native.stream_write(ctx[HANDLE], bytes)
+  if taken == nil and ctx[PHASE] == OVER then
+    Future._raise(errors.new("closed", "the answer is over"))
+  elseif taken == nil then -- the signal that tells so is on its way
+    scopes.cancel(ctx, errors.new("cancelled", "the client left (" .. err .. ")"))
+    Future._raise(ctx[CANCELLED])
+  elseif not taken then
+    time.operation(native.stream_wait(ctx[HANDLE]), ctx, 2):await()
+  end
+  return self
+end
+
+--- A field to be sent behind the last piece (chunked answers only).
+function Out:trailer(name, value)
+  value = check_field(name, value, 2)
+  self.trailers = self.trailers or {}
+  table.insert(self.trailers, name)
+  table.insert(self.trailers, value)
+  return self
+end
+
+local function check_sent(ok, err)
+  if not ok and err ~= "closed" then
+    error(err, 0)
+  end
+end
+
+local function send_stream(ctx)
+  check_sent(native.stream_begin(ctx[HANDLE], ctx[STATUS], ctx[TYPE], ctx[FIELDS]))
+  ctx[PHASE] = COMMITTED
+  if ctx[ROUTE].stream_max then
+    native.set_deadline(ctx[HANDLE], ctx[ROUTE].stream_max)
+  end
+  local out = setmetatable({ ctx = ctx }, Out)
+  if ctx[METHOD] ~= METHOD_HEAD then
+    ctx[BODY](out)
+  end
+  check_sent(native.stream_end(ctx[HANDLE], out.trailers))
+end
+
+-- --- a file ---
+
+-- By errno: not there, a folder, a loop of links, out of its folder (EXDEV); not readable; no
+-- descriptor left.
+local FILE_STATUS = {
+  [-2] = 404, [-20] = 404, [-21] = 404, [-36] = 404, [-40] = 404, [-18] = 404, [-22] = 404,
+  [-13] = 403, [-24] = 503,
+}
+local IS_FOLDER = -21
+local FILE_MESSAGE = {
+  [404] = "no such file", [403] = "not allowed", [503] = "too many files are open",
+}
+
+local OF_FILE = { ["cache-control"] = true, expires = true, ["content-disposition"] = true }
+
+-- Takes out of ctx what is said of the file and would not be true of an error in its place: how
+-- long to keep it, and under what name. Returned as lines.
+local function take_lines_of_file(ctx)
+  local fields = ctx[FIELDS] or {}
+  local others, lines = {}, ""
+  for i = 1, #fields, 2 do
+    local name, value = fields[i], fields[i + 1]
+    if OF_FILE[name:lower()] and not value:lower():find("no-store", 1, true) then
+      lines = lines .. name .. ": " .. value .. "\r\n"
+    else
+      others[#others + 1] = name
+      others[#others + 1] = value
+    end
+  end
+  ctx[FIELDS] = others
+  return lines
+end
+
+local function send_file(ctx)
+  local file = ctx[BODY]
+  local lines = take_lines_of_file(ctx)
+  local operation, err =
+    native.send_file(ctx[HANDLE], ctx[STATUS], ctx[TYPE], ctx[FIELDS], file.path, file.root,
+      lines)
+  if not operation then
+    return check_sent(operation, err)
+  end
+  local _, failure = time.operation(operation, ctx, 2):try_await()
+  if failure and failure.errno == IS_FOLDER and file.on_folder and file.on_folder(ctx) then
+    check_sent(respond(ctx[HANDLE], ctx[STATUS], ctx[TYPE], ctx[FIELDS], ctx[BODY]))
+  elseif failure then
+    local status = FILE_STATUS[failure.errno]
+    if status then
+      failure = errors.new("status", FILE_MESSAGE[status], { status = status, cause = failure })
+    end
+    error(failure, 0)
+  end
+end
+
+-- --- each ---
+
+--- Sends what is staged; raises what hinders it before anything was sent.
+function M.send(ctx)
+  local kind = ctx[KIND]
+  if kind == PLAIN then
+    local ok, err = respond(ctx[HANDLE], ctx[STATUS], ctx[TYPE], ctx[FIELDS], ctx[BODY])
+    if not ok then
+      check_sent(ok, err)
+      native.give_up(ctx[HANDLE]) -- the head of a file may be out already; else nothing is left
+    end
+  elseif kind == STREAM then
+    send_stream(ctx)
+  else
+    send_file(ctx)
+  end
+  finish(ctx)
+end
+
+return M
