@@ -53,3 +53,12 @@ int mg_privileges_drop(const mg_ids *ids, mg_error *err) {
     }
     return MG_OK;
 }
+
+int mg_privileges_become(const char *user, mg_error *err) {
+    mg_ids ids;
+    if (user == NULL) {
+        return MG_OK;
+    }
+    int rc = mg_privileges_find(user, &ids, err);
+    return rc == MG_OK ? mg_privileges_drop(&ids, err) : rc;
+}

@@ -194,15 +194,6 @@ int mg_trial(const mg_lua_app_options *options, void (*on_loaded)(void *arg, mg_
 
 // --- the process of a master ---
 
-static int become_user(const mg_config *c, mg_error *err) {
-    mg_ids ids;
-    if (c->user == NULL) {
-        return MG_OK;
-    }
-    int rc = mg_privileges_find(c->user, &ids, err);
-    return rc == MG_OK ? mg_privileges_drop(&ids, err) : rc;
-}
-
 static int try_snapshot(const mg_config *c, mg_snapshot *s, mg_buf *said, mg_error *err) {
     mg_lua_app_options options = {.snapshot = s, .worker = c->workers != 0};
     mg_app_options(c, &options);
@@ -220,7 +211,7 @@ int mg_trial_main(const mg_cli *cli) {
         rc = mg_config_of_snapshot(&c, s, cli->conf, &cli->overrides, &err);
     }
     if (rc == MG_OK) {
-        rc = become_user(&c, &err);
+        rc = mg_privileges_become(c.user, &err);
     }
     if (rc == MG_OK) {
         rc = try_snapshot(&c, s, &said, &err);

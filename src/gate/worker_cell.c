@@ -1,0 +1,62 @@
+// What the master and `moongate status` see of a worker: its cell of the shared memory. And what is
+// to be looked after from time to time.
+
+#include "gate/worker_inside.h"
+
+#include "base/mem.h"
+
+#include <unistd.h>
+
+enum {
+    CELL_MS = 500,
+    CALM_REQUESTS = 100, // of a tick, at most
+    TICKS_TO_TEND = 4,
+};
+
+static void fill_cell_generation(mg_cell_generation *out, mg_generation *g) {
+    mg_lua_pins pins = mg_lua_app_pins(g->app);
+    *out = (mg_cell_generation){g->number, pins.requests, pins.streams, pins.background};
+}
+
+void mg_worker_fill_cell(mg_worker *w) {
+    mg_cell_generation *at = w->cell->generations;
+    mg_cell_generation *end = at + MG_CELL_GENERATIONS;
+    if (w->current != NULL) {
+        fill_cell_generation(at++, w->current);
+        w->cell->lua_bytes = mg_lua_app_memory(w->current->app);
+    }
+    for (mg_link *l = w->retired.prev; l != &w->retired && at < end; l = l->prev) {
+        mg_generation *g = MG_OF(l, mg_generation, link);
+        fill_cell_generation(at++, g);
+        w->cell->lua_bytes += mg_lua_app_memory(g->app);
+    }
+    while (at < end) {
+        *at++ = (mg_cell_generation){0};
+    }
+    mg_jobs_show(&w->jobs, w->cell->jobs);
+}
+
+// Many slow readers, large bodies, a crowd that left: the memory of a peak is given back after it.
+static void tend_memory(mg_worker *w) {
+    uint64_t requests = w->cell->traffic.requests;
+    bool calm = requests - w->requests_seen < CALM_REQUESTS;
+    w->requests_seen = requests;
+    if (calm && ++w->calm_ticks % TICKS_TO_TEND == 0) {
+        mg_mem_tend();
+    }
+}
+
+static void on_cell_time(mg_timer *t) {
+    mg_worker *w = MG_OF(t, mg_worker, cell_timer);
+    mg_worker_fill_cell(w);
+    tend_memory(w);
+    mg_jobs_look(&w->jobs, mg_loop_now_ms(w->loop), mg_worker_on_warning, w);
+}
+
+void mg_worker_begin_cell(mg_worker *w) {
+    w->cell = mg_shm_cell(w->shm, w->slot);
+    w->cell->pid = (uint32_t)getpid();
+    w->cell->started_wall_ms = mg_loop_wall_ms(w->loop);
+    mg_loop_set_pulse(w->loop, &w->cell->pulse);
+    mg_timer_start(w->loop, &w->cell_timer, CELL_MS, CELL_MS, on_cell_time);
+}

@@ -1,0 +1,68 @@
+// gate/worker_inside.h: what the files of the worker know of each other. For gate/worker*.c alone.
+#pragma once
+
+#include "gate/accepting.h"
+#include "gate/channel.h"
+#include "gate/generation.h"
+#include "gate/jobs.h"
+#include "gate/logs.h"
+#include "gate/worker.h"
+
+struct mg_worker {
+    const mg_worker_options *options;
+    mg_loop *loop;
+    mg_channel *master;
+    mg_shm *shm;
+    mg_cell *cell;
+    uint32_t slot;
+    mg_server *server;
+    mg_accepting accepting;
+    mg_jobs jobs;
+    mg_logs logs;
+    mg_logs next_logs; // of `next`, if they differ
+    mg_generation *current;
+    mg_generation *next;
+    char *fault;     // dev: what `next` serves, because its scripts cannot be loaded
+    mg_link retired; // generations that requests still hold, oldest first
+    mg_stall *stall;
+    mg_timer cell_timer;
+    mg_timer drain_timer;
+    uint64_t descriptors; // RLIMIT_NOFILE
+    uint64_t requests_seen;
+    uint32_t calm_ticks;
+    bool stopping;
+    bool ended;
+    void (*on_end)(void *arg);
+    void *end_arg;
+};
+
+// Gracefully. `idle_ms`: how long connections without a request are kept.
+void mg_worker_stop(mg_worker *w, uint64_t idle_ms);
+enum { MG_WORKER_IDLE_GRACE_MS = 20 }; // for a request that is on its way
+
+// --- worker_scripts.c ---
+
+void mg_worker_prepare(mg_worker *w, mg_message *m); // answers with READY or FAILED
+void mg_worker_abandon(mg_worker *w);                // what has been prepared
+void mg_worker_commit(mg_worker *w, uint32_t number);
+void mg_worker_free_generations(mg_worker *w);
+
+// --- worker_server.c ---
+
+uint64_t mg_worker_raise_descriptors(void); // as many as the system allows; returns the limit
+
+// Makes the server if there is none yet, and lets it serve `g`.
+void mg_worker_serve(mg_worker *w, mg_generation *g);
+
+// --- worker_logs.c ---
+
+int mg_worker_open_logs(mg_worker *w, const mg_config_log *c, mg_error *err);
+int mg_worker_open_stall(mg_worker *w, const mg_config_timeouts *c);
+void mg_worker_take_logs(mg_worker *w); // those of the generation that serves now
+void mg_worker_on_log(void *arg, const mg_log_event *event);
+void mg_worker_on_warning(void *arg, const char *text);
+
+// --- worker_cell.c ---
+
+void mg_worker_begin_cell(mg_worker *w);
+void mg_worker_fill_cell(mg_worker *w);
