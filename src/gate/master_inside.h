@@ -140,7 +140,7 @@ void mg_sockets_commit(mg_master *m, mg_buf *changes);
 void mg_sockets_tell(mg_master *m, const mg_place *p); // all, to a new worker
 void mg_sockets_close(mg_master *m, bool unlink_paths);
 
-// --- master_reload.c ---
+// --- reload.c ---
 
 void mg_reload_ask(mg_master *m, const mg_reload_request *r);
 void mg_reload_on_serving(mg_master *m, mg_place *p); // it came too late to be asked

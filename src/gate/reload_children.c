@@ -1,0 +1,158 @@
+// What a reload lets children do, one after the other: read, try, test.
+
+#include "gate/reload_inside.h"
+
+#include "base/mem.h"
+
+#include <stdio.h>
+
+enum {
+    COLLECT_MS = 20000,
+    SPECS_MS = 120000,
+    TRIAL_GRACE_MS = 5000, // it knows timeouts.reload itself
+};
+
+static void on_collected(void *arg, int status, mg_str said);
+static void on_tried(void *arg, int status, mg_str said);
+static void on_specs_run(void *arg, int status, mg_str said);
+
+// The command line again, as another command.
+static char **argv_for(const mg_master *m, mg_command command) {
+    char **argv = mg_calloc((size_t)m->argc + 1, sizeof *argv);
+    memcpy(argv, m->argv, (size_t)m->argc * sizeof *argv);
+    argv[1] = (char *)(uintptr_t)mg_cli_command_name(command);
+    return argv;
+}
+
+static const char *specs_of(const mg_reload *r) {
+    return r->config.specs != NULL ? r->config.specs : (r->request.specs ? "spec" : NULL);
+}
+
+static int start_helper(mg_reload *r, char *const *argv, int fd, uint64_t limit_ms,
+                        void (*on_end)(void *arg, int status, mg_str said)) {
+    const mg_master *m = r->master;
+    mg_helper_options o = {.loop = m->loop,
+                           .processes = m->processes,
+                           .file = m->self,
+                           .argv = argv,
+                           .fd = fd,
+                           .limit_ms = limit_ms};
+    return mg_helper_start(&r->helper, &o, on_end, r);
+}
+
+static void try_scripts(mg_reload *r) {
+    char **argv = argv_for(r->master, MG_COMMAND_TRIAL);
+    r->step = MG_RELOAD_TRIAL;
+    int rc = start_helper(r, argv, mg_snapshot_fd(r->snapshot),
+                          r->config.timeouts.reload_ms + TRIAL_GRACE_MS, on_tried);
+    mg_free(argv);
+    if (rc != MG_OK) {
+        mg_reload_refuse_with(r, mg_strerror(rc));
+    }
+}
+
+static void run_specs(mg_reload *r) {
+    const mg_master *m = r->master;
+    char *argv[] = {m->self, (char *)(uintptr_t)mg_cli_command_name(MG_COMMAND_SPEC),
+                    (char *)(uintptr_t)r->config.root, (char *)(uintptr_t)specs_of(r), NULL};
+    r->step = MG_RELOAD_SPECS;
+    int rc = start_helper(r, argv, mg_snapshot_fd(r->snapshot), SPECS_MS, on_specs_run);
+    if (rc != MG_OK) {
+        mg_reload_refuse_with(r, mg_strerror(rc));
+    }
+}
+
+// A helper that did not say what was wrong.
+static void fail_silent(mg_reload *r, const char *what, int status) {
+    char how[96] = "took too long";
+    char why[160];
+    if (status != MG_HELPER_LATE) {
+        mg_process_describe(status, how, sizeof how);
+    }
+    snprintf(why, sizeof why, "%s %s", what, how);
+    mg_reload_refuse_with(r, why);
+}
+
+// What did not hinder it.
+static void tell_warnings(const mg_reload *r, mg_str said) {
+    mg_master *m = r->master;
+    const char *doubt = mg_config_doubt(&r->config, r->wanted);
+    while (said.n > 0 && said.p[said.n - 1] == '\n') {
+        said.n--;
+    }
+    if (said.n > 0) {
+        mg_master_log(m, MG_LOG_WARN, "%.*s", (int)said.n, said.p);
+    }
+    if (doubt != NULL) {
+        mg_master_log(m, MG_LOG_WARN, "%s: %s", m->cli->conf, doubt);
+    }
+}
+
+static void on_good(mg_reload *r) {
+    if (specs_of(r) != NULL && r->master->generation > 0) {
+        run_specs(r);
+    } else {
+        mg_reload_prepare(r);
+    }
+}
+
+static void on_collected(void *arg, int status, mg_str said) {
+    mg_reload *r = arg;
+    mg_error err;
+    r->helper = NULL;
+    if (status != 0 && (said.n == 0 || status == MG_HELPER_LATE)) {
+        fail_silent(r, "the configuration cannot be read: its reader", status);
+    } else if (status != 0) {
+        mg_reload_refuse(r, said);
+    } else if (mg_reload_plan(r, &err) != MG_OK) {
+        mg_reload_refuse_with(r, err.text);
+    } else {
+        tell_warnings(r, said);
+        try_scripts(r);
+    }
+}
+
+static void on_tried(void *arg, int status, mg_str said) {
+    mg_reload *r = arg;
+    bool dev = r->master->cli->command == MG_COMMAND_DEV;
+    r->helper = NULL;
+    if (status != 0 && (said.n == 0 || status == MG_HELPER_LATE)) {
+        fail_silent(r, "the scripts cannot be loaded: their trial", status);
+    } else if (status != 0 && dev) {
+        mg_buf_append_str(&r->fault, said); // a page shows it
+        mg_reload_prepare(r);
+    } else if (status != 0) {
+        mg_reload_refuse(r, said);
+    } else {
+        on_good(r);
+    }
+}
+
+static void on_specs_run(void *arg, int status, mg_str said) {
+    mg_reload *r = arg;
+    r->helper = NULL;
+    if (status == 0) {
+        mg_reload_prepare(r);
+        return;
+    }
+    if (status == MG_HELPER_LATE) {
+        fail_silent(r, "the specs", status);
+        return;
+    }
+    mg_buf text = {0};
+    mg_buf_append_str(&text, MG_STR("specs failed on the new scripts:\n"));
+    mg_buf_append_str(&text, said);
+    mg_reload_refuse(r, mg_buf_str(&text));
+    mg_buf_deinit(&text);
+}
+
+int mg_reload_collect(mg_reload *r) {
+    r->memfd = mg_snapshot_memfd();
+    if (r->memfd < 0) {
+        return r->memfd;
+    }
+    char **argv = argv_for(r->master, MG_COMMAND_COLLECT);
+    int rc = start_helper(r, argv, r->memfd, COLLECT_MS, on_collected);
+    mg_free(argv);
+    return rc;
+}

@@ -1,0 +1,67 @@
+// What a collected snapshot asks for, before anything of it is loaded.
+
+#include "gate/reload_inside.h"
+
+#include "gate/control.h"
+#include "gate/privileges.h"
+
+static uint32_t workers_of(const mg_master *m, const mg_config *c) {
+    return m->alone ? 1 : mg_config_workers(c);
+}
+
+// What can be done only once it is known what the first configuration says.
+static int begin_service(mg_reload *r, mg_error *err) {
+    mg_master *m = r->master;
+    mg_config_log own = r->config.log;
+    m->alone = m->cli->command == MG_COMMAND_DEV || r->config.workers == 0;
+    r->wanted = workers_of(m, &r->config);
+    own.access = NULL;
+    int rc = mg_logs_open(&m->logs, &own, err);
+    if (rc == MG_OK && m->shm == NULL) {
+        rc = mg_shm_new(&m->shm, r->config.cache_bytes, err);
+        rc = rc == MG_OK ? mg_cache_prepare(m->shm, err) : rc;
+    }
+    return rc;
+}
+
+// A server without one still obeys signals.
+static void open_control(const mg_reload *r) {
+    mg_error err;
+    if (mg_control_open(&r->master->control, r->master, r->config.control, &err) != MG_OK) {
+        mg_master_log(r->master, MG_LOG_WARN, "no control socket: %s", err.text);
+    }
+}
+
+int mg_reload_plan(mg_reload *r, mg_error *err) {
+    mg_master *m = r->master;
+    int fd = r->memfd;
+    r->memfd = -1;
+    int rc = mg_snapshot_open(&r->snapshot, fd, err);
+    if (rc == MG_OK) {
+        rc = mg_config_of_snapshot(&r->config, r->snapshot, m->cli->conf, &m->cli->overrides, err);
+    }
+    if (rc != MG_OK) {
+        return rc;
+    }
+    r->wanted = workers_of(m, &r->config);
+    mg_ids ids;
+    if (r->config.user != NULL && (rc = mg_privileges_find(r->config.user, &ids, err)) != MG_OK) {
+        return rc;
+    }
+    mg_logs_make_files(&r->config.log, r->config.user);
+    if (m->generation == 0) {
+        rc = begin_service(r, err);
+    } else if (!m->alone && r->config.workers == 0) {
+        rc = mg_error_set(err, MG_ECONFIG,
+                          "%s: workers: 0 needs a restart: this server has a master", m->cli->conf);
+    } else if (r->config.cache_bytes != m->config.cache_bytes) {
+        mg_master_log(m, MG_LOG_WARN, "%s: cache: another size needs a restart", m->cli->conf);
+    }
+    if (rc == MG_OK) {
+        rc = mg_sockets_plan(m, &r->config, r->wanted, err);
+    }
+    if (rc == MG_OK && m->generation == 0) {
+        open_control(r); // whoever can connect can also ask for the status
+    }
+    return rc;
+}
