@@ -15,11 +15,28 @@ const uint8_t mg_tchar[256] = {
 };
 #undef Y
 
+// Eight bytes with their capitals made small; bytes beyond ASCII stay.
+static uint64_t lower8(const char *p) {
+    const uint64_t ones = 0x0101010101010101u;
+    uint64_t v;
+    memcpy(&v, p, sizeof v);
+    uint64_t low = v & ones * 0x7f;
+    uint64_t capital =
+        (low + ones * (0x80 - 'A')) & ~(low + ones * (0x7f - 'Z')) & ~v & ones * 0x80;
+    return v | capital >> 2;
+}
+
 bool mg_str_ieq(mg_str a, mg_str b) {
     if (a.n != b.n) {
         return false;
     }
-    for (size_t i = 0; i < a.n; i++) {
+    size_t i = 0;
+    for (; i + 8 <= a.n; i += 8) {
+        if (lower8(a.p + i) != lower8(b.p + i)) {
+            return false;
+        }
+    }
+    for (; i < a.n; i++) {
         if (mg_lower(a.p[i]) != mg_lower(b.p[i])) {
             return false;
         }

@@ -312,7 +312,7 @@ static size_t feed_head(mg_call *call, const char *data, size_t n) {
 // What the server says of its patience (RFC 9112 leaves "Keep-Alive: timeout=5" to practice): the
 // connection is given up a little sooner, so that no request meets its end.
 static uint32_t keep_ms_of(const mg_head *head) {
-    const mg_field *f = mg_head_find(head, MG_STR("keep-alive"));
+    const mg_field *f = mg_fields_find(&head->fields, MG_FIELD_KEEP_ALIVE);
     mg_str rest = f != NULL ? f->value : (mg_str){0};
     mg_str item;
     while (mg_str_next_item(&rest, &item)) {

@@ -10,11 +10,11 @@ enum {
 // How many codings were applied; `*one` is the last of them.
 static int count_codings(const mg_head *head, mg_coding *one) {
     int n = 0;
-    for (uint32_t i = 0; i < head->field_count; i++) {
+    const mg_field *f = NULL;
+    while ((f = mg_fields_next(&head->fields, f, MG_FIELD_CONTENT_ENCODING)) != NULL) {
         mg_str item;
-        mg_str value = head->fields[i].value;
-        bool wanted = mg_str_ieq(head->fields[i].name, MG_STR("content-encoding"));
-        while (wanted && mg_str_next_item(&value, &item)) {
+        mg_str value = f->value;
+        while (mg_str_next_item(&value, &item)) {
             if (mg_coding_of(item) != MG_CODING_IDENTITY) {
                 *one = mg_coding_of(item);
                 n++;

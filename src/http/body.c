@@ -199,31 +199,24 @@ static mg_body_verdict take_framing(mg_body *b, char c) {
 
 // field-line of RFC 9112 section 5, without its CRLF. llhttp does this for heads; trailers come to
 // us alone.
-static bool parse_field(mg_str line, mg_field *f) {
+static bool parse_field(mg_str line, mg_fields *l) {
     const char *colon = memchr(line.p, ':', line.n);
     if (colon == NULL) {
         return false;
     }
-    f->name = (mg_str){line.p, (size_t)(colon - line.p)};
-    f->value = mg_str_trim((mg_str){colon + 1, line.n - f->name.n - 1});
-    for (size_t i = 0; i < f->value.n; i++) {
-        uint8_t c = (uint8_t)f->value.p[i];
-        if ((c < 0x20 && c != '\t') || c == 0x7f) {
-            return false;
-        }
-    }
-    return mg_str_is_token(f->name);
+    mg_str name = {line.p, (size_t)(colon - line.p)};
+    mg_str value = mg_str_trim((mg_str){colon + 1, line.n - name.n - 1});
+    return mg_fields_add(l, name, value) == MG_OK;
 }
 
 static mg_body_verdict parse_trailers(mg_body *b) {
-    b->trailers = mg_arena_alloc(b->arena, sizeof(mg_field) * (b->guard.lines + 1));
     const char *at = mg_arena_copy(b->arena, mg_buf_str(&b->trailer_bytes));
+    mg_fields_init(&b->trailers, b->arena);
     for (uint32_t i = 0; i < b->guard.lines; i++) {
         const char *end = strstr(at, "\r\n");
-        if (end == NULL || !parse_field((mg_str){at, (size_t)(end - at)}, &b->trailers[i])) {
+        if (end == NULL || !parse_field((mg_str){at, (size_t)(end - at)}, &b->trailers)) {
             return bad(b, 400, "a trailer field is malformed");
         }
-        b->trailer_count++;
         at = end + 2;
     }
     b->state = END;

@@ -25,8 +25,7 @@ typedef struct mg_body {
     uint8_t digits; // of the chunk size under way
     mg_guard guard;
     mg_buf trailer_bytes;
-    mg_field *trailers;
-    uint32_t trailer_count;
+    mg_fields trailers;
     mg_refusal refusal;
 } mg_body;
 

@@ -58,14 +58,12 @@ static bool list_matches(mg_str list, mg_str etag, bool strong) {
 }
 
 // All fields of that name are one list.
-static list_verdict judge_list(const mg_head *h, mg_str name, mg_str etag, bool strong) {
+static list_verdict judge_list(const mg_head *h, mg_field_id id, mg_str etag, bool strong) {
     list_verdict verdict = LIST_ABSENT;
-    for (uint32_t i = 0; i < h->field_count; i++) {
-        if (mg_str_ieq(h->fields[i].name, name)) {
-            verdict = LIST_DIFFERS;
-            if (list_matches(h->fields[i].value, etag, strong)) {
-                return LIST_MATCHES;
-            }
+    for (const mg_field *f = NULL; (f = mg_fields_next(&h->fields, f, id)) != NULL;) {
+        verdict = LIST_DIFFERS;
+        if (list_matches(f->value, etag, strong)) {
+            return LIST_MATCHES;
         }
     }
     return verdict;
@@ -73,19 +71,19 @@ static list_verdict judge_list(const mg_head *h, mg_str name, mg_str etag, bool 
 
 // --- conditions ---
 
-static bool date_of(const mg_head *h, mg_str name, int64_t *date) {
-    const mg_field *f = mg_head_find(h, name);
+static bool date_of(const mg_head *h, mg_field_id id, int64_t *date) {
+    const mg_field *f = mg_fields_find(&h->fields, id);
     return f != NULL && mg_date_parse(f->value, date);
 }
 
 static bool precondition_fails(const mg_head *h, const mg_validators *v) {
-    list_verdict list = judge_list(h, MG_STR("if-match"), v->etag, true);
+    list_verdict list = judge_list(h, MG_FIELD_IF_MATCH, v->etag, true);
     int64_t date;
     if (list != LIST_ABSENT) {
         return list == LIST_DIFFERS;
     }
-    return v->last_modified != MG_UNKNOWN_DATE &&
-           date_of(h, MG_STR("if-unmodified-since"), &date) && v->last_modified > date;
+    return v->last_modified != MG_UNKNOWN_DATE && date_of(h, MG_FIELD_IF_UNMODIFIED_SINCE, &date) &&
+           v->last_modified > date;
 }
 
 mg_condition mg_condition_of(const mg_head *h, const mg_validators *v) {
@@ -93,18 +91,18 @@ mg_condition mg_condition_of(const mg_head *h, const mg_validators *v) {
         return MG_CONDITION_FAILED;
     }
     bool safe = h->method == MG_METHOD_GET || h->method == MG_METHOD_HEAD;
-    list_verdict list = judge_list(h, MG_STR("if-none-match"), v->etag, false);
+    list_verdict list = judge_list(h, MG_FIELD_IF_NONE_MATCH, v->etag, false);
     if (list == LIST_MATCHES) {
         return safe ? MG_CONDITION_NOT_MODIFIED : MG_CONDITION_FAILED;
     }
     int64_t date;
     bool unmodified = list == LIST_ABSENT && safe && v->last_modified != MG_UNKNOWN_DATE &&
-                      date_of(h, MG_STR("if-modified-since"), &date) && v->last_modified <= date;
+                      date_of(h, MG_FIELD_IF_MODIFIED_SINCE, &date) && v->last_modified <= date;
     return unmodified ? MG_CONDITION_NOT_MODIFIED : MG_CONDITION_GO;
 }
 
 bool mg_condition_range_holds(const mg_head *h, const mg_validators *v) {
-    const mg_field *f = mg_head_find(h, MG_STR("if-range"));
+    const mg_field *f = mg_fields_find(&h->fields, MG_FIELD_IF_RANGE);
     int64_t date;
     if (f == NULL) {
         return true;

@@ -50,18 +50,18 @@ void mg_trust_free(mg_trust *t) {
     }
 }
 
-static unsigned field_of(mg_str name) {
-    return mg_str_ieq(name, MG_STR("forwarded"))           ? FORWARDED
-           : mg_str_ieq(name, MG_STR("x-forwarded-for"))   ? X_FOR
-           : mg_str_ieq(name, MG_STR("x-forwarded-proto")) ? X_PROTO
-           : mg_str_ieq(name, MG_STR("x-forwarded-host"))  ? X_HOST
-                                                           : 0;
+static unsigned field_of(mg_field_id id) {
+    return id == MG_FIELD_FORWARDED           ? FORWARDED
+           : id == MG_FIELD_X_FORWARDED_FOR   ? X_FOR
+           : id == MG_FIELD_X_FORWARDED_PROTO ? X_PROTO
+           : id == MG_FIELD_X_FORWARDED_HOST  ? X_HOST
+                                              : 0;
 }
 
 int mg_trust_heed(mg_trust *t, const char *const *names, size_t n, mg_error *err) {
     unsigned heeded = 0;
     for (size_t i = 0; i < n; i++) {
-        unsigned field = field_of(mg_str_of(names[i]));
+        unsigned field = field_of(mg_field_id_of(mg_str_of(names[i])));
         if (field == 0) {
             return mg_error_set(err, MG_ECONFIG,
                                 "'%s' is no field of proxies: allowed are \"forwarded\", "
@@ -100,20 +100,20 @@ bool mg_trust_peer(const mg_trust *t, const struct sockaddr_storage *peer) {
 
 typedef struct backwards {
     const mg_head *head;
-    mg_str name;
+    mg_field_id id;
     uint32_t fields; // not looked at yet
     mg_str rest;     // of the field under way
     bool quotes;     // commas in quoted strings do not separate
 } backwards;
 
-static backwards backwards_of(const mg_head *h, mg_str name, bool quotes) {
-    return (backwards){.head = h, .name = name, .fields = h->field_count, .quotes = quotes};
+static backwards backwards_of(const mg_head *h, mg_field_id id, bool quotes) {
+    return (backwards){.head = h, .id = id, .fields = h->fields.count, .quotes = quotes};
 }
 
 static bool previous_field(backwards *b) {
     while (b->fields > 0) {
-        const mg_field *f = &b->head->fields[--b->fields];
-        if (mg_str_ieq(f->name, b->name) && f->value.n > 0) {
+        const mg_field *f = &b->head->fields.at[--b->fields];
+        if (f->id == b->id && f->value.n > 0) {
             b->rest = f->value;
             return true;
         }
@@ -146,8 +146,8 @@ static bool previous(backwards *b, mg_str *item) {
     return true;
 }
 
-static mg_str last_item(const mg_head *h, mg_str name) {
-    backwards b = backwards_of(h, name, false);
+static mg_str last_item(const mg_head *h, mg_field_id id) {
+    backwards b = backwards_of(h, id, false);
     mg_str item;
     return previous(&b, &item) ? item : (mg_str){NULL, 0};
 }
@@ -309,7 +309,7 @@ static bool believe_node(const mg_trust *t, mg_str node, mg_forwarded *f) {
 // --- the walk ---
 
 static void walk_forwarded(const mg_trust *t, const mg_head *head, mg_forwarded *f) {
-    backwards b = backwards_of(head, MG_STR("forwarded"), true);
+    backwards b = backwards_of(head, MG_FIELD_FORWARDED, true);
     mg_str element;
     hop h;
     while (previous(&b, &element) && parse_hop(element, &h)) {
@@ -324,15 +324,15 @@ static void walk_forwarded(const mg_trust *t, const mg_head *head, mg_forwarded 
 // Of schemes and hosts the last is taken: proxies rarely add to these lists, so nothing tells which
 // hop wrote those before.
 static void walk_x_forwarded(const mg_trust *t, const mg_head *head, mg_forwarded *f) {
-    backwards b = backwards_of(head, MG_STR("x-forwarded-for"), false);
+    backwards b = backwards_of(head, MG_FIELD_X_FORWARDED_FOR, false);
     mg_str node;
     while (t->heeded & X_FOR && previous(&b, &node) && believe_node(t, node, f)) {
     }
     if (t->heeded & X_PROTO) {
-        believe_scheme(f, last_item(head, MG_STR("x-forwarded-proto")));
+        believe_scheme(f, last_item(head, MG_FIELD_X_FORWARDED_PROTO));
     }
     if (t->heeded & X_HOST) {
-        believe_host(f, last_item(head, MG_STR("x-forwarded-host")));
+        believe_host(f, last_item(head, MG_FIELD_X_FORWARDED_HOST));
     }
 }
 

@@ -60,33 +60,25 @@ static bool once(const mg_field **slot, const mg_field *f) {
 }
 
 static void read_field(seen *s, mg_head *h, const mg_field *f) {
-    switch (f->name.n) {
-    case 4:
-        if (mg_str_ieq(f->name, MG_STR("host"))) {
-            s->twice_host |= !once(&s->host, f);
-        }
+    switch (f->id) {
+    case MG_FIELD_HOST:
+        s->twice_host |= !once(&s->host, f);
         break;
-    case 6:
+    case MG_FIELD_EXPECT:
         // A list of which 100-continue is the only known member; HTTP/1.0 has no expectations.
-        if (h->minor > 0 && mg_str_ieq(f->name, MG_STR("expect"))) {
+        if (h->minor > 0) {
             h->expect_continue = mg_str_ieq(f->value, MG_STR("100-continue"));
             s->wrong_expect |= !h->expect_continue;
         }
         break;
-    case 10:
-        if (mg_str_ieq(f->name, MG_STR("connection"))) {
-            read_connection(s, f->value);
-        }
+    case MG_FIELD_CONNECTION:
+        read_connection(s, f->value);
         break;
-    case 14:
-        if (mg_str_ieq(f->name, MG_STR("content-length"))) {
-            s->twice_length |= !once(&s->length, f);
-        }
+    case MG_FIELD_CONTENT_LENGTH:
+        s->twice_length |= !once(&s->length, f);
         break;
-    case 17:
-        if (mg_str_ieq(f->name, MG_STR("transfer-encoding"))) {
-            read_codings(s, f->value);
-        }
+    case MG_FIELD_TRANSFER_ENCODING:
+        read_codings(s, f->value);
         break;
     default:
         break;
@@ -150,7 +142,7 @@ static mg_refusal judge_host(const seen *s, mg_head *h) {
         // there.
         h->host = h->target.authority;
         if (s->host != NULL && h->target.form == MG_TARGET_ABSOLUTE) {
-            h->fields[s->host - h->fields].value = h->host;
+            h->fields.at[s->host - h->fields.at].value = h->host;
         }
     } else if (s->host != NULL) {
         h->host = s->host->value;
@@ -160,8 +152,8 @@ static mg_refusal judge_host(const seen *s, mg_head *h) {
 
 mg_refusal mg_framing_of(mg_head *h) {
     seen s = {0};
-    for (uint32_t i = 0; i < h->field_count; i++) {
-        read_field(&s, h, &h->fields[i]);
+    for (uint32_t i = 0; i < h->fields.count; i++) {
+        read_field(&s, h, &h->fields.at[i]);
     }
     h->keep_alive = h->minor > 0 ? !s.close : s.persist && !s.close;
     if (s.twice_host || s.twice_length) {
@@ -185,8 +177,8 @@ static bool has_no_content(int status, bool to_head) {
 mg_refusal mg_framing_of_response(mg_response *r, bool to_head) {
     mg_head *h = &r->head;
     seen s = {0};
-    for (uint32_t i = 0; i < h->field_count; i++) {
-        read_field(&s, h, &h->fields[i]);
+    for (uint32_t i = 0; i < h->fields.count; i++) {
+        read_field(&s, h, &h->fields.at[i]);
     }
     h->keep_alive = h->minor > 0 ? !s.close : s.persist && !s.close;
     if (s.twice_length) {
@@ -204,13 +196,4 @@ mg_refusal mg_framing_of_response(mg_response *r, bool to_head) {
         h->keep_alive = false;
     }
     return good;
-}
-
-const mg_field *mg_head_find(const mg_head *h, mg_str name) {
-    for (uint32_t i = 0; i < h->field_count; i++) {
-        if (mg_str_ieq(h->fields[i].name, name)) {
-            return &h->fields[i];
-        }
-    }
-    return NULL;
 }

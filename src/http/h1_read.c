@@ -65,7 +65,7 @@ static mg_h1_verdict parse_line(mg_h1_reader *r, mg_str line, mg_head *h) {
 }
 
 static mg_h1_verdict parse_fields(mg_h1_reader *r, mg_head *h) {
-    const char *fault = mg_h1_section_fields(&r->section, &h->fields, &h->field_count);
+    const char *fault = mg_h1_section_fields(&r->section, &h->fields);
     if (fault != NULL) {
         return bad(r, 400, fault);
     }

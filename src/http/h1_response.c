@@ -53,7 +53,7 @@ static mg_h1_response_verdict parse(mg_h1_response_reader *r, mg_response *out) 
     *out = (mg_response){0};
     const char *fault = read_status_line(mg_h1_section_line(&r->section, r->section.bytes), out);
     if (fault == NULL) {
-        fault = mg_h1_section_fields(&r->section, &out->head.fields, &out->head.field_count);
+        fault = mg_h1_section_fields(&r->section, &out->head.fields);
     }
     if (fault == NULL) {
         fault = mg_framing_of_response(out, r->to_head).reason;

@@ -2,13 +2,6 @@
 
 #include <llhttp.h>
 
-// What llhttp's callbacks fill.
-typedef struct gather {
-    mg_field *fields;
-    uint32_t count;
-    uint32_t cap;
-} gather;
-
 void mg_h1_section_init(mg_h1_section *s, mg_arena *arena, const mg_guard_limits *limits) {
     *s = (mg_h1_section){.arena = arena, .limits = limits};
 }
@@ -71,17 +64,17 @@ mg_str mg_h1_section_line(const mg_h1_section *s, const char *p) {
 // --- the fields, by llhttp ---
 
 static int on_field(llhttp_t *p, const char *at, size_t n) {
-    gather *g = p->data;
-    if (g->count == g->cap) {
+    mg_fields *l = p->data;
+    if (l->count == l->cap) {
         return HPE_USER;
     }
-    g->fields[g->count++] = (mg_field){.name = {at, n}, .value = {at + n, 0}};
+    l->at[l->count++] = (mg_field){.name = {at, n}, .value = {at + n, 0}};
     return 0;
 }
 
 static int on_value(llhttp_t *p, const char *at, size_t n) {
-    gather *g = p->data;
-    mg_field *f = &g->fields[g->count - 1];
+    mg_fields *l = p->data;
+    mg_field *f = &l->at[l->count - 1];
     // One value may come in several adjoining pieces.
     if (f->value.n == 0) {
         f->value.p = at;
@@ -149,19 +142,19 @@ static void normalize_space(char *p, size_t n) {
     }
 }
 
-const char *mg_h1_section_fields(const mg_h1_section *s, mg_field **fields, uint32_t *count) {
-    gather g = {.cap = s->guard.lines};
-    g.fields = mg_arena_alloc(s->arena, sizeof(mg_field) * g.cap);
+const char *mg_h1_section_fields(const mg_h1_section *s, mg_fields *l) {
+    size_t at = s->guard.first_end;
+    mg_fields_init(l, s->arena);
+    l->cap = s->guard.lines;
+    l->at = mg_arena_alloc(s->arena, sizeof(mg_field) * l->cap);
+    l->bytes = (uint32_t)(s->n - at) + l->cap * MG_FIELD_OVERHEAD;
     llhttp_t parser;
     llhttp_init(&parser, HTTP_REQUEST, &settings);
-    parser.data = &g;
-    size_t at = s->guard.first_end;
+    parser.data = l;
     normalize_space(s->bytes + at, s->n - at);
     const char *fault = split(&parser, (mg_str){s->bytes + at, s->n - at});
-    for (uint32_t i = 0; i < g.count; i++) {
-        g.fields[i].value = mg_str_trim(g.fields[i].value);
+    for (uint32_t i = 0; i < l->count; i++) {
+        l->at[i] = mg_field_of(l->at[i].name, mg_str_trim(l->at[i].value));
     }
-    *fields = g.fields;
-    *count = g.count;
     return fault;
 }

@@ -28,4 +28,4 @@ mg_str mg_h1_section_line(const mg_h1_section *s, const char *p);
 
 // Splits the field lines of a whole section. NULL, or what is wrong with them (static text); the
 // fields that came before the fault are there in both cases.
-const char *mg_h1_section_fields(const mg_h1_section *s, mg_field **fields, uint32_t *count);
+const char *mg_h1_section_fields(const mg_h1_section *s, mg_fields *fields);

@@ -146,33 +146,8 @@ void mg_h1_write_last_chunk(mg_buf *out, mg_str trailers) {
     mg_buf_append(out, "\r\n", 2);
 }
 
-// Whether one of eight bytes may be a control character: each test is exact for whether there is
-// one at all, and a tab counts as one.
-static bool maybe_control(const char *p) {
-    const uint64_t ones = 0x0101010101010101u;
-    uint64_t v;
-    memcpy(&v, p, sizeof v);
-    uint64_t low = (v - ones * 0x20) & ~v;
-    uint64_t del = v ^ (ones * 0x7f);
-    return ((low | ((del - ones) & ~del)) & (ones * 0x80)) != 0;
-}
-
-bool mg_h1_is_value(mg_str v) {
-    size_t i = 0;
-    while (i + 8 <= v.n && !maybe_control(v.p + i)) {
-        i += 8;
-    }
-    for (; i < v.n; i++) {
-        uint8_t c = (uint8_t)v.p[i];
-        if ((c < 0x20 && c != '\t') || c == 0x7f) {
-            return false;
-        }
-    }
-    return true;
-}
-
 int mg_h1_write_field(mg_buf *out, mg_str name, mg_str value) {
-    if (!mg_str_is_token(name) || !mg_h1_is_value(value)) {
+    if (!mg_str_is_token(name) || !mg_field_is_value(value)) {
         return MG_ESYNTAX;
     }
     mg_buf_append_str(out, name);

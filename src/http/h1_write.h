@@ -36,9 +36,6 @@ void mg_h1_write_chunk(mg_buf *out, const char *data, size_t n);
 // The last chunk and the end of the trailers; `trailers` are ready-made field lines or empty.
 void mg_h1_write_last_chunk(mg_buf *out, mg_str trailers);
 
-// True if `v` may be the value of a field: no control character but a tab.
-bool mg_h1_is_value(mg_str v);
-
 // Appends "name: value" CRLF. MG_ESYNTAX, and nothing is written, if the name is no token or the
 // value has a control character.
 int mg_h1_write_field(mg_buf *out, mg_str name, mg_str value);

@@ -1,14 +1,9 @@
 // http/message.h: the head of a request, or of a response, as the grammar leaves it.
 #pragma once
 
+#include "http/fields.h"
 #include "http/method.h"
 #include "http/url.h"
-
-// One field line (RFC 9110 section 5). The value is trimmed of OWS.
-typedef struct mg_field {
-    mg_str name;
-    mg_str value;
-} mg_field;
 
 // How the body is delimited (RFC 9112 section 6.3).
 typedef enum mg_framing {
@@ -25,9 +20,8 @@ typedef struct mg_head {
     mg_framing framing;
     bool keep_alive;      // the peer would reuse the connection (RFC 9112 section 9.3)
     bool expect_continue; // Expect: 100-continue in HTTP/1.1
-    uint32_t field_count;
-    uint64_t length; // Content-Length with MG_FRAMING_LENGTH, else 0
-    mg_field *fields;
+    uint64_t length;      // Content-Length with MG_FRAMING_LENGTH, else 0
+    mg_fields fields;
     mg_str method_text;
     mg_str target_text;
     mg_str host; // of the absolute-form target, else the Host field; may be empty
@@ -40,9 +34,6 @@ typedef struct mg_response {
     mg_str reason;
     mg_head head;
 } mg_response;
-
-// The first field of that name, ignoring case, or NULL.
-const mg_field *mg_head_find(const mg_head *h, mg_str name);
 
 // A refusal: the status to answer, and why in a sentence that a client's author understands. Static
 // text.

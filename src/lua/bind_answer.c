@@ -66,7 +66,7 @@ static const char *read_answer(lua_State *L, mg_vm *vm, int first, mg_answer *a)
         return "a status is an integer from 200 to 599";
     }
     a->status = (int)status;
-    if (!mg_h1_is_value(a->content_type)) {
+    if (!mg_field_is_value(a->content_type)) {
         return "the media type holds a control character";
     }
     if (!lua_istable(L, first + 2)) {

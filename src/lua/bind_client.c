@@ -54,12 +54,10 @@ static int push_fault(lua_State *L, const mg_call *call) {
 static void push_cookies(lua_State *L, const mg_head *head) {
     int n = 0;
     lua_newtable(L);
-    for (uint32_t i = 0; i < head->field_count; i++) {
-        const mg_field *f = &head->fields[i];
-        if (mg_str_ieq(f->name, MG_STR("set-cookie"))) {
-            lua_pushlstring(L, f->value.p, f->value.n);
-            lua_rawseti(L, -2, ++n);
-        }
+    const mg_field *f = NULL;
+    while ((f = mg_fields_next(&head->fields, f, MG_FIELD_SET_COOKIE)) != NULL) {
+        lua_pushlstring(L, f->value.p, f->value.n);
+        lua_rawseti(L, -2, ++n);
     }
 }
 
@@ -69,12 +67,9 @@ static void drop_field(lua_State *L, const char *name) {
     lua_setfield(L, -2, name);
 }
 
-static int count_fields(const mg_head *head, mg_str name) {
-    int n = 0;
-    for (uint32_t i = 0; i < head->field_count; i++) {
-        n += mg_str_ieq(head->fields[i].name, name);
-    }
-    return n;
+static bool is_repeated(const mg_fields *l, mg_field_id id) {
+    const mg_field *first = mg_fields_find(l, id);
+    return first != NULL && mg_fields_next(l, first, id) != NULL;
 }
 
 static void push_response(lua_State *L, const mg_call *call) {
@@ -82,17 +77,17 @@ static void push_response(lua_State *L, const mg_call *call) {
     lua_createtable(L, 0, 8);
     lua_pushinteger(L, r->status);
     lua_setfield(L, -2, "status");
-    mg_push_fields(L, r->head.fields, r->head.field_count);
+    mg_push_fields(L, &r->head.fields);
     if (mg_call_decoded(call)) {
         drop_field(L, "content-encoding");
         drop_field(L, "content-length");
     }
     lua_setfield(L, -2, "headers");
-    if (mg_head_find(&r->head, MG_STR("set-cookie")) != NULL) {
+    if (mg_fields_find(&r->head.fields, MG_FIELD_SET_COOKIE) != NULL) {
         push_cookies(L, &r->head);
         lua_setfield(L, -2, "cookies");
     }
-    if (count_fields(&r->head, MG_STR("location")) > 1) {
+    if (is_repeated(&r->head.fields, MG_FIELD_LOCATION)) {
         lua_pushboolean(L, 1);
         lua_setfield(L, -2, "_ambiguous");
     }

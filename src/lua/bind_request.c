@@ -65,7 +65,7 @@ static int request_length(lua_State *L) {
     if (x->head.framing == MG_FRAMING_CHUNKED) {
         return 0;
     }
-    const mg_field *f = mg_head_find(&x->head, MG_STR("content-length"));
+    const mg_field *f = mg_fields_find(&x->head.fields, MG_FIELD_CONTENT_LENGTH);
     if (f == NULL) {
         return 0;
     }
@@ -94,7 +94,7 @@ static int request_headers(lua_State *L) {
     if (x == NULL) {
         return closed(L);
     }
-    mg_push_fields(L, x->head.fields, x->head.field_count);
+    mg_push_fields(L, &x->head.fields);
     return 1;
 }
 
@@ -106,7 +106,7 @@ static int request_header(lua_State *L) {
     }
     mg_str name = {0};
     name.p = luaL_checklstring(L, 2, &name.n);
-    const mg_field *f = mg_head_find(&x->head, name);
+    const mg_field *f = mg_fields_find_name(&x->head.fields, name);
     return f == NULL ? 0 : push_str(L, f->value);
 }
 
@@ -116,7 +116,7 @@ static int request_trailers(lua_State *L) {
     if (x == NULL) {
         return closed(L);
     }
-    mg_push_fields(L, x->body.trailers, x->body.trailer_count);
+    mg_push_fields(L, &x->body.trailers);
     return 1;
 }
 

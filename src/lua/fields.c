@@ -21,26 +21,27 @@ static void push_lower(lua_State *L, mg_str name) {
 
 // Joins the value at the top behind what the table at `index` has under the key below it (RFC 9110
 // section 5.2; Cookie: RFC 6265 section 5.4).
-static void join(lua_State *L, int index, mg_str name) {
+static void join(lua_State *L, int index, mg_field_id id) {
     lua_pushvalue(L, -2);
     lua_rawget(L, index);
     if (lua_isnil(L, -1)) {
         lua_pop(L, 1);
         return;
     }
-    lua_pushstring(L, mg_str_ieq(name, MG_STR("cookie")) ? "; " : ", ");
+    lua_pushstring(L, id == MG_FIELD_COOKIE ? "; " : ", ");
     lua_pushvalue(L, -3);
     lua_concat(L, 3);
     lua_remove(L, -2);
 }
 
-void mg_push_fields(lua_State *L, const mg_field *fields, uint32_t count) {
-    lua_createtable(L, 0, (int)count);
+void mg_push_fields(lua_State *L, const mg_fields *fields) {
+    lua_createtable(L, 0, (int)fields->count);
     int table = lua_gettop(L);
-    for (uint32_t i = 0; i < count; i++) {
-        push_lower(L, fields[i].name);
-        lua_pushlstring(L, fields[i].value.p, fields[i].value.n);
-        join(L, table, fields[i].name);
+    for (uint32_t i = 0; i < fields->count; i++) {
+        const mg_field *f = &fields->at[i];
+        push_lower(L, f->name);
+        lua_pushlstring(L, f->value.p, f->value.n);
+        join(L, table, f->id);
         lua_rawset(L, table);
     }
 }

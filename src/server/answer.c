@@ -38,8 +38,8 @@ void mg_exchange_record(mg_exchange *x, bool aborted) {
         return;
     }
     const mg_head *h = &x->head;
-    const mg_field *referer = mg_head_find(h, MG_STR("referer"));
-    const mg_field *agent = mg_head_find(h, MG_STR("user-agent"));
+    const mg_field *referer = mg_fields_find(&h->fields, MG_FIELD_REFERER);
+    const mg_field *agent = mg_fields_find(&h->fields, MG_FIELD_USER_AGENT);
     mg_access_record r = {
         .method = h->method_text,
         .target = h->target_text,

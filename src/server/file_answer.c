@@ -204,7 +204,8 @@ static void append_validators(mg_buf *fields, const mg_validators *v) {
 // Chooses what to send. False: the range cannot be satisfied.
 static bool choose_ranges(file_answer *f, const mg_validators *v, mg_buf *fields) {
     const mg_head *h = &f->x->head;
-    const mg_field *range = h->method == MG_METHOD_GET ? mg_head_find(h, MG_STR("range")) : NULL;
+    const mg_field *range =
+        h->method == MG_METHOD_GET ? mg_fields_find(&h->fields, MG_FIELD_RANGE) : NULL;
     mg_range_verdict verdict = MG_RANGE_IGNORE;
     if (range != NULL && f->answer.status == 200 && mg_condition_range_holds(h, v)) {
         verdict = mg_range_parse(range->value, f->size, f->ranges, &f->range_count);

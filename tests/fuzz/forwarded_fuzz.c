@@ -27,7 +27,7 @@ static void heed(bool forwarded) {
 }
 
 static mg_forwarded apply(mg_field *fields, uint32_t count) {
-    mg_head h = {.fields = fields, .field_count = count};
+    mg_head h = {.fields = {.at = fields, .count = count}};
     mg_forwarded f = {MG_STR(OWN_IP), MG_STR("http"), MG_STR("own.test")};
     mg_forwarded_apply(trust, &h, &f);
     must(is_ip(f.client_ip));
@@ -42,7 +42,7 @@ static void check_appended(mg_str name, mg_str client, mg_str proxy, bool same_f
     mg_buf_append_str(&joined, client);
     mg_buf_append_str(&joined, MG_STR(", "));
     mg_buf_append_str(&joined, proxy);
-    mg_field fields[2] = {{name, client}, {name, proxy}};
+    mg_field fields[2] = {mg_field_of(name, client), mg_field_of(name, proxy)};
     if (same_field) {
         fields[0].value = mg_buf_str(&joined);
     }
@@ -58,10 +58,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         must(mg_trust_new(&trust, networks, 2, NULL) == MG_OK);
     }
     mg_str value = mg_str_trim((mg_str){(const char *)data, size});
-    mg_field fields[] = {{MG_STR("X-Forwarded-For"), value},
-                         {MG_STR("X-Forwarded-Proto"), value},
-                         {MG_STR("X-Forwarded-Host"), value},
-                         {MG_STR("Forwarded"), value}};
+    mg_field fields[] = {mg_field_of(MG_STR("X-Forwarded-For"), value),
+                         mg_field_of(MG_STR("X-Forwarded-Proto"), value),
+                         mg_field_of(MG_STR("X-Forwarded-Host"), value),
+                         mg_field_of(MG_STR("Forwarded"), value)};
     for (int same = 0; same < 2; same++) {
         heed(true);
         apply(fields, 4);

@@ -40,7 +40,7 @@ static naive cut(mg_str raw) {
         mg_str value = colon != NULL ? (mg_str){colon + 1, line.n - name.n - 1} : line;
         h.sound &= mg_str_is_token(name) && is_text(value);
         must(h.count < FIELDS);
-        h.fields[h.count++] = (mg_field){name, mg_str_trim(value)};
+        h.fields[h.count++] = mg_field_of(name, mg_str_trim(value));
     }
     return h;
 }
@@ -83,10 +83,10 @@ static mg_str value_of(const mg_field *f, const mg_head *h) {
 
 static void check_fields(const naive *want, const mg_head *h) {
     must(want->sound);
-    must(h->field_count == want->count);
+    must(h->fields.count == want->count);
     for (uint32_t i = 0; i < want->count; i++) {
-        must(mg_str_eq(h->fields[i].name, want->fields[i].name));
-        must(mg_str_eq(h->fields[i].value, value_of(&want->fields[i], h)));
+        must(mg_str_eq(h->fields.at[i].name, want->fields[i].name));
+        must(mg_str_eq(h->fields.at[i].value, value_of(&want->fields[i], h)));
     }
 }
 

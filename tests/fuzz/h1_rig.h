@@ -49,11 +49,11 @@ static inline void rig_refuse(h1_rig *r, mg_refusal refusal) {
     r->refusal = refusal;
 }
 
-static inline void rig_write_fields(h1_rig *r, const mg_field *fields, uint32_t n) {
-    for (uint32_t i = 0; i < n; i++) {
-        mg_buf_append_str(r->out, fields[i].name);
+static inline void rig_write_fields(h1_rig *r, const mg_fields *fields) {
+    for (uint32_t i = 0; i < fields->count; i++) {
+        mg_buf_append_str(r->out, fields->at[i].name);
         mg_buf_append_char(r->out, '=');
-        mg_buf_append_str(r->out, fields[i].value);
+        mg_buf_append_str(r->out, fields->at[i].value);
         mg_buf_append_char(r->out, '\n');
     }
 }
@@ -64,7 +64,7 @@ static inline void rig_write_head(h1_rig *r) {
     mg_buf_append_char(r->out, ' ');
     mg_buf_append_str(r->out, h->target.path);
     mg_buf_printf(r->out, " 1.%d %s\n", h->minor, h->keep_alive ? "keep" : "close");
-    rig_write_fields(r, h->fields, h->field_count);
+    rig_write_fields(r, &h->fields);
 }
 
 static inline void rig_end(h1_rig *r) {
@@ -74,7 +74,7 @@ static inline void rig_end(h1_rig *r) {
         mg_buf_append_char(r->out, '\n');
         mg_buf_clear(&r->content);
     }
-    rig_write_fields(r, r->body.trailers, r->body.trailer_count);
+    rig_write_fields(r, &r->body.trailers);
     mg_buf_append_str(r->out, MG_STR("end\n"));
     rig_next(r);
 }

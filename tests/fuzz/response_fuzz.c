@@ -7,9 +7,9 @@
 
 static uint32_t count_of(const mg_head *h, const char *name, mg_str *value) {
     uint32_t n = 0;
-    for (uint32_t i = 0; i < h->field_count; i++) {
-        if (mg_str_ieq(h->fields[i].name, mg_str_of(name))) {
-            *value = h->fields[i].value;
+    for (uint32_t i = 0; i < h->fields.count; i++) {
+        if (mg_str_ieq(h->fields.at[i].name, mg_str_of(name))) {
+            *value = h->fields.at[i].value;
             n++;
         }
     }
@@ -17,10 +17,10 @@ static uint32_t count_of(const mg_head *h, const char *name, mg_str *value) {
 }
 
 static bool says(const mg_head *h, const char *member) {
-    for (uint32_t i = 0; i < h->field_count; i++) {
-        mg_str value = h->fields[i].value;
+    for (uint32_t i = 0; i < h->fields.count; i++) {
+        mg_str value = h->fields.at[i].value;
         mg_str item;
-        while (mg_str_ieq(h->fields[i].name, MG_STR("connection")) &&
+        while (mg_str_ieq(h->fields.at[i].name, MG_STR("connection")) &&
                mg_str_next_item(&value, &item)) {
             if (mg_str_ieq(item, mg_str_of(member))) {
                 return true;

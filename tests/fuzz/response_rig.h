@@ -42,7 +42,7 @@ static inline void response_rig_write_head(response_rig *r) {
     mg_buf_printf(r->in.out, "%d 1.%d %s [%.*s]\n", r->response.status, h->minor,
                   h->keep_alive ? "keep" : "close", (int)r->response.reason.n,
                   r->response.reason.p);
-    rig_write_fields(&r->in, h->fields, h->field_count);
+    rig_write_fields(&r->in, &h->fields);
 }
 
 static inline size_t response_rig_take_head(response_rig *r, const char *data, size_t n) {

@@ -20,6 +20,23 @@ static void ignoring_case_touches_letters_only(void **state) {
     assert_false(mg_str_ieq(MG_STR("a"), MG_STR("ab")));
 }
 
+static void ignoring_case_is_the_same_at_every_place_of_a_text(void **state) {
+    (void)state;
+    char a[11];
+    char b[11];
+    for (int i = 0; i < 256; i++) {
+        for (int j = 0; j < 256; j++) {
+            size_t at = (size_t)(i + j) % sizeof a;
+            memset(a, 'x', sizeof a);
+            memset(b, 'X', sizeof b);
+            a[at] = (char)i;
+            b[at] = (char)j;
+            bool same = mg_lower((char)i) == mg_lower((char)j);
+            assert_int_equal(mg_str_ieq((mg_str){a, sizeof a}, (mg_str){b, sizeof b}), same);
+        }
+    }
+}
+
 static void starts_with_a_prefix(void **state) {
     (void)state;
     assert_true(mg_str_starts(MG_STR("abc"), MG_STR("ab")));
@@ -123,6 +140,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(equal_strings_may_be_null),
         cmocka_unit_test(ignoring_case_touches_letters_only),
+        cmocka_unit_test(ignoring_case_is_the_same_at_every_place_of_a_text),
         cmocka_unit_test(starts_with_a_prefix),
         cmocka_unit_test(trims_spaces_and_tabs_but_no_line_ends),
         cmocka_unit_test(reads_decimal_digits_up_to_a_maximum),

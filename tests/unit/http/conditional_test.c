@@ -12,9 +12,9 @@ static const mg_validators strong = {{ETAG, 4}, 784111777};
 
 // `lines`: names and values in turn.
 static mg_head head_of(mg_method method, const char *const *lines, mg_field *fields) {
-    mg_head h = {.method = method, .fields = fields};
+    mg_head h = {.method = method, .fields = {.at = fields}};
     for (size_t i = 0; lines[i] != NULL; i += 2) {
-        fields[h.field_count++] = (mg_field){mg_str_of(lines[i]), mg_str_of(lines[i + 1])};
+        fields[h.fields.count++] = mg_field_of(mg_str_of(lines[i]), mg_str_of(lines[i + 1]));
     }
     return h;
 }

@@ -30,9 +30,9 @@ static void tells_in(const char *const *heeded, const char *const *lines, const 
     }
     assert_int_equal(n == 0 ? MG_OK : mg_trust_heed(t, heeded, n, NULL), MG_OK);
     mg_field fields[8];
-    mg_head h = {.fields = fields};
+    mg_head h = {.fields = {.at = fields}};
     for (size_t i = 0; lines[i] != NULL; i += 2) {
-        fields[h.field_count++] = (mg_field){mg_str_of(lines[i]), mg_str_of(lines[i + 1])};
+        fields[h.fields.count++] = mg_field_of(mg_str_of(lines[i]), mg_str_of(lines[i + 1]));
     }
     mg_forwarded f = {MG_STR("10.0.0.1"), MG_STR("http"), MG_STR("own.test")};
     mg_forwarded_apply(t, &h, &f);

@@ -27,23 +27,18 @@ static mg_guard_verdict rig_take(rig *r, mg_str piece) {
     return verdict;
 }
 
-static const char *rig_fields(rig *r, mg_field **fields, uint32_t *count) {
-    return mg_h1_section_fields(&r->section, fields, count);
-}
-
 #define HEAD "first line\r\nA: b\r\nCc:\t d e \t\r\n\r\n"
 
 static void check_head(rig *r) {
-    mg_field *fields;
-    uint32_t count;
+    mg_fields fields;
     assert_text("first line", mg_h1_section_line(&r->section, r->section.bytes));
     assert_ptr_equal(r->p, r->section.bytes);
-    assert_null(rig_fields(r, &fields, &count));
-    assert_int_equal(count, 2);
-    assert_text("A", fields[0].name);
-    assert_text("b", fields[0].value);
-    assert_text("Cc", fields[1].name);
-    assert_text("d e", fields[1].value);
+    assert_null(mg_h1_section_fields(&r->section, &fields));
+    assert_int_equal(fields.count, 2);
+    assert_text("A", fields.at[0].name);
+    assert_text("b", fields.at[0].value);
+    assert_text("Cc", fields.at[1].name);
+    assert_text("d e", fields.at[1].value);
 }
 
 static void gathers_a_section_however_it_is_split(void **state) {
@@ -142,8 +137,9 @@ static const char *fault_of(const char *lines, uint32_t *count) {
     mg_buf text = {0};
     mg_buf_printf(&text, "x\r\n%s\r\n", lines);
     assert_int_equal(rig_take(&r, mg_buf_str(&text)), MG_GUARD_END);
-    mg_field *fields;
-    const char *fault = rig_fields(&r, &fields, count);
+    mg_fields fields;
+    const char *fault = mg_h1_section_fields(&r.section, &fields);
+    *count = fields.count;
     mg_arena_deinit(&r.arena);
     mg_buf_deinit(&text);
     return fault;

@@ -50,21 +50,6 @@ static void writes_no_field_that_would_split_the_head(void **state) {
     mg_buf_deinit(&out);
 }
 
-static void knows_the_value_of_a_field_by_every_byte_of_it(void **state) {
-    (void)state;
-    for (int c = 0; c < 256; c++) {
-        bool good = c == '\t' || (c >= 0x20 && c != 0x7f);
-        for (size_t at = 0; at < 20; at++) {
-            char text[20];
-            memset(text, 'a', sizeof text);
-            text[(at + 1) % 20] = (char)0x80;
-            text[at] = (char)c;
-            assert_int_equal(mg_h1_is_value((mg_str){text, sizeof text}), good);
-        }
-    }
-    assert_true(mg_h1_is_value((mg_str){0}));
-}
-
 static void knows_which_answers_have_no_content(void **state) {
     (void)state;
     assert_true(mg_status_is_bodyless(100) && mg_status_is_bodyless(204) &&
@@ -77,7 +62,6 @@ int main(void) {
         cmocka_unit_test(writes_heads),
         cmocka_unit_test(writes_chunks),
         cmocka_unit_test(writes_no_field_that_would_split_the_head),
-        cmocka_unit_test(knows_the_value_of_a_field_by_every_byte_of_it),
         cmocka_unit_test(knows_which_answers_have_no_content),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
