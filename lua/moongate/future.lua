@@ -5,10 +5,12 @@ local sched = require("moongate.core.sched")
 local errors = require("moongate.core.errors")
 local scopes = require("moongate.core.scope")
 local settling = require("moongate.core.future.settle")
+local combine = require("moongate.core.future.combine")
 require("moongate.core.future.handover")
 local forgotten = require("moongate.core.future.forgotten")
 local coroutines = require("moongate.core.coroutines")
 local boundary = require("moongate.core.boundary")
+local timers = require("moongate.core.timer")
 
 local yield, isyieldable = coroutine.yield, coroutine.isyieldable
 local CANCELLED, ROOT = scopes.CANCELLED, scopes.ROOT
@@ -30,8 +32,8 @@ local M = Future -- require("moongate.future") is the class itself
 
 M._new, M._resolved, M._settle, M._values = new, settling.resolved, settling.settle, values
 M._fail, M._cancel_task = settling.fail, settling.cancel_task
-M._react, M._withdraw, M._end_with_scope = settling.react, settling.withdraw,
-  settling.end_with_scope
+M._react = settling.react
+M.all, M.any, M.race, M.all_settled = combine.all, combine.any, combine.race, combine.all_settled
 M._current_scope, M._end_scope, M._end_app = current_scope, forgotten.end_scope, forgotten.end_app
 
 --- The app's scope.
@@ -263,13 +265,13 @@ end
 -- --- timeout ---
 
 local function pass_on(reaction, future)
-  M._stop_timer(reaction.timer)
+  timers.stop(reaction.timer)
   settling.settle(reaction.derived, future._state, future._n, future._value)
 end
 
 local function cancel_timeout(derived)
   local reaction = derived._reaction
-  M._stop_timer(reaction.timer)
+  timers.stop(reaction.timer)
   settling.withdraw(reaction)
 end
 
@@ -292,7 +294,7 @@ function Future:timeout(seconds)
     future = self, before = false, behind = false,
   }
   if self:state() == PENDING then
-    reaction.timer = M._after(seconds, expire, derived)
+    reaction.timer = timers.after(seconds, expire, derived)
   end
   derived._reaction, derived._cancel = reaction, cancel_timeout
   settling.react(self, reaction)

@@ -4,6 +4,7 @@ local sched = require("moongate.core.sched")
 local errors = require("moongate.core.errors")
 local scopes = require("moongate.core.scope")
 local Future = require("moongate.future")
+local timers = require("moongate.core.timer")
 local time = require("moongate.time")
 local check = require("moongate.core.check")
 local suggest = require("moongate.core.suggest")
@@ -689,7 +690,7 @@ local function hold_unread(response, request, caller)
     sched.hold(caller, response._holder)
     return
   end
-  Future._after(request.options.idle_timeout or IDLE, function()
+  timers.after(request.options.idle_timeout or IDLE, function()
     if not response._task then
       response:close()
     end

@@ -1,6 +1,5 @@
 --- moongate: what route scripts require.
 local Future = require("moongate.future")
-require("moongate.core.future.combine")
 local time = require("moongate.time")
 local tools = require("moongate.tools")
 local database = require("moongate.database")

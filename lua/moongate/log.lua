@@ -1,8 +1,6 @@
 --- The error log: moongate.log.debug/info/warn/error(message, fields).
 local native = require("moongate.native")
 local errors = require("moongate.core.errors")
-local forgotten = require("moongate.core.future.forgotten")
-local time = require("moongate.time")
 
 local show = errors.show
 
@@ -82,18 +80,6 @@ end
 --- A failure with its stitched traceback.
 function M.failure(message, err, fields)
   write(LEVELS.error, message .. ": " .. errors.describe(err), fields)
-end
-
-forgotten.log = function(future)
-  M.failure("a rejected Future that nobody awaited, made at " .. future:_where(), future._value)
-end
-
-forgotten.log_late = function(future, err)
-  M.failure("the work of a Future failed after it was cancelled, made at " .. future:_where(), err)
-end
-
-time.log = function(message, err)
-  M.failure(message, err)
 end
 
 return M

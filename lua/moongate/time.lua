@@ -2,7 +2,8 @@
 local sched = require("moongate.core.sched")
 local Future = require("moongate.future")
 local scopes = require("moongate.core.scope")
-local forgotten = require("moongate.core.future.forgotten")
+local timers = require("moongate.core.timer")
+local log = require("moongate.log")
 
 local native = sched.native
 local select, unpack = select, unpack
@@ -60,42 +61,6 @@ end
 ---@return moongate.Future
 function M.sleep(seconds)
   return (M.sleep_in(Future._app_scope(), seconds, 2))
-end
-
--- --- bare timers of the framework: no Future, no scope ---
-
-local Timer = {}
-Timer.__index = Timer
-
-local function run_timer(task)
-  task.a(task.b)
-end
-
-local function timer_failed(_, err)
-  M.log("a timer's function failed", err)
-end
-
-function Timer:_settle_operation()
-  self.handle = false
-  sched.start_soon(self.scope, run_timer, timer_failed, self.fn, self.arg)
-end
-
-function Future._after(seconds, fn, arg)
-  local handle = native.sleep(seconds, true)
-  local timer = setmetatable({
-    handle = handle, fn = fn, arg = arg or false, scope = Future._current_root(), internal = true,
-  }, Timer)
-  sched.watch(handle, timer)
-  return timer
-end
-
-forgotten.after = Future._after
-
-function Future._stop_timer(timer)
-  if timer and timer.handle then
-    sched.cancel_operation(timer.handle)
-    timer.handle = false
-  end
 end
 
 -- --- spawn ---
@@ -186,7 +151,7 @@ local function run_once(control)
   if not ok then
     error(why, 0) -- the job itself was cancelled
   elseif run:state() == "rejected" then
-    M.log("job " .. job.name .. " failed", run._value)
+    log.failure("job " .. job.name .. " failed", run._value)
   end
 end
 
@@ -218,8 +183,8 @@ function ticking_failed(task, err)
   if control.future:state() ~= "pending" or control.root[scopes.CANCELLED] then
     return Future._fail(task, control.future, err)
   end
-  M.log("job " .. control.job.name .. " was interrupted", err)
-  Future._after(RESUME_SECONDS, start_ticking, control)
+  log.failure("job " .. control.job.name .. " was interrupted", err)
+  timers.after(RESUME_SECONDS, start_ticking, control)
 end
 
 --- Runs a declared job until it is stopped. A run in progress ends before the next tick.
@@ -250,8 +215,5 @@ end
 function M.monotonic()
   return native.now()
 end
-
--- Set by log.lua.
-M.log = function(_, _) end
 
 return M

@@ -2,6 +2,7 @@
 --- Future at each call.
 local errors = require("moongate.core.errors")
 local check = require("moongate.core.check")
+local timers = require("moongate.core.timer")
 local Future = require("moongate.future")
 
 local M = {}
@@ -71,7 +72,7 @@ function M.after(seconds, answer)
   end
   return maker(function(call, level)
     local future = Future._new(call.scope, level + 1)
-    local timer = Future._after(seconds, function()
+    local timer = timers.after(seconds, function()
       local ok, inner = pcall(future_of, call, answer, 1)
       if ok then
         future:resolve(inner)
@@ -80,7 +81,7 @@ function M.after(seconds, answer)
       end
     end)
     future._cancel = function()
-      Future._stop_timer(timer)
+      timers.stop(timer)
     end
     return future
   end)

@@ -5,6 +5,7 @@
 local sched = require("moongate.core.sched")
 local scopes = require("moongate.core.scope")
 local errors = require("moongate.core.errors")
+local timers = require("moongate.core.timer")
 local Future = require("moongate.future")
 local log = require("moongate.log")
 
@@ -117,7 +118,7 @@ local function tell(target)
   local done = retired.done
   if done then
     retired.done = false
-    Future._stop_timer(retired.timer)
+    timers.stop(retired.timer)
     Future._end_app(retired.scope)
     Future._end_app(target.root)
     done()
@@ -142,8 +143,8 @@ end
 local function begin_stop(target)
   local retired = target.retired
   retired.over = true
-  Future._stop_timer(retired.timer)
-  retired.timer = Future._after(retired.seconds, on_stop_late, target)
+  timers.stop(retired.timer)
+  retired.timer = timers.after(retired.seconds, on_stop_late, target)
   sched.start_soon(retired.scope, run_stop, stop_failed, target, false, function()
     retired.stopped = true
     on_stop_done(target)
@@ -201,7 +202,7 @@ function M.begin(target, left, seconds, done)
   for _, job in ipairs(target.jobs_under_way) do
     job.stop()
   end
-  target.retired.timer = Future._after(seconds, M.hurry, target)
+  target.retired.timer = timers.after(seconds, M.hurry, target)
   soon(look, target)
 end
 

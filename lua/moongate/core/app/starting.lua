@@ -2,9 +2,9 @@
 local sched = require("moongate.core.sched")
 local errors = require("moongate.core.errors")
 local check = require("moongate.core.check")
-local Future = require("moongate.future")
-
+local timers = require("moongate.core.timer")
 local info = require("moongate.core.info")
+local Future = require("moongate.future")
 
 local M = {}
 
@@ -35,12 +35,12 @@ function M.run(scope, fns, limit, left, done)
   local function finish(ok, message)
     if not over then
       over = true
-      Future._stop_timer(timer)
+      timers.stop(timer)
       done(ok, message)
     end
   end
   local task = sched.start_soon(scope, run, failed, fns, scope, finish)
-  timer = left and Future._after(left, function()
+  timer = left and timers.after(left, function()
     finish(false, TOO_LONG:format(check.place_of(task.co), math.max(info.worker, 1), limit))
   end)
 end

@@ -1,9 +1,10 @@
 --- Future.all, any, race and all_settled: over a list or a table with names. Items that are no
 --- Futures count as resolved.
-local Future = require("moongate.future")
 local errors = require("moongate.core.errors")
+local settling = require("moongate.core.future.settle")
 
 local array = require("moongate.native").json.array
+local Future = settling.Future
 
 local M = {}
 
@@ -18,7 +19,7 @@ local function withdraw_all(group)
   local reactions = group.reactions
   group.reactions = {}
   for i = 1, #reactions do
-    Future._withdraw(reactions[i])
+    settling.withdraw(reactions[i])
   end
 end
 
@@ -50,7 +51,7 @@ local function gather(result, items, visit)
         before = false, behind = false,
       }
       group.reactions[#group.reactions + 1] = reaction
-      Future._react(item, reaction)
+      settling.react(item, reaction)
     elseif result._state == "pending" then
       visit(key, { _state = "resolved", _n = 1, _value = item })
     end
@@ -58,16 +59,16 @@ local function gather(result, items, visit)
   if result._state ~= "pending" then
     withdraw_all(group)
   end
-  Future._end_with_scope(result)
+  settling.end_with_scope(result)
   return count
 end
 
 local function new_result()
-  return Future._new(Future._current_scope(), 3)
+  return settling.new(settling.current_scope(), 3)
 end
 
 local function value_of(future)
-  return (Future._values(future))
+  return (settling.values(future))
 end
 
 -- Nothing of nothing is an empty list.
@@ -166,7 +167,5 @@ function M.all_settled(items)
   finish()
   return result
 end
-
-Future.all, Future.any, Future.race, Future.all_settled = M.all, M.any, M.race, M.all_settled
 
 return M

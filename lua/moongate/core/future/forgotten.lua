@@ -4,6 +4,8 @@ local sched = require("moongate.core.sched")
 local errors = require("moongate.core.errors")
 local scopes = require("moongate.core.scope")
 local settling = require("moongate.core.future.settle")
+local timers = require("moongate.core.timer")
+local log = require("moongate.log")
 
 local native = sched.native
 local CANCELLED, REJECTED, ENDED, ROOT = scopes.CANCELLED, scopes.REJECTED, scopes.ENDED,
@@ -14,11 +16,6 @@ local AT_ONCE = 100 -- of those that are told before the loop turns
 
 local M = {}
 
--- Set by log.lua and time.lua.
-M.log = function(_) end
-M.log_late = function(_, _) end
-M.after = false
-
 -- Whether somebody ended the work on purpose: nobody needs to be told of it.
 local function on_purpose(future)
   return errors.is_cancellation(future._value) and not future._died
@@ -27,7 +24,7 @@ end
 local function log_forgotten(future)
   if not future._looked_at and not on_purpose(future) then
     future._looked_at = true
-    M.log(future)
+    log.failure("a rejected Future that nobody awaited, made at " .. future:_where(), future._value)
   end
 end
 
@@ -56,7 +53,7 @@ local function tell_due(root)
   end
   list.next = i
   if list[i] then
-    list.timer = M.after(math.max(0, GRACE - (now - list.since[i])), tell_due, root)
+    list.timer = timers.after(math.max(0, GRACE - (now - list.since[i])), tell_due, root)
   else
     root.forgotten = nil
   end
@@ -67,7 +64,7 @@ local function tell_soon(root, future)
   if not list then
     list = { since = {}, next = 1, last = 0 }
     root.forgotten = list
-    list.timer = M.after(GRACE, tell_due, root)
+    list.timer = timers.after(GRACE, tell_due, root)
   end
   list.last = list.last + 1
   list[list.last], list.since[list.last] = future, native.now()
@@ -96,7 +93,8 @@ end
 
 --- The work of a Future that has been settled already, mostly cancelled, failed.
 function settling.tell_late(future, err)
-  M.log_late(future, err)
+  log.failure("the work of a Future failed after it was cancelled, made at " .. future:_where(),
+    err)
 end
 
 --- A request has ended.
@@ -113,7 +111,7 @@ function M.end_app(root)
   local list = root.forgotten
   root.forgotten = nil
   if list then
-    settling.Future._stop_timer(list.timer)
+    timers.stop(list.timer)
     for i = list.next, list.last do
       log_forgotten(list[i])
     end

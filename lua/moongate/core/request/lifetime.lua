@@ -7,6 +7,7 @@ local sched = require("moongate.core.sched")
 local scopes = require("moongate.core.scope")
 local errors = require("moongate.core.errors")
 local slots = require("moongate.core.request.slots")
+local timers = require("moongate.core.timer")
 local retire = require("moongate.core.app.retire")
 local Future = require("moongate.future")
 local log = require("moongate.log")
@@ -98,13 +99,13 @@ local function detach(ctx)
   local target = ctx[APP]
   local detached = target.detached
   local seconds = (ctx[ROUTE].timeout or target.handler_seconds) - (native.now() - ctx[START])
-  local timer = Future._after(math.max(seconds, 0), function()
+  local timer = timers.after(math.max(seconds, 0), function()
     scopes.cancel(ctx, errors.new("cancelled", "the request's deadline passed"))
   end)
   detached[ctx] = true
   target.detached_count = target.detached_count + 1
   scopes.finish(ctx, function()
-    Future._stop_timer(timer)
+    timers.stop(timer)
     detached[ctx] = nil
     target.detached_count = target.detached_count - 1
     if target.retired then
