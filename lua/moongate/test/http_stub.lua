@@ -1,8 +1,9 @@
 --- What a stubbed HTTP call is asked and answers: requests and responses as the real client has
 --- them.
 local native = require("moongate.native")
-local http = require("moongate.http")
 local check = require("moongate.core.check")
+local options = require("moongate.core.http.options")
+local response = require("moongate.core.http.response")
 
 local M = {}
 
@@ -10,33 +11,17 @@ local ANSWER = {
   status = check.positive_integer, headers = true, cookies = true, body = check.string, json = true,
 }
 
-local HEADERS_META = {
-  __index = function(headers, name)
-    return type(name) == "string" and rawget(headers, name:lower()) or nil
-  end,
-}
-
--- A copy that is looked up without regard to case.
-local function any_case(given)
-  local headers = {}
-  for name, value in pairs(given or {}) do
-    headers[tostring(name):lower()] = value
-  end
-  return setmetatable(headers, HEADERS_META)
-end
-
 --- { method, url, headers, body } of a call's arguments; nil, message if it is none that can be.
 function M.request(...)
-  local ok, request = pcall(http.normalize, ...)
+  local ok, request = pcall(options.normalize, ...)
   if not ok then
     return nil, request
   end
-  request.headers = any_case(request.headers)
   return request
 end
 
 -- A copy of the fields, with the body's type unless the spec gives one.
-local function headers_of(fields)
+local function typed_headers(fields)
   local headers, typed = {}, false
   for name, value in pairs(fields.headers or {}) do
     headers[name] = value
@@ -60,9 +45,9 @@ function M.response(answer, request)
     return answer -- a response already
   end
   local fields = check.options("the stub's answer", answer, ANSWER)
-  return http.response({
+  return response.made({
     status = fields.status or 200,
-    headers = headers_of(fields),
+    headers = typed_headers(fields),
     body = answer.json ~= nil and native.json.encode(answer.json) or fields.body or "",
     url = request.url,
     cookies = fields.cookies,

@@ -1,6 +1,7 @@
 --- Requests and answers of specs as bytes over in-memory connections.
 local native = require("moongate.native")
 local check = require("moongate.core.check")
+local headers_of = require("moongate.core.headers")
 local shown = require("moongate.core.text").shown
 
 local M = {}
@@ -18,12 +19,6 @@ function Response:json()
   return value
 end
 
-local HEADERS_META = {
-  __index = function(headers, name)
-    return type(name) == "string" and rawget(headers, name:lower()) or nil
-  end,
-}
-
 -- --- parsing ---
 
 local function parse_headers(head)
@@ -33,7 +28,7 @@ local function parse_headers(head)
     list[#list + 1] = { name, value }
     headers[name] = headers[name] and (headers[name] .. ", " .. value) or value
   end
-  return setmetatable(headers, HEADERS_META), list
+  return headers_of.any_case(headers), list
 end
 
 -- The content of a chunked body that begins at `at`, and where it ends; nothing while it is

@@ -8,6 +8,7 @@ local Future = require("moongate.future")
 local time = require("moongate.time")
 local log = require("moongate.log")
 local slots = require("moongate.core.request.slots")
+local headers_of = require("moongate.core.headers")
 local suggest = require("moongate.core.suggest")
 local answer = require("moongate.core.request.answer")
 local array = native.json.array
@@ -157,18 +158,10 @@ function methods.query_all(ctx, key)
   return values
 end
 
-local HEADERS_META = {
-  __index = function(headers, name)
-    if type(name) == "string" then
-      return rawget(headers, name:lower())
-    end
-  end,
-}
-
 function getters.headers(ctx)
   local headers = ctx[HEADERS]
   if not headers then
-    headers = setmetatable(ask(native.request_headers, ctx), HEADERS_META)
+    headers = headers_of.any_case(ask(native.request_headers, ctx))
     ctx[HEADERS] = headers
   end
   return headers
