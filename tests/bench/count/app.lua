@@ -1,4 +1,4 @@
--- bench/count: the five handlers whose instructions are counted. count.c names their paths.
+-- bench/count: the handlers whose instructions are counted. count.c names their paths.
 local moongate = require("moongate")
 local app = moongate.app()
 
@@ -34,5 +34,8 @@ app:group("/onion", { moongate.middleware.request_id(), tag, guard }, function(g
     return ctx:json({ id = ctx.params.id })
   end)
 end)
+
+app:on_start(function() moongate.cache():set("user:42", { id = 42, name = "user 42" }):await() end)
+app:get("/cached", function(ctx) return ctx:query_cache("user:42"):await() end)
 
 return app

@@ -8,16 +8,24 @@
 
 #include "lua/lua_app.h"
 #include "server/server.h"
+#include "store/memory_cache.h"
 
 #include <luajit.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #include <valgrind/callgrind.h>
 
-enum { DEPTH = 16, WARM_BATCHES = 400, COUNTED_BATCHES = 200, WINDOW = 1 << 20 };
+enum {
+    DEPTH = 16,
+    WARM_BATCHES = 400,
+    COUNTED_BATCHES = 200,
+    WINDOW = 1 << 20,
+    CACHE_BYTES = 1 << 20
+};
 
 typedef struct work {
     const char *name;
@@ -39,6 +47,7 @@ static const work works[] = {
      1, false},
     {"onion", "GET /onion/7 HTTP/1.1\r\n" FIELDS "Authorization: Bearer x\r\nX-Tag: blue\r\n\r\n",
      1, true},
+    {"cached", "GET /cached HTTP/1.1\r\n" FIELDS "\r\n", 1, false},
 };
 
 // LuaJIT seeds itself with the first of these: it decides when a loop is compiled, and where code
@@ -165,6 +174,15 @@ static void on_ready(void *arg, const char *message) {
     *(bool *)arg = message == NULL;
 }
 
+static void open_services(mg_services *services) {
+    void *room =
+        mmap(NULL, CACHE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (room == MAP_FAILED || mg_memory_cache_format(room, CACHE_BYTES, NULL) != MG_OK ||
+        mg_memory_cache_open(&services->cache, room, CACHE_BYTES, NULL) != MG_OK) {
+        abort();
+    }
+}
+
 int main(int argc, char **argv) {
     static const mg_server_options options = {
         .request_line_bytes = 8192,
@@ -185,7 +203,10 @@ int main(int argc, char **argv) {
     mg_loop *loop;
     mg_lua_app *app = NULL;
     mg_error err;
-    const mg_lua_app_options o = {.root = "", .path = argc > 1 ? argv[1] : "", .handler_ms = 30000};
+    mg_services services = {.cache_holder = 1};
+    open_services(&services);
+    const mg_lua_app_options o = {
+        .root = "", .path = argc > 1 ? argv[1] : "", .handler_ms = 30000, .services = &services};
     if (mg_loop_new(&loop, &(mg_loop_options){.virtual_clock = true}) != 0 ||
         mg_lua_app_new(&app, loop, &o, &err) != 0) {
         fprintf(stderr, "count: %s\n", err.text);
