@@ -1,8 +1,9 @@
 --- The cache that all workers share: ctx:query_cache and its like; moongate.cache() for work
 --- without a request.
 ---
---- It is memory: every call is done when it returns, and its Future is settled from the start. What
---- was stored may be gone at any time (evicted, too old, emptied with the death of a worker).
+--- Of a cache in memory every call is done when it returns, and its Future is settled from the
+--- start; of another one it is an operation. What was stored may be gone at any time (evicted, too
+--- old, emptied with the death of a worker).
 local native = require("moongate.native")
 local check = require("moongate.core.check")
 local sched = require("moongate.core.sched")
@@ -55,11 +56,29 @@ local function rejected(scope, level, code, message)
   return future
 end
 
-local function settled(scope, level, value, code, message)
-  if value == nil then
-    return (rejected(scope, level + 1, code, message))
+-- The Future of what a native function gave: true and a value, false with a code and a message, or
+-- the handle of what is under way.
+local function future_of(scope, level, ok, value, message)
+  if ok == true then
+    return (Future._resolved(value))
+  elseif ok then
+    return (time.operation(ok, scope, level + 1))
   end
-  return (Future._resolved(value))
+  return (rejected(scope, level + 1, value, message))
+end
+
+-- The same for who waits for it in a coroutine: the value, or nil, a code and a message.
+local function result_of(ok, value, message)
+  if ok == true then
+    return value
+  elseif not ok then
+    return nil, value, message
+  end
+  local found, err = time.operation(ok, Future._current_scope(), 1):try_await()
+  if err then
+    return nil, err.code, err.message
+  end
+  return found
 end
 
 -- --- single flight ---
@@ -96,27 +115,36 @@ function Flight:cancel(_, err)
   end
 end
 
+local function look(key)
+  return (result_of(native.cache_get(key)))
+end
+
+-- Without an answer nobody waits for anybody.
+local function is_taken(key)
+  return result_of(native.cache_lease(key, LEASE)) == false
+end
+
 -- Another worker's value, or nil once this one may make it. A maker that asks for another key does
 -- not wait for long: another worker may have the two the other way round.
 local function wait_for_lease(key, nested)
   local pause, waited = FIRST_WAIT, 0
-  while not native.cache_lease(key, LEASE) do
+  while is_taken(key) do
     if nested and waited > NESTED_WAIT then
-      return false
+      return
     end
     time.sleep(pause):await()
-    local found, value = native.cache_get(key)
-    if found then
-      return true, value
+    local value = look(key)
+    if value ~= nil then
+      return value
     end
     waited = waited + pause
     pause = math.min(pause * 2, LONGEST_WAIT)
   end
-  local found, value = native.cache_get(key) -- made between the first look and the lease
-  if found then
+  local value = look(key) -- made between the first look and the lease
+  if value ~= nil then
     native.cache_release(key)
   end
-  return found, value
+  return value
 end
 
 local told = {} -- place -> when it was last said
@@ -132,8 +160,8 @@ end
 
 local function make(flight, ttl, fn)
   local key = flight.key
-  local found, value = wait_for_lease(key, flight.up)
-  if found then
+  local value = wait_for_lease(key, flight.up)
+  if value ~= nil then
     return value
   end
   value = fn()
@@ -141,7 +169,7 @@ local function make(flight, ttl, fn)
     value = value:await()
   end
   if value ~= nil then
-    local stored, code, message = native.cache_set(key, value, ttl)
+    local stored, code, message = result_of(native.cache_set(key, value, ttl))
     if not stored and code ~= "cache" then -- that would be a lock that was busy
       tell_lost(key, flight.where, message)
     end
@@ -249,8 +277,8 @@ local function follow(flight, where)
   elseif value == AGAIN then
     return false
   end
-  local found, copy = native.cache_get(flight.key)
-  if found then
+  local copy = look(flight.key)
+  if copy ~= nil then
     return true, copy
   end
   return true, value
@@ -269,6 +297,15 @@ local function fly(key, ttl, fn, where)
   end
 end
 
+-- `ok`: what the first look gave: nothing so far, or its handle.
+local function look_and_fly(ok, key, ttl, fn, where)
+  local value = result_of(ok)
+  if value ~= nil then
+    return value
+  end
+  return fly(key, ttl, fn, where)
+end
+
 -- --- what ctx has: functions of (scope, level, ...) ---
 
 M.calls = {}
@@ -278,13 +315,7 @@ local calls = M.calls
 ---@return moongate.Future
 function calls.query_cache(scope, level, key)
   key = check_key("query_cache", key, level + 1)
-  local found, value, message = native.cache_get(key)
-  if found then
-    return (Future._resolved(value))
-  elseif found == nil then
-    return (rejected(scope, level + 1, value, message))
-  end
-  return (Future._resolved())
+  return (future_of(scope, level + 1, native.cache_get(key)))
 end
 
 --- Stores a value: a string, or whatever JSON can say, of at most 1 MiB (of a small cache less).
@@ -300,7 +331,7 @@ function calls.update_cache(scope, level, key, value, options)
   if code == "json" then
     error("update_cache: " .. message, level + 1)
   end
-  local future = settled(scope, level + 1, ok, code, message)
+  local future = future_of(scope, level + 1, ok, code, message)
   future.uncancellable = true
   return future
 end
@@ -309,7 +340,7 @@ end
 ---@return moongate.Future of whether it was there
 function calls.delete_cache(scope, level, key)
   key = check_key("delete_cache", key, level + 1)
-  return (settled(scope, level + 1, native.cache_delete(key)))
+  return (future_of(scope, level + 1, native.cache_delete(key)))
 end
 
 local function is_whole(n)
@@ -327,7 +358,7 @@ function calls.increment_cache(scope, level, key, by, options)
     error("increment_cache: whole numbers are wanted", level + 1)
   end
   local ttl = check_ttl("increment_cache", options.ttl, level + 1)
-  return (settled(scope, level + 1, native.cache_increment(key, by or 1, initial, ttl)))
+  return (future_of(scope, level + 1, native.cache_increment(key, by or 1, initial, ttl)))
 end
 calls.increment = calls.increment_cache
 
@@ -345,14 +376,14 @@ function calls.cached(scope, level, key, ttl, fn)
   if type(fn) ~= "function" then
     error("cached: a function is wanted that makes the value, not a " .. type(fn), level + 1)
   end
-  local found, value, message = native.cache_get(key)
-  if found then
+  local ok, value, message = native.cache_get(key)
+  if ok == true and value ~= nil then
     return (Future._resolved(value))
-  elseif found == nil then
+  elseif not ok then
     return (rejected(scope, level + 1, value, message))
   end
   local source, line = native.where(level + 1)
-  return (time.spawn_in(scope, level + 1, fly, key, ttl, fn, source .. ":" .. line))
+  return (time.spawn_in(scope, level + 1, look_and_fly, ok, key, ttl, fn, source .. ":" .. line))
 end
 
 -- --- without a request ---
@@ -375,16 +406,17 @@ end
 --- busy (calls that found a shard locked), emptied (shards, since a worker died in them).
 ---@return table
 function Cache.stats()
-  local stats, code, message = native.cache_stats()
-  if not stats then
-    error(errors.new(code, message), 2)
+  local ok, stats, message = native.cache_stats()
+  if not ok then
+    error(errors.new(stats, message), 2)
   end
   return stats
 end
 
 --- Forgets everything, for all workers.
+---@return moongate.Future of true
 function Cache.clear()
-  native.cache_clear()
+  return (future_of(Future._app_scope(), 2, native.cache_clear()))
 end
 
 local the_cache = setmetatable({}, Cache)

@@ -4,6 +4,7 @@
 #include "base/stamp.h"
 #include "client/client.h"
 #include "config/path.h"
+#include "store/memory_cache.h"
 #include "store/sqlite.h"
 
 struct mg_service_set {
@@ -65,11 +66,16 @@ static int open_client(mg_service_set *s, mg_loop *loop, const mg_service_option
     return rc;
 }
 
-static int open_cache(mg_service_set *s, const mg_service_options *o, mg_error *err) {
+static int open_cache(mg_service_set *s, mg_loop *loop, const mg_service_options *o,
+                      mg_error *err) {
     size_t bytes;
     void *room = mg_shm_cache(o->shm, &bytes);
-    s->lent.cache_holder = o->holder;
-    return room == NULL ? MG_OK : mg_memory_cache_open(&s->lent.cache, room, bytes, err);
+    mg_memory_cache *memory = NULL;
+    int rc = room == NULL ? MG_OK : mg_memory_cache_open(&memory, room, bytes, err);
+    if (memory != NULL) {
+        s->lent.cache = mg_memory_cache_lend(memory, loop, o->holder);
+    }
+    return rc;
 }
 
 static int open_databases(mg_service_set *s, mg_loop *loop, const mg_config *c, mg_error *err) {
@@ -99,7 +105,7 @@ int mg_service_set_new(mg_service_set **out, mg_loop *loop, const mg_service_opt
     s->signature = signature_of(o->config);
     int rc = open_client(s, loop, o, err);
     if (rc == MG_OK) {
-        rc = open_cache(s, o, err);
+        rc = open_cache(s, loop, o, err);
     }
     if (rc == MG_OK) {
         rc = open_databases(s, loop, o->config, err);
@@ -126,7 +132,7 @@ void mg_service_set_unref(mg_service_set *s) {
     for (uint32_t i = 0; i < s->lent.database_count; i++) {
         mg_database_free(s->databases[i].database);
     }
-    mg_memory_cache_close(s->lent.cache);
+    mg_cache_free(s->lent.cache);
     mg_client_free(s->lent.client);
     mg_free(s->databases);
     mg_arena_deinit(&s->names);

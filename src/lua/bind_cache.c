@@ -1,5 +1,9 @@
-// The shared cache: lua/moongate/cache.lua calls these. Memory answers at once: no operations.
+// The shared cache: lua/moongate/cache.lua calls these.
+//
+// Each but cache_release and cache_stats gives what the operation came to, if it is settled: true
+// and a value, or false, a code and a message; else its handle. Its end says the same.
 
+#include "base/mem.h"
 #include "lua/bind.h"
 #include "lua/bind_json.h"
 #include "lua/json_values.h"
@@ -10,38 +14,162 @@
 // How a value was stored.
 enum { TAG_STRING = 1, TAG_JSON = 2 }; // a counter is JSON too: its decimal digits
 
-static mg_str str_at(lua_State *L, int index) {
-    mg_str s = {0};
-    s.p = luaL_checklstring(L, index, &s.n);
-    return s;
+// Pushes the value of an operation that went well. False, and nothing is pushed: it did not.
+typedef bool (*push_value)(lua_State *L, const mg_cache_result *r);
+
+typedef struct cache_op {
+    mg_op op;
+    mg_cache_call *call; // NULL: done
+    push_value push;
+    mg_cache_result result; // its texts are these:
+    mg_buf value;
+    char *text;
+} cache_op;
+
+// --- what an operation came to ---
+
+static bool push_found(lua_State *L, const mg_cache_result *r) {
+    if (r->code != MG_OK && r->code != -ENOENT) {
+        return false;
+    }
+    if (r->code == MG_OK && r->tag == TAG_STRING) {
+        lua_pushlstring(L, r->value.p, r->value.n);
+    } else if (r->code == -ENOENT || mg_json_unpack(L, r->value) != MG_OK) {
+        lua_pushnil(L); // scribbled over: as if it were not there
+    }
+    return true;
 }
 
-static int failure(lua_State *L, const char *code, const char *text) {
-    lua_pushnil(L);
+static bool push_done(lua_State *L, const mg_cache_result *r) {
+    if (r->code == MG_OK) {
+        lua_pushboolean(L, 1);
+    }
+    return r->code == MG_OK;
+}
+
+// `no`: the code that says no.
+static bool push_whether(lua_State *L, const mg_cache_result *r, int no) {
+    if (r->code != MG_OK && r->code != no) {
+        return false;
+    }
+    lua_pushboolean(L, r->code == MG_OK);
+    return true;
+}
+
+static bool push_was_there(lua_State *L, const mg_cache_result *r) {
+    return push_whether(L, r, -ENOENT);
+}
+
+static bool push_sum(lua_State *L, const mg_cache_result *r) {
+    if (r->code == MG_OK) {
+        mg_json_push_i64(L, r->sum);
+    }
+    return r->code == MG_OK;
+}
+
+static bool push_leased(lua_State *L, const mg_cache_result *r) {
+    return push_whether(L, r, MG_EAGAIN);
+}
+
+static int push_failure(lua_State *L, const char *code, const char *text) {
+    lua_pushboolean(L, 0);
     lua_pushstring(L, code);
     lua_pushstring(L, text);
     return 3;
 }
 
-static int no_cache(lua_State *L) {
-    return failure(L, "cache",
-                   "no cache is configured: cache = \"memory:64M\" in the configuration");
-}
-
-static int failure_of(lua_State *L, int rc) {
-    switch (rc) {
+static int push_fault(lua_State *L, const mg_cache_result *r) {
+    switch (r->code) {
     case MG_EAGAIN:
-        return failure(L, "cache", "busy: the shard of this key is locked");
+        return push_failure(L, "cache", "busy: the shard of this key is locked");
     case MG_ELIMIT:
-        return failure(
+        return push_failure(
             L, "limit",
             "the key is longer than 1 KiB, or the value is too large: at most 1 MiB, of a "
             "small cache less");
     case -ERANGE:
-        return failure(L, "cache", "the sum does not fit into 64 bits");
+        return push_failure(L, "cache", "the sum does not fit into 64 bits");
+    case MG_ESYNTAX:
+        return push_failure(L, "cache", "the value there is no integer");
     default:
-        return failure(L, "cache", "the value there is no integer");
+        return push_failure(L, "cache", r->text != NULL ? r->text : mg_strerror(r->code));
     }
+}
+
+static int push_result(lua_State *L, push_value push, const mg_cache_result *r) {
+    lua_pushboolean(L, 1);
+    if (push(L, r)) {
+        return 2;
+    }
+    lua_pop(L, 1);
+    return push_fault(L, r);
+}
+
+static int push_no_cache(lua_State *L) {
+    return push_failure(L, "cache",
+                        "no cache is configured: cache = \"memory:64M\" in the configuration");
+}
+
+// --- what is not settled at once ---
+
+static void on_done(void *arg, const mg_cache_result *r) {
+    cache_op *o = arg;
+    o->call = NULL;
+    o->result = *r;
+    mg_buf_append_str(&o->value, r->value);
+    o->result.value = mg_buf_str(&o->value);
+    o->text = r->text != NULL ? mg_strdup(r->text) : NULL;
+    o->result.text = o->text;
+    mg_op_finish(&o->op);
+}
+
+static int push_op(lua_State *L, mg_op *op) {
+    const cache_op *o = (const cache_op *)op;
+    return push_result(L, o->push, &o->result);
+}
+
+static void cancel_op(mg_op *op) {
+    cache_op *o = (cache_op *)op;
+    if (o->call != NULL) {
+        mg_cache_cancel(o->call);
+    }
+}
+
+static void release_op(mg_op *op) {
+    cache_op *o = (cache_op *)op;
+    mg_buf_deinit(&o->value);
+    mg_free(o->text);
+    mg_free(o);
+}
+
+static const mg_op_kind op_kind = {"cache", push_op, cancel_op, release_op};
+
+static int push_handle(lua_State *L, push_value push, mg_cache_call *call) {
+    mg_vm *vm = mg_vm_of(L);
+    if (vm->ops.used >= MG_OPS_MAX) {
+        mg_cache_cancel(call);
+        mg_vm_with_room(L); // raises
+    }
+    cache_op *o = mg_calloc(1, sizeof *o);
+    o->call = call;
+    o->push = push;
+    mg_op_start(vm, &o->op, &op_kind);
+    mg_cache_await(call, on_done, o);
+    lua_pushnumber(L, (lua_Number)o->op.handle);
+    return 1;
+}
+
+static int push_outcome(lua_State *L, push_value push, mg_cache_call *call,
+                        const mg_cache_result *r) {
+    return call == NULL ? push_result(L, push, r) : push_handle(L, push, call);
+}
+
+// --- functions ---
+
+static mg_str str_at(lua_State *L, int index) {
+    mg_str s = {0};
+    s.p = luaL_checklstring(L, index, &s.n);
+    return s;
 }
 
 static uint64_t ttl_at(lua_State *L, int index) {
@@ -49,127 +177,113 @@ static uint64_t ttl_at(lua_State *L, int index) {
     return ms <= 0 ? 0 : ms < 1 ? 1 : (uint64_t)ms;
 }
 
-// cache_get(key) -> true, value | false | nil, code, message
+static mg_cache *cache_of(lua_State *L) {
+    return mg_vm_of(L)->services->cache;
+}
+
+// cache_get(key): the value, or nil
 static int cache_get(lua_State *L) {
-    mg_vm *vm = mg_vm_of(L);
-    mg_memory_cache *c = vm->services->cache;
-    uint8_t tag = 0;
+    mg_cache *c = cache_of(L);
+    mg_cache_result r;
     if (c == NULL) {
-        return no_cache(L);
+        return push_no_cache(L);
     }
     mg_str key = str_at(L, 1);
     lua_settop(L, 1);
-    mg_buf *found = mg_scratch_take(L);
-    int rc = mg_memory_cache_get(c, key, mg_loop_now_ms(vm->loop), found, &tag);
-    lua_pushboolean(L, rc == MG_OK);
-    if (rc == MG_OK && tag == TAG_STRING) {
-        lua_pushlstring(L, found->p, found->n);
-    } else if (rc == MG_OK && mg_json_unpack(L, mg_buf_str(found)) != MG_OK) {
-        rc = MG_ESYNTAX; // scribbled over: as if it were not there
-        lua_pushboolean(L, 0);
-    }
+    mg_cache_call *call = mg_cache_get(c, key, mg_scratch_take(L), &r);
+    int n = push_outcome(L, push_found, call, &r);
     mg_scratch_give(L, 2);
-    return rc == MG_OK ? 2 : 1;
+    return n;
 }
 
-// cache_set(key, value, ttl) -> true | nil, code, message
+// cache_set(key, value, ttl): true
 static int cache_set(lua_State *L) {
-    mg_vm *vm = mg_vm_of(L);
-    mg_memory_cache *c = vm->services->cache;
-    mg_str key = str_at(L, 1);
-    uint64_t ttl_ms = ttl_at(L, 3);
-    mg_str value = {0};
-    bool text = lua_type(L, 2) == LUA_TSTRING;
+    mg_cache *c = cache_of(L);
+    mg_cache_entry e = {.key = str_at(L, 1), .tag = TAG_STRING, .ttl_ms = ttl_at(L, 3)};
+    mg_cache_result r;
     if (c == NULL) {
-        return no_cache(L);
+        return push_no_cache(L);
     }
     lua_settop(L, 3);
     mg_buf *packed = mg_scratch_take(L);
-    if (text) {
-        value.p = lua_tolstring(L, 2, &value.n);
+    if (lua_type(L, 2) == LUA_TSTRING) {
+        e.value.p = lua_tolstring(L, 2, &e.value.n);
     } else if (mg_json_pack(L, 2, packed) == MG_OK) {
-        value = mg_buf_str(packed);
+        e.value = mg_buf_str(packed);
+        e.tag = TAG_JSON;
     } else {
         mg_scratch_give(L, 4);
-        return failure(L, "json", lua_tostring(L, -1));
+        return push_failure(L, "json", lua_tostring(L, -1));
     }
-    int rc = mg_memory_cache_set(c, key, value, text ? TAG_STRING : TAG_JSON,
-                                 mg_loop_now_ms(vm->loop), ttl_ms);
+    mg_cache_call *call = mg_cache_set(c, &e, &r);
     mg_scratch_give(L, 4);
-    if (rc != MG_OK) {
-        return failure_of(L, rc);
-    }
-    lua_pushboolean(L, 1);
-    return 1;
+    return push_outcome(L, push_done, call, &r);
 }
 
-// cache_delete(key) -> whether it was there | nil, code, message
+// cache_delete(key): whether it was there
 static int cache_delete(lua_State *L) {
-    mg_vm *vm = mg_vm_of(L);
-    mg_memory_cache *c = vm->services->cache;
+    mg_cache *c = cache_of(L);
+    mg_cache_result r;
     if (c == NULL) {
-        return no_cache(L);
+        return push_no_cache(L);
     }
-    int rc = mg_memory_cache_delete(c, str_at(L, 1), mg_loop_now_ms(vm->loop));
-    if (rc != MG_OK && rc != -ENOENT) {
-        return failure_of(L, rc);
-    }
-    lua_pushboolean(L, rc == MG_OK);
-    return 1;
+    mg_cache_call *call = mg_cache_delete(c, str_at(L, 1), &r);
+    return push_outcome(L, push_was_there, call, &r);
 }
 
-// cache_increment(key, by, initial, ttl) -> sum | nil, code, message
+// cache_increment(key, by, initial, ttl): the sum
 static int cache_increment(lua_State *L) {
-    mg_vm *vm = mg_vm_of(L);
-    mg_memory_cache *c = vm->services->cache;
-    int64_t sum = 0;
+    mg_cache *c = cache_of(L);
+    mg_cache_result r;
     if (c == NULL) {
-        return no_cache(L);
+        return push_no_cache(L);
     }
-    int rc = mg_memory_cache_increment(c, str_at(L, 1), (int64_t)luaL_checknumber(L, 2),
-                                       (int64_t)luaL_checknumber(L, 3), TAG_JSON,
-                                       mg_loop_now_ms(vm->loop), ttl_at(L, 4), &sum);
-    if (rc != MG_OK) {
-        return failure_of(L, rc);
-    }
-    mg_json_push_i64(L, sum);
-    return 1;
+    const mg_cache_step step = {
+        .key = str_at(L, 1),
+        .by = (int64_t)luaL_checknumber(L, 2),
+        .initial = (int64_t)luaL_checknumber(L, 3),
+        .tag = TAG_JSON,
+        .ttl_ms = ttl_at(L, 4),
+    };
+    mg_cache_call *call = mg_cache_increment(c, &step, &r);
+    return push_outcome(L, push_sum, call, &r);
 }
 
-// cache_lease(key, seconds) -> whether this worker may make the value
+// cache_lease(key, seconds): whether this worker may make the value
 static int cache_lease(lua_State *L) {
-    mg_vm *vm = mg_vm_of(L);
-    mg_memory_cache *c = vm->services->cache;
-    lua_pushboolean(L,
-                    c == NULL || mg_memory_cache_lease(c, str_at(L, 1), vm->services->cache_holder,
-                                                       mg_loop_now_ms(vm->loop), ttl_at(L, 2)));
-    return 1;
+    mg_cache *c = cache_of(L);
+    mg_cache_result r;
+    if (c == NULL) {
+        return push_no_cache(L);
+    }
+    mg_cache_call *call = mg_cache_lease(c, str_at(L, 1), ttl_at(L, 2), &r);
+    return push_outcome(L, push_leased, call, &r);
 }
 
 static int cache_release(lua_State *L) {
-    mg_vm *vm = mg_vm_of(L);
-    if (vm->services->cache != NULL) {
-        mg_memory_cache_release(vm->services->cache, str_at(L, 1), vm->services->cache_holder);
+    mg_cache *c = cache_of(L);
+    if (c != NULL) {
+        mg_cache_release(c, str_at(L, 1));
     }
     return 0;
 }
 
+// cache_clear(): true
 static int cache_clear(lua_State *L) {
-    const mg_vm *vm = mg_vm_of(L);
-    if (vm->services->cache != NULL) {
-        mg_memory_cache_clear(vm->services->cache);
-    }
-    return 0;
+    mg_cache *c = cache_of(L);
+    mg_cache_result r = {0}; // without a cache there is nothing to forget
+    mg_cache_call *call = c != NULL ? mg_cache_clear(c, &r) : NULL;
+    return push_outcome(L, push_done, call, &r);
 }
 
-// cache_stats() -> table | nil, code, message
+// cache_stats() -> true, table | false, code, message
 static int cache_stats(lua_State *L) {
-    const mg_vm *vm = mg_vm_of(L);
-    if (vm->services->cache == NULL) {
-        return no_cache(L);
-    }
+    const mg_cache *c = cache_of(L);
     mg_cache_stats s;
-    mg_memory_cache_read_stats(vm->services->cache, &s);
+    if (c == NULL) {
+        return push_no_cache(L);
+    }
+    mg_cache_read_stats(c, &s);
     const struct {
         const char *name;
         uint64_t value;
@@ -179,12 +293,13 @@ static int cache_stats(lua_State *L) {
         {"busy", s.busy},       {"evicted", s.evicted}, {"expired", s.expired},
         {"emptied", s.emptied},
     };
+    lua_pushboolean(L, 1);
     lua_createtable(L, 0, 10);
     for (size_t i = 0; i < sizeof figures / sizeof *figures; i++) {
         lua_pushnumber(L, (lua_Number)figures[i].value);
         lua_setfield(L, -2, figures[i].name);
     }
-    return 1;
+    return 2;
 }
 
 void mg_bind_cache(lua_State *L, mg_vm *vm) {

@@ -1,8 +1,8 @@
 // lua/services.h: what a worker lends to the scripts of all its generations: it outlives them.
 #pragma once
 
+#include "store/cache.h"
 #include "store/database.h"
-#include "store/memory_cache.h"
 
 typedef struct mg_client mg_client; // client/client.h
 
@@ -14,8 +14,7 @@ typedef struct mg_named_database {
 // All borrowed. NULL or 0: there is none, and calls say so.
 typedef struct mg_services {
     mg_client *client;
-    mg_memory_cache *cache;
-    uint64_t cache_holder; // this worker's number among all of the service, for leases; never 0
+    mg_cache *cache;
     const mg_named_database *databases;
     uint32_t database_count;
 } mg_services;

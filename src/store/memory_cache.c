@@ -383,7 +383,7 @@ int mg_memory_cache_increment(mg_memory_cache *c, mg_str key, int64_t by, int64_
 
 // --- all of it ---
 
-void mg_memory_cache_read_stats(mg_memory_cache *c, mg_cache_stats *out) {
+void mg_memory_cache_read_stats(const mg_memory_cache *c, mg_cache_stats *out) {
     *out = (mg_cache_stats){.capacity_bytes = c->log_bytes * c->count};
     for (uint32_t i = 0; i < c->count; i++) {
         // Without the lock: figures of this moment or the one before.

@@ -8,17 +8,12 @@
 // milliseconds, of one clock for all processes.
 #pragma once
 
-#include "base/buf.h"
-#include "base/error.h"
-#include "base/str.h"
+#include "event/loop.h"
+#include "store/cache.h"
 
 typedef struct mg_memory_cache mg_memory_cache;
 
-enum {
-    MG_CACHE_KEY_MAX = 1024,
-    MG_CACHE_VALUE_MAX = 1 << 20,
-    MG_CACHE_BYTES_MIN = 1 << 20,
-};
+enum { MG_CACHE_BYTES_MIN = 1 << 20 };
 
 // Makes an empty cache of `bytes` (>= MG_CACHE_BYTES_MIN) at page-aligned, zeroed `memory`; once,
 // before anyone opens it.
@@ -54,13 +49,11 @@ bool mg_memory_cache_lease(mg_memory_cache *c, mg_str key, uint64_t holder, uint
 void mg_memory_cache_release(mg_memory_cache *c, mg_str key, uint64_t holder);
 void mg_memory_cache_release_all(mg_memory_cache *c, uint64_t holder); // that process is dead
 
-typedef struct mg_cache_stats {
-    uint64_t entries, bytes, capacity_bytes;
-    uint64_t hits, misses, sets, evicted, expired, busy, emptied;
-} mg_cache_stats;
-
 // Sums over all shards; a shard that is locked gives its last known figures.
-void mg_memory_cache_read_stats(mg_memory_cache *c, mg_cache_stats *out);
+void mg_memory_cache_read_stats(const mg_memory_cache *c, mg_cache_stats *out);
 
 // Empties everything.
 void mg_memory_cache_clear(mg_memory_cache *c);
+
+// The view as one kind of cache: time is the loop's, leases are `holder`'s. Takes `c`.
+mg_cache *mg_memory_cache_lend(mg_memory_cache *c, mg_loop *loop, uint64_t holder);

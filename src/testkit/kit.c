@@ -4,6 +4,7 @@
 #include "config/config.h"
 #include "http/forwarded.h"
 #include "lua/bind_database.h"
+#include "store/memory_cache.h"
 #include "store/migration_files.h"
 #include "store/sqlite.h"
 
@@ -261,7 +262,7 @@ static void close_database(kit *k) {
 }
 
 static void close_cache(kit *k) {
-    mg_memory_cache_close(k->services.cache);
+    mg_cache_free(k->services.cache);
     k->services.cache = NULL;
     if (k->cache_room != NULL) {
         munmap(k->cache_room, k->cache_bytes);
@@ -284,11 +285,12 @@ static int cache(lua_State *L) {
         k->cache_room = NULL;
         return luaL_error(L, "cache: no memory");
     }
-    k->services.cache_holder = 1;
+    mg_memory_cache *memory = NULL;
     if (mg_memory_cache_format(k->cache_room, k->cache_bytes, &err) != MG_OK ||
-        mg_memory_cache_open(&k->services.cache, k->cache_room, k->cache_bytes, &err) != MG_OK) {
+        mg_memory_cache_open(&memory, k->cache_room, k->cache_bytes, &err) != MG_OK) {
         return luaL_error(L, "%s", err.text);
     }
+    k->services.cache = mg_memory_cache_lend(memory, k->vm->loop, 1);
     return 0;
 }
 

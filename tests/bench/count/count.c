@@ -174,13 +174,15 @@ static void on_ready(void *arg, const char *message) {
     *(bool *)arg = message == NULL;
 }
 
-static void open_services(mg_services *services) {
+static void open_services(mg_services *services, mg_loop *loop) {
     void *room =
         mmap(NULL, CACHE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    mg_memory_cache *memory = NULL;
     if (room == MAP_FAILED || mg_memory_cache_format(room, CACHE_BYTES, NULL) != MG_OK ||
-        mg_memory_cache_open(&services->cache, room, CACHE_BYTES, NULL) != MG_OK) {
+        mg_memory_cache_open(&memory, room, CACHE_BYTES, NULL) != MG_OK) {
         abort();
     }
+    services->cache = mg_memory_cache_lend(memory, loop, 1);
 }
 
 int main(int argc, char **argv) {
@@ -203,12 +205,14 @@ int main(int argc, char **argv) {
     mg_loop *loop;
     mg_lua_app *app = NULL;
     mg_error err;
-    mg_services services = {.cache_holder = 1};
-    open_services(&services);
+    mg_services services = {0};
     const mg_lua_app_options o = {
         .root = "", .path = argc > 1 ? argv[1] : "", .handler_ms = 30000, .services = &services};
-    if (mg_loop_new(&loop, &(mg_loop_options){.virtual_clock = true}) != 0 ||
-        mg_lua_app_new(&app, loop, &o, &err) != 0) {
+    if (mg_loop_new(&loop, &(mg_loop_options){.virtual_clock = true}) != 0) {
+        abort();
+    }
+    open_services(&services, loop);
+    if (mg_lua_app_new(&app, loop, &o, &err) != 0) {
         fprintf(stderr, "count: %s\n", err.text);
         return 1;
     }
