@@ -119,17 +119,12 @@ static void on_quiet(mg_timer *t) {
 // Of the dials of its origin the oldest one is counted as the call's: it goes too, unless those who
 // wait behind the call need it.
 static void on_no_connection(mg_timer *t) {
-    static const char *const doing[] = {
-        [MG_OUTBOUND_RESOLVING] = "looking its name up",
-        [MG_OUTBOUND_DIALLING] = "connecting",
-        [MG_OUTBOUND_HANDSHAKE] = "the TLS handshake",
-    };
     mg_call *call = MG_OF(t, mg_call, quiet);
     mg_origin *o = call->origin;
     mg_outbound *c = mg_origin_oldest_dial(o);
     char text[96];
     snprintf(text, sizeof text, "%s took longer than %g s",
-             c != NULL ? doing[c->state] : "waiting for a connection",
+             c != NULL ? mg_connect_doing(c->connect) : "waiting for a connection",
              (double)call->options.timeouts.connect_ms / 1000);
     mg_call_break(call, "timeout", text);
     if (c != NULL && o->connecting > o->waiting_count) {
@@ -180,8 +175,7 @@ static void begin_response(mg_call *call) {
 
 void mg_call_attach(mg_call *call, mg_outbound *c) {
     call->outbound = c;
-    c->call = call;
-    c->state = MG_OUTBOUND_BUSY;
+    mg_outbound_serve(c, call);
     mg_timer_stop(&call->quiet);
     call->reused = c->served;
     call->client->reused += c->served;

@@ -378,8 +378,7 @@ mg_outbound *mg_origin_oldest_dial(const mg_origin *o) {
 
 void mg_origin_take_back(mg_origin *o, mg_outbound *c) {
     end_dial(o, c);
-    c->state = MG_OUTBOUND_IDLE;
-    c->call = NULL;
+    mg_outbound_rest(c);
     mg_link_append(&o->idle, &c->link);
     mg_deadline_start(&o->client->idle, &c->idle);
     if (c->keep_ms > 0 && c->keep_ms < o->client->options.idle_ms) {

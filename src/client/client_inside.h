@@ -1,7 +1,7 @@
 // client/client_inside.h: what the files of this room know of each other.
 //
 //   client.c    origins, who waits, which connection is given to whom
-//   outbound.c  one connection: name, dial, handshake, then bytes for the call it serves
+//   outbound.c  one connection, which serves a call at a time
 //   call.c      one request and its response; call_content.c: what its body holds
 //   rules.c     which addresses may be dialled
 #pragma once
@@ -9,11 +9,9 @@
 #include "base/list.h"
 #include "client/client.h"
 #include "client/rules.h"
+#include "event/connect.h"
 #include "event/deadline.h"
 #include "event/descriptors.h"
-#include "event/dial.h"
-#include "event/dns.h"
-#include "event/tls_cache.h"
 
 enum { MG_CLIENT_BUCKETS = 256, MG_CLIENT_WARNED = 256 };
 
@@ -65,33 +63,26 @@ struct mg_origin {
 };
 
 typedef enum mg_outbound_state {
-    MG_OUTBOUND_RESOLVING,
-    MG_OUTBOUND_DIALLING,
-    MG_OUTBOUND_HANDSHAKE,
+    MG_OUTBOUND_CONNECTING,
     MG_OUTBOUND_IDLE,
     MG_OUTBOUND_BUSY,
     MG_OUTBOUND_CLOSED,
 } mg_outbound_state;
 
 struct mg_outbound {
-    mg_stream stream; // from HANDSHAKE or IDLE on
-    mg_outbound_state state;
-    mg_origin *origin; // NULL when closed
+    mg_stream stream;        // from IDLE on
+    mg_outbound_state state; // see outbound.c
+    mg_origin *origin;       // NULL when closed
     mg_client *client;
     mg_call *call; // BUSY
     mg_link link;  // in its origin's list of dials, then of idle ones
     mg_link all;
     mg_deadline idle;
-    // Until it is ready: its begin, then a look whether anybody waits for it. Idle: see `keep_ms`.
+    // CONNECTING: a look whether anybody waits for it. IDLE: see `keep_ms`.
     mg_timer timer;
-    mg_dns_lookup *lookup;
-    mg_dial *dial;
-    mg_tls_wait trust; // what `fd`, connected, waits for
-    int fd;            // -1: none
-    bool has_stream;
-    bool held;        // a descriptor that is not open yet is counted
-    bool served;      // a response before: the server may close it at any moment
-    uint32_t keep_ms; // the server closes it soon after this, it says; 0: it does not say
+    mg_connect *connect; // CONNECTING
+    bool served;         // a response before: the server may close it at any moment
+    uint32_t keep_ms;    // the server closes it soon after this, it says; 0: it does not say
 };
 
 // --- client.c ---
@@ -120,4 +111,6 @@ void mg_client_release(mg_client *c); // a connection's memory went
 // --- outbound.c ---
 
 void mg_outbound_open(mg_origin *o);
+void mg_outbound_serve(mg_outbound *c, mg_call *call); // it was IDLE
+void mg_outbound_rest(mg_outbound *c);                 // it is open, or has served its call
 void mg_outbound_close(mg_outbound *c);

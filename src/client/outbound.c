@@ -1,20 +1,16 @@
 // One connection to another server.
 //
-//   RESOLVING --address--> DIALLING --connected--> HANDSHAKE --ready--> IDLE <--> BUSY
-//        (an IP literal or a Unix socket begins at DIALLING; without TLS there is no HANDSHAKE)
+//   CONNECTING --open--> IDLE <--> BUSY
 //   any --fault, end, timeout--> CLOSED --stream closed--> freed
 
 #include "client/call_inside.h"
 
 #include "base/mem.h"
 
-#include <arpa/inet.h>
-#include <errno.h>
+#include <assert.h>
 #include <stdio.h>
-#include <sys/un.h>
-#include <unistd.h>
 
-enum { FORGOTTEN_MS = 5000, REFUSAL_BYTES = 224 };
+enum { FORGOTTEN_MS = 5000 };
 
 static void on_read(mg_stream *s, const char *data, size_t n);
 static void on_end(mg_stream *s, int status);
@@ -23,12 +19,27 @@ static void on_closed(mg_stream *s);
 
 static const mg_stream_events stream_events = {on_read, on_end, on_drain, on_closed};
 
-// Until there is a descriptor that counts itself, one is held for it.
-static void hold_descriptor(mg_outbound *c, bool hold) {
-    if (c->held != hold) {
-        c->held = hold;
-        (hold ? mg_descriptors_hold : mg_descriptors_release)(c->client->loop, 1);
-    }
+// --- life ---
+
+static void set_state(mg_outbound *c, mg_outbound_state next) {
+    static const uint8_t moves[] = {
+        [MG_OUTBOUND_CONNECTING] = 1 << MG_OUTBOUND_IDLE | 1 << MG_OUTBOUND_CLOSED,
+        [MG_OUTBOUND_IDLE] = 1 << MG_OUTBOUND_BUSY | 1 << MG_OUTBOUND_CLOSED,
+        [MG_OUTBOUND_BUSY] = 1 << MG_OUTBOUND_IDLE | 1 << MG_OUTBOUND_CLOSED,
+        [MG_OUTBOUND_CLOSED] = 0,
+    };
+    assert(moves[c->state] & (1 << next));
+    c->state = next;
+}
+
+void mg_outbound_serve(mg_outbound *c, mg_call *call) {
+    set_state(c, MG_OUTBOUND_BUSY);
+    c->call = call;
+}
+
+void mg_outbound_rest(mg_outbound *c) {
+    set_state(c, MG_OUTBOUND_IDLE);
+    c->call = NULL;
 }
 
 static void free_outbound(mg_outbound *c) {
@@ -42,39 +53,23 @@ void mg_outbound_close(mg_outbound *c) {
     if (c->state == MG_OUTBOUND_CLOSED) {
         return;
     }
-    mg_origin *o = c->origin;
+    bool has_stream = c->state != MG_OUTBOUND_CONNECTING;
     mg_timer_stop(&c->timer);
     mg_deadline_stop(&c->idle);
-    hold_descriptor(c, false);
-    if (c->lookup != NULL) {
-        mg_dns_cancel(c->lookup);
-    }
-    if (c->dial != NULL) {
-        mg_dial_cancel(c->dial);
-    }
-    mg_link_remove(&c->trust.link);
-    if (c->fd >= 0) {
-        close(c->fd);
-    }
-    mg_origin_drop(o, c);
-    c->state = MG_OUTBOUND_CLOSED;
+    mg_connect_cancel(c->connect);
+    c->connect = NULL;
+    mg_origin_drop(c->origin, c);
+    set_state(c, MG_OUTBOUND_CLOSED);
     c->origin = NULL;
     c->call = NULL;
-    if (c->has_stream) {
+    if (has_stream) {
         mg_stream_close(&c->stream, false);
     } else {
         free_outbound(c);
     }
 }
 
-// It never became ready: the call that has waited longest fails, the others try again.
-static void fail(mg_outbound *c, const char *code, const char *what) {
-    mg_call *call = mg_origin_first_waiting(c->origin);
-    if (call != NULL) {
-        mg_call_fail(call, code, what);
-    }
-    mg_outbound_close(c);
-}
+// --- connecting ---
 
 // Calls have time limits of their own; what nobody waits for any more goes on for a while, for the
 // next one.
@@ -87,111 +82,14 @@ static void on_forgotten(mg_timer *t) {
     }
 }
 
-// --- the stream is there ---
-
-static void ready(mg_outbound *c) {
-    mg_timer_stop(&c->timer);
-    mg_stream_read_start(&c->stream);
-    mg_origin_take_back(c->origin, c);
-}
-
-static void on_tls_ready(mg_stream *s, int status, const char *text) {
-    mg_outbound *c = MG_OF(s, mg_outbound, stream);
-    if (status == MG_OK) {
-        ready(c);
-    } else {
-        fail(c, "tls", text != NULL ? text : mg_strerror(status));
-    }
-}
-
-static void shake_hands(mg_outbound *c, mg_tls_context *trust) {
-    mg_origin *o = c->origin;
-    int fd = c->fd;
-    c->fd = -1; // taken
-    hold_descriptor(c, false);
-    int rc = mg_tls_connect(&c->stream, &(mg_tls_opening){.loop = c->client->loop,
-                                                          .context = trust,
-                                                          .fd = fd,
-                                                          .is_unix = o->unix_path != NULL,
-                                                          .host = o->server_name,
-                                                          .events = &stream_events,
-                                                          .on_ready = on_tls_ready});
-    c->has_stream = rc == MG_OK;
-    if (rc == -EINVAL) {
-        fail(c, "tls", "its name (option server_name) is no name of a host");
-    } else if (rc != MG_OK) {
-        fail(c, "tls", mg_strerror(rc));
-    }
-}
-
-static void on_trust(mg_tls_wait *w, mg_tls_context *context, const char *fault) {
-    mg_outbound *c = MG_OF(w, mg_outbound, trust);
-    if (context != NULL) {
-        shake_hands(c, context);
-    } else {
-        fail(c, "tls", fault);
-    }
-}
-
-static void open_tls(mg_outbound *c, int fd) {
-    mg_error err;
-    mg_tls_context *trust;
-    c->state = MG_OUTBOUND_HANDSHAKE;
-    c->fd = fd;
-    c->trust.on_context = on_trust;
-    hold_descriptor(c, true);
-    const mg_tls_demands demands = {
-        .ca = c->origin->ca, .alpn = "http/1.1", .insecure = c->origin->insecure};
-    int rc = mg_tls_cache_get(c->client->tls, &demands, &c->trust, &trust, &err);
-    if (rc == MG_OK) {
-        shake_hands(c, trust);
-    } else if (rc != MG_EAGAIN) {
-        fail(c, "tls", err.text);
-    }
-}
-
-static void on_dialled(void *arg, int status, int fd) {
-    mg_outbound *c = arg;
-    c->dial = NULL;
-    if (status != MG_OK) {
-        fail(c, "connect", mg_strerror(status));
-    } else if (c->origin->is_tls) {
-        open_tls(c, fd);
-    } else {
-        mg_stream_uv_open(c->client->loop, &c->stream, &stream_events, fd,
-                          c->origin->unix_path != NULL);
-        c->has_stream = true;
-        ready(c);
-    }
-}
-
-// --- addresses ---
-
-static void set_port(struct sockaddr_storage *a, uint16_t port) {
-    if (a->ss_family == AF_INET6) {
-        ((struct sockaddr_in6 *)a)->sin6_port = htons(port);
-    } else if (a->ss_family == AF_INET) {
-        ((struct sockaddr_in *)a)->sin_port = htons(port);
-    }
-}
-
-static void dial(mg_outbound *c, const struct sockaddr_storage *addresses, size_t n) {
-    c->state = MG_OUTBOUND_DIALLING;
-    hold_descriptor(c, false);
-    int rc = mg_dial_start(&c->dial, c->client->loop, addresses, n, on_dialled, c);
-    if (rc != MG_OK) {
-        c->dial = NULL;
-        fail(c, "connect", mg_strerror(rc));
-    }
-}
-
-// Says so if one of the origin's or of the client's rules refuses the address.
-static bool is_refused(const mg_outbound *c, const struct sockaddr_storage *address,
-                       char text[REFUSAL_BYTES]) {
+// One of the origin's or of the client's rules may refuse it.
+static bool allows(void *arg, const struct sockaddr_storage *address,
+                   char why[MG_CONNECT_WHY_BYTES]) {
+    const mg_outbound *c = arg;
     const char *option = mg_rules_refuse(c->origin->rules, address);
     const char *by = option != NULL ? option : mg_rules_refuse(c->client->rules, address);
     if (by == NULL) {
-        return false;
+        return true;
     }
     char shown[MG_IP_TEXT_BYTES] = "a Unix socket";
     mg_ip ip;
@@ -200,98 +98,64 @@ static bool is_refused(const mg_outbound *c, const struct sockaddr_storage *addr
     }
     const char *where = option != NULL ? "option " : "http.";
     if (by[0] == '\0') {
-        snprintf(text, REFUSAL_BYTES, "%s is not among those allowed (%sallow)", shown, where);
+        snprintf(why, MG_CONNECT_WHY_BYTES, "%s is not among those allowed (%sallow)", shown,
+                 where);
     } else {
-        snprintf(text, REFUSAL_BYTES, "%s is denied by \"%.80s\" (%sdeny)", shown, by, where);
+        snprintf(why, MG_CONNECT_WHY_BYTES, "%s is denied by \"%.80s\" (%sdeny)", shown, by, where);
     }
-    return true;
+    return false;
 }
 
-// Those that no rule refuses. The connection's address is one of these, whatever else the name
-// may mean a moment later.
-static void dial_allowed(mg_outbound *c, struct sockaddr_storage *addresses, size_t n) {
-    char text[REFUSAL_BYTES];
-    size_t kept = 0;
-    for (size_t i = 0; i < n; i++) {
-        if (!is_refused(c, &addresses[i], text)) {
-            addresses[kept++] = addresses[i];
-        }
-    }
-    if (n > 0 && kept == 0) {
-        fail(c, "denied", text);
-    } else {
-        dial(c, addresses, kept);
-    }
-}
-
-static void on_resolved(void *arg, int status, const struct sockaddr_storage *addresses, size_t n,
-                        const char *text) {
+// If it never became ready, the call that has waited longest fails; the others try again.
+static void on_connected(void *arg, const mg_connect_fault *fault) {
     mg_outbound *c = arg;
-    c->lookup = NULL;
-    if (status != MG_OK) {
-        fail(c, "dns", text != NULL ? text : mg_strerror(status));
+    c->connect = NULL;
+    if (fault == NULL) {
+        mg_timer_stop(&c->timer);
+        mg_stream_read_start(&c->stream);
+        mg_origin_take_back(c->origin, c);
         return;
     }
-    struct sockaddr_storage list[MG_DNS_ADDRESSES];
-    n = n < MG_DNS_ADDRESSES ? n : MG_DNS_ADDRESSES;
-    for (size_t i = 0; i < n; i++) {
-        list[i] = addresses[i];
-        set_port(&list[i], c->origin->port);
+    mg_call *call = mg_origin_first_waiting(c->origin);
+    if (call != NULL) {
+        mg_call_fail(call, fault->code, fault->text);
     }
-    dial_allowed(c, list, n);
+    mg_outbound_close(c);
 }
 
-// An address that needs no name: false if the host is one.
-static bool literal(const mg_origin *o, struct sockaddr_storage *out) {
-    memset(out, 0, sizeof *out);
-    if (o->unix_path != NULL) {
-        struct sockaddr_un *un = (struct sockaddr_un *)out;
-        un->sun_family = AF_UNIX;
-        snprintf(un->sun_path, sizeof un->sun_path, "%s", o->unix_path); // its length was checked
-        return true;
-    }
-    if (inet_pton(AF_INET, o->host, &((struct sockaddr_in *)out)->sin_addr) == 1) {
-        out->ss_family = AF_INET;
-    } else if (inet_pton(AF_INET6, o->host, &((struct sockaddr_in6 *)out)->sin6_addr) == 1) {
-        out->ss_family = AF_INET6;
-    }
-    set_port(out, o->port);
-    return out->ss_family != 0;
-}
-
-// Begins with the name or the address; a fault is told by the timer that is due at once, never
-// inside the call that asked for a connection.
-static void on_begin(mg_timer *t) {
-    mg_outbound *c = MG_OF(t, mg_outbound, timer);
-    struct sockaddr_storage address;
-    mg_timer_start(c->client->loop, &c->timer, FORGOTTEN_MS, 0, on_forgotten);
-    if (literal(c->origin, &address)) {
-        dial_allowed(c, &address, 1);
-        return;
-    }
-    int rc = mg_dns_start(&c->lookup, c->client->dns, c->origin->host, on_resolved, c);
-    if (rc != MG_OK) {
-        c->lookup = NULL;
-        fail(c, "dns", mg_strerror(rc));
-    }
+static mg_connect *start_connecting(mg_outbound *c) {
+    const mg_origin *o = c->origin;
+    return mg_connect_start(&(mg_connect_options){
+        .loop = c->client->loop,
+        .dns = c->client->dns,
+        .host = o->host,
+        .unix_path = o->unix_path,
+        .port = o->port,
+        .tls = o->is_tls ? c->client->tls : NULL,
+        .demands = {.ca = o->insecure ? NULL : o->ca, .alpn = "http/1.1", .insecure = o->insecure},
+        .server_name = o->server_name,
+        .allows = allows,
+        .on_done = on_connected,
+        .arg = c,
+        .stream = &c->stream,
+        .events = &stream_events,
+    });
 }
 
 void mg_outbound_open(mg_origin *o) {
     mg_outbound *c = mg_calloc(1, sizeof *c);
     c->client = o->client;
     c->origin = o;
-    c->state = MG_OUTBOUND_RESOLVING;
-    c->fd = -1;
-    mg_link_init(&c->trust.link);
+    c->state = MG_OUTBOUND_CONNECTING;
     mg_link_append(&o->dials, &c->link);
     mg_deadline_init(&c->idle);
     mg_link_append(&c->client->outbounds, &c->all);
     c->client->connections++;
-    hold_descriptor(c, true);
     c->client->dialled++;
     o->connections++;
     o->connecting++;
-    mg_timer_start(c->client->loop, &c->timer, 0, 0, on_begin);
+    mg_timer_start(c->client->loop, &c->timer, FORGOTTEN_MS, 0, on_forgotten);
+    c->connect = start_connecting(c);
 }
 
 // --- bytes ---

@@ -92,6 +92,12 @@ void mg_tls_accept(mg_stream *s, const mg_tls_opening *o) {
     start_stream(t, o);
 }
 
+void mg_tls_move(mg_stream *to, const mg_stream *from, const mg_stream_events *events) {
+    *to = *from;
+    to->events = events;
+    to->u.tls->outer = to;
+}
+
 const char *mg_tls_version(const mg_stream *s) {
     return SSL_get_version(s->u.tls->ssl);
 }
@@ -99,7 +105,9 @@ const char *mg_tls_version(const mg_stream *s) {
 mg_str mg_tls_alpn(const mg_stream *s) {
     const unsigned char *p = NULL;
     unsigned n = 0;
-    SSL_get0_alpn_selected(s->u.tls->ssl, &p, &n);
+    if (s->ops == &tls_ops) {
+        SSL_get0_alpn_selected(s->u.tls->ssl, &p, &n);
+    }
     return (mg_str){(const char *)p, n};
 }
 

@@ -54,8 +54,12 @@ int mg_tls_connect(mg_stream *s, const mg_tls_opening *o);
 // The server's side, likewise, over an accepted socket.
 void mg_tls_accept(mg_stream *s, const mg_tls_opening *o);
 
-// Of a TLS stream that is ready: "TLSv1.3"; the protocol chosen by ALPN, empty if none; whether a
-// session was reused.
+// Moves a stream that is ready (inside on_ready too) to other memory and another owner. `from` is
+// no stream any more.
+void mg_tls_move(mg_stream *to, const mg_stream *from, const mg_stream_events *events);
+
+// Of a TLS stream that is ready: "TLSv1.3"; the protocol chosen by ALPN, empty if none (of a stream
+// without TLS too); whether a session was reused.
 const char *mg_tls_version(const mg_stream *s);
 mg_str mg_tls_alpn(const mg_stream *s);
 bool mg_tls_resumed(const mg_stream *s);

@@ -3,7 +3,6 @@
 #include "event/poll.h"
 #include "wire.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -21,16 +20,6 @@ static void on_done(void *arg, int status, int fd) {
     done++;
     done_status = status;
     done_fd = fd;
-}
-
-static int open_fds(void) {
-    int n = 0;
-    DIR *d = opendir("/proc/self/fd");
-    while (readdir(d) != NULL) {
-        n++;
-    }
-    closedir(d);
-    return n;
 }
 
 static void start(bool virtual_clock) {
@@ -96,19 +85,9 @@ static struct sockaddr_storage dead(const char *text) {
     return a;
 }
 
-// Accepts nothing and has no room: a SYN to it is dropped, as by a firewall.
 static struct sockaddr_storage silent(int *filler, int count) {
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    assert_int_equal(bind(fd, (struct sockaddr *)&a, sizeof a), 0);
-    assert_int_equal(listen(fd, 0), 0);
-    struct sockaddr_storage name = name_of(fd);
-    listeners[2] = fd;
-    for (int i = 0; i < count; i++) {
-        filler[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-        (void)!connect(filler[i], (struct sockaddr *)&name, sizeof a);
-    }
-    return name;
+    listeners[2] = listen_silently(filler, count);
+    return name_of(listeners[2]);
 }
 
 static mg_dial *start_dial(const struct sockaddr_storage *a, size_t n) {

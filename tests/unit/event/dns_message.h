@@ -45,6 +45,12 @@ static inline void put_address(message *m, size_t owner, unsigned type, unsigned
                type == TYPE_A ? sizeof v4 : sizeof v6);
 }
 
+// 127.0.0.`last`
+static inline void put_loopback(message *m, int last) {
+    unsigned char v4[4] = {127, 0, 0, (unsigned char)last};
+    put_record(m, 12, TYPE_A, 0, v4, sizeof v4);
+}
+
 static inline void put_chain(message *m, unsigned type) {
     static const unsigned char target[] = "\1b\5chain\4test";
     size_t owner = m->n + 12;
@@ -56,6 +62,8 @@ static inline void put_chain(message *m, unsigned type) {
         put_address(m, last, TYPE_A, 300, 7);
     }
 }
+
+static int fickle_answers; // of "fickle.test": another address each time
 
 // Returns the code of the answer; -1: silence. `silent`: how many of "shy.test" still get that.
 static inline int fill(message *m, const char *name, unsigned type, int *silent) {
@@ -71,6 +79,10 @@ static inline int fill(message *m, const char *name, unsigned type, int *silent)
         a ? put_address(m, 12, type, 1, 4) : (void)0;
     } else if (strcmp(name, "host.before") == 0 || strcmp(name, "host.after") == 0) {
         a ? put_address(m, 12, type, 0, name[5] == 'b' ? 10 : 20) : (void)0;
+    } else if (strcmp(name, "here.test") == 0) {
+        a ? put_loopback(m, 1) : (void)0;
+    } else if (strcmp(name, "fickle.test") == 0) {
+        a ? put_loopback(m, ++fickle_answers) : (void)0;
     } else if (strcmp(name, "later.test") == 0) {
         a ? put_address(m, 12, type, 300, 5) : (void)0;
     } else if (strcmp(name, "a.chain.test") == 0) {

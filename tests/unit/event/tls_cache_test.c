@@ -103,7 +103,7 @@ static void each_demand_has_a_context_of_its_own(void **state) {
 static void the_one_that_came_first_makes_room(void **state) {
     (void)state;
     asked a;
-    char names[MG_TLS_CACHED + 1][8];
+    char names[MG_TLS_CACHED + 1][16];
     for (int i = 0; i <= MG_TLS_CACHED; i++) {
         snprintf(names[i], sizeof names[i], "p%d", i);
         assert_non_null(get(&(mg_tls_demands){.insecure = true, .alpn = names[i]}, &a));

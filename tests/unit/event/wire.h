@@ -9,7 +9,9 @@
 #include <stddef.h>
 
 #include <cmocka.h>
+#include <dirent.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -118,6 +120,32 @@ static inline int listen_on(const char *text) {
         fail_msg("%s", err.text);
     }
     return fd;
+}
+
+// Accepts nothing and has no room: a SYN to it is dropped, as by a firewall. The `filler` sockets
+// are to be closed.
+static inline int listen_silently(int *filler, int count) {
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t n = sizeof a;
+    assert_int_equal(bind(fd, (struct sockaddr *)&a, n), 0);
+    assert_int_equal(listen(fd, 0), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&a, &n), 0);
+    for (int i = 0; i < count; i++) {
+        filler[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        (void)!connect(filler[i], (struct sockaddr *)&a, n);
+    }
+    return fd;
+}
+
+static inline int open_fds(void) {
+    int n = 0;
+    DIR *d = opendir("/proc/self/fd");
+    while (readdir(d) != NULL) {
+        n++;
+    }
+    closedir(d);
+    return n;
 }
 
 // A blocking socket connected to `a`.
