@@ -1,50 +1,45 @@
 #include "lua/bind_tools.h"
 
+#include "base/crypto.h"
 #include "lua/scratch.h"
 
 #include <errno.h>
 #include <lauxlib.h>
-#include <openssl/crypto.h>
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
 #include <stdio.h>
 #include <sys/random.h>
 #include <time.h>
 
 enum { RANDOM_MAX = 65536, UUID_BYTES = 16, UUID_TEXT = 36 };
 
-static int push_digest(lua_State *L, const EVP_MD *kind) {
-    mg_str s = mg_tools_check_string(L, 1);
-    unsigned char digest[EVP_MAX_MD_SIZE];
-    unsigned n = 0;
-    // A machine in FIPS mode refuses the old kinds.
-    if (EVP_Digest(s.p, s.n, digest, &n, kind, NULL) != 1) {
-        return luaL_error(L, "OpenSSL on this machine refuses %s", EVP_MD_get0_name(kind));
+static int push_digest(lua_State *L, mg_digest_kind kind) {
+    unsigned char digest[MG_DIGEST_MAX];
+    size_t n = mg_digest(kind, mg_tools_check_string(L, 1), digest);
+    if (n == 0) {
+        return luaL_error(L, "OpenSSL on this machine refuses %s", mg_digest_name(kind));
     }
     lua_pushlstring(L, (const char *)digest, n);
     return 1;
 }
 
 static int sha256(lua_State *L) {
-    return push_digest(L, EVP_sha256());
+    return push_digest(L, MG_SHA256);
 }
 
 static int sha1(lua_State *L) {
-    return push_digest(L, EVP_sha1());
+    return push_digest(L, MG_SHA1);
 }
 
 static int md5(lua_State *L) {
-    return push_digest(L, EVP_md5());
+    return push_digest(L, MG_MD5);
 }
 
 static int hmac_sha256(lua_State *L) {
     mg_str key = mg_tools_check_string(L, 1);
     mg_str s = mg_tools_check_string(L, 2);
-    unsigned char digest[EVP_MAX_MD_SIZE];
-    unsigned n = 0;
+    unsigned char digest[MG_DIGEST_MAX];
     luaL_argcheck(L, key.n <= INT32_MAX, 1, "the key is too long");
-    const unsigned char *bytes = (const unsigned char *)s.p;
-    if (HMAC(EVP_sha256(), key.p, (int)key.n, bytes, s.n, digest, &n) == NULL) {
+    size_t n = mg_hmac_sha256(key, s, digest);
+    if (n == 0) {
         return luaL_error(L, "OpenSSL on this machine refuses HMAC with SHA256");
     }
     lua_pushlstring(L, (const char *)digest, n);
@@ -127,7 +122,7 @@ static int uuid7(lua_State *L) {
 static int constant_time_equal(lua_State *L) {
     mg_str a = mg_tools_check_string(L, 1);
     mg_str b = mg_tools_check_string(L, 2);
-    lua_pushboolean(L, a.n == b.n && CRYPTO_memcmp(a.p, b.p, a.n) == 0);
+    lua_pushboolean(L, mg_secret_equal(a, b));
     return 1;
 }
 

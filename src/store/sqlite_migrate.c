@@ -1,8 +1,8 @@
 #include "store/sqlite_migrate.h"
 
+#include "base/crypto.h"
 #include "base/mem.h"
 
-#include <openssl/evp.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <string.h>
@@ -82,11 +82,10 @@ size_t mg_sqlite_statement_bytes(mg_str sql) {
 }
 
 static void checksum_of(mg_str text, char out[CHECKSUM + 1]) {
-    unsigned char digest[EVP_MAX_MD_SIZE];
-    unsigned n = 0;
-    EVP_Digest(text.p, text.n, digest, &n, EVP_sha256(), NULL);
-    for (unsigned i = 0; i < n && i < CHECKSUM / 2; i++) {
-        snprintf(out + (size_t)i * 2, 3, "%02x", digest[i]);
+    unsigned char digest[MG_DIGEST_MAX];
+    size_t n = mg_digest(MG_SHA256, text, digest);
+    for (size_t i = 0; i < n && i < CHECKSUM / 2; i++) {
+        snprintf(out + i * 2, 3, "%02x", digest[i]);
     }
 }
 

@@ -1,0 +1,36 @@
+#include "base/crypto.h"
+
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+
+static const EVP_MD *digest_of(mg_digest_kind kind) {
+    switch (kind) {
+    case MG_SHA1:
+        return EVP_sha1();
+    case MG_MD5:
+        return EVP_md5();
+    case MG_SHA256:
+        break;
+    }
+    return EVP_sha256();
+}
+
+size_t mg_digest(mg_digest_kind kind, mg_str bytes, unsigned char out[MG_DIGEST_MAX]) {
+    unsigned n = 0;
+    return EVP_Digest(bytes.p, bytes.n, out, &n, digest_of(kind), NULL) == 1 ? n : 0;
+}
+
+const char *mg_digest_name(mg_digest_kind kind) {
+    return EVP_MD_get0_name(digest_of(kind));
+}
+
+size_t mg_hmac_sha256(mg_str key, mg_str bytes, unsigned char out[MG_DIGEST_MAX]) {
+    unsigned n = 0;
+    const unsigned char *p = (const unsigned char *)bytes.p;
+    return HMAC(EVP_sha256(), key.p, (int)key.n, p, bytes.n, out, &n) != NULL ? n : 0;
+}
+
+bool mg_secret_equal(mg_str a, mg_str b) {
+    return a.n == b.n && CRYPTO_memcmp(a.p, b.p, a.n) == 0;
+}
