@@ -83,9 +83,9 @@ static void append_request_line(mg_buf *out, const mg_access_record *r) {
         mg_buf_append_char(out, ' ');
         append_escaped(out, r->target);
     }
-    if (r->version_minor >= 0) {
-        mg_buf_append_str(out, MG_STR(" HTTP/1."));
-        mg_buf_append_u64(out, (uint64_t)r->version_minor);
+    if (r->protocol.n > 0) {
+        mg_buf_append_char(out, ' ');
+        mg_buf_append_str(out, r->protocol);
     }
 }
 

@@ -78,6 +78,14 @@ void mg_date_write(char out[30], int64_t seconds) {
     put_text(at, " GMT", 5);
 }
 
+mg_str mg_date_cached(mg_date_cache *c, int64_t second) {
+    if (second != c->second || c->text[0] == '\0') {
+        c->second = second;
+        mg_date_write(c->text, second);
+    }
+    return (mg_str){c->text, MG_DATE_BYTES};
+}
+
 // --- reading ---
 
 // Takes `literal` from the front.

@@ -13,6 +13,15 @@ enum { MG_DATE_BYTES = 29 };
 // four digits of a year becomes the nearest that does not.
 void mg_date_write(char out[30], int64_t seconds);
 
+// A date that is written once a second. Zeroed memory is a valid start.
+typedef struct mg_date_cache {
+    int64_t second;
+    char text[30];
+} mg_date_cache;
+
+// The IMF-fixdate of `second`, borrowed until the next call.
+mg_str mg_date_cached(mg_date_cache *c, int64_t second);
+
 // Reads any of the three forms. False if it is none of them, or no date that exists. The name of
 // the day is not compared with the date. Two-digit years are those of 1970 to 2069.
 bool mg_date_parse(mg_str s, int64_t *seconds);

@@ -134,6 +134,18 @@ void mg_h1_write_head(mg_buf *out, const mg_answer_head *a) {
     out->n += (size_t)(at - start);
 }
 
+void mg_h1_write_interim(mg_buf *out, int status, mg_str fields) {
+    enum { FIXED = 64 };
+    char *start = mg_buf_reserve(out, FIXED + fields.n);
+    char *at = start;
+    put_status(&at, status);
+    if (fields.n > 0) {
+        put(&at, fields.p, fields.n);
+    }
+    PUT(&at, "\r\n");
+    out->n += (size_t)(at - start);
+}
+
 void mg_h1_write_chunk(mg_buf *out, const char *data, size_t n) {
     mg_buf_printf(out, "%zx\r\n", n);
     mg_buf_append(out, data, n);

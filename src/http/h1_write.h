@@ -30,6 +30,9 @@ typedef struct mg_answer_head {
 
 void mg_h1_write_head(mg_buf *out, const mg_answer_head *a);
 
+// A whole interim answer (1xx); `fields` as above.
+void mg_h1_write_interim(mg_buf *out, int status, mg_str fields);
+
 // One chunk; `n` > 0.
 void mg_h1_write_chunk(mg_buf *out, const char *data, size_t n);
 

@@ -2,6 +2,7 @@
 // handle. A stale handle answers nil, "closed".
 
 #include "base/mem.h"
+#include "http/h1_write.h"
 #include "lua/bind.h"
 #include "lua/bind_json.h"
 #include "server/file_answer.h"
@@ -251,7 +252,7 @@ static int stream_wait(lua_State *L) {
     write_op *w = start_write_op(vm, x);
     lua_pushnumber(L, (lua_Number)w->op.handle);
     mg_request_of(x)->burst = 0;
-    if (x->conn->stream.queued == 0) {
+    if (mg_exchange_backlog(x) == 0) {
         mg_request_of(x)->write_op = NULL;
         mg_op_finish_later(&w->op);
     }

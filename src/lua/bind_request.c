@@ -52,8 +52,8 @@ static int request_version(lua_State *L) {
     if (x == NULL) {
         return closed(L);
     }
-    lua_pushfstring(L, "1.%d", x->head.minor);
-    return 1;
+    mg_str name = MG_STR("HTTP/");
+    return push_str(L, (mg_str){x->protocol.p + name.n, x->protocol.n - name.n});
 }
 
 // Content-Length; nothing if there is none.
@@ -116,7 +116,7 @@ static int request_trailers(lua_State *L) {
     if (x == NULL) {
         return closed(L);
     }
-    mg_push_fields(L, &x->body.trailers);
+    mg_push_fields(L, &x->trailers);
     return 1;
 }
 
@@ -269,13 +269,14 @@ static int connection(lua_State *L) {
     if (x == NULL) {
         return closed(L);
     }
-    const mg_conn *c = x->conn;
-    lua_pushnumber(L, (lua_Number)c->id);
-    push_str(L, mg_exchange_peer(x));
-    lua_pushnumber(L, (lua_Number)c->requests);
-    lua_pushnumber(L, (lua_Number)c->bytes_in);
-    lua_pushnumber(L, (lua_Number)c->bytes_out);
-    lua_pushnumber(L, (lua_Number)c->opened_wall_ms / 1000);
+    mg_peer peer;
+    mg_exchange_peer(x, &peer);
+    lua_pushnumber(L, (lua_Number)peer.connection);
+    push_str(L, mg_exchange_peer_name(x));
+    lua_pushnumber(L, (lua_Number)peer.requests);
+    lua_pushnumber(L, (lua_Number)peer.bytes_in);
+    lua_pushnumber(L, (lua_Number)peer.bytes_out);
+    lua_pushnumber(L, (lua_Number)peer.opened_wall_ms / 1000);
     return 6;
 }
 
@@ -285,8 +286,7 @@ static int connection_close(lua_State *L) {
     if (x == NULL) {
         return closed(L);
     }
-    x->conn->close_asked = true;
-    x->close_after = true;
+    mg_exchange_close(x);
     lua_pushboolean(L, 1);
     return 1;
 }

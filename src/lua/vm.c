@@ -333,7 +333,6 @@ static unsigned match_route(const mg_vm *vm, const mg_exchange *x, mg_request_st
 static bool admit(mg_vm *vm, mg_exchange *x, const mg_request_state *r) {
     uint64_t limit = x->body_limit;
     if (mg_lua_memory_is_full(&vm->memory)) {
-        x->app = NULL;
         mg_exchange_refuse(x, (mg_refusal){503, "the scripts' memory is used up", 1});
         return false;
     }

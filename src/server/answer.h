@@ -8,7 +8,6 @@ typedef struct mg_answer {
     mg_str content_type; // empty: none
     mg_str fields;       // ready-made field lines, each with CRLF
     bool has_date;
-    bool close; // ask for the connection to be closed afterwards
 } mg_answer;
 
 // Answers completely; `x` is dead for the caller afterwards. Borrows everything for the call.
@@ -17,19 +16,33 @@ void mg_exchange_respond(mg_exchange *x, const mg_answer *a, mg_str body);
 // Commits the head of a streamed answer; `length` -1: not known. The handler's deadline ends here.
 void mg_exchange_begin(mg_exchange *x, const mg_answer *a, int64_t length);
 
+// Sends an interim answer (1xx, but not 101) before the head is committed, as 103 with Link fields;
+// a peer that does not know of them gets none.
+void mg_exchange_inform(mg_exchange *x, int status, mg_str fields);
+
 // Sends content. MG_OK; MG_EAGAIN: taken too, but the backlog is large now: wait for on_writable
 // before the next; MG_ELIMIT: more than the announced length, nothing was sent; MG_ECLOSED: the
 // peer is gone, which on_gone will tell.
 int mg_exchange_write(mg_exchange *x, mg_str data);
 
+// Bytes that the peer has not taken yet, and whose leaving on_writable will tell; 0: none wait.
+size_t mg_exchange_backlog(const mg_exchange *x);
+
 // Ends a streamed answer; `x` is dead afterwards. Less content than announced closes the
 // connection.
 void mg_exchange_end(mg_exchange *x, mg_str trailers);
 
-// Gives up: the connection is closed, in the middle of the answer if need be; `x` is dead
-// afterwards.
+// Gives up: the exchange is broken off, in the middle of the answer if need be, and with it a
+// connection that carries nothing else; `x` is dead afterwards.
 void mg_exchange_abort(mg_exchange *x);
 
-// Answers with a problem+json of the given status and closes the connection; `x` is dead
-// afterwards. Only before the head is committed.
+// Answers with a problem+json of the given status, in the app's stead, and closes the connection;
+// `x` is dead afterwards. Only before the head is committed.
 void mg_exchange_refuse(mg_exchange *x, mg_refusal refusal);
+
+// --- for server/ ---
+
+// Tells the access log.
+void mg_exchange_record(mg_exchange *x, bool aborted);
+
+void mg_exchange_stop_deadlines(mg_exchange *x);

@@ -1,16 +1,11 @@
 #include "server/conn.h"
 
 #include "base/mem.h"
-#include "server/answer.h"
-#include "server/exchange_inside.h"
 #include "server/server.h"
 
 #include <assert.h>
 
-enum {
-    BACKLOG_HIGH = 128 * 1024, // output waiting for the peer: no further request is begun
-    OUT_LARGE = 64 * 1024,     // output gathered in a turn that is sent before the turn ends
-};
+enum { OUT_LARGE = 64 * 1024 }; // output gathered in a turn that is sent before the turn ends
 
 static void set_state(mg_conn *c, mg_conn_state next) {
     static const uint8_t moves[] = {
@@ -24,7 +19,30 @@ static void set_state(mg_conn *c, mg_conn_state next) {
     c->state = (uint8_t)next;
 }
 
-static size_t held_bytes(const mg_conn *c) {
+// --- nobody owns what is on its way out ---
+
+static size_t drop(mg_conn *c, const char *data, size_t n) {
+    (void)c;
+    (void)data;
+    return n;
+}
+
+static void on_nothing(mg_conn *c) {
+    (void)c;
+}
+
+static bool on_nobody_closed(mg_conn *c, mg_gone why) {
+    (void)c;
+    (void)why;
+    return false;
+}
+
+static const mg_owner_ops nobody_ops = {drop, on_nothing, on_nothing, on_nothing, on_nobody_closed};
+static mg_owner nobody = {&nobody_ops};
+
+// --- what is waiting, and for whom ---
+
+size_t mg_conn_held(const mg_conn *c) {
     return c->held != NULL ? c->held->bytes.n - c->held->at : 0;
 }
 
@@ -52,8 +70,7 @@ static void count_waiting(mg_conn *c) {
     c->waiting = c->stream.queued;
 }
 
-// Starts the deadline that the connection's situation asks for.
-static void arm(mg_conn *c) {
+void mg_conn_arm(mg_conn *c) {
     mg_server *s = c->server;
     if (c->state == MG_CONN_HEAD) {
         return; // total, not idle: it runs since the first byte
@@ -69,7 +86,7 @@ static void arm(mg_conn *c) {
         mg_deadline_start(&s->half_close, &c->deadline);
     } else if (c->state == MG_CONN_IDLE) {
         mg_deadline_start(&s->idle, &c->deadline);
-        mg_server_conn_is_idle(s);
+        s->on_conn_idle(s);
     } else if (c->state == MG_CONN_LINGER) {
         mg_deadline_start(&s->linger, &c->deadline);
     } else {
@@ -77,11 +94,12 @@ static void arm(mg_conn *c) {
     }
 }
 
-void mg_conn_open(mg_conn *c, mg_server *server) {
+void mg_conn_open(mg_conn *c, mg_server *server, mg_owner *owner) {
     c->server = server;
+    c->owner = owner;
     c->state = MG_CONN_IDLE;
     mg_deadline_init(&c->deadline);
-    arm(c);
+    mg_conn_arm(c);
     if (mg_stream_read_start(&c->stream) != 0) {
         mg_conn_close(c, MG_GONE_CLIENT);
     }
@@ -91,7 +109,7 @@ void mg_conn_open(mg_conn *c, mg_server *server) {
 
 mg_buf *mg_conn_out(mg_conn *c) {
     if (c->out == NULL) {
-        c->out = mg_server_take_output(c->server);
+        c->out = mg_output_take(&c->server->outputs);
         c->out->conn = c;
         mg_link_append(&c->server->dirty, &c->out->dirty);
     }
@@ -101,7 +119,7 @@ mg_buf *mg_conn_out(mg_conn *c) {
 static void give_output(mg_conn *c) {
     if (c->out != NULL) {
         mg_link_remove(&c->out->dirty);
-        mg_server_give_output(c->server, c->out);
+        mg_output_give(&c->server->outputs, c->out);
         c->out = NULL;
     }
 }
@@ -123,12 +141,20 @@ static void send_now(mg_conn *c, mg_str more) {
     }
 }
 
+// Who has owed the longest goes: they keep memory from those who take what they asked for.
+static void bound_output(mg_server *s) {
+    uint64_t most = s->options.output_bytes;
+    while (most > 0 && s->waiting > most && !mg_link_alone(&s->send.head)) {
+        mg_conn_close(MG_OF(s->send.head.next, mg_conn, deadline.link), MG_GONE_CLIENT);
+    }
+}
+
 static void flushed_in_part(mg_conn *c) {
     if (!c->send_timed) {
-        arm(c);
+        mg_conn_arm(c);
     }
     count_waiting(c);
-    mg_server_bound_output(c->server);
+    bound_output(c->server);
 }
 
 void mg_conn_flush(mg_conn *c) {
@@ -162,24 +188,19 @@ void mg_conn_close(mg_conn *c, mg_gone why) {
     }
     set_state(c, MG_CONN_CLOSED);
     mg_deadline_stop(&c->deadline);
-    mg_exchange *x = c->x;
-    bool reset = x != NULL && mg_exchange_ends_with_close(x);
-    if (x != NULL) {
-        c->x = NULL;
-        mg_exchange_lost(x, why);
-        mg_server_give_exchange(c->server, x);
-    }
+    bool reset = c->owner->ops->on_closed(c, why);
+    c->owner = &nobody;
     drop_held(c);
     give_output(c);
     mg_stream_close(&c->stream, reset);
     count_waiting(c);
 }
 
-// Everything is answered. `unread`: the peer may still be sending; closing at once would make the
-// kernel answer that with a reset, which can destroy the answer before the peer has read it. So
-// send a FIN and read on for a while.
-static void close_gracefully(mg_conn *c, bool unread) {
+// Closing at once while the peer sends would make the kernel answer that with a reset, which can
+// destroy the answer before the peer has read it. So send a FIN and read on for a while.
+void mg_conn_finish(mg_conn *c, bool unread) {
     set_state(c, MG_CONN_LINGER);
+    c->owner = &nobody;
     drop_held(c);
     c->close_drained = !unread || c->fin;
     send_now(c, (mg_str){NULL, 0});
@@ -189,122 +210,36 @@ static void close_gracefully(mg_conn *c, bool unread) {
     }
     if (!c->close_drained) {
         mg_stream_shutdown(&c->stream);
+        c->full = false;
         mg_conn_resume(c);
     }
-    arm(c);
-}
-
-// No further request can come, though one may have begun. What is queued still leaves.
-static void close_between_requests(mg_conn *c) {
-    mg_exchange *x = c->x;
-    c->x = NULL;
-    if (x != NULL) {
-        mg_server_give_exchange(c->server, x);
-    }
-    close_gracefully(c, false);
+    mg_conn_arm(c);
 }
 
 // --- input ---
 
-void mg_conn_pause(mg_conn *c) {
-    if (!c->paused) {
-        c->paused = true;
+static void set_reading(mg_conn *c, bool reading) {
+    if (!reading) {
         mg_stream_read_stop(&c->stream);
+    } else if (!c->fin && mg_stream_read_start(&c->stream) != 0) {
+        mg_conn_close(c, MG_GONE_CLIENT);
     }
+}
+
+void mg_conn_pause(mg_conn *c) {
+    if (!c->paused && !c->full) {
+        set_reading(c, false);
+    }
+    c->paused = true;
 }
 
 void mg_conn_resume(mg_conn *c) {
     if (c->paused && c->state != MG_CONN_CLOSED) {
         c->paused = false;
-        if (!c->fin && mg_stream_read_start(&c->stream) != 0) {
-            mg_conn_close(c, MG_GONE_CLIENT);
+        if (!c->full) {
+            set_reading(c, true);
         }
     }
-}
-
-static bool can_take(const mg_conn *c) {
-    switch (c->state) {
-    case MG_CONN_IDLE:
-        return mg_conn_backlog(c) < BACKLOG_HIGH;
-    case MG_CONN_HEAD:
-        return true;
-    case MG_CONN_BUSY:
-        return mg_exchange_reads_body(c->x);
-    default:
-        return false;
-    }
-}
-
-static void begin_head(mg_conn *c) {
-    c->x = mg_server_take_exchange(c->server);
-    c->x->conn = c;
-    set_state(c, MG_CONN_HEAD);
-}
-
-// The connection cannot be understood any more, and no exchange is under way in the app.
-static void refuse(mg_conn *c, mg_refusal refusal) {
-    c->x->head.method = mg_method_of(c->x->reader.method_text); // HEAD gets no content
-    c->x->head.method_text = c->x->reader.method_text;
-    c->x->head.target_text = c->x->reader.target_text;
-    mg_exchange_refuse(c->x, refusal);
-}
-
-static size_t take_head(mg_conn *c, const char *data, size_t n) {
-    mg_exchange *x = c->x;
-    size_t used = n;
-    switch (mg_h1_read(&x->reader, data, n, &used, &x->head)) {
-    case MG_H1_MORE:
-        // Total, not idle: it runs from the first bytes on, and not at all for a head that comes
-        // whole.
-        if (!c->head_timed) {
-            c->head_timed = true;
-            mg_deadline_start(&c->server->header, &c->deadline);
-        }
-        return n;
-    case MG_H1_BAD:
-        x->head.minor = -1;
-        refuse(c, x->reader.refusal);
-        return n;
-    case MG_H1_HEAD:
-        break;
-    }
-    set_state(c, MG_CONN_BUSY);
-    c->head_timed = false;
-    c->requests++;
-    mg_deadline_stop(&c->deadline);
-    arm(c);
-    mg_exchange_start(x);
-    return used;
-}
-
-static size_t take_body(mg_conn *c, const char *data, size_t n) {
-    mg_exchange *x = c->x;
-    size_t total = 0;
-    for (;;) {
-        size_t used = 0;
-        mg_str piece;
-        mg_body_verdict verdict = mg_body_read(&x->body, data + total, n - total, &used, &piece);
-        total += used;
-        if (verdict == MG_BODY_BAD) {
-            mg_exchange_refuse_body(x, x->body.refusal);
-            return n;
-        }
-        if (verdict == MG_BODY_PIECE) {
-            if (!mg_exchange_take_piece(x, piece)) {
-                return n;
-            }
-            continue;
-        }
-        mg_exchange_body_progress(x);
-        return total;
-    }
-}
-
-static size_t take(mg_conn *c, const char *data, size_t n) {
-    if (c->state == MG_CONN_IDLE) {
-        begin_head(c);
-    }
-    return c->state == MG_CONN_HEAD ? take_head(c, data, n) : take_body(c, data, n);
 }
 
 static void hold(mg_conn *c, const char *data, size_t n) {
@@ -317,8 +252,26 @@ static void hold(mg_conn *c, const char *data, size_t n) {
         h->at = 0;
     }
     mg_buf_append(&h->bytes, data, n);
-    if (held_bytes(c) >= c->server->options.pipeline_bytes) {
-        mg_conn_pause(c);
+    if (!c->full && mg_conn_held(c) >= c->server->options.pipeline_bytes) {
+        c->full = true;
+        if (!c->paused) {
+            set_reading(c, false);
+        }
+    }
+}
+
+// All that was held is taken.
+static void held_no_more(mg_conn *c) {
+    drop_held(c);
+    if (c->full) {
+        c->full = false;
+        if (!c->paused) {
+            set_reading(c, true);
+        }
+    }
+    // Who is busy has been told when it came.
+    if (c->fin && (c->state == MG_CONN_IDLE || c->state == MG_CONN_HEAD)) {
+        c->owner->ops->on_fin(c);
     }
 }
 
@@ -327,26 +280,17 @@ void mg_conn_pump(mg_conn *c) {
         return;
     }
     c->pumping = true;
-    while (held_bytes(c) > 0 && can_take(c)) {
-        size_t used = take(c, c->held->bytes.p + c->held->at, held_bytes(c));
-        if (c->state >= MG_CONN_LINGER) {
+    while (mg_conn_held(c) > 0) {
+        mg_held *h = c->held;
+        size_t used = c->owner->ops->take(c, h->bytes.p + h->at, mg_conn_held(c));
+        if (used == 0 || c->state >= MG_CONN_LINGER) {
             break;
         }
-        c->held->at += used;
+        h->at += used;
     }
     c->pumping = false;
-    if (c->state >= MG_CONN_LINGER) {
-        return;
-    }
-    if (held_bytes(c) == 0) {
-        drop_held(c);
-        if (c->x == NULL || !c->x->body_paused) {
-            mg_conn_resume(c);
-        }
-    }
-    bool between = c->state == MG_CONN_IDLE || c->state == MG_CONN_HEAD;
-    if (between && c->fin && held_bytes(c) == 0) {
-        close_between_requests(c);
+    if (c->state < MG_CONN_LINGER && mg_conn_held(c) == 0) {
+        held_no_more(c);
     }
 }
 
@@ -354,34 +298,23 @@ static void on_read(mg_stream *stream, const char *data, size_t n) {
     mg_conn *c = MG_OF(stream, mg_conn, stream);
     c->bytes_in += n;
     c->server->stats->bytes_in += n;
-    if (held_bytes(c) > 0) {
+    if (mg_conn_held(c) > 0) {
         hold(c, data, n);
         mg_conn_pump(c);
         return;
     }
     size_t used = 0;
     c->pumping = true;
-    while (used < n && can_take(c)) {
-        used += take(c, data + used, n - used);
+    while (used < n) {
+        size_t taken_now = c->owner->ops->take(c, data + used, n - used);
+        used += taken_now;
+        if (taken_now == 0) {
+            break;
+        }
     }
     c->pumping = false;
-    if (used < n && c->state < MG_CONN_LINGER) {
+    if (used < n) {
         hold(c, data + used, n - used);
-    }
-}
-
-// All of the request under way that counts has come and may be served for a while, or it never
-// will.
-static void end_while_busy(mg_conn *c) {
-    mg_exchange *x = c->x;
-    if (!mg_exchange_reads_body(x)) {
-        mg_deadline_stop(&c->deadline);
-        arm(c);
-    } else if (x->phase == MG_EXCHANGE_ANSWERED) {
-        x->close_after = true;
-        mg_conn_exchange_done(c);
-    } else {
-        mg_conn_close(c, MG_GONE_CLIENT);
     }
 }
 
@@ -390,24 +323,13 @@ static void on_end(mg_stream *stream, int status) {
     c->fin = true;
     if (status < 0) {
         mg_conn_close(c, MG_GONE_CLIENT);
-        return;
-    }
-    switch (c->state) {
-    case MG_CONN_IDLE:
-    case MG_CONN_HEAD:
-        mg_conn_pump(c);
-        break;
-    case MG_CONN_LINGER:
+    } else if (c->state == MG_CONN_LINGER) {
         c->close_drained = true;
         if (c->stream.queued == 0) {
             mg_conn_close(c, MG_GONE_CLIENT);
         }
-        break;
-    case MG_CONN_BUSY:
-        end_while_busy(c);
-        break;
-    default:
-        break;
+    } else if (c->state != MG_CONN_CLOSED) {
+        c->owner->ops->on_fin(c);
     }
 }
 
@@ -422,10 +344,8 @@ static void on_drain(mg_stream *stream, int status) {
     }
     c->send_timed = false;
     count_waiting(c);
-    arm(c);
-    if (c->state == MG_CONN_BUSY) {
-        mg_exchange_writable(c->x);
-    }
+    mg_conn_arm(c);
+    c->owner->ops->on_drained(c);
     if (c->state < MG_CONN_LINGER) {
         mg_conn_pump(c);
     }
@@ -436,7 +356,7 @@ static void on_drain(mg_stream *stream, int status) {
 
 static void on_closed(mg_stream *stream) {
     mg_conn *c = MG_OF(stream, mg_conn, stream);
-    mg_server_forget(c->server, c);
+    c->server->on_conn_closed(c->server, c);
 }
 
 const mg_stream_events mg_conn_events = {
@@ -446,44 +366,45 @@ const mg_stream_events mg_conn_events = {
     .on_closed = on_closed,
 };
 
-// --- between exchanges ---
+// --- the owner's moves ---
 
-void mg_conn_exchange_done(mg_conn *c) {
-    mg_exchange *x = c->x;
-    bool unread = x->unparsed || !mg_body_complete(&x->body) || held_bytes(c) > 0;
-    bool persist =
-        !x->close_after && !c->close_asked && !c->server->draining && mg_body_complete(&x->body);
-    c->x = NULL;
-    mg_server_give_exchange(c->server, x);
-    if (!persist) {
-        close_gracefully(c, unread);
-        return;
+void mg_conn_begin(mg_conn *c, mg_owner *owner) {
+    set_state(c, MG_CONN_HEAD);
+    c->owner = owner;
+}
+
+// Total, not idle: it runs from the first bytes on, and not at all for a head that comes whole.
+void mg_conn_time_head(mg_conn *c) {
+    if (!c->head_timed) {
+        c->head_timed = true;
+        mg_deadline_start(&c->server->header, &c->deadline);
     }
-    set_state(c, MG_CONN_IDLE);
+}
+
+void mg_conn_busy(mg_conn *c) {
+    set_state(c, MG_CONN_BUSY);
+    c->head_timed = false;
+    c->requests++;
     mg_deadline_stop(&c->deadline);
+    mg_conn_arm(c);
+}
+
+void mg_conn_idle(mg_conn *c, mg_owner *owner) {
+    set_state(c, MG_CONN_IDLE);
+    c->owner = owner;
+    mg_deadline_stop(&c->deadline);
+    mg_conn_resume(c);
     mg_conn_pump(c);
     if (c->state == MG_CONN_IDLE) {
-        arm(c);
+        mg_conn_arm(c);
     }
 }
 
 // --- deadlines ---
 
-void mg_conn_header_late(mg_conn *c) {
-    const mg_guard *g = &c->x->reader.section.guard;
-    // Only empty lines came, which some old clients send behind a body: the connection is merely
-    // idle.
-    if (g->first_end == 0 && g->line_start == c->x->reader.section.n) {
-        close_between_requests(c);
-        return;
-    }
-    c->x->head.minor = -1;
-    refuse(c, (mg_refusal){408, "the request's head did not come in time", 0});
-}
-
 void mg_conn_half_close_late(mg_conn *c) {
     if (taken(c) != c->taken_mark) {
-        arm(c);
+        mg_conn_arm(c);
     } else {
         mg_conn_close(c, MG_GONE_CLIENT);
     }
@@ -494,7 +415,7 @@ void mg_conn_send_late(mg_conn *c) {
     uint64_t least = (uint64_t)o->answer_rate * o->send_ms / 1000;
     uint32_t progress = taken(c) - c->taken_mark;
     if (progress > 0 && progress >= least) {
-        arm(c);
+        mg_conn_arm(c);
     } else {
         mg_conn_close(c, MG_GONE_CLIENT);
     }

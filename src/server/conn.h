@@ -1,4 +1,4 @@
-// server/conn.h: an inbound HTTP/1.1 connection.
+// server/conn.h: an inbound connection: its stream, its states, deadlines and output.
 //
 //     +------------- answered, the body read or discarded --------------+
 //     v                                                                 |
@@ -13,11 +13,14 @@
 //
 // IDLE, HEAD, BUSY, LINGER and CLOSED are the design's keep-alive, reading_request,
 // processing_request/writing_response (the exchange knows which) and closed. Only set_state in
-// conn.c changes the state.
+// conn.c changes the state; its owner says when.
+//
+// What the bytes mean is the owner's business (a wire, server/h1.h): a connection knows of it only
+// a table of functions.
 #pragma once
 
 #include "event/stream.h"
-#include "server/exchange.h"
+#include "server/pool.h"
 
 typedef enum mg_conn_state {
     MG_CONN_IDLE,
@@ -27,24 +30,36 @@ typedef enum mg_conn_state {
     MG_CONN_CLOSED,
 } mg_conn_state;
 
-// Output of a turn, taken from the server's pool and given back when it is flushed.
-typedef struct mg_output {
-    mg_link dirty; // in the server's list of connections with output
-    mg_conn *conn;
-    mg_buf bytes;
-} mg_output;
-
-// Bytes that came behind the request under way.
+// Bytes that the owner does not take yet.
 typedef struct mg_held {
     mg_buf bytes;
     size_t at; // what is before it was taken
 } mg_held;
 
+// Whose the bytes of a connection are. Embedded in what owns them, or static if that keeps nothing.
+typedef struct mg_owner_ops mg_owner_ops;
+typedef struct mg_owner {
+    const mg_owner_ops *ops;
+} mg_owner;
+
+struct mg_owner_ops {
+    // Takes some of the `n` > 0 bytes, which are borrowed for the call, and returns how many. 0:
+    // none for now; they are held until mg_conn_pump.
+    size_t (*take)(mg_conn *c, const char *data, size_t n);
+    // The peer sends no more. Comes again when all that was held is taken.
+    void (*on_fin)(mg_conn *c);
+    void (*on_drained)(mg_conn *c);   // all that was queued has left
+    void (*on_head_late)(mg_conn *c); // see mg_conn_time_head
+    // The connection has closed: it is to be forgotten. True: what has been sent would look whole
+    // to the peer and is not, so it gets a reset.
+    bool (*on_closed)(mg_conn *c, mg_gone why);
+};
+
 // An idle connection is this block and nothing else: each byte here costs 100 KB at 100,000
 // connections.
 struct mg_conn {
     mg_server *server;
-    mg_exchange *x;       // NULL when idle
+    mg_owner *owner;      // never NULL
     mg_link link;         // in the server's list of connections
     mg_deadline deadline; // idle, header, send, half-close or linger, whichever holds
     mg_held *held;        // NULL: none
@@ -58,7 +73,8 @@ struct mg_conn {
     uint32_t waiting;    // bytes of it that server->waiting knows
     uint8_t state;
     bool fin : 1;           // the peer has sent its FIN
-    bool paused : 1;        // reading is stopped
+    bool paused : 1;        // by the owner
+    bool full : 1;          // as much is held as may be
     bool pumping : 1;       // mg_conn_pump is at work further up the stack
     bool close_asked : 1;   // by the app
     bool close_drained : 1; // close as soon as the output has left
@@ -70,10 +86,10 @@ struct mg_conn {
 
 // --- for server.c ---
 
-// Starts serving; `c->stream` is open.
-void mg_conn_open(mg_conn *c, mg_server *server);
+// Starts serving; `c->stream` is open. `owner` is the first.
+void mg_conn_open(mg_conn *c, mg_server *server, mg_owner *owner);
 
-// Closes at once. An exchange under way is lost.
+// Closes at once. What its owner has under way is lost.
 void mg_conn_close(mg_conn *c, mg_gone why);
 
 // Sends what this turn has gathered.
@@ -82,15 +98,29 @@ void mg_conn_flush(mg_conn *c);
 extern const mg_stream_events mg_conn_events;
 
 // A deadline has passed.
-void mg_conn_header_late(mg_conn *c);
 void mg_conn_send_late(mg_conn *c);
 void mg_conn_half_close_late(mg_conn *c);
 
-// --- for exchange.c ---
+// --- for owners ---
 
-// The answer is complete and the body read or given up: the connection goes on to its next request,
-// or closes.
-void mg_conn_exchange_done(mg_conn *c);
+// A request has begun (IDLE to HEAD), and is `owner`'s from now on.
+void mg_conn_begin(mg_conn *c, mg_owner *owner);
+
+// The head has not come whole: from the first call on it is timed; on_head_late may come.
+void mg_conn_time_head(mg_conn *c);
+
+// It has (HEAD to BUSY).
+void mg_conn_busy(mg_conn *c);
+
+// All is answered and read (BUSY to IDLE): goes on with what is held.
+void mg_conn_idle(mg_conn *c, mg_owner *owner);
+
+// Everything is answered and no more will be: what is queued still leaves. `unread`: the peer may
+// still be sending. The owner is forgotten.
+void mg_conn_finish(mg_conn *c, bool unread);
+
+// The situation is another: starts the deadline that it asks for.
+void mg_conn_arm(mg_conn *c);
 
 // Where output is to be appended; it is sent at the end of the turn.
 mg_buf *mg_conn_out(mg_conn *c);
@@ -104,8 +134,10 @@ void mg_conn_write_through(mg_conn *c, mg_str data);
 // Bytes that the peer has not taken yet.
 size_t mg_conn_backlog(const mg_conn *c);
 
+// Reading stops, and goes on. What has been read already still comes.
 void mg_conn_pause(mg_conn *c);
 void mg_conn_resume(mg_conn *c);
 
-// Finds bytes held back and goes on with them.
+// Bytes that the owner did not take; goes on with them.
+size_t mg_conn_held(const mg_conn *c);
 void mg_conn_pump(mg_conn *c);

@@ -1,8 +1,7 @@
 #include "server/exchange.h"
 
-#include "server/answer.h"
-#include "server/exchange_inside.h"
 #include "server/server.h"
+#include "server/wire.h"
 
 enum { CONTENT_HIGH = 64 * 1024 }; // decoded content that waits for the handler: reading pauses
 
@@ -15,7 +14,6 @@ void mg_exchange_start(mg_exchange *x) {
     x->phase = MG_EXCHANGE_HANDLING;
     x->app = s->app;
     x->body_limit = s->options.body_bytes;
-    mg_body_init(&x->body, &x->head, &s->body_limits, &x->arena);
     mg_deadline_start(&s->handler, &x->handler_deadline);
     s->stats->requests++;
     if (s->on_access != NULL) {
@@ -25,20 +23,20 @@ void mg_exchange_start(mg_exchange *x) {
     x->app->on_request(x->app, x);
 }
 
+// Content that has come or is certain to come.
+static uint64_t announced(const mg_exchange *x) {
+    return x->body_received + x->body_ahead;
+}
+
 int mg_exchange_limit_body(mg_exchange *x, uint64_t bytes) {
     x->body_limit = bytes;
     x->body_judged = true;
-    return mg_body_announced(&x->body) > bytes ? MG_ELIMIT : MG_OK;
-}
-
-bool mg_exchange_reads_body(const mg_exchange *x) {
-    return !mg_body_complete(&x->body) && x->body_refusal.status == 0;
+    return announced(x) > bytes ? MG_ELIMIT : MG_OK;
 }
 
 void mg_exchange_refuse_body(mg_exchange *x, mg_refusal refusal) {
     if (x->phase == MG_EXCHANGE_ANSWERED) {
-        x->close_after = true;
-        mg_conn_exchange_done(x->conn);
+        x->wire->stop_body(x);
         return;
     }
     if (x->body_refusal.status != 0) {
@@ -46,8 +44,8 @@ void mg_exchange_refuse_body(mg_exchange *x, mg_refusal refusal) {
     }
     x->body_refusal = refusal;
     mg_buf_deinit(&x->content);
-    x->unparsed = true;
     mg_timer_stop(&x->body_timer);
+    x->wire->stop_body(x);
     if (x->body_wanted && x->app != NULL) {
         x->app->on_body(x->app, x);
     }
@@ -57,23 +55,19 @@ void mg_exchange_refuse_body(mg_exchange *x, mg_refusal refusal) {
 // for.
 static bool is_too_large(const mg_exchange *x) {
     if (x->phase == MG_EXCHANGE_ANSWERED) {
-        return x->body.received > x->body_limit;
+        return x->body_received > x->body_limit;
     }
-    return x->body_judged && mg_body_announced(&x->body) > x->body_limit;
+    return x->body_judged && announced(x) > x->body_limit;
 }
 
 mg_str mg_exchange_content(const mg_exchange *x) {
     return mg_buf_str(&x->content);
 }
 
-bool mg_exchange_body_complete(const mg_exchange *x) {
-    return mg_body_complete(&x->body);
-}
-
 // How long a body of that many bytes may take: a grace, then as long as its bytes are worth.
 static uint64_t body_allowance_ms(const mg_exchange *x) {
     const mg_server_options *o = &x->server->options;
-    return o->body_grace_ms + x->body.received * 1000 / o->body_rate;
+    return o->body_grace_ms + x->body_received * 1000 / o->body_rate;
 }
 
 static void on_body_time(mg_timer *t) {
@@ -91,7 +85,7 @@ static void on_body_time(mg_timer *t) {
     }
 }
 
-void mg_exchange_start_body_timer(mg_exchange *x) {
+static void start_body_timer(mg_exchange *x) {
     const mg_server_options *o = &x->server->options;
     if (o->body_rate > 0 && o->body_grace_ms > 0 && mg_exchange_reads_body(x)) {
         x->body_start_ms = mg_loop_now_ms(x->server->loop);
@@ -101,9 +95,9 @@ void mg_exchange_start_body_timer(mg_exchange *x) {
 
 static void send_continue(mg_exchange *x) {
     // RFC 9110 section 10.1.1: not needed once the body has begun to come.
-    if (x->head.expect_continue && !x->continue_sent && x->body.received == 0 &&
+    if (x->head.expect_continue && !x->continue_sent && x->body_received == 0 &&
         x->phase == MG_EXCHANGE_HANDLING && mg_exchange_reads_body(x)) {
-        mg_buf_append_str(mg_conn_out(x->conn), MG_STR("HTTP/1.1 100 Continue\r\n\r\n"));
+        x->wire->interim(x, 100, (mg_str){NULL, 0});
     }
     x->continue_sent = true;
 }
@@ -112,7 +106,7 @@ static void resume_body(mg_exchange *x) {
     if (x->body_paused) {
         x->body_paused = false;
         x->body_start_ms = mg_loop_now_ms(x->server->loop);
-        mg_conn_resume(x->conn);
+        x->wire->resume(x);
     }
 }
 
@@ -120,7 +114,7 @@ void mg_exchange_want_body(mg_exchange *x, bool collect) {
     if (!x->body_wanted) {
         x->body_wanted = true;
         send_continue(x);
-        mg_exchange_start_body_timer(x);
+        start_body_timer(x);
     }
     x->body_collect |= collect;
     if (x->body_collect) {
@@ -129,42 +123,64 @@ void mg_exchange_want_body(mg_exchange *x, bool collect) {
 }
 
 void mg_exchange_take_content(mg_exchange *x) {
+    size_t n = x->content.n;
     mg_buf_deinit(&x->content);
+    x->wire->credit(x, n);
     resume_body(x);
 }
 
 bool mg_exchange_take_piece(mg_exchange *x, mg_str piece) {
+    x->body_received += piece.n;
     if (is_too_large(x)) {
         mg_exchange_refuse_body(x, mg_body_too_large);
         return false;
     }
     if (x->phase == MG_EXCHANGE_ANSWERED) {
+        x->wire->credit(x, piece.n);
         return true;
     }
     mg_buf_append_str(&x->content, piece);
     if (x->content.n >= CONTENT_HIGH && !x->body_collect && !x->body_paused) {
         x->body_paused = true;
-        mg_conn_pause(x->conn);
+        x->wire->pause(x);
     }
     return true;
 }
 
-void mg_exchange_body_progress(mg_exchange *x) {
-    bool complete = mg_body_complete(&x->body);
+bool mg_exchange_body_progress(mg_exchange *x) {
     if (is_too_large(x)) {
         mg_exchange_refuse_body(x, mg_body_too_large);
-        return;
+        return false;
     }
-    if (complete) {
+    if (x->body_complete) {
         mg_timer_stop(&x->body_timer);
     }
-    if (x->phase == MG_EXCHANGE_ANSWERED) {
-        if (complete) {
-            mg_conn_exchange_done(x->conn);
-        }
-    } else if (x->body_wanted && (x->content.n > 0 || complete)) {
+    if (x->phase != MG_EXCHANGE_ANSWERED && x->body_wanted &&
+        (x->content.n > 0 || x->body_complete)) {
         x->app->on_body(x->app, x);
     }
+    return true;
+}
+
+void mg_exchange_discard_body(mg_exchange *x) {
+    size_t n = x->content.n;
+    mg_buf_deinit(&x->content);
+    x->body_limit = x->body_received + x->server->options.discard_bytes;
+    x->body_paused = false;
+    mg_timer_stop(&x->body_timer);
+    start_body_timer(x);
+    x->wire->credit(x, n);
+    x->wire->resume(x);
+}
+
+// --- the connection ---
+
+void mg_exchange_peer(const mg_exchange *x, mg_peer *out) {
+    x->wire->peer(x, out);
+}
+
+void mg_exchange_close(mg_exchange *x) {
+    x->wire->close(x);
 }
 
 // --- time ---
@@ -210,10 +226,6 @@ void mg_exchange_lost(mg_exchange *x, mg_gone why) {
         mg_exchange_record(x, true);
     }
     tell_gone(x, why);
-}
-
-bool mg_exchange_ends_with_close(const mg_exchange *x) {
-    return x->phase == MG_EXCHANGE_ANSWERING && !x->bodyless && !x->chunked && x->length_left < 0;
 }
 
 void mg_exchange_writable(mg_exchange *x) {

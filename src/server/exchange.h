@@ -6,14 +6,15 @@
 #pragma once
 
 #include "base/arena.h"
+#include "base/buf.h"
 #include "base/error.h"
 #include "base/list.h"
 #include "event/deadline.h"
-#include "http/body.h"
-#include "http/h1_read.h"
-#include "http/h1_write.h"
+#include "http/message.h"
 
 typedef struct mg_conn mg_conn;
+typedef struct mg_peer mg_peer; // server/wire.h
+typedef struct mg_wire mg_wire;
 typedef struct mg_server mg_server;
 typedef struct mg_exchange mg_exchange;
 
@@ -46,7 +47,7 @@ typedef enum mg_exchange_phase {
 
 struct mg_exchange {
     mg_server *server;
-    mg_conn *conn;
+    const mg_wire *wire; // what carries it; its own part lies behind this struct
     mg_app *app;
     mg_exchange *next_free;
     mg_exchange_phase phase;
@@ -65,12 +66,15 @@ struct mg_exchange {
     mg_str request_id; // for the log; in the arena
 
     // request
-    mg_arena arena; // everything about the request lies here and goes with it
-    mg_h1_reader reader;
+    mg_arena arena;  // everything about the request lies here and goes with it
+    mg_str protocol; // "HTTP/1.1"; empty if the request was not understood
     mg_head head;
     struct mg_origin *origin; // server/origin.h; in the arena, made when first asked for
-    mg_body body;
-    mg_buf content;      // decoded and not yet taken
+    mg_buf content;           // decoded and not yet taken
+    uint64_t body_received;   // content so far
+    uint64_t body_ahead;      // that is certain to follow: Content-Length, the chunk under way
+    bool body_complete;
+    mg_fields trailers;  // behind the body
     uint64_t body_limit; // once answered: up to where it is discarded
     bool body_judged;    // the app has said which limit holds; before, at most one read has come
     bool body_wanted;
@@ -78,18 +82,15 @@ struct mg_exchange {
     bool body_paused;
     bool continue_sent;
     mg_refusal body_refusal; // status 0: none; else the body is not read further
-    bool unparsed;           // what follows on the connection cannot be understood
     mg_timer body_timer;     // judges body_rate
     uint64_t body_start_ms;
 
     // answer
     mg_deadline handler_deadline;
     mg_timer handler_timer; // a route's own timeout or stream_max
-    bool close_after;
-    bool chunked;
-    bool bodyless;
+    bool bodyless;          // no content goes out, whatever the head says
     int status;
-    int64_t length_left; // of an answer begun with a known length; -1: unknown
+    int64_t length_left; // of the content; -1: unknown
     uint64_t body_bytes_out;
     uint64_t start_us;
     uint64_t start_wall_ms;
@@ -108,7 +109,9 @@ int mg_exchange_limit_body(mg_exchange *x, uint64_t bytes);
 void mg_exchange_refuse_body(mg_exchange *x, mg_refusal refusal);
 
 // Whether more of the body is to come.
-bool mg_exchange_reads_body(const mg_exchange *x);
+static inline bool mg_exchange_reads_body(const mg_exchange *x) {
+    return !x->body_complete && x->body_refusal.status == 0;
+}
 
 // The handler wants the body: sends 100 Continue if the peer waits for it; from now on on_body is
 // called. `collect`: in one piece, without backpressure up to the limit.
@@ -122,12 +125,25 @@ mg_str mg_exchange_content(const mg_exchange *x);
 void mg_exchange_take_content(mg_exchange *x);
 
 // All content has come (some may not be taken yet).
-bool mg_exchange_body_complete(const mg_exchange *x);
+static inline bool mg_exchange_body_complete(const mg_exchange *x) {
+    return x->body_complete;
+}
+
+// --- the connection ---
+
+// What is known of it now.
+void mg_exchange_peer(const mg_exchange *x, mg_peer *out);
+
+// It is to end once what is under way is answered.
+void mg_exchange_close(mg_exchange *x);
 
 // --- time ---
 
 // Replaces the server's handler deadline by `ms` from now; 0: none.
 void mg_exchange_set_deadline(mg_exchange *x, uint64_t ms);
+
+// The handler's deadline has passed.
+void mg_exchange_late(mg_exchange *x);
 
 static inline bool mg_exchange_committed(const mg_exchange *x) {
     return x->phase > MG_EXCHANGE_HANDLING;

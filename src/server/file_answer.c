@@ -157,7 +157,7 @@ static void on_read(void *arg, int status, const char *data, size_t n) {
             return;
         }
         begin_range(f);
-    } else if (f->x->conn->stream.queued > 0) {
+    } else if (mg_exchange_backlog(f->x) > 0) {
         f->waiting = true;
         mg_file_rest(f->file);
     } else {

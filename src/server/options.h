@@ -45,8 +45,8 @@ typedef struct mg_access_record {
     mg_str request_id; // empty if nobody asked for one
     mg_str route;      // name or pattern; empty if none matched
     mg_str client_ip;
-    int version_minor; // HTTP/1.x; -1 if the request line was not understood
-    int status;        // 0: the peer left before an answer began
+    mg_str protocol; // "HTTP/1.1"; empty if the request was not understood
+    int status;      // 0: the peer left before an answer began
     uint64_t body_bytes_out;
     uint64_t duration_us;
     uint64_t wall_ms;

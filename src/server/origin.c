@@ -2,6 +2,7 @@
 
 #include "http/forwarded.h"
 #include "server/server.h"
+#include "server/wire.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -32,7 +33,7 @@ static bool write_ip(const struct sockaddr_storage *sa, char *out, size_t cap, u
 // its connection must not pass for a local one.
 static struct sockaddr_storage peer_of(const mg_exchange *x) {
     struct sockaddr_storage peer = {.ss_family = AF_UNSPEC};
-    if (mg_stream_peer(&x->conn->stream, &peer) != 0) {
+    if (x->wire->address(x, &peer) < 0) {
         peer.ss_family = AF_UNSPEC;
     }
     return peer;
@@ -64,7 +65,7 @@ const mg_origin *mg_exchange_origin(mg_exchange *x) {
     return o;
 }
 
-mg_str mg_exchange_peer(mg_exchange *x) {
+mg_str mg_exchange_peer_name(mg_exchange *x) {
     struct sockaddr_storage peer = peer_of(x);
     char ip[64];
     char text[80];

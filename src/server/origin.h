@@ -17,4 +17,4 @@ const mg_origin *mg_exchange_origin(mg_exchange *x);
 
 // "address:port", "[v6]:port", "unix" or "unknown" of the connection's peer; terminated, in the
 // exchange's arena.
-mg_str mg_exchange_peer(mg_exchange *x);
+mg_str mg_exchange_peer_name(mg_exchange *x);

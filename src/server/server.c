@@ -1,10 +1,7 @@
 #include "server/server.h"
-#include "server/exchange_inside.h"
 
 #include "base/mem.h"
-#include "http/date.h"
-
-enum { BUFFER_KEEP = 64 * 1024 }; // larger output buffers are not kept for reuse
+#include "server/h1.h"
 
 // --- deadlines ---
 
@@ -15,7 +12,8 @@ static void on_idle(mg_deadlines *q, mg_deadline *d) {
 
 static void on_header_late(mg_deadlines *q, mg_deadline *d) {
     (void)q;
-    mg_conn_header_late(MG_OF(d, mg_conn, deadline));
+    mg_conn *c = MG_OF(d, mg_conn, deadline);
+    c->owner->ops->on_head_late(c);
 }
 
 static void on_send_late(mg_deadlines *q, mg_deadline *d) {
@@ -46,13 +44,10 @@ static void init_deadlines(mg_server *s) {
 static bool has_idle(const mg_holder *h);
 static void close_longest_idle(mg_holder *h);
 static void accept_again(mg_holder *h);
+static void conn_is_idle(mg_server *s);
+static void forget(mg_server *s, mg_conn *c);
 
 // --- life ---
-
-static void free_output(mg_output *o) {
-    mg_buf_deinit(&o->bytes);
-    mg_free(o);
-}
 
 static void on_turn(mg_turn *turn) {
     mg_server *s = MG_OF(turn, mg_server, turn);
@@ -80,6 +75,8 @@ mg_server *mg_server_new(mg_loop *loop, mg_app *app, const mg_server_options *op
     s->loop = loop;
     s->app = app;
     s->stats = &s->own_traffic;
+    s->on_conn_idle = conn_is_idle;
+    s->on_conn_closed = forget;
     take_options(s, options);
     mg_link_init(&s->conns);
     mg_link_init(&s->dirty);
@@ -146,15 +143,8 @@ void mg_server_free(mg_server *s) {
     for (size_t i = 0; i < sizeof queues / sizeof *queues; i++) {
         mg_deadlines_deinit(queues[i]);
     }
-    while (s->free_exchanges != NULL) {
-        mg_exchange *x = s->free_exchanges;
-        s->free_exchanges = x->next_free;
-        mg_arena_deinit(&x->arena);
-        mg_free(x);
-    }
-    while (s->output_count > 0) {
-        free_output(s->outputs[--s->output_count]);
-    }
+    mg_exchange_pool_deinit(&s->h1_exchanges);
+    mg_output_pool_deinit(&s->outputs);
     mg_free(s->listeners);
     mg_free(s);
 }
@@ -201,7 +191,7 @@ static void adopt(mg_server *s, mg_conn *c) {
     mg_link_append(&s->conns, &c->link);
     s->stats->connections++;
     s->stats->accepted++;
-    mg_conn_open(c, s);
+    mg_conn_open(c, s, &mg_h1_idle);
 }
 
 // --- descriptors ---
@@ -293,7 +283,7 @@ mg_conn *mg_server_connect_pair(mg_server *s, mg_stream *peer, const mg_stream_e
     return c;
 }
 
-void mg_server_forget(mg_server *s, mg_conn *c) {
+static void forget(mg_server *s, mg_conn *c) {
     mg_link_remove(&c->link);
     mg_free(c);
     s->stats->connections--;
@@ -301,81 +291,8 @@ void mg_server_forget(mg_server *s, mg_conn *c) {
     tell_drained(s);
 }
 
-void mg_server_conn_is_idle(mg_server *s) {
+static void conn_is_idle(mg_server *s) {
     if (s->accept_paused && !s->draining) {
         pause_accept(s, false);
     }
-}
-
-// Who has owed the longest goes: they keep memory from those who take what they asked for.
-void mg_server_bound_output(mg_server *s) {
-    uint64_t most = s->options.output_bytes;
-    while (most > 0 && s->waiting > most && !mg_link_alone(&s->send.head)) {
-        mg_conn_close(MG_OF(s->send.head.next, mg_conn, deadline.link), MG_GONE_CLIENT);
-    }
-}
-
-// --- pools ---
-
-mg_exchange *mg_server_take_exchange(mg_server *s) {
-    mg_exchange *x = s->free_exchanges;
-    if (x != NULL) {
-        s->free_exchanges = x->next_free;
-        s->free_exchange_count--;
-        mg_arena arena = x->arena;
-        memset(x, 0, sizeof *x);
-        x->arena = arena;
-    } else {
-        x = mg_calloc(1, sizeof *x);
-    }
-    x->server = s;
-    mg_link_init(&x->app_link);
-    mg_deadline_init(&x->handler_deadline);
-    mg_h1_reader_init(&x->reader, &x->arena, &s->head_limits);
-    return x;
-}
-
-void mg_server_give_exchange(mg_server *s, mg_exchange *x) {
-    mg_deadline_stop(&x->handler_deadline);
-    mg_timer_stop(&x->handler_timer);
-    mg_timer_stop(&x->body_timer);
-    mg_body_deinit(&x->body);
-    mg_buf_deinit(&x->content);
-    if (s->free_exchange_count >= MG_EXCHANGE_POOL) {
-        mg_arena_deinit(&x->arena);
-        mg_free(x);
-        return;
-    }
-    mg_arena_reset(&x->arena);
-    x->next_free = s->free_exchanges;
-    s->free_exchanges = x;
-    s->free_exchange_count++;
-}
-
-mg_output *mg_server_take_output(mg_server *s) {
-    if (s->output_count > 0) {
-        return s->outputs[--s->output_count];
-    }
-    mg_output *o = mg_calloc(1, sizeof *o);
-    mg_link_init(&o->dirty);
-    mg_buf_reserve(&o->bytes, 4096);
-    return o;
-}
-
-void mg_server_give_output(mg_server *s, mg_output *o) {
-    if (s->output_count == MG_BUFFER_POOL || o->bytes.cap > BUFFER_KEEP) {
-        free_output(o);
-        return;
-    }
-    mg_buf_clear(&o->bytes);
-    s->outputs[s->output_count++] = o;
-}
-
-mg_str mg_server_date(mg_server *s) {
-    uint64_t second = mg_loop_wall_ms(s->loop) / 1000;
-    if (second != s->date_second || s->date[0] == '\0') {
-        s->date_second = second;
-        mg_date_write(s->date, (int64_t)second);
-    }
-    return (mg_str){s->date, 29};
 }

@@ -5,10 +5,10 @@
 #include "base/shm.h"
 #include "event/descriptors.h"
 #include "event/listener.h"
+#include "http/body.h"
+#include "http/date.h"
 #include "server/conn.h"
 #include "server/options.h"
-
-enum { MG_BUFFER_POOL = 64, MG_EXCHANGE_POOL = 256 };
 
 struct mg_server {
     mg_loop *loop;
@@ -42,12 +42,13 @@ struct mg_server {
     void (*on_access)(void *arg, const mg_access_record *r); // NULL: nobody listens
     void *access_arg;
 
-    mg_exchange *free_exchanges;
-    uint32_t free_exchange_count;
-    mg_output *outputs[MG_BUFFER_POOL];
-    uint32_t output_count;
-    uint64_t date_second;
-    char date[32];
+    // Told by connections: one more is idle and could make room for another; one has closed.
+    void (*on_conn_idle)(mg_server *s);
+    void (*on_conn_closed)(mg_server *s, mg_conn *c);
+
+    mg_exchange_pool h1_exchanges;
+    mg_output_pool outputs;
+    mg_date_cache date;
     uint64_t next_conn_id;
     mg_traffic own_traffic;
     mg_traffic *stats; // own_traffic unless someone else wants to read it
@@ -82,14 +83,3 @@ void mg_server_drain(mg_server *s, uint64_t idle_ms, void (*on_drained)(void *ar
 // Makes a connection whose far end is the in-memory stream `peer` (specs).
 mg_conn *mg_server_connect_pair(mg_server *s, mg_stream *peer, const mg_stream_events *peer_events,
                                 size_t window);
-
-// --- for conn.c and exchange.c ---
-
-mg_exchange *mg_server_take_exchange(mg_server *s);
-void mg_server_give_exchange(mg_server *s, mg_exchange *x);
-mg_output *mg_server_take_output(mg_server *s);
-void mg_server_give_output(mg_server *s, mg_output *o);
-void mg_server_forget(mg_server *s, mg_conn *c); // closed: frees it
-void mg_server_conn_is_idle(mg_server *s);       // one more that could make room for another
-void mg_server_bound_output(mg_server *s);       // closes those who take it slowest
-mg_str mg_server_date(mg_server *s);

@@ -98,6 +98,15 @@ static void refuses_what_is_no_date(void **state) {
     assert_false(mg_date_parse((mg_str){NULL, 0}, &seconds));
 }
 
+static void a_cached_date_changes_with_the_second(void **state) {
+    (void)state;
+    mg_date_cache cache = {0};
+    assert_text("Thu, 01 Jan 1970 00:00:00 GMT", mg_date_cached(&cache, 0));
+    assert_text("Thu, 01 Jan 1970 00:00:01 GMT", mg_date_cached(&cache, 1));
+    assert_text("Thu, 01 Jan 1970 00:00:01 GMT", mg_date_cached(&cache, 1));
+    assert_text("Thu, 01 Jan 1970 00:00:00 GMT", mg_date_cached(&cache, 0));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(writes_imf_fixdates),
@@ -107,6 +116,7 @@ int main(void) {
         cmocka_unit_test(reads_back_what_it_wrote),
         cmocka_unit_test(reads_leap_seconds_and_days),
         cmocka_unit_test(refuses_what_is_no_date),
+        cmocka_unit_test(a_cached_date_changes_with_the_second),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -29,6 +29,17 @@ static void writes_heads(void **state) {
            "HTTP/1.1 204 No Content\r\nConnection: keep-alive\r\nA: b\r\n\r\n");
 }
 
+static void writes_interim_answers(void **state) {
+    (void)state;
+    mg_buf out = {0};
+    mg_h1_write_interim(&out, 100, (mg_str){NULL, 0});
+    mg_h1_write_interim(&out, 103, MG_STR("Link: </a.css>\r\n"));
+    assert_text("HTTP/1.1 100 Continue\r\n\r\n"
+                "HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n",
+                mg_buf_str(&out));
+    mg_buf_deinit(&out);
+}
+
 static void writes_chunks(void **state) {
     (void)state;
     mg_buf out = {0};
@@ -61,6 +72,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(writes_heads),
         cmocka_unit_test(writes_chunks),
+        cmocka_unit_test(writes_interim_answers),
         cmocka_unit_test(writes_no_field_that_would_split_the_head),
         cmocka_unit_test(knows_which_answers_have_no_content),
     };

@@ -88,8 +88,9 @@ static void some_statuses_have_no_content(void **state) {
 
 static void an_answer_may_close_the_connection(void **state) {
     (void)state;
-    mg_answer a = {.status = 200, .close = true};
-    mg_exchange_respond(begin(REQUEST("GET", "1")), &a, MG_STR("x"));
+    mg_exchange *x = begin(REQUEST("GET", "1"));
+    mg_exchange_close(x);
+    mg_exchange_respond(x, &rig_ok, MG_STR("x"));
     rig_settle(&r);
     assert_got(&p, "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nConnection: close\r\n\r\nx");
     assert_int_equal(r.server->stats->connections, 0);

@@ -1,5 +1,7 @@
 #include "server/conn.h"
 
+#include "server/h1.h"
+
 #include "base/mem.h"
 
 #include "peer.h"
@@ -46,7 +48,7 @@ static void a_connection_goes_from_idle_over_head_and_busy_to_idle(void **state)
     assert_int_equal(c->state, MG_CONN_BUSY);
     mg_exchange_respond(rig_take(&r), &rig_ok, MG_STR("a"));
     assert_int_equal(c->state, MG_CONN_IDLE);
-    assert_null(c->x);
+    assert_ptr_equal(c->owner, &mg_h1_idle);
     rig_settle(&r);
     assert_got(&p, OK("1", "a"));
 }
@@ -58,7 +60,7 @@ static void one_connection_serves_many_requests(void **state) {
         assert_got(&p, OK("2", "/a"));
     }
     assert_int_equal(c->requests, 20);
-    assert_int_equal(r.server->free_exchange_count, 1);
+    assert_int_equal(r.server->h1_exchanges.count, 1);
     assert_log(&r, "GET /a 200 2\nGET /a 200 2\nGET /a 200 2\nGET /a 200 2\nGET /a 200 2\n"
                    "GET /a 200 2\nGET /a 200 2\nGET /a 200 2\nGET /a 200 2\nGET /a 200 2\n"
                    "GET /a 200 2\nGET /a 200 2\nGET /a 200 2\nGET /a 200 2\nGET /a 200 2\n"
@@ -162,10 +164,10 @@ static void only_so_much_is_held_while_a_handler_runs(void **state) {
         peer_write(&p, more, sizeof more);
         rig_settle(&r);
     }
-    assert_true(c->paused);
+    assert_true(c->full);
     assert_int_equal(c->held->bytes.n - c->held->at, 5 + 3 * sizeof more);
     mg_exchange_respond(rig_take(&r), &rig_ok, MG_STR("a"));
-    assert_false(c->paused);
+    assert_false(c->full);
     peer_send(&r, &p, " HTTP/1.1\r\nHost: h\r\n\r\n");
     assert_int_equal(rig_take(&r)->head.target.path.n, 1 + 10 * sizeof more);
     assert_got(&p, OK("1", "a"));

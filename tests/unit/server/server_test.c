@@ -81,30 +81,9 @@ static void memory_goes_back_to_the_pools_between_requests(void **state) {
             assert_got(&peers[i], OK);
         }
     }
-    assert_int_equal(r.server->free_exchange_count, 1);
-    assert_int_equal(r.server->output_count, 1);
+    assert_int_equal(r.server->h1_exchanges.count, 1);
+    assert_int_equal(r.server->outputs.count, 1);
     close_peers(8);
-}
-
-static void the_pools_have_a_limit(void **state) {
-    (void)state;
-    static mg_exchange *taken[MG_EXCHANGE_POOL + 10];
-    mg_output *outputs[MG_BUFFER_POOL + 10];
-    for (int i = 0; i < MG_EXCHANGE_POOL + 10; i++) {
-        taken[i] = mg_server_take_exchange(r.server);
-    }
-    for (int i = 0; i < MG_EXCHANGE_POOL + 10; i++) {
-        mg_server_give_exchange(r.server, taken[i]);
-    }
-    assert_int_equal(r.server->free_exchange_count, MG_EXCHANGE_POOL);
-    for (int i = 0; i < MG_BUFFER_POOL + 10; i++) {
-        outputs[i] = mg_server_take_output(r.server);
-    }
-    mg_buf_reserve(&outputs[0]->bytes, 1 << 20); // too large to be kept
-    for (int i = 0; i < MG_BUFFER_POOL + 10; i++) {
-        mg_server_give_output(r.server, outputs[i]);
-    }
-    assert_int_equal(r.server->output_count, MG_BUFFER_POOL);
 }
 
 static void a_recycled_exchange_is_as_new(void **state) {
@@ -124,15 +103,6 @@ static void a_recycled_exchange_is_as_new(void **state) {
     assert_int_equal(y->content.n, 0);
     assert_true(mg_exchange_body_complete(y));
     close_peers(1);
-}
-
-static void the_date_changes_with_the_second(void **state) {
-    (void)state;
-    char before[30] = {0};
-    memcpy(before, mg_server_date(r.server).p, 29);
-    assert_int_equal(mg_server_date(r.server).n, 29);
-    rig_pass(&r, 1000);
-    assert_memory_not_equal(before, mg_server_date(r.server).p, 29);
 }
 
 static void requests_under_way_keep_their_app(void **state) {
@@ -360,9 +330,7 @@ int main(void) {
         TEST(connections_are_counted_and_numbered),
         TEST(a_pair_without_a_window_is_refused),
         TEST(memory_goes_back_to_the_pools_between_requests),
-        TEST(the_pools_have_a_limit),
         TEST(a_recycled_exchange_is_as_new),
-        TEST(the_date_changes_with_the_second),
         TEST(requests_under_way_keep_their_app),
         TEST(closing_tells_every_request_that_the_server_stops),
         TEST(draining_closes_what_is_idle_and_lets_the_rest_finish),

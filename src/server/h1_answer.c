@@ -1,0 +1,190 @@
+#include "http/date.h"
+#include "http/h1_write.h"
+#include "server/h1_inside.h"
+#include "server/server.h"
+
+enum {
+    COPY_MAX = 8 * 1024, // larger content is not copied behind the head
+    BACKLOG_HIGH = 64 * 1024,
+};
+
+// --- the head ---
+
+// Whether the connection ends with this answer, decided when its head is written.
+static bool must_close(const mg_h1_exchange *h) {
+    const mg_exchange *x = &h->x;
+    const mg_server *s = x->server;
+    const mg_conn *c = h->conn;
+    if (!x->head.keep_alive || h->unparsed || c->close_asked || s->draining ||
+        c->requests >= s->options.requests_per_connection) {
+        return true;
+    }
+    if (x->body_complete) {
+        return false;
+    }
+    // Nobody told the peer to go on, so whether a body follows is anybody's guess (RFC 9110
+    // section 10.1.1).
+    if (x->head.expect_continue && x->body_received == 0 && !x->continue_sent) {
+        return true;
+    }
+    return x->body_ahead > s->options.discard_bytes;
+}
+
+// Decides how the end of the content is told.
+static mg_length_kind choose_framing(mg_h1_exchange *h, const mg_answer *a) {
+    if (mg_status_is_bodyless(a->status)) {
+        return MG_LENGTH_NONE;
+    }
+    if (h->x.length_left >= 0) {
+        return MG_LENGTH_KNOWN;
+    }
+    if (h->x.head.minor > 0) {
+        h->chunked = true;
+        return MG_LENGTH_CHUNKED;
+    }
+    // HTTP/1.0 knows no chunks: the end of the connection is the end of the content.
+    h->close_after = true;
+    return MG_LENGTH_NONE;
+}
+
+static void write_head(mg_exchange *x, const mg_answer *a) {
+    mg_h1_exchange *h = mg_h1_of(x);
+    mg_server *s = x->server;
+    h->close_after = must_close(h);
+    mg_length_kind kind = choose_framing(h, a);
+    mg_answer_head head = {
+        .status = a->status,
+        .kind = kind,
+        .length = (uint64_t)x->length_left,
+        .content_type = a->content_type,
+        .fields = a->fields,
+        .date = mg_date_cached(&s->date, (int64_t)(mg_loop_wall_ms(s->loop) / 1000)),
+        .has_date = a->has_date,
+        .close = h->close_after,
+        .keep_alive_to_10 = x->head.minor == 0,
+    };
+    mg_h1_write_head(mg_conn_out(h->conn), &head);
+}
+
+static void interim(mg_exchange *x, int status, mg_str fields) {
+    mg_h1_exchange *h = mg_h1_of(x);
+    if (x->head.minor > 0) { // RFC 9110 section 15.2
+        mg_h1_write_interim(mg_conn_out(h->conn), status, fields);
+    }
+}
+
+// --- the content ---
+
+static int content(mg_exchange *x, mg_str data) {
+    mg_h1_exchange *h = mg_h1_of(x);
+    mg_conn *c = h->conn;
+    if (c->broken) {
+        return MG_ECLOSED;
+    }
+    if (h->chunked) {
+        mg_h1_write_chunk(mg_conn_out(c), data.p, data.n);
+        mg_conn_relieve(c);
+    } else if (data.n <= COPY_MAX) {
+        mg_buf_append_str(mg_conn_out(c), data);
+        mg_conn_relieve(c);
+    } else {
+        mg_conn_write_through(c, data);
+    }
+    return mg_conn_backlog(c) > BACKLOG_HIGH && c->stream.queued > 0 ? MG_EAGAIN : MG_OK;
+}
+
+static size_t backlog(const mg_exchange *x) {
+    return mg_h1_of(x)->conn->stream.queued;
+}
+
+bool mg_h1_ends_with_close(const mg_h1_exchange *h) {
+    const mg_exchange *x = &h->x;
+    return x->phase == MG_EXCHANGE_ANSWERING && !x->bodyless && !h->chunked && x->length_left < 0;
+}
+
+// --- the end ---
+
+// What is left of the request is read away, then the connection goes on.
+static void end(mg_exchange *x, mg_str trailers) {
+    mg_h1_exchange *h = mg_h1_of(x);
+    mg_conn *c = h->conn;
+    if (h->chunked && !x->bodyless) {
+        mg_h1_write_last_chunk(mg_conn_out(c), trailers);
+    }
+    mg_conn_relieve(c);
+    if (h->close_after || !mg_exchange_reads_body(x)) {
+        mg_h1_done(h);
+    } else {
+        mg_exchange_discard_body(x);
+    }
+}
+
+static void abort_answer(mg_exchange *x) {
+    mg_conn *c = mg_h1_of(x)->conn;
+    mg_conn_write_through(c, (mg_str){NULL, 0}); // the answers before this one are good
+    mg_conn_close(c, MG_GONE_STOP);
+}
+
+// --- the request's body ---
+
+static void pause_body(mg_exchange *x) {
+    mg_conn_pause(mg_h1_of(x)->conn);
+}
+
+static void resume_body(mg_exchange *x) {
+    mg_conn_resume(mg_h1_of(x)->conn);
+}
+
+static void credit(mg_exchange *x, size_t bytes) {
+    (void)x; // the kernel's window is opened by reading
+    (void)bytes;
+}
+
+static void stop_body(mg_exchange *x) {
+    mg_h1_exchange *h = mg_h1_of(x);
+    h->unparsed = true;
+    if (x->phase == MG_EXCHANGE_ANSWERED) {
+        h->close_after = true;
+        mg_h1_done(h);
+    }
+}
+
+// --- the connection ---
+
+static void peer(const mg_exchange *x, mg_peer *out) {
+    const mg_conn *c = mg_h1_of(x)->conn;
+    *out = (mg_peer){
+        .connection = c->id,
+        .bytes_in = c->bytes_in,
+        .bytes_out = c->bytes_out,
+        .opened_wall_ms = c->opened_wall_ms,
+        .requests = c->requests,
+    };
+}
+
+static int address(const mg_exchange *x, struct sockaddr_storage *out) {
+    return mg_stream_peer(&mg_h1_of(x)->conn->stream, out);
+}
+
+static void close_connection(mg_exchange *x) {
+    mg_h1_exchange *h = mg_h1_of(x);
+    h->conn->close_asked = true;
+    h->close_after = true;
+}
+
+const mg_wire mg_h1_wire = {
+    .exchange_bytes = sizeof(mg_h1_exchange),
+    .interim = interim,
+    .head = write_head,
+    .content = content,
+    .end = end,
+    .abort = abort_answer,
+    .backlog = backlog,
+    .pause = pause_body,
+    .resume = resume_body,
+    .credit = credit,
+    .stop_body = stop_body,
+    .peer = peer,
+    .address = address,
+    .close = close_connection,
+};
