@@ -34,8 +34,10 @@ typedef struct question {
     mg_dns *dns;
     mg_dns_channel *channel;
     mg_link lookups;
-    mg_timer slow;
+    mg_timer slow;    // one family is there
+    int first;        // it: AF_INET, AF_INET6
     uint32_t pending; // calls of c-ares that are to come
+    unsigned code;    // with which a nameserver has failed; 0: none has
     char name[];
 } question;
 
@@ -78,7 +80,9 @@ static bool is_localhost(const char *name);
 static void set_v4(struct sockaddr_storage *sa, struct in_addr ip);
 static void set_v6(struct sockaddr_storage *sa, const struct in6_addr *ip);
 static bool can_reach(const struct sockaddr_in6 *to);
-static question *find_question(mg_dns *d, const char *name);
+static question *find_question(const mg_dns_channel *c, const char *name);
+static void adopt(mg_dns *d, mg_dns_channel *channel);
+static void on_head(mg_dns_channel *c, const mg_dns_head *head);
 static void ask(mg_dns *d, const char *name, mg_dns_lookup *l);
 static void on_answer(void *arg, int status, int timeouts, struct ares_addrinfo *info);
 static void on_slow(mg_timer *t);
@@ -99,7 +103,7 @@ int mg_dns_new(mg_dns **out, mg_loop *loop, const mg_dns_options *options) {
     o.timeout_ms = o.timeout_ms == 0 ? 1000 : o.timeout_ms < 600000 ? o.timeout_ms : 600000;
     o.tries = o.tries == 0 ? 2 : o.tries < 100 ? o.tries : 100;
     o.entries = o.entries == 0 ? 4096 : o.entries;
-    o.family_ms = o.family_ms == 0 ? 300 : o.family_ms;
+    o.family_ms = o.family_ms == 0 ? 50 : o.family_ms;
     const char *path = o.resolv_conf != NULL ? o.resolv_conf : "/etc/resolv.conf";
     mg_stamp made_of = mg_stamp_of(path); // before it is read: a change meanwhile is seen later
     mg_dns_channel *channel;
@@ -109,6 +113,7 @@ int mg_dns_new(mg_dns **out, mg_loop *loop, const mg_dns_options *options) {
     }
     mg_dns *d = mg_calloc(1, sizeof *d);
     d->loop = loop;
+    adopt(d, channel);
     d->nameservers = o.nameservers != NULL ? mg_strdup(o.nameservers) : NULL;
     d->resolv_conf = mg_strdup(path);
     o.nameservers = d->nameservers;
@@ -116,7 +121,6 @@ int mg_dns_new(mg_dns **out, mg_loop *loop, const mg_dns_options *options) {
     d->options = o;
     d->hosts = mg_dns_hosts_new(o.hosts != NULL ? o.hosts : "/etc/hosts");
     d->cache = mg_dns_cache_new(o.entries);
-    d->channel = channel;
     d->made_of = made_of;
     d->checked_ms = mg_loop_now_ms(loop);
     mg_link_init(&d->retired);
@@ -161,7 +165,7 @@ int mg_dns_start(mg_dns_lookup **out, mg_dns *d, const char *host, mg_dns_cb on_
         mg_dns_answer_unref(a);
         return MG_OK;
     }
-    question *q = find_question(d, name);
+    question *q = find_question(d->channel, name);
     if (q != NULL) {
         mg_link_append(&q->lookups, &l->link);
     } else {
@@ -348,11 +352,12 @@ static bool can_reach(const struct sockaddr_in6 *to) {
 }
 
 // One asked before resolv.conf changed is not joined.
-static question *find_question(mg_dns *d, const char *name) {
+static question *find_question(const mg_dns_channel *c, const char *name) {
+    mg_dns *d = c->owner;
     mg_link *head = &d->under_way[mg_dns_name_hash(name) % BUCKETS];
     for (mg_link *l = head->next; l != head; l = l->next) {
         question *q = MG_OF(l, question, link);
-        if (q->channel == d->channel && strcmp(q->name, name) == 0) {
+        if (q->channel == c && strcmp(q->name, name) == 0) {
             return q;
         }
     }
@@ -378,18 +383,51 @@ static void ask(mg_dns *d, const char *name, mg_dns_lookup *l) {
     d->asked++;
     q->pending = 1;
     d->channel->under_way++;
-    mg_timer_start(d->loop, &q->slow, d->options.family_ms, 0, on_slow);
     mg_dns_channel_ask(d->channel, name, AF_UNSPEC, on_answer, q); // q may be gone after this
+}
+
+static void adopt(mg_dns *d, mg_dns_channel *channel) {
+    channel->owner = d;
+    channel->on_head = on_head;
+    d->channel = channel;
+}
+
+// Runs inside c-ares: records only.
+static void note(question *q, const mg_dns_head *head) {
+    unsigned code = head->code;
+    if (code == MG_DNS_SERVFAIL || code == MG_DNS_NOTIMP || code == MG_DNS_REFUSED) {
+        q->code = code;
+    }
+    if (head->holds && head->family != 0 && q->first == 0) {
+        q->first = head->family;
+        mg_timer_start(q->dns->loop, &q->slow, q->dns->options.family_ms, 0, on_slow);
+    }
+}
+
+// Who has asked for that name, or for one to which the search list has added its end.
+static void on_head(mg_dns_channel *c, const mg_dns_head *head) {
+    char name[MG_DNS_HEAD_NAME_BYTES];
+    memcpy(name, head->name, sizeof name);
+    size_t n = strlen(name);
+    while (n > 0) { // "a.b.", "a.b", "a.", "a"
+        name[n] = '\0';
+        question *q = find_question(c, name);
+        if (q != NULL) {
+            note(q, head);
+        }
+        do {
+            n--;
+        } while (n > 0 && name[n] != '.' && name[n - 1] != '.');
+    }
 }
 
 // c-ares waits for both families. If one stays unanswered, the other one's addresses are better
 // than none (RFC 8305 section 3), and are asked for alone; the question goes on for the memory.
 static void on_slow(mg_timer *t) {
     question *q = MG_OF(t, question, slow);
-    q->pending += 2;
-    q->channel->under_way += 2;
-    mg_dns_channel_ask(q->channel, q->name, AF_INET, on_family, q);
-    mg_dns_channel_ask(q->channel, q->name, AF_INET6, on_family, q); // it waits for on_answer too
+    q->pending++;
+    q->channel->under_way++;
+    mg_dns_channel_ask(q->channel, q->name, q->first, on_family, q); // it waits for on_answer too
 }
 
 // Runs inside c-ares: records only.
@@ -502,6 +540,17 @@ static mg_dns_answer *found(const struct ares_addrinfo *info) {
     return a;
 }
 
+// What a nameserver has said, which c-ares does not hand on.
+static void explain(const question *q, char *text, size_t n) {
+    const char *what = q->code == MG_DNS_SERVFAIL  ? "failed to answer"
+                       : q->code == MG_DNS_REFUSED ? "refuses to answer"
+                                                   : "does not know how to answer";
+    const char *word = q->code == MG_DNS_SERVFAIL  ? "SERVFAIL"
+                       : q->code == MG_DNS_REFUSED ? "REFUSED"
+                                                   : "NOTIMP";
+    snprintf(text, n, "the nameserver %s for %s (%s)", what, q->name, word);
+}
+
 static mg_dns_answer *failed(question *q, int status) {
     const mg_dns_options *o = &q->dns->options;
     char text[NAME_BYTES + 128];
@@ -509,6 +558,8 @@ static mg_dns_answer *failed(question *q, int status) {
     if (status == ARES_ENOTFOUND || status == ARES_ENODATA) {
         code = -ENOENT;
         snprintf(text, sizeof text, "no such host: %s", q->name);
+    } else if (q->code != 0 && (status == ARES_ECONNREFUSED || status == ARES_ETIMEOUT)) {
+        explain(q, text, sizeof text);
     } else if (status == ARES_ETIMEOUT) {
         code = -ETIMEDOUT;
         snprintf(text, sizeof text, "no nameserver answered for %s within %u tries of %u ms",
@@ -516,8 +567,8 @@ static mg_dns_answer *failed(question *q, int status) {
     } else if (status == ARES_EBADNAME) {
         code = MG_ESYNTAX;
         snprintf(text, sizeof text, "that is no host name: \"%s\"", q->name);
-    } else if (status == ARES_ECONNREFUSED) { // c-ares 1.18 says so of SERVFAIL and REFUSED too
-        snprintf(text, sizeof text, "every nameserver failed or refused to answer for %s", q->name);
+    } else if (status == ARES_ECONNREFUSED) {
+        snprintf(text, sizeof text, "no nameserver can be reached for %s", q->name);
     } else {
         snprintf(text, sizeof text, "the question for %s failed: %s", q->name,
                  ares_strerror(status));
@@ -550,7 +601,7 @@ static void heed_file(mg_dns *d) {
         return;
     }
     mg_link_append(&d->retired, &d->channel->link);
-    d->channel = channel;
+    adopt(d, channel);
     d->made_of = is;
     mg_dns_cache_clear(d->cache);
     free_retired(d, false);

@@ -19,7 +19,7 @@ typedef struct mg_dns_options {
     uint32_t timeout_ms;     // of the first try, the next has twice that; 0: 1000
     uint32_t tries;          // 0: 2
     uint32_t entries;        // names remembered at most; 0: 4096
-    uint32_t family_ms;      // then one of IPv6 and IPv4 alone will do; 0: 300
+    uint32_t family_ms;      // IPv6 or IPv4 is waited for when the other is there; 0: 50 (RFC 8305)
 } mg_dns_options;
 
 enum { MG_DNS_ADDRESSES = 16 }; // of one name, at most

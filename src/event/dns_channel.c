@@ -6,6 +6,8 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <sys/uio.h>
+#include <unistd.h>
 
 typedef struct watched {
     mg_link link;
@@ -17,6 +19,12 @@ typedef struct watched {
 
 static void init_library(void);
 static int error_of(int status);
+static ares_socket_t open_socket(int family, int type, int protocol, void *arg);
+static int close_socket(ares_socket_t fd, void *arg);
+static int connect_socket(ares_socket_t fd, const struct sockaddr *to, ares_socklen_t n, void *arg);
+static ares_ssize_t receive(ares_socket_t fd, void *data, size_t n, int flags,
+                            struct sockaddr *from, ares_socklen_t *from_n, void *arg);
+static ares_ssize_t send_out(ares_socket_t fd, const struct iovec *v, int count, void *arg);
 static void on_socket(void *arg, ares_socket_t fd, int readable, int writable);
 static void on_ready(void *arg, int events);
 static void on_clock(mg_timer *t);
@@ -24,6 +32,15 @@ static void set_clock(mg_dns_channel *c);
 static watched *find(mg_dns_channel *c, ares_socket_t fd);
 static watched *watch(mg_dns_channel *c, ares_socket_t fd);
 static void unwatch(watched *w);
+
+// As c-ares does it, but that answers are looked at on their way.
+static const struct ares_socket_functions sockets = {
+    .asocket = open_socket,
+    .aclose = close_socket,
+    .aconnect = connect_socket,
+    .arecvfrom = receive,
+    .asendv = send_out,
+};
 
 static pthread_once_t library_once = PTHREAD_ONCE_INIT;
 static int library_status;
@@ -52,6 +69,7 @@ int mg_dns_channel_new(mg_dns_channel **out, mg_loop *loop, const mg_dns_options
         mg_free(c);
         return error_of(status);
     }
+    ares_set_socket_functions(c->ares, &sockets, c);
     if (options->nameservers != NULL) {
         status = ares_set_servers_ports_csv(c->ares, options->nameservers);
     }
@@ -89,6 +107,39 @@ static void init_library(void) {
 
 static int error_of(int status) {
     return status == ARES_EBADSTR ? MG_ESYNTAX : status == ARES_ENOMEM ? -ENOMEM : MG_ECONFIG;
+}
+
+static ares_socket_t open_socket(int family, int type, int protocol, void *arg) {
+    (void)arg;
+    return socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol);
+}
+
+static int close_socket(ares_socket_t fd, void *arg) {
+    (void)arg;
+    return close(fd);
+}
+
+static int connect_socket(ares_socket_t fd, const struct sockaddr *to, ares_socklen_t n,
+                          void *arg) {
+    (void)arg;
+    return connect(fd, to, n);
+}
+
+// `from`: NULL if it is a connection, where messages come in pieces.
+static ares_ssize_t receive(ares_socket_t fd, void *data, size_t n, int flags,
+                            struct sockaddr *from, ares_socklen_t *from_n, void *arg) {
+    mg_dns_channel *c = arg;
+    mg_dns_head head;
+    ares_ssize_t got = recvfrom(fd, data, n, flags, from, from_n);
+    if (got > 0 && from != NULL && mg_dns_head_read(data, (size_t)got, &head)) {
+        c->on_head(c, &head);
+    }
+    return got;
+}
+
+static ares_ssize_t send_out(ares_socket_t fd, const struct iovec *v, int count, void *arg) {
+    (void)arg;
+    return writev(fd, v, count);
 }
 
 // c-ares says (0, 0) right before it closes the descriptor, so the watch ends here and now.

@@ -6,19 +6,26 @@
 
 #include "base/list.h"
 #include "event/dns.h"
+#include "event/dns_head.h"
 #include "event/timer.h"
 
 #include <ares.h>
 
-typedef struct mg_dns_channel {
+typedef struct mg_dns_channel mg_dns_channel;
+struct mg_dns_channel {
     mg_link link; // the owner's
+    void *owner;
+    // An answer has come over UDP, c-ares has not seen it yet and may not believe it: a hint. Only
+    // records.
+    void (*on_head)(mg_dns_channel *c, const mg_dns_head *head);
     uint32_t under_way;
     mg_loop *loop;
     ares_channel ares;
     mg_link sockets;
     mg_timer clock;
-} mg_dns_channel;
+};
 
+// `owner` and `on_head` are to be set before anything is asked.
 int mg_dns_channel_new(mg_dns_channel **out, mg_loop *loop, const mg_dns_options *options);
 
 // Questions under way end with a call of their callbacks. Never inside such a callback. Accepts

@@ -5,7 +5,15 @@
 
 #include <string.h>
 
-enum { TYPE_A = 1, TYPE_CNAME = 5, TYPE_AAAA = 28, SERVFAIL = 2, NXDOMAIN = 3 };
+enum {
+    TYPE_A = 1,
+    TYPE_CNAME = 5,
+    TYPE_AAAA = 28,
+    SERVFAIL = 2,
+    NXDOMAIN = 3,
+    NOTIMP = 4,
+    REFUSED = 5
+};
 
 typedef struct message {
     unsigned char bytes[2048];
@@ -105,7 +113,10 @@ static inline int fill(message *m, const char *name, unsigned type, int *silent)
     } else if (strcmp(name, "silent.test") == 0) {
         return -1;
     } else if (strcmp(name, "empty.test") != 0) {
-        return strcmp(name, "fail.test") == 0 ? SERVFAIL : NXDOMAIN;
+        return strncmp(name, "fail", 4) == 0         ? SERVFAIL
+               : strcmp(name, "simple.test") == 0    ? NOTIMP
+               : strcmp(name, "unwilling.test") == 0 ? REFUSED
+                                                     : NXDOMAIN;
     }
     return 0;
 }

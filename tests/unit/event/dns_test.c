@@ -102,6 +102,17 @@ static int set_up(void **state) {
     return 0;
 }
 
+static int set_up_virtual(void **state) {
+    (void)state;
+    alarm(60);
+    loop = new_loop(true);
+    server_open(loop);
+    family_ms = 0;
+    dns = NULL;
+    open_dns(60000, 1, 0);
+    return 0;
+}
+
 static int tear_down(void **state) {
     (void)state;
     mg_dns_free(dns);
@@ -411,6 +422,54 @@ static void a_new_resolv_conf_is_heeded(void **state) {
     assert_int_equal(fresh.done, 1);
 }
 
+static void each_way_of_failing_has_its_own_words(void **state) {
+    (void)state;
+    static const char *const all[][2] = {
+        {"fail.test", "the nameserver failed to answer for fail.test (SERVFAIL)"},
+        {"fail.test.", "the nameserver failed to answer for fail.test. (SERVFAIL)"},
+        {"Unwilling.test", "the nameserver refuses to answer for unwilling.test (REFUSED)"},
+        {"simple.test", "the nameserver does not know how to answer for simple.test (NOTIMP)"},
+        {"missing.test", "no such host: missing.test"},
+    };
+    result r;
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        look_up(&r, all[i][0]);
+        assert_string_equal(r.text, all[i][1]);
+    }
+}
+
+// RFC 8305 section 3.
+static void the_other_family_is_waited_for_50_ms(void **state) {
+    (void)state;
+    result r;
+    start(&r, "half4.test");
+    while (server.questions < 2) {
+        mg_loop_turn(loop, true, false, 0);
+    }
+    turn_times(loop, 10);
+    mg_loop_set_now(loop, 49);
+    turn_times(loop, 10);
+    assert_int_equal(server.questions, 2);
+    mg_loop_set_now(loop, 50);
+    while (r.done == 0) {
+        mg_loop_turn(loop, true, false, 0);
+    }
+    assert_int_equal(server.questions, 3); // that family alone
+    assert_string_equal(r.first, "192.0.2.8");
+}
+
+static void while_there_is_none_nobody_is_asked_again(void **state) {
+    (void)state;
+    result r;
+    start(&r, "silent.test");
+    while (server.questions < 2) {
+        mg_loop_turn(loop, true, false, 0);
+    }
+    mg_loop_set_now(loop, 10000);
+    turn_times(loop, 10);
+    assert_int_equal(server.questions, 2);
+}
+
 static void one_family_alone_will_do_if_the_other_stays_unanswered(void **state) {
     (void)state;
     result r;
@@ -467,7 +526,8 @@ static int drop_folder(void **state) {
     return 0;
 }
 
-#define EACH(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+#define EACH(f)         cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+#define EACH_VIRTUAL(f) cmocka_unit_test_setup_teardown(f, set_up_virtual, tear_down)
 
 int main(void) {
     const struct CMUnitTest tests[] = {
@@ -494,6 +554,9 @@ int main(void) {
         EACH(freed_under_way_nobody_is_called),
         EACH(a_call_may_free_everything),
         EACH(a_new_resolv_conf_is_heeded),
+        EACH(each_way_of_failing_has_its_own_words),
+        EACH_VIRTUAL(the_other_family_is_waited_for_50_ms),
+        EACH_VIRTUAL(while_there_is_none_nobody_is_asked_again),
         EACH(one_family_alone_will_do_if_the_other_stays_unanswered),
         EACH(questions_at_once_are_bounded),
         EACH(bad_nameservers_are_refused),
