@@ -3,7 +3,6 @@
 #include "http/content_type.h"
 #include "http/date.h"
 #include "http/form.h"
-#include "http/h1_write.h"
 #include "http/mime.h"
 #include "http/multipart.h"
 #include "lua/scratch.h"

@@ -40,96 +40,115 @@ local function exchange(conn, n, words)
   return true, res.headers.connection ~= "close"
 end
 
-describe("a storm", function()
-  it("leaves every completed answer correct, and every connect accepted", function()
-    local words, version, children = { w1 = true }, 1, {}
-    local service = services.start({
-      workers = 3,
-      timeouts = { stall_warn = 0.1, stall_abort = 0.4, stall_kill = 0.8 },
-      log = { level = "warn", file = "stderr", access = false },
-    }, "w1", nil, { app = app_text("w1") })
-    local counts = { answers = 0, lost = 0, kills = 0, reloads = 0, refused = 0, stalls = 0 }
+local CONF = {
+  workers = 3,
+  timeouts = { stall_warn = 0.1, stall_abort = 0.4, stall_kill = 0.8 },
+  log = { level = "warn", file = "stderr", access = false },
+}
 
-    local function spawn(argv)
-      local out = os.tmpname()
-      children[#children + 1] = { process = process.start(argv, out, out), out = out }
+-- What goes on: the service, the words that it may answer with, what was done to it.
+local function new_storm()
+  return {
+    service = services.start(CONF, "w1", nil, { app = app_text("w1") }),
+    words = { w1 = true }, version = 1, children = {}, stuck = {},
+    counts = { answers = 0, lost = 0, kills = 0, reloads = 0, refused = 0, stalls = 0 },
+  }
+end
+
+local function reload(storm, text)
+  local folder, out = storm.service.folder, os.tmpname()
+  process.write_file(folder .. "/lua/app.lua", text)
+  local argv = { servers.BINARY, "reload", folder .. "/conf/moongate.lua" }
+  storm.children[#storm.children + 1] = { process = process.start(argv, out, out), out = out }
+end
+
+local function stall(storm, target)
+  local conn = storm.service:connect()
+  conn:send(wire.get(target))
+  storm.stuck[#storm.stuck + 1] = conn
+  storm.counts.stalls = storm.counts.stalls + 1
+end
+
+local EVENTS = {
+  function(storm)
+    storm.version = storm.version + 1
+    local word = "w" .. storm.version
+    storm.words[word] = true
+    storm.counts.reloads = storm.counts.reloads + 1
+    reload(storm, app_text(word))
+  end,
+  function(storm)
+    storm.counts.refused = storm.counts.refused + 1
+    reload(storm, "x = = 1")
+  end,
+  function(storm)
+    local pid = storm.service:pids()[math.random(3)]
+    if pid then
+      storm.counts.kills = storm.counts.kills + 1
+      os.execute("kill -9 " .. pid .. " 2>/dev/null")
     end
-
-    local function reload(text)
-      process.write_file(service.folder .. "/lua/app.lua", text)
-      spawn({ servers.BINARY, "reload", service.folder .. "/conf/moongate.lua" })
+  end,
+  function(storm)
+    stall(storm, "/loop")
+  end,
+  function(storm)
+    if storm.counts.stalls % 3 == 0 then
+      stall(storm, "/pattern")
     end
+  end,
+}
 
-    local stuck = {}
-    local function stall(target)
-      local conn = service:connect()
-      conn:send(wire.get(target))
-      stuck[#stuck + 1] = conn
-      counts.stalls = counts.stalls + 1
+-- One request on each connection. Every seventh ends its connection.
+local function ask_all(storm, conns, n)
+  local counts = storm.counts
+  for i = 1, CONNECTIONS do
+    n = n + 1
+    local conn = conns[i] or storm.service:connect() -- raises if it is refused
+    local ok, keep = exchange(conn, n, storm.words)
+    counts[ok and "answers" or "lost"] = counts[ok and "answers" or "lost"] + 1
+    if not (ok and keep) or n % 7 == 0 then
+      conn:close()
+      conn = nil
     end
+    conns[i] = conn or false
+  end
+  return n
+end
 
-    local events = {
-      function()
-        version = version + 1
-        words["w" .. version] = true
-        counts.reloads = counts.reloads + 1
-        reload(app_text("w" .. version))
-      end,
-      function()
-        counts.refused = counts.refused + 1
-        reload("x = = 1")
-      end,
-      function()
-        local pids = service:pids()
-        local pid = pids[math.random(3)]
-        if pid then
-          counts.kills = counts.kills + 1
-          os.execute("kill -9 " .. pid .. " 2>/dev/null")
-        end
-      end,
-      function()
-        stall("/loop")
-      end,
-      function()
-        if counts.stalls % 3 == 0 then
-          stall("/pattern")
-        end
-      end,
-    }
-
-    local conns, n = {}, 0
-    local ends, next_event, turn = socket.gettime() + SECONDS, socket.gettime() + 0.2, 0
-    while socket.gettime() < ends do
-      for i = 1, CONNECTIONS do
-        n = n + 1
-        local conn = conns[i] or service:connect() -- raises if it is refused
-        local ok, keep = exchange(conn, n, words)
-        counts[ok and "answers" or "lost"] = counts[ok and "answers" or "lost"] + 1
-        if not (ok and keep) or n % 7 == 0 then
-          conn:close()
-          conn = nil
-        end
-        conns[i] = conn or false
-      end
-      if socket.gettime() > next_event then
-        turn = turn + 1
-        events[turn % #events + 1]()
-        next_event = socket.gettime() + 0.15
-      end
+local function rage(storm)
+  local conns, n, turn = {}, 0, 0
+  local ends, next_event = socket.gettime() + SECONDS, socket.gettime() + 0.2
+  while socket.gettime() < ends do
+    n = ask_all(storm, conns, n)
+    if socket.gettime() > next_event then
+      turn = turn + 1
+      EVENTS[turn % #EVENTS + 1](storm)
+      next_event = socket.gettime() + 0.15
     end
-
-    for _, conn in ipairs(stuck) do
+  end
+  for _, conn in pairs(conns) do
+    if conn then
       conn:close()
     end
-    for _, conn in pairs(conns) do
-      if conn then
-        conn:close()
-      end
-    end
-    for _, child in ipairs(children) do
-      child.process:wait(60)
-      os.remove(child.out)
-    end
+  end
+end
+
+local function clean_up(storm)
+  for _, conn in ipairs(storm.stuck) do
+    conn:close()
+  end
+  for _, child in ipairs(storm.children) do
+    child.process:wait(60)
+    os.remove(child.out)
+  end
+end
+
+describe("a storm", function()
+  it("leaves every completed answer correct, and every connect accepted", function()
+    local storm = new_storm()
+    local service, counts = storm.service, storm.counts
+    rage(storm)
+    clean_up(storm)
     process.wait_until("three workers serve", function()
       return #service:pids() == 3
     end)

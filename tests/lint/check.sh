@@ -43,13 +43,6 @@ shell_lint() {
     { find tests -name '*.sh'; [ ! -f .ci/run ] || echo .ci/run; } | xargs shellcheck --severity=warning
 }
 
-sizes() {
-    c_files | xargs wc -l | awk '
-        $2 ~ /\.c$/ && $1 > 700 { print $2 ": " $1 " lines, 700 is the wall"; bad = 1 }
-        $2 ~ /\.h$/ && $1 > 150 { print $2 ": " $1 " lines, 150 is the wall"; bad = 1 }
-        END { exit bad }'
-}
-
 # Pinned, so that a newer cppcheck does not bring other classes of findings by default.
 static_analysis() {
     cppcheck -q -j2 --std=c11 --language=c --platform=unix64 --max-configs=1 -D_GNU_SOURCE -Isrc \
@@ -88,8 +81,9 @@ tests/setup/flags.sh "$out" || exit 1
 step format format
 step luacheck lua_lint
 step layers tests/lint/layers.sh
+step sizes tests/lint/sizes.sh
+step fences tests/lint/test.sh
 step shellcheck shell_lint
-step sizes sizes
 step cppcheck static_analysis
 step gcc compile gcc
 step clang compile clang

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Proves that the rooms of src/ depend downwards only (src/LAYERS) and that each foreign library stays in its room.
+# Proves that the rooms of src/ depend downwards only and that what is fenced in stays there, both as src/LAYERS says.
 # Prints file:line for each fault; quiet when good. Usage: layers.sh [FOLDER], default src.
 set -eu
 cd "$(dirname "$0")/../.."
@@ -12,7 +12,7 @@ function fault(text) {
     bad = 1
 }
 
-# The line without comments; `within` remembers an open one. Texts in quotes go too, but for an include.
+# The line without comments; `within` remembers an open one. Texts in quotes go too.
 function code(line,    out, at) {
     out = ""
     while (line != "") {
@@ -39,7 +39,27 @@ function code(line,    out, at) {
     return out
 }
 
-function check_own(path,    target) {
+# Whether the file or its room is one of `names`, as "event/tls* base/crypto".
+function is_one_of(names,    name, n, i) {
+    n = split(names, name, " ")
+    for (i = 1; i <= n; i++) {
+        if (name[i] == room || fits(room "/" file, name[i])) return 1
+    }
+    return 0
+}
+
+# `pattern` may end with a star.
+function fits(text, pattern) {
+    if (sub(/\*$/, "", pattern)) return substr(text, 1, length(pattern)) == pattern
+    return text == pattern
+}
+
+function says(text, word) {
+    if (sub(/\*$/, "", word)) return text ~ ("(^|[^A-Za-z0-9_])" word "[a-z]")
+    return text ~ ("(^|[^A-Za-z0-9_])" word "([^A-Za-z0-9_]|$)")
+}
+
+function check_room(path,    target) {
     target = path
     if (!sub(/\/.*/, "", target) || path ~ /\.\./) {
         fault("#include \"" path "\": name the room, as \"base/buf.h\"")
@@ -50,33 +70,42 @@ function check_own(path,    target) {
     }
 }
 
-function check_foreign(path) {
-    if (path ~ /^uv(\.h|\/)/ && room != "event") {
-        fault("#include <" path ">: only event/ knows libuv")
+# `included` is a path with its quotes or brackets.
+function check_included(included,    i) {
+    for (i = 1; i <= fences; i++) {
+        if (fenced[i] ~ /^[<"]/ && fits(included, inner(fenced[i])) && !is_one_of(within_fence[i])) {
+            fault("#include " included ": only " within_fence[i] " may")
+        }
     }
-    if (path ~ /^(lua|lualib|lauxlib|luajit)\.h$/ && room != "lua" && room != "testkit") {
-        fault("#include <" path ">: only lua/ knows Lua")
-    }
-    if (path ~ /^llhttp\.h$/ && room != "http") {
-        fault("#include <" path ">: only http/ knows llhttp")
-    }
-    if (path ~ /^zlib\.h$/ && room != "http") {
-        fault("#include <" path ">: only http/ knows zlib")
-    }
-    if (path ~ /^(ares\.h|openssl\/ssl\.h)$/ && room != "event") {
-        fault("#include <" path ">: only event/ knows c-ares and TLS")
-    }
-    if (path ~ /^sqlite3\.h$/ && room != "store") {
-        fault("#include <" path ">: only store/ knows SQLite")
+}
+
+# <uv/*> without what closes it, if a star stands there.
+function inner(pattern) {
+    sub(/\*[>"]$/, "*", pattern)
+    return pattern
+}
+
+function check_said(text,    i) {
+    for (i = 1; i <= fences; i++) {
+        if (fenced[i] !~ /^[<"]/ && says(text, fenced[i]) && !is_one_of(within_fence[i])) {
+            fault("only " within_fence[i] " may say " fenced[i])
+        }
     }
 }
 
 FILENAME == src "/LAYERS" {
-    if ($0 !~ /^#/ && NF > 0) {
-        name = $1
-        sub(/:.*/, "", name)
-        rest = $0
-        sub(/^[^:]*:/, "", rest)
+    if ($0 ~ /^#/ || NF == 0) next
+    name = $0
+    sub(/:.*/, "", name)
+    rest = $0
+    sub(/^[^:]*:/, "", rest)
+    if (sub(/^only /, "", name)) {
+        n = split(rest, patterns, " ")
+        for (i = 1; i <= n; i++) {
+            fenced[++fences] = patterns[i]
+            within_fence[fences] = name
+        }
+    } else {
         allowed[name] = " " rest " "
     }
     next
@@ -86,26 +115,23 @@ FNR == 1 {
     within = 0
     count = split(FILENAME, part, "/")
     room = part[count - 1]
+    file = part[count]
+    sub(/\.[ch]$/, "", file)
     if (!(room in allowed)) fault("there is no room " room "/ in src/LAYERS")
 }
 
 /^[ \t]*#[ \t]*include/ {
     path = $0
-    if (path ~ /"/) {
-        gsub(/^[^"]*"|".*$/, "", path)
-        check_own(path)
-    } else {
-        gsub(/^[^<]*<|>.*$/, "", path)
-        check_foreign(path)
+    gsub(/^[^<"]*|[^>"]*$/, "", path)
+    check_included(path)
+    if (path ~ /^"/) {
+        gsub(/"/, "", path)
+        check_room(path)
     }
     next
 }
 
-{
-    text = code($0)
-    if (room != "event" && text ~ /(^|[^A-Za-z0-9_])uv_[a-z]/) fault("only event/ says uv_")
-    if (room != "lua" && room != "testkit" && text ~ /(^|[^A-Za-z0-9_])lua_State/) fault("only lua/ says lua_State")
-}
+{ check_said(code($0)) }
 
 END { exit bad }
 ' "$src/LAYERS" $(find "$src" -mindepth 2 -name '*.[ch]' | sort)

@@ -32,6 +32,70 @@ local function templates(prefix)
   return list
 end
 
+-- What one project has of modules: { prefix, read, run, loaded, preload }.
+local Project = {}
+Project.__index = Project
+
+function Project:find(name)
+  local base = name:gsub("%.", "/")
+  local tried = {}
+  for _, template in ipairs(templates(self.prefix)) do
+    local path = self.prefix .. template:gsub("?", base)
+    local text = not tried[path] and self.read(path)
+    tried[path] = true
+    if text then
+      return path, text
+    end
+  end
+end
+
+-- What loads the module, and what that is called with; nil: it is none of the project's.
+function Project:loader_of(name)
+  if rawget(self.preload, name) then
+    return self.preload[name], name
+  end
+  local path, text = self:find(name)
+  return path and self.run, path, text, name
+end
+
+-- A module may return its value, or leave it in package.loaded, as module() does.
+local function value_of(name, loaded, returned, before)
+  if returned ~= nil then
+    return returned
+  end
+  local left = loaded[name]
+  if left ~= nil and left ~= before then
+    return left
+  end
+  return true
+end
+
+-- Its caller stands two levels above the script's line.
+function Project:run_module(name, loader, ...)
+  local loaded, before = self.loaded, package.loaded[name]
+  boundary.enter("require", 3, loaded, name)
+  local ok, value = pcall(loader, ...)
+  boundary.leave()
+  if not ok then
+    loaded[name] = nil
+    error(value, 0)
+  end
+  loaded[name] = value_of(name, loaded, value, before)
+  return loaded[name]
+end
+
+local function check_name(name)
+  if type(name) ~= "string" then
+    error("require: a module's name is wanted", 3)
+  elseif BLOCKING_MODULES[name] then
+    error("module '" .. name .. "' blocks the loop: use " .. BLOCKING_MODULES[name], 3)
+  end
+end
+
+local function is_framework(name)
+  return name == "moongate" or name:match("^moongate%.")
+end
+
 ---@param prefix string of the paths in the project: "" or ending in a slash
 ---@param read fun(path: string): string?
 ---@param run fun(path: string, text: string, name: string): any runs a module's text
@@ -40,74 +104,25 @@ end
 function M.new(prefix, read, run)
   local loaded = setmetatable({}, { __index = package.loaded })
   local preload = setmetatable({}, { __index = package.preload })
-
-  local function find(name)
-    local base = name:gsub("%.", "/")
-    local tried = {}
-    for _, template in ipairs(templates(prefix)) do
-      local path = prefix .. template:gsub("?", base)
-      local text = not tried[path] and read(path)
-      tried[path] = true
-      if text then
-        return path, text
-      end
-    end
-  end
-
-  local function loader_of(name)
-    if rawget(preload, name) then
-      return preload[name], name
-    end
-    local path, text = find(name)
-    return path and run, path, text, name
-  end
-
-  -- A module may return its value, or leave it in package.loaded, as module() does.
-  local function value_of(name, returned, before)
-    if returned ~= nil then
-      return returned
-    end
-    local left = loaded[name]
-    if left ~= nil and left ~= before then
-      return left
-    end
-    return true
-  end
-
-  local function run_module(name, loader, ...)
-    local before = package.loaded[name]
-    boundary.enter("require", 3, loaded, name)
-    local ok, value = pcall(loader, ...)
-    boundary.leave()
-    if not ok then
-      loaded[name] = nil
-      error(value, 0)
-    end
-    loaded[name] = value_of(name, value, before)
-    return loaded[name]
-  end
+  local project = setmetatable({
+    prefix = prefix, read = read, run = run, loaded = loaded, preload = preload,
+  }, Project)
 
   local function require_project(name)
-    if type(name) ~= "string" then
-      error("require: a module's name is wanted", 2)
-    end
-    if rawget(loaded, name) ~= nil then
+    if type(name) == "string" and rawget(loaded, name) ~= nil then
       return loaded[name]
     end
-    if name:match("^moongate$") or name:match("^moongate%.") then
+    check_name(name)
+    if is_framework(name) then
       return require(name)
     end
-    if BLOCKING_MODULES[name] then
-      error("module '" .. name .. "' blocks the loop: use " .. BLOCKING_MODULES[name], 2)
-    end
-    local loader, path, text, own = loader_of(name)
+    local loader, path, text, own = project:loader_of(name)
     if not loader then
       return require(name)
-    end
-    if boundary.is_inside(loaded, name) then
+    elseif boundary.is_inside(loaded, name) then
       error("module '" .. name .. "' is required while it is loading (a circle of requires)", 2)
     end
-    local value = run_module(name, loader, path, text, own)
+    local value = project:run_module(name, loader, path, text, own)
     return value
   end
 
