@@ -6,7 +6,6 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "event/listener.h"
-#include "gate/control_path.h"
 
 #include <stdio.h>
 #include <sys/stat.h>
@@ -15,9 +14,11 @@
 enum { LINE_BYTES = 4096, VISITORS = 32 };
 
 struct mg_control {
-    mg_master *master;
+    mg_loop *loop;
+    const mg_control_events *events;
+    void *arg;
     mg_listener *listener;
-    char path[128];
+    char path[MG_CONTROL_PATH];
     mg_link visitors;
     size_t count;
 };
@@ -89,20 +90,20 @@ static void on_reloaded(void *arg, bool ok, mg_str text) {
 }
 
 static void obey(visitor *v, const command *c) {
-    mg_master *m = v->control->master;
+    const mg_control *to = v->control;
     if (strcmp(c->name, "status") == 0) {
         mg_buf out = {0};
-        mg_status_append(m, &out);
+        to->events->status(to->arg, &out);
         say(v, mg_buf_str(&out), true);
         mg_buf_deinit(&out);
     } else if (strcmp(c->name, "reload") == 0) {
         v->reloading = true;
-        mg_reload_ask(
-            m, &(mg_reload_request){
-                   .dry_run = c->dry_run, .specs = c->specs, .reply = on_reloaded, .arg = v});
+        to->events->reload(
+            to->arg, &(mg_reload_request){
+                         .dry_run = c->dry_run, .specs = c->specs, .reply = on_reloaded, .arg = v});
     } else if (strcmp(c->name, "stop") == 0) {
         say_result(v, true, MG_STR("stopping"), false); // the end comes with that of the server
-        mg_master_ask_stop(m, c->now);
+        to->events->stop(to->arg, c->now);
     } else {
         say_result(v, false, MG_STR("no such command"), true);
     }
@@ -179,12 +180,12 @@ static void on_closed(mg_stream *s) {
     release(v);
 }
 
-static const mg_stream_events events = {on_read, on_end, on_drain, on_closed};
+static const mg_stream_events stream_events = {on_read, on_end, on_drain, on_closed};
 
 static void on_connection(void *arg, mg_listener *l) {
     mg_control *c = arg;
     visitor *v = mg_calloc(1, sizeof *v);
-    if (mg_listener_accept(l, &v->stream, &events) != 0) {
+    if (mg_listener_accept(l, &v->stream, &stream_events) != 0) {
         mg_free(v);
         return;
     }
@@ -214,7 +215,7 @@ static int listen_at(mg_control *c, mg_error *err) {
     if (fd < 0) {
         return fd;
     }
-    rc = mg_listener_open(&c->listener, c->master->loop, fd, on_connection, c);
+    rc = mg_listener_open(&c->listener, c->loop, fd, on_connection, c);
     if (rc != 0) {
         close(fd);
         unlink(c->path);
@@ -222,14 +223,15 @@ static int listen_at(mg_control *c, mg_error *err) {
     return rc;
 }
 
-int mg_control_open(mg_control **out, mg_master *m, const char *configured, mg_error *err) {
+int mg_control_open(mg_control **out, mg_loop *loop, const char *path,
+                    const mg_control_events *events, void *arg, mg_error *err) {
     mg_control *c = mg_calloc(1, sizeof *c);
-    c->master = m;
+    c->loop = loop;
+    c->events = events;
+    c->arg = arg;
     mg_link_init(&c->visitors);
-    int rc = mg_control_path(m->cli->conf, configured, true, c->path, sizeof c->path, err);
-    if (rc == MG_OK) {
-        rc = listen_at(c, err);
-    }
+    snprintf(c->path, sizeof c->path, "%s", path);
+    int rc = listen_at(c, err);
     if (rc != MG_OK) {
         mg_free(c);
         c = NULL;

@@ -1,14 +1,26 @@
-// gate/control.h: the control socket of a master, and what `status` is told over it.
+// gate/control.h: the control socket: who comes with a command, and how it is answered. What the
+// commands do is the master's.
 #pragma once
 
-#include "gate/master_inside.h"
+#include "base/buf.h"
+#include "base/error.h"
+#include "event/loop.h"
+#include "gate/reload_queue.h"
 
 typedef struct mg_control mg_control;
 
-// Listens at `configured`, or with NULL at the place that gate/control_path.h finds, with mode
-// 0600.
-int mg_control_open(mg_control **out, mg_master *m, const char *configured, mg_error *err);
-void mg_control_close(mg_control *c); // accepts NULL; unlinks the socket
+enum { MG_CONTROL_PATH = 128 }; // bytes, at most
 
-// Appends the answer to `status`, as one JSON object with a line end.
-void mg_status_append(mg_master *m, mg_buf *out);
+typedef struct mg_control_events {
+    // Appends the answer to `status`: one JSON object with a line end.
+    void (*status)(void *arg, mg_buf *out);
+    // The request's own reply is the answer. It comes once, at any time, also at once.
+    void (*reload)(void *arg, const mg_reload_request *r);
+    // The visitor's connection ends when the server does.
+    void (*stop)(void *arg, bool now);
+} mg_control_events;
+
+// Listens at `path` (gate/control_path.h finds one), with mode 0600. Events are borrowed.
+int mg_control_open(mg_control **out, mg_loop *loop, const char *path,
+                    const mg_control_events *events, void *arg, mg_error *err);
+void mg_control_close(mg_control *c); // accepts NULL; unlinks the socket

@@ -1,20 +1,25 @@
 #include "gate/dev.h"
 
-#include "gate/master_inside.h"
-
+#include "base/error.h"
 #include "base/mem.h"
+#include "event/timer.h"
 #include "event/watch.h"
+
+#include <string.h>
 
 enum { SETTLE_MS = 15 }; // editors write, rename and remove within this
 
 struct mg_dev {
-    mg_master *master;
+    mg_loop *loop;
     mg_watch *watch;
     mg_timer settle;
+    void (*on_saved)(void *arg);
+    void *arg;
 };
 
 static void on_settled(mg_timer *t) {
-    mg_reload_ask(MG_OF(t, mg_dev, settle)->master, &(mg_reload_request){.reply = NULL});
+    const mg_dev *d = MG_OF(t, mg_dev, settle);
+    d->on_saved(d->arg);
 }
 
 static bool is_script(const char *path) {
@@ -25,7 +30,7 @@ static bool is_script(const char *path) {
 static void on_change(void *arg, const char *path) {
     mg_dev *d = arg;
     if (is_script(path)) {
-        mg_timer_start(d->master->loop, &d->settle, SETTLE_MS, 0, on_settled);
+        mg_timer_start(d->loop, &d->settle, SETTLE_MS, 0, on_settled);
     }
 }
 
@@ -33,18 +38,19 @@ static bool skip(const char *name) {
     return strcmp(name, "build") == 0 || strcmp(name, "node_modules") == 0;
 }
 
-void mg_dev_open(mg_dev **out, mg_master *m) {
+int mg_dev_open(mg_dev **out, mg_loop *loop, const char *root, void (*on_saved)(void *arg),
+                void *arg) {
     mg_dev *d = mg_calloc(1, sizeof *d);
-    d->master = m;
-    int rc = mg_watch_open(&d->watch, m->loop, m->config.root, skip, on_change, d);
+    d->loop = loop;
+    d->on_saved = on_saved;
+    d->arg = arg;
+    int rc = mg_watch_open(&d->watch, loop, root, skip, on_change, d);
     if (rc != MG_OK) {
-        mg_master_log(m, MG_LOG_ERROR, "%s cannot be watched: %s; reload with SIGHUP",
-                      m->config.root, mg_strerror(rc));
-    } else {
-        mg_master_log(m, MG_LOG_INFO, "scripts below %s are loaded again when they are saved",
-                      m->config.root);
+        mg_free(d);
+        d = NULL;
     }
     *out = d;
+    return rc;
 }
 
 void mg_dev_close(mg_dev *d) {

@@ -1,9 +1,12 @@
-// gate/dev.h: `moongate dev`: reloads as soon as a file is saved.
+// gate/dev.h: watches a project's scripts: tells when one has been saved.
 #pragma once
 
-typedef struct mg_dev mg_dev;
-struct mg_master;
+#include "event/loop.h"
 
-// Watches the project of a master that serves. Never fails: what cannot be watched is logged.
-void mg_dev_open(mg_dev **out, struct mg_master *m);
+typedef struct mg_dev mg_dev;
+
+// Calls `on_saved(arg)` for scripts below `root`, once for what editors do within a moment. A
+// negative code if nothing there can be watched.
+int mg_dev_open(mg_dev **out, mg_loop *loop, const char *root, void (*on_saved)(void *arg),
+                void *arg);
 void mg_dev_close(mg_dev *d); // accepts NULL

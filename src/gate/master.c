@@ -3,8 +3,6 @@
 #include "gate/master_inside.h"
 
 #include "base/mem.h"
-#include "gate/control.h"
-#include "gate/dev.h"
 #include "gate/notify.h"
 
 #include <errno.h>
@@ -162,7 +160,7 @@ static void on_first(void *arg, bool ok, mg_str text) {
     mg_master *m = arg;
     (void)text;
     if (ok && m->cli->command == MG_COMMAND_DEV) {
-        mg_dev_open(&m->dev, m);
+        mg_master_watch_scripts(m);
     }
 }
 
@@ -213,6 +211,7 @@ int mg_master_run(const mg_cli *cli, int argc, char *const *argv) {
     mg_master m = {.cli = cli, .argc = argc, .argv = (char **)(uintptr_t)argv};
     mg_error err;
     m.self = own_path();
+    mg_lending_init(&m.lending);
     if (start(&m, &err) != MG_OK) {
         fprintf(stderr, "moongate: %s\n", err.text);
         release(&m);

@@ -1,5 +1,5 @@
-// gate/master_inside.h: what the files of the master know of each other. For gate/master*.c,
-// control.c, status.c and dev.c alone.
+// gate/master_inside.h: what the files of the master know of each other. For gate/master*.c
+// and gate/reload*.c alone.
 #pragma once
 
 #include "base/shm.h"
@@ -8,45 +8,30 @@
 #include "event/signal.h"
 #include "gate/channel.h"
 #include "gate/cli.h"
+#include "gate/control.h"
+#include "gate/dev.h"
 #include "gate/generation.h"
+#include "gate/lending.h"
 #include "gate/logs.h"
+#include "gate/place_life.h"
+#include "gate/reload_queue.h"
 #include "gate/worker.h"
 
 typedef struct mg_master mg_master;
 typedef struct mg_reload mg_reload;
 
 // A place that a worker fills. Never moves.
-//
-//   EMPTY -> STARTING -> SERVING -> STOPPING -> EMPTY
-//               |           |
-//               +-----------+--- died ---> WAITING (backs off) -> STARTING
-typedef enum mg_place_state {
-    MG_PLACE_EMPTY,
-    MG_PLACE_STARTING, // loads its scripts
-    MG_PLACE_SERVING,
-    MG_PLACE_STOPPING,
-    MG_PLACE_WAITING, // for its next start
-} mg_place_state;
-
-enum { MG_NO_PLACE = 0xffff };
-
 typedef struct mg_place {
     mg_master *master;
     uint32_t slot;
-    mg_place_state state;
+    mg_place_life life;
     mg_process *process; // NULL: none, or the worker lives in this process
     mg_worker *inside;   // likewise
     mg_channel *channel;
     uint32_t asked; // the generation that it is to prepare for a reload
     uint32_t ready; // the generation that it has prepared
-    uint32_t restarts;
-    uint32_t backoff_ms;
-    uint64_t since_ms; // that it serves
     mg_timer restart;
-    char *fault;      // why its last start failed
-    uint32_t lent_to; // the slot that accepts for it, or MG_NO_PLACE
-    uint64_t progress, stuck_ms;
-    bool stuck, killed; // killed because it was stuck
+    char *fault; // why its last start failed
 } mg_place;
 
 typedef struct mg_master_socket {
@@ -58,15 +43,6 @@ typedef struct mg_master_socket {
     bool is_unix;
     bool listening, leaving;
 } mg_master_socket;
-
-// Who asked for a reload. `reply` comes once; text is borrowed.
-typedef struct mg_reload_request {
-    bool dry_run, specs;
-    void (*reply)(void *arg, bool ok, mg_str text); // NULL: a signal
-    void *arg;
-} mg_reload_request;
-
-enum { MG_RELOADS_WAITING = 8 };
 
 struct mg_master {
     const mg_cli *cli;
@@ -89,6 +65,7 @@ struct mg_master {
     uint64_t started_ms;
 
     mg_place *places[MG_SHM_CELLS];
+    mg_lending lending;
     uint32_t wanted; // workers: places 0 to wanted - 1
     bool alone;      // the worker lives in this process
     mg_master_socket *sockets;
@@ -96,10 +73,9 @@ struct mg_master {
     uint32_t next_socket;
 
     mg_reload *reload; // under way
-    mg_reload_request waiting[MG_RELOADS_WAITING];
-    size_t waiting_count;
-    struct mg_control *control;
-    struct mg_dev *dev;
+    mg_reload_queue waiting;
+    mg_control *control;
+    mg_dev *dev;
 
     bool stopping, had_terminal, hup_ignored;
     mg_timer stop_timer;
@@ -114,6 +90,11 @@ void mg_master_ask_stop(mg_master *m, bool now);
 
 // A worker has gone, perhaps the last one of a master that stops. `now`: it ends anyway.
 void mg_master_stop(mg_master *m, bool now);
+
+// --- master_control.c ---
+
+void mg_master_open_control(mg_master *m, const char *configured);
+void mg_master_watch_scripts(mg_master *m); // dev
 
 // --- master_places.c ---
 
@@ -140,7 +121,7 @@ void mg_sockets_commit(mg_master *m, mg_buf *changes);
 void mg_sockets_tell(mg_master *m, const mg_place *p); // all, to a new worker
 void mg_sockets_close(mg_master *m, bool unlink_paths);
 
-// --- reload.c ---
+// --- reload.c, reload_prepare.c ---
 
 void mg_reload_ask(mg_master *m, const mg_reload_request *r);
 void mg_reload_on_serving(mg_master *m, mg_place *p); // it came too late to be asked

@@ -15,15 +15,68 @@
 #include "base/mem.h"
 #include "gate/notify.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <time.h>
 #include <unistd.h>
+
+// --- phases ---
+
+static void become(mg_reload *r, mg_reload_phase next) {
+    assert(mg_reload_may_become(r->phase, next));
+    r->phase = next;
+}
+
+static mg_reload_wish wish_of(const mg_reload *r) {
+    return (mg_reload_wish){
+        .first = r->master->generation == 0,
+        .specs = mg_reload_specs(r) != NULL,
+        .faulty = r->fault.n > 0,
+        .dry_run = r->request.dry_run,
+    };
+}
+
+static int enter(mg_reload *r) {
+    switch (r->phase) {
+    case MG_RELOAD_COLLECT:
+        return mg_reload_collect(r);
+    case MG_RELOAD_TRIAL:
+        return mg_reload_try(r);
+    case MG_RELOAD_SPECS:
+        return mg_reload_run_specs(r);
+    case MG_RELOAD_PREPARE:
+        mg_reload_prepare(r);
+        return MG_OK;
+    default:
+        mg_reload_commit(r);
+        return MG_OK;
+    }
+}
+
+static void enter_or_refuse(mg_reload *r) {
+    int rc = enter(r);
+    if (rc != MG_OK) {
+        mg_reload_refuse_with(r, mg_strerror(rc));
+    }
+}
+
+void mg_reload_go_on(mg_reload *r) {
+    mg_reload_wish wish = wish_of(r);
+    mg_reload_phase next = mg_reload_phase_after(r->phase, &wish);
+    if (next == MG_RELOAD_ENDED) {
+        mg_reload_end_dry(r);
+        return;
+    }
+    become(r, next);
+    enter_or_refuse(r);
+}
 
 // --- ends ---
 
 static void release(mg_reload *r) {
     mg_master *m = r->master;
     m->reload = NULL;
+    become(r, MG_RELOAD_ENDED);
     mg_timer_stop(&r->limit);
     mg_helper_drop(r->helper);
     if (r->memfd >= 0) {
@@ -39,10 +92,8 @@ static void release(mg_reload *r) {
 static void begin(mg_master *m, const mg_reload_request *request);
 
 static void next_request(mg_master *m) {
-    if (m->waiting_count > 0 && m->reload == NULL && !m->stopping) {
-        mg_reload_request request = m->waiting[0];
-        m->waiting_count--;
-        memmove(m->waiting, m->waiting + 1, m->waiting_count * sizeof *m->waiting);
+    mg_reload_request request;
+    if (m->reload == NULL && !m->stopping && mg_reload_queue_take(&m->waiting, &request)) {
         begin(m, &request);
     }
 }
@@ -87,8 +138,9 @@ void mg_reload_refuse_with(mg_reload *r, const char *why) {
 }
 
 void mg_reload_end(mg_master *m) {
-    while (m->waiting_count > 0) {
-        answer(&m->waiting[--m->waiting_count], false, MG_STR("the server is stopping"));
+    mg_reload_request request;
+    while (mg_reload_queue_take(&m->waiting, &request)) {
+        answer(&request, false, MG_STR("the server is stopping"));
     }
     if (m->reload != NULL) {
         answer(&m->reload->request, false, MG_STR("the server is stopping"));
@@ -125,20 +177,7 @@ static void begin(mg_master *m, const mg_reload_request *request) {
     r->start_us = mg_loop_now_us(m->loop);
     m->reload = r;
     tell_reloading(m);
-    int rc = mg_reload_collect(r);
-    if (rc != MG_OK) {
-        mg_reload_refuse_with(r, mg_strerror(rc));
-    }
-}
-
-// A signal during a reload is remembered once.
-static bool is_remembered(const mg_master *m) {
-    for (size_t i = 0; i < m->waiting_count; i++) {
-        if (m->waiting[i].reply == NULL) {
-            return true;
-        }
-    }
-    return false;
+    enter_or_refuse(r);
 }
 
 void mg_reload_ask(mg_master *m, const mg_reload_request *request) {
@@ -146,11 +185,7 @@ void mg_reload_ask(mg_master *m, const mg_reload_request *request) {
         answer(request, false, MG_STR("the server is stopping"));
     } else if (m->reload == NULL) {
         begin(m, request);
-    } else if (request->reply == NULL && is_remembered(m)) {
-        return;
-    } else if (m->waiting_count == MG_RELOADS_WAITING) {
+    } else if (!mg_reload_queue_add(&m->waiting, request)) {
         answer(request, false, MG_STR("too many reloads are waiting"));
-    } else {
-        m->waiting[m->waiting_count++] = *request;
     }
 }

@@ -24,7 +24,7 @@ static char **argv_for(const mg_master *m, mg_command command) {
     return argv;
 }
 
-static const char *specs_of(const mg_reload *r) {
+const char *mg_reload_specs(const mg_reload *r) {
     return r->config.specs != NULL ? r->config.specs : (r->request.specs ? "spec" : NULL);
 }
 
@@ -40,26 +40,19 @@ static int start_helper(mg_reload *r, char *const *argv, int fd, uint64_t limit_
     return mg_helper_start(&r->helper, &o, on_end, r);
 }
 
-static void try_scripts(mg_reload *r) {
+int mg_reload_try(mg_reload *r) {
     char **argv = argv_for(r->master, MG_COMMAND_TRIAL);
-    r->step = MG_RELOAD_TRIAL;
     int rc = start_helper(r, argv, mg_snapshot_fd(r->snapshot),
                           r->config.timeouts.reload_ms + TRIAL_GRACE_MS, on_tried);
     mg_free(argv);
-    if (rc != MG_OK) {
-        mg_reload_refuse_with(r, mg_strerror(rc));
-    }
+    return rc;
 }
 
-static void run_specs(mg_reload *r) {
+int mg_reload_run_specs(mg_reload *r) {
     const mg_master *m = r->master;
     char *argv[] = {m->self, (char *)(uintptr_t)mg_cli_command_name(MG_COMMAND_SPEC),
-                    (char *)(uintptr_t)r->config.root, (char *)(uintptr_t)specs_of(r), NULL};
-    r->step = MG_RELOAD_SPECS;
-    int rc = start_helper(r, argv, mg_snapshot_fd(r->snapshot), SPECS_MS, on_specs_run);
-    if (rc != MG_OK) {
-        mg_reload_refuse_with(r, mg_strerror(rc));
-    }
+                    (char *)(uintptr_t)r->config.root, (char *)(uintptr_t)mg_reload_specs(r), NULL};
+    return start_helper(r, argv, mg_snapshot_fd(r->snapshot), SPECS_MS, on_specs_run);
 }
 
 // A helper that did not say what was wrong.
@@ -88,14 +81,6 @@ static void tell_warnings(const mg_reload *r, mg_str said) {
     }
 }
 
-static void on_good(mg_reload *r) {
-    if (specs_of(r) != NULL && r->master->generation > 0) {
-        run_specs(r);
-    } else {
-        mg_reload_prepare(r);
-    }
-}
-
 static void on_collected(void *arg, int status, mg_str said) {
     mg_reload *r = arg;
     mg_error err;
@@ -108,7 +93,7 @@ static void on_collected(void *arg, int status, mg_str said) {
         mg_reload_refuse_with(r, err.text);
     } else {
         tell_warnings(r, said);
-        try_scripts(r);
+        mg_reload_go_on(r);
     }
 }
 
@@ -120,11 +105,11 @@ static void on_tried(void *arg, int status, mg_str said) {
         fail_silent(r, "the scripts cannot be loaded: their trial", status);
     } else if (status != 0 && dev) {
         mg_buf_append_str(&r->fault, said); // a page shows it
-        mg_reload_prepare(r);
+        mg_reload_go_on(r);
     } else if (status != 0) {
         mg_reload_refuse(r, said);
     } else {
-        on_good(r);
+        mg_reload_go_on(r);
     }
 }
 
@@ -132,7 +117,7 @@ static void on_specs_run(void *arg, int status, mg_str said) {
     mg_reload *r = arg;
     r->helper = NULL;
     if (status == 0) {
-        mg_reload_prepare(r);
+        mg_reload_go_on(r);
         return;
     }
     if (status == MG_HELPER_LATE) {

@@ -12,7 +12,7 @@ static void fit_workers(mg_master *m, uint32_t before) {
     }
     for (uint32_t slot = before; slot < m->wanted; slot++) {
         mg_place *p = mg_place_at(m, slot);
-        if (p->state == MG_PLACE_EMPTY) {
+        if (p->life.state == MG_PLACE_EMPTY) {
             mg_place_start(p, m->snapshot, m->generation, (mg_str){0});
         }
     }
@@ -85,9 +85,10 @@ static double milliseconds(const mg_reload *r) {
     return (double)(mg_loop_now_us(r->master->loop) - r->start_us) / 1000;
 }
 
-static void commit(mg_reload *r) {
+void mg_reload_commit(mg_reload *r) {
     mg_master *m = r->master;
     bool first = m->generation == 0;
+    note_changes(r);
     swap(r);
     mg_buf text = {0};
     mg_buf_printf(&text, "generation %u in %.0f ms\n", r->number, milliseconds(r));
@@ -103,8 +104,9 @@ static void commit(mg_reload *r) {
     mg_buf_deinit(&text);
 }
 
-static void end_dry(mg_reload *r) {
+void mg_reload_end_dry(mg_reload *r) {
     mg_buf text = {0};
+    note_changes(r);
     mg_buf_printf(&text, "good: all workers could load it (%.0f ms); nothing has been swapped\n",
                   milliseconds(r));
     mg_buf_append_str(&text, mg_buf_str(&r->changes.text));
@@ -112,13 +114,4 @@ static void end_dry(mg_reload *r) {
     mg_sockets_abandon(r->master);
     mg_reload_succeed(r, mg_buf_str(&text));
     mg_buf_deinit(&text);
-}
-
-void mg_reload_commit(mg_reload *r) {
-    note_changes(r);
-    if (r->request.dry_run) {
-        end_dry(r);
-    } else {
-        commit(r);
-    }
 }

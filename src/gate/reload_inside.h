@@ -4,18 +4,12 @@
 #include "gate/changes.h"
 #include "gate/helper.h"
 #include "gate/master_inside.h"
-
-typedef enum mg_reload_step {
-    MG_RELOAD_COLLECT,
-    MG_RELOAD_TRIAL,
-    MG_RELOAD_SPECS,
-    MG_RELOAD_PREPARE,
-} mg_reload_step;
+#include "gate/reload_phase.h"
 
 struct mg_reload {
     mg_master *master;
     mg_reload_request request;
-    mg_reload_step step;
+    mg_reload_phase phase;
     uint32_t number;
     uint64_t start_us;
     mg_helper *helper; // what it waits for
@@ -28,6 +22,9 @@ struct mg_reload {
     mg_changes changes;
 };
 
+// The phase it is in went well: the next one begins.
+void mg_reload_go_on(mg_reload *r);
+
 // Both end it, and free it.
 void mg_reload_refuse(mg_reload *r, mg_str why);
 void mg_reload_refuse_with(mg_reload *r, const char *why);
@@ -35,7 +32,11 @@ void mg_reload_succeed(mg_reload *r, mg_str text);
 
 // --- reload_children.c ---
 
+// Each a phase. MG_OK, or a negative code and nothing comes.
 int mg_reload_collect(mg_reload *r);
+int mg_reload_try(mg_reload *r);
+int mg_reload_run_specs(mg_reload *r);
+const char *mg_reload_specs(const mg_reload *r); // the folder; NULL: none are wanted
 
 // --- reload_plan.c ---
 
@@ -50,4 +51,5 @@ void mg_reload_abandon_places(mg_reload *r);
 
 // --- reload_commit.c ---
 
-void mg_reload_commit(mg_reload *r); // or a dry run's end
+void mg_reload_commit(mg_reload *r);
+void mg_reload_end_dry(mg_reload *r);

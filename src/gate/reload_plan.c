@@ -2,7 +2,6 @@
 
 #include "gate/reload_inside.h"
 
-#include "gate/control.h"
 #include "gate/privileges.h"
 
 static uint32_t workers_of(const mg_master *m, const mg_config *c) {
@@ -22,14 +21,6 @@ static int begin_service(mg_reload *r, mg_error *err) {
         rc = rc == MG_OK ? mg_cache_prepare(m->shm, err) : rc;
     }
     return rc;
-}
-
-// A server without one still obeys signals.
-static void open_control(const mg_reload *r) {
-    mg_error err;
-    if (mg_control_open(&r->master->control, r->master, r->config.control, &err) != MG_OK) {
-        mg_master_log(r->master, MG_LOG_WARN, "no control socket: %s", err.text);
-    }
 }
 
 int mg_reload_plan(mg_reload *r, mg_error *err) {
@@ -61,7 +52,8 @@ int mg_reload_plan(mg_reload *r, mg_error *err) {
         rc = mg_sockets_plan(m, &r->config, r->wanted, err);
     }
     if (rc == MG_OK && m->generation == 0) {
-        open_control(r); // whoever can connect can also ask for the status
+        mg_master_open_control(
+            m, r->config.control); // whoever can connect can also ask for the status
     }
     return rc;
 }

@@ -3,30 +3,25 @@
 
 #include "gate/reload_inside.h"
 
+#include "gate/readiness.h"
+
 #include <stdio.h>
 
-// It cannot be asked now, but soon: it starts, or is stuck and recovers or is replaced. One that
-// fails again and again is not waited for.
-static bool will_serve(const mg_place *p) {
-    return p->state == MG_PLACE_STARTING || (p->state == MG_PLACE_SERVING && p->stuck) ||
-           (p->state == MG_PLACE_WAITING && p->backoff_ms == 0);
+static mg_stand stand_of(const mg_reload *r, const mg_place *p) {
+    return mg_stand_of(&p->life, p->asked, p->ready, r->number);
 }
 
 static void go_if_ready(mg_reload *r) {
     const mg_master *m = r->master;
-    bool any = false;
+    mg_readiness readiness = {0};
     for (uint32_t slot = 0; slot < MG_SHM_CELLS; slot++) {
-        const mg_place *p = m->places[slot];
-        bool late = p != NULL && p->asked != r->number && will_serve(p);
-        if (late || (p != NULL && p->asked == r->number && p->ready != r->number)) {
-            return;
+        if (m->places[slot] != NULL) {
+            mg_readiness_add(&readiness, stand_of(r, m->places[slot]));
         }
-        any = any || (p != NULL && p->asked == r->number);
     }
-    if (!any && m->generation == 0) {
-        return;
+    if (mg_readiness_may_go(&readiness, m->generation == 0)) {
+        mg_reload_go_on(r);
     }
-    mg_reload_commit(r);
 }
 
 static void ask(mg_reload *r, mg_place *p) {
@@ -37,33 +32,13 @@ static void ask(mg_reload *r, mg_place *p) {
                                               .text = mg_buf_str(&r->fault)});
 }
 
-// Why the reload still waits for this place; false: it does not.
-static bool is_late(const mg_reload *r, const mg_place *p, char *why, size_t n) {
-    double seconds = (double)r->config.timeouts.reload_ms / 1000;
-    bool asked = p->asked == r->number;
-    if (asked ? p->ready == r->number : !will_serve(p)) {
-        return false;
-    }
-    if (p->stuck) {
-        snprintf(why, n, "worker %u has been stuck for %.1f s, the log names the line", p->slot + 1,
-                 (double)p->stuck_ms / 1000);
-    } else if (asked) {
-        snprintf(why, n,
-                 "worker %u was not ready after %.1f s (timeouts.reload): does on_start end?",
-                 p->slot + 1, seconds);
-    } else {
-        snprintf(why, n, "worker %u did not serve again within %.1f s (timeouts.reload)",
-                 p->slot + 1, seconds);
-    }
-    return true;
-}
-
 static void on_prepare_late(mg_timer *t) {
     mg_reload *r = MG_OF(t, mg_reload, limit);
-    char why[120];
+    uint64_t reload_ms = r->config.timeouts.reload_ms;
+    char why[MG_READINESS_REASON];
     for (uint32_t slot = 0; slot < MG_SHM_CELLS; slot++) {
         const mg_place *p = r->master->places[slot];
-        if (p != NULL && is_late(r, p, why, sizeof why)) {
+        if (p != NULL && mg_readiness_reason(stand_of(r, p), &p->life, slot, reload_ms, why)) {
             mg_reload_refuse_with(r, why);
             return;
         }
@@ -71,22 +46,27 @@ static void on_prepare_late(mg_timer *t) {
     mg_reload_refuse_with(r, "no worker could be started in time (timeouts.reload)");
 }
 
+// The first workers begin with it. A start that fails ends it, and frees it.
+static void start_workers(mg_reload *r) {
+    mg_master *m = r->master;
+    for (uint32_t slot = 0; m->reload == r && slot < r->wanted; slot++) {
+        mg_place *p = mg_place_at(m, slot);
+        p->asked = r->number;
+        mg_place_start(p, r->snapshot, r->number, mg_buf_str(&r->fault));
+    }
+}
+
 void mg_reload_prepare(mg_reload *r) {
     mg_master *m = r->master;
-    r->step = MG_RELOAD_PREPARE;
     mg_timer_start(m->loop, &r->limit, r->config.timeouts.reload_ms + 500, 0, on_prepare_late);
     if (m->generation == 0) {
-        for (uint32_t slot = 0; slot < r->wanted && m->reload == r; slot++) {
-            mg_place *p = mg_place_at(m, slot);
-            p->asked = r->number;
-            mg_place_start(p, r->snapshot, r->number, mg_buf_str(&r->fault));
-        }
+        start_workers(r);
         return;
     }
     for (uint32_t slot = 0; slot < MG_SHM_CELLS; slot++) {
         mg_place *p = m->places[slot];
         // One that is stuck is asked when it has recovered, or been replaced.
-        if (p != NULL && p->state == MG_PLACE_SERVING && p->channel != NULL && !p->stuck) {
+        if (p != NULL && mg_place_can_accept(&p->life) && p->channel != NULL) {
             ask(r, p);
         }
     }
@@ -94,7 +74,7 @@ void mg_reload_prepare(mg_reload *r) {
 }
 
 void mg_reload_on_serving(mg_master *m, mg_place *p) {
-    if (m->reload != NULL && m->reload->step == MG_RELOAD_PREPARE &&
+    if (m->reload != NULL && m->reload->phase == MG_RELOAD_PREPARE &&
         p->asked != m->reload->number && p->channel != NULL) {
         ask(m->reload, p);
     }
@@ -102,26 +82,26 @@ void mg_reload_on_serving(mg_master *m, mg_place *p) {
 
 void mg_reload_on_ready(mg_master *m, mg_place *p, uint32_t number) {
     mg_reload *r = m->reload;
-    if (r != NULL && r->step == MG_RELOAD_PREPARE && number == r->number && p->asked == number) {
+    if (r != NULL && r->phase == MG_RELOAD_PREPARE && number == r->number && p->asked == number) {
         go_if_ready(r);
     }
 }
 
 void mg_reload_on_failed(mg_master *m, mg_place *p, uint32_t number, mg_str why) {
     mg_reload *r = m->reload;
-    if (r != NULL && r->step == MG_RELOAD_PREPARE && number == r->number && p->asked == number) {
+    if (r != NULL && r->phase == MG_RELOAD_PREPARE && number == r->number && p->asked == number) {
         mg_reload_refuse(r, why);
     }
 }
 
 void mg_reload_on_death(mg_master *m, mg_place *p, const char *how) {
     mg_reload *r = m->reload;
-    if (r == NULL || r->step != MG_RELOAD_PREPARE) {
+    if (r == NULL || r->phase != MG_RELOAD_PREPARE) {
         return;
     }
     bool asked = p->asked == r->number;
     p->asked = 0;
-    if (asked && !p->killed) { // a request kept it from being asked at all
+    if (asked && !p->life.killed) { // a request kept it from being asked at all
         char why[160];
         snprintf(why, sizeof why, "worker %u %s while it loaded the scripts", p->slot + 1, how);
         mg_reload_refuse_with(r, why);

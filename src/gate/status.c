@@ -1,7 +1,6 @@
-// What `moongate status` is told. Read from the shared memory and /proc: a worker that is stuck
-// need not be asked.
+// Read from the shared memory and /proc: a worker that is stuck need not be asked.
 
-#include "gate/control.h"
+#include "gate/status.h"
 
 #include "base/json.h"
 #include "base/version.h"
@@ -40,8 +39,7 @@ static void add_generations(mg_buf *out, const mg_cell *c) {
     mg_buf_append_str(out, MG_STR("]"));
 }
 
-static void add_jobs(mg_master *m, const mg_cell *c, mg_buf *out) {
-    uint64_t now = mg_loop_now_ms(m->loop);
+static void add_jobs(const mg_cell *c, uint64_t now, mg_buf *out) {
     mg_buf_append_str(out, MG_STR(",\"jobs\":["));
     for (size_t i = 0; i < MG_CELL_JOBS && c->jobs[i].name[0] != '\0'; i++) {
         mg_cell_job job = c->jobs[i]; // its worker may write meanwhile
@@ -54,22 +52,11 @@ static void add_jobs(mg_master *m, const mg_cell *c, mg_buf *out) {
     mg_buf_append_str(out, MG_STR("]"));
 }
 
-static const char *state_of(const mg_place *p) {
-    static const char *const names[] = {
-        [MG_PLACE_EMPTY] = "gone",          [MG_PLACE_STARTING] = "starting",
-        [MG_PLACE_SERVING] = "serving",     [MG_PLACE_STOPPING] = "stopping",
-        [MG_PLACE_WAITING] = "backing off",
-    };
-    return p->stuck ? "stuck" : names[p->state];
-}
-
-static void add_worker(mg_master *m, const mg_place *p, mg_buf *out) {
-    const mg_cell *c = mg_shm_cell(m->shm, p->slot);
-    double uptime = c->pid == 0 || p->state != MG_PLACE_SERVING
-                        ? 0
-                        : (double)(mg_loop_now_ms(m->loop) - p->since_ms) / 1000;
-    mg_buf_printf(out, "{\"worker\":%u,\"pid\":%u,", p->slot + 1, c->pid);
-    add_text(out, "state", state_of(p));
+static void add_worker(const mg_status_worker *w, uint64_t now, mg_buf *out) {
+    const mg_cell *c = w->cell;
+    double uptime = c->pid != 0 ? (double)w->uptime_ms / 1000 : 0;
+    mg_buf_printf(out, "{\"worker\":%u,\"pid\":%u,", w->number, c->pid);
+    add_text(out, "state", w->state);
     mg_buf_printf(out, "\"uptime\":%.1f,\"generation\":%u,", uptime, c->generation);
     mg_buf_printf(out, "\"connections\":%llu,\"requests\":%llu,\"accepted\":%llu,",
                   (unsigned long long)c->traffic.connections,
@@ -79,43 +66,32 @@ static void add_worker(mg_master *m, const mg_place *p, mg_buf *out) {
                   (unsigned long long)c->traffic.bytes_out);
     mg_buf_printf(out, "\"memory\":%llu,\"lua_memory\":%llu,\"restarts\":%u,",
                   (unsigned long long)(c->pid != 0 ? resident_bytes(c->pid) : 0),
-                  (unsigned long long)c->lua_bytes, p->restarts);
+                  (unsigned long long)c->lua_bytes, w->restarts);
     add_generations(out, c);
-    add_jobs(m, c, out);
+    add_jobs(c, now, out);
     mg_buf_append_char(out, '}');
 }
 
-static void add_addresses(const mg_master *m, mg_buf *out) {
-    bool any = false;
+static void add_addresses(const mg_status *s, mg_buf *out) {
     mg_buf_append_str(out, MG_STR("\"listen\":["));
-    for (size_t i = 0; i < m->socket_count; i++) {
-        const mg_master_socket *s = &m->sockets[i];
-        if (s->slot == 0 || s->slot == MG_SLOT_ALL) {
-            mg_buf_append_str(out, any ? MG_STR(",") : MG_STR(""));
-            mg_json_write_replaced(out, mg_str_of(s->shown));
-            any = true;
-        }
+    for (size_t i = 0; i < s->address_count; i++) {
+        mg_buf_append_str(out, i > 0 ? MG_STR(",") : MG_STR(""));
+        mg_json_write_replaced(out, mg_str_of(s->addresses[i]));
     }
     mg_buf_append_str(out, MG_STR("],"));
 }
 
-void mg_status_append(mg_master *m, mg_buf *out) {
-    bool any = false;
+void mg_status_append(const mg_status *s, mg_buf *out) {
     mg_buf_append_str(out, MG_STR("{\"ok\":true,"));
     add_text(out, "version", MG_VERSION);
-    add_text(out, "conf", m->cli->conf);
-    mg_buf_printf(out, "\"pid\":%d,\"uptime\":%.1f,\"generation\":%u,\"stopping\":%s,", getpid(),
-                  (double)(mg_loop_now_ms(m->loop) - m->started_ms) / 1000, m->generation,
-                  m->stopping ? "true" : "false");
-    add_addresses(m, out);
+    add_text(out, "conf", s->conf);
+    mg_buf_printf(out, "\"pid\":%d,\"uptime\":%.1f,\"generation\":%u,\"stopping\":%s,", s->pid,
+                  (double)s->uptime_ms / 1000, s->generation, s->stopping ? "true" : "false");
+    add_addresses(s, out);
     mg_buf_append_str(out, MG_STR("\"workers\":["));
-    for (uint32_t slot = 0; slot < MG_SHM_CELLS; slot++) {
-        const mg_place *p = m->places[slot];
-        if (p != NULL && p->state != MG_PLACE_EMPTY) {
-            mg_buf_append_str(out, any ? MG_STR(",") : MG_STR(""));
-            add_worker(m, p, out);
-            any = true;
-        }
+    for (size_t i = 0; i < s->worker_count; i++) {
+        mg_buf_append_str(out, i > 0 ? MG_STR(",") : MG_STR(""));
+        add_worker(&s->workers[i], s->now_ms, out);
     }
     mg_buf_append_str(out, MG_STR("]}\n"));
 }

@@ -1,0 +1,115 @@
+// What is asked of the master from outside: over its control socket, and for `moongate dev` by
+// saving a file.
+
+#include "gate/master_inside.h"
+
+#include "gate/control_path.h"
+#include "gate/status.h"
+
+#include <unistd.h>
+
+// --- status ---
+
+static const char *state_of(const mg_place *p) {
+    static const char *const names[] = {
+        [MG_PLACE_EMPTY] = "gone",          [MG_PLACE_STARTING] = "starting",
+        [MG_PLACE_SERVING] = "serving",     [MG_PLACE_STOPPING] = "stopping",
+        [MG_PLACE_WAITING] = "backing off",
+    };
+    return p->life.stuck ? "stuck" : names[p->life.state];
+}
+
+static size_t list_workers(const mg_master *m, mg_status_worker *out) {
+    uint64_t now = mg_loop_now_ms(m->loop);
+    size_t n = 0;
+    for (uint32_t slot = 0; slot < MG_SHM_CELLS; slot++) {
+        const mg_place *p = m->places[slot];
+        if (p == NULL || p->life.state == MG_PLACE_EMPTY) {
+            continue;
+        }
+        bool serves = p->life.state == MG_PLACE_SERVING;
+        out[n++] = (mg_status_worker){
+            .number = slot + 1,
+            .state = state_of(p),
+            .uptime_ms = serves ? now - p->life.since_ms : 0,
+            .restarts = p->life.restarts,
+            .cell = mg_shm_cell(m->shm, slot),
+        };
+    }
+    return n;
+}
+
+static size_t list_addresses(const mg_master *m, const char **out) {
+    size_t n = 0;
+    for (size_t i = 0; i < m->socket_count; i++) {
+        const mg_master_socket *s = &m->sockets[i];
+        if (s->slot == 0 || s->slot == MG_SLOT_ALL) {
+            out[n++] = s->shown;
+        }
+    }
+    return n;
+}
+
+static void append_status(void *arg, mg_buf *out) {
+    const mg_master *m = arg;
+    mg_arena arena = {0};
+    mg_status_worker *workers = mg_arena_alloc(&arena, MG_SHM_CELLS * sizeof *workers);
+    const char **addresses = mg_arena_alloc(&arena, (m->socket_count + 1) * sizeof *addresses);
+    uint64_t now = mg_loop_now_ms(m->loop);
+    mg_status s = {
+        .conf = m->cli->conf,
+        .pid = getpid(),
+        .generation = m->generation,
+        .stopping = m->stopping,
+        .now_ms = now,
+        .uptime_ms = now - m->started_ms,
+        .addresses = addresses,
+        .address_count = list_addresses(m, addresses),
+        .workers = workers,
+        .worker_count = list_workers(m, workers),
+    };
+    mg_status_append(&s, out);
+    mg_arena_deinit(&arena);
+}
+
+// --- the control socket ---
+
+static void on_reload(void *arg, const mg_reload_request *r) {
+    mg_reload_ask(arg, r);
+}
+
+static void on_stop(void *arg, bool now) {
+    mg_master_ask_stop(arg, now);
+}
+
+static const mg_control_events control_events = {append_status, on_reload, on_stop};
+
+// A server without one still obeys signals.
+void mg_master_open_control(mg_master *m, const char *configured) {
+    char path[MG_CONTROL_PATH];
+    mg_error err;
+    int rc = mg_control_path(m->cli->conf, configured, true, path, sizeof path, &err);
+    if (rc == MG_OK) {
+        rc = mg_control_open(&m->control, m->loop, path, &control_events, m, &err);
+    }
+    if (rc != MG_OK) {
+        mg_master_log(m, MG_LOG_WARN, "no control socket: %s", err.text);
+    }
+}
+
+// --- scripts that are saved ---
+
+static void on_saved(void *arg) {
+    mg_reload_ask(arg, &(mg_reload_request){.reply = NULL});
+}
+
+void mg_master_watch_scripts(mg_master *m) {
+    int rc = mg_dev_open(&m->dev, m->loop, m->config.root, on_saved, m);
+    if (rc != MG_OK) {
+        mg_master_log(m, MG_LOG_ERROR, "%s cannot be watched: %s; reload with SIGHUP",
+                      m->config.root, mg_strerror(rc));
+    } else {
+        mg_master_log(m, MG_LOG_INFO, "scripts below %s are loaded again when they are saved",
+                      m->config.root);
+    }
+}
