@@ -150,16 +150,21 @@ static void start_quiet(mg_call *call, uint32_t ms) {
 // --- the request ---
 
 static void write_request_head(mg_call *call, const mg_call_options *o) {
-    mg_buf *out = &call->request;
-    mg_buf_append_str(out, o->head);
-    if (o->upload && o->length < 0) {
-        mg_buf_append_str(out, MG_STR("Transfer-Encoding: chunked\r\n"));
-    } else if (o->upload || o->has_body) {
-        mg_buf_printf(out, "Content-Length: %llu\r\n",
-                      (unsigned long long)(o->upload ? (uint64_t)o->length : o->body.n));
+    bool chunked = o->upload && o->length < 0;
+    mg_request_head head = {
+        .method = o->method,
+        .target = o->target,
+        .host = o->authority,
+        .fields = &o->fields,
+        .kind = chunked                    ? MG_LENGTH_CHUNKED
+                : o->upload || o->has_body ? MG_LENGTH_KNOWN
+                                           : MG_LENGTH_NONE,
+        .length = o->upload ? (uint64_t)o->length : o->body.n,
+    };
+    mg_h1_write_request(&call->request, &head);
+    if (!o->upload) {
+        mg_buf_append_str(&call->request, o->body);
     }
-    mg_buf_append_str(out, MG_STR("\r\n"));
-    mg_buf_append_str(out, o->upload ? (mg_str){o->head.p, 0} : o->body);
 }
 
 static int write_out(mg_call *call, const char *data, size_t n) {
@@ -169,8 +174,7 @@ static int write_out(mg_call *call, const char *data, size_t n) {
 
 static void begin_response(mg_call *call) {
     mg_arena_reset(&call->arena);
-    mg_h1_response_init(&call->reader, &call->arena, &call->client->options.head,
-                        call->options.to_head);
+    mg_h1_response_init(&call->reader, &call->arena, &call->client->options.head, call->to_head);
 }
 
 void mg_call_attach(mg_call *call, mg_outbound *c) {
@@ -554,9 +558,12 @@ int mg_call_start(mg_call **out, mg_client *c, const mg_call_options *options,
     call->upload_left = options->upload && options->length > 0 ? (uint64_t)options->length : 0;
     mg_link_init(&call->link);
     mg_link_append(&c->calls, &call->all);
+    call->to_head = mg_str_eq(options->method, MG_STR("HEAD"));
     write_request_head(call, options);
-    call->options.origin = (mg_call_origin){0}; // its texts are the caller's, as these two are
-    call->options.head = call->options.body = (mg_str){0};
+    call->options.origin = (mg_call_origin){0}; // its texts are the caller's, as those behind it
+    call->options.method = call->options.target = call->options.authority = (mg_str){0};
+    call->options.fields = (mg_fields){0};
+    call->options.body = (mg_str){0};
     c->started++;
     if (options->timeouts.total_ms > 0) {
         mg_timer_start(c->loop, &call->total, options->timeouts.total_ms, 0, on_total);

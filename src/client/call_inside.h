@@ -18,6 +18,7 @@ struct mg_call {
     mg_call_options options; // texts are not kept
     mg_buf request;          // as sent, while it may be sent again, or waits for a connection
     uint64_t upload_left;    // of an upload with a length
+    bool to_head;            // the method is HEAD
     bool upload_open;        // more is to come
     bool room_wanted;        // somebody waits for mg_call_has_room
     bool reused;             // its connection had served others

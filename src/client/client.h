@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "event/loop.h"
 #include "http/guard.h"
+#include "http/message.h"
 
 typedef struct mg_client mg_client;
 typedef struct mg_call mg_call;
@@ -51,12 +52,14 @@ typedef struct mg_call_timeouts {
 typedef struct mg_call_options {
     mg_call_origin origin;
     mg_call_timeouts timeouts;
-    mg_str head;        // request line and all fields but those of framing, each with its CRLF
+    mg_str method;
+    mg_str target;      // as it is asked for: path and query, "*"
+    mg_str authority;   // what Host tells
+    mg_fields fields;   // without those of host, framing and connection
     mg_str body;        // unless `upload`
     bool has_body;      // Content-Length is sent, even if it is 0
     bool upload;        // the body comes through mg_call_send
     int64_t length;     // of an upload; -1: chunked
-    bool to_head;       // the method is HEAD
     bool idempotent;    // may be sent again on another connection (RFC 9110 section 9.2.2)
     bool decode;        // gzip and deflate
     bool stream;        // the body is taken piece by piece

@@ -86,10 +86,9 @@ const mg_field *mg_fields_find_name(const mg_fields *l, mg_str name);
 // The next one behind `before`, or the first if that is NULL; NULL at the end.
 static inline const mg_field *mg_fields_next(const mg_fields *l, const mg_field *before,
                                              mg_field_id id) {
-    const mg_field *f = before != NULL ? before + 1 : l->at;
-    for (const mg_field *end = l->at + l->count; f < end; f++) {
-        if (f->id == id) {
-            return f;
+    for (size_t i = before != NULL ? (size_t)(before - l->at) + 1 : 0; i < l->count; i++) {
+        if (l->at[i].id == id) {
+            return &l->at[i];
         }
     }
     return NULL;

@@ -2,6 +2,8 @@
 
 #include "base/error.h"
 
+enum { FIXED = 256 }; // more than all that is written here besides the variable parts
+
 static const struct {
     int status;
     mg_str phrase;
@@ -96,18 +98,17 @@ static void put_status(char **at, int status) {
     PUT(at, "\r\n");
 }
 
-static void put_length(char **at, const mg_answer_head *a) {
-    if (a->kind == MG_LENGTH_KNOWN) {
+static void put_length(char **at, mg_length_kind kind, uint64_t length) {
+    if (kind == MG_LENGTH_KNOWN) {
         PUT(at, "Content-Length: ");
-        *at += mg_format_u64(*at, a->length);
+        *at += mg_format_u64(*at, length);
         PUT(at, "\r\n");
-    } else if (a->kind == MG_LENGTH_CHUNKED) {
+    } else if (kind == MG_LENGTH_CHUNKED) {
         PUT(at, "Transfer-Encoding: chunked\r\n");
     }
 }
 
 void mg_h1_write_head(mg_buf *out, const mg_answer_head *a) {
-    enum { FIXED = 256 }; // more than all that is written here besides the variable parts
     char *start = mg_buf_reserve(out, FIXED + a->content_type.n + a->fields.n);
     char *at = start;
     put_status(&at, a->status);
@@ -121,7 +122,7 @@ void mg_h1_write_head(mg_buf *out, const mg_answer_head *a) {
         put(&at, a->content_type.p, a->content_type.n);
         PUT(&at, "\r\n");
     }
-    put_length(&at, a);
+    put_length(&at, a->kind, a->length);
     if (a->close) {
         PUT(&at, "Connection: close\r\n");
     } else if (a->keep_alive_to_10) {
@@ -142,6 +143,37 @@ void mg_h1_write_interim(mg_buf *out, int status, mg_str fields) {
     if (fields.n > 0) {
         put(&at, fields.p, fields.n);
     }
+    PUT(&at, "\r\n");
+    out->n += (size_t)(at - start);
+}
+
+static void put_field(char **at, mg_str name, mg_str value) {
+    put(at, name.p, name.n);
+    PUT(at, ": ");
+    if (value.n > 0) { // else it may be NULL
+        put(at, value.p, value.n);
+    }
+    PUT(at, "\r\n");
+}
+
+static void put_fields(char **at, const mg_fields *l) {
+    for (uint32_t i = 0; i < l->count; i++) {
+        put_field(at, l->at[i].name, l->at[i].value);
+    }
+}
+
+void mg_h1_write_request(mg_buf *out, const mg_request_head *r) {
+    // A list's count of bytes has more for each field than its line needs.
+    size_t most = FIXED + r->method.n + r->target.n + r->host.n + r->fields->bytes;
+    char *start = mg_buf_reserve(out, most);
+    char *at = start;
+    put(&at, r->method.p, r->method.n);
+    PUT(&at, " ");
+    put(&at, r->target.p, r->target.n);
+    PUT(&at, " HTTP/1.1\r\n");
+    put_field(&at, MG_STR("Host"), r->host);
+    put_fields(&at, r->fields);
+    put_length(&at, r->kind, r->length);
     PUT(&at, "\r\n");
     out->n += (size_t)(at - start);
 }

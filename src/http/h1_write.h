@@ -1,4 +1,4 @@
-// http/h1_write.h: writes the head of an HTTP/1.1 response, and chunk framing (RFC 9112).
+// http/h1_write.h: writes the heads of HTTP/1.1 messages, and chunk framing (RFC 9112).
 #pragma once
 
 #include "base/buf.h"
@@ -32,6 +32,17 @@ void mg_h1_write_head(mg_buf *out, const mg_answer_head *a);
 
 // A whole interim answer (1xx); `fields` as above.
 void mg_h1_write_interim(mg_buf *out, int status, mg_str fields);
+
+typedef struct mg_request_head {
+    mg_str method;
+    mg_str target;
+    mg_str host;             // the field's value
+    const mg_fields *fields; // without Host and those of framing
+    mg_length_kind kind;
+    uint64_t length;
+} mg_request_head;
+
+void mg_h1_write_request(mg_buf *out, const mg_request_head *r);
 
 // One chunk; `n` > 0.
 void mg_h1_write_chunk(mg_buf *out, const char *data, size_t n);

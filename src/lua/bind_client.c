@@ -144,13 +144,11 @@ static int begin(lua_State *L, mg_op *(*start)(mg_vm *vm, const mg_call_options 
     if (vm->services->client == NULL) {
         return refuse(L, "there is no network here");
     }
-    mg_buf *head = mg_scratch_take(L);
-    const char *fault = mg_client_request_read(L, head, &arena, &options, text);
+    const char *fault = mg_client_request_read(L, &arena, &options, text);
     if (fault == NULL) {
         lua_pushnumber(L, (lua_Number)start(vm, &options)->handle);
     }
     mg_arena_deinit(&arena);
-    mg_scratch_give(L, 6);
     return fault == NULL ? 1 : refuse(L, fault);
 }
 
@@ -160,9 +158,8 @@ static int http_check(lua_State *L) {
     mg_arena arena = {0};
     char text[256];
     lua_settop(L, 5);
-    const char *fault = mg_client_request_read(L, mg_scratch_take(L), &arena, &options, text);
+    const char *fault = mg_client_request_read(L, &arena, &options, text);
     mg_arena_deinit(&arena);
-    mg_scratch_give(L, 6);
     lua_pushstring(L, fault); // NULL: nil
     return 1;
 }

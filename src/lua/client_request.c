@@ -2,7 +2,6 @@
 
 #include "base/version.h"
 #include "client/rules.h"
-#include "http/h1_write.h"
 #include "http/uri.h"
 #include "lua/number_text.h"
 
@@ -18,97 +17,88 @@ enum {
     HEAD_BYTES = 64 << 10,
 };
 
-typedef struct seen {
-    bool host, agent, accept, encoding, range;
-    const char *fault;
-} seen;
+static const char too_large[] = "the header fields are larger than 64 KiB";
 
 // --- header fields ---
 
-// What would contradict the client's own framing or the life of its connections (RFC 9110 section
-// 7.6.1).
-static bool is_ours(mg_str name) {
-    static const mg_str names[] = {
-        {"connection", 10},        {"keep-alive", 10}, {"proxy-connection", 16}, {"te", 2},
-        {"transfer-encoding", 17}, {"upgrade", 7},     {"content-length", 14},   {"expect", 6},
-    };
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        if (mg_str_ieq(name, names[i])) {
-            return true;
-        }
-    }
-    return false;
+// What would contradict the client's own framing or the life of its connections.
+static bool is_ours(mg_field_id id) {
+    return mg_field_id_is_hop_by_hop(id) || id == MG_FIELD_CONTENT_LENGTH || id == MG_FIELD_EXPECT;
 }
 
-static void note(seen *s, mg_str name) {
-    s->host |= mg_str_ieq(name, MG_STR("host"));
-    s->agent |= mg_str_ieq(name, MG_STR("user-agent"));
-    s->accept |= mg_str_ieq(name, MG_STR("accept"));
-    s->encoding |= mg_str_ieq(name, MG_STR("accept-encoding"));
-    s->range |= mg_str_ieq(name, MG_STR("range"));
-}
-
-// The value is at the top of the stack: a string, or a number, which is left as it is.
-static bool write_value(lua_State *L, mg_buf *out, mg_str name) {
+// The value is at the top of the stack: a string, or a number, which is left as it is. NULL: it is
+// neither.
+static mg_str value_at_top(lua_State *L, mg_arena *arena) {
     mg_buf number = {0};
     mg_str value = {0};
     if (lua_type(L, -1) == LUA_TSTRING) {
         value.p = lua_tolstring(L, -1, &value.n);
     } else if (mg_number_text(L, -1, &number) == MG_OK) {
-        value = mg_buf_str(&number);
-    } else {
-        return false;
+        value = (mg_str){mg_arena_copy(arena, mg_buf_str(&number)), number.n};
     }
-    int rc = mg_h1_write_field(out, name, value);
     mg_buf_deinit(&number);
-    return rc == MG_OK;
+    return value;
+}
+
+static int add_value(lua_State *L, mg_call_options *o, mg_str name) {
+    mg_str value = value_at_top(L, o->fields.arena);
+    return value.p != NULL ? mg_fields_add(&o->fields, name, value) : MG_ESYNTAX;
 }
 
 // One field, or one for each member of a list.
-static bool write_values(lua_State *L, mg_buf *out, mg_str name) {
+static int add_values(lua_State *L, mg_call_options *o, mg_str name) {
     if (!lua_istable(L, -1)) {
-        return write_value(L, out, name);
+        return add_value(L, o, name);
     }
     for (int i = 1;; i++) {
         lua_rawgeti(L, -1, i);
         bool end = lua_isnil(L, -1);
-        bool good = end || write_value(L, out, name);
+        int rc = end ? MG_OK : add_value(L, o, name);
         lua_pop(L, 1);
-        if (end || !good) {
-            return good;
+        if (end || rc != MG_OK) {
+            return rc;
         }
     }
 }
 
-static const char *write_field(lua_State *L, mg_buf *out, seen *s, char text[256]) {
+// A host that is named is asked for instead of the URL's. There is one.
+static const char *set_host(lua_State *L, mg_call_options *o) {
+    if (o->authority.p != NULL || lua_istable(L, -1)) {
+        return "headers: one host is wanted";
+    }
+    o->authority = value_at_top(L, o->fields.arena);
+    bool good = o->authority.p != NULL && mg_field_is_value(o->authority);
+    return good ? NULL : "headers: the name or value of \"host\" is not allowed in HTTP";
+}
+
+static const char *add_field(lua_State *L, mg_call_options *o, char text[256]) {
     mg_str name = {0};
     if (lua_type(L, -2) != LUA_TSTRING) {
         return "headers: a table of names and values is wanted";
     }
     name.p = lua_tolstring(L, -2, &name.n);
-    if (is_ours(name)) {
+    mg_field_id id = mg_field_id_of(name);
+    if (id == MG_FIELD_HOST) {
+        return set_host(L, o);
+    }
+    if (is_ours(id)) {
         snprintf(text, 256, "headers: %.*s is the client's own to send", (int)name.n, name.p);
         return text;
     }
-    bool had_host = s->host;
-    note(s, name);
-    if (s->host && mg_str_ieq(name, MG_STR("host")) && (had_host || lua_istable(L, -1))) {
-        return "headers: one host is wanted";
-    }
-    if (!write_values(L, out, name)) {
+    int rc = add_values(L, o, name);
+    if (rc == MG_ESYNTAX) {
         snprintf(text, 256, "headers: the name or value of \"%.*s\" is not allowed in HTTP",
                  (int)(name.n < 64 ? name.n : 64), name.p);
-        return text;
     }
-    return NULL;
+    return rc == MG_OK ? NULL : rc == MG_ESYNTAX ? text : too_large;
 }
 
-static const char *write_fields(lua_State *L, int index, mg_buf *out, seen *s, char text[256]) {
+static const char *add_fields(lua_State *L, int index, mg_call_options *o, char text[256]) {
     if (!lua_istable(L, index)) {
         return NULL;
     }
     for (lua_pushnil(L); lua_next(L, index) != 0; lua_pop(L, 1)) {
-        const char *fault = write_field(L, out, s, text);
+        const char *fault = add_field(L, o, text);
         if (fault != NULL) {
             lua_pop(L, 2);
             return fault;
@@ -117,16 +107,20 @@ static const char *write_fields(lua_State *L, int index, mg_buf *out, seen *s, c
     return NULL;
 }
 
-static void write_own_fields(mg_buf *out, const seen *s, bool decode) {
-    if (!s->agent) {
-        mg_buf_append_str(out, MG_STR("User-Agent: moongate/" MG_VERSION "\r\n"));
+static void add_own(mg_fields *l, mg_field_id id, mg_str value) {
+    if (mg_fields_find(l, id) == NULL) {
+        (void)mg_fields_add_id(l, id, value); // the last look at the size is behind it
     }
-    if (!s->accept) {
-        mg_buf_append_str(out, MG_STR("Accept: */*\r\n"));
-    }
-    if (decode && !s->encoding) { // a part of coded content cannot be decoded
-        mg_buf_append_str(out, s->range ? MG_STR("Accept-Encoding: identity\r\n")
-                                        : MG_STR("Accept-Encoding: gzip, deflate\r\n"));
+}
+
+static void add_own_fields(mg_call_options *o) {
+    bool part = mg_fields_find(&o->fields, MG_FIELD_RANGE) != NULL;
+    o->fields.limit = MG_FIELDS_BYTES;
+    add_own(&o->fields, MG_FIELD_USER_AGENT, MG_STR("moongate/" MG_VERSION));
+    add_own(&o->fields, MG_FIELD_ACCEPT, MG_STR("*/*"));
+    if (o->decode) { // a part of coded content cannot be decoded
+        add_own(&o->fields, MG_FIELD_ACCEPT_ENCODING,
+                part ? MG_STR("identity") : MG_STR("gzip, deflate"));
     }
 }
 
@@ -238,14 +232,14 @@ static bool one_of(mg_str s, const char *const *names) {
     return false;
 }
 
-static const char *read_method(mg_str method, mg_call_options *o) {
+static const char *read_method(mg_call_options *o) {
     static const char *const idempotent[] = {"GET",    "HEAD",  "OPTIONS", "PUT",
                                              "DELETE", "TRACE", NULL};
     static const char *const with_body[] = {"POST", "PUT", "PATCH", NULL};
+    mg_str method = o->method;
     if (!mg_str_is_token(method) || mg_str_eq(method, MG_STR("CONNECT"))) {
         return "method: a name such as \"GET\" is wanted (not CONNECT)";
     }
-    o->to_head = mg_str_eq(method, MG_STR("HEAD"));
     o->idempotent = one_of(method, idempotent);
     o->has_body = o->body.p != NULL || one_of(method, with_body);
     return NULL;
@@ -257,37 +251,24 @@ static mg_str str_at(lua_State *L, int index) {
     return s;
 }
 
-static void write_line(mg_buf *out, mg_str method, const mg_uri *uri) {
-    mg_buf_append_str(out, method);
-    mg_buf_append_char(out, ' ');
-    mg_buf_append_str(out, uri->target);
-    mg_buf_append_str(out, MG_STR(" HTTP/1.1\r\n"));
-}
-
-static void write_host(mg_buf *out, const mg_uri *uri) {
-    mg_buf_append_str(out, MG_STR("Host: "));
-    mg_buf_append_str(out, uri->authority);
-    mg_buf_append_str(out, MG_STR("\r\n"));
-}
-
-static const char *write_head(lua_State *L, mg_buf *out, const mg_uri *uri, mg_call_options *o,
-                              char text[256]) {
-    seen s = {0};
-    write_line(out, str_at(L, 1), uri);
-    const char *fault = write_fields(L, 3, out, &s, text);
-    if (!s.host) {
-        write_host(out, uri);
+static const char *read_head(lua_State *L, const mg_uri *uri, mg_arena *arena, mg_call_options *o,
+                             char text[256]) {
+    mg_fields_init(&o->fields, arena);
+    o->fields.limit = HEAD_BYTES;
+    o->target = uri->target;
+    const char *fault = add_fields(L, 3, o, text);
+    if (o->authority.p == NULL) {
+        o->authority = uri->authority;
     }
-    write_own_fields(out, &s, o->decode);
-    o->head = mg_buf_str(out);
-    return fault == NULL && out->n > HEAD_BYTES ? "the header fields are larger than 64 KiB"
-                                                : fault;
+    add_own_fields(o);
+    bool small = o->method.n + o->target.n + o->authority.n + o->fields.bytes <= HEAD_BYTES;
+    return fault == NULL && !small ? too_large : fault;
 }
 
-const char *mg_client_request_read(lua_State *L, mg_buf *head, mg_arena *arena, mg_call_options *o,
+const char *mg_client_request_read(lua_State *L, mg_arena *arena, mg_call_options *o,
                                    char text[256]) {
     *o = (mg_call_options){0};
-    mg_str method = str_at(L, 1);
+    o->method = str_at(L, 1);
     mg_str url = str_at(L, 2);
     if (!lua_isnoneornil(L, 4)) {
         o->body = str_at(L, 4);
@@ -295,7 +276,7 @@ const char *mg_client_request_read(lua_State *L, mg_buf *head, mg_arena *arena, 
     mg_uri uri;
     const char *why;
     read_options(L, o);
-    const char *fault = read_method(method, o);
+    const char *fault = read_method(o);
     fault = fault != NULL ? fault : read_rules(L, arena, o, text);
     if (fault == NULL && mg_uri_parse(url, arena, &uri, &why) != MG_OK) {
         snprintf(text, 256, "url: %s", why);
@@ -310,5 +291,5 @@ const char *mg_client_request_read(lua_State *L, mg_buf *head, mg_arena *arena, 
     o->origin.tls = uri.tls;
     o->origin.port = uri.port;
     o->origin.host = uri.host;
-    return write_head(L, head, &uri, o, text);
+    return read_head(L, &uri, arena, o, text);
 }

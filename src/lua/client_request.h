@@ -7,8 +7,7 @@
 #include "lua/vm.h"
 
 // Reads (method, url, headers, body, options) from the stack at 1 to 5. Texts lie in Lua's strings
-// of those arguments, in `arena` and in `head`, which is empty. NULL, or what is wrong, in words
-// for the caller (static, or in `text`). Raises only for wrong types of 1, 2 and 4, before anything
-// is taken.
-const char *mg_client_request_read(lua_State *L, mg_buf *head, mg_arena *arena,
-                                   mg_call_options *out, char text[256]);
+// of those arguments and in `arena`. NULL, or what is wrong, in words for the caller (static, or in
+// `text`). Raises only for wrong types of 1, 2 and 4, before anything is taken.
+const char *mg_client_request_read(lua_State *L, mg_arena *arena, mg_call_options *out,
+                                   char text[256]);

@@ -15,7 +15,7 @@ typedef struct caller {
     bool close_in_change;
     struct caller *then; // started inside the first event
     mg_call_options options;
-    char head[64];
+    char target[32];
 } caller;
 
 static inline void start_call(caller *c);
@@ -39,13 +39,14 @@ static const mg_call_events call_events = {on_change};
 // "GET /path", to be altered before its start.
 static inline void prepare(caller *c, const char *method, const char *path) {
     *c = (caller){0};
-    int n = snprintf(c->head, sizeof c->head, "%s %s HTTP/1.1\r\nHost: a\r\n", method, path);
+    snprintf(c->target, sizeof c->target, "%s", path);
     c->options = (mg_call_options){
         .origin = {.port = port, .host = MG_STR("127.0.0.1")},
         .timeouts = {.connect_ms = 1000, .first_byte_ms = 5000, .total_ms = 9000, .idle_ms = 3000},
-        .head = {c->head, (size_t)n},
+        .method = mg_str_of(method),
+        .target = mg_str_of(c->target),
+        .authority = MG_STR("a"),
         .idempotent = strcmp(method, "POST") != 0,
-        .to_head = strcmp(method, "HEAD") == 0,
         .max_bytes = 64 * 1024 * 1024,
     };
 }

@@ -40,6 +40,23 @@ static void writes_interim_answers(void **state) {
     mg_buf_deinit(&out);
 }
 
+static void writes_requests(void **state) {
+    (void)state;
+    mg_field field = mg_field_of(MG_STR("x-a"), MG_STR("b"));
+    mg_fields fields = {.at = &field, .count = 1, .bytes = 36};
+    mg_request_head head = {.method = MG_STR("PUT"),
+                            .target = MG_STR("/a?b"),
+                            .host = MG_STR("c:1"),
+                            .fields = &fields,
+                            .kind = MG_LENGTH_KNOWN,
+                            .length = 7};
+    mg_buf out = {0};
+    mg_h1_write_request(&out, &head);
+    assert_text("PUT /a?b HTTP/1.1\r\nHost: c:1\r\nx-a: b\r\nContent-Length: 7\r\n\r\n",
+                mg_buf_str(&out));
+    mg_buf_deinit(&out);
+}
+
 static void writes_chunks(void **state) {
     (void)state;
     mg_buf out = {0};
@@ -71,6 +88,7 @@ static void knows_which_answers_have_no_content(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(writes_heads),
+        cmocka_unit_test(writes_requests),
         cmocka_unit_test(writes_chunks),
         cmocka_unit_test(writes_interim_answers),
         cmocka_unit_test(writes_no_field_that_would_split_the_head),
