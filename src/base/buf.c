@@ -9,22 +9,13 @@ void mg_buf_deinit(mg_buf *b) {
     *b = (mg_buf){0};
 }
 
-static void grow(mg_buf *b, size_t need) {
+void mg_buf_grow(mg_buf *b, size_t need) {
     size_t cap = b->cap == 0 ? 256 : b->cap;
     while (cap < need) {
         cap *= 2;
     }
     b->p = mg_realloc(b->p, cap);
     b->cap = cap;
-}
-
-char *mg_buf_reserve(mg_buf *b, size_t more) {
-    // An empty buffer gets memory even for nothing: the caller's pointer must be one to compute
-    // with.
-    if (b->cap - b->n < more || b->p == NULL) {
-        grow(b, b->n + more);
-    }
-    return b->p + b->n;
 }
 
 void mg_buf_append(mg_buf *b, const void *data, size_t n) {
@@ -70,13 +61,11 @@ void mg_buf_consume(mg_buf *b, size_t n) {
 
 size_t mg_format_u64(char *out, uint64_t v) {
     char digits[20];
-    size_t n = 0;
+    size_t at = sizeof digits;
     do {
-        digits[n++] = (char)('0' + v % 10);
+        digits[--at] = (char)('0' + v % 10);
         v /= 10;
     } while (v > 0);
-    for (size_t i = 0; i < n; i++) {
-        out[i] = digits[n - 1 - i];
-    }
-    return n;
+    memcpy(out, digits + at, sizeof digits - at);
+    return sizeof digits - at;
 }

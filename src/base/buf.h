@@ -15,9 +15,18 @@ typedef struct mg_buf {
 // Frees the memory and leaves an empty buffer.
 void mg_buf_deinit(mg_buf *b);
 
+// For mg_buf_reserve: makes the buffer hold `need` bytes at least.
+void mg_buf_grow(mg_buf *b, size_t need);
+
 // Makes room for `more` bytes behind the content and returns where they go; the caller adds to `n`
-// what it wrote.
-char *mg_buf_reserve(mg_buf *b, size_t more);
+// what it wrote. An empty buffer gets memory even for nothing: the caller's pointer must be one to
+// compute with.
+static inline char *mg_buf_reserve(mg_buf *b, size_t more) {
+    if (b->cap - b->n < more || b->p == NULL) {
+        mg_buf_grow(b, b->n + more);
+    }
+    return b->p + b->n;
+}
 
 void mg_buf_append(mg_buf *b, const void *data, size_t n);
 void mg_buf_append_str(mg_buf *b, mg_str s);

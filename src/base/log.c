@@ -18,7 +18,7 @@
 
 enum {
     RING_BYTES = 1 << 20,
-    NAP_MS = 5,
+    GATHER_MS = 5,
     BLOCKED_MS = 1000,
 };
 
@@ -49,6 +49,7 @@ struct mg_log {
     char *path; // NULL: stdout or stderr
     char *name; // as configured
     mg_log_level level;
+    uint32_t gather_ms;
     bool json;
     mg_log *report; // NULL: itself
 };
@@ -117,6 +118,7 @@ int mg_log_open(mg_log **out, const mg_log_options *options, mg_error *err) {
     init_cond(&log->written);
     log->level = options->level;
     log->json = options->json;
+    log->gather_ms = options->gather_ms == 0 ? GATHER_MS : options->gather_ms;
     log->report = options->report;
     log->cap = options->ring_bytes == 0 ? RING_BYTES : options->ring_bytes;
     log->ring = mg_malloc(log->cap);
@@ -452,7 +454,7 @@ static bool pressing(const mg_log *log) {
 
 static void nap(mg_log *log) {
     log->state = NAPPING;
-    struct timespec until = from_now(NAP_MS);
+    struct timespec until = from_now(log->gather_ms);
     int rc = 0;
     while (rc == 0 && !pressing(log)) {
         rc = pthread_cond_timedwait(&log->work, &log->lock, &until);

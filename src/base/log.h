@@ -16,6 +16,8 @@ typedef struct mg_log_options {
     const char *target; // "stderr", "stdout" or the path of a file, which is made if need be and
                         // appended to
     size_t ring_bytes;  // 0: 1 MiB
+    uint32_t gather_ms; // how long lines wait behind a write, to go out together; 0: 5. It is what
+                        // a killed process loses at most.
     mg_log_level level; // mg_log_event_write drops what is below
     bool json;          // the form of mg_log_event_write's lines
     mg_log *report;     // where lost lines and failures of this log are told; NULL: in itself.

@@ -48,11 +48,39 @@ void mg_log_append_time(mg_buf *out, uint64_t wall_ms) {
     mg_buf_append(out, text, sizeof text - 1);
 }
 
+// Eight bytes at once.
+static bool all_plain(const char *p) {
+    const uint64_t ones = 0x0101010101010101;
+    uint64_t w;
+    memcpy(&w, p, sizeof w);
+    uint64_t quote = w ^ ones * '"';
+    uint64_t slash = w ^ ones * '\\';
+    // A byte's top bit is set here if it was set before, if the byte was below 0x20 or 0x7f, or if
+    // it was one of the two. A borrow or carry can only come from a lower byte that is a hit
+    // itself.
+    uint64_t hits = w | (w - ones * 0x20) | (w + ones) | (quote - ones) | (slash - ones);
+    return (hits & ones * 0x80) == 0;
+}
+
+size_t mg_log_plain_ascii(mg_str s) {
+    size_t i = 0;
+    while (s.n - i >= 8 && all_plain(s.p + i)) {
+        i += 8;
+    }
+    if (s.n - i < 8 && s.n >= 8 && all_plain(s.p + s.n - 8)) {
+        return s.n;
+    }
+    while (i < s.n && s.p[i] >= 0x20 && s.p[i] < 0x7f && s.p[i] != '"' && s.p[i] != '\\') {
+        i++;
+    }
+    return i;
+}
+
 // How many bytes at the start of `s` may stand as they are: printable ASCII without quote and
 // backslash, and UTF-8 without the control characters U+0080 to U+009F, which terminals obey as
 // they do the old ones.
 static size_t plain_run(mg_str s) {
-    size_t i = 0;
+    size_t i = mg_log_plain_ascii(s);
     while (i < s.n) {
         uint8_t c = (uint8_t)s.p[i];
         if (c >= 0x80) {

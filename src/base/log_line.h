@@ -39,6 +39,10 @@ void mg_log_append_json(mg_buf *out, const mg_log_event *e);
 // `s` as a JSON string, whatever its bytes: those that are not UTF-8 become U+FFFD.
 void mg_log_append_json_string(mg_buf *out, mg_str s);
 
+// How many bytes at the start of `s` are printable ASCII, quote and backslash excepted: any format
+// takes them as they are.
+size_t mg_log_plain_ascii(mg_str s);
+
 // "2026-01-31T12:00:00.123Z", 24 bytes.
 void mg_log_append_time(mg_buf *out, uint64_t wall_ms);
 

@@ -30,25 +30,24 @@ static void refresh_date(mg_access_log *a, uint64_t second) {
     a->second = second;
 }
 
+// Inline, so that a literal costs a move or two.
+static inline void put(mg_buf *out, mg_str s) {
+    memcpy(mg_buf_reserve(out, s.n), s.p, s.n);
+    out->n += s.n;
+}
+
+static inline void put_char(mg_buf *out, char c) {
+    *mg_buf_reserve(out, 1) = c;
+    out->n++;
+}
+
 // `v` in exactly `width` digits.
-static void append_padded(mg_buf *out, uint64_t v, size_t width) {
+static inline void append_padded(mg_buf *out, uint64_t v, size_t width) {
     char *p = mg_buf_reserve(out, width);
     for (size_t i = width; i-- > 0; v /= 10) {
         p[i] = (char)('0' + v % 10);
     }
     out->n += width;
-}
-
-static bool is_plain(char c) {
-    return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
-}
-
-static size_t plain_run(mg_str s) {
-    size_t i = 0;
-    while (i < s.n && is_plain(s.p[i])) {
-        i++;
-    }
-    return i;
 }
 
 static void append_hex(mg_buf *out, uint8_t byte) {
@@ -59,8 +58,8 @@ static void append_hex(mg_buf *out, uint8_t byte) {
 
 static void append_escaped(mg_buf *out, mg_str s) {
     while (s.n > 0) {
-        size_t n = plain_run(s);
-        mg_buf_append(out, s.p, n);
+        size_t n = mg_log_plain_ascii(s);
+        put(out, (mg_str){s.p, n});
         if (n < s.n) {
             append_hex(out, (uint8_t)s.p[n++]);
         }
@@ -71,7 +70,7 @@ static void append_escaped(mg_buf *out, mg_str s) {
 
 static void append_or_dash(mg_buf *out, mg_str s) {
     if (s.n == 0) {
-        mg_buf_append_char(out, '-');
+        put_char(out, '-');
     } else {
         append_escaped(out, s);
     }
@@ -80,38 +79,38 @@ static void append_or_dash(mg_buf *out, mg_str s) {
 static void append_request_line(mg_buf *out, const mg_access_record *r) {
     append_or_dash(out, r->method);
     if (r->target.n > 0) {
-        mg_buf_append_char(out, ' ');
+        put_char(out, ' ');
         append_escaped(out, r->target);
     }
     if (r->protocol.n > 0) {
-        mg_buf_append_char(out, ' ');
-        mg_buf_append_str(out, r->protocol);
+        put_char(out, ' ');
+        put(out, r->protocol);
     }
 }
 
 static void format_combined(mg_access_log *a, const mg_access_record *r) {
     mg_buf *out = &a->line;
     append_or_dash(out, r->client_ip);
-    mg_buf_append_str(out, MG_STR(" - - ["));
-    mg_buf_append(out, a->date, a->date_n);
-    mg_buf_append_str(out, MG_STR("] \""));
+    put(out, MG_STR(" - - ["));
+    put(out, (mg_str){a->date, a->date_n});
+    put(out, MG_STR("] \""));
     append_request_line(out, r);
-    mg_buf_append_str(out, MG_STR("\" "));
-    mg_buf_append_u64(out, r->status == 0 ? STATUS_PEER_LEFT : (uint64_t)r->status);
-    mg_buf_append_char(out, ' ');
+    put(out, MG_STR("\" "));
+    append_padded(out, r->status == 0 ? STATUS_PEER_LEFT : (uint64_t)r->status, 3);
+    put_char(out, ' ');
     mg_buf_append_u64(out, r->body_bytes_out);
-    mg_buf_append_str(out, MG_STR(" \""));
+    put(out, MG_STR(" \""));
     append_or_dash(out, r->referer);
-    mg_buf_append_str(out, MG_STR("\" \""));
+    put(out, MG_STR("\" \""));
     append_or_dash(out, r->user_agent);
-    mg_buf_append_str(out, MG_STR("\"\n"));
+    put(out, MG_STR("\"\n"));
 }
 
 // `key` comes with its punctuation: `,"host":`.
 static void append_json(mg_buf *out, mg_str key, mg_str value) {
-    mg_buf_append_str(out, key);
+    put(out, key);
     if (value.n == 0) {
-        mg_buf_append_str(out, MG_STR("null"));
+        put(out, MG_STR("null"));
     } else {
         mg_log_append_json_string(out, value);
     }
@@ -119,28 +118,27 @@ static void append_json(mg_buf *out, mg_str key, mg_str value) {
 
 static void format_json(mg_access_log *a, const mg_access_record *r) {
     mg_buf *out = &a->line;
-    mg_buf_append_str(out, MG_STR("{\"time\":\""));
-    mg_buf_append(out, a->date, a->date_n);
-    mg_buf_append_char(out, '.');
+    put(out, MG_STR("{\"time\":\""));
+    put(out, (mg_str){a->date, a->date_n});
+    put_char(out, '.');
     append_padded(out, r->wall_ms % 1000, 3);
     append_json(out, MG_STR("Z\",\"client_ip\":"), r->client_ip);
     append_json(out, MG_STR(",\"method\":"), r->method);
     append_json(out, MG_STR(",\"target\":"), r->target);
     append_json(out, MG_STR(",\"host\":"), r->host);
-    mg_buf_append_str(out, MG_STR(",\"status\":"));
+    put(out, MG_STR(",\"status\":"));
     mg_buf_append_u64(out, (uint64_t)r->status);
-    mg_buf_append_str(out, MG_STR(",\"bytes\":"));
+    put(out, MG_STR(",\"bytes\":"));
     mg_buf_append_u64(out, r->body_bytes_out);
-    mg_buf_append_str(out, MG_STR(",\"duration\":"));
+    put(out, MG_STR(",\"duration\":"));
     mg_buf_append_u64(out, r->duration_us / 1000000);
-    mg_buf_append_char(out, '.');
+    put_char(out, '.');
     append_padded(out, r->duration_us % 1000000, 6);
     append_json(out, MG_STR(",\"referer\":"), r->referer);
     append_json(out, MG_STR(",\"user_agent\":"), r->user_agent);
     append_json(out, MG_STR(",\"request_id\":"), r->request_id);
     append_json(out, MG_STR(",\"route\":"), r->route);
-    mg_buf_append_str(out, r->aborted ? MG_STR(",\"aborted\":true}\n")
-                                      : MG_STR(",\"aborted\":false}\n"));
+    put(out, r->aborted ? MG_STR(",\"aborted\":true}\n") : MG_STR(",\"aborted\":false}\n"));
 }
 
 void mg_access_log_write(mg_access_log *a, const mg_access_record *r) {

@@ -5,13 +5,17 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-enum { CLOSE_MS = 2000 };
+enum {
+    CLOSE_MS = 2000,
+    ACCESS_GATHER_MS = 20, // each write costs as much as three requests
+};
 
 static int open_access(mg_logs *l, const mg_config_log *c, mg_error *err) {
     if (c->access == NULL) {
         return MG_OK;
     }
-    mg_log_options options = {.target = c->access, .report = l->error};
+    mg_log_options options = {
+        .target = c->access, .gather_ms = ACCESS_GATHER_MS, .report = l->error};
     int rc = mg_log_open(&l->access, &options, err);
     if (rc == MG_OK) {
         mg_access_log_init(&l->access_writer, l->access, c->access_format == MG_CONFIG_JSON);

@@ -6,6 +6,7 @@
 // F.N that has the work's name in it. Nothing depends on the hour: the clock is virtual, and
 // LuaJIT's random numbers are the same in each run.
 
+#include "gate/access_log.h"
 #include "lua/lua_app.h"
 #include "server/server.h"
 #include "store/memory_cache.h"
@@ -32,22 +33,24 @@ typedef struct work {
     const char *request;
     int depth;        // requests of a batch
     bool interpreted; // what cannot be compiled whole: which parts are is left to chance
+    bool logged;      // with a line of the access log, up to the log's own thread
 } work;
 
 #define FIELDS                                                                                     \
     "Host: localhost:8080\r\nUser-Agent: count/1.0\r\nAccept: */*\r\nAccept-Encoding: gzip\r\n"
 
 static const work works[] = {
-    {"text", "GET /text HTTP/1.1\r\n" FIELDS "\r\n", 1, false},
-    {"json", "GET /users/42 HTTP/1.1\r\n" FIELDS "\r\n", 1, false},
-    {"json_pipelined", "GET /users/42 HTTP/1.1\r\n" FIELDS "\r\n", DEPTH, false},
-    {"sleep", "GET /sleep HTTP/1.1\r\n" FIELDS "\r\n", 1, false},
+    {"text", "GET /text HTTP/1.1\r\n" FIELDS "\r\n", 1, false, false},
+    {"json", "GET /users/42 HTTP/1.1\r\n" FIELDS "\r\n", 1, false, false},
+    {"json_logged", "GET /users/42 HTTP/1.1\r\n" FIELDS "\r\n", 1, false, true},
+    {"json_pipelined", "GET /users/42 HTTP/1.1\r\n" FIELDS "\r\n", DEPTH, false, false},
+    {"sleep", "GET /sleep HTTP/1.1\r\n" FIELDS "\r\n", 1, false, false},
     {"echo",
      "POST /echo HTTP/1.1\r\n" FIELDS "Content-Length: 32\r\n\r\n0123456789abcdef0123456789abcdef",
-     1, false},
+     1, false, false},
     {"onion", "GET /onion/7 HTTP/1.1\r\n" FIELDS "Authorization: Bearer x\r\nX-Tag: blue\r\n\r\n",
-     1, true},
-    {"cached", "GET /cached HTTP/1.1\r\n" FIELDS "\r\n", 1, false},
+     1, true, false},
+    {"cached", "GET /cached HTTP/1.1\r\n" FIELDS "\r\n", 1, false, false},
 };
 
 // LuaJIT seeds itself with the first of these: it decides when a loop is compiled, and where code
@@ -128,8 +131,13 @@ static void ask(mg_loop *loop, peer *p, mg_str batch, int times) {
     }
 }
 
+static void on_access(void *arg, const mg_access_record *r) {
+    mg_access_log_write(arg, r);
+}
+
 static void count(mg_loop *loop, mg_server *server, const work *w) {
     static peer p;
+    server->on_access = w->logged ? on_access : NULL;
     mg_buf batch = {0};
     for (int i = 0; i < w->depth; i++) {
         mg_buf_append_str(&batch, mg_str_of(w->request));
@@ -204,6 +212,8 @@ int main(int argc, char **argv) {
     };
     mg_loop *loop;
     mg_lua_app *app = NULL;
+    mg_log *log = NULL;
+    mg_access_log access;
     mg_error err;
     mg_services services = {0};
     const mg_lua_app_options o = {
@@ -212,13 +222,16 @@ int main(int argc, char **argv) {
         abort();
     }
     open_services(&services, loop);
-    if (mg_lua_app_new(&app, loop, &o, &err) != 0) {
+    if (mg_lua_app_new(&app, loop, &o, &err) != 0 ||
+        mg_log_open(&log, &(mg_log_options){.target = "/dev/null"}, &err) != 0) {
         fprintf(stderr, "count: %s\n", err.text);
         return 1;
     }
     mg_lua_app_attach(app);
     mg_server *server = mg_server_new(loop, mg_lua_app_seam(app), &options);
     mg_lua_app_vm(app)->server = server;
+    mg_access_log_init(&access, log, false);
+    server->access_arg = &access;
     // As the watch for stalls does: compiled code then looks for a sample now and again.
     luaJIT_profile_start(mg_lua_app_vm(app)->L, "li1000000", on_sample, NULL);
     bool ready = false;

@@ -85,6 +85,19 @@ static void time_is_iso_8601_in_utc(void **state) {
     mg_buf_deinit(&out);
 }
 
+static void plain_text_ends_before_what_has_to_be_escaped(void **state) {
+    (void)state;
+    for (size_t at = 0; at < 20; at++) {
+        for (int c = 0; c < 256; c++) {
+            char text[] = "GET /users/42?a=b ~!";
+            bool plain = c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
+            text[at] = (char)c;
+            assert_int_equal(mg_log_plain_ascii((mg_str){text, 20}), plain ? 20 : at);
+            assert_int_equal(mg_log_plain_ascii((mg_str){text, at}), at);
+        }
+    }
+}
+
 static void levels_have_names(void **state) {
     (void)state;
     for (int i = MG_LOG_DEBUG; i <= MG_LOG_ERROR; i++) {
@@ -104,6 +117,7 @@ int main(void) {
         cmocka_unit_test(json_fields_cannot_stand_for_the_level),
         cmocka_unit_test(json_strings_are_valid_whatever_comes),
         cmocka_unit_test(time_is_iso_8601_in_utc),
+        cmocka_unit_test(plain_text_ends_before_what_has_to_be_escaped),
         cmocka_unit_test(levels_have_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
