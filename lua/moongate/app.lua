@@ -239,17 +239,20 @@ end
 
 --- Files of `folder` below `prefix`. Options: index, cache (seconds), dotfiles, well_known.
 function App:static(prefix, folder, options)
-  shared_of(self)
+  local shared = shared_of(self)
   check.string("static: prefix", prefix)
   check.folder("static: folder", folder)
   local static = require("moongate.core.app.static")
-  local handler = static.new(folder, options)
+  local handler, files = static.new(folder, options)
   local base = prefix == "/" and "" or prefix:gsub("/$", "")
   if base ~= "" then
     declare(self, { "GET" }, base, nil, static.add_slash)
   end
-  declare(self, { "GET" }, base .. "/", nil, handler)
-  return declare(self, { "GET" }, base .. "/*path", nil, handler)
+  for _, pattern in ipairs({ base .. "/", base .. "/*path" }) do
+    declare(self, { "GET" }, pattern, nil, handler)
+    shared.routes[#shared.routes].files = files
+  end
+  return self
 end
 
 -- --- the rest ---

@@ -28,7 +28,7 @@ typedef enum mg_route_result {
 } mg_route_result;
 
 typedef struct mg_route_match {
-    uint32_t id;
+    uint32_t id;      // 0: none was found
     uint64_t allowed; // bits by method; with HEAD where there is GET, and OPTIONS
     uint32_t count;
     mg_str values[MG_ROUTE_PARAMS]; // as they were sent, still encoded

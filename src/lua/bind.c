@@ -1,11 +1,12 @@
 #include "lua/bind.h"
 
+#include "base/version.h"
 #include "lua/bind_http.h"
 #include "lua/bind_json.h"
 #include "lua/bind_router.h"
 #include "lua/bind_tools.h"
 
-void mg_bind_all(lua_State *L, mg_vm *vm) {
+void mg_push_native(lua_State *L, mg_vm *vm) {
     static const struct {
         const char *name;
         int (*open)(lua_State *L);
@@ -15,6 +16,11 @@ void mg_bind_all(lua_State *L, mg_vm *vm) {
         {"http", mg_open_http},
         {"router", mg_open_router},
     };
+    lua_newtable(L);
+    lua_pushliteral(L, MG_VERSION);
+    lua_setfield(L, -2, "version");
+    mg_bind_vm(L, vm);
+    mg_bind_routes(L, vm);
     mg_bind_request(L, vm);
     mg_bind_answer(L, vm);
     mg_bind_runtime(L, vm);

@@ -10,10 +10,11 @@ enum { MG_EVENT_REQUEST = 1, MG_EVENT_DONE = 2, MG_EVENT_SIGNAL = 3 };
 // What a script may stream to a peer that takes it all before the loop turns for others.
 enum { MG_BURST_BYTES = 256 * 1024 };
 
-// Adds all functions and subtables to the table at the top of the stack.
-void mg_bind_all(lua_State *L, mg_vm *vm);
+// Pushes the table `moongate.native` of this vm: every function of the bind_*.c files.
+void mg_push_native(lua_State *L, mg_vm *vm);
 
 // Each adds its own to the table at the top.
+void mg_bind_routes(lua_State *L, mg_vm *vm);
 void mg_bind_request(lua_State *L, mg_vm *vm);
 void mg_bind_answer(lua_State *L, mg_vm *vm);
 void mg_bind_runtime(lua_State *L, mg_vm *vm);

@@ -11,8 +11,7 @@
 typedef struct write_op {
     mg_op op;
     mg_exchange *x;
-    bool failed;
-    bool file;
+    mg_file_answer *file; // that is being sent; NULL: none
     int status;
 } write_op;
 
@@ -212,13 +211,18 @@ static int push_write(lua_State *L, mg_op *op) {
     return 4;
 }
 
+static void stop_file(write_op *w) {
+    if (w->file != NULL) {
+        mg_file_answer_stop(w->file);
+        w->file = NULL;
+    }
+}
+
 static void cancel_write(mg_op *op) {
     write_op *w = (write_op *)op;
     if (w->x != NULL) {
         mg_request_of(w->x)->write_op = NULL;
-        if (w->file) {
-            mg_file_answer_stop(w->x);
-        }
+        stop_file(w);
     }
 }
 
@@ -238,6 +242,7 @@ static write_op *start_write_op(mg_vm *vm, mg_exchange *x) {
 
 void mg_write_op_fail(mg_op *op) {
     write_op *w = (write_op *)op;
+    stop_file(w);
     w->status = MG_ECLOSED;
     w->x = NULL;
 }
@@ -265,13 +270,12 @@ static void on_file_done(void *arg, int status) {
     write_op *w = arg;
     mg_exchange *x = w->x;
     w->status = status;
-    if (x != NULL) {
-        mg_request_of(x)->write_op = NULL;
-        if (status == 0 || mg_exchange_committed(x)) {
-            mg_vm_release_exchange(w->op.vm, x); // it ends with this
-        }
-    }
+    w->file = NULL;
     w->x = NULL;
+    mg_request_of(x)->write_op = NULL;
+    if (status == 0 || mg_exchange_committed(x)) {
+        mg_vm_release_exchange(w->op.vm, x); // it ends with this
+    }
     mg_op_finish(&w->op);
 }
 
@@ -293,7 +297,6 @@ static int send_file(lua_State *L) {
         return refuse(L, wrong);
     }
     write_op *w = start_write_op(vm, x);
-    w->file = true;
     mg_file_answer_options o = {
         .path = path,
         .beneath = beneath,
@@ -302,7 +305,7 @@ static int send_file(lua_State *L) {
         .arg = w,
     };
     lua_pushnumber(L, (lua_Number)w->op.handle);
-    mg_file_answer_start(x, &a, &o);
+    w->file = mg_file_answer_start(x, &a, &o);
     return 1;
 }
 

@@ -120,23 +120,6 @@ static int request_trailers(lua_State *L) {
     return 1;
 }
 
-// --- parameters of the route ---
-
-static int request_params(lua_State *L) {
-    mg_vm *vm = mg_vm_of(L);
-    mg_exchange *x = mg_vm_exchange(L, vm, 1);
-    if (x == NULL) {
-        return closed(L);
-    }
-    const mg_request_state *r = mg_request_of(x);
-    if (r->route == 0) {
-        lua_newtable(L);
-        return 1;
-    }
-    mg_push_params(L, vm->router, &r->match);
-    return 1;
-}
-
 // --- request id ---
 
 // request_id(handle, id or nil): sets it, or makes one: 16 bytes of hex, unique enough to find a
@@ -324,7 +307,6 @@ void mg_bind_request(lua_State *L, mg_vm *vm) {
         {"request_headers", request_headers},
         {"request_header", request_header},
         {"request_trailers", request_trailers},
-        {"request_params", request_params},
         {"request_id", request_id},
         {"body", request_body},
         {"connection", connection},

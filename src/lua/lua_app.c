@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "lua/bind.h"
 #include "lua/place.h"
 #include "lua/state.h"
 
@@ -35,7 +36,7 @@ struct mg_lua_app {
 };
 
 static int open_native(lua_State *L) {
-    mg_vm_push_native(L, lua_touserdata(L, lua_upvalueindex(1)));
+    mg_push_native(L, lua_touserdata(L, lua_upvalueindex(1)));
     return 1;
 }
 
@@ -268,7 +269,7 @@ void mg_lua_app_free(mg_lua_app *a) {
 }
 
 mg_app *mg_lua_app_seam(mg_lua_app *a) {
-    return &a->vm->app;
+    return mg_vm_seam(a->vm);
 }
 
 mg_vm *mg_lua_app_vm(mg_lua_app *a) {
@@ -288,9 +289,22 @@ static int tell_stopped(lua_State *L) {
     return 0;
 }
 
+static void on_unpinned(void *arg) {
+    mg_lua_app *a = arg;
+    a->vm->front.pins.on_none = NULL;
+    a->on_done(a->done_arg);
+}
+
+// What others than the scripts still answer holds the generation's routes.
 static int tell_done(lua_State *L) {
     mg_lua_app *a = lua_touserdata(L, lua_upvalueindex(1));
-    a->on_done(a->done_arg);
+    mg_pins *pins = &a->vm->front.pins;
+    if (pins->count == 0) {
+        a->on_done(a->done_arg);
+    } else {
+        pins->arg = a;
+        pins->on_none = on_unpinned;
+    }
     return 0;
 }
 
@@ -342,6 +356,7 @@ void mg_lua_app_retire(mg_lua_app *a, uint64_t drain_ms, void (*on_done)(void *a
 }
 
 void mg_lua_app_evict(mg_lua_app *a) {
+    mg_front_evict(&a->vm->front);
     push_boot(a, "evict");
     finish_call(a, "evict", 1);
 }
@@ -353,7 +368,7 @@ mg_lua_pins mg_lua_app_pins(mg_lua_app *a) {
         lua_pop(a->L, 1);
         return pins;
     }
-    pins.requests = (uint32_t)lua_tointeger(a->L, -3);
+    pins.requests = (uint32_t)lua_tointeger(a->L, -3) + mg_front_apart(&a->vm->front);
     pins.streams = (uint32_t)lua_tointeger(a->L, -2);
     pins.background = (uint32_t)lua_tointeger(a->L, -1);
     lua_pop(a->L, 3);

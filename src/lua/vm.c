@@ -1,10 +1,8 @@
 #include "lua/vm.h"
 
 #include "base/mem.h"
-#include "base/version.h"
 #include "lua/bind.h"
 
-#include <assert.h>
 #include <stdio.h>
 
 enum { RETRIES = 8 }; // turns of a scheduler that does nothing but fail, until C has something new
@@ -222,6 +220,7 @@ static void drop(mg_op *op) {
 mg_vm *mg_vm_new(lua_State *L, mg_loop *loop) {
     mg_vm *vm = mg_calloc(1, sizeof *vm);
     vm->app = (mg_app){on_request, on_body, on_writable, on_deadline, on_gone};
+    mg_front_init(&vm->front, &vm->app);
     vm->L = L;
     vm->loop = loop;
     vm->services = &no_services;
@@ -242,15 +241,6 @@ void mg_vm_attach(mg_vm *vm) {
     if (vm->wanted) {
         mg_loop_turn_soon(vm->loop);
     }
-}
-
-static void free_routes(mg_vm *vm) {
-    for (uint32_t i = 0; i < vm->route_count; i++) {
-        mg_free(vm->routes[i].name);
-    }
-    mg_free(vm->routes);
-    vm->routes = NULL;
-    vm->route_count = 0;
 }
 
 void mg_vm_sever(mg_vm *vm) {
@@ -282,7 +272,7 @@ void mg_vm_free(mg_vm *vm) {
     mg_vm_sever(vm);
     mg_slots_deinit(&vm->exchanges);
     mg_slots_deinit(&vm->ops);
-    free_routes(vm);
+    mg_front_deinit(&vm->front);
     mg_buf_deinit(&vm->scratch);
     mg_buf_deinit(&vm->json);
     mg_depth_deinit(&vm->depth);
@@ -300,88 +290,34 @@ void mg_vm_release_exchange(mg_vm *vm, mg_exchange *x) {
     mg_slots_remove(&vm->exchanges, x->app_handle);
 }
 
-// What the server as a whole can do.
-static uint64_t server_methods(const mg_vm *vm) {
-    uint64_t own = vm->router != NULL ? mg_router_own_methods(vm->router) : 0;
-    return own | 1 << MG_METHOD_GET | 1 << MG_METHOD_HEAD | 1 << MG_METHOD_POST |
-           1 << MG_METHOD_PUT | 1 << MG_METHOD_PATCH | 1 << MG_METHOD_DELETE |
-           1 << MG_METHOD_OPTIONS;
-}
-
-// Finds the route. Returns the method's number.
-static unsigned match_route(const mg_vm *vm, const mg_exchange *x, mg_request_state *r) {
-    const mg_head *h = &x->head;
-    unsigned method = h->method;
-    r->match.allowed = 0;
-    r->route = 0;
-    if (vm->router != NULL) {
-        if (method == MG_METHOD_UNKNOWN) {
-            method = mg_router_method(vm->router, h->method_text);
-        }
-        mg_route_result result = mg_router_match(vm->router, method, h->target.path, &r->match);
-        r->route = result == MG_ROUTE_FOUND ? r->match.id : 0;
-    }
-    if (h->target.form == MG_TARGET_ASTERISK || h->target.form == MG_TARGET_AUTHORITY) {
-        // asked of the server as a whole, or of a proxy that this is not
-        r->match.allowed = server_methods(vm);
-    }
-    return method;
-}
-
-// Everything that must be settled before a handler runs. False if the server has answered instead:
-// there is no memory for a script that would.
-static bool admit(mg_vm *vm, mg_exchange *x, const mg_request_state *r) {
-    uint64_t limit = x->body_limit;
-    if (mg_lua_memory_is_full(&vm->memory)) {
-        mg_exchange_refuse(x, (mg_refusal){503, "the scripts' memory is used up", 1});
-        return false;
-    }
-    if (r->route != 0) {
-        assert(r->route <= vm->route_count);
-        const mg_vm_route *route = &vm->routes[r->route - 1];
-        x->route = mg_str_of(route->name);
-        limit = route->body_bytes >= 0 ? (uint64_t)route->body_bytes : limit;
-        if (route->deadline_ms >= 0) {
-            mg_exchange_set_deadline(x, (uint64_t)route->deadline_ms);
-        }
-    }
-    if (mg_exchange_limit_body(x, limit) != MG_OK) {
-        mg_exchange_refuse_body(x, mg_body_too_large);
-    }
-    return true;
-}
-
-// What Content-Length announces is refused in the handler's place; what shows later is told to
-// whoever reads the body, however the request was cut into packets.
-static bool is_refused(const mg_exchange *x) {
-    return x->body_refusal.status == 413 && x->head.framing == MG_FRAMING_LENGTH;
-}
-
 // Pushes the kind, handle, route id (0: none), without a route the set of methods that its path
 // has, with one whether its handler is not to run (1) because the body is refused, method, the
 // time, the handle's slot counted from 1, and the route's parameters if it has any: whoever wrote
-// the route reads them, and a call back into C would cost more than they do.
+// the route reads them, and a call back into C would cost more than they do. Nothing if the server
+// has answered instead: there is no memory for a script that would.
 static int push_request(lua_State *L, mg_vm *vm, mg_exchange *x) {
-    mg_request_state *r = mg_arena_alloc(&x->arena, sizeof *r);
-    memset(r, 0, offsetof(mg_request_state, match));
-    x->app_data = r;
-    unsigned method = match_route(vm, x, r);
-    if (!admit(vm, x, r)) {
+    if (mg_lua_memory_is_full(&vm->memory)) {
+        mg_exchange_refuse(x, (mg_refusal){503, "the scripts' memory is used up", 1});
         return 0;
     }
+    mg_request_state *r = mg_arena_alloc(&x->arena, sizeof *r);
+    *r = (mg_request_state){0};
+    x->app_data = r;
     x->app_handle = mg_slots_add(&vm->exchanges, x);
     vm->serving = x->app_handle;
+    const mg_routed *routed = x->routed;
+    const mg_route_match *match = &routed->match;
     lua_pushinteger(L, MG_EVENT_REQUEST);
     lua_pushnumber(L, (lua_Number)x->app_handle);
-    lua_pushinteger(L, (lua_Integer)r->route);
-    lua_pushnumber(L, r->route == 0 ? (lua_Number)r->match.allowed : is_refused(x));
-    lua_pushinteger(L, (lua_Integer)method);
+    lua_pushinteger(L, (lua_Integer)match->id);
+    lua_pushnumber(L, match->id == 0 ? (lua_Number)match->allowed : routed->too_large);
+    lua_pushinteger(L, (lua_Integer)routed->method);
     lua_pushnumber(L, (lua_Number)mg_loop_now_ms(vm->loop) / 1000);
     lua_pushinteger(L, (lua_Integer)mg_slot_index(x->app_handle) + 1);
-    if (r->route == 0 || r->match.count == 0) {
+    if (match->id == 0 || match->count == 0) {
         return 7;
     }
-    mg_push_params(L, vm->router, &r->match);
+    mg_push_params(L, routed->router, match);
     return 8;
 }
 
@@ -503,56 +439,6 @@ static int take_stall(lua_State *L) {
     return 1;
 }
 
-static int64_t integer_field(lua_State *L, int index, const char *key) {
-    lua_getfield(L, index, key);
-    int64_t v = lua_isnil(L, -1) ? -1 : (int64_t)lua_tonumber(L, -1);
-    lua_pop(L, 1);
-    return v;
-}
-
-// bind_routes(router, { { name =, deadline_ms =, body_bytes = }, ... }): what requests are matched
-// against from now on.
-static int bind_routes(lua_State *L) {
-    mg_vm *vm = mg_vm_of(L);
-    mg_router *router = mg_check_router(L, 1);
-    luaL_checktype(L, 2, LUA_TTABLE);
-    free_routes(vm);
-    uint32_t n = (uint32_t)lua_objlen(L, 2);
-    vm->routes = mg_calloc(n, sizeof *vm->routes);
-    for (uint32_t i = 0; i < n; i++) {
-        lua_rawgeti(L, 2, (int)i + 1);
-        lua_getfield(L, -1, "name");
-        const char *name = lua_tostring(L, -1);
-        vm->routes[i].name = mg_strdup(name != NULL ? name : "");
-        lua_pop(L, 1);
-        vm->routes[i].deadline_ms = integer_field(L, -1, "deadline_ms");
-        vm->routes[i].body_bytes = integer_field(L, -1, "body_bytes");
-        lua_pop(L, 1);
-        vm->route_count = i + 1;
-    }
-    luaL_unref(L, LUA_REGISTRYINDEX, vm->router_ref);
-    lua_pushvalue(L, 1);
-    vm->router_ref = luaL_ref(L, LUA_REGISTRYINDEX);
-    vm->router = router;
-    return 0;
-}
-
-static int method_name(lua_State *L) {
-    lua_Integer m = luaL_checkinteger(L, 1);
-    mg_str name = mg_method_name(m >= 0 && m < MG_METHOD_COUNT ? (mg_method)m : MG_METHOD_UNKNOWN);
-    lua_pushlstring(L, name.p, name.n);
-    return 1;
-}
-
-// method_names(set) -> a list; the set is one of next_event's.
-static int method_names(lua_State *L) {
-    mg_vm *vm = mg_vm_of(L);
-    uint64_t set = (uint64_t)luaL_checknumber(L, 1);
-    luaL_argcheck(L, vm->router != NULL, 1, "there are no routes");
-    mg_push_methods(L, vm->router, set);
-    return 1;
-}
-
 void mg_vm_register(lua_State *L, mg_vm *vm, const luaL_Reg *functions) {
     for (; functions->name != NULL; functions++) {
         lua_pushlightuserdata(L, vm);
@@ -561,24 +447,17 @@ void mg_vm_register(lua_State *L, mg_vm *vm, const luaL_Reg *functions) {
     }
 }
 
-void mg_vm_push_native(lua_State *L, mg_vm *vm) {
+void mg_bind_vm(lua_State *L, mg_vm *vm) {
     static const luaL_Reg functions[] = {
         {"next_event", next_event},
         {"cancel", cancel},
         {"bind_turn", bind_turn},
         {"turn_soon", turn_soon},
-        {"bind_routes", bind_routes},
-        {"method_name", method_name},
-        {"method_names", method_names},
         {"note_address", note_address},
         {"coroutine_address", coroutine_address},
         {"take_stall", take_stall},
         {"bind_limit", bind_limit},
         {NULL, NULL},
     };
-    lua_newtable(L);
     mg_vm_register(L, vm, functions);
-    lua_pushliteral(L, MG_VERSION);
-    lua_setfield(L, -2, "version");
-    mg_bind_all(L, vm);
 }

@@ -7,23 +7,16 @@
 #pragma once
 
 #include "base/log_line.h"
-#include "http/route.h"
 #include "lua/depth.h"
 #include "lua/memory.h"
 #include "lua/op.h"
 #include "lua/services.h"
 #include "lua/slots.h"
 #include "server/answer.h"
+#include "server/front.h"
 #include "server/server.h"
 
 #include <lualib.h>
-
-// What a route asks of C before its handler runs.
-typedef struct mg_vm_route {
-    char *name;          // for the access log
-    int64_t deadline_ms; // -1: the server's default
-    int64_t body_bytes;  // -1: the server's default
-} mg_vm_route;
 
 typedef struct mg_vm_job {
     mg_str name, where;
@@ -41,6 +34,7 @@ typedef struct mg_vm_jobs {
 
 struct mg_vm {
     mg_app app; // first: the seam's functions get it
+    mg_front front;
     lua_State *L;
     mg_loop *loop;
     mg_server *server; // NULL until there is one
@@ -64,10 +58,7 @@ struct mg_vm {
     mg_lua_memory memory; // unbounded unless attached
     char stall[256];      // why the running coroutine was made to fail; "": it was not
 
-    mg_router *router; // borrowed from the Lua value kept by router_ref
-    int router_ref;
-    mg_vm_route *routes;
-    uint32_t route_count;
+    int router_ref; // registry reference of the Lua value whose matcher the front's routes borrow
 
     const mg_vm_jobs *jobs; // NULL: every job may run
     void *jobs_arg;
@@ -96,6 +87,11 @@ extern mg_vm *volatile mg_vm_running;
 // the loop: scripts may be loaded in another thread.
 mg_vm *mg_vm_new(lua_State *L, mg_loop *loop);
 
+// What serves requests: the front, which finds their routes before they come here.
+static inline mg_app *mg_vm_seam(mg_vm *vm) {
+    return &vm->front.app;
+}
+
 // On the loop: from now on the scheduler runs in its turns.
 void mg_vm_attach(mg_vm *vm);
 
@@ -106,9 +102,6 @@ void mg_vm_sever(mg_vm *vm);
 // Severs it, if that is still to do, and frees it: behind lua_close, whose finalizers may look for
 // it. Accepts NULL.
 void mg_vm_free(mg_vm *vm);
-
-// Pushes the table `moongate.native` of this vm: every function of the bind_*.c files.
-void mg_vm_push_native(lua_State *L, mg_vm *vm);
 
 // The vm of a function registered with mg_vm_register.
 static inline mg_vm *mg_vm_of(lua_State *L) {
@@ -122,6 +115,9 @@ static inline mg_vm *mg_vm_of(lua_State *L) {
 // The same for a function that begins an operation: raises with code `limit` if there are too many.
 mg_vm *mg_vm_with_room(lua_State *L);
 
+// Adds the vm's own functions to the table at the top.
+void mg_bind_vm(lua_State *L, mg_vm *vm);
+
 // Adds functions to the table at the top, each with the vm as its first upvalue.
 void mg_vm_register(lua_State *L, mg_vm *vm, const luaL_Reg *functions);
 
@@ -132,8 +128,6 @@ typedef struct mg_request_state {
     mg_op *body_op;  // waits for content, or has it and is not told yet
     mg_op *write_op; // waits for the backlog to leave, or for the end of a file
     size_t burst;    // bytes streamed since the loop last turned for this exchange
-    mg_route_match match;
-    uint32_t route; // 0: none
 } mg_request_state;
 
 // The exchange of the handle at `index`, or NULL if it is over.

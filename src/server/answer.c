@@ -41,8 +41,7 @@ static void answered(mg_exchange *x, mg_str trailers) {
     mg_exchange_record(x, false);
     x->phase = MG_EXCHANGE_ANSWERED;
     x->app = NULL;
-    x->producer_go = NULL;
-    x->producer_stop = NULL;
+    mg_exchange_unpin(x);
     x->wire->end(x, trailers);
 }
 

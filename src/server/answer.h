@@ -46,3 +46,6 @@ void mg_exchange_refuse(mg_exchange *x, mg_refusal refusal);
 void mg_exchange_record(mg_exchange *x, bool aborted);
 
 void mg_exchange_stop_deadlines(mg_exchange *x);
+
+// The app has no part in it any more: nothing of its generation is held.
+void mg_exchange_unpin(mg_exchange *x);

@@ -205,19 +205,26 @@ void mg_exchange_set_deadline(mg_exchange *x, uint64_t ms) {
     }
 }
 
-// --- ends that nobody wanted ---
+// --- the end ---
+
+void mg_exchange_unpin(mg_exchange *x) {
+    mg_link_remove(&x->app_link); // from whatever list of the app's it is still in
+    if (x->pins != NULL) {
+        mg_pins *pins = x->pins;
+        x->pins = NULL;
+        mg_pins_drop(pins);
+    }
+}
 
 static void tell_gone(mg_exchange *x, mg_gone why) {
     mg_app *app = x->app;
     mg_exchange_stop_deadlines(x);
     mg_timer_stop(&x->body_timer);
-    if (x->producer_stop != NULL) {
-        x->producer_stop(x);
-    }
     x->app = NULL;
     if (app != NULL) {
         app->on_gone(app, x, why);
     }
+    mg_exchange_unpin(x);
 }
 
 void mg_exchange_lost(mg_exchange *x, mg_gone why) {
@@ -229,12 +236,7 @@ void mg_exchange_lost(mg_exchange *x, mg_gone why) {
 }
 
 void mg_exchange_writable(mg_exchange *x) {
-    if (x->phase != MG_EXCHANGE_ANSWERING) {
-        return;
-    }
-    if (x->producer_go != NULL) {
-        x->producer_go(x);
-    } else if (x->app != NULL) {
+    if (x->phase == MG_EXCHANGE_ANSWERING && x->app != NULL) {
         x->app->on_writable(x->app, x);
     }
 }

@@ -11,6 +11,7 @@
 #include "base/list.h"
 #include "event/deadline.h"
 #include "http/message.h"
+#include "server/pins.h"
 
 typedef struct mg_conn mg_conn;
 typedef struct mg_peer mg_peer; // server/wire.h
@@ -52,16 +53,13 @@ struct mg_exchange {
     mg_exchange *next_free;
     mg_exchange_phase phase;
 
-    // Who streams the answer, if not the app itself (server/file_answer): told when the backlog has
-    // left, and when all is lost.
-    void (*producer_go)(mg_exchange *x);
-    void (*producer_stop)(mg_exchange *x);
-    void *producer;
-
     // for the app
     mg_link app_link;
     void *app_data;
     uint64_t app_handle;
+    struct mg_routed
+        *routed;       // server/front.h: what was found; NULL: no front stands before the app
+    mg_pins *pins;     // the generation that this holds; NULL: none
     mg_str route;      // name or pattern for the log; borrowed until the answer is complete
     mg_str request_id; // for the log; in the arena
 

@@ -13,8 +13,9 @@
 
 enum { READ_BYTES = 64 * 1024 }; // what one slow reader costs
 
-// One exchange's file. Lives until the file is closed; `x` borrows it as its producer.
-typedef struct file_answer {
+struct mg_file_answer {
+    mg_app app; // first: of the exchange while it sends
+    mg_app *outer;
     mg_exchange *x;
     mg_file *file;
     mg_answer answer; // spans lie in the exchange's arena
@@ -29,27 +30,25 @@ typedef struct file_answer {
     mg_str part_type; // multipart/byteranges: the type of each part
     bool multipart;
     bool waiting; // for the peer
-} file_answer;
+};
 
 static const char boundary[] = "moongate-byteranges-3f1c9a70b2d84e65";
 
 // --- the end ---
 
-static void dispose(file_answer *f) {
-    f->x->producer = NULL;
-    f->x->producer_go = NULL;
-    f->x->producer_stop = NULL;
+static void dispose(mg_file_answer *f) {
+    if (f->x->app == &f->app) { // else the exchange is lost
+        f->x->app = f->outer;
+    }
     mg_file_close(f->file);
     mg_free(f);
 }
 
-void mg_file_answer_stop(mg_exchange *x) {
-    if (x->producer != NULL) {
-        dispose(x->producer);
-    }
+void mg_file_answer_stop(mg_file_answer *f) {
+    dispose(f);
 }
 
-static void done(file_answer *f, int status) {
+static void done(mg_file_answer *f, int status) {
     void (*on_done)(void *arg, int status) = f->on_done;
     void *arg = f->arg;
     dispose(f);
@@ -57,7 +56,7 @@ static void done(file_answer *f, int status) {
 }
 
 // The answer is complete: the app hears of it first, since the exchange dies with its end.
-static void complete(file_answer *f, mg_str tail) {
+static void complete(mg_file_answer *f, mg_str tail) {
     mg_exchange *x = f->x;
     if (tail.n > 0) {
         mg_exchange_write(x, tail);
@@ -67,7 +66,7 @@ static void complete(file_answer *f, mg_str tail) {
 }
 
 // The file broke off in the middle of the answer.
-static void break_off(file_answer *f, int status) {
+static void break_off(mg_file_answer *f, int status) {
     mg_exchange *x = f->x;
     done(f, status);
     mg_exchange_abort(x);
@@ -75,7 +74,7 @@ static void break_off(file_answer *f, int status) {
 
 // --- parts ---
 
-static void append_part_head(const file_answer *f, size_t i, mg_buf *out) {
+static void append_part_head(const mg_file_answer *f, size_t i, mg_buf *out) {
     mg_buf_printf(out, "\r\n--%s\r\nContent-Type: %.*s\r\nContent-Range: ", boundary,
                   (int)f->part_type.n, f->part_type.p);
     mg_range_write(out, f->ranges[i], f->size);
@@ -86,7 +85,7 @@ static void append_tail(mg_buf *out) {
     mg_buf_printf(out, "\r\n--%s--\r\n", boundary);
 }
 
-static uint64_t content_length(const file_answer *f) {
+static uint64_t content_length(const mg_file_answer *f) {
     mg_buf frame = {0};
     uint64_t n = 0;
     for (size_t i = 0; i < f->range_count; i++) {
@@ -105,7 +104,7 @@ static uint64_t content_length(const file_answer *f) {
 
 // --- sending ---
 
-static void read_on(file_answer *f) {
+static void read_on(mg_file_answer *f) {
     const mg_range *r = &f->ranges[f->at];
     uint64_t left = r->length - f->sent;
     size_t n = left < READ_BYTES ? (size_t)left : READ_BYTES;
@@ -115,7 +114,7 @@ static void read_on(file_answer *f) {
     }
 }
 
-static void begin_range(file_answer *f) {
+static void begin_range(mg_file_answer *f) {
     if (f->multipart) {
         mg_buf head = {0};
         append_part_head(f, f->at, &head);
@@ -125,7 +124,7 @@ static void begin_range(file_answer *f) {
     read_on(f);
 }
 
-static void end_all(file_answer *f) {
+static void end_all(mg_file_answer *f) {
     mg_buf tail = {0};
     if (f->multipart) {
         append_tail(&tail);
@@ -134,8 +133,9 @@ static void end_all(file_answer *f) {
     mg_buf_deinit(&tail);
 }
 
-static void go_on(mg_exchange *x) {
-    file_answer *f = x->producer;
+static void on_writable(mg_app *app, mg_exchange *x) {
+    (void)x;
+    mg_file_answer *f = (mg_file_answer *)app;
     if (f->waiting) {
         f->waiting = false;
         read_on(f);
@@ -143,7 +143,7 @@ static void go_on(mg_exchange *x) {
 }
 
 static void on_read(void *arg, int status, const char *data, size_t n) {
-    file_answer *f = arg;
+    mg_file_answer *f = arg;
     if (status != 0 || n == 0) {
         break_off(f, status != 0 ? status : -EIO); // shorter than it was when it was opened
         return;
@@ -179,7 +179,7 @@ static mg_str write_etag(mg_arena *arena, const struct stat *st) {
 }
 
 // Ends the exchange with a head alone.
-static void answer_short(file_answer *f, int status, mg_buf *fields) {
+static void answer_short(mg_file_answer *f, int status, mg_buf *fields) {
     mg_exchange *x = f->x;
     mg_answer a = f->answer;
     a.status = status;
@@ -189,7 +189,7 @@ static void answer_short(file_answer *f, int status, mg_buf *fields) {
     mg_exchange_respond(x, &a, (mg_str){NULL, 0});
 }
 
-static void answer_unchanged(file_answer *f, mg_buf *fields) {
+static void answer_unchanged(mg_file_answer *f, mg_buf *fields) {
     mg_buf_append_str(fields, f->fields);
     answer_short(f, 304, fields);
 }
@@ -202,7 +202,7 @@ static void append_validators(mg_buf *fields, const mg_validators *v) {
 }
 
 // Chooses what to send. False: the range cannot be satisfied.
-static bool choose_ranges(file_answer *f, const mg_validators *v, mg_buf *fields) {
+static bool choose_ranges(mg_file_answer *f, const mg_validators *v, mg_buf *fields) {
     const mg_head *h = &f->x->head;
     const mg_field *range =
         h->method == MG_METHOD_GET ? mg_fields_find(&h->fields, MG_FIELD_RANGE) : NULL;
@@ -233,7 +233,7 @@ static bool choose_ranges(file_answer *f, const mg_validators *v, mg_buf *fields
     return true;
 }
 
-static void send_content(file_answer *f, mg_buf *fields) {
+static void send_content(mg_file_answer *f, mg_buf *fields) {
     mg_exchange *x = f->x;
     mg_buf_append_str(fields, f->fields);
     f->answer.fields = mg_buf_str(fields);
@@ -253,7 +253,7 @@ static int64_t changed_at(const mg_exchange *x, const struct stat *st) {
 }
 
 static void on_open(void *arg, int status, const struct stat *st) {
-    file_answer *f = arg;
+    mg_file_answer *f = arg;
     if (status != 0) {
         done(f, status);
         return;
@@ -286,8 +286,25 @@ static mg_str keep(mg_exchange *x, mg_str s) {
     return s.n == 0 ? s : (mg_str){mg_arena_copy(&x->arena, s), s.n};
 }
 
-void mg_file_answer_start(mg_exchange *x, const mg_answer *a, const mg_file_answer_options *o) {
-    file_answer *f = mg_calloc(1, sizeof *f);
+static mg_app *outer_of(mg_app *app) {
+    return ((mg_file_answer *)app)->outer;
+}
+
+static void on_body(mg_app *app, mg_exchange *x) {
+    outer_of(app)->on_body(outer_of(app), x);
+}
+
+static void on_deadline(mg_app *app, mg_exchange *x) {
+    outer_of(app)->on_deadline(outer_of(app), x);
+}
+
+static void on_gone(mg_app *app, mg_exchange *x, mg_gone why) {
+    outer_of(app)->on_gone(outer_of(app), x, why);
+}
+
+mg_file_answer *mg_file_answer_start(mg_exchange *x, const mg_answer *a,
+                                     const mg_file_answer_options *o) {
+    mg_file_answer *f = mg_calloc(1, sizeof *f);
     f->x = x;
     f->on_done = o->on_done;
     f->arg = o->arg;
@@ -296,11 +313,13 @@ void mg_file_answer_start(mg_exchange *x, const mg_answer *a, const mg_file_answ
     f->fields = keep(x, o->fields);
     f->answer.content_type =
         a->content_type.n > 0 ? keep(x, a->content_type) : mg_mime_of(mg_str_of(o->path));
-    x->producer = f;
-    x->producer_go = go_on;
-    x->producer_stop = mg_file_answer_stop;
+    f->app = (mg_app){NULL, on_body, on_writable, on_deadline, on_gone};
+    f->outer = x->app;
+    x->app = &f->app;
     int rc = mg_file_open(&f->file, x->server->loop, o->beneath, o->path, &events, f);
     if (rc != 0) {
         done(f, rc);
+        return NULL;
     }
+    return f;
 }

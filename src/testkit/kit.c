@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "config/config.h"
 #include "http/forwarded.h"
+#include "lua/bind.h"
 #include "lua/bind_database.h"
 #include "store/memory_cache.h"
 #include "store/migration_files.h"
@@ -246,7 +247,7 @@ static int serve(lua_State *L) {
     close_server(k);
     k->trust = trust;
     options.trust = trust;
-    k->server = mg_server_new(k->loop, &k->vm->app, &options);
+    k->server = mg_server_new(k->loop, mg_vm_seam(k->vm), &options);
     k->vm->server = k->server;
     return 0;
 }
@@ -461,7 +462,7 @@ int mg_testkit_open(lua_State *L) {
     k->services.databases = &k->database;
     k->vm->services = &k->services;
     mg_vm_attach(k->vm);
-    mg_vm_push_native(L, k->vm);
+    mg_push_native(L, k->vm);
     lua_insert(L, -3);
     lua_setfield(L, -3, "thread");
     lua_setfield(L, -2, "kit");

@@ -3,6 +3,7 @@
 #include "lua/bind_database.h"
 
 #include "base/mem.h"
+#include "lua/bind.h"
 #include "store/database_ops.h"
 
 #include "state.h"
@@ -148,7 +149,7 @@ static int set_up(void **state) {
     vm = mg_vm_new(L, loop);
     vm->services = &services;
     mg_vm_attach(vm);
-    mg_vm_push_native(L, vm);
+    mg_push_native(L, vm);
     lua_setglobal(L, "native");
     run_lua(L, "seen = {}\n"
                "native.bind_turn(function()\n"

@@ -57,7 +57,7 @@ static int set_up(void **state) {
     luaL_openlibs(L);
     vm = mg_vm_new(L, loop);
     mg_vm_attach(vm);
-    mg_vm_push_native(L, vm);
+    mg_push_native(L, vm);
     lua_setglobal(L, "native");
     lua_register(L, "turn_all", lua_turn_all);
     lua_pushstring(L, folder);

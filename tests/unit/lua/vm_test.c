@@ -1,6 +1,7 @@
 #include "lua/vm.h"
 
 #include "base/mem.h"
+#include "lua/bind.h"
 
 #include "server/peer.h"
 
@@ -63,7 +64,7 @@ static int set_up(void **state) {
     luaL_openlibs(L);
     vm = mg_vm_new(L, r.loop);
     mg_vm_attach(vm);
-    mg_vm_push_native(L, vm);
+    mg_push_native(L, vm);
     lua_setglobal(L, "native");
     lua_register(L, "job", lua_job);
     run_lua(L, "seen, turns = {}, 0\n"
@@ -77,7 +78,7 @@ static int set_up(void **state) {
                "  end\n"
                "end)");
     mg_server_options options = rig_options();
-    r.server = mg_server_new(r.loop, &vm->app, &options);
+    r.server = mg_server_new(r.loop, mg_vm_seam(vm), &options);
     vm->server = r.server;
     peer_open(&r, &p, WINDOW);
     return 0;
@@ -314,7 +315,7 @@ static void a_request_comes_with_its_route_and_a_handle(void **state) {
                "assert(e[6] == 1.5 and e[7] == 1 and e[8].id == '7')");
     mg_exchange *x = last_exchange();
     assert_text("user", x->route);
-    assert_text("7", mg_request_of(x)->match.values[0]);
+    assert_text("7", x->routed->match.values[0]);
     respond(x);
     assert_got(&p, "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx");
     assert_null(last_exchange());

@@ -8,6 +8,7 @@ local scopes = require("moongate.core.scope")
 local errors = require("moongate.core.errors")
 local fallback = require("moongate.core.app.fallback")
 local retire = require("moongate.core.app.retire")
+local static = require("moongate.core.app.static")
 local starting = require("moongate.core.app.starting")
 local context = require("moongate.core.request.context")
 local failure = require("moongate.core.request.failure")
@@ -108,7 +109,7 @@ end
 -- --- apps ---
 
 -- What C has to know of each route, by its number.
-local function prepare_routes(app)
+local function prepare_routes(app, root)
   app.by_id = {}
   local native_routes = {}
   for _, route in ipairs(app.routes) do
@@ -118,6 +119,8 @@ local function prepare_routes(app)
       name = route.name or route.pattern,
       deadline_ms = route.timeout and math.floor(route.timeout * 1000 + 0.5),
       body_bytes = route.body,
+      folder = route.files and not route.middleware[1]
+        and static.native(route.files, root) or nil,
     }
   end
   return native_routes
@@ -130,7 +133,7 @@ function M.prepare(app, options)
     app = app,
     root = scopes.new_root(),
     folder = options.root,
-    native_routes = prepare_routes(app),
+    native_routes = prepare_routes(app, options.root or ""),
     jobs_under_way = {},
     detached = {}, -- set of requests that are answered, with work in flight
     detached_count = 0,

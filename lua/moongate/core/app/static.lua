@@ -1,5 +1,8 @@
 --- Files of a folder: what app:static serves. C resolves paths so that nothing leaves the folder
 --- (no "..", no symlink).
+---
+--- Without middleware C serves them alone (src/server/folder.h), and the handler sees only what it
+--- does not find.
 local native = require("moongate.native")
 local answer = require("moongate.core.request.answer")
 local check = require("moongate.core.check")
@@ -47,13 +50,25 @@ local function to_index(folder, path, index)
   end
 end
 
+--- What C is told of a folder.
+---@param folder table of M.new
+---@param root string the project's folder
+function M.native(folder, root)
+  local options = folder.options
+  return {
+    path = answer.below(root, folder.path), index = folder.index, dotfiles = options.dotfiles,
+    cache_control = options.cache and answer.cache_control(options.cache),
+  }
+end
+
 ---@param folder string against the project's folder
 ---@param options table? index (default "index.html"), cache (seconds), dotfiles
----@return fun(ctx: table)
+---@return fun(ctx: table) handler
+---@return table for M.native
 function M.new(folder, options)
   options = check.options("static", options or {}, OPTIONS)
   local index = options.index or "index.html"
-  return function(ctx)
+  local function handler(ctx)
     local path = ctx.params.path or ""
     if path == "" or path:sub(-1) == "/" then
       path = path .. index
@@ -63,6 +78,7 @@ function M.new(folder, options)
     end
     answer.send_static(ctx, path, folder, options.cache, to_index(folder, path, index))
   end
+  return handler, { path = folder, index = index, options = options }
 end
 
 return M

@@ -300,9 +300,15 @@ local FILE_OPTIONS = {
   end,
 }
 
+---@param seconds number
+---@return string the value of Cache-Control of what everybody may keep that long
+function M.cache_control(seconds)
+  return ("public, max-age=%d"):format(seconds)
+end
+
 local function say_options(ctx, options)
   if options.cache then
-    methods.header(ctx, "Cache-Control", ("public, max-age=%d"):format(options.cache))
+    methods.header(ctx, "Cache-Control", M.cache_control(options.cache))
   end
   local name = options.download
   if name then
@@ -353,12 +359,16 @@ function M.send_static(ctx, path, root, cache, on_folder)
 end
 
 --- Paths of scripts are against the project's root.
-function M.resolve(ctx, path)
-  local root = ctx[APP] and ctx[APP].folder or ""
+function M.below(root, path)
   if path:sub(1, 1) == "/" or root == "" then
     return path
   end
   return root .. "/" .. path
+end
+
+--- The same for the app of a ctx.
+function M.resolve(ctx, path)
+  return M.below(ctx[APP] and ctx[APP].folder or "", path)
 end
 
 --- An answer in pieces: `fn(out)` runs when the onion has unwound; out:write(s) waits while the

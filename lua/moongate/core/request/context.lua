@@ -126,7 +126,7 @@ end
 function getters.params(ctx)
   local params = ctx[PARAMS]
   if not params then
-    params = ask(native.request_params, ctx)
+    params = {} -- those of a route that has any came with the request
     ctx[PARAMS] = params
   end
   return params

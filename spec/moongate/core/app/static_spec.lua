@@ -125,6 +125,40 @@ describe("app:static", function()
     assert.equal(405, app:post("/public/hello.txt").status)
   end)
 
+  describe("without middleware", function()
+    local answer = require("moongate.core.request.answer")
+    local send_static, calls = answer.send_static, 0
+
+    before_each(function()
+      calls = 0
+      answer.send_static = function(...)
+        calls = calls + 1
+        return send_static(...)
+      end
+    end)
+    after_each(function()
+      answer.send_static = send_static
+    end)
+
+    it("enters no script for a file that is there", function()
+      assert.equal("hello, file\n", app:get("/public/hello.txt").body)
+      assert.equal("index\n", app:get("/public/").body)
+      assert.equal(0, calls)
+    end)
+
+    it("leaves to the scripts what is not there", function()
+      assert.equal(404, app:get("/public/none.txt").status)
+      assert.equal(1, calls)
+    end)
+
+    it("is not what a folder with middleware is", function()
+      local res = app:get("/tagged/hello.txt")
+      assert.equal("hello, file\n", res.body)
+      assert.equal("yes", res.headers["x-tagged"])
+      assert.equal(1, calls)
+    end)
+  end)
+
   it("refuses a folder without a name", function()
     refused(function()
       moongate.app():static("/x", "")
