@@ -200,10 +200,10 @@ static int check_trust(const mg_config *c, mg_error *err) {
 // One that is not there would be told at the first call over TLS only. Whoever evaluates the
 // configuration may see less than those who serve: only what is certain counts.
 static int check_ca(const mg_config *c, mg_error *err) {
-    if (c->http.ca == NULL || access(c->http.ca, F_OK) == 0 || errno != ENOENT) {
+    if (c->http.ca.path == NULL || access(c->http.ca.path, F_OK) == 0 || errno != ENOENT) {
         return MG_OK;
     }
-    return mg_error_set(err, MG_ECONFIG, "%s: http.ca: %s: %s", c->file, c->http.ca,
+    return mg_error_set(err, MG_ECONFIG, "%s: http.ca: %s: %s", c->file, c->http.ca.path,
                         strerror(errno));
 }
 

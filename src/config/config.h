@@ -15,9 +15,20 @@ typedef struct mg_config_texts {
     size_t n;
 } mg_config_texts;
 
+// A file that is read once, for all workers.
+typedef struct mg_config_file {
+    const char *path; // absolute; NULL: none
+    mg_str text;      // its content if a snapshot holds it, which it borrows
+} mg_config_file;
+
 typedef enum mg_config_form { MG_CONFIG_PLAIN, MG_CONFIG_JSON } mg_config_form;
 
 enum { MG_CONFIG_WORKERS_AUTO = -1, MG_CONFIG_WORKERS_MAX = 256 };
+
+typedef struct mg_config_share {
+    uint64_t count; // 0: `percent` of RLIMIT_NOFILE
+    unsigned percent;
+} mg_config_share;
 
 // Sizes in bytes.
 typedef struct mg_config_limits {
@@ -25,10 +36,7 @@ typedef struct mg_config_limits {
     uint64_t body, body_rate, answer_rate, output, discard, pipeline, requests_per_connection;
     uint64_t form_parts, form_fields;
     uint64_t generations, lua_memory; // lua_memory 0: any
-    struct {
-        uint64_t count; // 0: `percent` of RLIMIT_NOFILE
-        unsigned percent;
-    } descriptors;
+    mg_config_share descriptors;
 } mg_config_limits;
 
 typedef struct mg_config_timeouts {
@@ -57,8 +65,7 @@ typedef struct mg_config_databases {
 // Of calls to other servers.
 typedef struct mg_config_http {
     uint64_t connections, waiting, idle_connections, idle_ms;
-    const char *ca;          // absolute; NULL: the system's
-    mg_str ca_text;          // the file's content if a snapshot holds it, which it borrows
+    mg_config_file ca;       // none: the system's
     const char *nameservers; // "ip:port,..."; NULL: resolv.conf
     mg_config_texts deny;    // client/rules.h
     mg_config_texts allow;
@@ -132,10 +139,6 @@ uint32_t mg_config_descriptors(const mg_config *c, uint64_t descriptors);
 
 // The same straight from JSON text, as for a file with nothing else in it; for the test kit.
 // MG_ECONFIG and the faults in `err`.
-int mg_config_server_options_of_json(const char *json, mg_server_options *out, mg_error *err);
-
-// The options that a file with just this JSON text would give (specs). MG_ECONFIG with the faults
-// as text.
 int mg_config_server_options_of_json(const char *json, mg_server_options *out, mg_error *err);
 
 // Appends a commented configuration file in Lua that says what is the default anyway.

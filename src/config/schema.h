@@ -11,6 +11,7 @@ typedef enum mg_config_kind {
     MG_CONFIG_WORKERS,
     MG_CONFIG_PATH,
     MG_CONFIG_OPTIONAL_PATH, // or false
+    MG_CONFIG_OPTIONAL_FILE, // likewise; what is in it counts
     MG_CONFIG_OPTIONAL_NAME, // of a user, or false
     MG_CONFIG_BOOL,
     MG_CONFIG_SIZE,

@@ -266,6 +266,7 @@ void mg_config_take(mg_config_reading *r, const mg_config_key *key, mg_json_toke
         [MG_CONFIG_WORKERS] = take_workers,
         [MG_CONFIG_PATH] = take_path,
         [MG_CONFIG_OPTIONAL_PATH] = take_optional_path,
+        [MG_CONFIG_OPTIONAL_FILE] = take_optional_path, // which the struct begins with
         [MG_CONFIG_OPTIONAL_NAME] = take_optional_name,
         [MG_CONFIG_BOOL] = take_bool,
         [MG_CONFIG_SIZE] = take_size,

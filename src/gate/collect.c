@@ -83,9 +83,9 @@ static int add_app(collecting *c, const mg_config *config) {
 static int add_ca(collecting *c, const mg_config *config) {
     struct stat st;
     mg_error err;
-    if (config->http.ca == NULL || stat(config->http.ca, &st) != 0 || !S_ISREG(st.st_mode) ||
-        is_collected(c, config->http.ca) ||
-        mg_scripts_add_file(&c->scripts, config->http.ca, &err) == MG_OK) {
+    if (config->http.ca.path == NULL || stat(config->http.ca.path, &st) != 0 ||
+        !S_ISREG(st.st_mode) || is_collected(c, config->http.ca.path) ||
+        mg_scripts_add_file(&c->scripts, config->http.ca.path, &err) == MG_OK) {
         return MG_OK;
     }
     return mg_error_set(&c->err, MG_ECONFIG, "%s: http.ca: %s", config->file, err.text);

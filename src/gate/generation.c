@@ -32,8 +32,8 @@ int mg_config_of_snapshot(mg_config *c, const mg_snapshot *s, const char *conf,
     if (rc == MG_OK) {
         rc = mg_config_override(c, o, &faults);
     }
-    if (rc == MG_OK && c->http.ca != NULL) {
-        (void)mg_snapshot_find(s, mg_str_of(c->http.ca), &c->http.ca_text);
+    if (rc == MG_OK && c->http.ca.path != NULL) {
+        (void)mg_snapshot_find(s, mg_str_of(c->http.ca.path), &c->http.ca.text);
     }
     if (rc != MG_OK) {
         while (faults.n > 0 && faults.p[faults.n - 1] == '\n') {

@@ -1,114 +1,209 @@
 #include "gate/services.h"
 
 #include "base/mem.h"
-#include "base/stamp.h"
 #include "client/client.h"
+#include "config/part.h"
 #include "config/path.h"
+#include "config/write.h"
 #include "store/memory_cache.h"
 #include "store/sqlite.h"
+
+// One thing that is lent, and what it was made from. Counted by the sets that have it.
+typedef struct service {
+    uint32_t refs;
+    mg_buf signature;
+    void *made;
+    void (*free)(void *made);
+} service;
 
 struct mg_service_set {
     mg_services lent;
     uint32_t refs;
-    mg_buf signature;
-    mg_named_database *databases; // names are in `names`
-    mg_arena names;
+    service *client;
+    service *cache;      // NULL: none
+    service **databases; // as many as are lent
+    mg_named_database *names;
+    mg_arena arena; // of the names
 };
 
-// What is trusted, and not only where it lies. A folder is known by its last change.
-static void append_ca(mg_buf *out, const mg_config_http *h) {
-    mg_buf_printf(out, "\n%zu\n", h->ca_text.n);
-    mg_buf_append_str(out, h->ca_text);
-    if (h->ca != NULL && h->ca_text.n == 0) {
-        mg_stamp stamp = mg_stamp_of(h->ca);
-        mg_buf_append(out, (const char *)&stamp, sizeof stamp);
+// --- one service ---
+
+// Takes the signature.
+static service *service_new(mg_buf *signature, void *made, void (*free_made)(void *made)) {
+    service *s = mg_malloc(sizeof *s);
+    *s = (service){1, *signature, made, free_made};
+    *signature = (mg_buf){0};
+    return s;
+}
+
+static void service_unref(service *s) {
+    if (s != NULL && --s->refs == 0) {
+        s->free(s->made);
+        mg_buf_deinit(&s->signature);
+        mg_free(s);
     }
 }
 
-// Everything of the configuration that a set depends on, in one text.
-static mg_buf signature_of(const mg_config *c) {
-    mg_buf b = {0};
-    const mg_config_http *h = &c->http;
-    mg_buf_printf(&b, "%llu %llu %llu %llu\n%s\n%s\n%zu\n", (unsigned long long)h->connections,
-                  (unsigned long long)h->waiting, (unsigned long long)h->idle_connections,
-                  (unsigned long long)h->idle_ms, h->ca != NULL ? h->ca : "",
-                  h->nameservers != NULL ? h->nameservers : "", c->databases.n);
-    mg_config_append_rules(c, &b);
-    append_ca(&b, h);
-    for (size_t i = 0; i < c->databases.n; i++) {
-        mg_buf_printf(&b, "%s\n%s\n", c->databases.items[i].name, c->databases.items[i].path);
+// One more reference to `before`, if it was made from the same; else NULL. Accepts NULL.
+static service *same(service *before, const mg_buf *signature) {
+    if (before == NULL || !mg_str_eq(mg_buf_str(&before->signature), mg_buf_str(signature))) {
+        return NULL;
     }
-    return b;
+    before->refs++;
+    return before;
 }
 
-static int open_client(mg_service_set *s, mg_loop *loop, const mg_service_options *o,
-                       mg_error *err) {
-    const mg_config *c = o->config;
+// --- the client ---
+
+static void free_client(void *made) {
+    mg_client_free(made);
+}
+
+static int make_client(mg_client **out, mg_loop *loop, const mg_config *part,
+                       const mg_service_options *o, mg_error *err) {
     mg_buf rules = {0};
-    mg_config_append_rules(c, &rules);
+    mg_config_append_rules(part, &rules);
     const mg_client_options options = {
-        .connections = (uint32_t)c->http.connections,
-        .waiting = (uint32_t)c->http.waiting,
-        .idle_connections = (uint32_t)c->http.idle_connections,
-        .idle_ms = (uint32_t)c->http.idle_ms,
-        .ca = c->http.ca,
-        .ca_text = c->http.ca_text,
-        .nameservers = c->http.nameservers,
+        .connections = (uint32_t)part->http.connections,
+        .waiting = (uint32_t)part->http.waiting,
+        .idle_connections = (uint32_t)part->http.idle_connections,
+        .idle_ms = (uint32_t)part->http.idle_ms,
+        .ca = part->http.ca.path,
+        .ca_text = part->http.ca.text,
+        .nameservers = part->http.nameservers,
         .rules = mg_buf_str(&rules),
         .head = {.first_line_bytes = 8192,
-                 .bytes = (uint32_t)c->limits.header_bytes,
-                 .lines = (uint32_t)c->limits.header_fields},
+                 .bytes = (uint32_t)part->limits.header_bytes,
+                 .lines = (uint32_t)part->limits.header_fields},
         .on_warning = o->on_warning,
         .log_arg = o->log_arg,
     };
-    int rc = mg_client_new(&s->lent.client, loop, &options, err);
+    int rc = mg_client_new(out, loop, &options, err);
     mg_buf_deinit(&rules);
     return rc;
 }
 
+static int open_client(mg_service_set *s, mg_loop *loop, const mg_service_options *o,
+                       mg_error *err) {
+    static const char *const keys[] = {"http", "limits.header_bytes", "limits.header_fields", NULL};
+    mg_config part;
+    mg_buf signature = {0};
+    mg_client *client = NULL;
+    int rc = MG_OK;
+    mg_config_part(&part, o->config, keys, &signature);
+    s->client = same(o->before != NULL ? o->before->client : NULL, &signature);
+    if (s->client == NULL) {
+        rc = make_client(&client, loop, &part, o, err);
+    }
+    if (client != NULL) {
+        s->client = service_new(&signature, client, free_client);
+    }
+    s->lent.client = s->client != NULL ? s->client->made : NULL;
+    mg_buf_deinit(&signature);
+    return rc;
+}
+
+// --- the cache ---
+
+static void free_cache(void *made) {
+    mg_cache_free(made);
+}
+
+// The memory has been there since the master began: no key of a configuration changes it.
 static int open_cache(mg_service_set *s, mg_loop *loop, const mg_service_options *o,
                       mg_error *err) {
-    size_t bytes;
-    void *room = mg_shm_cache(o->shm, &bytes);
+    mg_buf signature = {0};
     mg_memory_cache *memory = NULL;
-    int rc = room == NULL ? MG_OK : mg_memory_cache_open(&memory, room, bytes, err);
+    size_t bytes;
+    int rc = MG_OK;
+    void *room = mg_shm_cache(o->shm, &bytes);
+    mg_buf_printf(&signature, "memory");
+    s->cache = same(o->before != NULL ? o->before->cache : NULL, &signature);
+    if (s->cache == NULL && room != NULL) {
+        rc = mg_memory_cache_open(&memory, room, bytes, err);
+    }
     if (memory != NULL) {
-        s->lent.cache = mg_memory_cache_lend(memory, loop, o->holder);
+        mg_cache *cache = mg_memory_cache_lend(memory, loop, o->holder);
+        s->cache = service_new(&signature, cache, free_cache);
+    }
+    s->lent.cache = s->cache != NULL ? s->cache->made : NULL;
+    mg_buf_deinit(&signature);
+    return rc;
+}
+
+// --- databases ---
+
+static void free_database(void *made) {
+    mg_database_free(made);
+}
+
+static int make_database(mg_database **out, mg_loop *loop, const mg_config_database *d,
+                         mg_error *err) {
+    if (d->path[0] == '/') {
+        (void)mg_make_folders_above(d->path); // if that fails, opening the file says so
+    }
+    return mg_sqlite_open(out, loop, &(mg_sqlite_options){.path = d->path}, err);
+}
+
+static service *database_before(const mg_service_set *before, const char *name) {
+    for (uint32_t i = 0; before != NULL && i < before->lent.database_count; i++) {
+        if (strcmp(before->names[i].name, name) == 0) {
+            return before->databases[i];
+        }
+    }
+    return NULL;
+}
+
+static int open_database(mg_service_set *s, mg_loop *loop, const mg_service_options *o,
+                         const mg_config_database *d, mg_error *err) {
+    mg_buf signature = {0};
+    mg_error why;
+    mg_database *made = NULL;
+    int rc = MG_OK;
+    mg_config_write_database(&signature, d);
+    service *database = same(database_before(o->before, d->name), &signature);
+    if (database == NULL) {
+        rc = make_database(&made, loop, d, &why);
+    }
+    if (made != NULL) {
+        database = service_new(&signature, made, free_database);
+    }
+    mg_buf_deinit(&signature);
+    if (rc != MG_OK) {
+        return mg_error_set(err, rc, "%s: database: %s", o->config->file, why.text);
+    }
+    uint32_t at = s->lent.database_count++;
+    s->databases[at] = database;
+    s->names[at] =
+        (mg_named_database){mg_arena_copy(&s->arena, mg_str_of(d->name)), database->made};
+    return MG_OK;
+}
+
+static int open_databases(mg_service_set *s, mg_loop *loop, const mg_service_options *o,
+                          mg_error *err) {
+    const mg_config_databases *d = &o->config->databases;
+    int rc = MG_OK;
+    s->databases = mg_calloc(d->n + 1, sizeof(service *));
+    s->names = mg_calloc(d->n + 1, sizeof *s->names);
+    s->lent.databases = s->names;
+    for (size_t i = 0; rc == MG_OK && i < d->n; i++) {
+        rc = open_database(s, loop, o, &d->items[i], err);
     }
     return rc;
 }
 
-static int open_databases(mg_service_set *s, mg_loop *loop, const mg_config *c, mg_error *err) {
-    s->databases = mg_calloc(c->databases.n + 1, sizeof *s->databases);
-    s->lent.databases = s->databases;
-    for (size_t i = 0; i < c->databases.n; i++) {
-        const mg_config_database *d = &c->databases.items[i];
-        mg_error why;
-        mg_database *database = NULL;
-        if (d->path[0] == '/') {
-            (void)mg_make_folders_above(d->path); // if that fails, opening the file says so
-        }
-        int rc = mg_sqlite_open(&database, loop, &(mg_sqlite_options){.path = d->path}, &why);
-        if (rc != MG_OK) {
-            return mg_error_set(err, rc, "%s: database: %s", c->file, why.text);
-        }
-        const char *name = mg_arena_copy(&s->names, mg_str_of(d->name));
-        s->databases[s->lent.database_count++] = (mg_named_database){name, database};
-    }
-    return MG_OK;
-}
+// --- a set ---
 
 int mg_service_set_new(mg_service_set **out, mg_loop *loop, const mg_service_options *o,
                        mg_error *err) {
     mg_service_set *s = mg_calloc(1, sizeof *s);
     s->refs = 1;
-    s->signature = signature_of(o->config);
     int rc = open_client(s, loop, o, err);
     if (rc == MG_OK) {
         rc = open_cache(s, loop, o, err);
     }
     if (rc == MG_OK) {
-        rc = open_databases(s, loop, o->config, err);
+        rc = open_databases(s, loop, o, err);
     }
     if (rc != MG_OK) {
         mg_service_set_unref(s);
@@ -130,25 +225,18 @@ void mg_service_set_unref(mg_service_set *s) {
         return;
     }
     for (uint32_t i = 0; i < s->lent.database_count; i++) {
-        mg_database_free(s->databases[i].database);
+        service_unref(s->databases[i]);
     }
-    mg_cache_free(s->lent.cache);
-    mg_client_free(s->lent.client);
+    service_unref(s->cache);
+    service_unref(s->client);
     mg_free(s->databases);
-    mg_arena_deinit(&s->names);
-    mg_buf_deinit(&s->signature);
+    mg_free(s->names);
+    mg_arena_deinit(&s->arena);
     mg_free(s);
 }
 
 const mg_services *mg_service_set_lent(const mg_service_set *s) {
     return &s->lent;
-}
-
-bool mg_service_set_fits(const mg_service_set *s, const mg_config *c) {
-    mg_buf wanted = signature_of(c);
-    bool same = mg_str_eq(mg_buf_str(&s->signature), mg_buf_str(&wanted));
-    mg_buf_deinit(&wanted);
-    return same;
 }
 
 // --- the master's part ---

@@ -1,8 +1,9 @@
 // gate/services.h: makes what a worker lends to its scripts: the HTTP client, its view of the
 // shared cache, its databases.
 //
-// Counted: each generation holds a reference, and a reload that changes nothing of it shares it
-// with the generation before, pools and all.
+// Counted: each generation holds a reference to its set. What a reload does not change is shared
+// with the set before, each service for itself: a changed database leaves the client its
+// connections.
 #pragma once
 
 #include "base/shm.h"
@@ -11,10 +12,12 @@
 
 typedef struct mg_service_set mg_service_set;
 
+// Borrowed for the call.
 typedef struct mg_service_options {
-    const mg_config *config; // borrowed for the call
-    mg_shm *shm;             // outlives the set
-    uint64_t holder;         // of leases in the cache: the process's own number
+    const mg_config *config;
+    mg_service_set *before; // whose services are shared where they fit; NULL: none
+    mg_shm *shm;            // outlives the set
+    uint64_t holder;        // of leases in the cache: the process's own number
     void (*on_warning)(void *arg, const char *text);
     void *log_arg;
 } mg_service_options;
@@ -27,9 +30,6 @@ void mg_service_set_unref(mg_service_set *s);          // on the loop; accepts N
 
 // What scripts get; lives as long as the set.
 const mg_services *mg_service_set_lent(const mg_service_set *s);
-
-// The configuration asks for the same.
-bool mg_service_set_fits(const mg_service_set *s, const mg_config *c);
 
 // For the master: formats the cache in fresh shared memory, and forgets what a dead worker held.
 int mg_cache_prepare(mg_shm *shm, mg_error *err);

@@ -73,17 +73,15 @@ static int begin_process(mg_worker *w, const mg_snapshot *s, mg_error *err) {
     return rc;
 }
 
-// What the scripts of a snapshot are lent: that of the current ones, unless they want something
-// else.
+// What the scripts of a snapshot are lent: that of the current ones, but for what they want
+// otherwise.
 static int services_for(mg_worker *w, const mg_snapshot *s, mg_service_set **out, mg_error *err) {
     mg_config c;
-    mg_service_set *now = w->current != NULL ? w->current->services : NULL;
     int rc = mg_config_of_snapshot(&c, s, w->options->conf, w->options->overrides, err);
-    if (rc == MG_OK && now != NULL && mg_service_set_fits(now, &c)) {
-        *out = mg_service_set_ref(now);
-    } else if (rc == MG_OK) {
+    if (rc == MG_OK) {
         const mg_service_options o = {
             .config = &c,
+            .before = w->current != NULL ? w->current->services : NULL,
             .shm = w->shm,
             .holder = (uint64_t)getpid(),
             .on_warning = mg_worker_on_warning,

@@ -1,0 +1,139 @@
+#include "config/write.h"
+
+#include "base/json.h"
+
+typedef void (*writer)(mg_buf *out, const mg_config_key *key, const void *field);
+
+static void write_text(mg_buf *out, const char *text) {
+    mg_json_write_raw(out, mg_str_of(text)); // paths may be any bytes
+}
+
+static void write_false(mg_buf *out) {
+    mg_buf_append_str(out, MG_STR("false"));
+}
+
+static void write_text_or_false(mg_buf *out, const mg_config_key *key, const void *field) {
+    const char *text = *(const char *const *)field;
+    (void)key;
+    if (text == NULL) {
+        write_false(out);
+    } else {
+        write_text(out, text);
+    }
+}
+
+static void write_file(mg_buf *out, const mg_config_key *key, const void *field) {
+    write_text_or_false(out, key, &((const mg_config_file *)field)->path);
+}
+
+static void write_bool(mg_buf *out, const mg_config_key *key, const void *field) {
+    (void)key;
+    mg_buf_append_str(out, *(const bool *)field ? MG_STR("true") : MG_STR("false"));
+}
+
+static void write_count(mg_buf *out, const mg_config_key *key, const void *field) {
+    (void)key;
+    mg_json_write_u64(out, *(const uint64_t *)field);
+}
+
+static void write_seconds(mg_buf *out, const mg_config_key *key, const void *field) {
+    (void)key;
+    (void)mg_json_write_double(out, (double)*(const uint64_t *)field / 1000);
+}
+
+static void write_workers(mg_buf *out, const mg_config_key *key, const void *field) {
+    (void)key;
+    int n = *(const int *)field;
+    if (n == MG_CONFIG_WORKERS_AUTO) {
+        mg_buf_append_str(out, MG_STR("\"auto\""));
+    } else {
+        mg_json_write_i64(out, n);
+    }
+}
+
+static void write_descriptors(mg_buf *out, const mg_config_key *key, const void *field) {
+    const mg_config_share *d = field;
+    (void)key;
+    if (d->count == 0) {
+        mg_buf_printf(out, "\"%u%%\"", d->percent);
+    } else {
+        mg_json_write_u64(out, d->count);
+    }
+}
+
+static void write_choice(mg_buf *out, const mg_config_key *key, const void *field) {
+    const char *at = key->choices;
+    for (unsigned place = *(const unsigned *)field; place > 0; place--) {
+        at = strchr(at, '|') + 1;
+    }
+    mg_json_write_raw(out, (mg_str){at, strcspn(at, "|")});
+}
+
+static void write_texts(mg_buf *out, const mg_config_key *key, const void *field) {
+    const mg_config_texts *texts = field;
+    (void)key;
+    mg_buf_append_char(out, '[');
+    for (size_t i = 0; i < texts->n; i++) {
+        mg_buf_append(out, ",", i > 0);
+        write_text(out, texts->items[i]);
+    }
+    mg_buf_append_char(out, ']');
+}
+
+void mg_config_write_database(mg_buf *out, const mg_config_database *d) {
+    mg_buf url = {0};
+    mg_buf_printf(&url, "sqlite:%s", d->path);
+    mg_json_write_raw(out, mg_buf_str(&url));
+    mg_buf_deinit(&url);
+}
+
+static void write_databases(mg_buf *out, const mg_config_key *key, const void *field) {
+    const mg_config_databases *d = field;
+    (void)key;
+    if (d->n == 0) {
+        write_false(out);
+        return;
+    }
+    for (size_t i = 0; i < d->n; i++) {
+        mg_buf_append_char(out, i == 0 ? '{' : ',');
+        write_text(out, d->items[i].name);
+        mg_buf_append_char(out, ':');
+        mg_config_write_database(out, &d->items[i]);
+    }
+    mg_buf_append_char(out, '}');
+}
+
+static void write_cache(mg_buf *out, const mg_config_key *key, const void *field) {
+    uint64_t bytes = *(const uint64_t *)field;
+    (void)key;
+    if (bytes == 0) {
+        write_false(out);
+    } else {
+        mg_buf_printf(out, "\"memory:%llu\"", (unsigned long long)bytes);
+    }
+}
+
+void mg_config_write(mg_buf *out, const mg_config_key *key, const void *base) {
+    static const writer writers[] = {
+        [MG_CONFIG_LISTEN] = write_texts,
+        [MG_CONFIG_WORKERS] = write_workers,
+        [MG_CONFIG_PATH] = write_text_or_false,
+        [MG_CONFIG_OPTIONAL_PATH] = write_text_or_false,
+        [MG_CONFIG_OPTIONAL_FILE] = write_file,
+        [MG_CONFIG_OPTIONAL_NAME] = write_text_or_false,
+        [MG_CONFIG_BOOL] = write_bool,
+        [MG_CONFIG_SIZE] = write_count,
+        [MG_CONFIG_COUNT] = write_count,
+        [MG_CONFIG_SECONDS] = write_seconds,
+        [MG_CONFIG_DESCRIPTORS] = write_descriptors,
+        [MG_CONFIG_CHOICE] = write_choice,
+        [MG_CONFIG_TARGET] = write_text_or_false,
+        [MG_CONFIG_OPTIONAL_TARGET] = write_text_or_false,
+        [MG_CONFIG_TEXTS] = write_texts,
+        [MG_CONFIG_FORWARDED] = write_texts,
+        [MG_CONFIG_DATABASE] = write_databases,
+        [MG_CONFIG_NAMESERVERS] = write_text_or_false,
+        [MG_CONFIG_CACHE] = write_cache,
+    };
+    writers[key->kind](out, key, (const char *)base + key->offset);
+}
