@@ -4,12 +4,6 @@
 #include "base/buf.h"
 #include "http/message.h"
 
-// The reason phrase of a registered status, "" for others. Static memory.
-mg_str mg_status_phrase(int status);
-
-// True if a response of that status has no content (RFC 9110 section 6.4.1): 1xx, 204, 304.
-bool mg_status_is_bodyless(int status);
-
 typedef enum mg_length_kind {
     MG_LENGTH_NONE,    // neither field: 204, 1xx, or delimited by close
     MG_LENGTH_KNOWN,   // Content-Length

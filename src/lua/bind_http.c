@@ -5,6 +5,7 @@
 #include "http/form.h"
 #include "http/mime.h"
 #include "http/multipart.h"
+#include "http/status.h"
 #include "lua/scratch.h"
 
 #include <lauxlib.h>

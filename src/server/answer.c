@@ -1,6 +1,6 @@
 #include "server/answer.h"
 
-#include "http/h1_write.h"
+#include "http/status.h"
 #include "server/origin.h"
 #include "server/server.h"
 #include "server/wire.h"

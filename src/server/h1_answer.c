@@ -1,5 +1,6 @@
 #include "http/date.h"
 #include "http/h1_write.h"
+#include "http/status.h"
 #include "server/h1_inside.h"
 #include "server/server.h"
 
