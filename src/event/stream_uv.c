@@ -1,4 +1,7 @@
 // TCP and Unix sockets.
+//
+// Who asks for the peer's address asks again with each request: it is kept, on the heap, in the
+// handle's `data`, which nothing else needs. Few connections' addresses are ever asked for.
 
 #include "base/error.h"
 #include "base/mem.h"
@@ -8,6 +11,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <linux/sockios.h>
+#include <netinet/in.h>
 #include <string.h>
 #include <sys/ioctl.h>
 
@@ -62,7 +66,7 @@ void mg_stream_uv_open(mg_loop *loop, mg_stream *s, const mg_stream_events *even
     s->is_unix = is_unix;
     assert(rc == 0); // fails only for what is no socket, or is in this loop already
     (void)rc;
-    s->u.handle.data = s;
+    s->u.handle.data = NULL;
     loop->descriptors++;
 }
 
@@ -108,14 +112,33 @@ static void close_socket(mg_stream *s, bool reset) {
     mg_loop_descriptor_released(loop);
 }
 
+static size_t address_bytes(sa_family_t family) {
+    return family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
+}
+
+static void keep_peer(mg_stream *s, const struct sockaddr_storage *address) {
+    size_t n = address_bytes(address->ss_family);
+    s->u.handle.data = mg_malloc(n);
+    memcpy(s->u.handle.data, address, n);
+}
+
 static int peer(const mg_stream *s, struct sockaddr_storage *out) {
     memset(out, 0, sizeof *out);
     if (s->is_unix) {
         out->ss_family = AF_UNIX;
         return MG_OK;
     }
+    const struct sockaddr *kept = s->u.handle.data;
+    if (kept != NULL) {
+        memcpy(out, kept, address_bytes(kept->sa_family));
+        return MG_OK;
+    }
     int n = sizeof *out;
-    return uv_tcp_getpeername(&s->u.tcp, (struct sockaddr *)out, &n);
+    int rc = uv_tcp_getpeername(&s->u.tcp, (struct sockaddr *)out, &n);
+    if (rc == 0) {
+        keep_peer((mg_stream *)(uintptr_t)s, out);
+    }
+    return rc;
 }
 
 static int local(const mg_stream *s, struct sockaddr_storage *out) {
@@ -153,7 +176,7 @@ static void lend_block(uv_handle_t *h, size_t wanted, uv_buf_t *out) {
 }
 
 static void on_read(uv_stream_t *h, ssize_t n, const uv_buf_t *buf) {
-    mg_stream *s = h->data;
+    mg_stream *s = MG_OF(h, mg_stream, u.uv);
     mg_loop_note(mg_loop_of(h->loop));
     if (n > 0) {
         s->events->on_read(s, buf->base, (size_t)n);
@@ -187,7 +210,7 @@ static int queue_rest(mg_stream *s, const struct iovec *v, int count, size_t sen
 
 static void on_written(uv_write_t *req, int status) {
     write_block *b = (write_block *)(void *)req;
-    mg_stream *s = req->handle->data;
+    mg_stream *s = MG_OF(req->handle, mg_stream, u.uv);
     uint32_t n = b->n;
     mg_loop_note(mg_loop_of(req->handle->loop));
     mg_free(b);
@@ -220,9 +243,10 @@ static int send_fin(const mg_stream *s) {
 }
 
 static void on_closed(uv_handle_t *h) {
-    mg_stream *s = h->data;
+    mg_stream *s = MG_OF(h, mg_stream, u.handle);
     mg_loop *loop = mg_loop_of(h->loop);
     mg_loop_note(loop);
+    mg_free(h->data);
     // libuv closes after the hooks: what this callback records would wait for the next event.
     mg_loop_turn_soon(loop);
     s->events->on_closed(s);

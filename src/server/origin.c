@@ -13,20 +13,31 @@ static mg_str keep(mg_exchange *x, const char *text) {
     return (mg_str){mg_arena_copy(&x->arena, s), s.n};
 }
 
-static bool write_ip(const struct sockaddr_storage *sa, char *out, size_t cap, unsigned *port) {
-    const void *address;
+// inet_ntop does it with a printf, for each request.
+static void write_ipv4(const struct in_addr *address, char *out) {
+    const uint8_t *bytes = (const uint8_t *)&address->s_addr;
+    size_t n = 0;
+    for (int i = 0; i < 4; i++) {
+        n += mg_format_u64(out + n, bytes[i]);
+        out[n++] = i < 3 ? '.' : '\0';
+    }
+}
+
+enum { IP_TEXT = 64 };
+
+static bool write_ip(const struct sockaddr_storage *sa, char out[IP_TEXT], unsigned *port) {
     if (sa->ss_family == AF_INET) {
         const struct sockaddr_in *in = (const struct sockaddr_in *)sa;
-        address = &in->sin_addr;
         *port = ntohs(in->sin_port);
-    } else if (sa->ss_family == AF_INET6) {
-        const struct sockaddr_in6 *in = (const struct sockaddr_in6 *)sa;
-        address = &in->sin6_addr;
-        *port = ntohs(in->sin6_port);
-    } else {
-        return false;
+        write_ipv4(&in->sin_addr, out);
+        return true;
     }
-    return inet_ntop(sa->ss_family, address, out, (socklen_t)cap) != NULL;
+    if (sa->ss_family == AF_INET6) {
+        const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)sa;
+        *port = ntohs(in6->sin6_port);
+        return inet_ntop(AF_INET6, &in6->sin6_addr, out, IP_TEXT) != NULL;
+    }
+    return false;
 }
 
 // The peer's address; of family AF_UNSPEC if there is none any more, since a peer that has reset
@@ -49,10 +60,10 @@ const mg_origin *mg_exchange_origin(mg_exchange *x) {
     }
     mg_origin *o = mg_arena_alloc(&x->arena, sizeof *o);
     struct sockaddr_storage peer = peer_of(x);
-    char ip[64];
+    char ip[IP_TEXT];
     unsigned port;
     mg_forwarded f = {
-        .client_ip = write_ip(&peer, ip, sizeof ip, &port) ? keep(x, ip) : name_without_ip(&peer),
+        .client_ip = write_ip(&peer, ip, &port) ? keep(x, ip) : name_without_ip(&peer),
         .scheme = MG_STR("http"),
         .host = x->head.host,
     };
@@ -67,10 +78,10 @@ const mg_origin *mg_exchange_origin(mg_exchange *x) {
 
 mg_str mg_exchange_peer_name(mg_exchange *x) {
     struct sockaddr_storage peer = peer_of(x);
-    char ip[64];
+    char ip[IP_TEXT];
     char text[80];
     unsigned port;
-    if (!write_ip(&peer, ip, sizeof ip, &port)) {
+    if (!write_ip(&peer, ip, &port)) {
         return name_without_ip(&peer);
     }
     snprintf(text, sizeof text, peer.ss_family == AF_INET6 ? "[%s]:%u" : "%s:%u", ip, port);

@@ -295,6 +295,20 @@ static void addresses_of_both_sides_are_known(void **state) {
     assert_ptr_equal(mg_stream_loop(&w.s), loop);
 }
 
+static void the_peers_address_is_kept_when_it_has_been_asked_for(void **state) {
+    (void)state;
+    struct sockaddr_storage before;
+    struct sockaddr_storage after;
+    assert_int_equal(mg_stream_peer(&w.s, &before), 0);
+    struct linger at_once = {1, 0};
+    setsockopt(peer, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+    close(peer);
+    turn_until(loop, &w.ends, 1); // a reset: the kernel has forgotten the peer
+    assert_int_equal(mg_stream_peer(&w.s, &after), 0);
+    assert_memory_equal(&before, &after, sizeof before);
+    peer = -1;
+}
+
 #define TCP(f) cmocka_unit_test_setup_teardown(f, set_up_tcp, tear_down)
 #define UNIX(f)                                                                                    \
     { #f " (unix)", f, set_up_unix, tear_down, NULL }
@@ -317,6 +331,7 @@ int main(void) {
         TCP(closing_inside_on_drain_is_allowed),
         TCP(paused_reading_leaves_bytes_in_the_kernel),
         TCP(addresses_of_both_sides_are_known),
+        TCP(the_peers_address_is_kept_when_it_has_been_asked_for),
         UNIX(bytes_go_both_ways_without_a_queue),
         UNIX(a_slow_reader_gets_everything_in_order_and_the_queue_drains_once),
         UNIX(a_fin_leaves_after_the_queue),
