@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "http/h1_write.h"
+#include "lua/args.h"
 #include "lua/bind.h"
 #include "lua/bind_json.h"
 #include "server/file_answer.h"
@@ -15,23 +16,11 @@ typedef struct write_op {
     int status;
 } write_op;
 
-static int closed(lua_State *L) {
-    lua_pushnil(L);
-    lua_pushliteral(L, "closed");
-    return 2;
-}
-
-static mg_str check_str(lua_State *L, int index) {
-    mg_str s = {0};
-    s.p = luaL_checklstring(L, index, &s.n);
-    return s;
-}
-
 // A number is not taken: as text it would be a new Lua string, whose making may collect.
 static mg_str opt_str(lua_State *L, int index) {
     mg_str s = {0};
     if (lua_type(L, index) == LUA_TSTRING) {
-        s.p = lua_tolstring(L, index, &s.n);
+        s = mg_lua_str(L, index);
     }
     return s;
 }
@@ -80,12 +69,6 @@ static const char *read_answer(lua_State *L, mg_vm *vm, int first, mg_answer *a)
     return NULL;
 }
 
-static int refuse(lua_State *L, const char *why) {
-    lua_pushnil(L);
-    lua_pushstring(L, why);
-    return 2;
-}
-
 // Encodes the table at `index` as JSON; the message is pushed on failure.
 static bool encode_body(lua_State *L, int index, mg_buf *out) {
     return mg_json_encode_value(L, index, out) == 0;
@@ -97,12 +80,12 @@ static int respond(lua_State *L) {
     mg_vm *vm = mg_vm_of(L);
     mg_exchange *x = mg_vm_exchange(L, vm, 1);
     if (x == NULL || mg_exchange_committed(x)) {
-        return closed(L);
+        return mg_lua_refuse(L, "closed");
     }
     mg_answer a;
     const char *wrong = read_answer(L, vm, 2, &a);
     if (wrong != NULL) {
-        return refuse(L, wrong);
+        return mg_lua_refuse(L, wrong);
     }
     mg_str body = opt_str(L, 5);
     if (lua_istable(L, 5)) {
@@ -127,12 +110,12 @@ static int stream_begin(lua_State *L) {
     mg_vm *vm = mg_vm_of(L);
     mg_exchange *x = mg_vm_exchange(L, vm, 1);
     if (x == NULL || mg_exchange_committed(x)) {
-        return closed(L);
+        return mg_lua_refuse(L, "closed");
     }
     mg_answer a;
     const char *wrong = read_answer(L, vm, 2, &a);
     if (wrong != NULL) {
-        return refuse(L, wrong);
+        return mg_lua_refuse(L, wrong);
     }
     mg_exchange_begin(x, &a, lua_isnumber(L, 5) ? (int64_t)lua_tonumber(L, 5) : -1);
     lua_pushboolean(L, 1);
@@ -142,18 +125,16 @@ static int stream_begin(lua_State *L) {
 // stream_write(handle, data) -> true | false: taken, but wait before the next | nil, message
 static int stream_write(lua_State *L) {
     mg_exchange *x = mg_vm_exchange(L, mg_vm_of(L), 1);
-    mg_str data = check_str(L, 2);
+    mg_str data = mg_lua_check_str(L, 2);
     if (x == NULL || x->phase != MG_EXCHANGE_ANSWERING) {
-        return closed(L);
+        return mg_lua_refuse(L, "closed");
     }
     int rc = mg_exchange_write(x, data);
     if (rc == MG_ECLOSED) {
-        return closed(L);
+        return mg_lua_refuse(L, "closed");
     }
     if (rc == MG_ELIMIT) {
-        lua_pushnil(L);
-        lua_pushliteral(L, "more than the announced length");
-        return 2;
+        return mg_lua_refuse(L, "more than the announced length");
     }
     // A peer that takes all at once must not keep the loop from its other sockets.
     mg_request_state *r = mg_request_of(x);
@@ -167,12 +148,12 @@ static int stream_end(lua_State *L) {
     mg_vm *vm = mg_vm_of(L);
     mg_exchange *x = mg_vm_exchange(L, vm, 1);
     if (x == NULL || x->phase != MG_EXCHANGE_ANSWERING) {
-        return closed(L);
+        return mg_lua_refuse(L, "closed");
     }
     mg_answer a = {0};
     mg_buf_clear(&vm->scratch);
     if (lua_istable(L, 2) && !write_fields(L, 2, &vm->scratch, &a)) {
-        return refuse(L, bad_field);
+        return mg_lua_refuse(L, bad_field);
     }
     mg_vm_release_exchange(vm, x);
     mg_exchange_end(x, mg_buf_str(&vm->scratch));
@@ -252,7 +233,7 @@ static int stream_wait(lua_State *L) {
     mg_vm *vm = mg_vm_with_room(L);
     mg_exchange *x = mg_vm_exchange(L, vm, 1);
     if (x == NULL || mg_request_of(x)->write_op != NULL) {
-        return closed(L);
+        return mg_lua_refuse(L, "closed");
     }
     write_op *w = start_write_op(vm, x);
     lua_pushnumber(L, (lua_Number)w->op.handle);
@@ -286,15 +267,15 @@ static int send_file(lua_State *L) {
     mg_vm *vm = mg_vm_with_room(L);
     const char *path = luaL_checkstring(L, 5);
     const char *beneath = luaL_optstring(L, 6, NULL);
-    mg_str lines = check_str(L, 7);
+    mg_str lines = mg_lua_check_str(L, 7);
     mg_exchange *x = mg_vm_exchange(L, vm, 1);
     if (x == NULL || mg_exchange_committed(x) || mg_request_of(x)->write_op != NULL) {
-        return closed(L);
+        return mg_lua_refuse(L, "closed");
     }
     mg_answer a;
     const char *wrong = read_answer(L, vm, 2, &a);
     if (wrong != NULL) {
-        return refuse(L, wrong);
+        return mg_lua_refuse(L, wrong);
     }
     write_op *w = start_write_op(vm, x);
     mg_file_answer_options o = {

@@ -4,6 +4,7 @@
 // and a value, or false, a code and a message; else its handle. Its end says the same.
 
 #include "base/mem.h"
+#include "lua/args.h"
 #include "lua/bind.h"
 #include "lua/bind_json.h"
 #include "lua/json_values.h"
@@ -33,7 +34,7 @@ static bool push_found(lua_State *L, const mg_cache_result *r) {
         return false;
     }
     if (r->code == MG_OK && r->tag == TAG_STRING) {
-        lua_pushlstring(L, r->value.p, r->value.n);
+        mg_lua_push_str(L, r->value);
     } else if (r->code == -ENOENT || mg_json_unpack(L, r->value) != MG_OK) {
         lua_pushnil(L); // scribbled over: as if it were not there
     }
@@ -166,12 +167,6 @@ static int push_outcome(lua_State *L, push_value push, mg_cache_call *call,
 
 // --- functions ---
 
-static mg_str str_at(lua_State *L, int index) {
-    mg_str s = {0};
-    s.p = luaL_checklstring(L, index, &s.n);
-    return s;
-}
-
 static uint64_t ttl_at(lua_State *L, int index) {
     double ms = luaL_optnumber(L, index, 0) * 1000;
     return ms <= 0 ? 0 : ms < 1 ? 1 : (uint64_t)ms;
@@ -188,7 +183,7 @@ static int cache_get(lua_State *L) {
     if (c == NULL) {
         return push_no_cache(L);
     }
-    mg_str key = str_at(L, 1);
+    mg_str key = mg_lua_check_str(L, 1);
     lua_settop(L, 1);
     mg_cache_call *call = mg_cache_get(c, key, mg_scratch_take(L), &r);
     int n = push_outcome(L, push_found, call, &r);
@@ -199,7 +194,7 @@ static int cache_get(lua_State *L) {
 // cache_set(key, value, ttl): true
 static int cache_set(lua_State *L) {
     mg_cache *c = cache_of(L);
-    mg_cache_entry e = {.key = str_at(L, 1), .tag = TAG_STRING, .ttl_ms = ttl_at(L, 3)};
+    mg_cache_entry e = {.key = mg_lua_check_str(L, 1), .tag = TAG_STRING, .ttl_ms = ttl_at(L, 3)};
     mg_cache_result r;
     if (c == NULL) {
         return push_no_cache(L);
@@ -207,7 +202,7 @@ static int cache_set(lua_State *L) {
     lua_settop(L, 3);
     mg_buf *packed = mg_scratch_take(L);
     if (lua_type(L, 2) == LUA_TSTRING) {
-        e.value.p = lua_tolstring(L, 2, &e.value.n);
+        e.value = mg_lua_str(L, 2);
     } else if (mg_json_pack(L, 2, packed) == MG_OK) {
         e.value = mg_buf_str(packed);
         e.tag = TAG_JSON;
@@ -227,7 +222,7 @@ static int cache_delete(lua_State *L) {
     if (c == NULL) {
         return push_no_cache(L);
     }
-    mg_cache_call *call = mg_cache_delete(c, str_at(L, 1), &r);
+    mg_cache_call *call = mg_cache_delete(c, mg_lua_check_str(L, 1), &r);
     return push_outcome(L, push_was_there, call, &r);
 }
 
@@ -239,7 +234,7 @@ static int cache_increment(lua_State *L) {
         return push_no_cache(L);
     }
     const mg_cache_step step = {
-        .key = str_at(L, 1),
+        .key = mg_lua_check_str(L, 1),
         .by = (int64_t)luaL_checknumber(L, 2),
         .initial = (int64_t)luaL_checknumber(L, 3),
         .tag = TAG_JSON,
@@ -256,14 +251,14 @@ static int cache_lease(lua_State *L) {
     if (c == NULL) {
         return push_no_cache(L);
     }
-    mg_cache_call *call = mg_cache_lease(c, str_at(L, 1), ttl_at(L, 2), &r);
+    mg_cache_call *call = mg_cache_lease(c, mg_lua_check_str(L, 1), ttl_at(L, 2), &r);
     return push_outcome(L, push_leased, call, &r);
 }
 
 static int cache_release(lua_State *L) {
     mg_cache *c = cache_of(L);
     if (c != NULL) {
-        mg_cache_release(c, str_at(L, 1));
+        mg_cache_release(c, mg_lua_check_str(L, 1));
     }
     return 0;
 }

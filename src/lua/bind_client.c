@@ -7,6 +7,7 @@
 
 #include "base/mem.h"
 #include "http/uri.h"
+#include "lua/args.h"
 #include "lua/bind.h"
 #include "lua/client_request.h"
 #include "lua/fields.h"
@@ -56,7 +57,7 @@ static void push_cookies(lua_State *L, const mg_head *head) {
     lua_newtable(L);
     const mg_field *f = NULL;
     while ((f = mg_fields_next(&head->fields, f, MG_FIELD_SET_COOKIE)) != NULL) {
-        lua_pushlstring(L, f->value.p, f->value.n);
+        mg_lua_push_str(L, f->value);
         lua_rawseti(L, -2, ++n);
     }
 }
@@ -111,7 +112,7 @@ static int push_whole(lua_State *L, mg_op *op) {
     mg_str content = mg_call_content(call);
     lua_pushboolean(L, 1);
     push_response(L, call);
-    lua_pushlstring(L, content.p, content.n);
+    mg_lua_push_str(L, content);
     lua_setfield(L, -2, "body");
     return 2;
 }
@@ -128,12 +129,6 @@ static void release_call(mg_op *op) {
 static const mg_op_kind call_kind = {"http_request", push_whole, cancel_call, release_call};
 static const mg_call_events call_events = {on_change};
 
-static int refuse(lua_State *L, const char *why) {
-    lua_pushnil(L);
-    lua_pushstring(L, why);
-    return 2;
-}
-
 // Reads the request at 1 to 5 and has `start` make an operation of it, whose handle is pushed.
 static int begin(lua_State *L, mg_op *(*start)(mg_vm *vm, const mg_call_options *options)) {
     mg_vm *vm = mg_vm_with_room(L);
@@ -142,14 +137,14 @@ static int begin(lua_State *L, mg_op *(*start)(mg_vm *vm, const mg_call_options 
     char text[256];
     lua_settop(L, 5);
     if (vm->services->client == NULL) {
-        return refuse(L, "there is no network here");
+        return mg_lua_refuse(L, "there is no network here");
     }
     const char *fault = mg_client_request_read(L, &arena, &options, text);
     if (fault == NULL) {
         lua_pushnumber(L, (lua_Number)start(vm, &options)->handle);
     }
     mg_arena_deinit(&arena);
-    return fault == NULL ? 1 : refuse(L, fault);
+    return fault == NULL ? 1 : mg_lua_refuse(L, fault);
 }
 
 // http_check(method, url, headers, body, options) -> nil | what is wrong with them
@@ -253,7 +248,7 @@ static int push_content(lua_State *L, mg_call *call) {
     mg_str content = mg_call_content(call);
     if (content.n > 0) {
         lua_pushboolean(L, 1);
-        lua_pushlstring(L, content.p, content.n);
+        mg_lua_push_str(L, content);
         mg_call_take(call, content.n);
         return 2;
     }
@@ -288,7 +283,7 @@ static int push_wait(lua_State *L, mg_op *op) {
     push_response(L, h->call);
     if (!h->stream) {
         mg_str content = mg_call_content(h->call);
-        lua_pushlstring(L, content.p, content.n);
+        mg_lua_push_str(L, content);
         lua_setfield(L, -2, "body");
     }
     return 2;
@@ -316,10 +311,10 @@ static int wait_for(lua_State *L, int what) {
     mg_vm *vm = mg_vm_with_room(L);
     holder_op *h = holder_at(L, vm);
     if (h == NULL) {
-        return refuse(L, "closed");
+        return mg_lua_refuse(L, "closed");
     }
     if (h->waits[what] != NULL) {
-        return refuse(L, "busy");
+        return mg_lua_refuse(L, "busy");
     }
     wait_op *w = mg_calloc(1, sizeof *w);
     w->holder = h->op.handle;
@@ -357,15 +352,14 @@ static int http_room(lua_State *L) {
 // http_send(holder, data) -> true, or false if the next piece is to wait for room | nil, why. An
 // empty piece ends the body.
 static int http_send(lua_State *L) {
-    mg_str data = {0};
     holder_op *h = holder_at(L, mg_vm_of(L));
-    data.p = luaL_checklstring(L, 2, &data.n);
+    mg_str data = mg_lua_check_str(L, 2);
     if (h == NULL) {
-        return refuse(L, "closed");
+        return mg_lua_refuse(L, "closed");
     }
     int rc = mg_call_send(h->call, data.p, data.n);
     if (rc == MG_ECLOSED || rc == MG_ELIMIT) {
-        return refuse(L, rc == MG_ELIMIT ? "limit" : "closed");
+        return mg_lua_refuse(L, rc == MG_ELIMIT ? "limit" : "closed");
     }
     h->burst += data.n;
     lua_pushboolean(L, rc == MG_OK && h->burst < MG_BURST_BYTES);
@@ -374,16 +368,10 @@ static int http_send(lua_State *L) {
 
 // --- URLs ---
 
-static mg_str str_at(lua_State *L, int index) {
-    mg_str s = {0};
-    s.p = luaL_checklstring(L, index, &s.n);
-    return s;
-}
-
 // http_resolve(base, reference) -> url, whether the origin is the same | nil, message
 static int http_resolve(lua_State *L) {
-    mg_str base = str_at(L, 1);
-    mg_str reference = str_at(L, 2);
+    mg_str base = mg_lua_check_str(L, 1);
+    mg_str reference = mg_lua_check_str(L, 2);
     lua_settop(L, 2);
     mg_buf *resolved = mg_scratch_take(L);
     mg_buf *url = mg_scratch_take(L);
@@ -409,7 +397,7 @@ static int http_resolve(lua_State *L) {
     mg_scratch_give(L, 3);
     if (rc != MG_OK) {
         mg_scratch_give(L, 4);
-        return refuse(L, why);
+        return mg_lua_refuse(L, why);
     }
     mg_scratch_push(L, 4);
     lua_pushboolean(L, same);

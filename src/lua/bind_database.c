@@ -6,6 +6,7 @@
 
 #include "lua/bind_database.h"
 #include "base/mem.h"
+#include "lua/args.h"
 #include "lua/bind.h"
 #include "lua/database_values.h"
 
@@ -186,9 +187,7 @@ static int push_started(lua_State *L, statement_op *s, int rc) {
         return 1;
     }
     discard(&s->op);
-    lua_pushnil(L);
-    lua_pushstring(L, rc == MG_ELIMIT ? "limit" : rc == MG_ECLOSED ? "closed" : "error");
-    return 2;
+    return mg_lua_refuse(L, rc == MG_ELIMIT ? "limit" : rc == MG_ECLOSED ? "closed" : "error");
 }
 
 // --- sessions ---
@@ -232,12 +231,6 @@ static session_op *find_session(lua_State *L, mg_vm *vm) {
     return usable ? s : NULL;
 }
 
-static int push_closed(lua_State *L) {
-    lua_pushnil(L);
-    lua_pushliteral(L, "closed");
-    return 2;
-}
-
 // Pushes the statement that begins the session, and the session.
 static int push_begun(lua_State *L, statement_op *s, session_op *session, int rc) {
     if (rc != MG_OK) {
@@ -255,8 +248,7 @@ static int push_begun(lua_State *L, statement_op *s, session_op *session, int rc
 // --- functions ---
 
 static mg_str check_sql(lua_State *L, int index) {
-    mg_str sql;
-    sql.p = luaL_checklstring(L, index, &sql.n);
+    mg_str sql = mg_lua_check_str(L, index);
     return sql;
 }
 
@@ -273,9 +265,7 @@ static mg_database *find_database(lua_State *L, const mg_vm *vm) {
 }
 
 static int push_unknown(lua_State *L) {
-    lua_pushnil(L);
-    lua_pushliteral(L, "unknown");
-    return 2;
+    return mg_lua_refuse(L, "unknown");
 }
 
 // Room for `n` values: `few`, or a userdata that it pushes.
@@ -361,7 +351,7 @@ static int session_query(lua_State *L) {
     }
     session_op *session = find_session(L, vm);
     if (session == NULL) {
-        return push_closed(L);
+        return mg_lua_refuse(L, "closed");
     }
     s.session = session->session;
     statement_op *op = new_statement(vm, session->database, s.sql);
@@ -423,7 +413,7 @@ static int fetch(lua_State *L) {
     uint32_t n = check_row_count(L, 2);
     session_op *session = find_session(L, vm);
     if (session == NULL) {
-        return push_closed(L);
+        return mg_lua_refuse(L, "closed");
     }
     statement_op *op = new_statement(vm, session->database, (mg_str){0});
     mg_link_append(&session->statements, &op->of_session);
@@ -436,7 +426,7 @@ static int commit(lua_State *L) {
     mg_vm *vm = mg_vm_with_room(L);
     session_op *session = find_session(L, vm);
     if (session == NULL) {
-        return push_closed(L);
+        return mg_lua_refuse(L, "closed");
     }
     statement_op *op = new_statement(vm, session->database, MG_STR("COMMIT"));
     int rc = mg_database_end(&op->call, session->session, true, on_done, op);

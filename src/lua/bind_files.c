@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "event/file.h"
 #include "event/file_work.h"
+#include "lua/args.h"
 #include "lua/bind.h"
 #include "lua/json_values.h"
 
@@ -107,7 +108,7 @@ static int push_read(lua_State *L, mg_op *op) {
         return push_failure(L, f->status);
     }
     lua_pushboolean(L, 1);
-    lua_pushlstring(L, f->data.n > 0 ? f->data.p : "", f->data.n);
+    mg_lua_push_str(L, mg_buf_str(&f->data));
     return 2;
 }
 
@@ -216,7 +217,7 @@ static int write_file(lua_State *L) {
         .make_folders = lua_toboolean(L, 5),
         .sync = lua_toboolean(L, 6),
     };
-    order.data.p = luaL_checklstring(L, 2, &order.data.n);
+    order.data = mg_lua_check_str(L, 2);
     return start_work(L, vm, &order);
 }
 
@@ -336,9 +337,7 @@ static int open_stream(lua_State *L) {
     int rc = mg_file_open(&s->file, vm->loop, NULL, path, &stream_events, s);
     if (rc != 0) {
         mg_free(s);
-        lua_pushnil(L);
-        lua_pushstring(L, mg_strerror(rc));
-        return 2;
+        return mg_lua_refuse(L, mg_strerror(rc));
     }
     mg_op_start(vm, &s->op, &stream_kind);
     lua_pushnumber(L, (lua_Number)s->op.handle);
@@ -354,7 +353,7 @@ static int push_piece(lua_State *L, mg_op *op) {
     if (p->data.n == 0) {
         return 1;
     }
-    lua_pushlstring(L, p->data.p, p->data.n);
+    mg_lua_push_str(L, mg_buf_str(&p->data));
     return 2;
 }
 

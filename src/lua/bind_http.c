@@ -6,27 +6,12 @@
 #include "http/mime.h"
 #include "http/multipart.h"
 #include "http/status.h"
+#include "lua/args.h"
 #include "lua/scratch.h"
 
 #include <lauxlib.h>
 
 static const char parser_type[] = "moongate.multipart";
-
-static mg_str check_str(lua_State *L, int index) {
-    mg_str s;
-    s.p = luaL_checklstring(L, index, &s.n);
-    return s;
-}
-
-static void push_str(lua_State *L, mg_str s) {
-    lua_pushlstring(L, s.n == 0 ? "" : s.p, s.n);
-}
-
-static int refuse(lua_State *L, const char *message) {
-    lua_pushnil(L);
-    lua_pushstring(L, message);
-    return 2;
-}
 
 // --- queries and urlencoded forms ---
 
@@ -42,8 +27,8 @@ static bool push_pairs(lua_State *L, mg_str rest, int max) {
     int n = 0;
     while (n < max && mg_form_next(&rest, scratch, &key, &value)) {
         lua_createtable(L, 2, 0);
-        push_str(L, key);
-        push_str(L, value);
+        mg_lua_push_str(L, key);
+        mg_lua_push_str(L, value);
         lua_pushvalue(L, -2);
         lua_pushvalue(L, -2);
         lua_rawset(L, 3);
@@ -59,7 +44,7 @@ static bool push_pairs(lua_State *L, mg_str rest, int max) {
 // parse_query(text) -> map of the last values, list of { key, value }. The limit of the request
 // line is its limit too.
 static int parse_query(lua_State *L) {
-    push_pairs(L, check_str(L, 1), INT32_MAX);
+    push_pairs(L, mg_lua_check_str(L, 1), INT32_MAX);
     return 2;
 }
 
@@ -73,7 +58,7 @@ static int refuse_count(lua_State *L, int most, const char *what) {
 // parse_form(text, most fields or nil) -> the same | nil, message, "limit"
 static int parse_form(lua_State *L) {
     int most = (int)luaL_optinteger(L, 2, MG_FORM_PAIRS);
-    return push_pairs(L, check_str(L, 1), most) ? 2 : refuse_count(L, most, "fields");
+    return push_pairs(L, mg_lua_check_str(L, 1), most) ? 2 : refuse_count(L, most, "fields");
 }
 
 // --- multipart forms ---
@@ -113,7 +98,7 @@ static parser *push_parser(lua_State *L) {
 }
 
 static void set_field(lua_State *L, const char *key, mg_str value) {
-    push_str(L, value);
+    mg_lua_push_str(L, value);
     lua_setfield(L, -2, key);
 }
 
@@ -145,8 +130,8 @@ static void on_part_end(void *arg) {
 // transfer_encoding, body } | nil, message, "limit" or nil
 static int parse_multipart(lua_State *L) {
     static const mg_multipart_events events = {on_part, on_data, on_part_end};
-    mg_str body = check_str(L, 1);
-    mg_str type = check_str(L, 2);
+    mg_str body = mg_lua_check_str(L, 1);
+    mg_str type = mg_lua_check_str(L, 2);
     int most = (int)luaL_optinteger(L, 3, MG_MULTIPART_PARTS);
     lua_settop(L, 2);
     parser *p = push_parser(L);
@@ -162,7 +147,7 @@ static int parse_multipart(lua_State *L) {
     if (too_many) {
         return refuse_count(L, most, "parts");
     }
-    return rc == MG_OK ? 1 : refuse(L, p->multipart.error);
+    return rc == MG_OK ? 1 : mg_lua_refuse(L, p->multipart.error);
 }
 
 // --- media types ---
@@ -184,7 +169,7 @@ static void set_first(lua_State *L, mg_str name, mg_str value) {
     bool is_new = lua_isnil(L, -1);
     lua_pop(L, 1);
     if (is_new) {
-        push_str(L, value);
+        mg_lua_push_str(L, value);
         lua_rawset(L, -3);
     } else {
         lua_pop(L, 1);
@@ -195,7 +180,7 @@ static void set_first(lua_State *L, mg_str name, mg_str value) {
 // in lower case; of a repeated name the first.
 static int parse_content_type(lua_State *L) {
     mg_str params;
-    mg_str type = mg_media_type(check_str(L, 1), &params);
+    mg_str type = mg_media_type(mg_lua_check_str(L, 1), &params);
     mg_str name;
     mg_str value;
     lua_settop(L, 1);
@@ -206,13 +191,14 @@ static int parse_content_type(lua_State *L) {
         set_first(L, name, value);
     }
     mg_scratch_give(L, 2);
-    return mg_media_type_valid(type) && params.n == 0 ? 2
-                                                      : refuse(L, "the media type is malformed");
+    return mg_media_type_valid(type) && params.n == 0
+               ? 2
+               : mg_lua_refuse(L, "the media type is malformed");
 }
 
 // mime(path) -> the media type of a file of that name
 static int mime(lua_State *L) {
-    push_str(L, mg_mime_of(check_str(L, 1)));
+    mg_lua_push_str(L, mg_mime_of(mg_lua_check_str(L, 1)));
     return 1;
 }
 
@@ -232,15 +218,15 @@ static int date(lua_State *L) {
 // parse_date(text) -> seconds since 1970 | nil, message
 static int parse_date(lua_State *L) {
     int64_t seconds;
-    if (!mg_date_parse(check_str(L, 1), &seconds)) {
-        return refuse(L, "not a date of HTTP");
+    if (!mg_date_parse(mg_lua_check_str(L, 1), &seconds)) {
+        return mg_lua_refuse(L, "not a date of HTTP");
     }
     lua_pushnumber(L, (lua_Number)seconds);
     return 1;
 }
 
 static int status_phrase(lua_State *L) {
-    push_str(L, mg_status_phrase((int)luaL_checkinteger(L, 1)));
+    mg_lua_push_str(L, mg_status_phrase((int)luaL_checkinteger(L, 1)));
     return 1;
 }
 

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "lua/args.h"
 #include "lua/json_encode.h"
 #include "lua/json_values.h"
 #include "lua/scratch.h"
@@ -45,7 +46,7 @@ static int push_object(decoder *d) {
     mg_json_token token = mg_json_next(&d->reader);
     lua_createtable(L, 0, token == MG_JSON_OBJECT_END ? 0 : 4);
     while (token == MG_JSON_KEY) {
-        lua_pushlstring(L, d->reader.text.p, d->reader.text.n);
+        mg_lua_push_str(L, d->reader.text);
         int rc = push_value(d, mg_json_next(&d->reader));
         if (rc != MG_OK) {
             return rc;
@@ -78,7 +79,7 @@ static int push_value(decoder *d, mg_json_token token) {
         lua_pushnumber(L, d->reader.number);
         return MG_OK;
     case MG_JSON_STRING:
-        lua_pushlstring(L, d->reader.text.p, d->reader.text.n);
+        mg_lua_push_str(L, d->reader.text);
         return MG_OK;
     case MG_JSON_ARRAY:
         return push_array(d);
@@ -154,8 +155,7 @@ static int pack(lua_State *L) {
 
 static int unpack(lua_State *L) {
     luaL_checktype(L, 1, LUA_TSTRING);
-    mg_str text;
-    text.p = lua_tolstring(L, 1, &text.n);
+    mg_str text = mg_lua_str(L, 1);
     if (mg_json_unpack(L, text) != MG_OK) {
         return lua_error(L);
     }
@@ -176,8 +176,7 @@ static unsigned depth_option(lua_State *L, int index) {
 
 static int decode(lua_State *L) {
     luaL_checktype(L, 1, LUA_TSTRING);
-    mg_str text;
-    text.p = lua_tolstring(L, 1, &text.n);
+    mg_str text = mg_lua_str(L, 1);
     unsigned max_depth = depth_option(L, 2);
     if (mg_json_decode_value(L, text, max_depth) != MG_OK) {
         lua_pushnil(L);

@@ -2,6 +2,7 @@
 // stale handle answers nil, "closed".
 
 #include "base/mem.h"
+#include "lua/args.h"
 #include "lua/bind.h"
 #include "lua/fields.h"
 #include "server/origin.h"
@@ -13,54 +14,43 @@ typedef struct body_op {
     bool failed;
 } body_op;
 
-static int closed(lua_State *L) {
-    lua_pushnil(L);
-    lua_pushliteral(L, "closed");
-    return 2;
-}
-
-static int push_str(lua_State *L, mg_str s) {
-    lua_pushlstring(L, s.p, s.n);
-    return 1;
-}
-
 // --- fields of the request ---
 
 static int request_method(lua_State *L) {
     mg_exchange *x = mg_vm_exchange(L, mg_vm_of(L), 1);
-    return x == NULL ? closed(L) : push_str(L, x->head.method_text);
+    return x == NULL ? mg_lua_refuse(L, "closed") : mg_lua_push_str(L, x->head.method_text);
 }
 
 static int request_path(lua_State *L) {
     mg_exchange *x = mg_vm_exchange(L, mg_vm_of(L), 1);
-    return x == NULL ? closed(L) : push_str(L, x->head.target.path);
+    return x == NULL ? mg_lua_refuse(L, "closed") : mg_lua_push_str(L, x->head.target.path);
 }
 
 static int request_target(lua_State *L) {
     mg_exchange *x = mg_vm_exchange(L, mg_vm_of(L), 1);
-    return x == NULL ? closed(L) : push_str(L, x->head.target_text);
+    return x == NULL ? mg_lua_refuse(L, "closed") : mg_lua_push_str(L, x->head.target_text);
 }
 
 // The text behind "?", or "".
 static int request_query(lua_State *L) {
     mg_exchange *x = mg_vm_exchange(L, mg_vm_of(L), 1);
-    return x == NULL ? closed(L) : push_str(L, x->head.target.query);
+    return x == NULL ? mg_lua_refuse(L, "closed") : mg_lua_push_str(L, x->head.target.query);
 }
 
 static int request_version(lua_State *L) {
     mg_exchange *x = mg_vm_exchange(L, mg_vm_of(L), 1);
     if (x == NULL) {
-        return closed(L);
+        return mg_lua_refuse(L, "closed");
     }
     mg_str name = MG_STR("HTTP/");
-    return push_str(L, (mg_str){x->protocol.p + name.n, x->protocol.n - name.n});
+    return mg_lua_push_str(L, (mg_str){x->protocol.p + name.n, x->protocol.n - name.n});
 }
 
 // Content-Length; nothing if there is none.
 static int request_length(lua_State *L) {
     mg_exchange *x = mg_vm_exchange(L, mg_vm_of(L), 1);
     if (x == NULL) {
-        return closed(L);
+        return mg_lua_refuse(L, "closed");
     }
     if (x->head.framing == MG_FRAMING_CHUNKED) {
         return 0;
@@ -75,24 +65,26 @@ static int request_length(lua_State *L) {
 
 static int request_client_ip(lua_State *L) {
     mg_exchange *x = mg_vm_exchange(L, mg_vm_of(L), 1);
-    return x == NULL ? closed(L) : push_str(L, mg_exchange_origin(x)->client_ip);
+    return x == NULL ? mg_lua_refuse(L, "closed")
+                     : mg_lua_push_str(L, mg_exchange_origin(x)->client_ip);
 }
 
 static int request_scheme(lua_State *L) {
     mg_exchange *x = mg_vm_exchange(L, mg_vm_of(L), 1);
-    return x == NULL ? closed(L) : push_str(L, mg_exchange_origin(x)->scheme);
+    return x == NULL ? mg_lua_refuse(L, "closed")
+                     : mg_lua_push_str(L, mg_exchange_origin(x)->scheme);
 }
 
 static int request_host(lua_State *L) {
     mg_exchange *x = mg_vm_exchange(L, mg_vm_of(L), 1);
-    return x == NULL ? closed(L) : push_str(L, mg_exchange_origin(x)->host);
+    return x == NULL ? mg_lua_refuse(L, "closed") : mg_lua_push_str(L, mg_exchange_origin(x)->host);
 }
 
 // A table of all fields, names in lower case, repeated ones joined.
 static int request_headers(lua_State *L) {
     mg_exchange *x = mg_vm_exchange(L, mg_vm_of(L), 1);
     if (x == NULL) {
-        return closed(L);
+        return mg_lua_refuse(L, "closed");
     }
     mg_push_fields(L, &x->head.fields);
     return 1;
@@ -102,19 +94,18 @@ static int request_headers(lua_State *L) {
 static int request_header(lua_State *L) {
     mg_exchange *x = mg_vm_exchange(L, mg_vm_of(L), 1);
     if (x == NULL) {
-        return closed(L);
+        return mg_lua_refuse(L, "closed");
     }
-    mg_str name = {0};
-    name.p = luaL_checklstring(L, 2, &name.n);
+    mg_str name = mg_lua_check_str(L, 2);
     const mg_field *f = mg_fields_find_name(&x->head.fields, name);
-    return f == NULL ? 0 : push_str(L, f->value);
+    return f == NULL ? 0 : mg_lua_push_str(L, f->value);
 }
 
 // The trailer fields that came behind a chunked body, as a table; empty before its end.
 static int request_trailers(lua_State *L) {
     mg_exchange *x = mg_vm_exchange(L, mg_vm_of(L), 1);
     if (x == NULL) {
-        return closed(L);
+        return mg_lua_refuse(L, "closed");
     }
     mg_push_fields(L, &x->trailers);
     return 1;
@@ -128,18 +119,17 @@ static int request_id(lua_State *L) {
     mg_vm *vm = mg_vm_of(L);
     mg_exchange *x = mg_vm_exchange(L, vm, 1);
     if (x == NULL) {
-        return closed(L);
+        return mg_lua_refuse(L, "closed");
     }
     if (lua_isstring(L, 2)) {
-        mg_str id = {0};
-        id.p = lua_tolstring(L, 2, &id.n);
+        mg_str id = mg_lua_str(L, 2);
         x->request_id = (mg_str){mg_arena_copy(&x->arena, id), id.n};
     } else if (x->request_id.n == 0) {
         char text[17];
         mg_vm_random_id(vm, text);
         x->request_id = (mg_str){mg_arena_copy(&x->arena, (mg_str){text, 16}), 16};
     }
-    return push_str(L, x->request_id);
+    return mg_lua_push_str(L, x->request_id);
 }
 
 // --- body ---
@@ -158,7 +148,7 @@ static void push_content(lua_State *L, mg_exchange *x, bool all) {
     if (content.n == 0 && !all) {
         lua_pushnil(L);
     } else {
-        push_str(L, content);
+        mg_lua_push_str(L, content);
         mg_exchange_take_content(x);
     }
 }
@@ -215,14 +205,12 @@ static int request_body(lua_State *L) {
     mg_vm *vm = mg_vm_with_room(L);
     mg_exchange *x = mg_vm_exchange(L, vm, 1);
     if (x == NULL) {
-        return closed(L);
+        return mg_lua_refuse(L, "closed");
     }
     bool all = lua_toboolean(L, 2);
     mg_request_state *r = mg_request_of(x);
     if (r->body_op != NULL) {
-        lua_pushnil(L);
-        lua_pushliteral(L, "busy");
-        return 2;
+        return mg_lua_refuse(L, "busy");
     }
     mg_exchange_want_body(x, all);
     if (is_refused(x)) {
@@ -250,12 +238,12 @@ static int request_body(lua_State *L) {
 static int connection(lua_State *L) {
     mg_exchange *x = mg_vm_exchange(L, mg_vm_of(L), 1);
     if (x == NULL) {
-        return closed(L);
+        return mg_lua_refuse(L, "closed");
     }
     mg_peer peer;
     mg_exchange_peer(x, &peer);
     lua_pushnumber(L, (lua_Number)peer.connection);
-    push_str(L, mg_exchange_peer_name(x));
+    mg_lua_push_str(L, mg_exchange_peer_name(x));
     lua_pushnumber(L, (lua_Number)peer.requests);
     lua_pushnumber(L, (lua_Number)peer.bytes_in);
     lua_pushnumber(L, (lua_Number)peer.bytes_out);
@@ -267,7 +255,7 @@ static int connection(lua_State *L) {
 static int connection_close(lua_State *L) {
     mg_exchange *x = mg_vm_exchange(L, mg_vm_of(L), 1);
     if (x == NULL) {
-        return closed(L);
+        return mg_lua_refuse(L, "closed");
     }
     mg_exchange_close(x);
     lua_pushboolean(L, 1);

@@ -1,6 +1,7 @@
 #include "lua/bind_router.h"
 
 #include "http/url.h"
+#include "lua/args.h"
 #include "lua/scratch.h"
 
 #include <lauxlib.h>
@@ -13,12 +14,6 @@ mg_router *mg_check_router(lua_State *L, int index) {
     mg_router *r = *(mg_router **)luaL_checkudata(L, index, ROUTER_TYPE);
     luaL_argcheck(L, r != NULL, index, "the router has been collected");
     return r;
-}
-
-static mg_str check_str(lua_State *L, int index) {
-    mg_str s = {0};
-    s.p = luaL_checklstring(L, index, &s.n);
-    return s;
 }
 
 static int router_new(lua_State *L) {
@@ -41,8 +36,8 @@ static int router_gc(lua_State *L) {
 // same shape. A method is any token.
 static int router_add(lua_State *L) {
     mg_router *r = mg_check_router(L, 1);
-    mg_str method = check_str(L, 2);
-    mg_str pattern = check_str(L, 3);
+    mg_str method = mg_lua_check_str(L, 2);
+    mg_str pattern = mg_lua_check_str(L, 3);
     lua_Integer id = luaL_checkinteger(L, 4);
     luaL_argcheck(L, mg_str_is_token(method), 2, "a method such as GET is wanted");
     luaL_argcheck(L, id > 0 && id <= ID_MAX, 4, "an id from 1 to 1048576 is wanted");
@@ -71,7 +66,7 @@ static int router_add(lua_State *L) {
 
 static void push_decoded(lua_State *L, mg_str value) {
     if (value.n == 0 || memchr(value.p, '%', value.n) == NULL) {
-        lua_pushlstring(L, value.p, value.n);
+        mg_lua_push_str(L, value);
         return;
     }
     mg_url_decode(value, false, mg_scratch_take(L));
@@ -83,7 +78,7 @@ void mg_push_params(lua_State *L, const mg_router *router, const mg_route_match 
     lua_createtable(L, 0, (int)match->count);
     for (uint32_t i = 0; i < match->count; i++) {
         mg_str name = mg_router_param_name(router, match->id, i);
-        lua_pushlstring(L, name.p, name.n);
+        mg_lua_push_str(L, name);
         push_decoded(L, match->values[i]);
         lua_rawset(L, -3);
     }
@@ -95,7 +90,7 @@ void mg_push_methods(lua_State *L, const mg_router *r, uint64_t methods) {
     for (unsigned m = 0; m < MG_ROUTE_METHODS; m++) {
         if (methods & (uint64_t)1 << m) {
             mg_str name = mg_router_method_name(r, m);
-            lua_pushlstring(L, name.p, name.n);
+            mg_lua_push_str(L, name);
             lua_rawseti(L, -2, ++n);
         }
     }
@@ -104,9 +99,9 @@ void mg_push_methods(lua_State *L, const mg_router *r, uint64_t methods) {
 // router:match(method, path) -> id, params | nil, "none" | nil, "method", list of allowed methods
 static int router_match(lua_State *L) {
     mg_router *r = mg_check_router(L, 1);
-    unsigned m = mg_router_method(r, check_str(L, 2));
+    unsigned m = mg_router_method(r, mg_lua_check_str(L, 2));
     mg_route_match match;
-    mg_route_result result = mg_router_match(r, m, check_str(L, 3), &match);
+    mg_route_result result = mg_router_match(r, m, mg_lua_check_str(L, 3), &match);
     if (result == MG_ROUTE_FOUND) {
         lua_pushinteger(L, (lua_Integer)match.id);
         mg_push_params(L, r, &match);

@@ -1,5 +1,6 @@
 // The route table that app:freeze made, for the front. Pair: core/app/serve.lua.
 
+#include "lua/args.h"
 #include "lua/bind.h"
 #include "server/folder.h"
 
@@ -15,7 +16,7 @@ static mg_str text_field(lua_State *L, int index, const char *key) {
     mg_str s = {"", 0};
     lua_getfield(L, index, key);
     if (lua_type(L, -1) == LUA_TSTRING) {
-        s.p = lua_tolstring(L, -1, &s.n);
+        s = mg_lua_str(L, -1);
     }
     lua_pop(L, 1);
     return s;
@@ -78,7 +79,7 @@ static int bind_routes(lua_State *L) {
 static int method_name(lua_State *L) {
     lua_Integer m = luaL_checkinteger(L, 1);
     mg_str name = mg_method_name(m >= 0 && m < MG_METHOD_COUNT ? (mg_method)m : MG_METHOD_UNKNOWN);
-    lua_pushlstring(L, name.p, name.n);
+    mg_lua_push_str(L, name);
     return 1;
 }
 

@@ -1,6 +1,7 @@
 // Time, the log and the call site: time.lua, log.lua and future.lua call these.
 
 #include "base/mem.h"
+#include "lua/args.h"
 #include "lua/bind.h"
 
 #include <math.h>
@@ -74,12 +75,6 @@ static int runtime_wall(lua_State *L) {
 
 enum { LOG_FIELDS = 32 };
 
-static mg_str str_at(lua_State *L, int index) {
-    mg_str s = {0};
-    s.p = luaL_checklstring(L, index, &s.n);
-    return s;
-}
-
 // Reads { key, value, literal, key, value, literal, ... } at `index`; the texts stay where they are
 // in Lua.
 static size_t read_log_fields(lua_State *L, int index, mg_log_field *out) {
@@ -90,7 +85,8 @@ static size_t read_log_fields(lua_State *L, int index, mg_log_field *out) {
         lua_rawgeti(L, index, (int)i * 3 + 1);
         lua_rawgeti(L, index, (int)i * 3 + 2);
         lua_rawgeti(L, index, (int)i * 3 + 3);
-        out[i] = (mg_log_field){str_at(L, -3), str_at(L, -2), lua_toboolean(L, -1)};
+        out[i] =
+            (mg_log_field){mg_lua_check_str(L, -3), mg_lua_check_str(L, -2), lua_toboolean(L, -1)};
         lua_pop(L, 1);
     }
     return n;
@@ -109,7 +105,7 @@ static int runtime_log(lua_State *L) {
     mg_log_field fields[LOG_FIELDS];
     mg_log_event event = {
         .level = check_level(L, 1),
-        .message = str_at(L, 2),
+        .message = mg_lua_check_str(L, 2),
         .wall_ms = vm->attached ? mg_loop_wall_ms(vm->loop) : 0,
         .fields = fields,
         .field_count = read_log_fields(L, 3, fields),
@@ -129,10 +125,10 @@ static int runtime_log(lua_State *L) {
 static int runtime_job_begin(lua_State *L) {
     const mg_vm *vm = mg_vm_of(L);
     const mg_vm_job job = {
-        .name = str_at(L, 1),
+        .name = mg_lua_check_str(L, 1),
         .each_worker = lua_toboolean(L, 2),
         .seconds = luaL_checknumber(L, 3),
-        .where = str_at(L, 4),
+        .where = mg_lua_check_str(L, 4),
     };
     lua_pushboolean(L, vm->jobs == NULL || vm->jobs->begin(vm->jobs_arg, vm, &job));
     return 1;
@@ -142,15 +138,16 @@ static int runtime_job_begin(lua_State *L) {
 static int runtime_job_wait(lua_State *L) {
     const mg_vm *vm = mg_vm_of(L);
     double seconds = luaL_checknumber(L, 2);
-    lua_pushnumber(L, vm->jobs == NULL ? seconds
-                                       : vm->jobs->wait(vm->jobs_arg, vm, str_at(L, 1), seconds));
+    lua_pushnumber(L, vm->jobs == NULL
+                          ? seconds
+                          : vm->jobs->wait(vm->jobs_arg, vm, mg_lua_check_str(L, 1), seconds));
     return 1;
 }
 
 static int runtime_job_end(lua_State *L) {
     const mg_vm *vm = mg_vm_of(L);
     if (vm->jobs != NULL) {
-        vm->jobs->end(vm->jobs_arg, vm, str_at(L, 1));
+        vm->jobs->end(vm->jobs_arg, vm, mg_lua_check_str(L, 1));
     }
     return 0;
 }

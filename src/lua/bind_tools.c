@@ -3,6 +3,7 @@
 #include "base/codec.h"
 #include "base/error.h"
 #include "base/utf8.h"
+#include "lua/args.h"
 #include "lua/json_values.h"
 #include "lua/number_text.h"
 #include "lua/scratch.h"
@@ -23,9 +24,7 @@ static int push_or_message(lua_State *L, int scratch, int rc, const char *messag
         return 1;
     }
     mg_scratch_give(L, scratch);
-    lua_pushnil(L);
-    lua_pushstring(L, message);
-    return 2;
+    return mg_lua_refuse(L, message);
 }
 
 static int base64_encode(lua_State *L) {
@@ -118,7 +117,7 @@ static mg_str *push_sorted_keys(lua_State *L, size_t *count) {
     lua_pushnil(L);
     while (lua_next(L, 1) != 0) {
         lua_pop(L, 1);
-        keys[i].p = lua_tolstring(L, -1, &keys[i].n);
+        keys[i] = mg_lua_str(L, -1);
         i++;
     }
     if (*count > 1) {
@@ -189,7 +188,7 @@ static int query_encode(lua_State *L) {
     const mg_str *keys = push_sorted_keys(L, &count);
     mg_buf *out = mg_scratch_take(L);
     for (size_t i = 0; i < count; i++) {
-        lua_pushlstring(L, keys[i].p, keys[i].n);
+        mg_lua_push_str(L, keys[i]);
         lua_rawget(L, 1);
         append_pairs(L, out, keys[i]);
         lua_pop(L, 1);
@@ -200,8 +199,7 @@ static int query_encode(lua_State *L) {
 
 mg_str mg_tools_check_string(lua_State *L, int index) {
     luaL_checktype(L, index, LUA_TSTRING);
-    mg_str s;
-    s.p = lua_tolstring(L, index, &s.n);
+    mg_str s = mg_lua_str(L, index);
     return s;
 }
 

@@ -3,6 +3,7 @@
 #include "base/version.h"
 #include "client/rules.h"
 #include "http/uri.h"
+#include "lua/args.h"
 #include "lua/number_text.h"
 
 #include <lauxlib.h>
@@ -32,7 +33,7 @@ static mg_str value_at_top(lua_State *L, mg_arena *arena) {
     mg_buf number = {0};
     mg_str value = {0};
     if (lua_type(L, -1) == LUA_TSTRING) {
-        value.p = lua_tolstring(L, -1, &value.n);
+        value = mg_lua_str(L, -1);
     } else if (mg_number_text(L, -1, &number) == MG_OK) {
         value = (mg_str){mg_arena_copy(arena, mg_buf_str(&number)), number.n};
     }
@@ -76,7 +77,7 @@ static const char *add_field(lua_State *L, mg_call_options *o, char text[256]) {
     if (lua_type(L, -2) != LUA_TSTRING) {
         return "headers: a table of names and values is wanted";
     }
-    name.p = lua_tolstring(L, -2, &name.n);
+    name = mg_lua_str(L, -2);
     mg_field_id id = mg_field_id_of(name);
     if (id == MG_FIELD_HOST) {
         return set_host(L, o);
@@ -130,7 +131,7 @@ static mg_str text_option(lua_State *L, const char *key) {
     mg_str s = {0};
     lua_getfield(L, 5, key);
     if (lua_type(L, -1) == LUA_TSTRING) {
-        s.p = lua_tolstring(L, -1, &s.n); // stays where it is: the table holds it
+        s = mg_lua_str(L, -1); // stays where it is: the table holds it
     }
     lua_pop(L, 1);
     return s;
@@ -245,12 +246,6 @@ static const char *read_method(mg_call_options *o) {
     return NULL;
 }
 
-static mg_str str_at(lua_State *L, int index) {
-    mg_str s = {0};
-    s.p = luaL_checklstring(L, index, &s.n);
-    return s;
-}
-
 static const char *read_head(lua_State *L, const mg_uri *uri, mg_arena *arena, mg_call_options *o,
                              char text[256]) {
     mg_fields_init(&o->fields, arena);
@@ -268,10 +263,10 @@ static const char *read_head(lua_State *L, const mg_uri *uri, mg_arena *arena, m
 const char *mg_client_request_read(lua_State *L, mg_arena *arena, mg_call_options *o,
                                    char text[256]) {
     *o = (mg_call_options){0};
-    o->method = str_at(L, 1);
-    mg_str url = str_at(L, 2);
+    o->method = mg_lua_check_str(L, 1);
+    mg_str url = mg_lua_check_str(L, 2);
     if (!lua_isnoneornil(L, 4)) {
-        o->body = str_at(L, 4);
+        o->body = mg_lua_check_str(L, 4);
     }
     mg_uri uri;
     const char *why;

@@ -1,6 +1,7 @@
 #include "lua/database_values.h"
 
 #include "base/mem.h"
+#include "lua/args.h"
 #include "lua/json_values.h"
 
 #include <lauxlib.h>
@@ -105,7 +106,7 @@ static const char *read_cdata(lua_State *L, int index, mg_db_value *out) {
 
 static mg_db_value text_value(lua_State *L, int index, mg_db_kind kind) {
     mg_db_value v = {.kind = kind};
-    v.text.p = lua_tolstring(L, index, &v.text.n);
+    v.text = mg_lua_str(L, index);
     return v;
 }
 
@@ -230,7 +231,7 @@ static void push_value(lua_State *L, const mg_db_value *v) {
         lua_pushboolean(L, v->i64 != 0);
         break;
     default:
-        lua_pushlstring(L, v->text.p, v->text.n);
+        mg_lua_push_str(L, v->text);
         break;
     }
 }
@@ -242,7 +243,7 @@ static bool push_names(lua_State *L, const mg_db_rows *rows, int *names) {
     }
     *names = lua_gettop(L) + 1;
     for (uint32_t i = 0; i < rows->columns; i++) {
-        lua_pushlstring(L, rows->names[i].p, rows->names[i].n);
+        mg_lua_push_str(L, rows->names[i]);
     }
     return true;
 }

@@ -1,5 +1,7 @@
 #include "lua/fields.h"
 
+#include "lua/args.h"
+
 #include <lauxlib.h>
 
 static void push_lower(lua_State *L, mg_str name) {
@@ -40,7 +42,7 @@ void mg_push_fields(lua_State *L, const mg_fields *fields) {
     for (uint32_t i = 0; i < fields->count; i++) {
         const mg_field *f = &fields->at[i];
         push_lower(L, f->name);
-        lua_pushlstring(L, f->value.p, f->value.n);
+        mg_lua_push_str(L, f->value);
         join(L, table, f->id);
         lua_rawset(L, table);
     }

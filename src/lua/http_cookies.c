@@ -1,4 +1,5 @@
 #include "http/cookie.h"
+#include "lua/args.h"
 #include "lua/bind_http.h"
 #include "lua/scratch.h"
 
@@ -7,27 +8,21 @@
 // Seconds; beyond the years that a date can tell, and exact in a double.
 #define MAX_AGE_LIMIT 1e12
 
-static mg_str check_str(lua_State *L, int index) {
-    mg_str s;
-    s.p = luaL_checklstring(L, index, &s.n);
-    return s;
-}
-
 // parse_cookies(text) -> map; of a repeated name the first, which has the longer path (RFC 6265
 // section 5.4)
 static int parse_cookies(lua_State *L) {
-    mg_str rest = check_str(L, 1);
+    mg_str rest = mg_lua_check_str(L, 1);
     mg_str name;
     mg_str value;
     lua_newtable(L);
     while (mg_cookie_next(&rest, &name, &value)) {
-        lua_pushlstring(L, name.p, name.n);
+        mg_lua_push_str(L, name);
         lua_pushvalue(L, -1);
         lua_rawget(L, -3);
         bool is_new = lua_isnil(L, -1);
         lua_pop(L, 1);
         if (is_new) {
-            lua_pushlstring(L, value.p, value.n);
+            mg_lua_push_str(L, value);
             lua_rawset(L, -3);
         } else {
             lua_pop(L, 1);
@@ -76,7 +71,7 @@ static bool push_option(lua_State *L, const char *key, int type) {
 static mg_str option_str(lua_State *L, const char *key) {
     mg_str s = {0};
     if (push_option(L, key, LUA_TSTRING)) {
-        s.p = lua_tolstring(L, -1, &s.n);
+        s = mg_lua_str(L, -1);
     }
     return s;
 }
@@ -132,7 +127,7 @@ static void read_options(lua_State *L, mg_cookie *c) {
 // is wrong. The path is "/" unless given: a browser's own guess, the folder of the request,
 // surprises.
 static int set_cookie(lua_State *L) {
-    mg_cookie c = {.name = check_str(L, 1), .value = check_str(L, 2)};
+    mg_cookie c = {.name = mg_lua_check_str(L, 1), .value = mg_lua_check_str(L, 2)};
     lua_settop(L, 3);
     if (!lua_isnil(L, 3)) {
         luaL_checktype(L, 3, LUA_TTABLE);

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "lua/args.h"
 #include "lua/bind_json.h"
 #include "lua/json_values.h"
 
@@ -111,12 +112,6 @@ static int encode_text(encoder *e, mg_str s, const level *up) {
     return MG_OK;
 }
 
-static mg_str text_at(lua_State *L, int index) {
-    mg_str s;
-    s.p = lua_tolstring(L, index, &s.n);
-    return s;
-}
-
 static int encode_cdata(encoder *e, int index, const level *up) {
     uint64_t bits = 0;
     switch (mg_json_to_wide(e->L, index, &bits)) {
@@ -151,7 +146,7 @@ static int encode_object(encoder *e, level *at) {
                         "a table with other keys beside strings cannot be JSON "
                         "(allowed: strings alone, or 1 to n without a gap)");
         }
-        at->key = text_at(L, value - 1);
+        at->key = mg_lua_str(L, value - 1);
         write_separator(e, at, first);
         first = false;
         int rc = encode_text(e, at->key, at);
@@ -270,7 +265,7 @@ static int encode_value(encoder *e, int index, const level *up) {
     int type = lua_type(L, index);
     switch (type) {
     case LUA_TSTRING:
-        return encode_text(e, text_at(L, index), up);
+        return encode_text(e, mg_lua_str(L, index), up);
     case LUA_TNUMBER:
         return encode_number(e, index, up);
     case LUA_TTABLE:

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "lua/args.h"
 #include "lua/bind.h"
 #include "lua/place.h"
 #include "lua/state.h"
@@ -398,8 +399,7 @@ void mg_lua_app_stop(mg_lua_app *a, void (*on_stopped)(void *arg), void *arg) {
 void mg_lua_app_print_routes(mg_lua_app *a, mg_buf *out) {
     push_boot(a, "routes");
     if (lua_pcall(a->L, 1, 1, 0) == 0) {
-        mg_str text = {0};
-        text.p = lua_tolstring(a->L, -1, &text.n);
+        mg_str text = mg_lua_str(a->L, -1);
         mg_buf_append_str(out, text);
     }
     lua_pop(a->L, 1);

@@ -2,6 +2,7 @@
 
 #include "base/json.h"
 #include "base/mem.h"
+#include "lua/args.h"
 
 #include <errno.h>
 #include <lauxlib.h>
@@ -144,12 +145,6 @@ static void write_number(lua_State *L, reading *r, double v) {
     }
 }
 
-static mg_str string_at(lua_State *L, int index) {
-    mg_str s;
-    s.p = lua_tolstring(L, index, &s.n);
-    return s;
-}
-
 static void write_list(lua_State *L, reading *r, size_t n, int depth) {
     mg_buf_append_char(r->out, '[');
     for (size_t i = 1; i <= n; i++) {
@@ -179,7 +174,7 @@ static const mg_str *push_sorted_keys(lua_State *L, size_t n) {
     lua_pushnil(L);
     while (lua_next(L, -3) != 0) {
         lua_pop(L, 1);
-        keys[i++] = string_at(L, -1);
+        keys[i++] = mg_lua_str(L, -1);
     }
     qsort(keys, n, sizeof *keys, by_name);
     return keys;
@@ -195,7 +190,7 @@ static void write_object(lua_State *L, reading *r, size_t n, int depth) {
         size_t before = enter_name(r, keys[i]);
         write_string(L, r, keys[i]);
         mg_buf_append_char(r->out, ':');
-        lua_pushlstring(L, keys[i].p, keys[i].n);
+        mg_lua_push_str(L, keys[i]);
         lua_rawget(L, -3);
         write_value(L, r, depth);
         lua_pop(L, 1);
@@ -243,7 +238,7 @@ static void write_value(lua_State *L, reading *r, int depth) {
         write_table(L, r, depth + 1);
         break;
     case LUA_TSTRING:
-        write_string(L, r, string_at(L, -1));
+        write_string(L, r, mg_lua_str(L, -1));
         break;
     case LUA_TNUMBER:
         write_number(L, r, lua_tonumber(L, -1));

@@ -1,5 +1,7 @@
 #include "lua/state.h"
 
+#include "lua/args.h"
+
 #include <lauxlib.h>
 #include <limits.h>
 #include <lualib.h>
@@ -68,7 +70,7 @@ static void add_searcher(lua_State *L, const mg_snapshot *snapshot, mg_str folde
         lua_rawseti(L, -2, i + 1);
     }
     lua_pushlightuserdata(L, (void *)(uintptr_t)snapshot);
-    lua_pushlstring(L, folder.p, folder.n);
+    mg_lua_push_str(L, folder);
     lua_pushcclosure(L, search, 2);
     lua_rawseti(L, -2, 2);
     lua_pop(L, 2);
@@ -119,7 +121,7 @@ static int read_snapshot(lua_State *L) {
     if (text.p == NULL) {
         return 0;
     }
-    lua_pushlstring(L, text.p, text.n);
+    mg_lua_push_str(L, text);
     return 1;
 }
 

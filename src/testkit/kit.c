@@ -1,4 +1,5 @@
 #include "testkit/kit.h"
+#include "lua/args.h"
 
 #include "base/mem.h"
 #include "config/config.h"
@@ -82,15 +83,13 @@ static int peer_send(lua_State *L) {
         lua_pushboolean(L, 1);
         return 1;
     }
-    lua_pushnil(L);
-    lua_pushstring(L, mg_strerror(rc));
-    return 2;
+    return mg_lua_refuse(L, mg_strerror(rc));
 }
 
 // peer:received() -> all bytes that came and were not taken, whether the server has closed
 static int peer_received(lua_State *L) {
     const peer *p = check_peer(L);
-    lua_pushlstring(L, p->in.p, p->in.n);
+    mg_lua_push_str(L, mg_buf_str(&p->in));
     lua_pushboolean(L, p->ended);
     return 2;
 }
@@ -377,8 +376,8 @@ static int connections(lua_State *L) {
 static void push_log_fields(lua_State *L, const mg_log_event *e) {
     lua_createtable(L, 0, (int)e->field_count);
     for (size_t i = 0; i < e->field_count; i++) {
-        lua_pushlstring(L, e->fields[i].key.p, e->fields[i].key.n);
-        lua_pushlstring(L, e->fields[i].value.p, e->fields[i].value.n);
+        mg_lua_push_str(L, e->fields[i].key);
+        mg_lua_push_str(L, e->fields[i].value);
         if (e->fields[i].literal && lua_isnumber(L, -1)) {
             lua_pushnumber(L, lua_tonumber(L, -1));
             lua_remove(L, -2);
@@ -395,7 +394,7 @@ static void forward_log(void *arg, const mg_log_event *e) {
         return;
     }
     lua_pushstring(L, mg_log_level_name(e->level));
-    lua_pushlstring(L, e->message.p, e->message.n);
+    mg_lua_push_str(L, e->message);
     push_log_fields(L, e);
     if (lua_pcall(L, 3, 0, 0) != 0) {
         lua_pop(L, 1);
