@@ -1,6 +1,7 @@
 #include "server/answer.h"
 
 #include "http/status.h"
+#include "server/filter.h"
 #include "server/origin.h"
 #include "server/server.h"
 #include "server/wire.h"
@@ -45,15 +46,31 @@ static void answered(mg_exchange *x, mg_str trailers) {
     x->wire->end(x, trailers);
 }
 
-static void send_head(mg_exchange *x, const mg_answer *a, int64_t length) {
+static void commit_head(mg_exchange *x, const mg_answer *a) {
     x->status = a->status;
-    x->length_left = length;
     x->bodyless = mg_status_is_bodyless(a->status) || x->head.method == MG_METHOD_HEAD;
     x->wire->head(x, a);
 }
 
+static void send_head(mg_exchange *x, const mg_answer *a, int64_t length) {
+    x->length_left = length;
+    if (x->filters != NULL) {
+        mg_answer filtered = *a;
+        x->length_left = mg_filters_head(x, &filtered, length);
+        commit_head(x, &filtered);
+    } else {
+        commit_head(x, a);
+    }
+}
+
 void mg_exchange_respond(mg_exchange *x, const mg_answer *a, mg_str body) {
     assert(x->phase == MG_EXCHANGE_HANDLING || x->phase == MG_EXCHANGE_HEAD);
+    if (x->filters != NULL) {
+        mg_exchange_begin(x, a, (int64_t)body.n);
+        mg_exchange_write(x, body);
+        mg_exchange_end(x, (mg_str){NULL, 0});
+        return;
+    }
     send_head(x, a, (int64_t)body.n);
     if (!x->bodyless && body.n > 0) {
         x->body_bytes_out = body.n;
@@ -74,22 +91,38 @@ void mg_exchange_begin(mg_exchange *x, const mg_answer *a, int64_t length) {
     mg_exchange_stop_deadlines(x);
 }
 
-int mg_exchange_write(mg_exchange *x, mg_str data) {
-    assert(x->phase == MG_EXCHANGE_ANSWERING);
-    if (x->length_left >= 0) {
-        if ((uint64_t)x->length_left < data.n) {
-            return MG_ELIMIT;
-        }
-        x->length_left -= (int64_t)data.n;
-    }
-    if (x->bodyless || data.n == 0) {
-        return MG_OK;
-    }
+int mg_exchange_send(mg_exchange *x, mg_str data) {
     int rc = x->wire->content(x, data);
     if (rc != MG_ECLOSED) {
         x->body_bytes_out += data.n;
     }
     return rc;
+}
+
+// What who answers has announced and not written yet; -1: it did not say.
+static int64_t *left_of(mg_exchange *x) {
+    return x->filters != NULL ? &x->filters->left : &x->length_left;
+}
+
+int mg_exchange_write(mg_exchange *x, mg_str data) {
+    assert(x->phase == MG_EXCHANGE_ANSWERING);
+    int64_t *left = left_of(x);
+    if (*left >= 0) {
+        if ((uint64_t)*left < data.n) {
+            return MG_ELIMIT;
+        }
+        *left -= (int64_t)data.n;
+    }
+    if (x->bodyless || data.n == 0) {
+        return MG_OK;
+    }
+    return x->filters != NULL ? x->filters->ops->content(x->filters, data)
+                              : mg_exchange_send(x, data);
+}
+
+int mg_exchange_flush(mg_exchange *x) {
+    assert(x->phase == MG_EXCHANGE_ANSWERING);
+    return x->filters != NULL && !x->bodyless ? mg_filters_flush(x) : MG_OK;
 }
 
 size_t mg_exchange_backlog(const mg_exchange *x) {
@@ -98,9 +131,13 @@ size_t mg_exchange_backlog(const mg_exchange *x) {
 
 void mg_exchange_end(mg_exchange *x, mg_str trailers) {
     assert(x->phase == MG_EXCHANGE_ANSWERING);
-    if (x->length_left > 0 && !x->bodyless) {
+    if (*left_of(x) > 0 && !x->bodyless) {
         mg_exchange_abort(x);
         return;
+    }
+    if (x->filters != NULL && !x->bodyless) {
+        mg_filters_end(x, &trailers);
+        assert(x->length_left <= 0);
     }
     answered(x, trailers);
 }

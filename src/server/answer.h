@@ -25,6 +25,9 @@ void mg_exchange_inform(mg_exchange *x, int status, mg_str fields);
 // peer is gone, which on_gone will tell.
 int mg_exchange_write(mg_exchange *x, mg_str data);
 
+// Filters (server/filter.h) that wait for more pass on what they have. As mg_exchange_write.
+int mg_exchange_flush(mg_exchange *x);
+
 // Bytes that the peer has not taken yet, and whose leaving on_writable will tell; 0: none wait.
 size_t mg_exchange_backlog(const mg_exchange *x);
 
@@ -47,5 +50,8 @@ void mg_exchange_record(mg_exchange *x, bool aborted);
 
 void mg_exchange_stop_deadlines(mg_exchange *x);
 
-// The app has no part in it any more: nothing of its generation is held.
+// Content as the wire is to have it, behind all filters; not empty. As mg_exchange_write.
+int mg_exchange_send(mg_exchange *x, mg_str data);
+
+// The app has no part in it any more: nothing of its generation is held, its filters go.
 void mg_exchange_unpin(mg_exchange *x);

@@ -1,5 +1,6 @@
 #include "server/exchange.h"
 
+#include "server/filter.h"
 #include "server/server.h"
 #include "server/wire.h"
 
@@ -208,6 +209,9 @@ void mg_exchange_set_deadline(mg_exchange *x, uint64_t ms) {
 // --- the end ---
 
 void mg_exchange_unpin(mg_exchange *x) {
+    if (x->filters != NULL) {
+        mg_filters_release(x);
+    }
     mg_link_remove(&x->app_link); // from whatever list of the app's it is still in
     if (x->pins != NULL) {
         mg_pins *pins = x->pins;

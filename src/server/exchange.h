@@ -84,11 +84,12 @@ struct mg_exchange {
     uint64_t body_start_ms;
 
     // answer
+    struct mg_filter *filters; // server/filter.h: what stands between who answers and the wire
     mg_deadline handler_deadline;
     mg_timer handler_timer; // a route's own timeout or stream_max
     bool bodyless;          // no content goes out, whatever the head says
     int status;
-    int64_t length_left; // of the content; -1: unknown
+    int64_t length_left; // of the content that goes to the wire; -1: unknown
     uint64_t body_bytes_out;
     uint64_t start_us;
     uint64_t start_wall_ms;
