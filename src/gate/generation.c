@@ -4,6 +4,8 @@
 #include "event/task.h"
 #include "gate/app.h"
 
+#include <assert.h>
+
 // The job of the helper thread: what is made there belongs to it until the loop takes it over.
 typedef struct mg_generation_load {
     mg_task task;
@@ -20,6 +22,24 @@ typedef struct closing {
     mg_lua_app *app;
     mg_snapshot *snapshot;
 } closing;
+
+bool mg_generation_may_become(mg_generation_state from, mg_generation_state to) {
+    static const uint8_t moves[] = {
+        [MG_GENERATION_LOADING] = 1 << MG_GENERATION_STARTING | 1 << MG_GENERATION_FAILED,
+        [MG_GENERATION_STARTING] = 1 << MG_GENERATION_READY | 1 << MG_GENERATION_FAILED,
+        [MG_GENERATION_FAILED] = 0,
+        [MG_GENERATION_READY] = 1 << MG_GENERATION_SERVING,
+        [MG_GENERATION_SERVING] = 1 << MG_GENERATION_RETIRED,
+        [MG_GENERATION_RETIRED] = 1 << MG_GENERATION_GONE,
+        [MG_GENERATION_GONE] = 0,
+    };
+    return moves[from] >> to & 1;
+}
+
+static void become(mg_generation *g, mg_generation_state next) {
+    assert(mg_generation_may_become(g->state, next));
+    g->state = next;
+}
 
 int mg_config_of_snapshot(mg_config *c, const mg_snapshot *s, const char *conf,
                           const mg_config_overrides *o, mg_error *err) {
@@ -113,11 +133,20 @@ static void tell_soon(mg_generation *g) {
     mg_timer_start(g->loop, &g->tell_timer, 0, 0, on_tell);
 }
 
-static void on_started(void *arg, const char *message) {
-    mg_generation *g = arg;
-    g->state = MG_GENERATION_READY;
-    g->fault = message != NULL ? mg_strdup(message) : NULL;
+static void fail(mg_generation *g, const char *fault) {
+    become(g, MG_GENERATION_FAILED);
+    g->fault = mg_strdup(fault);
     tell_soon(g);
+}
+
+static void on_started(void *arg, const char *fault) {
+    mg_generation *g = arg;
+    if (fault != NULL) {
+        fail(g, fault);
+    } else {
+        become(g, MG_GENERATION_READY);
+        tell_soon(g);
+    }
 }
 
 static void on_loaded(mg_task *t, int status) {
@@ -128,10 +157,9 @@ static void on_loaded(mg_task *t, int status) {
     if (status != MG_OK || g->abandoned) {
         mg_generation_free(g);
     } else if (l->rc != MG_OK) {
-        g->fault = mg_strdup(l->err.text);
-        tell_soon(g);
+        fail(g, l->err.text);
     } else {
-        g->state = MG_GENERATION_STARTING;
+        become(g, MG_GENERATION_STARTING);
         mg_lua_app_attach(g->app);
         mg_lua_app_start(g->app, on_started, g);
     }
@@ -189,19 +217,19 @@ int mg_generation_load(mg_generation **out, mg_loop *loop, const mg_generation_o
 // --- serving, and the end ---
 
 void mg_generation_commit(mg_generation *g) {
-    g->state = MG_GENERATION_SERVING;
+    become(g, MG_GENERATION_SERVING);
     mg_lua_app_commit(g->app);
 }
 
 static void on_retired(void *arg) {
     mg_generation *g = arg;
-    g->state = MG_GENERATION_GONE;
+    become(g, MG_GENERATION_GONE);
     tell_soon(g);
 }
 
 void mg_generation_retire(mg_generation *g, void (*on_gone)(void *arg, mg_generation *g),
                           void *arg) {
-    g->state = MG_GENERATION_RETIRED;
+    become(g, MG_GENERATION_RETIRED);
     g->on_gone = on_gone;
     g->gone_arg = arg;
     mg_lua_app_retire(g->app, g->config.timeouts.drain_ms, on_retired, g);

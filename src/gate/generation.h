@@ -29,14 +29,20 @@ typedef struct mg_generation_options {
 int mg_config_of_snapshot(mg_config *c, const mg_snapshot *s, const char *conf,
                           const mg_config_overrides *o, mg_error *err);
 
+//   LOADING -> STARTING -> READY -> SERVING -> RETIRED -> GONE
+//      |           |
+//      +-----------+--> FAILED
 typedef enum mg_generation_state {
     MG_GENERATION_LOADING,  // in a helper thread
     MG_GENERATION_STARTING, // on_start runs
+    MG_GENERATION_FAILED,   // never serves
     MG_GENERATION_READY,
     MG_GENERATION_SERVING,
     MG_GENERATION_RETIRED, // requests still hold it
-    MG_GENERATION_GONE,    // being closed in a helper thread
+    MG_GENERATION_GONE,    // nothing does
 } mg_generation_state;
+
+bool mg_generation_may_become(mg_generation_state from, mg_generation_state to);
 
 struct mg_generation {
     uint32_t number;

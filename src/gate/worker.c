@@ -4,19 +4,38 @@
 
 #include "base/mem.h"
 
+#include <assert.h>
+
+bool mg_worker_may_become(mg_worker_state from, mg_worker_state to) {
+    static const uint8_t moves[] = {
+        [MG_WORKER_NEW] = 1 << MG_WORKER_BEGUN | 1 << MG_WORKER_ENDED,
+        [MG_WORKER_BEGUN] = 1 << MG_WORKER_SERVING | 1 << MG_WORKER_ENDED,
+        [MG_WORKER_SERVING] = 1 << MG_WORKER_DRAINING,
+        [MG_WORKER_DRAINING] = 1 << MG_WORKER_LEAVING,
+        [MG_WORKER_LEAVING] = 1 << MG_WORKER_ENDED,
+        [MG_WORKER_ENDED] = 0,
+    };
+    return moves[from] >> to & 1;
+}
+
+void mg_worker_become(mg_worker *w, mg_worker_state next) {
+    assert(mg_worker_may_become(w->state, next));
+    w->state = next;
+}
+
 // --- stopping ---
 
 static void finish(mg_worker *w) {
-    if (w->ended) {
-        return;
-    }
-    w->ended = true;
+    mg_worker_become(w, MG_WORKER_ENDED);
     mg_timer_stop(&w->drain_timer);
     w->on_end(w->end_arg);
 }
 
 static void on_app_stopped(void *arg) {
-    finish(arg);
+    mg_worker *w = arg;
+    if (w->state == MG_WORKER_LEAVING) { // else it was not waited for any longer
+        finish(w);
+    }
 }
 
 static void on_stop_late(mg_timer *t) {
@@ -27,6 +46,7 @@ static void on_stop_late(mg_timer *t) {
 
 static void on_drained(void *arg) {
     mg_worker *w = arg;
+    mg_worker_become(w, MG_WORKER_LEAVING);
     mg_timer_start(w->loop, &w->drain_timer, w->current->config.timeouts.drain_ms, 0, on_stop_late);
     mg_lua_app_stop(w->current->app, on_app_stopped, w);
 }
@@ -40,14 +60,14 @@ static void on_drain_late(mg_timer *t) {
 }
 
 void mg_worker_stop(mg_worker *w, uint64_t idle_ms) {
-    if (w->stopping) {
+    if (mg_worker_is_stopping(w)) {
         return;
     }
-    w->stopping = true;
-    if (w->server == NULL) {
+    if (w->state != MG_WORKER_SERVING) {
         finish(w);
         return;
     }
+    mg_worker_become(w, MG_WORKER_DRAINING);
     uint64_t drain_ms = w->current->config.timeouts.drain_ms;
     mg_accepting_end(&w->accepting);
     mg_accepting_deinit(&w->accepting); // so that nobody waits at a door that stays shut
@@ -61,10 +81,11 @@ static void begin(mg_worker *w, mg_message *m) {
     mg_error err;
     int fd = m->fd;
     m->fd = -1;
-    if (w->shm != NULL || mg_shm_open(&w->shm, fd, &err) != MG_OK) {
+    if (w->state != MG_WORKER_NEW || mg_shm_open(&w->shm, fd, &err) != MG_OK) {
         mg_worker_stop(w, 0);
         return;
     }
+    mg_worker_become(w, MG_WORKER_BEGUN);
     w->slot = m->a;
     w->accepting.loop = w->loop;
     w->accepting.own = m->a;
@@ -74,7 +95,7 @@ static void begin(mg_worker *w, mg_message *m) {
 
 static void on_message(void *arg, mg_message *m) {
     mg_worker *w = arg;
-    if (w->shm == NULL && m->type != MG_MESSAGE_BEGIN) {
+    if (w->state == MG_WORKER_NEW && m->type != MG_MESSAGE_BEGIN) {
         return;
     }
     switch (m->type) {
@@ -115,7 +136,7 @@ static void on_master_gone(void *arg) {
     mg_worker *w = arg;
     mg_channel_close(w->master);
     w->master = NULL;
-    if (!w->stopping) {
+    if (!mg_worker_is_stopping(w)) {
         mg_log_printf(w->logs.error, MG_LOG_WARN, "worker %u: the master is gone: draining",
                       w->slot + 1);
         mg_worker_stop(w, MG_WORKER_IDLE_GRACE_MS);

@@ -8,7 +8,20 @@
 #include "gate/logs.h"
 #include "gate/worker.h"
 
+//   NEW --begin--> BEGUN --commit--> SERVING --stop--> DRAINING --drained--> LEAVING --> ENDED
+//    |               |                                                                     ^
+//    +---------------+--- stop ------------------------------------------------------------+
+typedef enum mg_worker_state {
+    MG_WORKER_NEW,   // it does not know its place
+    MG_WORKER_BEGUN, // no generation has been committed
+    MG_WORKER_SERVING,
+    MG_WORKER_DRAINING, // requests in progress end
+    MG_WORKER_LEAVING,  // on_stop runs
+    MG_WORKER_ENDED,    // it has been told
+} mg_worker_state;
+
 struct mg_worker {
+    mg_worker_state state;
     const mg_worker_options *options;
     mg_loop *loop;
     mg_channel *master;
@@ -30,11 +43,19 @@ struct mg_worker {
     uint64_t descriptors; // RLIMIT_NOFILE
     uint64_t requests_seen;
     uint32_t calm_ticks;
-    bool stopping;
-    bool ended;
     void (*on_end)(void *arg);
     void *end_arg;
 };
+
+// --- worker.c ---
+
+bool mg_worker_may_become(mg_worker_state from, mg_worker_state to);
+void mg_worker_become(mg_worker *w, mg_worker_state next);
+
+// It takes no more requests.
+static inline bool mg_worker_is_stopping(const mg_worker *w) {
+    return w->state > MG_WORKER_SERVING;
+}
 
 // Gracefully. `idle_ms`: how long connections without a request are kept.
 void mg_worker_stop(mg_worker *w, uint64_t idle_ms);

@@ -141,12 +141,12 @@ void mg_worker_prepare(mg_worker *w, mg_message *m) {
     int fd = m->fd;
     m->fd = -1;
     mg_worker_abandon(w);
-    int rc = w->stopping ? mg_error_set(&err, MG_ECLOSED, "the worker is stopping")
-                         : mg_snapshot_open(&s, fd, &err);
+    int rc = mg_worker_is_stopping(w) ? mg_error_set(&err, MG_ECLOSED, "the worker is stopping")
+                                      : mg_snapshot_open(&s, fd, &err);
     if (rc == MG_OK) {
         take_fault(w, m->text);
         rc = load(w, m->a, s, &err);
-    } else if (w->stopping && fd >= 0) {
+    } else if (mg_worker_is_stopping(w) && fd >= 0) {
         close(fd);
     }
     mg_snapshot_unref(s);
@@ -187,7 +187,8 @@ static void evict_oldest(mg_worker *w) {
 
 void mg_worker_commit(mg_worker *w, uint32_t number) {
     mg_generation *g = w->next;
-    if (g == NULL || g->number != number || g->state != MG_GENERATION_READY || w->stopping) {
+    if (g == NULL || g->number != number || g->state != MG_GENERATION_READY ||
+        mg_worker_is_stopping(w)) {
         return;
     }
     mg_generation *old = w->current;
@@ -202,6 +203,7 @@ void mg_worker_commit(mg_worker *w, uint32_t number) {
         mg_generation_retire(old, on_gone, w);
         evict_oldest(w);
     } else {
+        mg_worker_become(w, MG_WORKER_SERVING);
         mg_accepting_begin(&w->accepting, w->server);
     }
     mg_worker_fill_cell(w);
