@@ -14,7 +14,7 @@ local M = {}
 local READ_MAX = 16 * 1024 * 1024
 local WRITE_MAX = 64 * 1024 * 1024
 local LIST_MAX, LIST_MOST = 10000, 100000
-local PIECE, PIECE_MOST = 64 * 1024, 256 * 1024 -- the latter: src/event/file.h
+local PIECE, PIECE_MOST = 64 * 1024, native.constants.file_piece
 
 --- The project's folder, against which paths are; set when an app is served.
 M.root = ""

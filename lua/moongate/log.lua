@@ -6,7 +6,7 @@ local show = errors.show
 
 local M = {}
 
-local LEVELS = { debug = 0, info = 1, warn = 2, error = 3 }
+local LEVELS = native.constants.log_levels
 
 -- Fields as C wants them: key, text, whether the text is JSON as it stands; sorted by key.
 local function flatten(fields)

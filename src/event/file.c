@@ -9,8 +9,6 @@
 #include <errno.h>
 #include <unistd.h>
 
-enum { MAX_PIECE = 256 * 1024 };
-
 // One operation at a time; while `busy`, all but `closing` belongs to the thread.
 struct mg_file {
     mg_task task;
@@ -67,7 +65,7 @@ int mg_file_open(mg_file **out, mg_loop *loop, const char *beneath, const char *
 }
 
 int mg_file_read_at(mg_file *f, uint64_t offset, size_t n) {
-    assert(n <= MAX_PIECE);
+    assert(n <= MG_FILE_PIECE_BYTES);
     if (f->busy) {
         return MG_EAGAIN;
     }

@@ -32,7 +32,10 @@ typedef struct mg_file_events {
 int mg_file_open(mg_file **out, mg_loop *loop, const char *beneath, const char *path,
                  const mg_file_events *events, void *arg);
 
-// Reads up to `n` (<= 256 KiB) bytes at `offset`. MG_EAGAIN if an operation is under way.
+enum { MG_FILE_PIECE_BYTES = 256 * 1024 }; // at most, in one reading
+
+// Reads up to `n` (<= MG_FILE_PIECE_BYTES) bytes at `offset`. MG_EAGAIN if an operation is under
+// way.
 int mg_file_read_at(mg_file *f, uint64_t offset, size_t n);
 
 // Gives back the memory of the last piece: nothing will be read for a while. Allowed inside

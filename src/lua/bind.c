@@ -19,6 +19,7 @@ void mg_push_native(lua_State *L, mg_vm *vm) {
     lua_newtable(L);
     lua_pushliteral(L, MG_VERSION);
     lua_setfield(L, -2, "version");
+    mg_bind_constants(L);
     mg_bind_vm(L, vm);
     mg_bind_routes(L, vm);
     mg_bind_request(L, vm);

@@ -4,7 +4,7 @@
 #include "lua/bind_router.h"
 #include "lua/vm.h"
 
-// Kinds of events that next_event() returns; sched.lua knows the same numbers.
+// Kinds of events that next_event() returns.
 enum { MG_EVENT_REQUEST = 1, MG_EVENT_DONE = 2, MG_EVENT_SIGNAL = 3 };
 
 // What a script may stream to a peer that takes it all before the loop turns for others.
@@ -14,6 +14,7 @@ enum { MG_BURST_BYTES = 256 * 1024 };
 void mg_push_native(lua_State *L, mg_vm *vm);
 
 // Each adds its own to the table at the top.
+void mg_bind_constants(lua_State *L);
 void mg_bind_routes(lua_State *L, mg_vm *vm);
 void mg_bind_request(lua_State *L, mg_vm *vm);
 void mg_bind_answer(lua_State *L, mg_vm *vm);

@@ -11,9 +11,6 @@
 #include <sys/un.h>
 
 enum {
-    CONNECT_MS = 5000,
-    TOTAL_MS = 30000,
-    IDLE_MS = 30000,
     BODY_BYTES = 16 << 20,
     HEAD_BYTES = 64 << 10,
 };
@@ -194,17 +191,17 @@ static uint32_t ms_option(lua_State *L, const char *key, uint32_t fallback_ms) {
 }
 
 static void read_options(lua_State *L, mg_call_options *o) {
-    o->timeouts =
-        (mg_call_timeouts){.connect_ms = CONNECT_MS, .total_ms = TOTAL_MS, .idle_ms = IDLE_MS};
+    o->timeouts = (mg_call_timeouts){
+        .connect_ms = MG_CALL_CONNECT_MS, .total_ms = MG_CALL_TOTAL_MS, .idle_ms = MG_CALL_IDLE_MS};
     o->max_bytes = BODY_BYTES;
     o->decode = true;
     o->length = -1;
     if (!lua_istable(L, 5)) {
         return;
     }
-    o->timeouts.total_ms = ms_option(L, "timeout", TOTAL_MS);
-    o->timeouts.connect_ms = ms_option(L, "connect_timeout", CONNECT_MS);
-    o->timeouts.idle_ms = ms_option(L, "idle_timeout", IDLE_MS);
+    o->timeouts.total_ms = ms_option(L, "timeout", MG_CALL_TOTAL_MS);
+    o->timeouts.connect_ms = ms_option(L, "connect_timeout", MG_CALL_CONNECT_MS);
+    o->timeouts.idle_ms = ms_option(L, "idle_timeout", MG_CALL_IDLE_MS);
     o->timeouts.first_byte_ms = ms_option(L, "first_byte_timeout", o->timeouts.total_ms);
     o->length = (int64_t)number_option(L, "length", -1);
     o->decode = bool_option(L, "decompress", true);

@@ -6,6 +6,9 @@
 #include "client/client.h"
 #include "lua/vm.h"
 
+// Times of a call for which no option says otherwise.
+enum { MG_CALL_CONNECT_MS = 5000, MG_CALL_TOTAL_MS = 30000, MG_CALL_IDLE_MS = 30000 };
+
 // Reads (method, url, headers, body, options) from the stack at 1 to 5. Texts lie in Lua's strings
 // of those arguments and in `arena`. NULL, or what is wrong, in words for the caller (static, or in
 // `text`). Raises only for wrong types of 1, 2 and 4, before anything is taken.

@@ -28,14 +28,14 @@ uint64_t mg_slots_add(mg_slots *s, void *item) {
     uint32_t index = take_index(s);
     s->slots[index].item = item;
     s->used++;
-    return (uint64_t)s->slots[index].serial << 20 | index;
+    return (uint64_t)s->slots[index].serial << MG_SLOT_BITS | index;
 }
 
 void mg_slots_remove(mg_slots *s, uint64_t handle) {
     if (mg_slots_get(s, handle) == NULL) {
         return;
     }
-    uint32_t index = (uint32_t)(handle & 0xfffff);
+    uint32_t index = mg_slot_index(handle);
     mg_slot *slot = &s->slots[index];
     slot->item = NULL;
     slot->serial = slot->serial == UINT32_MAX ? 1 : slot->serial + 1;

@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { MG_SLOTS_MAX = 1 << 20 };
+enum { MG_SLOT_BITS = 20, MG_SLOTS_MAX = 1 << MG_SLOT_BITS }; // its index: the low bits of a handle
 
 typedef struct mg_slot {
     void *item;      // NULL: free
@@ -31,13 +31,15 @@ uint64_t mg_slots_add(mg_slots *s, void *item);
 
 // Its place in the table: small, and used again once the handle is stale.
 static inline uint32_t mg_slot_index(uint64_t handle) {
-    return (uint32_t)(handle & 0xfffff);
+    return (uint32_t)(handle & (MG_SLOTS_MAX - 1));
 }
 
 // The item, or NULL if the handle is stale or was never given out.
 static inline void *mg_slots_get(const mg_slots *s, uint64_t handle) {
-    uint64_t index = handle & 0xfffff;
-    return index < s->count && s->slots[index].serial == handle >> 20 ? s->slots[index].item : NULL;
+    uint32_t index = mg_slot_index(handle);
+    return index < s->count && s->slots[index].serial == handle >> MG_SLOT_BITS
+               ? s->slots[index].item
+               : NULL;
 }
 
 void mg_slots_remove(mg_slots *s, uint64_t handle);

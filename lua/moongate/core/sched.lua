@@ -19,8 +19,8 @@ local next_event = native.next_event
 local AWAIT, DONE = {}, {}
 M.AWAIT = AWAIT
 
-local EVENT_REQUEST, EVENT_DONE = 1, 2
-local LOG_ERROR = 3
+local EVENT_REQUEST, EVENT_DONE = native.constants.events.request, native.constants.events.done
+local LOG_ERROR = native.constants.log_levels.error
 local IN_A_ROW = 1000 -- resumptions in a turn before the loop may look at its sockets again
 local IDLE_TASKS = 512
 local OUT_OF_MEMORY = "not enough memory" -- how LuaJIT says it
@@ -51,7 +51,7 @@ local ready, first, last = {}, 1, 0 -- a queue of tasks
 local later, later_count = {}, 0 -- tasks that let the loop turn first
 local turning = false -- whatever gets ready now is seen before the turn ends
 local on_request, on_signal -- set by core/app/serve.lua
-local SLOTS = 2 ^ 20 -- src/lua/slots.h: the low bits of a handle
+local SLOTS = native.constants.slots -- so many a handle's low bits tell apart
 local operations = {} -- slot of the operation's handle -> Future
 local tasks = setmetatable({}, { __mode = "k" }) -- all there are, for the leak check of specs
 

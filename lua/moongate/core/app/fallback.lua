@@ -11,7 +11,8 @@ local slots = require("moongate.core.request.slots")
 local M = {}
 
 local METHOD, ALLOWED, PARAMS = slots.METHOD, slots.ALLOWED, slots.PARAMS
-local METHOD_OPTIONS, METHOD_UNKNOWN = 6, 9 -- http/method.h
+local METHODS = native.constants.methods
+local METHOD_OPTIONS, METHOD_UNKNOWN = METHODS.OPTIONS, METHODS.UNKNOWN
 local REST = "__rest" -- the parameter for what follows a group's prefix
 
 -- --- groups by their prefix ---

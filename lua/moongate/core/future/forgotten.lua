@@ -10,7 +10,7 @@ local log = require("moongate.log")
 local native = sched.native
 local CANCELLED, REJECTED, ENDED, ROOT = scopes.CANCELLED, scopes.REJECTED, scopes.ENDED,
   scopes.ROOT
-local LOG_ERROR = 3
+local LOG_ERROR = native.constants.log_levels.error
 local GRACE = 5 -- seconds that one of the app may stay unnoticed
 local AT_ONCE = 100 -- of those that are told before the loop turns
 

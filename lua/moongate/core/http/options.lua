@@ -11,7 +11,7 @@ local tools = require("moongate.tools")
 local M = {}
 
 local REDIRECTS, REDIRECTS_MAX = 5, 20
-local TIMEOUT = 30 -- seconds; src/lua/client_request.c knows it too
+local TIMEOUT = native.constants.call_seconds
 
 --- Fields that are for the server to which they were sent, besides those of option credentials.
 M.PRIVATE = {

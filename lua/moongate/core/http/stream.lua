@@ -13,7 +13,7 @@ local time = require("moongate.time")
 
 local M = {}
 
-local IDLE = 30 -- seconds; src/lua/client_request.c knows it too
+local IDLE = native.constants.call_idle_seconds
 local PIECE = 65536 -- of a file
 
 -- --- the request's body ---

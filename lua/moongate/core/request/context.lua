@@ -21,7 +21,7 @@ local BODY_FUTURE, COOKIES, LOG = slots.BODY_FUTURE, slots.COOKIES, slots.LOG
 local OPEN, OVER, PLAIN = slots.OPEN, slots.OVER, slots.PLAIN
 local ROOT, ON_CLOSE, CANCELLED = scopes.ROOT, scopes.ON_CLOSE, scopes.CANCELLED
 
-local METHOD_UNKNOWN = 9 -- http/method.h
+local METHOD_UNKNOWN = native.constants.methods.UNKNOWN
 
 local Context = {}
 local methods, getters = answer.methods, {}

@@ -20,7 +20,7 @@ local REJECTED, ENDED = scopes.REJECTED, scopes.ENDED
 
 local M = {}
 
-local SLOTS = 2 ^ 20 -- src/lua/slots.h: the low bits of a handle
+local SLOTS = native.constants.slots -- so many a handle's low bits tell apart
 local live = {} -- slot of the handle -> ctx of the request under way
 
 -- --- under way ---

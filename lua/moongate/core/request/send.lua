@@ -15,7 +15,7 @@ local BODY, PLAIN, STREAM = slots.BODY, slots.PLAIN, slots.STREAM
 local COMMITTED, OVER, CANCELLED = slots.COMMITTED, slots.OVER, scopes.CANCELLED
 local check_field, respond, finish = answer.check_field, native.respond, lifetime.finish
 
-local METHOD_HEAD = 1 -- http/method.h
+local METHOD_HEAD = native.constants.methods.HEAD
 
 local M = {}
 

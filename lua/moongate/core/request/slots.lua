@@ -3,7 +3,7 @@
 return {
   HANDLE = 7, -- of the exchange in C
   ROUTE = 8,
-  METHOD = 9, -- http/method.h
+  METHOD = 9, -- native.constants.methods
   START = 10, -- monotonic seconds
 
   PHASE = 11, -- what has become of the answer
