@@ -1,0 +1,9 @@
+// testkit/peer.h: the far end of a connection in memory, driven by a spec.
+#pragma once
+
+#include "server/server.h"
+
+#include <lua.h>
+
+// Connects to the server, and pushes the userdata that specs send and receive with.
+void mg_testkit_push_peer(lua_State *L, mg_server *server);
