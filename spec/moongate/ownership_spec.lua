@@ -64,18 +64,17 @@ describe("what a request begins without its ctx", function()
       assert.near(5, app.clock:elapsed(), 0.01)
     end)
 
-    it("is stopped once those who waited are gone: " .. name, function()
+    it("goes on though all who waited are gone, for those who come later: " .. name, function()
       local shared = share(make)
       local first, second = app:start("GET", "/shared"), app:start("GET", "/shared")
       app.clock:advance(1)
       first:disconnect()
-      app.clock:settle()
-      assert.equal("pending", shared():state())
       second:disconnect()
       app.clock:settle()
-      assert.equal("rejected", shared():state())
-      assert.near(1, app.clock:elapsed(), 0.01)
-      assert.equal("", logged())
+      assert.equal("pending", shared():state())
+      local third = app:start("GET", "/shared"):response()
+      assert.equal(name == "sleep" and 500 or 200, third.status)
+      assert.near(5, app.clock:elapsed(), 0.01)
     end)
   end
 
@@ -111,6 +110,45 @@ describe("what a request begins without its ctx", function()
     for i = 1, 3 do
       assert.equal("rejected", made[i]:state())
     end
+  end)
+end)
+
+describe("what the app does in the background", function()
+  local function background(ask)
+    local work
+    app = test.app(function(a)
+      a:on_start(function()
+        work = moongate.sleep(5):and_then(function()
+          return "ready"
+        end)
+      end)
+      a:get("/", function(ctx)
+        return ask(ctx, work)
+      end)
+    end)
+    local first = app:get("/")
+    assert.equal("pending", work:state())
+    return first, work
+  end
+
+  it("goes on though a request does not wait any longer", function()
+    local first, work = background(function(_, work)
+      local value, err = work:timeout(1):try_await()
+      return value or err.code
+    end)
+    assert.equal("timeout", first.body)
+    app.clock:advance(3.5)
+    assert.equal("ready", app:get("/").body)
+    assert.equal("resolved", work:state())
+  end)
+
+  it("goes on though it lost a race", function()
+    local first = background(function(ctx, work)
+      return Future.race({ work, ctx:sleep(1) }):await() or "late"
+    end)
+    assert.equal("late", first.body)
+    app.clock:advance(3.5)
+    assert.equal("ready", app:get("/").body)
   end)
 end)
 
@@ -214,15 +252,15 @@ describe("what a request derives", function()
       end
     end)
 
-    it("is stopped once they are gone as well: " .. name, function()
+    it("goes on though they are gone as well: " .. name, function()
       local shared = share(derive)
       local first, second = app:start("GET", "/shared"), app:start("GET", "/shared")
       app.clock:advance(2)
       first:disconnect()
       app.clock:settle()
       second:disconnect()
-      app.clock:settle()
-      assert.equal("rejected", shared():state())
+      app.clock:advance(4)
+      assert.equal(name == "race" and "rejected" or "resolved", shared():state())
     end)
   end
 

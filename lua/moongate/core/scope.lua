@@ -8,8 +8,8 @@
 --- and their like derive in it, as long as nobody else waits for that (core/future/handover.lua).
 --- What moongate.spawn and moongate.after begin, and whatever else begins outside of a request,
 --- belongs to the app (its root). What a request begins without its ctx (moongate.http,
---- moongate.sleep, ...) belongs to the app too, in its `shared` scope: others may await it, the
---- request's end does not touch it, but it is stopped once those who awaited it are gone.
+--- moongate.sleep, ...) belongs to the app too, in its `shared` scope: others may await it, now or
+--- later, so no request's end touches it; a reload waits for it as long as somebody else does.
 --- moongate.future() belongs to nobody: nothing runs that could be stopped.
 local M = {
   CHILDREN = 1, -- the newest of the pending Futures that die with the scope; false: none
@@ -31,10 +31,11 @@ function M.new_root()
   return root
 end
 
---- The scope of what is begun in `scope` without a ctx.
+--- The scope of what is begun in `scope` without a ctx. A request that is over begins nothing that
+--- others could know of.
 function M.for_others(scope)
   local root = scope[ROOT]
-  return scope == root and root or root.shared
+  return (scope == root or scope[CANCELLED]) and scope or root.shared
 end
 
 --- Whether it is a request's.

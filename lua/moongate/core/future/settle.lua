@@ -243,21 +243,18 @@ end
 
 -- --- consumers ---
 
--- Whether the end of the request whose scope this is takes the work with it that it waited for:
--- its own ends by itself, and the app's background goes on.
-local function stops_for(future, scope)
-  local owner = future._scope
-  return owner and owner ~= scope and owner == owner[ROOT].shared
-end
-
--- A consumer that runs in `scope` is gone.
+-- A consumer that runs in `scope` is gone. A request's end stops only what is the request's, which
+-- ends with it anyway: what is the app's may be awaited again. And no request stops what the app
+-- does in the background.
 local function leave(future, scope)
   local left = future._consumers - 1
   future._consumers = left
-  if left > 0 or future._state ~= PENDING or future.keep or future.uncancellable then
+  if left > 0 or future._state ~= PENDING or scope[CANCELLED] or future.keep
+    or future.uncancellable then
     return
   end
-  if not scope[CANCELLED] or stops_for(future, scope) then
+  local owner = future._scope
+  if not owner or owner == scope or owner ~= owner[ROOT] then
     put_off(future)
   end
 end
