@@ -36,13 +36,18 @@ void mg_exchange_record(mg_exchange *x, bool aborted) {
     s->on_access(s->access_arg, &r);
 }
 
-// The app's part is over, and the last byte of the answer on its way.
-static void answered(mg_exchange *x, mg_str trailers) {
+// The app's part is over.
+static void leave_app(mg_exchange *x) {
     mg_exchange_stop_deadlines(x);
     mg_exchange_record(x, false);
     x->phase = MG_EXCHANGE_ANSWERED;
     x->app = NULL;
     mg_exchange_unpin(x);
+}
+
+// And the last byte of the answer on its way.
+static void answered(mg_exchange *x, mg_str trailers) {
+    leave_app(x);
     x->wire->end(x, trailers);
 }
 
@@ -166,4 +171,15 @@ void mg_exchange_refuse(mg_exchange *x, mg_refusal refusal) {
     x->wire->stop_body(x);
     mg_exchange_respond(x, &answer, mg_buf_str(&body));
     mg_buf_deinit(&body);
+}
+
+const char *mg_exchange_may_take_over(const mg_exchange *x, mg_str protocol) {
+    return x->wire->may_take_over(x, protocol);
+}
+
+void mg_exchange_take_over(mg_exchange *x, const mg_answer *a, mg_str protocol, mg_tunnel *t) {
+    assert(x->phase == MG_EXCHANGE_HANDLING);
+    x->status = a->status;
+    leave_app(x);
+    x->wire->take_over(x, a, protocol, t);
 }

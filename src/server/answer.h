@@ -43,6 +43,19 @@ void mg_exchange_abort(mg_exchange *x);
 // `x` is dead afterwards. Only before the head is committed.
 void mg_exchange_refuse(mg_exchange *x, mg_refusal refusal);
 
+// --- taking over ---
+
+typedef struct mg_tunnel mg_tunnel; // server/tunnel.h
+
+// NULL if the request asks for `protocol` (Upgrade), or, that being empty, is a CONNECT, and may
+// become a tunnel now; else what hinders it, as static text.
+const char *mg_exchange_may_take_over(const mg_exchange *x, mg_str protocol);
+
+// Answers with 101 and `protocol`, or with 2xx to a CONNECT, and with the fields of `a`; what comes
+// and goes from now on is `t`'s, whose events are set. Nothing may hinder it. `x` is dead
+// afterwards.
+void mg_exchange_take_over(mg_exchange *x, const mg_answer *a, mg_str protocol, mg_tunnel *t);
+
 // --- for server/ ---
 
 // Tells the access log.

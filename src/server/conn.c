@@ -5,13 +5,20 @@
 
 #include <assert.h>
 
-enum { OUT_LARGE = 64 * 1024 }; // output gathered in a turn that is sent before the turn ends
+enum {
+    OUT_LARGE = 64 * 1024,    // output gathered in a turn that is sent before the turn ends
+    COPY_MAX = 8 * 1024,      // what is larger is not copied behind what is gathered
+    BACKLOG_HIGH = 64 * 1024, // whoever sends has to wait
+};
 
 static void set_state(mg_conn *c, mg_conn_state next) {
     static const uint8_t moves[] = {
-        [MG_CONN_IDLE] = 1 << MG_CONN_HEAD | 1 << MG_CONN_LINGER | 1 << MG_CONN_CLOSED,
+        [MG_CONN_IDLE] =
+            1 << MG_CONN_HEAD | 1 << MG_CONN_TUNNEL | 1 << MG_CONN_LINGER | 1 << MG_CONN_CLOSED,
         [MG_CONN_HEAD] = 1 << MG_CONN_BUSY | 1 << MG_CONN_LINGER | 1 << MG_CONN_CLOSED,
-        [MG_CONN_BUSY] = 1 << MG_CONN_IDLE | 1 << MG_CONN_LINGER | 1 << MG_CONN_CLOSED,
+        [MG_CONN_BUSY] =
+            1 << MG_CONN_IDLE | 1 << MG_CONN_TUNNEL | 1 << MG_CONN_LINGER | 1 << MG_CONN_CLOSED,
+        [MG_CONN_TUNNEL] = 1 << MG_CONN_LINGER | 1 << MG_CONN_CLOSED,
         [MG_CONN_LINGER] = 1 << MG_CONN_CLOSED,
         [MG_CONN_CLOSED] = 0,
     };
@@ -37,7 +44,8 @@ static bool on_nobody_closed(mg_conn *c, mg_gone why) {
     return false;
 }
 
-static const mg_owner_ops nobody_ops = {drop, on_nothing, on_nothing, on_nothing, on_nobody_closed};
+static const mg_owner_ops nobody_ops = {drop,       on_nothing, on_nothing,
+                                        on_nothing, on_nothing, on_nobody_closed};
 static mg_owner nobody = {&nobody_ops};
 
 // --- what is waiting, and for whom ---
@@ -89,6 +97,8 @@ void mg_conn_arm(mg_conn *c) {
         s->on_conn_idle(s);
     } else if (c->state == MG_CONN_LINGER) {
         mg_deadline_start(&s->linger, &c->deadline);
+    } else if (c->state == MG_CONN_TUNNEL) {
+        mg_deadline_start(&s->tunnel, &c->deadline);
     } else {
         mg_deadline_stop(&c->deadline);
     }
@@ -166,6 +176,8 @@ void mg_conn_flush(mg_conn *c) {
     }
     if (c->stream.queued > 0) {
         flushed_in_part(c);
+    } else if (c->state == MG_CONN_TUNNEL) {
+        mg_conn_arm(c); // it does not idle
     }
 }
 
@@ -180,7 +192,35 @@ void mg_conn_write_through(mg_conn *c, mg_str data) {
     send_now(c, data);
 }
 
+int mg_conn_send(mg_conn *c, mg_str data) {
+    if (c->broken || c->shut) {
+        return MG_ECLOSED;
+    }
+    if (data.n <= COPY_MAX) {
+        mg_buf_append_str(mg_conn_out(c), data);
+        mg_conn_relieve(c);
+    } else {
+        mg_conn_write_through(c, data);
+    }
+    return mg_conn_backlog(c) > BACKLOG_HIGH && c->stream.queued > 0 ? MG_EAGAIN : MG_OK;
+}
+
+void mg_conn_shutdown(mg_conn *c) {
+    if (!c->shut) {
+        c->shut = true;
+        mg_conn_write_through(c, (mg_str){NULL, 0});
+        mg_stream_shutdown(&c->stream);
+    }
+}
+
 // --- closing ---
+
+static void close_stream(mg_conn *c, bool reset) {
+    drop_held(c);
+    give_output(c);
+    mg_stream_close(&c->stream, reset);
+    count_waiting(c);
+}
 
 void mg_conn_close(mg_conn *c, mg_gone why) {
     if (c->state == MG_CONN_CLOSED) {
@@ -190,10 +230,14 @@ void mg_conn_close(mg_conn *c, mg_gone why) {
     mg_deadline_stop(&c->deadline);
     bool reset = c->owner->ops->on_closed(c, why);
     c->owner = &nobody;
-    drop_held(c);
-    give_output(c);
-    mg_stream_close(&c->stream, reset);
-    count_waiting(c);
+    close_stream(c, reset);
+}
+
+void mg_conn_abort(mg_conn *c) {
+    set_state(c, MG_CONN_CLOSED);
+    mg_deadline_stop(&c->deadline);
+    c->owner = &nobody;
+    close_stream(c, true);
 }
 
 // Closing at once while the peer sends would make the kernel answer that with a reset, which can
@@ -269,8 +313,7 @@ static void held_no_more(mg_conn *c) {
             set_reading(c, true);
         }
     }
-    // Who is busy has been told when it came.
-    if (c->fin && (c->state == MG_CONN_IDLE || c->state == MG_CONN_HEAD)) {
+    if (c->fin && c->state != MG_CONN_BUSY && c->state < MG_CONN_LINGER) { // that was told at once
         c->owner->ops->on_fin(c);
     }
 }
@@ -397,6 +440,18 @@ void mg_conn_idle(mg_conn *c, mg_owner *owner) {
     mg_conn_pump(c);
     if (c->state == MG_CONN_IDLE) {
         mg_conn_arm(c);
+    }
+}
+
+void mg_conn_tunnel(mg_conn *c, mg_owner *owner) {
+    set_state(c, MG_CONN_TUNNEL);
+    c->owner = owner;
+    mg_deadline_stop(&c->deadline);
+    mg_conn_arm(c);
+    mg_conn_resume(c);
+    mg_conn_pump(c);
+    if (c->state == MG_CONN_TUNNEL && c->server->draining) {
+        owner->ops->on_stop(c);
     }
 }
 

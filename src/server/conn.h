@@ -7,7 +7,9 @@
 //     | FIN                     | malformed, too slow, FIN    | answered, to be closed
 //     v                         v                             v
 //   LINGER: what is queued leaves, and the peer may still be sending
-//     |
+//     |                  ^
+//     |                  +---- TUNNEL: bytes without HTTP, whose owner closes. Entered from BUSY
+//     |                        when an exchange is taken over, or from IDLE
 //     v  all has left, and the peer's FIN has come or was waited for long enough
 //   CLOSED <---- from every state: the peer is gone, too long idle, an answer broken off
 //
@@ -26,6 +28,7 @@ typedef enum mg_conn_state {
     MG_CONN_IDLE,
     MG_CONN_HEAD,
     MG_CONN_BUSY,
+    MG_CONN_TUNNEL,
     MG_CONN_LINGER,
     MG_CONN_CLOSED,
 } mg_conn_state;
@@ -50,6 +53,7 @@ struct mg_owner_ops {
     void (*on_fin)(mg_conn *c);
     void (*on_drained)(mg_conn *c);   // all that was queued has left
     void (*on_head_late)(mg_conn *c); // see mg_conn_time_head
+    void (*on_stop)(mg_conn *c);      // TUNNEL alone: the server drains
     // The connection has closed: it is to be forgotten. True: what has been sent would look whole
     // to the peer and is not, so it gets a reset.
     bool (*on_closed)(mg_conn *c, mg_gone why);
@@ -81,6 +85,7 @@ struct mg_conn {
     bool broken : 1;        // a write failed: closed at the end of the turn
     bool head_timed : 1;    // the header deadline runs
     bool send_timed : 1;    // the send deadline runs
+    bool shut : 1;          // nothing is sent any more
     mg_stream stream;
 };
 
@@ -115,6 +120,9 @@ void mg_conn_busy(mg_conn *c);
 // All is answered and read (BUSY to IDLE): goes on with what is held.
 void mg_conn_idle(mg_conn *c, mg_owner *owner);
 
+// The bytes are no requests any more (BUSY or IDLE to TUNNEL): goes on with what is held.
+void mg_conn_tunnel(mg_conn *c, mg_owner *owner);
+
 // Everything is answered and no more will be: what is queued still leaves. `unread`: the peer may
 // still be sending. The owner is forgotten.
 void mg_conn_finish(mg_conn *c, bool unread);
@@ -130,6 +138,16 @@ void mg_conn_relieve(mg_conn *c);
 
 // Sends `data` behind what is gathered, without copying it first where the kernel takes it.
 void mg_conn_write_through(mg_conn *c, mg_str data);
+
+// Sends `data` in the way that suits its size. MG_OK; MG_EAGAIN: taken too, but much is waiting;
+// MG_ECLOSED: the peer is gone, or mg_conn_shutdown came before.
+int mg_conn_send(mg_conn *c, mg_str data);
+
+// Nothing is sent any more; what is gathered and queued still leaves.
+void mg_conn_shutdown(mg_conn *c);
+
+// Closes at once, as a failure to the peer. The owner is not told.
+void mg_conn_abort(mg_conn *c);
 
 // Bytes that the peer has not taken yet.
 size_t mg_conn_backlog(const mg_conn *c);

@@ -9,7 +9,7 @@ static mg_h1_exchange *under_way(const mg_conn *c) {
     return MG_OF(c->owner, mg_h1_exchange, owner);
 }
 
-static void recycle(mg_h1_exchange *h) {
+void mg_h1_recycle(mg_h1_exchange *h) {
     mg_server *s = h->x.server;
     mg_body_deinit(&h->body);
     mg_exchange_give(&s->h1_exchanges, &h->x);
@@ -20,7 +20,7 @@ void mg_h1_done(mg_h1_exchange *h) {
     bool complete = h->x.body_complete;
     bool unread = h->unparsed || !complete || mg_conn_held(c) > 0;
     bool persist = !h->close_after && !c->close_asked && !c->server->draining && complete;
-    recycle(h);
+    mg_h1_recycle(h);
     if (persist) {
         mg_conn_idle(c, &mg_h1_idle);
     } else {
@@ -87,7 +87,7 @@ static bool has_nothing(const mg_h1_exchange *h) {
 // No further request can come, though one may have begun.
 static void give_up_head(mg_h1_exchange *h) {
     mg_conn *c = h->conn;
-    recycle(h);
+    mg_h1_recycle(h);
     mg_conn_finish(c, false);
 }
 
@@ -180,15 +180,16 @@ static bool on_closed(mg_conn *c, mg_gone why) {
     mg_h1_exchange *h = under_way(c);
     bool looks_whole = mg_h1_ends_with_close(h);
     mg_exchange_lost(&h->x, why);
-    recycle(h);
+    mg_h1_recycle(h);
     return looks_whole;
 }
-
-static const mg_owner_ops exchange_ops = {take, on_fin, on_drained, on_head_late, on_closed};
 
 static void on_nothing(mg_conn *c) {
     (void)c;
 }
+
+static const mg_owner_ops exchange_ops = {take,         on_fin,     on_drained,
+                                          on_head_late, on_nothing, on_closed};
 
 static bool on_idle_closed(mg_conn *c, mg_gone why) {
     (void)c;
@@ -196,6 +197,6 @@ static bool on_idle_closed(mg_conn *c, mg_gone why) {
     return false;
 }
 
-static const mg_owner_ops idle_ops = {take_first, on_idle_fin, on_nothing, on_nothing,
-                                      on_idle_closed};
+static const mg_owner_ops idle_ops = {take_first, on_idle_fin, on_nothing,
+                                      on_nothing, on_nothing,  on_idle_closed};
 mg_owner mg_h1_idle = {&idle_ops};

@@ -3,11 +3,7 @@
 #include "http/status.h"
 #include "server/h1_inside.h"
 #include "server/server.h"
-
-enum {
-    COPY_MAX = 8 * 1024, // larger content is not copied behind the head
-    BACKLOG_HIGH = 64 * 1024,
-};
+#include "server/tunnel.h"
 
 // --- the head ---
 
@@ -76,22 +72,15 @@ static void interim(mg_exchange *x, int status, mg_str fields) {
 
 // --- the content ---
 
+// A chunk is written in three pieces: the frame around it, and it.
 static int content(mg_exchange *x, mg_str data) {
     mg_h1_exchange *h = mg_h1_of(x);
     mg_conn *c = h->conn;
-    if (c->broken) {
-        return MG_ECLOSED;
+    if (!h->chunked || c->broken) {
+        return mg_conn_send(c, data);
     }
-    if (h->chunked) {
-        mg_h1_write_chunk(mg_conn_out(c), data.p, data.n);
-        mg_conn_relieve(c);
-    } else if (data.n <= COPY_MAX) {
-        mg_buf_append_str(mg_conn_out(c), data);
-        mg_conn_relieve(c);
-    } else {
-        mg_conn_write_through(c, data);
-    }
-    return mg_conn_backlog(c) > BACKLOG_HIGH && c->stream.queued > 0 ? MG_EAGAIN : MG_OK;
+    mg_h1_write_chunk(mg_conn_out(c), data.p, data.n);
+    return mg_conn_send(c, (mg_str){NULL, 0});
 }
 
 static size_t backlog(const mg_exchange *x) {
@@ -167,6 +156,45 @@ static int address(const mg_exchange *x, struct sockaddr_storage *out) {
     return mg_stream_peer(&mg_h1_of(x)->conn->stream, out);
 }
 
+// --- taking over ---
+
+// RFC 9110 sections 7.8 and 9.3.6. A protocol is switched behind the whole request.
+static const char *may_take_over(const mg_exchange *x, mg_str protocol) {
+    const mg_fields *fields = &x->head.fields;
+    if (!x->body_complete) {
+        return "the request's body has not come to its end";
+    }
+    if (protocol.n == 0) {
+        return x->head.method == MG_METHOD_CONNECT ? NULL : "the request is no CONNECT";
+    }
+    bool asked = x->head.minor > 0 && mg_fields_has_member(fields, MG_FIELD_UPGRADE, protocol) &&
+                 mg_fields_has_member(fields, MG_FIELD_CONNECTION, MG_STR("upgrade"));
+    return asked ? NULL : "the client did not ask for that protocol";
+}
+
+static void take_over(mg_exchange *x, const mg_answer *a, mg_str protocol, mg_tunnel *t) {
+    mg_h1_exchange *h = mg_h1_of(x);
+    mg_server *s = x->server;
+    mg_conn *c = h->conn;
+    mg_buf lines = {0};
+    if (protocol.n > 0) {
+        mg_buf_printf(&lines, "Connection: upgrade\r\nUpgrade: %.*s\r\n", (int)protocol.n,
+                      protocol.p);
+    }
+    mg_buf_append_str(&lines, a->fields);
+    mg_answer_head head = {
+        .status = a->status,
+        .kind = MG_LENGTH_NONE,
+        .fields = mg_buf_str(&lines),
+        .date = mg_date_cached(&s->date, (int64_t)(mg_loop_wall_ms(s->loop) / 1000)),
+        .has_date = a->has_date,
+    };
+    mg_h1_write_head(mg_conn_out(c), &head);
+    mg_buf_deinit(&lines);
+    mg_h1_recycle(h);
+    mg_tunnel_open(t, c);
+}
+
 static void close_connection(mg_exchange *x) {
     mg_h1_exchange *h = mg_h1_of(x);
     h->conn->close_asked = true;
@@ -187,5 +215,7 @@ const mg_wire mg_h1_wire = {
     .stop_body = stop_body,
     .peer = peer,
     .address = address,
+    .may_take_over = may_take_over,
+    .take_over = take_over,
     .close = close_connection,
 };

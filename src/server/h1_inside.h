@@ -26,5 +26,8 @@ static inline mg_h1_exchange *mg_h1_of(const mg_exchange *x) {
 // recycled.
 void mg_h1_done(mg_h1_exchange *h);
 
+// Gives its memory back; the connection is somebody else's by now, or about to be.
+void mg_h1_recycle(mg_h1_exchange *h);
+
 // To the peer a FIN now is the end of a whole answer.
 bool mg_h1_ends_with_close(const mg_h1_exchange *h);

@@ -38,6 +38,7 @@ static void init_deadlines(mg_server *s) {
     mg_deadlines_init(&s->send, s->loop, o->send_ms, on_send_late);
     mg_deadlines_init(&s->half_close, s->loop, o->half_close_ms, on_half_close_late);
     mg_deadlines_init(&s->linger, s->loop, o->linger_ms, on_idle);
+    mg_deadlines_init(&s->tunnel, s->loop, o->idle_ms, on_idle);
     mg_deadlines_init(&s->handler, s->loop, o->handler_ms, on_handler_late);
 }
 
@@ -103,6 +104,7 @@ void mg_server_set_options(mg_server *s, const mg_server_options *options) {
     mg_deadlines_set_wait(&s->send, options->send_ms);
     mg_deadlines_set_wait(&s->half_close, options->half_close_ms);
     mg_deadlines_set_wait(&s->linger, options->linger_ms);
+    mg_deadlines_set_wait(&s->tunnel, options->idle_ms);
     mg_deadlines_set_wait(&s->handler, options->handler_ms);
     accept_again(&s->holder);
 }
@@ -138,8 +140,8 @@ void mg_server_free(mg_server *s) {
     mg_descriptors_remove_holder(&s->holder);
     mg_loop_remove_turn(&s->turn);
     mg_timer_stop(&s->drain_timer);
-    mg_deadlines *queues[] = {&s->idle,       &s->header, &s->send,
-                              &s->half_close, &s->linger, &s->handler};
+    mg_deadlines *queues[] = {&s->idle,   &s->header, &s->send,   &s->half_close,
+                              &s->linger, &s->tunnel, &s->handler};
     for (size_t i = 0; i < sizeof queues / sizeof *queues; i++) {
         mg_deadlines_deinit(queues[i]);
     }
@@ -163,6 +165,12 @@ static void tell_drained(mg_server *s) {
     }
 }
 
+static void tell_stop(mg_conn *c) {
+    if (c->state == MG_CONN_TUNNEL) {
+        c->owner->ops->on_stop(c);
+    }
+}
+
 static void on_drain_idle(mg_timer *t) {
     each_conn(MG_OF(t, mg_server, drain_timer), close_if_idle);
 }
@@ -172,6 +180,7 @@ void mg_server_drain(mg_server *s, uint64_t idle_ms, void (*on_drained)(void *ar
     s->on_drained = on_drained;
     s->drained_arg = arg;
     close_listeners(s);
+    each_conn(s, tell_stop);
     mg_timer_start(s->loop, &s->drain_timer, idle_ms, 0, on_drain_idle);
     tell_drained(s);
 }

@@ -26,6 +26,7 @@ struct mg_server {
     mg_deadlines send;
     mg_deadlines half_close;
     mg_deadlines linger;
+    mg_deadlines tunnel; // on which nothing moves
     mg_deadlines handler;
 
     uint64_t waiting; // output of all connections that their peers have not taken yet

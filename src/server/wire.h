@@ -60,6 +60,10 @@ struct mg_wire {
 
     void (*peer)(const mg_exchange *x, mg_peer *out);
     int (*address)(const mg_exchange *x, struct sockaddr_storage *out); // of the peer; < 0: unknown
+    // Whether it may be taken over: to switch to `protocol`, or empty: by CONNECT. NULL, or what
+    // hinders that. Then the take-over: `t` is opened behind the head, `x` is recycled.
+    const char *(*may_take_over)(const mg_exchange *x, mg_str protocol);
+    void (*take_over)(mg_exchange *x, const mg_answer *a, mg_str protocol, mg_tunnel *t);
     void (*close)(mg_exchange *x); // the connection is to end once what is under way is answered
 };
 

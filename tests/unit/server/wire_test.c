@@ -3,6 +3,7 @@
 #include "rig.h"
 #include "server/file_answer.h"
 #include "server/origin.h"
+#include "server/tunnel.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -104,6 +105,48 @@ static void close_it(mg_exchange *x) {
     of(x)->closes++;
 }
 
+static const char *may_take_over(const mg_exchange *x, mg_str protocol) {
+    return x->head.method == MG_METHOD_CONNECT && protocol.n == 0 ? NULL : "no CONNECT";
+}
+
+// The exchange's log goes on as the tunnel's.
+static int tunnel_write(mg_tunnel *t, mg_str data) {
+    return content(t->carrier, data);
+}
+
+static size_t tunnel_backlog(const mg_tunnel *t) {
+    return backlog(t->carrier);
+}
+
+static void tunnel_pause(mg_tunnel *t) {
+    pause_it(t->carrier);
+}
+
+static void tunnel_resume(mg_tunnel *t) {
+    resume_it(t->carrier);
+}
+
+static void tunnel_shutdown(mg_tunnel *t) {
+    mg_buf_append_str(&of(t->carrier)->out, MG_STR("shutdown\n"));
+}
+
+static void tunnel_close(mg_tunnel *t) {
+    mg_buf_append_str(&of(t->carrier)->out, MG_STR("close\n"));
+}
+
+static const mg_tunnel_ops memory_tunnel = {
+    tunnel_write,    tunnel_backlog, tunnel_pause, tunnel_resume,
+    tunnel_shutdown, tunnel_close,   tunnel_close,
+};
+
+static void take_over(mg_exchange *x, const mg_answer *a, mg_str protocol, mg_tunnel *t) {
+    (void)protocol;
+    head(x, a);
+    t->ops = &memory_tunnel;
+    t->carrier = x;
+    t->events->on_read(t, MG_STR("behind the head"));
+}
+
 static const mg_wire memory_wire = {
     .exchange_bytes = sizeof(memory_exchange),
     .interim = interim,
@@ -118,6 +161,8 @@ static const mg_wire memory_wire = {
     .stop_body = stop_body,
     .peer = peer,
     .address = address,
+    .may_take_over = may_take_over,
+    .take_over = take_over,
     .close = close_it,
 };
 
@@ -327,6 +372,38 @@ static void a_file_is_read_no_faster_than_the_peer_takes_it(void **state) {
     unlink(path);
 }
 
+static mg_buf tunnel_in;
+
+static void on_tunnel_read(mg_tunnel *t, mg_str data) {
+    (void)t;
+    mg_buf_append_str(&tunnel_in, data);
+}
+
+static void a_tunnel_needs_no_connection_of_its_own(void **state) {
+    (void)state;
+    static const mg_tunnel_events events = {.on_read = on_tunnel_read};
+    mg_tunnel t = {.events = &events};
+    m = ask(MG_METHOD_CONNECT, "");
+    mg_exchange *x = rig_take(&r);
+    assert_non_null(mg_exchange_may_take_over(x, MG_STR("echo")));
+    assert_null(mg_exchange_may_take_over(x, (mg_str){NULL, 0}));
+    mg_exchange_take_over(x, &rig_ok, (mg_str){NULL, 0}, &t);
+    assert_text("behind the head", mg_buf_str(&tunnel_in));
+    m->window = 2;
+    assert_int_equal(mg_tunnel_write(&t, MG_STR("ab")), MG_OK);
+    assert_int_equal(mg_tunnel_write(&t, MG_STR("c")), MG_EAGAIN);
+    assert_int_equal(mg_tunnel_backlog(&t), 1);
+    mg_tunnel_pause(&t);
+    mg_tunnel_resume(&t);
+    assert_int_equal(m->pauses + m->resumes, 2);
+    mg_tunnel_shutdown(&t);
+    mg_tunnel_close(&t);
+    assert_out(m, "head 200 length 0\ncontent ab\ncontent c\nshutdown\nclose\n");
+    assert_log(&r, "CONNECT  200 0\n");
+    assert_int_equal(r.gone, 0);
+    mg_buf_deinit(&tunnel_in);
+}
+
 // --- the request's body ---
 
 static void content_waits_for_the_handler_and_gives_credit_when_taken(void **state) {
@@ -474,6 +551,7 @@ int main(void) {
         TEST(interim_answers_go_before_the_head),
         TEST(a_refusal_is_an_answer_and_ends_the_body),
         TEST(a_file_is_read_no_faster_than_the_peer_takes_it),
+        TEST(a_tunnel_needs_no_connection_of_its_own),
         TEST(content_waits_for_the_handler_and_gives_credit_when_taken),
         TEST(a_body_is_asked_for_if_the_peer_waits),
         TEST(trailers_come_with_the_end),
