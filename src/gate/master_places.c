@@ -59,6 +59,9 @@ static void on_death(mg_place *p, const char *how) {
     clear(p);
     mg_place_life_die(&p->life, wanted, mg_loop_now_ms(m->loop));
     if (told_to) {
+        if (wanted) { // again, by a reload since
+            mg_place_start(p, m->snapshot, m->generation, (mg_str){0});
+        }
         mg_master_stop(m, false); // perhaps it was the last
         mg_places_lend(m);
         return;

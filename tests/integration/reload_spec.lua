@@ -254,6 +254,20 @@ describe("a reload of settings", function()
     open:close()
   end)
 
+  it("fills the place of a worker that still drains and is wanted again", function()
+    start({ workers = 2 })
+    local conn = service:connect_to(2)
+    conn:send(wire.get("/sleep/3000"))
+    service:configure({ workers = 1 })
+    service:must_reload()
+    service:configure({ workers = 2 })
+    service:must_reload()
+    assert.equal("slept\n", conn:read().body)
+    process.wait_until("two workers serve", function()
+      return #service:pids() == 2
+    end)
+  end)
+
   it("changes limits for the next request of an open connection", function()
     start({ limits = { body = 10 } }, "one", [[
       app:post("/", function(ctx) return tostring(#ctx:body():await()) end)]])
