@@ -6,9 +6,9 @@
 #pragma once
 
 #include "base/arena.h"
+#include "base/buf.h"
 #include "base/error.h"
 #include "base/log_line.h"
-#include "server/options.h"
 
 typedef struct mg_config_texts {
     const char *const *items;
@@ -114,32 +114,6 @@ int mg_config_init_below(mg_config *c, const char *file, mg_str root, mg_str jso
 
 // MG_ECONFIG and faults that begin with the option's name if an address is wrong.
 int mg_config_override(mg_config *c, const mg_config_overrides *o, mg_buf *faults);
-
-// The proxies that are believed, and their fields. MG_ECONFIG and the fault.
-int mg_config_trust(const mg_config *c, struct mg_trust **out, mg_error *err);
-
-// What the schema cannot judge: addresses of trusted proxies, files that must be there. MG_ECONFIG
-// and the first fault.
-int mg_config_check(const mg_config *c, mg_error *err);
-
-// What will work, but hardly as it is meant, with that many workers; NULL: nothing.
-const char *mg_config_doubt(const mg_config *c, uint32_t workers);
-
-// So many workers are wanted: `workers`, or the processors.
-uint32_t mg_config_workers(const mg_config *c);
-
-// http.deny and http.allow, as client/rules.h wants them.
-void mg_config_append_rules(const mg_config *c, mg_buf *out);
-
-// The trust list is left NULL, and no descriptors are spared.
-void mg_config_server_options(const mg_config *c, mg_server_options *out);
-
-// How many of `descriptors`, the process's own limit, limits.descriptors allows.
-uint32_t mg_config_descriptors(const mg_config *c, uint64_t descriptors);
-
-// The same straight from JSON text, as for a file with nothing else in it; for the test kit.
-// MG_ECONFIG and the faults in `err`.
-int mg_config_server_options_of_json(const char *json, mg_server_options *out, mg_error *err);
 
 // Appends a commented configuration file in Lua that says what is the default anyway.
 void mg_config_print_defaults(mg_buf *out);

@@ -1,6 +1,7 @@
 #include "gate/collect.h"
 
 #include "base/snapshot.h"
+#include "config/check.h"
 #include "config/path.h"
 #include "gate/generation.h"
 #include "gate/privileges.h"

@@ -1,6 +1,7 @@
 #include "gate/generation.h"
 
 #include "base/mem.h"
+#include "config/options.h"
 #include "event/task.h"
 #include "gate/app.h"
 

@@ -1,6 +1,8 @@
 // The program: reads the command line and the configuration, then does what was asked.
 
 #include "base/mem.h"
+#include "config/check.h"
+#include "config/options.h"
 #include "config/path.h"
 #include "event/process.h"
 #include "gate/app.h"

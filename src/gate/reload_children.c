@@ -3,6 +3,7 @@
 #include "gate/reload_inside.h"
 
 #include "base/mem.h"
+#include "config/check.h"
 
 #include <stdio.h>
 

@@ -2,6 +2,7 @@
 
 #include "gate/reload_inside.h"
 
+#include "config/options.h"
 #include "gate/privileges.h"
 
 static uint32_t workers_of(const mg_master *m, const mg_config *c) {

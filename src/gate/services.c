@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 #include "client/client.h"
+#include "config/options.h"
 #include "config/part.h"
 #include "config/path.h"
 #include "config/write.h"

@@ -2,6 +2,7 @@
 
 #include "gate/worker_inside.h"
 
+#include "config/options.h"
 #include "event/descriptors.h"
 
 #include <dirent.h>

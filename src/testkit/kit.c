@@ -1,6 +1,6 @@
 #include "testkit/kit.h"
 
-#include "config/config.h"
+#include "config/options.h"
 #include "lua/args.h"
 #include "lua/bind.h"
 #include "testkit/kit_inside.h"

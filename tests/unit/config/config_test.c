@@ -1,28 +1,11 @@
 #include "config/config.h"
 
-#include "lua/read_config.h"
+#include "of_text.h"
 
 #include <limits.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include <cmocka.h>
-
-#define FILE_NAME "/nowhere/conf/moongate.lua"
-
-static void load(mg_config *c, const char *json) {
-    mg_buf faults = {0};
-    if (mg_config_init(c, FILE_NAME, mg_str_of(json), &faults) != MG_OK) {
-        fail_msg("%.*s", (int)faults.n, faults.p);
-    }
-    assert_int_equal(faults.n, 0);
-    mg_buf_deinit(&faults);
-}
 
 // `expected` is the whole text of the faults, but for the file's name before each.
 static void faults(const char *json, const char *expected) {
@@ -187,31 +170,8 @@ static void ffi_is_given_or_not(void **state) {
     faults("{\"ffi\":1}", "f: ffi: is 1, allowed: true or false\n");
 }
 
-static void check_of(const char *json, const char *want) {
-    mg_config c;
-    mg_error err = {""};
-    load(&c, json);
-    int rc = mg_config_check(&c, &err);
-    assert_int_equal(rc, want[0] == '\0' ? MG_OK : MG_ECONFIG);
-    assert_string_equal(err.text, want);
-    mg_config_deinit(&c);
-}
-
-static void the_fields_of_proxies_are_a_text_or_a_list(void **state) {
+static void the_fields_of_proxies_are_texts(void **state) {
     (void)state;
-    check_of("{\"forwarded\":\"forwarded\"}", "");
-    check_of("{\"forwarded\":[\"x-forwarded-for\",\"x-forwarded-host\"]}", "");
-    check_of("{\"forwarded\":[\"forwarded\",\"x-forwarded-host\"]}",
-             "/nowhere/conf/moongate.lua: forwarded: \"forwarded\" tells all: no other field is "
-             "allowed beside it");
-    check_of("{\"forwarded\":\"x-real-ip\"}",
-             "/nowhere/conf/moongate.lua: forwarded: 'x-real-ip' is no field of proxies: allowed "
-             "are \"forwarded\", "
-             "\"x-forwarded-for\", \"x-forwarded-proto\" and \"x-forwarded-host\"");
-    check_of("{\"forwarded\":{}}",
-             "/nowhere/conf/moongate.lua: forwarded: no field is named: allowed are \"forwarded\", "
-             "or some of "
-             "\"x-forwarded-for\", \"x-forwarded-proto\" and \"x-forwarded-host\"");
     faults("{\"forwarded\":true}",
            "f: forwarded: is true, allowed: a field, or a list as { \"x-forwarded-for\", "
            "\"x-forwarded-proto\" }\n");
@@ -416,101 +376,6 @@ static void a_command_line_comes_above_the_file(void **state) {
     mg_config_deinit(&c);
 }
 
-static void server_options_are_filled(void **state) {
-    (void)state;
-    mg_config c;
-    load(&c, "{\"limits\":{\"body\":\"1T\"},\"timeouts\":{\"linger\":0.5}}");
-    mg_server_options o;
-    mg_config_server_options(&c, &o);
-    assert_int_equal(o.request_line_bytes, 8192);
-    assert_int_equal(o.header_bytes, 32768);
-    assert_int_equal(o.header_fields, 100);
-    assert_int_equal(o.chunk_extension_bytes, 16384);
-    assert_int_equal(o.trailer_bytes, 16384);
-    assert_true(o.body_bytes == (uint64_t)1 << 40);
-    assert_int_equal(o.body_rate, 500);
-    assert_int_equal(o.answer_rate, 500);
-    assert_int_equal(o.output_bytes, 256 << 20);
-    assert_int_equal(o.discard_bytes, 256 << 10);
-    assert_int_equal(o.pipeline_bytes, 64 << 10);
-    assert_int_equal(o.requests_per_connection, 10000);
-    assert_int_equal(mg_config_descriptors(&c, 1000), 950);
-    assert_int_equal(o.header_ms, 10000);
-    assert_int_equal(o.body_grace_ms, 20000);
-    assert_int_equal(o.send_ms, 60000);
-    assert_int_equal(o.handler_ms, 30000);
-    assert_int_equal(o.idle_ms, 75000);
-    assert_int_equal(o.half_close_ms, 1000);
-    assert_int_equal(o.linger_ms, 500);
-    assert_null(o.trust);
-    assert_int_equal(mg_config_descriptors(&c, UINT64_MAX), UINT32_MAX); // RLIM_INFINITY
-    mg_config_deinit(&c);
-
-    load(&c, "{\"limits\":{\"descriptors\":500}}");
-    assert_int_equal(mg_config_descriptors(&c, 1000), 500);
-    assert_int_equal(mg_config_descriptors(&c, 100), 100);
-    mg_config_deinit(&c);
-}
-
-static void server_options_come_straight_from_json(void **state) {
-    (void)state;
-    mg_server_options o;
-    mg_error err;
-    assert_int_equal(mg_config_server_options_of_json("{\"timeouts\":{\"idle\":2}}", &o, &err),
-                     MG_OK);
-    assert_int_equal(o.idle_ms, 2000);
-    assert_int_equal(mg_config_server_options_of_json("{\"workers\":-1}", &o, &err), MG_ECONFIG);
-    assert_non_null(strstr(err.text, "workers: is -1"));
-}
-
-static void assert_same(const mg_config *a, const mg_config *b) {
-    assert_memory_equal(&a->limits, &b->limits, sizeof a->limits);
-    assert_memory_equal(&a->timeouts, &b->timeouts, sizeof a->timeouts);
-    assert_int_equal(a->workers, b->workers);
-    assert_string_equal(a->app, b->app);
-    assert_int_equal(a->listen.n, b->listen.n);
-    assert_string_equal(a->listen.items[0], b->listen.items[0]);
-    assert_int_equal(a->log.level, b->log.level);
-    assert_string_equal(a->log.file, b->log.file);
-    assert_string_equal(a->log.access, b->log.access);
-}
-
-static void printed_defaults_are_a_file_that_says_the_defaults(void **state) {
-    (void)state;
-    char path[] = "/tmp/moongate-defaults-XXXXXX";
-    int fd = mkstemp(path);
-    mg_buf text = {0};
-    mg_config_print_defaults(&text);
-    assert_int_equal(write(fd, text.p, text.n), (ssize_t)text.n);
-    close(fd);
-
-    mg_buf json = {0};
-    mg_error err = {.text = ""};
-    if (mg_read_config(path, &json, &err) != MG_OK) {
-        fail_msg("%s", err.text);
-    }
-    unlink(path);
-    mg_buf_append_char(&json, '\0');
-    mg_config from_file;
-    mg_config plain;
-    load(&from_file, json.p);
-    load(&plain, "{}");
-    assert_same(&from_file, &plain);
-    mg_config_deinit(&from_file);
-    mg_config_deinit(&plain);
-    mg_buf_deinit(&json);
-
-    for (char *line = text.p; line < text.p + text.n;) {
-        char *end = memchr(line, '\n', (size_t)(text.p + text.n - line));
-        assert_non_null(end);
-        if (end - line > 100) {
-            fail_msg("too long: %.*s", (int)(end - line), line);
-        }
-        line = end + 1;
-    }
-    mg_buf_deinit(&text);
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_empty_file_gives_the_defaults),
@@ -519,7 +384,7 @@ int main(void) {
         cmocka_unit_test(a_wrong_value_says_what_is_allowed),
         cmocka_unit_test(a_wrong_address_is_named),
         cmocka_unit_test(ffi_is_given_or_not),
-        cmocka_unit_test(the_fields_of_proxies_are_a_text_or_a_list),
+        cmocka_unit_test(the_fields_of_proxies_are_texts),
         cmocka_unit_test(an_unknown_key_brings_a_suggestion),
         cmocka_unit_test(keys_of_later_versions_say_so),
         cmocka_unit_test(databases_have_names_and_absolute_paths),
@@ -529,9 +394,6 @@ int main(void) {
         cmocka_unit_test(broken_data_is_a_fault),
         cmocka_unit_test(the_root_is_above_conf),
         cmocka_unit_test(a_command_line_comes_above_the_file),
-        cmocka_unit_test(server_options_are_filled),
-        cmocka_unit_test(server_options_come_straight_from_json),
-        cmocka_unit_test(printed_defaults_are_a_file_that_says_the_defaults),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

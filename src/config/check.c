@@ -1,0 +1,55 @@
+#include "config/check.h"
+
+#include "client/rules.h"
+#include "config/options.h"
+#include "http/forwarded.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+static int check_trust(const mg_config *c, mg_error *err) {
+    mg_trust *trust = NULL;
+    int rc = mg_config_trust(c, &trust, err);
+    mg_trust_free(trust);
+    return rc;
+}
+
+// One that is not there would be told at the first call over TLS only. Whoever evaluates the
+// configuration may see less than those who serve: only what is certain counts.
+static int check_ca(const mg_config *c, mg_error *err) {
+    if (c->http.ca.path == NULL || access(c->http.ca.path, F_OK) == 0 || errno != ENOENT) {
+        return MG_OK;
+    }
+    return mg_error_set(err, MG_ECONFIG, "%s: http.ca: %s: %s", c->file, c->http.ca.path,
+                        strerror(errno));
+}
+
+static int check_rules(const mg_config *c, mg_error *err) {
+    mg_buf text = {0};
+    mg_rules *rules;
+    mg_error fault;
+    mg_config_append_rules(c, &text);
+    int rc = mg_rules_new(&rules, mg_buf_str(&text), &fault);
+    mg_rules_free(rules);
+    mg_buf_deinit(&text);
+    return rc == MG_OK ? rc
+                       : mg_error_set(err, MG_ECONFIG, "%s: http.deny, http.allow: %s", c->file,
+                                      fault.text);
+}
+
+int mg_config_check(const mg_config *c, mg_error *err) {
+    int rc = check_trust(c, err);
+    rc = rc == MG_OK ? check_rules(c, err) : rc;
+    return rc == MG_OK ? check_ca(c, err) : rc;
+}
+
+const char *mg_config_doubt(const mg_config *c, uint32_t workers) {
+    for (size_t i = 0; workers > 1 && i < c->databases.n; i++) {
+        if (strcmp(c->databases.items[i].path, ":memory:") == 0) {
+            return "database: each worker has a \"sqlite::memory:\" of its own, with other rows, "
+                   "which ends with it: a file is shared, or set workers = 1";
+        }
+    }
+    return NULL;
+}
