@@ -111,6 +111,16 @@ bool mg_str_next_item(mg_str *rest, mg_str *item) {
     return false;
 }
 
+bool mg_str_take_token(mg_str *s, mg_str *token) {
+    size_t n = 0;
+    while (n < s->n && mg_tchar[(uint8_t)s->p[n]]) {
+        n++;
+    }
+    *token = (mg_str){s->p, n};
+    mg_str_skip(s, n);
+    return n > 0;
+}
+
 bool mg_str_is_token(mg_str s) {
     for (size_t i = 0; i < s.n; i++) {
         if (!mg_tchar[(uint8_t)s.p[i]]) {

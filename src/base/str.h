@@ -31,6 +31,12 @@ bool mg_str_ieq(mg_str a, mg_str b);
 
 bool mg_str_starts(mg_str s, mg_str prefix);
 
+// Takes `n` bytes (there are so many) off its front.
+static inline void mg_str_skip(mg_str *s, size_t n) {
+    s->p += n;
+    s->n -= n;
+}
+
 // Without leading and trailing SP and HTAB (OWS of RFC 9110 section 5.6.3).
 mg_str mg_str_trim(mg_str s);
 
@@ -44,6 +50,9 @@ bool mg_str_next_item(mg_str *rest, mg_str *item);
 // token and its characters, RFC 9110 section 5.6.2.
 extern const uint8_t mg_tchar[256];
 bool mg_str_is_token(mg_str s);
+
+// Takes the token off the front of `s`; false: there is none.
+bool mg_str_take_token(mg_str *s, mg_str *token);
 
 // The value of a hex digit, or -1.
 int mg_hex_value(char c);

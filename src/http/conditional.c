@@ -16,16 +16,11 @@ static bool matches(mg_str a, mg_str b, bool strong) {
     return !(strong && (is_weak(a) || is_weak(b))) && mg_str_eq(opaque(a), opaque(b));
 }
 
-static void skip(mg_str *s, size_t n) {
-    s->p += n;
-    s->n -= n;
-}
-
 // Takes the next tag. Other than in a quoted string, a backslash in it is a plain character, and so
 // is a comma. False at the end and at anything that is no tag.
 static bool next_tag(mg_str *rest, mg_str *tag) {
     while (rest->n > 0 && strchr(", \t", rest->p[0]) != NULL) {
-        skip(rest, 1);
+        mg_str_skip(rest, 1);
     }
     mg_str quoted = opaque(*rest);
     if (quoted.n < 2 || quoted.p[0] != '"') {
@@ -36,7 +31,7 @@ static bool next_tag(mg_str *rest, mg_str *tag) {
         return false;
     }
     *tag = (mg_str){rest->p, (size_t)(end + 1 - rest->p)};
-    skip(rest, tag->n);
+    mg_str_skip(rest, tag->n);
     return true;
 }
 

@@ -1,10 +1,5 @@
 #include "http/content_type.h"
 
-static void skip(mg_str *s, size_t n) {
-    s->p += n;
-    s->n -= n;
-}
-
 mg_str mg_media_type(mg_str value, mg_str *params) {
     const char *semicolon = value.n > 0 ? memchr(value.p, ';', value.n) : NULL;
     mg_str type = {value.p, semicolon != NULL ? (size_t)(semicolon - value.p) : value.n};
@@ -29,7 +24,7 @@ static bool take_quoted(mg_str *s, mg_buf *scratch, mg_str *value) {
     for (size_t i = 1; i < s->n; i++) {
         char c = s->p[i];
         if (c == '"') {
-            skip(s, i + 1);
+            mg_str_skip(s, i + 1);
             *value = mg_buf_str(scratch);
             return true;
         }
@@ -41,23 +36,13 @@ static bool take_quoted(mg_str *s, mg_buf *scratch, mg_str *value) {
     return false;
 }
 
-static bool take_token(mg_str *s, mg_str *token) {
-    size_t n = 0;
-    while (n < s->n && mg_tchar[(uint8_t)s->p[n]]) {
-        n++;
-    }
-    *token = (mg_str){s->p, n};
-    skip(s, n);
-    return n > 0;
-}
-
 static bool take_raw(mg_str *s, mg_str *value) {
     size_t n = 0;
     while (n < s->n && strchr("; \t", s->p[n]) == NULL) {
         n++;
     }
     *value = (mg_str){s->p, n};
-    skip(s, n);
+    mg_str_skip(s, n);
     return n > 0;
 }
 
@@ -67,7 +52,7 @@ static bool take_semicolons(mg_str *s) {
     bool any = false;
     *s = mg_str_trim(*s);
     while (s->n > 0 && s->p[0] == ';') {
-        skip(s, 1);
+        mg_str_skip(s, 1);
         *s = mg_str_trim(*s);
         any = true;
     }
@@ -84,10 +69,10 @@ static bool next_param(mg_str *params, mg_str *name, mg_str *value, mg_buf *scra
         *params = s;
         return false;
     }
-    if (!separated || !take_token(&s, name) || s.n < 2 || s.p[0] != '=') {
+    if (!separated || !mg_str_take_token(&s, name) || s.n < 2 || s.p[0] != '=') {
         return false;
     }
-    skip(&s, 1);
+    mg_str_skip(&s, 1);
     bool good = s.p[0] == '"' ? take_quoted(&s, scratch, value) : take(&s, value);
     if (good) {
         *params = s;
@@ -96,7 +81,7 @@ static bool next_param(mg_str *params, mg_str *name, mg_str *value, mg_buf *scra
 }
 
 bool mg_param_next(mg_str *params, mg_str *name, mg_str *value, mg_buf *scratch) {
-    return next_param(params, name, value, scratch, take_token);
+    return next_param(params, name, value, scratch, mg_str_take_token);
 }
 
 bool mg_param_next_raw(mg_str *params, mg_str *name, mg_str *value, mg_buf *scratch) {

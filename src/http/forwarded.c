@@ -161,21 +161,6 @@ typedef struct hop {
     mg_str host;
 } hop;
 
-static void skip(mg_str *s, size_t n) {
-    s->p += n;
-    s->n -= n;
-}
-
-static bool take_token(mg_str *s, mg_str *token) {
-    size_t n = 0;
-    while (n < s->n && mg_tchar[(uint8_t)s->p[n]]) {
-        n++;
-    }
-    *token = (mg_str){s->p, n};
-    skip(s, n);
-    return n > 0;
-}
-
 static bool is_bare(char c) {
     return mg_tchar[(uint8_t)c] || c == ':' || c == '[' || c == ']';
 }
@@ -187,7 +172,7 @@ static bool take_bare(mg_str *s, mg_str *value) {
         n++;
     }
     *value = (mg_str){s->p, n};
-    skip(s, n);
+    mg_str_skip(s, n);
     return n > 0;
 }
 
@@ -201,7 +186,7 @@ static bool take_value(mg_str *s, mg_str *value) {
         return false;
     }
     *value = (mg_str){s->p + 1, (size_t)(end - s->p - 1)};
-    skip(s, value->n + 2);
+    mg_str_skip(s, value->n + 2);
     return value->n > 0 && memchr(value->p, '\\', value->n) == NULL;
 }
 
@@ -209,17 +194,17 @@ static bool take_value(mg_str *s, mg_str *value) {
 static void skip_semicolons(mg_str *s) {
     *s = mg_str_trim(*s);
     while (s->n > 0 && s->p[0] == ';') {
-        skip(s, 1);
+        mg_str_skip(s, 1);
         *s = mg_str_trim(*s);
     }
 }
 
 // Takes "name=value" and what separates it from the next.
 static bool take_pair(mg_str *s, mg_str *name, mg_str *value) {
-    if (!take_token(s, name) || s->n == 0 || s->p[0] != '=') {
+    if (!mg_str_take_token(s, name) || s->n == 0 || s->p[0] != '=') {
         return false;
     }
-    skip(s, 1);
+    mg_str_skip(s, 1);
     if (!take_value(s, value)) {
         return false;
     }

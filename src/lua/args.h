@@ -1,4 +1,5 @@
-// lua/args.h: texts on their way from and to Lua's stack.
+// lua/args.h: what is taken from Lua's stack and put there in many places: texts, reasons, values
+// that C keeps.
 #pragma once
 
 #include "base/str.h"
@@ -31,4 +32,17 @@ static inline int mg_lua_refuse(lua_State *L, const char *why) {
     lua_pushnil(L);
     lua_pushstring(L, why);
     return 2;
+}
+
+// Takes the value on top into the registry, where the address `key` names it.
+static inline void mg_lua_keep(lua_State *L, char *key) {
+    lua_pushlightuserdata(L, key);
+    lua_insert(L, -2);
+    lua_rawset(L, LUA_REGISTRYINDEX);
+}
+
+// Pushes what was kept so; nil: nothing.
+static inline void mg_lua_push_kept(lua_State *L, char *key) {
+    lua_pushlightuserdata(L, key);
+    lua_rawget(L, LUA_REGISTRYINDEX);
 }

@@ -161,9 +161,7 @@ static void push_lower(lua_State *L, mg_str s) {
     luaL_pushresult(&b);
 }
 
-// Sets name = value in the table on top, unless it has the name.
-static void set_first(lua_State *L, mg_str name, mg_str value) {
-    push_lower(L, name);
+void mg_http_set_first(lua_State *L, mg_str value) {
     lua_pushvalue(L, -1);
     lua_rawget(L, -3);
     bool is_new = lua_isnil(L, -1);
@@ -188,7 +186,8 @@ static int parse_content_type(lua_State *L) {
     push_lower(L, type);
     lua_newtable(L);
     while (mg_param_next(&params, &name, &value, scratch)) {
-        set_first(L, name, value);
+        push_lower(L, name);
+        mg_http_set_first(L, value);
     }
     mg_scratch_give(L, 2);
     return mg_media_type_valid(type) && params.n == 0

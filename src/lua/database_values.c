@@ -18,17 +18,6 @@ enum { TYPE_CDATA = 10 };
 static char blob_key;
 static char plain_key; // the metatable of rows that only read
 
-static void push_key(lua_State *L, char *key) {
-    lua_pushlightuserdata(L, key);
-    lua_rawget(L, LUA_REGISTRYINDEX);
-}
-
-static void set_key(lua_State *L, char *key) {
-    lua_pushlightuserdata(L, key);
-    lua_insert(L, -2);
-    lua_rawset(L, LUA_REGISTRYINDEX);
-}
-
 // Pushes a metatable that carries the arrays' mark.
 static void push_rows_meta(lua_State *L, const mg_db_rows *rows) {
     lua_createtable(L, 0, 1);
@@ -54,18 +43,18 @@ static int blob_tostring(lua_State *L) {
 
 void mg_database_values_open(lua_State *L) {
     mg_json_values_open(L);
-    push_key(L, &blob_key);
+    mg_lua_push_kept(L, &blob_key);
     bool ready = !lua_isnil(L, -1);
     lua_pop(L, 1);
     if (ready) {
         return;
     }
     push_rows_meta(L, &(mg_db_rows){0});
-    set_key(L, &plain_key);
+    mg_lua_keep(L, &plain_key);
     lua_createtable(L, 0, 1);
     lua_pushcfunction(L, blob_tostring);
     lua_setfield(L, -2, "__tostring");
-    set_key(L, &blob_key);
+    mg_lua_keep(L, &blob_key);
 }
 
 // --- parameters ---
@@ -75,7 +64,7 @@ void mg_database_push_blob(lua_State *L, int index) {
     lua_createtable(L, 1, 0);
     lua_insert(L, -2);
     lua_rawseti(L, -2, 1);
-    push_key(L, &blob_key);
+    mg_lua_push_kept(L, &blob_key);
     lua_setmetatable(L, -2);
 }
 
@@ -114,7 +103,7 @@ static mg_db_value text_value(lua_State *L, int index, mg_db_kind kind) {
 static const char *read_table(lua_State *L, int index, mg_db_value *out) {
     bool is_blob = false;
     if (lua_getmetatable(L, index)) {
-        push_key(L, &blob_key);
+        mg_lua_push_kept(L, &blob_key);
         is_blob = lua_rawequal(L, -1, -2) != 0;
         lua_pop(L, 2);
     }
@@ -269,7 +258,7 @@ bool mg_database_push_rows(lua_State *L, const mg_db_rows *rows) {
         lua_rawseti(L, -2, (int)i + 1);
     }
     if (rows->affected == 0 && rows->last_id == 0 && !rows->more) {
-        push_key(L, &plain_key);
+        mg_lua_push_kept(L, &plain_key);
     } else {
         push_rows_meta(L, rows);
     }

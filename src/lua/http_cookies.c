@@ -17,16 +17,7 @@ static int parse_cookies(lua_State *L) {
     lua_newtable(L);
     while (mg_cookie_next(&rest, &name, &value)) {
         mg_lua_push_str(L, name);
-        lua_pushvalue(L, -1);
-        lua_rawget(L, -3);
-        bool is_new = lua_isnil(L, -1);
-        lua_pop(L, 1);
-        if (is_new) {
-            mg_lua_push_str(L, value);
-            lua_rawset(L, -3);
-        } else {
-            lua_pop(L, 1);
-        }
+        mg_http_set_first(L, value);
     }
     return 1;
 }

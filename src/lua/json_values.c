@@ -1,5 +1,7 @@
 #include "lua/json_values.h"
 
+#include "lua/args.h"
+
 #include <lauxlib.h>
 #include <string.h>
 
@@ -24,18 +26,6 @@ static const char wide_source[] =
     "  return ffi.istype(i64, value) and 1 or ffi.istype(u64, value) and 2 or 0\n"
     "end\n"
     "return make, kind\n";
-
-static void push_key(lua_State *L, char *key) {
-    lua_pushlightuserdata(L, key);
-    lua_rawget(L, LUA_REGISTRYINDEX);
-}
-
-// Takes the value on top.
-static void set_key(lua_State *L, char *key) {
-    lua_pushlightuserdata(L, key);
-    lua_insert(L, -2);
-    lua_rawset(L, LUA_REGISTRYINDEX);
-}
 
 static int null_tostring(lua_State *L) {
     const void *p = lua_touserdata(L, 1);
@@ -62,7 +52,7 @@ static void give_null_its_name(lua_State *L) {
 }
 
 void mg_json_values_open(lua_State *L) {
-    push_key(L, &mark_key);
+    mg_lua_push_kept(L, &mark_key);
     bool ready = !lua_isnil(L, -1);
     lua_pop(L, 1);
     if (ready) {
@@ -72,15 +62,15 @@ void mg_json_values_open(lua_State *L) {
         lua_error(L);
     }
     lua_call(L, 0, 2);
-    set_key(L, &kind_key);
-    set_key(L, &make_key);
+    mg_lua_keep(L, &kind_key);
+    mg_lua_keep(L, &make_key);
     give_null_its_name(L);
     lua_newtable(L);
-    set_key(L, &mark_key);
+    mg_lua_keep(L, &mark_key);
 }
 
 void mg_json_push_array_mark(lua_State *L) {
-    push_key(L, &mark_key);
+    mg_lua_push_kept(L, &mark_key);
 }
 
 static bool is_mark_on_top(lua_State *L) {
@@ -104,7 +94,7 @@ bool mg_json_is_array(lua_State *L, int index) {
 }
 
 static void push_wide(lua_State *L, bool is_signed, uint64_t bits) {
-    push_key(L, &make_key);
+    mg_lua_push_kept(L, &make_key);
     lua_pushboolean(L, is_signed);
     lua_pushnumber(L, (double)(bits >> 32));
     lua_pushnumber(L, (double)(bits & UINT32_MAX));
@@ -128,7 +118,7 @@ void mg_json_push_u64(lua_State *L, uint64_t v) {
 }
 
 mg_json_wide mg_json_to_wide(lua_State *L, int index, uint64_t *bits) {
-    push_key(L, &kind_key);
+    mg_lua_push_kept(L, &kind_key);
     if (lua_isnil(L, -1)) {
         lua_pop(L, 1);
         return MG_JSON_NOT_WIDE;

@@ -136,8 +136,25 @@ static void knows_hex_digits(void **state) {
     }
 }
 
+static void a_token_is_taken_off_the_front(void **state) {
+    (void)state;
+    mg_str s = MG_STR("max-age=5");
+    mg_str token;
+    assert_true(mg_str_take_token(&s, &token));
+    assert_text("max-age", token);
+    assert_text("=5", s);
+    assert_false(mg_str_take_token(&s, &token));
+    assert_text("", token);
+    assert_text("=5", s);
+    mg_str_skip(&s, 1);
+    assert_true(mg_str_take_token(&s, &token));
+    assert_int_equal(s.n, 0);
+    assert_false(mg_str_take_token(&s, &token));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_token_is_taken_off_the_front),
         cmocka_unit_test(equal_strings_may_be_null),
         cmocka_unit_test(ignoring_case_touches_letters_only),
         cmocka_unit_test(ignoring_case_is_the_same_at_every_place_of_a_text),
