@@ -31,8 +31,10 @@ local function query(scope, level, name, first, sql, ...)
   if stubbed then
     return stubbed
   end
-  return (statement.started(scope, level + 1, name, sql,
-    native.database_query(name, first, sql, ...)))
+  local future = statement.started(scope, level + 1, name, sql,
+    native.database_query(name, first, sql, ...))
+  transaction.note_beside(future, name, sql)
+  return future
 end
 
 ---@class moongate.Database

@@ -7,6 +7,7 @@ local scopes = require("moongate.core.scope")
 local settling = require("moongate.core.future.settle")
 local combine = require("moongate.core.future.combine")
 require("moongate.core.future.handover")
+local cycle = require("moongate.core.future.cycle")
 local forgotten = require("moongate.core.future.forgotten")
 local coroutines = require("moongate.core.coroutines")
 local boundary = require("moongate.core.boundary")
@@ -185,6 +186,9 @@ local function wait(future, level)
     return count_settled(task)
   end
   check_boundary(task, level + 1)
+  if task.holding then
+    cycle.refuse(task, future, level + 1)
+  end
   task.streak = 0
   enlist(future, task)
   future._consumers = future._consumers + 1

@@ -83,7 +83,7 @@ local function take_task()
     c = false,
     streak = 0,
     held = false, -- what ends with it: see M.hold
-    holding = false, -- whoever started it may wait for it and holds something: see M.is_holding
+    holding = false, -- what whoever started it, and may wait for it, holds: see M.is_holding
     making = false, -- the value that it makes, or whoever started it: cache.lua
     barrier = false, -- what of its functions no await may cross: core/boundary.lua
     shielded = false, -- its awaits go on though its scope is cancelled: it answers for the scope
@@ -183,7 +183,7 @@ end
 
 --- The coroutine that runs, or one that may wait for it, holds what there are few of (its `scarce`
 --- is set): to be made to wait for what others hold, who may wait likewise, could be for ever.
----@return boolean
+---@return table|boolean its transaction, or true, or false
 function M.is_holding()
   local task = M.current
   return task and (task.holding or task.held and holds_scarce(task.held)) or false

@@ -12,6 +12,10 @@ local M = {}
 
 local STATEMENTS_KEPT = 64 -- before those that are through are forgotten
 local CANCELLED = scopes.CANCELLED
+local WRITING = {
+  insert = true, update = true, delete = true, replace = true, create = true, drop = true,
+  alter = true,
+}
 
 ---@class moongate.Transaction
 local Transaction = {}
@@ -169,6 +173,23 @@ function M.refuse_inside(level, name)
   end
 end
 
+-- Readers wait for nobody.
+local function writes(sql)
+  local word = (sql:match("^[%s(]*(%a+)") or ""):lower()
+  return WRITING[word] or word == "with" and ((sql .. " "):lower():find("%sinto%s")
+    or sql:lower():find("%f[%a]update%s") or sql:lower():find("%f[%a]delete%s+from%s")) ~= nil
+end
+
+--- Notes that `future`, a statement that has just been started, may have to wait for the end of the
+--- transaction that started the running coroutine.
+function M.note_beside(future, name, sql)
+  local task = sched.current
+  local tx = task and task.holding
+  if tx and tx ~= true and tx._open and tx._write and tx._name == name and writes(sql) then
+    future._beside = tx
+  end
+end
+
 --- Runs `fn(tx)` in a coroutine of `scope`.
 ---@return moongate.Future of what fn returns
 function M.begin(scope, level, name, fn, options)
@@ -180,14 +201,15 @@ function M.begin(scope, level, name, fn, options)
     future:_abandon(scope[CANCELLED])
     return future
   end
+  local write = not (options and options.readonly)
   local tx = setmetatable({
     _name = name, _scope = scope, _future = future, _session = false, _statements = {},
-    _most = STATEMENTS_KEPT, _open = false, _nested = sched.is_holding(),
+    _most = STATEMENTS_KEPT, _open = false, _nested = sched.is_holding() and true,
+    _write = write, _task = false,
   }, Transaction)
-  local write = not (options and options.readonly)
   local task = sched.start_soon(scope, run, failed, tx, fn, write)
   task.shielded = sched.current and sched.current.shielded or false
-  task.holding = true
+  task.holding, tx._task, future._task = tx, task, task
   task.making = sched.current and sched.current.making
   future._cancel = function(_, err)
     drop(tx)

@@ -117,6 +117,7 @@ local function tell(future, node)
   else
     node.task = sched.start_soon(node.scope, run_reaction, reaction_failed, node, future)
     node.task.shielded = node.shielded or false
+    node.task.holding = node.holding or node.task.holding
   end
 end
 
@@ -359,8 +360,8 @@ local function derive(future, level, on_value, on_error)
     future = future, task = false, before = false, behind = false,
   }
   local task = sched.current
-  if task and task.shielded then
-    reaction.shielded = true
+  if task then
+    reaction.shielded, reaction.holding = task.shielded, task.holding
   end
   derived._reaction, derived._cancel = reaction, cancel_derived
   react(future, reaction)
