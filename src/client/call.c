@@ -218,7 +218,7 @@ static int frame_piece(mg_call *call, const char *data, size_t n, mg_buf *out) {
         if (n > 0) {
             mg_h1_write_chunk(out, data, n);
         } else {
-            mg_h1_write_last_chunk(out, (mg_str){"", 0});
+            mg_h1_write_last_chunk(out, NULL);
         }
         return MG_OK;
     }

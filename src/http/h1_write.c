@@ -3,7 +3,9 @@
 #include "base/error.h"
 #include "http/status.h"
 
-enum { FIXED = 256 }; // more than all that is written here besides the variable parts
+// More than all that is written here besides the variable parts. What a list counts for each of its
+// fields is more than a line needs beside name and value.
+enum { FIXED = 256 };
 
 // Appends at `*at`, which has room.
 static void put(char **at, const char *data, size_t n) {
@@ -36,11 +38,31 @@ static void put_length(char **at, mg_length_kind kind, uint64_t length) {
     }
 }
 
+static void put_field(char **at, mg_str name, mg_str value) {
+    put(at, name.p, name.n);
+    PUT(at, ": ");
+    if (value.n > 0) { // else it may be NULL
+        put(at, value.p, value.n);
+    }
+    PUT(at, "\r\n");
+}
+
+// `l` of NULL: none.
+static size_t bytes_of(const mg_fields *l) {
+    return l != NULL ? l->bytes : 0;
+}
+
+static void put_fields(char **at, const mg_fields *l) {
+    for (uint32_t i = 0; l != NULL && i < l->count; i++) {
+        put_field(at, l->at[i].name, l->at[i].value);
+    }
+}
+
 void mg_h1_write_head(mg_buf *out, const mg_answer_head *a) {
-    char *start = mg_buf_reserve(out, FIXED + a->content_type.n + a->fields.n);
+    char *start = mg_buf_reserve(out, FIXED + a->content_type.n + a->fields->bytes);
     char *at = start;
     put_status(&at, a->status);
-    if (!a->has_date) {
+    if (mg_fields_find(a->fields, MG_FIELD_DATE) == NULL) {
         PUT(&at, "Date: ");
         put(&at, a->date.p, a->date.n);
         PUT(&at, "\r\n");
@@ -56,42 +78,21 @@ void mg_h1_write_head(mg_buf *out, const mg_answer_head *a) {
     } else if (a->keep_alive_to_10) {
         PUT(&at, "Connection: keep-alive\r\n");
     }
-    if (a->fields.n > 0) {
-        put(&at, a->fields.p, a->fields.n);
-    }
+    put_fields(&at, a->fields);
     PUT(&at, "\r\n");
     out->n += (size_t)(at - start);
 }
 
-void mg_h1_write_interim(mg_buf *out, int status, mg_str fields) {
-    enum { LINE = 64 };
-    char *start = mg_buf_reserve(out, LINE + fields.n);
+void mg_h1_write_interim(mg_buf *out, int status, const mg_fields *fields) {
+    char *start = mg_buf_reserve(out, FIXED + bytes_of(fields));
     char *at = start;
     put_status(&at, status);
-    if (fields.n > 0) {
-        put(&at, fields.p, fields.n);
-    }
+    put_fields(&at, fields);
     PUT(&at, "\r\n");
     out->n += (size_t)(at - start);
-}
-
-static void put_field(char **at, mg_str name, mg_str value) {
-    put(at, name.p, name.n);
-    PUT(at, ": ");
-    if (value.n > 0) { // else it may be NULL
-        put(at, value.p, value.n);
-    }
-    PUT(at, "\r\n");
-}
-
-static void put_fields(char **at, const mg_fields *l) {
-    for (uint32_t i = 0; i < l->count; i++) {
-        put_field(at, l->at[i].name, l->at[i].value);
-    }
 }
 
 void mg_h1_write_request(mg_buf *out, const mg_request_head *r) {
-    // A list's count of bytes has more for each field than its line needs.
     size_t most = FIXED + r->method.n + r->target.n + r->host.n + r->fields->bytes;
     char *start = mg_buf_reserve(out, most);
     char *at = start;
@@ -112,19 +113,11 @@ void mg_h1_write_chunk(mg_buf *out, const char *data, size_t n) {
     mg_buf_append(out, "\r\n", 2);
 }
 
-void mg_h1_write_last_chunk(mg_buf *out, mg_str trailers) {
-    mg_buf_append(out, "0\r\n", 3);
-    mg_buf_append_str(out, trailers);
-    mg_buf_append(out, "\r\n", 2);
-}
-
-int mg_h1_write_field(mg_buf *out, mg_str name, mg_str value) {
-    if (!mg_str_is_token(name) || !mg_field_is_value(value)) {
-        return MG_ESYNTAX;
-    }
-    mg_buf_append_str(out, name);
-    mg_buf_append(out, ": ", 2);
-    mg_buf_append_str(out, value);
-    mg_buf_append(out, "\r\n", 2);
-    return MG_OK;
+void mg_h1_write_last_chunk(mg_buf *out, const mg_fields *trailers) {
+    char *start = mg_buf_reserve(out, FIXED + bytes_of(trailers));
+    char *at = start;
+    PUT(&at, "0\r\n");
+    put_fields(&at, trailers);
+    PUT(&at, "\r\n");
+    out->n += (size_t)(at - start);
 }

@@ -14,18 +14,17 @@ typedef struct mg_answer_head {
     int status;
     mg_length_kind kind;
     uint64_t length;
-    mg_str content_type;   // empty: no such field
-    mg_str fields;         // further field lines, ready made, each with its CRLF
-    mg_str date;           // an IMF-fixdate of 29 bytes
-    bool has_date;         // `fields` brings its own
-    bool close;            // Connection: close
-    bool keep_alive_to_10; // Connection: keep-alive, for a peer of HTTP/1.0 that asked
+    mg_str content_type;     // empty: no such field
+    const mg_fields *fields; // all others, but those of framing and connection
+    mg_str date;             // an IMF-fixdate of 29 bytes, unless `fields` bring their own
+    bool close;              // Connection: close
+    bool keep_alive_to_10;   // Connection: keep-alive, for a peer of HTTP/1.0 that asked
 } mg_answer_head;
 
 void mg_h1_write_head(mg_buf *out, const mg_answer_head *a);
 
-// A whole interim answer (1xx); `fields` as above.
-void mg_h1_write_interim(mg_buf *out, int status, mg_str fields);
+// A whole interim answer (1xx); `fields` of NULL: none.
+void mg_h1_write_interim(mg_buf *out, int status, const mg_fields *fields);
 
 typedef struct mg_request_head {
     mg_str method;
@@ -41,9 +40,5 @@ void mg_h1_write_request(mg_buf *out, const mg_request_head *r);
 // One chunk; `n` > 0.
 void mg_h1_write_chunk(mg_buf *out, const char *data, size_t n);
 
-// The last chunk and the end of the trailers; `trailers` are ready-made field lines or empty.
-void mg_h1_write_last_chunk(mg_buf *out, mg_str trailers);
-
-// Appends "name: value" CRLF. MG_ESYNTAX, and nothing is written, if the name is no token or the
-// value has a control character.
-int mg_h1_write_field(mg_buf *out, mg_str name, mg_str value);
+// The last chunk and the trailers; NULL: none.
+void mg_h1_write_last_chunk(mg_buf *out, const mg_fields *trailers);

@@ -25,30 +25,26 @@ static mg_str opt_str(lua_State *L, int index) {
     return s;
 }
 
-// Appends the list { name, value, name, value, ... } at `index` as field lines. False: one of them
-// is not allowed in HTTP.
-static bool write_fields(lua_State *L, int index, mg_buf *out, mg_answer *a) {
+// Reads the list { name, value, name, value, ... } at `index`, whose texts are borrowed: no Lua may
+// run before they are sent. NULL, or what is wrong.
+static const char *read_fields(lua_State *L, int index, mg_fields *out) {
     int n = (int)lua_objlen(L, index);
     for (int i = 1; i + 1 <= n; i += 2) {
         lua_rawgeti(L, index, i);
         lua_rawgeti(L, index, i + 1);
-        mg_str name = opt_str(L, -2);
-        mg_str value = opt_str(L, -1);
-        a->has_date |= mg_str_ieq(name, MG_STR("date"));
-        int rc = mg_h1_write_field(out, name, value);
+        int rc = mg_fields_add(out, opt_str(L, -2), opt_str(L, -1));
         lua_pop(L, 2);
         if (rc != MG_OK) {
-            return false;
+            return rc == MG_ELIMIT ? "the header fields are larger than 1 MiB"
+                                   : "a header field has a name or value that HTTP does not allow";
         }
     }
-    return true;
+    return NULL;
 }
 
-static const char bad_field[] = "a header field has a name or value that HTTP does not allow";
-
 // Reads status, type and field list at `first`, `first` + 1, `first` + 2: the last look at what a
-// script says in a head. The field lines lie in vm->scratch. Returns NULL or what is wrong.
-static const char *read_answer(lua_State *L, mg_vm *vm, int first, mg_answer *a) {
+// script says in a head. Returns NULL or what is wrong.
+static const char *read_answer(lua_State *L, mg_exchange *x, int first, mg_answer *a) {
     double status = lua_tonumber(L, first);
     *a = (mg_answer){.content_type = opt_str(L, first + 1)};
     if (!(status >= 200 && status <= 599)) {
@@ -61,12 +57,8 @@ static const char *read_answer(lua_State *L, mg_vm *vm, int first, mg_answer *a)
     if (!lua_istable(L, first + 2)) {
         return NULL;
     }
-    mg_buf_clear(&vm->scratch);
-    if (!write_fields(L, first + 2, &vm->scratch, a)) {
-        return bad_field;
-    }
-    a->fields = mg_buf_str(&vm->scratch);
-    return NULL;
+    mg_fields_init(&a->fields, &x->arena);
+    return read_fields(L, first + 2, &a->fields);
 }
 
 // Encodes the table at `index` as JSON; the message is pushed on failure.
@@ -82,13 +74,8 @@ static int respond(lua_State *L) {
     if (x == NULL || mg_exchange_committed(x)) {
         return mg_lua_refuse(L, "closed");
     }
-    mg_answer a;
-    const char *wrong = read_answer(L, vm, 2, &a);
-    if (wrong != NULL) {
-        return mg_lua_refuse(L, wrong);
-    }
     mg_str body = opt_str(L, 5);
-    if (lua_istable(L, 5)) {
+    if (lua_istable(L, 5)) { // first: finalizers may run
         mg_buf_clear(&vm->json);
         if (!encode_body(L, 5, &vm->json)) {
             lua_pushnil(L);
@@ -96,6 +83,11 @@ static int respond(lua_State *L) {
             return 2;
         }
         body = mg_buf_str(&vm->json);
+    }
+    mg_answer a;
+    const char *wrong = read_answer(L, x, 2, &a);
+    if (wrong != NULL) {
+        return mg_lua_refuse(L, wrong);
     }
     mg_vm_release_exchange(vm, x);
     mg_exchange_respond(x, &a, body);
@@ -113,7 +105,7 @@ static int stream_begin(lua_State *L) {
         return mg_lua_refuse(L, "closed");
     }
     mg_answer a;
-    const char *wrong = read_answer(L, vm, 2, &a);
+    const char *wrong = read_answer(L, x, 2, &a);
     if (wrong != NULL) {
         return mg_lua_refuse(L, wrong);
     }
@@ -150,13 +142,14 @@ static int stream_end(lua_State *L) {
     if (x == NULL || x->phase != MG_EXCHANGE_ANSWERING) {
         return mg_lua_refuse(L, "closed");
     }
-    mg_answer a = {0};
-    mg_buf_clear(&vm->scratch);
-    if (lua_istable(L, 2) && !write_fields(L, 2, &vm->scratch, &a)) {
-        return mg_lua_refuse(L, bad_field);
+    mg_fields trailers;
+    mg_fields_init(&trailers, &x->arena);
+    const char *wrong = lua_istable(L, 2) ? read_fields(L, 2, &trailers) : NULL;
+    if (wrong != NULL) {
+        return mg_lua_refuse(L, wrong);
     }
     mg_vm_release_exchange(vm, x);
-    mg_exchange_end(x, mg_buf_str(&vm->scratch));
+    mg_exchange_end(x, &trailers);
     lua_pushboolean(L, 1);
     return 1;
 }
@@ -260,20 +253,22 @@ static void on_file_done(void *arg, int status) {
     mg_op_finish(&w->op);
 }
 
-// send_file(handle, status, type, fields, path, beneath or nil, lines about the file) -> operation
+// send_file(handle, status, type, fields, path, beneath or nil, fields about the file) -> operation
 // | nil, message. Done when the last byte is queued; fails with code "file" before anything is sent
 // if the file cannot be opened.
 static int send_file(lua_State *L) {
     mg_vm *vm = mg_vm_with_room(L);
     const char *path = luaL_checkstring(L, 5);
     const char *beneath = luaL_optstring(L, 6, NULL);
-    mg_str lines = mg_lua_check_str(L, 7);
     mg_exchange *x = mg_vm_exchange(L, vm, 1);
     if (x == NULL || mg_exchange_committed(x) || mg_request_of(x)->write_op != NULL) {
         return mg_lua_refuse(L, "closed");
     }
     mg_answer a;
-    const char *wrong = read_answer(L, vm, 2, &a);
+    mg_fields of_file;
+    mg_fields_init(&of_file, &x->arena);
+    const char *wrong = read_answer(L, x, 2, &a);
+    wrong = wrong != NULL ? wrong : read_fields(L, 7, &of_file);
     if (wrong != NULL) {
         return mg_lua_refuse(L, wrong);
     }
@@ -281,7 +276,7 @@ static int send_file(lua_State *L) {
     mg_file_answer_options o = {
         .path = path,
         .beneath = beneath,
-        .fields = lines,
+        .fields = of_file,
         .on_done = on_file_done,
         .arg = w,
     };

@@ -273,7 +273,6 @@ void mg_vm_free(mg_vm *vm) {
     mg_slots_deinit(&vm->exchanges);
     mg_slots_deinit(&vm->ops);
     mg_front_deinit(&vm->front);
-    mg_buf_deinit(&vm->scratch);
     mg_buf_deinit(&vm->json);
     mg_depth_deinit(&vm->depth);
     mg_free(vm);

@@ -68,7 +68,6 @@ struct mg_vm {
     // scripts are loaded.
     void (*on_log)(void *arg, const mg_log_event *event);
     void *log_arg;
-    mg_buf scratch;     // bind_answer.c: field lines; no Lua runs before they are sent
     mg_buf json;        // bind_answer.c: an encoded body
     uint64_t id_prefix; // of request ids: random for each vm
     uint64_t id_count;

@@ -7,7 +7,6 @@
 #include "server/wire.h"
 
 #include <assert.h>
-#include <stdio.h>
 
 void mg_exchange_record(mg_exchange *x, bool aborted) {
     mg_server *s = x->server;
@@ -46,7 +45,7 @@ static void leave_app(mg_exchange *x) {
 }
 
 // And the last byte of the answer on its way.
-static void answered(mg_exchange *x, mg_str trailers) {
+static void answered(mg_exchange *x, const mg_fields *trailers) {
     leave_app(x);
     x->wire->end(x, trailers);
 }
@@ -57,10 +56,18 @@ static void commit_head(mg_exchange *x, const mg_answer *a) {
     x->wire->head(x, a);
 }
 
+// A filter may add to a list, also to none.
+static mg_fields list_for_filters(mg_exchange *x, const mg_fields *given) {
+    mg_fields l;
+    mg_fields_init(&l, &x->arena);
+    return given != NULL && given->count > 0 ? *given : l;
+}
+
 static void send_head(mg_exchange *x, const mg_answer *a, int64_t length) {
     x->length_left = length;
     if (x->filters != NULL) {
         mg_answer filtered = *a;
+        filtered.fields = list_for_filters(x, &a->fields);
         x->length_left = mg_filters_head(x, &filtered, length);
         commit_head(x, &filtered);
     } else {
@@ -73,7 +80,7 @@ void mg_exchange_respond(mg_exchange *x, const mg_answer *a, mg_str body) {
     if (x->filters != NULL) {
         mg_exchange_begin(x, a, (int64_t)body.n);
         mg_exchange_write(x, body);
-        mg_exchange_end(x, (mg_str){NULL, 0});
+        mg_exchange_end(x, NULL);
         return;
     }
     send_head(x, a, (int64_t)body.n);
@@ -81,10 +88,10 @@ void mg_exchange_respond(mg_exchange *x, const mg_answer *a, mg_str body) {
         x->body_bytes_out = body.n;
         x->wire->content(x, body);
     }
-    answered(x, (mg_str){NULL, 0});
+    answered(x, NULL);
 }
 
-void mg_exchange_inform(mg_exchange *x, int status, mg_str fields) {
+void mg_exchange_inform(mg_exchange *x, int status, const mg_fields *fields) {
     assert(x->phase == MG_EXCHANGE_HANDLING && status > 101 && status < 200);
     x->wire->interim(x, status, fields);
 }
@@ -134,15 +141,18 @@ size_t mg_exchange_backlog(const mg_exchange *x) {
     return x->wire->backlog(x);
 }
 
-void mg_exchange_end(mg_exchange *x, mg_str trailers) {
+void mg_exchange_end(mg_exchange *x, const mg_fields *trailers) {
     assert(x->phase == MG_EXCHANGE_ANSWERING);
     if (*left_of(x) > 0 && !x->bodyless) {
         mg_exchange_abort(x);
         return;
     }
     if (x->filters != NULL && !x->bodyless) {
-        mg_filters_end(x, &trailers);
+        mg_fields filtered = list_for_filters(x, trailers);
+        mg_filters_end(x, &filtered);
         assert(x->length_left <= 0);
+        answered(x, &filtered);
+        return;
     }
     answered(x, trailers);
 }
@@ -159,15 +169,16 @@ void mg_exchange_refuse(mg_exchange *x, mg_refusal refusal) {
     mg_buf_printf(&body,
                   "{\"type\":\"about:blank\",\"title\":\"%.*s\",\"status\":%d,\"detail\":\"%s\"}\n",
                   (int)phrase.n, phrase.p, refusal.status, refusal.reason);
-    char retry[40] = "";
-    if (refusal.retry_after > 0) {
-        snprintf(retry, sizeof retry, "Retry-After: %u\r\n", refusal.retry_after);
-    }
     mg_answer answer = {
-        .fields = mg_str_of(retry),
         .status = refusal.status,
         .content_type = MG_STR("application/problem+json"),
     };
+    char retry[20];
+    if (refusal.retry_after > 0) {
+        mg_fields_init(&answer.fields, &x->arena);
+        mg_str seconds = {retry, mg_format_u64(retry, refusal.retry_after)};
+        mg_fields_add_id(&answer.fields, MG_FIELD_RETRY_AFTER, seconds);
+    }
     x->wire->stop_body(x);
     mg_exchange_respond(x, &answer, mg_buf_str(&body));
     mg_buf_deinit(&body);

@@ -6,8 +6,7 @@
 typedef struct mg_answer {
     int status;          // 200..599
     mg_str content_type; // empty: none
-    mg_str fields;       // ready-made field lines, each with CRLF
-    bool has_date;
+    mg_fields fields;    // all others, but those of framing and connection
 } mg_answer;
 
 // Answers completely; `x` is dead for the caller afterwards. Borrows everything for the call.
@@ -18,7 +17,7 @@ void mg_exchange_begin(mg_exchange *x, const mg_answer *a, int64_t length);
 
 // Sends an interim answer (1xx, but not 101) before the head is committed, as 103 with Link fields;
 // a peer that does not know of them gets none.
-void mg_exchange_inform(mg_exchange *x, int status, mg_str fields);
+void mg_exchange_inform(mg_exchange *x, int status, const mg_fields *fields);
 
 // Sends content. MG_OK; MG_EAGAIN: taken too, but the backlog is large now: wait for on_writable
 // before the next; MG_ELIMIT: more than the announced length, nothing was sent; MG_ECLOSED: the
@@ -32,8 +31,8 @@ int mg_exchange_flush(mg_exchange *x);
 size_t mg_exchange_backlog(const mg_exchange *x);
 
 // Ends a streamed answer; `x` is dead afterwards. Less content than announced closes the
-// connection.
-void mg_exchange_end(mg_exchange *x, mg_str trailers);
+// connection. `trailers` of NULL: none.
+void mg_exchange_end(mg_exchange *x, const mg_fields *trailers);
 
 // Gives up: the exchange is broken off, in the middle of the answer if need be, and with it a
 // connection that carries nothing else; `x` is dead afterwards.

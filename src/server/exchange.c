@@ -98,7 +98,7 @@ static void send_continue(mg_exchange *x) {
     // RFC 9110 section 10.1.1: not needed once the body has begun to come.
     if (x->head.expect_continue && !x->continue_sent && x->body_received == 0 &&
         x->phase == MG_EXCHANGE_HANDLING && mg_exchange_reads_body(x)) {
-        x->wire->interim(x, 100, (mg_str){NULL, 0});
+        x->wire->interim(x, 100, NULL);
     }
     x->continue_sent = true;
 }

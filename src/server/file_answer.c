@@ -18,8 +18,8 @@ struct mg_file_answer {
     mg_app *outer;
     mg_exchange *x;
     mg_file *file;
-    mg_answer answer; // spans lie in the exchange's arena
-    mg_str fields;    // of the file; there too
+    mg_answer answer; // all lies in the exchange's arena
+    mg_fields fields; // of the file; there too
     void (*on_done)(void *arg, int status);
     void *arg;
     uint64_t size;
@@ -62,7 +62,7 @@ static void complete(mg_file_answer *f, mg_str tail) {
         mg_exchange_write(x, tail);
     }
     done(f, 0);
-    mg_exchange_end(x, (mg_str){NULL, 0});
+    mg_exchange_end(x, NULL);
 }
 
 // The file broke off in the middle of the answer.
@@ -179,30 +179,51 @@ static mg_str write_etag(mg_arena *arena, const struct stat *st) {
 }
 
 // Ends the exchange with a head alone.
-static void answer_short(mg_file_answer *f, int status, mg_buf *fields) {
+static void answer_short(mg_file_answer *f, int status) {
     mg_exchange *x = f->x;
     mg_answer a = f->answer;
     a.status = status;
-    a.fields = mg_buf_str(fields);
     a.content_type = (mg_str){NULL, 0};
     done(f, 0);
     mg_exchange_respond(x, &a, (mg_str){NULL, 0});
 }
 
-static void answer_unchanged(mg_file_answer *f, mg_buf *fields) {
-    mg_buf_append_str(fields, f->fields);
-    answer_short(f, 304, fields);
+// Adds a field of ours to the answer: that has an end long before the list's limit.
+static void add(mg_file_answer *f, mg_field_id id, mg_str value) {
+    mg_str kept = {mg_arena_copy(&f->x->arena, value), value.n};
+    (void)mg_fields_add_id(&f->answer.fields, id, kept);
 }
 
-static void append_validators(mg_buf *fields, const mg_validators *v) {
-    char date[30];
+static void add_fields_of_file(mg_file_answer *f) {
+    (void)mg_fields_copy(&f->answer.fields, &f->fields);
+}
+
+static void answer_unchanged(mg_file_answer *f) {
+    add_fields_of_file(f);
+    answer_short(f, 304);
+}
+
+static void add_validators(mg_file_answer *f, const mg_validators *v) {
+    char date[MG_DATE_BYTES + 1];
     mg_date_write(date, v->last_modified);
-    mg_buf_printf(fields, "Last-Modified: %s\r\nETag: %.*s\r\nAccept-Ranges: bytes\r\n", date,
-                  (int)v->etag.n, v->etag.p);
+    add(f, MG_FIELD_LAST_MODIFIED, (mg_str){date, MG_DATE_BYTES});
+    add(f, MG_FIELD_ETAG, v->etag);
+    add(f, MG_FIELD_ACCEPT_RANGES, MG_STR("bytes"));
+}
+
+static void add_content_range(mg_file_answer *f, const mg_range *range) {
+    mg_buf text = {0};
+    if (range != NULL) {
+        mg_range_write(&text, *range, f->size);
+    } else {
+        mg_buf_printf(&text, "bytes */%llu", (unsigned long long)f->size);
+    }
+    add(f, MG_FIELD_CONTENT_RANGE, mg_buf_str(&text));
+    mg_buf_deinit(&text);
 }
 
 // Chooses what to send. False: the range cannot be satisfied.
-static bool choose_ranges(mg_file_answer *f, const mg_validators *v, mg_buf *fields) {
+static bool choose_ranges(mg_file_answer *f, const mg_validators *v) {
     const mg_head *h = &f->x->head;
     const mg_field *range =
         h->method == MG_METHOD_GET ? mg_fields_find(&h->fields, MG_FIELD_RANGE) : NULL;
@@ -211,7 +232,7 @@ static bool choose_ranges(mg_file_answer *f, const mg_validators *v, mg_buf *fie
         verdict = mg_range_parse(range->value, f->size, f->ranges, &f->range_count);
     }
     if (verdict == MG_RANGE_UNSATISFIABLE) {
-        mg_buf_printf(fields, "Content-Range: bytes */%llu\r\n", (unsigned long long)f->size);
+        add_content_range(f, NULL);
         return false;
     }
     if (verdict == MG_RANGE_IGNORE) {
@@ -226,17 +247,14 @@ static bool choose_ranges(mg_file_answer *f, const mg_validators *v, mg_buf *fie
         f->answer.content_type =
             MG_STR("multipart/byteranges; boundary=moongate-byteranges-3f1c9a70b2d84e65");
     } else {
-        mg_buf_append(fields, "Content-Range: ", 15);
-        mg_range_write(fields, f->ranges[0], f->size);
-        mg_buf_append(fields, "\r\n", 2);
+        add_content_range(f, &f->ranges[0]);
     }
     return true;
 }
 
-static void send_content(mg_file_answer *f, mg_buf *fields) {
+static void send_content(mg_file_answer *f) {
     mg_exchange *x = f->x;
-    mg_buf_append_str(fields, f->fields);
-    f->answer.fields = mg_buf_str(fields);
+    add_fields_of_file(f);
     mg_exchange_begin(x, &f->answer, (int64_t)content_length(f));
     if (f->range_count == 0 || x->head.method == MG_METHOD_HEAD) {
         complete(f, (mg_str){NULL, 0});
@@ -263,19 +281,16 @@ static void on_open(void *arg, int status, const struct stat *st) {
     mg_validators v = {write_etag(&x->arena, st), changed_at(x, st)};
     mg_condition condition =
         f->answer.status == 200 ? mg_condition_of(&x->head, &v) : MG_CONDITION_GO;
-    mg_buf fields = {0};
-    mg_buf_append_str(&fields, f->answer.fields);
-    append_validators(&fields, &v);
+    add_validators(f, &v);
     if (condition == MG_CONDITION_FAILED) {
-        answer_short(f, 412, &fields);
+        answer_short(f, 412);
     } else if (condition != MG_CONDITION_GO) {
-        answer_unchanged(f, &fields);
-    } else if (!choose_ranges(f, &v, &fields)) {
-        answer_short(f, 416, &fields);
+        answer_unchanged(f);
+    } else if (!choose_ranges(f, &v)) {
+        answer_short(f, 416);
     } else {
-        send_content(f, &fields);
+        send_content(f);
     }
-    mg_buf_deinit(&fields);
 }
 
 // --- starting ---
@@ -284,6 +299,14 @@ static const mg_file_events events = {on_open, on_read};
 
 static mg_str keep(mg_exchange *x, mg_str s) {
     return s.n == 0 ? s : (mg_str){mg_arena_copy(&x->arena, s), s.n};
+}
+
+// As many again as in the list that is given, which has kept its limit.
+static mg_fields keep_fields(mg_exchange *x, const mg_fields *from) {
+    mg_fields l;
+    mg_fields_init(&l, &x->arena);
+    (void)mg_fields_copy(&l, from);
+    return l;
 }
 
 static mg_app *outer_of(mg_app *app) {
@@ -309,8 +332,8 @@ mg_file_answer *mg_file_answer_start(mg_exchange *x, const mg_answer *a,
     f->on_done = o->on_done;
     f->arg = o->arg;
     f->answer = *a;
-    f->answer.fields = keep(x, a->fields);
-    f->fields = keep(x, o->fields);
+    f->answer.fields = keep_fields(x, &a->fields);
+    f->fields = keep_fields(x, &o->fields);
     f->answer.content_type =
         a->content_type.n > 0 ? keep(x, a->content_type) : mg_mime_of(mg_str_of(o->path));
     f->app = (mg_app){NULL, on_body, on_writable, on_deadline, on_gone};

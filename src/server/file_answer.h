@@ -15,9 +15,9 @@ typedef struct mg_file_answer_options {
     // Not called after mg_file_answer_stop.
     void (*on_done)(void *arg, int status);
     void *arg;
-    // Lines about the file, such as Cache-Control: they do not come with 412, 416, or what is
-    // answered if the file cannot be opened. Copied.
-    mg_str fields;
+    // About the file, such as Cache-Control: they do not come with 412, 416, or what is answered if
+    // the file cannot be opened. Copied.
+    mg_fields fields;
 } mg_file_answer_options;
 
 typedef struct mg_file_answer mg_file_answer;

@@ -39,7 +39,7 @@ int mg_filters_flush(mg_exchange *x) {
     return rc;
 }
 
-void mg_filters_end(mg_exchange *x, mg_str *trailers) {
+void mg_filters_end(mg_exchange *x, mg_fields *trailers) {
     for (mg_filter *f = x->filters; f != NULL; f = f->next) {
         f->ops->end(f, trailers);
     }

@@ -25,7 +25,7 @@ typedef struct mg_filter_ops {
     int (*flush)(mg_filter *f);
     // There is no more content: the rest goes on. Nothing comes behind this but release, and
     // `trailers` may be changed as the head.
-    void (*end)(mg_filter *f, mg_str *trailers);
+    void (*end)(mg_filter *f, mg_fields *trailers);
     void (*release)(mg_filter *f);
 } mg_filter_ops;
 
@@ -48,5 +48,5 @@ int mg_filter_pass(mg_filter *f, mg_str data);
 // What becomes of the head: changes `a` and returns the length that is left for the wire.
 int64_t mg_filters_head(mg_exchange *x, mg_answer *a, int64_t length);
 int mg_filters_flush(mg_exchange *x);
-void mg_filters_end(mg_exchange *x, mg_str *trailers);
+void mg_filters_end(mg_exchange *x, mg_fields *trailers);
 void mg_filters_release(mg_exchange *x);

@@ -11,7 +11,8 @@ typedef struct folder {
     mg_answerer answerer; // first
     char *path;
     char *index;
-    char *lines;
+    mg_arena arena; // of the fields
+    mg_fields fields;
     bool dotfiles;
 } folder;
 
@@ -77,7 +78,7 @@ static void on_request(mg_app *app, mg_exchange *x) {
     mg_file_answer_options o = {
         .path = path,
         .beneath = f->path,
-        .fields = mg_str_of(f->lines),
+        .fields = f->fields,
         .on_done = on_done,
         .arg = x,
     };
@@ -118,18 +119,8 @@ static void folder_free(mg_answerer *a) {
     folder *f = (folder *)a;
     mg_free(f->path);
     mg_free(f->index);
-    mg_free(f->lines);
+    mg_arena_deinit(&f->arena);
     mg_free(f);
-}
-
-static char *line_of(mg_str cache_control) {
-    mg_buf line = {0};
-    if (cache_control.n > 0) {
-        mg_buf_printf(&line, "Cache-Control: %.*s\r\n", (int)cache_control.n, cache_control.p);
-    }
-    char *text = mg_strndup(line.n > 0 ? line.p : "", line.n);
-    mg_buf_deinit(&line);
-    return text;
 }
 
 mg_answerer *mg_folder_new(const mg_folder_options *o) {
@@ -140,7 +131,11 @@ mg_answerer *mg_folder_new(const mg_folder_options *o) {
     };
     f->path = mg_strndup(o->folder.p, o->folder.n);
     f->index = mg_strndup(o->index.p, o->index.n);
-    f->lines = line_of(o->cache_control);
+    mg_fields_init(&f->fields, &f->arena);
+    if (o->cache_control.n > 0) {
+        mg_str kept = {mg_arena_copy(&f->arena, o->cache_control), o->cache_control.n};
+        (void)mg_fields_add_id(&f->fields, MG_FIELD_CACHE_CONTROL, kept); // ours, a line
+    }
     f->dotfiles = o->dotfiles;
     return &f->answerer;
 }

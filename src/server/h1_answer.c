@@ -54,16 +54,15 @@ static void write_head(mg_exchange *x, const mg_answer *a) {
         .kind = kind,
         .length = (uint64_t)x->length_left,
         .content_type = a->content_type,
-        .fields = a->fields,
+        .fields = &a->fields,
         .date = mg_date_cached(&s->date, (int64_t)(mg_loop_wall_ms(s->loop) / 1000)),
-        .has_date = a->has_date,
         .close = h->close_after,
         .keep_alive_to_10 = x->head.minor == 0,
     };
     mg_h1_write_head(mg_conn_out(h->conn), &head);
 }
 
-static void interim(mg_exchange *x, int status, mg_str fields) {
+static void interim(mg_exchange *x, int status, const mg_fields *fields) {
     mg_h1_exchange *h = mg_h1_of(x);
     if (x->head.minor > 0) { // RFC 9110 section 15.2
         mg_h1_write_interim(mg_conn_out(h->conn), status, fields);
@@ -95,7 +94,7 @@ bool mg_h1_ends_with_close(const mg_h1_exchange *h) {
 // --- the end ---
 
 // What is left of the request is read away, then the connection goes on.
-static void end(mg_exchange *x, mg_str trailers) {
+static void end(mg_exchange *x, const mg_fields *trailers) {
     mg_h1_exchange *h = mg_h1_of(x);
     mg_conn *c = h->conn;
     if (h->chunked && !x->bodyless) {
@@ -176,21 +175,20 @@ static void take_over(mg_exchange *x, const mg_answer *a, mg_str protocol, mg_tu
     mg_h1_exchange *h = mg_h1_of(x);
     mg_server *s = x->server;
     mg_conn *c = h->conn;
-    mg_buf lines = {0};
+    mg_fields fields;
+    mg_fields_init(&fields, &x->arena);
     if (protocol.n > 0) {
-        mg_buf_printf(&lines, "Connection: upgrade\r\nUpgrade: %.*s\r\n", (int)protocol.n,
-                      protocol.p);
+        (void)mg_fields_add_id(&fields, MG_FIELD_CONNECTION, MG_STR("upgrade"));
+        (void)mg_fields_add_id(&fields, MG_FIELD_UPGRADE, protocol); // a member of the client's own
     }
-    mg_buf_append_str(&lines, a->fields);
+    (void)mg_fields_copy(&fields, &a->fields);
     mg_answer_head head = {
         .status = a->status,
         .kind = MG_LENGTH_NONE,
-        .fields = mg_buf_str(&lines),
+        .fields = &fields,
         .date = mg_date_cached(&s->date, (int64_t)(mg_loop_wall_ms(s->loop) / 1000)),
-        .has_date = a->has_date,
     };
     mg_h1_write_head(mg_conn_out(c), &head);
-    mg_buf_deinit(&lines);
     mg_h1_recycle(h);
     mg_tunnel_open(t, c);
 }

@@ -38,14 +38,14 @@ struct mg_wire {
 
     // An answer: interim* head content* end. `x->bodyless` and `x->length_left` say what is to
     // come behind the head; content is never given to a bodyless one, nor more than its length.
-    void (*interim)(mg_exchange *x, int status, mg_str fields); // 1xx but 101
+    void (*interim)(mg_exchange *x, int status, const mg_fields *fields); // 1xx but 101
     void (*head)(mg_exchange *x, const mg_answer *a);
     // MG_OK; MG_EAGAIN: taken too, but much is waiting: mg_exchange_writable will come; MG_ECLOSED:
     // the peer is gone, mg_exchange_lost will come.
     int (*content)(mg_exchange *x, mg_str data);
     // The answer is complete; what is left of the request's body is the wire's business. `x` may be
     // recycled by this.
-    void (*end)(mg_exchange *x, mg_str trailers);
+    void (*end)(mg_exchange *x, const mg_fields *trailers);
     void (*abort)(mg_exchange *x); // breaks it off: calls mg_exchange_lost, recycles `x`
 
     // Bytes that wait for the peer; mg_exchange_writable comes when they have left. 0: none.

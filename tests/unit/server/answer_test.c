@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 
+#include "field_list.h"
 #include "peer.h"
 
 #include <errno.h>
@@ -13,6 +14,7 @@ enum { WINDOW = 1 << 20, LARGE = 300000 };
 static rig r;
 static peer p;
 static mg_conn *c;
+static mg_arena arena;
 
 static int set_up(void **state) {
     (void)state;
@@ -26,6 +28,8 @@ static int tear_down(void **state) {
     (void)state;
     peer_close(&r, &p, false);
     rig_close(&r);
+    mg_arena_deinit(&arena);
+    arena = (mg_arena){0};
     return 0;
 }
 
@@ -43,7 +47,7 @@ static void an_answer_has_its_type_and_fields(void **state) {
     mg_answer a = {
         .status = 201,
         .content_type = MG_STR("text/plain"),
-        .fields = MG_STR("Location: /b\r\nX: y\r\n"),
+        .fields = FIELD_LIST(&arena, "Location", "/b", "X", "y"),
     };
     mg_exchange_respond(begin(REQUEST("POST", "1")), &a, MG_STR("made"));
     rig_settle(&r);
@@ -54,7 +58,7 @@ static void an_answer_has_its_type_and_fields(void **state) {
 
 static void an_answer_has_one_date(void **state) {
     (void)state;
-    mg_answer a = {.status = 200, .fields = MG_STR("Date: mine\r\n"), .has_date = true};
+    mg_answer a = {.status = 200, .fields = FIELD_LIST(&arena, "Date", "mine")};
     mg_exchange_respond(begin(REQUEST("GET", "1")), &a, MG_STR(""));
     rig_settle(&r);
     assert_text("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nDate: mine\r\n\r\n", mg_buf_str(&p.got));
@@ -77,7 +81,7 @@ static void head_has_the_length_but_no_content(void **state) {
 static void some_statuses_have_no_content(void **state) {
     (void)state;
     mg_answer none = {.status = 204};
-    mg_answer same = {.status = 304, .fields = MG_STR("ETag: \"1\"\r\n")};
+    mg_answer same = {.status = 304, .fields = FIELD_LIST(&arena, "ETag", "\"1\"")};
     mg_exchange_respond(begin(REQUEST("GET", "1")), &none, MG_STR("hello"));
     mg_exchange_respond(begin(REQUEST("GET", "1")), &same, MG_STR("hello"));
     rig_settle(&r);
@@ -96,7 +100,7 @@ static void a_stream_of_known_length_keeps_to_it(void **state) {
     assert_int_equal(mg_exchange_write(x, MG_STR("def")), MG_ELIMIT);
     assert_int_equal(mg_exchange_write(x, MG_STR("de")), MG_OK);
     assert_int_equal(mg_exchange_write(x, MG_STR("f")), MG_ELIMIT);
-    mg_exchange_end(x, (mg_str){NULL, 0});
+    mg_exchange_end(x, NULL);
     rig_settle(&r);
     assert_got(&p, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nabcde");
     assert_int_equal(c->state, MG_CONN_IDLE);
@@ -107,7 +111,7 @@ static void a_stream_that_is_too_short_is_broken_off(void **state) {
     mg_exchange *x = begin(REQUEST("GET", "1"));
     mg_exchange_begin(x, &rig_ok, 5);
     mg_exchange_write(x, MG_STR("abc"));
-    mg_exchange_end(x, (mg_str){NULL, 0});
+    mg_exchange_end(x, NULL);
     rig_settle(&r);
     assert_int_equal(r.server->stats->connections, 0);
     assert_int_equal(p.ends, 1);
@@ -121,15 +125,16 @@ static void streams_without_content_send_none(void **state) {
     mg_exchange *x = begin(REQUEST("HEAD", "1"));
     mg_exchange_begin(x, &rig_ok, 5);
     assert_int_equal(mg_exchange_write(x, MG_STR("abc")), MG_OK);
-    mg_exchange_end(x, (mg_str){NULL, 0});
+    mg_exchange_end(x, NULL);
     x = begin(REQUEST("HEAD", "1"));
     mg_exchange_begin(x, &rig_ok, -1);
     assert_int_equal(mg_exchange_write(x, MG_STR("abc")), MG_OK);
-    mg_exchange_end(x, MG_STR("Sum: 1\r\n"));
+    mg_fields trailers = FIELD_LIST(&arena, "Sum", "1");
+    mg_exchange_end(x, &trailers);
     x = begin(REQUEST("GET", "1"));
     mg_exchange_begin(x, &none, -1);
     assert_int_equal(mg_exchange_write(x, MG_STR("abc")), MG_OK);
-    mg_exchange_end(x, (mg_str){NULL, 0});
+    mg_exchange_end(x, NULL);
     rig_settle(&r);
     assert_got(&p, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"
                    "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"

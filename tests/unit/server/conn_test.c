@@ -223,7 +223,7 @@ static void what_is_queued_at_a_fin_is_waited_for_like_any_answer(void **state) 
     mg_stream_read_start(&p.s);
     rig_settle(&r);
     rig_pass(&r, 900);
-    mg_exchange_end(x, MG_STR(""));
+    mg_exchange_end(x, NULL);
     rig_settle(&r);
     assert_got(&p, OK("3", "abc"));
     assert_int_equal(r.gone, 0);

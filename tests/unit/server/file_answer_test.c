@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "http/date.h"
 
+#include "field_list.h"
 #include "peer.h"
 
 #include <errno.h>
@@ -23,7 +24,8 @@ static mg_conn *c;
 static char folder[64];
 static char etag[80];
 static int dones, done_status;
-static mg_str own_fields;
+static mg_fields own_fields;
+static mg_arena arena;
 static mg_file_answer *file; // that start_with has started and that is not done
 
 static void on_done(void *arg, int status) {
@@ -58,7 +60,7 @@ static int set_up(void **state) {
     dones = 0;
     done_status = 0;
     file = NULL;
-    own_fields = (mg_str){0};
+    own_fields = (mg_fields){0};
     strcpy(folder, "/tmp/file_answer_test.XXXXXX");
     assert_non_null(mkdtemp(folder));
     make_file("digits.txt", DIGITS, 10);
@@ -77,6 +79,8 @@ static int tear_down(void **state) {
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         unlink(path_of(names[i]));
     }
+    mg_arena_deinit(&arena);
+    arena = (mg_arena){0};
     return rmdir(folder);
 }
 
@@ -134,10 +138,10 @@ static void a_file_comes_with_its_type_and_validators(void **state) {
 
 static void the_apps_type_and_fields_are_kept(void **state) {
     (void)state;
-    char fields[] = "X: y\r\n";
-    mg_answer a = {200, MG_STR("a/b"), {fields, 6}, false};
+    char value[] = "y";
+    mg_answer a = {200, MG_STR("a/b"), FIELD_LIST(&arena, "X", value)};
     start_with("GET", "", "digits.txt", &a);
-    memset(fields, '?', 6); // borrowed for the call alone
+    value[0] = '?'; // borrowed for the call alone
     settle();
     assert_answer("HTTP/1.1 200 OK\r\nContent-Type: a/b\r\nContent-Length: 10\r\n"
                   "X: y\r\n" VALIDATORS "\r\n" DIGITS);
@@ -260,7 +264,7 @@ static void a_change_gives_another_etag(void **state) {
 
 static void lines_about_the_file_come_with_it_alone(void **state) {
     (void)state;
-    own_fields = MG_STR("X-File: 1\r\n");
+    own_fields = FIELD_LIST(&arena, "X-File", "1");
     get("", "digits.txt");
     assert_answer("HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=utf-8\r\n"
                   "Content-Length: 10\r\n" VALIDATORS "X-File: 1\r\n\r\n" DIGITS);

@@ -2,6 +2,7 @@
 
 #include "base/buf.h"
 
+#include "field_list.h"
 #include "peer.h"
 
 enum { WINDOW = 4096 };
@@ -48,12 +49,12 @@ static int on_flush(mg_filter *f) {
     return pass_kept((upper *)f);
 }
 
-static void on_end(mg_filter *f, mg_str *trailers) {
+static void on_end(mg_filter *f, mg_fields *trailers) {
     upper *u = (upper *)f;
     u->ends++;
     pass_kept(u);
     if (u->times > 1) {
-        *trailers = MG_STR("X-Upper: yes\r\n");
+        mg_fields_add(trailers, MG_STR("X-Upper"), MG_STR("yes"));
     }
 }
 
@@ -94,7 +95,7 @@ static mg_exchange *ask(const char *method, upper *with) {
 }
 
 static void end(mg_exchange *x) {
-    mg_exchange_end(x, (mg_str){NULL, 0});
+    mg_exchange_end(x, NULL);
     rig_settle(&r);
 }
 
@@ -126,7 +127,8 @@ static void a_stream_goes_through_it_with_its_trailers(void **state) {
     mg_exchange_begin(x, &rig_ok, -1);
     assert_int_equal(mg_exchange_write(x, MG_STR("ab")), MG_OK);
     assert_int_equal(mg_exchange_write(x, MG_STR("c")), MG_OK);
-    mg_exchange_end(x, MG_STR("X-Own: 1\r\n"));
+    mg_fields trailers = FIELD_LIST(&x->arena, "X-Own", "1");
+    mg_exchange_end(x, &trailers);
     rig_settle(&r);
     assert_got(&p, CHUNKED "2\r\nAB\r\n1\r\nC\r\n0\r\nX-Own: 1\r\n\r\n");
 }

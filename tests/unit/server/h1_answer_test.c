@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 
+#include "field_list.h"
 #include "peer.h"
 
 #include <errno.h>
@@ -82,7 +83,8 @@ static void a_stream_of_unknown_length_is_chunked(void **state) {
     rig_settle(&r);
     assert_got(&p, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n");
     assert_int_equal(mg_exchange_write(x, MG_STR("0123456789abcdef")), MG_OK);
-    mg_exchange_end(x, MG_STR("Sum: 1\r\n"));
+    mg_fields trailers = FIELD_LIST(&x->arena, "Sum", "1");
+    mg_exchange_end(x, &trailers);
     rig_settle(&r);
     assert_got(&p, "10\r\n0123456789abcdef\r\n0\r\nSum: 1\r\n\r\n");
     assert_int_equal(c->state, MG_CONN_IDLE);
@@ -94,7 +96,8 @@ static void http_1_0_gets_a_stream_that_ends_with_the_connection(void **state) {
     mg_exchange *x = begin("GET /a HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
     mg_exchange_begin(x, &rig_ok, -1);
     assert_int_equal(mg_exchange_write(x, MG_STR("abc")), MG_OK);
-    mg_exchange_end(x, MG_STR("Sum: 1\r\n"));
+    mg_fields trailers = FIELD_LIST(&x->arena, "Sum", "1");
+    mg_exchange_end(x, &trailers);
     rig_settle(&r);
     assert_got(&p, "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nabc");
     assert_int_equal(p.ends, 1);
@@ -149,7 +152,7 @@ static void a_stream_waits_for_a_peer_that_is_slow(void **state) {
     rig_settle(&r);
     assert_int_equal(r.writables, 1);
     assert_int_equal(mg_conn_backlog(c), 0);
-    mg_exchange_end(x, (mg_str){NULL, 0});
+    mg_exchange_end(x, NULL);
     rig_settle(&r);
     assert_int_equal(r.writables, 1);
     assert_log(&r, "GET /a 200 65536\n");
@@ -167,7 +170,7 @@ static void large_pieces_are_limited_too(void **state) {
     mg_stream_read_start(&p.s);
     rig_settle(&r);
     assert_int_equal(r.writables, 1);
-    mg_exchange_end(x, (mg_str){NULL, 0});
+    mg_exchange_end(x, NULL);
     rig_settle(&r);
     assert_int_equal(p.got.n, c->bytes_out);
     mg_free(large);
@@ -176,10 +179,12 @@ static void large_pieces_are_limited_too(void **state) {
 static void interim_answers_go_to_who_knows_of_them(void **state) {
     (void)state;
     mg_exchange *x = begin(REQUEST("GET", "1"));
-    mg_exchange_inform(x, 103, MG_STR("Link: </a.css>\r\n"));
+    mg_fields link = FIELD_LIST(&x->arena, "Link", "</a.css>");
+    mg_exchange_inform(x, 103, &link);
     mg_exchange_respond(x, &rig_ok, MG_STR("x"));
     x = begin(REQUEST("GET", "0"));
-    mg_exchange_inform(x, 103, MG_STR("Link: </a.css>\r\n"));
+    link = FIELD_LIST(&x->arena, "Link", "</a.css>");
+    mg_exchange_inform(x, 103, &link);
     mg_exchange_respond(x, &rig_ok, MG_STR("x"));
     rig_settle(&r);
     assert_got(&p, "HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n"

@@ -189,7 +189,7 @@ static void a_stream_begun_before_the_drain_is_its_connections_last(void **state
     mg_exchange_begin(x, &rig_ok, 2);
     mg_server_drain(r.server, 0, on_drained, &drained);
     mg_exchange_write(x, MG_STR("/a"));
-    mg_exchange_end(x, (mg_str){NULL, 0});
+    mg_exchange_end(x, NULL);
     rig_settle(&r);
     assert_got(&peers[0], OK);
     assert_int_equal(drained, 1);

@@ -1,5 +1,6 @@
 #include "server/wire.h"
 
+#include "field_list.h"
 #include "rig.h"
 #include "server/file_answer.h"
 #include "server/origin.h"
@@ -33,8 +34,19 @@ static memory_exchange *of(const mg_exchange *x) {
 
 // --- the wire ---
 
-static void interim(mg_exchange *x, int status, mg_str fields) {
-    mg_buf_printf(&of(x)->out, "interim %d %.*s\n", status, (int)fields.n, fields.p);
+static void put_fields(mg_exchange *x, const mg_fields *l) {
+    for (uint32_t i = 0; l != NULL && i < l->count; i++) {
+        mg_buf_append_char(&of(x)->out, ' ');
+        mg_buf_append_str(&of(x)->out, l->at[i].name);
+        mg_buf_append_char(&of(x)->out, '=');
+        mg_buf_append_str(&of(x)->out, l->at[i].value);
+    }
+    mg_buf_append_char(&of(x)->out, '\n');
+}
+
+static void interim(mg_exchange *x, int status, const mg_fields *fields) {
+    mg_buf_printf(&of(x)->out, "interim %d", status);
+    put_fields(x, fields);
 }
 
 static void head(mg_exchange *x, const mg_answer *a) {
@@ -54,8 +66,9 @@ static int content(mg_exchange *x, mg_str data) {
     return e->waiting > 0 ? MG_EAGAIN : MG_OK;
 }
 
-static void end(mg_exchange *x, mg_str trailers) {
-    mg_buf_printf(&of(x)->out, "end %.*s\n", (int)trailers.n, trailers.p);
+static void end(mg_exchange *x, const mg_fields *trailers) {
+    mg_buf_append_str(&of(x)->out, MG_STR("end"));
+    put_fields(x, trailers);
     of(x)->over = true;
     if (!x->body_complete) {
         mg_exchange_discard_body(x);
@@ -240,7 +253,7 @@ static void an_answer_is_head_content_and_end(void **state) {
     (void)state;
     m = ask(MG_METHOD_GET, "/a");
     mg_exchange_respond(rig_take(&r), &rig_ok, MG_STR("hello"));
-    assert_out(m, "head 200 length 5\ncontent hello\nend \n");
+    assert_out(m, "head 200 length 5\ncontent hello\nend\n");
     assert_log(&r, "GET /a 200 5\n");
 }
 
@@ -249,13 +262,14 @@ static void content_that_must_not_come_does_not(void **state) {
     mg_answer none = {.status = 204};
     m = ask(MG_METHOD_HEAD, "/a");
     mg_exchange_respond(rig_take(&r), &rig_ok, MG_STR("hello"));
-    assert_out(m, "head 200 length 5 bodyless\nend \n");
+    assert_out(m, "head 200 length 5 bodyless\nend\n");
     recycle(m);
     m = ask(MG_METHOD_GET, "/a");
     mg_exchange_begin(rig_take(&r), &none, -1);
     assert_int_equal(mg_exchange_write(&m->x, MG_STR("x")), MG_OK);
-    mg_exchange_end(&m->x, MG_STR("A: b\r\n"));
-    assert_out(m, "head 204 length -1 bodyless\nend A: b\r\n\n");
+    mg_fields trailers = FIELD_LIST(&m->x.arena, "A", "b");
+    mg_exchange_end(&m->x, &trailers);
+    assert_out(m, "head 204 length -1 bodyless\nend A=b\n");
 }
 
 static void exchanges_of_one_connection_are_answered_in_any_order(void **state) {
@@ -269,9 +283,9 @@ static void exchanges_of_one_connection_are_answered_in_any_order(void **state) 
     mg_exchange_write(x, MG_STR("1"));
     mg_exchange_write(y, MG_STR("2"));
     mg_exchange_abort(x);
-    mg_exchange_end(y, (mg_str){NULL, 0});
+    mg_exchange_end(y, NULL);
     assert_out(first, "head 200 length -1\ncontent 1\nabort\n");
-    assert_out(second, "head 200 length -1\ncontent 2\nend \n");
+    assert_out(second, "head 200 length -1\ncontent 2\nend\n");
     assert_log(&r, "GET /1 200 1 aborted\nGET /2 200 1\n");
     recycle(first);
     recycle(second);
@@ -290,8 +304,9 @@ static void a_stream_waits_for_its_peer(void **state) {
     m->waiting = 0;
     mg_exchange_writable(&m->x);
     assert_int_equal(r.writables, 1);
-    mg_exchange_end(&m->x, MG_STR("T: 1\r\n"));
-    assert_out(m, "head 200 length -1\ncontent ab\ncontent cd\nend T: 1\r\n\n");
+    mg_fields trailers = FIELD_LIST(&m->x.arena, "T", "1");
+    mg_exchange_end(&m->x, &trailers);
+    assert_out(m, "head 200 length -1\ncontent ab\ncontent cd\nend T=1\n");
     mg_exchange_writable(&m->x); // of what came last; nobody waits any more
     assert_int_equal(r.writables, 1);
 }
@@ -302,7 +317,7 @@ static void a_stream_keeps_to_its_length(void **state) {
     mg_exchange_begin(rig_take(&r), &rig_ok, 3);
     assert_int_equal(mg_exchange_write(&m->x, MG_STR("abcd")), MG_ELIMIT);
     assert_int_equal(mg_exchange_write(&m->x, MG_STR("ab")), MG_OK);
-    mg_exchange_end(&m->x, (mg_str){NULL, 0});
+    mg_exchange_end(&m->x, NULL);
     assert_out(m, "head 200 length 3\ncontent ab\nabort\n");
     assert_int_equal(r.gone, 0); // the app gave it up itself
 }
@@ -324,9 +339,10 @@ static void interim_answers_go_before_the_head(void **state) {
     (void)state;
     m = ask(MG_METHOD_GET, "/a");
     mg_exchange *x = rig_take(&r);
-    mg_exchange_inform(x, 103, MG_STR("Link: </a.css>\r\n"));
+    mg_fields link = FIELD_LIST(&x->arena, "Link", "</a.css>");
+    mg_exchange_inform(x, 103, &link);
     mg_exchange_respond(x, &rig_ok, MG_STR(""));
-    assert_out(m, "interim 103 Link: </a.css>\r\n\nhead 200 length 0\nend \n");
+    assert_out(m, "interim 103 Link=</a.css>\nhead 200 length 0\nend\n");
 }
 
 static void a_refusal_is_an_answer_and_ends_the_body(void **state) {
@@ -435,7 +451,7 @@ static void a_body_is_asked_for_if_the_peer_waits(void **state) {
     m->x.head.expect_continue = true;
     mg_exchange_start(&m->x);
     mg_exchange_want_body(rig_take(&r), true);
-    assert_out(m, "interim 100 \n");
+    assert_out(m, "interim 100\n");
     bring(m, MG_STR("y"));
     complete(m);
     mg_exchange_respond(&m->x, &rig_ok, MG_STR(""));

@@ -90,29 +90,27 @@ local FILE_MESSAGE = {
 local OF_FILE = { ["cache-control"] = true, expires = true, ["content-disposition"] = true }
 
 -- Takes out of ctx what is said of the file and would not be true of an error in its place: how
--- long to keep it, and under what name. Returned as lines.
-local function take_lines_of_file(ctx)
+-- long to keep it, and under what name. Returned as a list of names and values.
+local function take_fields_of_file(ctx)
   local fields = ctx[FIELDS] or {}
-  local others, lines = {}, ""
+  local others, of_file = {}, {}
   for i = 1, #fields, 2 do
     local name, value = fields[i], fields[i + 1]
-    if OF_FILE[name:lower()] and not value:lower():find("no-store", 1, true) then
-      lines = lines .. name .. ": " .. value .. "\r\n"
-    else
-      others[#others + 1] = name
-      others[#others + 1] = value
-    end
+    local is_of_file = OF_FILE[name:lower()] and not value:lower():find("no-store", 1, true)
+    local list = is_of_file and of_file or others
+    list[#list + 1] = name
+    list[#list + 1] = value
   end
   ctx[FIELDS] = others
-  return lines
+  return of_file
 end
 
 local function send_file(ctx)
   local file = ctx[BODY]
-  local lines = take_lines_of_file(ctx)
+  local of_file = take_fields_of_file(ctx)
   local operation, err =
     native.send_file(ctx[HANDLE], ctx[STATUS], ctx[TYPE], ctx[FIELDS], file.path, file.root,
-      lines)
+      of_file)
   if not operation then
     return check_sent(operation, err)
   end
