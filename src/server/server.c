@@ -3,6 +3,11 @@
 #include "base/mem.h"
 #include "server/h1.h"
 
+enum {
+    FRESH_MS = 1000,  // so long a new connection may take to ask its first question
+    LOOKS_MOST = 256, // at idle connections, until one is found that may go
+};
+
 // --- deadlines ---
 
 static void on_idle(mg_deadlines *q, mg_deadline *d) {
@@ -43,7 +48,7 @@ static void init_deadlines(mg_server *s) {
 }
 
 static bool has_idle(const mg_holder *h);
-static void close_longest_idle(mg_holder *h);
+static void close_least_missed(mg_holder *h);
 static void accept_again(mg_holder *h);
 static void conn_is_idle(mg_server *s);
 static void forget(mg_server *s, mg_conn *c);
@@ -82,7 +87,7 @@ mg_server *mg_server_new(mg_loop *loop, mg_app *app, const mg_server_options *op
     mg_link_init(&s->conns);
     mg_link_init(&s->dirty);
     s->holder = (mg_holder){
-        .has_idle = has_idle, .close_idle = close_longest_idle, .on_released = accept_again};
+        .has_idle = has_idle, .close_idle = close_least_missed, .on_released = accept_again};
     mg_descriptors_add_holder(loop, &s->holder);
     s->turn.run = on_turn;
     mg_loop_add_turn(loop, &s->turn);
@@ -205,13 +210,37 @@ static void adopt(mg_server *s, mg_conn *c) {
 
 // --- descriptors ---
 
-static bool has_idle(const mg_holder *h) {
-    return !mg_link_alone(&MG_OF(h, mg_server, holder)->idle.head);
+// Who has asked nothing yet has only just come, and its request is on its way.
+static bool is_spare(const mg_server *s, const mg_conn *c) {
+    uint64_t since = c->deadline.at_ms - s->idle.wait_ms;
+    return c->requests > 0 || mg_loop_now_ms(s->loop) >= since + FRESH_MS;
 }
 
-static void close_longest_idle(mg_holder *h) {
-    const mg_server *s = MG_OF(h, mg_server, holder);
-    mg_conn_close(MG_OF(s->idle.head.next, mg_conn, deadline.link), MG_GONE_STOP);
+// The one that is least likely to be missed: idle for longest, and nothing has come that is still
+// to be read. NULL: none.
+static mg_conn *find_idle(const mg_server *s, bool spare) {
+    int looks = 0;
+    for (mg_link *l = s->idle.head.next; l != &s->idle.head && looks < LOOKS_MOST; l = l->next) {
+        mg_conn *c = MG_OF(l, mg_conn, deadline.link);
+        looks++;
+        if (is_spare(s, c) == spare && mg_stream_quiet(&c->stream)) {
+            return c;
+        }
+    }
+    return NULL;
+}
+
+static mg_conn *least_missed(const mg_server *s) {
+    mg_conn *c = find_idle(s, true);
+    return c != NULL ? c : find_idle(s, false);
+}
+
+static bool has_idle(const mg_holder *h) {
+    return least_missed(MG_OF(h, mg_server, holder)) != NULL;
+}
+
+static void close_least_missed(mg_holder *h) {
+    mg_conn_close(least_missed(MG_OF(h, mg_server, holder)), MG_GONE_STOP);
 }
 
 // One connection is always allowed, or a limit that is too small would close the door for ever.

@@ -267,22 +267,63 @@ static void assert_evicted(int fd) {
     assert_int_equal(read(fd, &byte, 1), 0);
 }
 
-static void beyond_the_limit_the_longest_idle_goes(void **state) {
-    (void)state;
-    int fds[3];
+static void dial_two(int *fds) {
     for (uint64_t i = 0; i < 2; i++) {
         fds[i] = dial();
         turn_until(&r.server->stats->accepted, i + 1);
     }
-    request(fds[0], GET("/a")); // now the second is idle for longer
-    turn_until(&r.server->stats->requests, 1);
+}
+
+static void ask(int fd) {
+    uint64_t before = r.server->stats->requests;
+    request(fd, GET("/a"));
+    turn_until(&r.server->stats->requests, before + 1);
+    turn(3);
+}
+
+// A third one comes, and `gone` goes.
+static void check_evicted(int fds[3], int gone) {
     fds[2] = dial();
     turn_until(&r.server->stats->accepted, 3);
-    assert_evicted(fds[1]);
     turn_until(&r.server->stats->connections, 2);
     for (int i = 0; i < 3; i++) {
+        char text[512];
+        ssize_t n = recv(fds[i], text, sizeof text, MSG_DONTWAIT);
+        n = n > 0 ? recv(fds[i], text, sizeof text, MSG_DONTWAIT) : n;
+        assert_int_equal(n, i == gone ? 0 : -1);
         close(fds[i]);
     }
+}
+
+static void beyond_the_limit_the_longest_idle_goes(void **state) {
+    (void)state;
+    int fds[3];
+    dial_two(fds);
+    ask(fds[1]);
+    ask(fds[0]); // now the second is idle for longer
+    check_evicted(fds, 1);
+}
+
+static void who_has_asked_nothing_yet_goes_last(void **state) {
+    (void)state;
+    int fds[3];
+    dial_two(fds);
+    ask(fds[1]); // the first is idle for longer
+    check_evicted(fds, 1);
+}
+
+static void whose_request_is_on_its_way_is_not_idle(void **state) {
+    (void)state;
+    r.echo = false;
+    int fds[2];
+    dial_two(fds);
+    assert_true(mg_descriptors_has_idle(r.loop));
+    request(fds[0], GET("/a"));
+    request(fds[1], GET("/a"));
+    assert_false(mg_descriptors_has_idle(r.loop)); // nobody has read them
+    turn_until(&r.server->stats->requests, 2);
+    close(fds[0]);
+    close(fds[1]);
 }
 
 static void beyond_the_limit_peers_wait_until_one_closes(void **state) {
@@ -338,6 +379,8 @@ int main(void) {
         TEST(draining_waits_for_answers_that_are_on_their_way),
         TEST(a_stream_begun_before_the_drain_is_its_connections_last),
         LIMITED(beyond_the_limit_the_longest_idle_goes),
+        LIMITED(who_has_asked_nothing_yet_goes_last),
+        LIMITED(whose_request_is_on_its_way_is_not_idle),
         LIMITED(beyond_the_limit_peers_wait_until_one_closes),
         LIMITED(beyond_the_limit_peers_wait_until_one_is_idle),
         LIMITED(draining_stops_to_accept),

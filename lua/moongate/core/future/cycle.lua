@@ -1,4 +1,4 @@
---- Whoever waits for what waits for it would wait for ever. A write transaction makes that possible:
+--- Whoever waits for what waits for it would wait for ever. A write transaction makes it possible:
 --- it awaits a coroutine that it started, which writes beside it, and so waits for its end.
 ---
 --- A Future's `_beside` is the transaction that has to end before it can settle.
