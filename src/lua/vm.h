@@ -37,6 +37,7 @@ struct mg_vm {
     mg_front front;
     lua_State *L;
     mg_loop *loop;
+    mg_server *server; // NULL until there is one
     mg_turn turn;
     int turn_ref;  // registry reference of the scheduler's function; LUA_NOREF before it is there
     bool attached; // to the loop

@@ -34,6 +34,7 @@ static void close_server(mg_testkit *k) {
         turn_until_closed(k);
         mg_server_free(k->server);
         k->server = NULL;
+        k->vm->server = NULL;
         mg_trust_free(k->trust);
         k->trust = NULL;
     }
@@ -91,6 +92,7 @@ static int serve(lua_State *L) {
     k->trust = trust;
     options.trust = trust;
     k->server = mg_server_new(k->loop, mg_vm_seam(k->vm), &options);
+    k->vm->server = k->server;
     return 0;
 }
 

@@ -229,6 +229,7 @@ int main(int argc, char **argv) {
     }
     mg_lua_app_attach(app);
     mg_server *server = mg_server_new(loop, mg_lua_app_seam(app), &options);
+    mg_lua_app_vm(app)->server = server;
     mg_access_log_init(&access, log, false);
     server->access_arg = &access;
     // As the watch for stalls does: compiled code then looks for a sample now and again.

@@ -194,6 +194,7 @@ static void serve(const char *source) {
     assert_int_equal(readies, 1);
     mg_server_options options = rig_options();
     r.server = mg_server_new(r.loop, mg_lua_app_seam(app), &options);
+    mg_lua_app_vm(app)->server = r.server;
     commit(app);
     peer_open(&r, &p, WINDOW);
 }

@@ -79,6 +79,7 @@ static int set_up(void **state) {
                "end)");
     mg_server_options options = rig_options();
     r.server = mg_server_new(r.loop, mg_vm_seam(vm), &options);
+    vm->server = r.server;
     peer_open(&r, &p, WINDOW);
     return 0;
 }
