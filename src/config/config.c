@@ -1,43 +1,17 @@
 #include "config/config.h"
 
+#include "config/endpoint.h"
 #include "config/path.h"
-#include "config/suggest.h"
 #include "config/value.h"
 
 static void take_table(mg_config_reading *r);
-
-static void take_value(mg_config_reading *r, const mg_config_key *key, mg_json_token t) {
-    switch (key->kind) {
-    case MG_CONFIG_LISTEN:
-        mg_config_take_listen(r, key, t);
-        break;
-    case MG_CONFIG_TEXTS:
-        mg_config_take_texts(r, key, t);
-        break;
-    case MG_CONFIG_FORWARDED:
-        mg_config_take_forwarded(r, key, t);
-        break;
-    case MG_CONFIG_DATABASE:
-        mg_config_take_database(r, key, t);
-        break;
-    case MG_CONFIG_NAMESERVERS:
-        mg_config_take_nameservers(r, key, t);
-        break;
-    case MG_CONFIG_CACHE:
-        mg_config_take_cache(r, key, t);
-        break;
-    default:
-        mg_config_take(r, key, t);
-        break;
-    }
-}
 
 // --- defaults
 // --------------------------------------------------------------------------------------------------------
 
 static void take_default(mg_config_reading *r, const mg_config_key *key) {
     mg_json_reader_init(&r->json, mg_str_of(key->fallback), &r->decoded, 0);
-    take_value(r, key, mg_json_next(&r->json));
+    mg_config_take(r, key, mg_json_next(&r->json));
 }
 
 static void take_defaults(mg_config_reading *r) {
@@ -61,19 +35,8 @@ static mg_str table_of(mg_str path) {
 static void fault_unknown(mg_config_reading *r) {
     mg_str table = table_of(mg_buf_str(&r->path));
     size_t skip = table.n > 0 ? table.n + 1 : 0;
-    mg_suggest s;
-    mg_suggest_init(&s, (mg_str){r->path.p + skip, r->path.n - skip});
-    mg_buf text = {0};
-    for (size_t i = 0; i < mg_config_key_count; i++) {
-        const mg_config_key *key = &mg_config_keys[i];
-        if (key->kind != MG_CONFIG_RESERVED && mg_config_is_in(key, table)) {
-            mg_buf_printf(&text, "%s%s", text.n > 0 ? ", " : "", mg_config_name(key));
-            mg_suggest_offer(&s, mg_str_of(mg_config_name(key)));
-        }
-    }
-    mg_suggest_append(&s, &text);
-    mg_config_fault(r, "is no known key, allowed: %.*s", (int)text.n, text.p);
-    mg_buf_deinit(&text);
+    mg_config_fault_unknown(r, mg_config_keys, mg_config_key_count, table,
+                            (mg_str){r->path.p + skip, r->path.n - skip});
 }
 
 // The path stands at the key, the reader before its value.
@@ -87,7 +50,7 @@ static void take_key(mg_config_reading *r) {
         mg_config_fault(r, "is not available in this version");
         mg_config_skip(r, t);
     } else if (key->kind != MG_CONFIG_TABLE) {
-        take_value(r, key, t);
+        mg_config_take(r, key, t);
     } else if (t == MG_JSON_OBJECT) {
         take_table(r);
     } else {
@@ -150,16 +113,17 @@ int mg_config_override(mg_config *c, const mg_config_overrides *o, mg_buf *fault
     int rc = MG_OK;
     const char *here = mg_config_here(&c->arena);
     if (o->listen_count > 0) {
-        const char **items = mg_arena_alloc(&c->arena, o->listen_count * sizeof *items);
+        mg_endpoint *items = mg_arena_alloc(&c->arena, o->listen_count * sizeof *items);
         for (size_t i = 0; i < o->listen_count; i++) {
             mg_error err;
-            items[i] = mg_config_address(&c->arena, here, mg_str_of(o->listen[i]), &err);
-            if (items[i] == NULL) {
+            items[i] =
+                mg_endpoint_of(mg_config_address(&c->arena, here, mg_str_of(o->listen[i]), &err));
+            if (items[i].address == NULL) {
                 mg_buf_printf(faults, "--listen: %s\n", err.text);
                 rc = MG_ECONFIG;
             }
         }
-        c->listen = (mg_config_texts){items, rc == MG_OK ? o->listen_count : 0};
+        c->listen = (mg_config_endpoints){items, rc == MG_OK ? o->listen_count : 0};
     }
     if (o->app != NULL) {
         c->app = mg_config_absolute(&c->arena, here, mg_str_of(o->app));

@@ -9,13 +9,13 @@
 #include "base/buf.h"
 #include "base/error.h"
 #include "base/log_line.h"
+#include "server/endpoint.h"
 
 typedef struct mg_config_texts {
     const char *const *items;
     size_t n;
 } mg_config_texts;
 
-// A file that is read once, for all workers.
 typedef struct mg_config_file {
     const char *path; // absolute; NULL: none
     mg_str text;      // its content if a snapshot holds it, which it borrows
@@ -52,6 +52,11 @@ typedef struct mg_config_log {
     mg_config_form error_format;
 } mg_config_log;
 
+typedef struct mg_config_endpoints {
+    const mg_endpoint *items;
+    size_t n;
+} mg_config_endpoints;
+
 typedef struct mg_config_database {
     const char *name; // "default" for the one without a name
     const char *path; // of an SQLite file, absolute, or ":memory:"
@@ -73,10 +78,10 @@ typedef struct mg_config_http {
 
 typedef struct mg_config {
     mg_arena arena;
-    const char *file;       // as the operator named it
-    const char *root;       // the project's folder: relative paths begin here
-    mg_config_texts listen; // checked with mg_address_parse; Unix paths are absolute
-    int workers;            // or MG_CONFIG_WORKERS_AUTO
+    const char *file;           // as the operator named it
+    const char *root;           // the project's folder: relative paths begin here
+    mg_config_endpoints listen; // no address twice; Unix paths are absolute
+    int workers;                // or MG_CONFIG_WORKERS_AUTO
     const char *app;
     bool ffi;            // scripts may have it
     const char *user;    // "name" or "name:group" that workers run as; NULL: as they were started

@@ -1,41 +1,8 @@
-#include "config/path.h"
+#include "config/endpoint.h"
 #include "config/value.h"
 
-#define AN_ADDRESS "allowed: an address as \"0.0.0.0:8080\", \"[::]:8080\", \"unix:run/x.sock\""
-
-// Reads one item; NULL and a fault if it is wrong.
-typedef const char *(*take_item)(mg_config_reading *r, mg_json_token t);
-
-// Reads the rest of an object of which `t` was the first token. True if a key is `name`.
-static bool rest_has_key(mg_config_reading *r, mg_json_token t, mg_str name) {
-    bool found = false;
-    for (; t == MG_JSON_KEY; t = mg_json_next(&r->json)) {
-        found = found || mg_str_eq(r->json.text, name);
-        mg_config_skip(r, mg_json_next(&r->json));
-    }
-    return found;
-}
-
-static const char *listen_item(mg_config_reading *r, mg_json_token t) {
-    mg_error err;
-    if (t == MG_JSON_STRING) {
-        mg_arena *a = &r->config->arena;
-        const char *text = mg_config_address(a, r->config->root, r->json.text, &err);
-        if (text == NULL) {
-            mg_config_fault(r, "%s", err.text);
-        }
-        return text;
-    }
-    if (t == MG_JSON_OBJECT && rest_has_key(r, mg_json_next(&r->json), MG_STR("tls"))) {
-        mg_config_fault(r, "TLS listeners are not supported yet; terminate TLS in front");
-        return NULL;
-    }
-    if (t != MG_JSON_OBJECT) {
-        mg_config_skip(r, t);
-    }
-    mg_config_fault(r, "is no text, " AN_ADDRESS);
-    return NULL;
-}
+// Reads one item and appends it, unless it is wrong.
+typedef void (*add_item)(mg_config_reading *r, mg_buf *items, mg_json_token t);
 
 static const char *text_item(mg_config_reading *r, mg_json_token t) {
     if (t != MG_JSON_STRING) {
@@ -58,12 +25,35 @@ static bool is_listed(const mg_buf *texts, const char *text) {
     return false;
 }
 
-static void add_item(mg_config_reading *r, mg_buf *texts, mg_json_token t, take_item take) {
-    const char *text = take(r, t);
+static void add_text(mg_config_reading *r, mg_buf *texts, mg_json_token t) {
+    const char *text = text_item(r, t);
     if (text != NULL && is_listed(texts, text)) {
         mg_config_fault(r, "\"%s\" is listed twice, allowed: once", text);
     } else if (text != NULL) {
         mg_buf_append(texts, &text, sizeof text);
+    }
+}
+
+static bool is_an_endpoint(const mg_buf *endpoints, const char *address) {
+    for (size_t at = 0; at < endpoints->n; at += sizeof(mg_endpoint)) {
+        mg_endpoint other;
+        memcpy(&other, endpoints->p + at, sizeof other);
+        if (strcmp(other.address, address) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void add_endpoint(mg_config_reading *r, mg_buf *endpoints, mg_json_token t) {
+    mg_endpoint e;
+    if (!mg_endpoint_take(r, t, &e)) {
+        return;
+    }
+    if (is_an_endpoint(endpoints, e.address)) {
+        mg_config_fault(r, "\"%s\" is listed twice, allowed: once", e.address);
+    } else {
+        mg_buf_append(endpoints, &e, sizeof e);
     }
 }
 
@@ -77,6 +67,13 @@ static void *settle(mg_config_reading *r, mg_buf *b) {
     return p;
 }
 
+// Reads past an object of which `t` was the first token.
+static void skip_rest(mg_config_reading *r, mg_json_token t) {
+    for (; t == MG_JSON_KEY; t = mg_json_next(&r->json)) {
+        mg_config_skip(r, mg_json_next(&r->json));
+    }
+}
+
 // True once the list has begun or is known to be empty: an empty Lua table comes as an empty
 // object.
 static bool begin_list(mg_config_reading *r, const mg_config_key *key, mg_json_token t) {
@@ -84,7 +81,7 @@ static bool begin_list(mg_config_reading *r, const mg_config_key *key, mg_json_t
         mg_json_token next = mg_json_next(&r->json);
         if (next != MG_JSON_OBJECT_END) {
             mg_config_refuse(r, key, t);
-            (void)rest_has_key(r, next, MG_STR(""));
+            skip_rest(r, next);
         }
         return next == MG_JSON_OBJECT_END;
     }
@@ -94,48 +91,56 @@ static bool begin_list(mg_config_reading *r, const mg_config_key *key, mg_json_t
     return t == MG_JSON_ARRAY;
 }
 
-static void keep_list(mg_config_reading *r, const mg_config_key *key, mg_buf *texts) {
-    mg_config_texts *out = (mg_config_texts *)(void *)((char *)r->config + key->offset);
-    out->n = texts->n / sizeof *out->items;
-    out->items = settle(r, texts);
-}
-
-static void take_list(mg_config_reading *r, const mg_config_key *key, mg_json_token t,
-                      take_item take) {
+// Reads the items into `items`; false: it is no list.
+static bool take_list(mg_config_reading *r, const mg_config_key *key, mg_json_token t, add_item add,
+                      mg_buf *items) {
     if (!begin_list(r, key, t)) {
-        return;
+        return false;
     }
-    mg_buf texts = {0};
     mg_json_token item = t == MG_JSON_ARRAY ? mg_json_next(&r->json) : MG_JSON_ARRAY_END;
     for (size_t i = 1; item != MG_JSON_ARRAY_END && item != MG_JSON_ERROR; i++) {
         size_t before = r->path.n;
         mg_buf_printf(&r->path, "[%zu]", i);
-        add_item(r, &texts, item, take);
+        add(r, items, item);
         r->path.n = before;
         item = mg_json_next(&r->json);
     }
-    keep_list(r, key, &texts);
+    return true;
+}
+
+static void keep_texts(mg_config_reading *r, const mg_config_key *key, mg_buf *texts) {
+    mg_config_texts *out = mg_config_field(r, key);
+    out->n = texts->n / sizeof *out->items;
+    out->items = settle(r, texts);
+}
+
+void mg_config_take_texts(mg_config_reading *r, const mg_config_key *key, mg_json_token t) {
+    mg_buf texts = {0};
+    if (take_list(r, key, t, add_text, &texts)) {
+        keep_texts(r, key, &texts);
+    }
 }
 
 // A text alone is a list of one.
 void mg_config_take_forwarded(mg_config_reading *r, const mg_config_key *key, mg_json_token t) {
+    mg_buf texts = {0};
     if (t != MG_JSON_STRING) {
-        take_list(r, key, t, text_item);
+        mg_config_take_texts(r, key, t);
         return;
     }
-    mg_buf texts = {0};
-    add_item(r, &texts, t, text_item);
-    keep_list(r, key, &texts);
-}
-
-void mg_config_take_texts(mg_config_reading *r, const mg_config_key *key, mg_json_token t) {
-    take_list(r, key, t, text_item);
+    add_text(r, &texts, t);
+    keep_texts(r, key, &texts);
 }
 
 void mg_config_take_listen(mg_config_reading *r, const mg_config_key *key, mg_json_token t) {
     size_t faults = r->fault_count;
-    take_list(r, key, t, listen_item);
-    if (r->config->listen.n == 0 && r->fault_count == faults) {
+    mg_buf endpoints = {0};
+    mg_config_endpoints *out = mg_config_field(r, key);
+    if (take_list(r, key, t, add_endpoint, &endpoints)) {
+        out->n = endpoints.n / sizeof *out->items;
+        out->items = settle(r, &endpoints);
+    }
+    if (out->n == 0 && r->fault_count == faults) {
         mg_config_fault(r, "is empty, allowed: one address or more, as { \"0.0.0.0:8080\" }");
     }
 }

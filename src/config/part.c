@@ -7,7 +7,7 @@
 
 static size_t size_of(mg_config_kind kind) {
     static const size_t sizes[] = {
-        [MG_CONFIG_LISTEN] = sizeof(mg_config_texts),
+        [MG_CONFIG_LISTEN] = sizeof(mg_config_endpoints),
         [MG_CONFIG_WORKERS] = sizeof(int),
         [MG_CONFIG_PATH] = sizeof(const char *),
         [MG_CONFIG_OPTIONAL_PATH] = sizeof(const char *),

@@ -1,4 +1,4 @@
-#include "config/schema.h"
+#include "config/endpoint.h"
 
 // A JSON default as Lua: only the brackets of lists differ.
 static void append_value(mg_buf *out, mg_str json) {
@@ -16,6 +16,21 @@ static void append_key(mg_buf *out, const mg_config_key *key, const char *indent
     mg_buf_printf(out, ").\n%s%s = ", indent, mg_config_name(key));
     append_value(out, mg_str_of(key->fallback));
     mg_buf_append_str(out, MG_STR(",\n"));
+}
+
+// What an item of `listen` may say.
+static void append_items(mg_buf *out) {
+    mg_buf_append_str(out, MG_STR("  -- An item may be a table instead of an address:\n"));
+    for (size_t i = 0; i < mg_endpoint_key_count; i++) {
+        const mg_config_key *key = &mg_endpoint_keys[i];
+        if (key->kind == MG_CONFIG_RESERVED) {
+            continue;
+        }
+        mg_buf_printf(out, "  --   %s = %s  %s (", key->path,
+                      key->fallback != NULL ? key->fallback : "...", key->about);
+        mg_config_append_allowed(out, key);
+        mg_buf_append_str(out, MG_STR(").\n"));
+    }
 }
 
 static void append_table(mg_buf *out, const mg_config_key *table) {
@@ -40,6 +55,9 @@ void mg_config_print_defaults(mg_buf *out) {
         if (key->kind == MG_CONFIG_TABLE) {
             append_table(out, key);
         } else if (key->fallback != NULL && mg_config_is_in(key, MG_STR(""))) {
+            if (key->kind == MG_CONFIG_LISTEN) {
+                append_items(out);
+            }
             append_key(out, key, "  ");
         }
     }

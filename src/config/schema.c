@@ -184,6 +184,8 @@ void mg_config_append_allowed(mg_buf *out, const mg_config_key *key) {
         [MG_CONFIG_TABLE] = "a table",
         [MG_CONFIG_LISTEN] =
             "a list of addresses as \"0.0.0.0:8080\", \"[::]:8080\", \"unix:run/x.sock\"",
+        [MG_CONFIG_ADDRESS] = "an address as \"0.0.0.0:8080\", \"[::]:8080\", \"unix:run/x.sock\"",
+        [MG_CONFIG_MODE] = "octal digits as \"0660\", or false",
         [MG_CONFIG_WORKERS] = "\"auto\" or a number from 0 to 256",
         [MG_CONFIG_PATH] = "a path",
         [MG_CONFIG_OPTIONAL_PATH] = "a path or false",
@@ -208,7 +210,7 @@ void mg_config_append_allowed(mg_buf *out, const mg_config_key *key) {
         return;
     }
     mg_buf_append_str(out, mg_str_of(texts[key->kind]));
-    if (key->max > 0) {
+    if (key->max > 0 && key->kind != MG_CONFIG_MODE) {
         mg_buf_append_str(out, MG_STR(" from "));
         append_bound(out, key->kind, key->min);
         mg_buf_append_str(out, MG_STR(" to "));

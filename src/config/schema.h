@@ -7,7 +7,9 @@
 typedef enum mg_config_kind {
     MG_CONFIG_TABLE,
     MG_CONFIG_RESERVED, // a key of a later version
-    MG_CONFIG_LISTEN,
+    MG_CONFIG_LISTEN,   // endpoints
+    MG_CONFIG_ADDRESS,
+    MG_CONFIG_MODE, // of a file, in octal digits, or false
     MG_CONFIG_WORKERS,
     MG_CONFIG_PATH,
     MG_CONFIG_OPTIONAL_PATH, // or false
@@ -31,12 +33,12 @@ typedef enum mg_config_kind {
 typedef struct mg_config_key {
     const char *path; // "limits.body"
     mg_config_kind kind;
-    size_t offset;        // of the field in mg_config
-    const char *fallback; // the default as JSON; NULL for tables and reserved keys
+    size_t offset;        // of the field in mg_config (mg_endpoint: config/endpoint.h)
+    const char *fallback; // the default as JSON; NULL for tables, reserved and required keys
     uint64_t min;         // bytes, a count or milliseconds
     uint64_t max;
     const char *choices; // "debug|info|warn|error": the field is the place in this list
-    const char *about;
+    const char *about;   // of a reserved one: what to do instead, or NULL
 } mg_config_key;
 
 // In the order of `check --defaults`: a table's keys follow it.

@@ -22,7 +22,7 @@ static void refuse(mg_config_reading *r, const mg_config_key *key, mg_json_token
 
 void mg_config_take_cache(mg_config_reading *r, const mg_config_key *key, mg_json_token t) {
     static const mg_str scheme = {"memory:", 7};
-    uint64_t *bytes = (uint64_t *)(void *)((char *)r->config + key->offset);
+    uint64_t *bytes = mg_config_field(r, key);
     if (t == MG_JSON_FALSE) {
         *bytes = 0;
         return;
@@ -90,7 +90,7 @@ static void add_named(mg_config_reading *r, const mg_config_key *key, mg_buf *li
 }
 
 static void settle(mg_config_reading *r, const mg_config_key *key, mg_buf *list) {
-    mg_config_databases *out = (mg_config_databases *)(void *)((char *)r->config + key->offset);
+    mg_config_databases *out = mg_config_field(r, key);
     mg_config_database *items = mg_arena_alloc(&r->config->arena, list->n);
     if (list->n > 0) {
         memcpy(items, list->p, list->n);
@@ -135,7 +135,7 @@ static bool is_nameserver(const char *text) {
 }
 
 void mg_config_take_nameservers(mg_config_reading *r, const mg_config_key *key, mg_json_token t) {
-    const char **out = (const char **)(void *)((char *)r->config + key->offset);
+    const char **out = mg_config_field(r, key);
     *out = NULL;
     if (t == MG_JSON_FALSE) {
         return;

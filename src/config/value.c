@@ -91,11 +91,27 @@ void mg_config_refuse(mg_config_reading *r, const mg_config_key *key, mg_json_to
     mg_buf_deinit(&text);
 }
 
+void mg_config_fault_unknown(mg_config_reading *r, const mg_config_key *keys, size_t count,
+                             mg_str table, mg_str typed) {
+    mg_suggest s;
+    mg_suggest_init(&s, typed);
+    mg_buf text = {0};
+    for (size_t i = 0; i < count; i++) {
+        if (keys[i].kind != MG_CONFIG_RESERVED && mg_config_is_in(&keys[i], table)) {
+            mg_buf_printf(&text, "%s%s", text.n > 0 ? ", " : "", mg_config_name(&keys[i]));
+            mg_suggest_offer(&s, mg_str_of(mg_config_name(&keys[i])));
+        }
+    }
+    mg_suggest_append(&s, &text);
+    mg_config_fault(r, "is no known key, allowed: %.*s", (int)text.n, text.p);
+    mg_buf_deinit(&text);
+}
+
 // --- single values
 // ---------------------------------------------------------------------------------------------------
 
-static void *field(const mg_config_reading *r, const mg_config_key *key) {
-    return (char *)r->config + key->offset;
+void *mg_config_field(const mg_config_reading *r, const mg_config_key *key) {
+    return (char *)(r->into != NULL ? r->into : r->config) + key->offset;
 }
 
 static bool is_within(const mg_config_key *key, uint64_t v) {
@@ -130,7 +146,7 @@ bool mg_config_size(mg_str s, uint64_t *out) {
 }
 
 static bool take_bool(mg_config_reading *r, const mg_config_key *key, mg_json_token t) {
-    *(bool *)field(r, key) = t == MG_JSON_TRUE;
+    *(bool *)mg_config_field(r, key) = t == MG_JSON_TRUE;
     return t == MG_JSON_TRUE || t == MG_JSON_FALSE;
 }
 
@@ -141,7 +157,7 @@ static bool take_size(mg_config_reading *r, const mg_config_key *key, mg_json_to
     if (!good || !is_within(key, v)) {
         return false;
     }
-    *(uint64_t *)field(r, key) = v;
+    *(uint64_t *)mg_config_field(r, key) = v;
     return true;
 }
 
@@ -150,7 +166,7 @@ static bool take_count(mg_config_reading *r, const mg_config_key *key, mg_json_t
     if (!whole_number(&r->json, t, &v) || !is_within(key, v)) {
         return false;
     }
-    *(uint64_t *)field(r, key) = v;
+    *(uint64_t *)mg_config_field(r, key) = v;
     return true;
 }
 
@@ -164,7 +180,7 @@ static bool take_seconds(mg_config_reading *r, const mg_config_key *key, mg_json
     if (seconds * 1000 < (double)key->min || seconds * 1000 > (double)key->max) {
         return false;
     }
-    *(uint64_t *)field(r, key) = (uint64_t)llround(seconds * 1000);
+    *(uint64_t *)mg_config_field(r, key) = (uint64_t)llround(seconds * 1000);
     return true;
 }
 
@@ -209,7 +225,7 @@ static bool take_choice(mg_config_reading *r, const mg_config_key *key, mg_json_
     for (const char *at = key->choices; *at != '\0'; place++) {
         size_t n = strcspn(at, "|");
         if (mg_str_eq((mg_str){at, n}, r->json.text)) {
-            *(unsigned *)field(r, key) = place;
+            *(unsigned *)mg_config_field(r, key) = place;
             return true;
         }
         at += at[n] == '\0' ? n : n + 1;
@@ -225,27 +241,59 @@ static bool take_path(mg_config_reading *r, const mg_config_key *key, mg_json_to
     if (!is_path(&r->json, t)) {
         return false;
     }
-    *(const char **)field(r, key) =
+    *(const char **)mg_config_field(r, key) =
         mg_config_absolute(&r->config->arena, r->config->root, r->json.text);
     return true;
 }
 
 static bool take_optional_path(mg_config_reading *r, const mg_config_key *key, mg_json_token t) {
     if (t == MG_JSON_FALSE) {
-        *(const char **)field(r, key) = NULL;
+        *(const char **)mg_config_field(r, key) = NULL;
         return true;
     }
     return take_path(r, key, t);
 }
 
 static bool take_optional_name(mg_config_reading *r, const mg_config_key *key, mg_json_token t) {
-    const char **name = field(r, key);
+    const char **name = mg_config_field(r, key);
     *name = is_path(&r->json, t) ? mg_arena_copy(&r->config->arena, r->json.text) : NULL;
     return *name != NULL || t == MG_JSON_FALSE;
 }
 
+static bool take_address(mg_config_reading *r, const mg_config_key *key, mg_json_token t) {
+    mg_error err;
+    if (t != MG_JSON_STRING) {
+        return false;
+    }
+    const char *text = mg_config_address(&r->config->arena, r->config->root, r->json.text, &err);
+    *(const char **)mg_config_field(r, key) = text;
+    if (text == NULL) {
+        mg_config_fault(r, "%s", err.text);
+    }
+    return true;
+}
+
+// A number in Lua would be a decimal one: 0660 is 660 there.
+static bool take_mode(mg_config_reading *r, const mg_config_key *key, mg_json_token t) {
+    uint32_t *mode = mg_config_field(r, key);
+    mg_str digits = r->json.text;
+    *mode = MG_MODE_ANY;
+    if (t != MG_JSON_STRING || digits.n < 3 || digits.n > 4) {
+        return t == MG_JSON_FALSE;
+    }
+    uint32_t v = 0;
+    for (size_t i = 0; i < digits.n; i++) {
+        if (digits.p[i] < '0' || digits.p[i] > '7') {
+            return false;
+        }
+        v = v * 8 + (uint32_t)(digits.p[i] - '0');
+    }
+    *mode = v;
+    return is_within(key, v);
+}
+
 static bool take_target(mg_config_reading *r, const mg_config_key *key, mg_json_token t) {
-    const char **target = field(r, key);
+    const char **target = mg_config_field(r, key);
     if (t == MG_JSON_FALSE && key->kind == MG_CONFIG_OPTIONAL_TARGET) {
         *target = NULL;
         return true;
@@ -261,8 +309,27 @@ static bool take_target(mg_config_reading *r, const mg_config_key *key, mg_json_
     return take_path(r, key, t);
 }
 
+// Lists and free tables, which add faults of their own. False: it is none.
+static bool take_many(mg_config_reading *r, const mg_config_key *key, mg_json_token t) {
+    static void (*const takers[])(mg_config_reading *, const mg_config_key *, mg_json_token) = {
+        [MG_CONFIG_LISTEN] = mg_config_take_listen,
+        [MG_CONFIG_TEXTS] = mg_config_take_texts,
+        [MG_CONFIG_FORWARDED] = mg_config_take_forwarded,
+        [MG_CONFIG_DATABASE] = mg_config_take_database,
+        [MG_CONFIG_NAMESERVERS] = mg_config_take_nameservers,
+        [MG_CONFIG_CACHE] = mg_config_take_cache,
+    };
+    if (key->kind >= sizeof takers / sizeof *takers || takers[key->kind] == NULL) {
+        return false;
+    }
+    takers[key->kind](r, key, t);
+    return true;
+}
+
 void mg_config_take(mg_config_reading *r, const mg_config_key *key, mg_json_token t) {
     static bool (*const takers[])(mg_config_reading *, const mg_config_key *, mg_json_token) = {
+        [MG_CONFIG_ADDRESS] = take_address,
+        [MG_CONFIG_MODE] = take_mode,
         [MG_CONFIG_WORKERS] = take_workers,
         [MG_CONFIG_PATH] = take_path,
         [MG_CONFIG_OPTIONAL_PATH] = take_optional_path,
@@ -277,7 +344,7 @@ void mg_config_take(mg_config_reading *r, const mg_config_key *key, mg_json_toke
         [MG_CONFIG_TARGET] = take_target,
         [MG_CONFIG_OPTIONAL_TARGET] = take_target,
     };
-    if (!takers[key->kind](r, key, t)) {
+    if (!take_many(r, key, t) && !takers[key->kind](r, key, t)) {
         mg_config_refuse(r, key, t);
         mg_config_skip(r, t);
     }

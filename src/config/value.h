@@ -8,6 +8,7 @@
 // Everything is borrowed but what it holds itself.
 typedef struct mg_config_reading {
     mg_config *config; // file and root are set
+    void *into;        // the struct whose fields are read; NULL: `config`
     mg_json_reader json;
     mg_buf decoded; // the reader's
     mg_buf *faults;
@@ -22,14 +23,21 @@ void mg_config_fault(mg_config_reading *r, const char *fmt, ...)
 // Adds a fault that says what the value that begins with `t` is and what is allowed. Reads nothing.
 void mg_config_refuse(mg_config_reading *r, const mg_config_key *key, mg_json_token t);
 
+// Adds a fault that says that `typed` is no key of the table `table`, and which there are.
+void mg_config_fault_unknown(mg_config_reading *r, const mg_config_key *keys, size_t count,
+                             mg_str table, mg_str typed);
+
+// Where the value goes.
+void *mg_config_field(const mg_config_reading *r, const mg_config_key *key);
+
 // Reads past the value that begins with `t`.
 void mg_config_skip(mg_config_reading *r, mg_json_token t);
 
-// Reads the single value that begins with `t` into the field of `key`, or adds a fault. It is read
-// to its end either way.
+// Reads the value that begins with `t` into the field of `key`, or adds faults. It is read to its
+// end either way.
 void mg_config_take(mg_config_reading *r, const mg_config_key *key, mg_json_token t);
 
-// The same for lists and free tables (config/list.c).
+// Lists (config/list.c).
 void mg_config_take_listen(mg_config_reading *r, const mg_config_key *key, mg_json_token t);
 void mg_config_take_forwarded(mg_config_reading *r, const mg_config_key *key, mg_json_token t);
 void mg_config_take_texts(mg_config_reading *r, const mg_config_key *key, mg_json_token t);

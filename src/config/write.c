@@ -1,6 +1,7 @@
 #include "config/write.h"
 
 #include "base/json.h"
+#include "config/endpoint.h"
 
 typedef void (*writer)(mg_buf *out, const mg_config_key *key, const void *field);
 
@@ -80,6 +81,26 @@ static void write_texts(mg_buf *out, const mg_config_key *key, const void *field
     mg_buf_append_char(out, ']');
 }
 
+static void write_endpoints(mg_buf *out, const mg_config_key *key, const void *field) {
+    const mg_config_endpoints *endpoints = field;
+    (void)key;
+    for (size_t i = 0; i < endpoints->n; i++) {
+        mg_buf_append_char(out, i == 0 ? '[' : ',');
+        mg_endpoint_write(out, &endpoints->items[i]);
+    }
+    mg_buf_append_char(out, ']');
+}
+
+static void write_mode(mg_buf *out, const mg_config_key *key, const void *field) {
+    uint32_t mode = *(const uint32_t *)field;
+    (void)key;
+    if (mode == MG_MODE_ANY) {
+        write_false(out);
+    } else {
+        mg_buf_printf(out, "\"%04o\"", mode);
+    }
+}
+
 void mg_config_write_database(mg_buf *out, const mg_config_database *d) {
     mg_buf url = {0};
     mg_buf_printf(&url, "sqlite:%s", d->path);
@@ -115,7 +136,9 @@ static void write_cache(mg_buf *out, const mg_config_key *key, const void *field
 
 void mg_config_write(mg_buf *out, const mg_config_key *key, const void *base) {
     static const writer writers[] = {
-        [MG_CONFIG_LISTEN] = write_texts,
+        [MG_CONFIG_LISTEN] = write_endpoints,
+        [MG_CONFIG_ADDRESS] = write_text_or_false,
+        [MG_CONFIG_MODE] = write_mode,
         [MG_CONFIG_WORKERS] = write_workers,
         [MG_CONFIG_PATH] = write_text_or_false,
         [MG_CONFIG_OPTIONAL_PATH] = write_text_or_false,

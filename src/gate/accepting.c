@@ -1,6 +1,7 @@
 #include "gate/accepting.h"
 
 #include "base/mem.h"
+#include "config/endpoint.h"
 #include "gate/channel.h"
 
 #include <fcntl.h>
@@ -11,7 +12,7 @@ static bool is_lent(const mg_accepting *a, uint32_t slot) {
 }
 
 static bool is_wanted(const mg_accepting *a, const mg_accepting_socket *s) {
-    return a->server != NULL &&
+    return a->server != NULL && s->endpoint.address != NULL &&
            (s->slot == a->own || s->slot == MG_SLOT_ALL || is_lent(a, s->slot));
 }
 
@@ -32,29 +33,58 @@ static void update(const mg_accepting *a, mg_accepting_socket *s) {
         return;
     }
     int copy = fcntl(s->fd, F_DUPFD_CLOEXEC, 0);
-    if (copy >= 0 && mg_server_listen(a->server, copy, &s->listener) != MG_OK) {
+    if (copy >= 0 && mg_server_listen(a->server, copy, &s->endpoint, &s->listener) != MG_OK) {
         s->listener = NULL;
         close(copy);
     }
 }
 
-void mg_accepting_add(mg_accepting *a, uint32_t id, uint32_t slot, int fd) {
+static void take_endpoint(mg_accepting_socket *s, mg_str text) {
+    mg_arena_reset(&s->arena);
+    if (mg_endpoint_read(&s->endpoint, &s->arena, text) != MG_OK) {
+        s->endpoint.address = NULL; // what it wants is not known: nobody is let in
+    }
+}
+
+static mg_accepting_socket *find(const mg_accepting *a, uint32_t id) {
+    for (size_t i = 0; i < a->count; i++) {
+        if (a->sockets[i].id == id) {
+            return &a->sockets[i];
+        }
+    }
+    return NULL;
+}
+
+void mg_accepting_add(mg_accepting *a, uint32_t id, uint32_t slot, int fd, mg_str endpoint) {
     a->sockets = mg_realloc(a->sockets, (a->count + 1) * sizeof *a->sockets);
     mg_accepting_socket *s = &a->sockets[a->count++];
     *s = (mg_accepting_socket){.id = id, .slot = slot, .fd = fd};
+    take_endpoint(s, endpoint);
     mg_descriptors_hold(a->loop, 1);
     update(a, s);
 }
 
+void mg_accepting_change(mg_accepting *a, uint32_t id, mg_str endpoint) {
+    mg_accepting_socket *s = find(a, id);
+    if (s != NULL) {
+        unlisten(a, s);
+        take_endpoint(s, endpoint);
+        update(a, s);
+    }
+}
+
+static void close_socket(mg_accepting *a, mg_accepting_socket *s) {
+    close(s->fd);
+    mg_arena_deinit(&s->arena);
+    mg_descriptors_release(a->loop, 1);
+}
+
 void mg_accepting_forget(mg_accepting *a, uint32_t id) {
-    for (size_t i = 0; i < a->count; i++) {
-        if (a->sockets[i].id == id) {
-            unlisten(a, &a->sockets[i]);
-            close(a->sockets[i].fd);
-            mg_descriptors_release(a->loop, 1);
-            a->sockets[i] = a->sockets[--a->count];
-            return;
-        }
+    mg_accepting_socket *s = find(a, id);
+    if (s != NULL) {
+        unlisten(a, s);
+        close_socket(a, s);
+        *s = a->sockets[--a->count];
     }
 }
 
@@ -87,8 +117,7 @@ void mg_accepting_end(mg_accepting *a) {
 
 void mg_accepting_deinit(mg_accepting *a) {
     for (size_t i = 0; i < a->count; i++) {
-        close(a->sockets[i].fd);
-        mg_descriptors_release(a->loop, 1);
+        close_socket(a, &a->sockets[i]);
     }
     mg_free(a->sockets);
     a->sockets = NULL;

@@ -4,12 +4,15 @@
 // all (Unix addresses), and from those of slots that the master has lent to it.
 #pragma once
 
+#include "base/arena.h"
 #include "server/server.h"
 
 typedef struct mg_accepting_socket {
     uint32_t id;
     uint32_t slot; // or MG_SLOT_ALL
     int fd;        // kept while the address is configured; the listener has a copy
+    mg_endpoint endpoint;
+    mg_arena arena; // of the endpoint's texts
     mg_listener *listener;
 } mg_accepting_socket;
 
@@ -22,8 +25,12 @@ typedef struct mg_accepting {
     uint64_t lent[4]; // set of slots
 } mg_accepting;
 
-// Zeroed but for `loop` and `own` before. Takes `fd`.
-void mg_accepting_add(mg_accepting *a, uint32_t id, uint32_t slot, int fd);
+// Zeroed but for `loop` and `own` before. Takes `fd`. `endpoint` is what mg_endpoint_write has
+// written.
+void mg_accepting_add(mg_accepting *a, uint32_t id, uint32_t slot, int fd, mg_str endpoint);
+
+// Who connects from now on finds that; who waits already is still taken as before.
+void mg_accepting_change(mg_accepting *a, uint32_t id, mg_str endpoint);
 void mg_accepting_forget(mg_accepting *a, uint32_t id);
 void mg_accepting_lend(mg_accepting *a, uint32_t slot, bool lent);
 

@@ -12,7 +12,8 @@
 typedef enum mg_message_type {
     // to a worker
     MG_MESSAGE_BEGIN = 1, // a: its slot; fd: the shared memory
-    MG_MESSAGE_SOCKET,    // a: the socket's id; b: the slot that owns it; fd; text: the address
+    MG_MESSAGE_SOCKET,    // a: the socket's id; b: the slot that owns it; fd; text: its endpoint
+    MG_MESSAGE_ENDPOINT,  // a: a socket's id; text: its endpoint from now on
     MG_MESSAGE_FORGET,    // a: a socket's id: its address has left the configuration
     MG_MESSAGE_ACCEPT,    // a: a slot; b: 1 to accept for it, 0 to leave it to its owner again
     MG_MESSAGE_PREPARE,   // a: a generation; fd: its snapshot; text: dev: a fault to serve instead

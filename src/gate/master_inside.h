@@ -38,8 +38,9 @@ typedef struct mg_master_socket {
     uint32_t id;
     uint32_t slot; // or MG_SLOT_ALL
     int fd;
-    char *configured; // the address as the configuration says it
-    char *shown;      // as bound
+    char *address;  // as the configuration says it: by this it is known
+    char *endpoint; // all that the configuration says of it (config/endpoint.h)
+    char *shown;    // the address as bound
     bool is_unix;
     bool listening, leaving;
 } mg_master_socket;
@@ -116,7 +117,8 @@ void mg_places_free(mg_master *m);
 int mg_sockets_plan(mg_master *m, const mg_config *c, uint32_t workers, mg_error *err);
 void mg_sockets_abandon(mg_master *m);
 
-// The plan comes true: what is new listens and is told to all places; what has left is forgotten.
+// The plan comes true, as `m->config` has it: what is new listens and is told to all places; what
+// has left is forgotten; what stays and is to be otherwise keeps its socket.
 void mg_sockets_commit(mg_master *m, mg_buf *changes);
 void mg_sockets_tell(mg_master *m, const mg_place *p); // all, to a new worker
 void mg_sockets_close(mg_master *m, bool unlink_paths);

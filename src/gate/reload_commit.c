@@ -1,6 +1,7 @@
 // The end of a reload that has come through: what all workers have ready serves, and sockets and
 // workers become what the configuration says.
 
+#include "config/endpoint.h"
 #include "gate/reload_inside.h"
 
 #include <stdio.h>
@@ -38,8 +39,10 @@ static void announce(mg_master *m) {
     for (size_t i = 0; i < m->socket_count; i++) {
         const mg_master_socket *s = &m->sockets[i];
         if (s->slot == 0 || s->slot == MG_SLOT_ALL) {
-            mg_master_log(m, MG_LOG_INFO, "listening on %s%s (pid %ld)",
-                          s->is_unix ? "" : "http://", s->shown, (long)getpid());
+            const mg_endpoint *e = mg_endpoint_find(&m->config, s->address);
+            mg_master_log(m, MG_LOG_INFO, "listening on %s%s%s (pid %ld)",
+                          s->is_unix ? "" : mg_endpoint_scheme(e), s->is_unix ? "" : "://",
+                          s->shown, (long)getpid());
         }
     }
 }

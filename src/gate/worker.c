@@ -103,8 +103,11 @@ static void on_message(void *arg, mg_message *m) {
         begin(w, m);
         break;
     case MG_MESSAGE_SOCKET:
-        mg_accepting_add(&w->accepting, m->a, m->b, m->fd);
+        mg_accepting_add(&w->accepting, m->a, m->b, m->fd, m->text);
         m->fd = -1;
+        break;
+    case MG_MESSAGE_ENDPOINT:
+        mg_accepting_change(&w->accepting, m->a, m->text);
         break;
     case MG_MESSAGE_FORGET:
         mg_accepting_forget(&w->accepting, m->a);

@@ -13,7 +13,6 @@ const mg_refusal mg_body_too_large = {413, "the request's body is too large", 0}
 void mg_exchange_start(mg_exchange *x) {
     mg_server *s = x->server;
     x->phase = MG_EXCHANGE_HANDLING;
-    x->app = s->app;
     x->body_limit = s->options.body_bytes;
     mg_deadline_start(&s->handler, &x->handler_deadline);
     s->stats->requests++;

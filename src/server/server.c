@@ -8,6 +8,13 @@ enum {
     LOOKS_MOST = 256, // at idle connections, until one is found that may go
 };
 
+// One listener and what its connections are to be.
+typedef struct mg_door {
+    mg_server *server;
+    mg_endpoint endpoint; // its address is not looked at, and may have gone
+    mg_listener *listener;
+} mg_door;
+
 // --- deadlines ---
 
 static void on_idle(mg_deadlines *q, mg_deadline *d) {
@@ -79,7 +86,7 @@ static void take_options(mg_server *s, const mg_server_options *options) {
 mg_server *mg_server_new(mg_loop *loop, mg_app *app, const mg_server_options *options) {
     mg_server *s = mg_calloc(1, sizeof *s);
     s->loop = loop;
-    s->app = app;
+    s->apps[MG_APP_MAIN] = app;
     s->stats = &s->own_traffic;
     s->on_conn_idle = conn_is_idle;
     s->on_conn_closed = forget;
@@ -96,8 +103,8 @@ mg_server *mg_server_new(mg_loop *loop, mg_app *app, const mg_server_options *op
 }
 
 // The flush stays behind the hook that makes the answers.
-void mg_server_set_app(mg_server *s, mg_app *app) {
-    s->app = app;
+void mg_server_set_app(mg_server *s, unsigned place, mg_app *app) {
+    s->apps[place] = app;
     mg_loop_remove_turn(&s->turn);
     mg_loop_add_turn(s->loop, &s->turn);
 }
@@ -114,11 +121,16 @@ void mg_server_set_options(mg_server *s, const mg_server_options *options) {
     accept_again(&s->holder);
 }
 
-static void close_listeners(mg_server *s) {
-    for (size_t i = 0; i < s->listener_count; i++) {
-        mg_listener_close(s->listeners[i]);
+static void close_door(mg_door *d) {
+    mg_listener_close(d->listener);
+    mg_free(d);
+}
+
+static void close_doors(mg_server *s) {
+    for (size_t i = 0; i < s->door_count; i++) {
+        close_door(s->doors[i]);
     }
-    s->listener_count = 0;
+    s->door_count = 0;
 }
 
 static void each_conn(mg_server *s, void (*act)(mg_conn *c)) {
@@ -134,7 +146,7 @@ static void close_conn(mg_conn *c) {
 }
 
 void mg_server_close(mg_server *s) {
-    close_listeners(s);
+    close_doors(s);
     each_conn(s, close_conn);
 }
 
@@ -152,7 +164,7 @@ void mg_server_free(mg_server *s) {
     }
     mg_exchange_pool_deinit(&s->h1_exchanges);
     mg_output_pool_deinit(&s->outputs);
-    mg_free(s->listeners);
+    mg_free(s->doors);
     mg_free(s);
 }
 
@@ -184,7 +196,7 @@ void mg_server_drain(mg_server *s, uint64_t idle_ms, void (*on_drained)(void *ar
     s->draining = true;
     s->on_drained = on_drained;
     s->drained_arg = arg;
-    close_listeners(s);
+    close_doors(s);
     each_conn(s, tell_stop);
     mg_timer_start(s->loop, &s->drain_timer, idle_ms, 0, on_drain_idle);
     tell_drained(s);
@@ -201,7 +213,8 @@ static mg_conn *conn_new(mg_server *s) {
     return c;
 }
 
-static void adopt(mg_server *s, mg_conn *c) {
+static void adopt(mg_server *s, mg_conn *c, const mg_endpoint *e) {
+    c->app = (uint8_t)e->app;
     mg_link_append(&s->conns, &c->link);
     s->stats->connections++;
     s->stats->accepted++;
@@ -251,8 +264,8 @@ static bool is_full(const mg_server *s) {
 
 static void pause_accept(mg_server *s, bool pause) {
     s->accept_paused = pause;
-    for (size_t i = 0; i < s->listener_count; i++) {
-        (pause ? mg_listener_pause : mg_listener_resume)(s->listeners[i]);
+    for (size_t i = 0; i < s->door_count; i++) {
+        (pause ? mg_listener_pause : mg_listener_resume)(s->doors[i]->listener);
     }
 }
 
@@ -264,7 +277,8 @@ static void accept_again(mg_holder *h) {
 }
 
 static void on_connection(void *arg, mg_listener *l) {
-    mg_server *s = arg;
+    const mg_door *d = arg;
+    mg_server *s = d->server;
     bool full = is_full(s);
     if (full && !mg_descriptors_has_idle(s->loop)) {
         pause_accept(s, true);
@@ -279,32 +293,38 @@ static void on_connection(void *arg, mg_listener *l) {
         // Not before: perhaps nobody was waiting.
         mg_descriptors_room(s->loop, s->options.spare_descriptors);
     }
-    adopt(s, c);
+    adopt(s, c, &d->endpoint);
 }
 
-int mg_server_listen(mg_server *s, int fd, mg_listener **out) {
-    mg_listener *l = NULL;
-    int rc = mg_listener_open(&l, s->loop, fd, on_connection, s);
+int mg_server_listen(mg_server *s, int fd, const mg_endpoint *e, mg_listener **out) {
+    if (e->app >= MG_SERVER_APPS || s->apps[e->app] == NULL) {
+        return MG_ECONFIG;
+    }
+    mg_door *d = mg_malloc(sizeof *d);
+    *d = (mg_door){.server = s, .endpoint = *e};
+    int rc = mg_listener_open(&d->listener, s->loop, fd, on_connection, d);
     if (rc != 0) {
+        mg_free(d);
         return rc;
     }
-    s->listeners = mg_realloc(s->listeners, sizeof(mg_listener *) * (s->listener_count + 1));
-    s->listeners[s->listener_count++] = l;
+    s->doors = mg_realloc(s->doors, sizeof(mg_door *) * (s->door_count + 1));
+    s->doors[s->door_count++] = d;
     if (s->accept_paused) {
-        mg_listener_pause(l);
+        mg_listener_pause(d->listener);
     }
     if (out != NULL) {
-        *out = l;
+        *out = d->listener;
     }
     return MG_OK;
 }
 
 void mg_server_unlisten(mg_server *s, mg_listener *l) {
-    for (size_t i = 0; i < s->listener_count; i++) {
-        if (s->listeners[i] == l) {
-            s->listeners[i] = s->listeners[--s->listener_count];
+    for (size_t i = 0; i < s->door_count; i++) {
+        mg_door *d = s->doors[i];
+        if (d->listener == l) {
+            s->doors[i] = s->doors[--s->door_count];
             mg_listener_accept_all(l);
-            mg_listener_close(l);
+            close_door(d);
             return;
         }
     }
@@ -312,12 +332,13 @@ void mg_server_unlisten(mg_server *s, mg_listener *l) {
 
 mg_conn *mg_server_connect_pair(mg_server *s, mg_stream *peer, const mg_stream_events *peer_events,
                                 size_t window) {
+    static const mg_endpoint inside = {.address = "", .app = MG_APP_MAIN, .mode = MG_MODE_ANY};
     mg_conn *c = conn_new(s);
     if (mg_stream_pair(s->loop, &c->stream, peer, &mg_conn_events, peer_events, window) != 0) {
         mg_free(c);
         return NULL;
     }
-    adopt(s, c);
+    adopt(s, c, &inside);
     return c;
 }
 

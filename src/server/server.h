@@ -8,11 +8,12 @@
 #include "http/body.h"
 #include "http/date.h"
 #include "server/conn.h"
+#include "server/endpoint.h"
 #include "server/options.h"
 
 struct mg_server {
     mg_loop *loop;
-    mg_app *app; // serves requests from now on; those under way keep theirs
+    mg_app *apps[MG_SERVER_APPS]; // each for its endpoints' new requests; NULL: none
     mg_server_options options;
     mg_guard_limits head_limits;
     mg_body_limits body_limits;
@@ -31,8 +32,8 @@ struct mg_server {
 
     uint64_t waiting; // output of all connections that their peers have not taken yet
 
-    mg_listener **listeners;
-    size_t listener_count;
+    struct mg_door **doors; // where it listens
+    size_t door_count;
     bool accept_paused;
     mg_holder holder; // of idle connections
     bool draining;
@@ -55,8 +56,8 @@ struct mg_server {
     mg_traffic *stats; // own_traffic unless someone else wants to read it
 };
 
-// `app` is borrowed. Its turn hook must be registered before this, so that answers are flushed in
-// the turn that makes them.
+// `app`, at MG_APP_MAIN, is borrowed. Its turn hook must be registered before this, so that answers
+// are flushed in the turn that makes them.
 mg_server *mg_server_new(mg_loop *loop, mg_app *app, const mg_server_options *options);
 
 // Closes all that is open, without grace. The memory goes once the loop has turned: call
@@ -64,15 +65,17 @@ mg_server *mg_server_new(mg_loop *loop, mg_app *app, const mg_server_options *op
 void mg_server_close(mg_server *s);
 void mg_server_free(mg_server *s);
 
-// New requests go to `app` (borrowed), whose turn hook is registered.
-void mg_server_set_app(mg_server *s, mg_app *app);
+// New requests of endpoints whose app is `place` go to `app` (borrowed), whose turn hook is
+// registered; those under way keep theirs.
+void mg_server_set_app(mg_server *s, unsigned place, mg_app *app);
 
 // From now on limits and times are these; what waits already keeps its deadline. All sizes hold for
 // heads that begin later.
 void mg_server_set_options(mg_server *s, const mg_server_options *options);
 
-// Accepts from `fd`, which is taken unless this fails. `out` may be NULL.
-int mg_server_listen(mg_server *s, int fd, mg_listener **out);
+// Accepts from `fd`, which is taken unless this fails, as the endpoint says (it is copied).
+// MG_ECONFIG: there is no such app. `out` may be NULL.
+int mg_server_listen(mg_server *s, int fd, const mg_endpoint *e, mg_listener **out);
 
 // Takes whoever waits at `l`, then closes it.
 void mg_server_unlisten(mg_server *s, mg_listener *l);

@@ -29,6 +29,17 @@ describe("a server", function()
     process.remove_folder(folder)
   end)
 
+  it("gives a Unix socket the mode that is wanted", function()
+    local folder = process.temp_folder()
+    local path = folder .. "/sock"
+    local listen = { { address = "unix:" .. path, mode = "0624" } }
+    local server = servers.start({ listen = listen }, { wait_for = path })
+    assert.equal("624\n", process.run({ "stat", "-c", "%a", path }).out)
+    assert_serves(wire.connect_unix(path))
+    server:stop()
+    process.remove_folder(folder)
+  end)
+
   it("takes over a Unix socket that a dead server left", function()
     local folder = process.temp_folder()
     local path = folder .. "/sock"

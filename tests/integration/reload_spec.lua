@@ -236,6 +236,36 @@ describe("a reload of settings", function()
     conn:close()
   end)
 
+  it("keeps the socket of an address whose settings change", function()
+    start()
+    local own, folder = service.config.listen[1], process.temp_folder()
+    local path = folder .. "/sock"
+    local function stat(what)
+      return process.run({ "stat", "-c", what, path }).out
+    end
+    local function listen_with(mode)
+      service:configure({ listen = { own, { address = "unix:" .. path, mode = mode } } })
+      return service:must_reload().out
+    end
+    assert.truthy(listen_with("0600"):find("+ listen unix:" .. path, 1, true))
+    local inode, conn = stat("%i"), wire.connect_unix(path)
+    assert.equal("600\n", stat("%a"))
+    assert.truthy(listen_with("0660"):find("~ listen unix:" .. path, 1, true))
+    assert.equal("660\n", stat("%a"))
+    assert.equal(inode, stat("%i"))
+    assert.equal("one", conn:request(wire.get("/")).body)
+    local other = wire.connect_unix(path)
+    assert.equal("one", other:request(wire.get("/")).body)
+    assert.falsy(listen_with("0660"):find("listen", 1, true))
+    assert.truthy(listen_with(nil):find("~ listen", 1, true))
+    service:configure({ listen = { own } }) -- gone, path and all
+    service:must_reload()
+    assert.equal("", stat("%a"))
+    conn:close()
+    other:close()
+    process.remove_folder(folder)
+  end)
+
   it("changes the number of workers up and down; nobody connects in vain", function()
     start({ workers = 1 })
     local open = service:connect()

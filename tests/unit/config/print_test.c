@@ -13,7 +13,7 @@ static void assert_same(const mg_config *a, const mg_config *b) {
     assert_int_equal(a->workers, b->workers);
     assert_string_equal(a->app, b->app);
     assert_int_equal(a->listen.n, b->listen.n);
-    assert_string_equal(a->listen.items[0], b->listen.items[0]);
+    assert_string_equal(a->listen.items[0].address, b->listen.items[0].address);
     assert_int_equal(a->log.level, b->log.level);
     assert_string_equal(a->log.file, b->log.file);
     assert_string_equal(a->log.access, b->log.access);

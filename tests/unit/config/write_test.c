@@ -7,7 +7,7 @@
 static const struct {
     const char *key, *other;
 } others[] = {
-    {"listen", "[\"127.0.0.1:1\",\"unix:/run/x\"]"},
+    {"listen", "[\"127.0.0.1:1\",{\"address\":\"unix:/run/x\",\"mode\":\"0600\"}]"},
     {"workers", "3"},
     {"app", "\"/other.lua\""},
     {"scripts", "[\"lua\",\"/x/y\"]"},

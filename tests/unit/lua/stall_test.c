@@ -418,7 +418,7 @@ static void replaced_scripts_are_ended_too(void **state) {
     commit(other);
     assert_int_equal(status(), 503);
     assert_report(1, "/old", "app.lua:3", false, true);
-    mg_server_set_app(r.server, mg_lua_app_seam(other));
+    mg_server_set_app(r.server, MG_APP_MAIN, mg_lua_app_seam(other));
     mg_lua_app_vm(other)->server = r.server;
     assert_int_equal(get("/new"), 503);
     assert_report(3, "/new", "app.lua:1", false, true);

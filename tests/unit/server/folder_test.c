@@ -67,7 +67,7 @@ static int set_up(void **state) {
     rig_open(&r);
     mg_front_init(&front, &r.app);
     mg_front_set_routes(&front, routes);
-    mg_server_set_app(r.server, &front.app);
+    mg_server_set_app(r.server, MG_APP_MAIN, &front.app);
     peer_open(&r, &p, WINDOW);
     return 0;
 }

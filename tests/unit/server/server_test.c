@@ -111,7 +111,7 @@ static void requests_under_way_keep_their_app(void **state) {
     peer_open(&r, &peers[0], WINDOW);
     r.echo = false;
     peer_send(&r, &peers[0], GET("/a"));
-    r.server->app = &other.app;
+    r.server->apps[MG_APP_MAIN] = &other.app;
     peer_close(&r, &peers[0], true);
     assert_int_equal(r.gone, 1);
     assert_int_equal(other.gone, 0);
@@ -204,6 +204,9 @@ static void turn(int times) {
     }
 }
 
+static const mg_endpoint plain = {.address = "127.0.0.1:0", .mode = MG_MODE_ANY};
+static mg_listener *listener;
+
 // Turns until `*what` has the value; a test that waits in vain is ended by the alarm.
 static void turn_until(const uint64_t *what, uint64_t value) {
     while (*what != value) {
@@ -222,7 +225,7 @@ static int open_limited(void **state) {
     assert_int_equal(mg_address_parse("127.0.0.1:0", &a, &err), 0);
     int fd = mg_listen_socket(&a, false, &err);
     assert_true(fd >= 0);
-    assert_int_equal(mg_server_listen(r.server, fd, NULL), 0);
+    assert_int_equal(mg_server_listen(r.server, fd, &plain, &listener), 0);
     return 0;
 }
 
@@ -240,7 +243,7 @@ static int close_limited(void **state) {
 
 static int dial(void) {
     mg_address a;
-    assert_int_equal(mg_listener_address(r.server->listeners[0], &a), 0);
+    assert_int_equal(mg_listener_address(listener, &a), 0);
     int fd = socket(AF_INET, SOCK_STREAM, 0);
     assert_true(fd >= 0);
     assert_int_equal(connect(fd, (const struct sockaddr *)&a.sa, a.sa_len), 0);
@@ -360,7 +363,7 @@ static void draining_stops_to_accept(void **state) {
     mg_server_drain(r.server, 0, on_drained, &drained);
     turn_until(&r.server->stats->connections, 0);
     assert_evicted(fd);
-    assert_int_equal(r.server->listener_count, 0);
+    assert_int_equal(r.server->door_count, 0);
     close(fd);
 }
 

@@ -184,6 +184,7 @@ static const mg_wire memory_wire = {
 static memory_exchange *prepare(mg_method method, const char *path) {
     memory_exchange *e = of(mg_exchange_take(&pool, r.server, &memory_wire));
     e->window = SIZE_MAX;
+    e->x.app = r.server->apps[MG_APP_MAIN];
     e->x.protocol = MG_STR("HTTP/9.0");
     e->x.head.method = method;
     e->x.head.method_text = mg_method_name(method);

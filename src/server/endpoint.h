@@ -1,0 +1,26 @@
+// server/endpoint.h: what is wanted of one address that is listened at.
+//
+// Plain data: made by the configuration, handed on by master and channel, taken by
+// mg_server_listen. A new property is a field here, one row in config/endpoint.c, and whoever heeds
+// it.
+#pragma once
+
+#include "event/tls.h"
+
+#include <stdint.h>
+
+// Who answers: a place among a server's apps.
+enum { MG_APP_MAIN, MG_SERVER_APPS = 2 };
+
+enum { MG_MODE_ANY = 0xffff }; // of a Unix socket: as the process's umask leaves it
+
+typedef struct mg_endpoint {
+    const char *address; // "127.0.0.1:8080", "unix:/run/x.sock"
+    unsigned app;
+    uint32_t mode;       // of a Unix socket's path, or MG_MODE_ANY
+    mg_tls_context *tls; // NULL: none. Not of the configuration: whoever listens has made it
+} mg_endpoint;
+
+static inline const char *mg_endpoint_scheme(const mg_endpoint *e) {
+    return e->tls != NULL ? "https" : "http";
+}
