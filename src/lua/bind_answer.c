@@ -10,8 +10,7 @@
 
 // Waits for the backlog of a stream to leave, or for a file to be sent.
 typedef struct write_op {
-    mg_op op;
-    mg_exchange *x;
+    mg_request_op of;
     mg_file_answer *file; // that is being sent; NULL: none
     int status;
 } write_op;
@@ -194,8 +193,8 @@ static void stop_file(write_op *w) {
 
 static void cancel_write(mg_op *op) {
     write_op *w = (write_op *)op;
-    if (w->x != NULL) {
-        mg_request_of(w->x)->write_op = NULL;
+    if (w->of.x != NULL) {
+        mg_request_of(w->of.x)->write_op = NULL;
         stop_file(w);
     }
 }
@@ -204,21 +203,21 @@ static void release_write(mg_op *op) {
     mg_free(op);
 }
 
+static void on_write_lost(mg_request_op *o) {
+    write_op *w = (write_op *)o;
+    stop_file(w);
+    w->status = MG_ECLOSED;
+}
+
 static const mg_op_kind write_kind = {"write", push_write, cancel_write, release_write};
 
 static write_op *start_write_op(mg_vm *vm, mg_exchange *x) {
     write_op *w = mg_calloc(1, sizeof *w);
-    w->x = x;
-    mg_op_start(vm, &w->op, &write_kind);
-    mg_request_of(x)->write_op = &w->op;
+    w->of.x = x;
+    w->of.on_lost = on_write_lost;
+    mg_op_start(vm, &w->of.op, &write_kind);
+    mg_request_of(x)->write_op = &w->of;
     return w;
-}
-
-void mg_write_op_fail(mg_op *op) {
-    write_op *w = (write_op *)op;
-    stop_file(w);
-    w->status = MG_ECLOSED;
-    w->x = NULL;
 }
 
 // stream_wait(handle) -> operation: done when the backlog has left
@@ -229,11 +228,11 @@ static int stream_wait(lua_State *L) {
         return mg_lua_refuse(L, "closed");
     }
     write_op *w = start_write_op(vm, x);
-    lua_pushnumber(L, (lua_Number)w->op.handle);
+    lua_pushnumber(L, (lua_Number)w->of.op.handle);
     mg_request_of(x)->burst = 0;
     if (mg_exchange_backlog(x) == 0) {
         mg_request_of(x)->write_op = NULL;
-        mg_op_finish_later(&w->op);
+        mg_op_finish_later(&w->of.op);
     }
     return 1;
 }
@@ -242,15 +241,15 @@ static int stream_wait(lua_State *L) {
 
 static void on_file_done(void *arg, int status) {
     write_op *w = arg;
-    mg_exchange *x = w->x;
+    mg_exchange *x = w->of.x;
     w->status = status;
     w->file = NULL;
-    w->x = NULL;
+    w->of.x = NULL;
     mg_request_of(x)->write_op = NULL;
     if (status == 0 || mg_exchange_committed(x)) {
-        mg_vm_release_exchange(w->op.vm, x); // it ends with this
+        mg_vm_release_exchange(w->of.op.vm, x); // it ends with this
     }
-    mg_op_finish(&w->op);
+    mg_op_finish(&w->of.op);
 }
 
 // send_file(handle, status, type, fields, path, beneath or nil, fields about the file) -> operation
@@ -280,7 +279,7 @@ static int send_file(lua_State *L) {
         .on_done = on_file_done,
         .arg = w,
     };
-    lua_pushnumber(L, (lua_Number)w->op.handle);
+    lua_pushnumber(L, (lua_Number)w->of.op.handle);
     w->file = mg_file_answer_start(x, &a, &o);
     return 1;
 }

@@ -8,10 +8,8 @@
 #include "server/origin.h"
 
 typedef struct body_op {
-    mg_op op;
-    mg_exchange *x;
+    mg_request_op of;
     bool all; // in one piece; else whatever has come
-    bool failed;
 } body_op;
 
 // --- fields of the request ---
@@ -126,7 +124,7 @@ static int request_id(lua_State *L) {
         x->request_id = (mg_str){mg_arena_copy(&x->arena, id), id.n};
     } else if (x->request_id.n == 0) {
         char text[17];
-        mg_vm_random_id(vm, text);
+        mg_random_id(&vm->ids, text);
         x->request_id = (mg_str){mg_arena_copy(&x->arena, (mg_str){text, 16}), 16};
     }
     return mg_lua_push_str(L, x->request_id);
@@ -134,12 +132,8 @@ static int request_id(lua_State *L) {
 
 // --- body ---
 
-bool mg_body_op_ready(mg_exchange *x, mg_op *op) {
-    return !((body_op *)op)->all || !mg_exchange_reads_body(x);
-}
-
-void mg_body_op_fail(mg_op *op) {
-    ((body_op *)op)->failed = true;
+static bool is_body_ready(const mg_request_op *o) {
+    return !((const body_op *)o)->all || !mg_exchange_reads_body(o->x);
 }
 
 // Pushes what there is; nil at the end of a body that is taken piece by piece.
@@ -167,20 +161,21 @@ static void push_refusal(lua_State *L, const mg_exchange *x) {
 }
 
 static int push_body(lua_State *L, mg_op *op) {
-    body_op *b = (body_op *)op;
-    if (b->failed) {
+    const body_op *b = (const body_op *)op;
+    mg_exchange *x = b->of.x;
+    if (x == NULL) {
         lua_pushboolean(L, 0);
         lua_pushliteral(L, "closed");
         lua_pushliteral(L, "the request ended before its body was complete");
         return 3;
     }
-    if (is_refused(b->x)) {
+    if (is_refused(x)) {
         lua_pushboolean(L, 0);
-        push_refusal(L, b->x);
+        push_refusal(L, x);
         return 4;
     }
     lua_pushboolean(L, 1);
-    push_content(L, b->x, b->all);
+    push_content(L, x, b->all);
     return 2;
 }
 
@@ -189,11 +184,11 @@ static void cancel_body(mg_op *op) {
 }
 
 static void release_body(mg_op *op) {
-    body_op *b = (body_op *)op;
-    if (!b->failed) {
-        mg_request_of(b->x)->body_op = NULL;
+    const mg_request_op *o = (const mg_request_op *)op;
+    if (o->x != NULL) {
+        mg_request_of(o->x)->body_op = NULL;
     }
-    mg_free(b);
+    mg_free(op);
 }
 
 static const mg_op_kind body_kind = {"body", push_body, cancel_body, release_body};
@@ -224,11 +219,12 @@ static int request_body(lua_State *L) {
         return 2;
     }
     body_op *b = mg_calloc(1, sizeof *b);
-    b->x = x;
+    b->of.x = x;
+    b->of.is_ready = is_body_ready;
     b->all = all;
-    mg_op_start(vm, &b->op, &body_kind);
-    r->body_op = &b->op;
-    lua_pushnumber(L, (lua_Number)b->op.handle);
+    mg_op_start(vm, &b->of.op, &body_kind);
+    r->body_op = &b->of;
+    lua_pushnumber(L, (lua_Number)b->of.op.handle);
     return 1;
 }
 

@@ -6,7 +6,6 @@
 
 #include <math.h>
 #include <stdio.h>
-#include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -191,22 +190,6 @@ static int runtime_where(lua_State *L) {
 }
 
 // --- ids ---
-
-// A prefix from the system's randomness and a count, mixed so that consecutive ids do not look
-// alike.
-void mg_vm_random_id(mg_vm *vm, char out[17]) {
-    if (vm->id_prefix == 0 && getrandom(&vm->id_prefix, sizeof vm->id_prefix, 0) < 0) {
-        vm->id_prefix = mg_loop_now_us(vm->loop);
-    }
-    uint64_t v = vm->id_prefix + ++vm->id_count * 0x9e3779b97f4a7c15u;
-    v = (v ^ (v >> 30)) * 0xbf58476d1ce4e5b9u;
-    v = (v ^ (v >> 27)) * 0x94d049bb133111ebu;
-    v ^= v >> 31;
-    for (int i = 0; i < 16; i++) {
-        out[i] = "0123456789abcdef"[v >> (60 - 4 * i) & 15];
-    }
-    out[16] = '\0';
-}
 
 void mg_bind_runtime(lua_State *L, mg_vm *vm) {
     static const luaL_Reg functions[] = {

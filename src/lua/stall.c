@@ -3,7 +3,6 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/mem.h"
-#include "lua/bind.h"
 #include "lua/place.h"
 
 #include <errno.h>
@@ -63,7 +62,7 @@ static void describe_request(mg_stall *s, mg_vm *vm, bool may_make) {
     mg_exchange *x = vm != NULL ? mg_slots_get(&vm->exchanges, handle) : NULL;
     if (x != NULL && may_make && x->request_id.n == 0) {
         char text[17];
-        mg_vm_random_id(vm, text);
+        mg_random_id(&vm->ids, text);
         x->request_id = (mg_str){mg_arena_copy(&x->arena, (mg_str){text, 16}), 16};
     }
     copy_text(s->route, sizeof s->route, x != NULL ? x->route : (mg_str){0});

@@ -1,7 +1,7 @@
 #include "lua/vm.h"
 
 #include "base/mem.h"
-#include "lua/bind.h"
+#include "lua/bind_router.h"
 
 #include <stdio.h>
 
@@ -100,23 +100,23 @@ static void on_request(mg_app *app, mg_exchange *x) {
 }
 
 static bool is_waiting(const mg_op *op) {
-    return op != NULL && mg_link_alone(&op->link);
+    return mg_link_alone(&op->link);
 }
 
 // The operation stays in its slot until it is told: the exchange may be lost before that.
 static void on_body(mg_app *app, mg_exchange *x) {
     (void)app;
     mg_request_state *r = mg_request_of(x);
-    if (is_waiting(r->body_op) && mg_body_op_ready(x, r->body_op)) {
-        mg_op_finish(r->body_op);
+    if (r->body_op != NULL && is_waiting(&r->body_op->op) && r->body_op->is_ready(r->body_op)) {
+        mg_op_finish(&r->body_op->op);
     }
 }
 
 static void finish_write(mg_request_state *r) {
-    mg_op *op = r->write_op;
+    mg_request_op *o = r->write_op;
     r->write_op = NULL;
-    if (op != NULL) {
-        mg_op_finish(op);
+    if (o != NULL) {
+        mg_op_finish(&o->op);
     }
 }
 
@@ -125,19 +125,25 @@ static void on_writable(mg_app *app, mg_exchange *x) {
     finish_write(mg_request_of(x));
 }
 
+static void lose(mg_request_op *o) {
+    if (o->on_lost != NULL) {
+        o->on_lost(o);
+    }
+    o->x = NULL;
+}
+
 // The exchange is over: whatever waits for it learns that, and forgets it.
 static void fail_waiting(mg_request_state *r) {
-    mg_op *body = r->body_op;
+    mg_request_op *body = r->body_op;
     r->body_op = NULL;
     if (body != NULL) {
-        bool waiting = is_waiting(body);
-        mg_body_op_fail(body);
-        if (waiting) {
-            mg_op_finish(body);
+        lose(body);
+        if (is_waiting(&body->op)) {
+            mg_op_finish(&body->op);
         }
     }
     if (r->write_op != NULL) {
-        mg_write_op_fail(r->write_op);
+        lose(r->write_op);
     }
     finish_write(r);
 }

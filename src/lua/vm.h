@@ -10,6 +10,8 @@
 #include "lua/depth.h"
 #include "lua/memory.h"
 #include "lua/op.h"
+#include "lua/random_id.h"
+#include "lua/request_ops.h"
 #include "lua/services.h"
 #include "lua/slots.h"
 #include "server/answer.h"
@@ -68,10 +70,12 @@ struct mg_vm {
     // scripts are loaded.
     void (*on_log)(void *arg, const mg_log_event *event);
     void *log_arg;
-    mg_buf json;        // bind_answer.c: an encoded body
-    uint64_t id_prefix; // of request ids: random for each vm
-    uint64_t id_count;
+    mg_buf json;       // bind_answer.c: an encoded body
+    mg_random_ids ids; // of requests
 };
+
+// Kinds of events that native.next_event() returns.
+enum { MG_EVENT_REQUEST = 1, MG_EVENT_DONE = 2, MG_EVENT_SIGNAL = 3 };
 
 // What runs, for whoever watches from outside: the handle of the exchange that Lua works for (0:
 // none), a count that rises whenever it goes on to another task, and the address of that task's
@@ -122,18 +126,8 @@ void mg_vm_register(lua_State *L, mg_vm *vm, const luaL_Reg *functions);
 
 // --- requests ---
 
-// What the vm keeps beside an exchange, in its arena.
-typedef struct mg_request_state {
-    mg_op *body_op;  // waits for content, or has it and is not told yet
-    mg_op *write_op; // waits for the backlog to leave, or for the end of a file
-    size_t burst;    // bytes streamed since the loop last turned for this exchange
-} mg_request_state;
-
 // The exchange of the handle at `index`, or NULL if it is over.
 mg_exchange *mg_vm_exchange(lua_State *L, mg_vm *vm, int index);
-static inline mg_request_state *mg_request_of(mg_exchange *x) {
-    return x->app_data;
-}
 
 // The answer is complete: the handle becomes stale, and operations that wait for the exchange fail.
 // To be called right before the call that ends the exchange.
