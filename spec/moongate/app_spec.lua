@@ -1,15 +1,10 @@
 local app_class = require("moongate.app")
 local moongate = require("moongate")
 local test = require("moongate.test")
+local helpers = dofile("spec/fixture/helpers.lua")
+local refused = helpers.refused
 
 local function handler() end
-
--- Refused at this file's line, with that text.
-local function refused(fn, pattern)
-  local ok, message = pcall(fn)
-  assert.is_false(ok)
-  assert.matches("^spec/moongate/app_spec%.lua:%d+: " .. pattern, message)
-end
 
 describe("an app", function()
   local app

@@ -1,12 +1,12 @@
 -- Whatever a script throws, wherever it does: somebody is told, and nobody else notices.
 local moongate = require("moongate")
 local test = require("moongate.test")
-local messages_of = dofile("spec/fixture/logged.lua")
+local helpers = dofile("spec/fixture/helpers.lua")
 
 local app
 
 local function logged()
-  return messages_of(app)
+  return helpers.logged(app)
 end
 
 local function hostile(name, value)

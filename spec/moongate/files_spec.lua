@@ -1,5 +1,7 @@
 local moongate = require("moongate")
 local test = require("moongate.test")
+local helpers = dofile("spec/fixture/helpers.lua")
+local error_of, message_of = helpers.error_of, helpers.message_of
 
 local files = moongate.files
 local app, folder
@@ -46,12 +48,6 @@ local function try(call, ...)
   return app:run(function()
     return files[call](unpack(args)):try_await()
   end)
-end
-
-local function message_of(fn, ...)
-  local ok, message = pcall(fn, ...)
-  assert.is_false(ok)
-  return message
 end
 
 local function set_up()
@@ -338,7 +334,7 @@ describe("file_chunks", function()
   it("raises what the disk says", function()
     app:run(function()
       local pieces = files.file_chunks(path("none"))
-      local err = message_of(pieces)
+      local err = error_of(pieces)
       assert.same({ "file", "ENOENT", path("none") }, { err.code, err.reason, err.path })
       assert.is_nil(pieces())
     end)
@@ -360,7 +356,7 @@ describe("file_chunks", function()
       moongate.spawn(function()
         pieces()
       end):await()
-      assert.equal("closed", message_of(pieces).code)
+      assert.equal("closed", error_of(pieces).code)
     end)
   end)
 

@@ -1,22 +1,15 @@
 local moongate = require("moongate")
 local test = require("moongate.test")
+local helpers = dofile("spec/fixture/helpers.lua")
+local error_of = helpers.error_of
 local Future = moongate.Future
+local here = helpers.here
 
 local app
 
 -- Runs `fn` in a coroutine of the app and returns what it returns.
 local function run(fn)
   return app:run(fn)
-end
-
-local function here()
-  return debug.getinfo(2, "l").currentline
-end
-
-local function failure(fn)
-  local ok, err = pcall(fn)
-  assert.is_false(ok)
-  return err
 end
 
 before_each(function()
@@ -281,11 +274,11 @@ describe("callbacks", function()
     local f = moongate.future()
     for _, name in ipairs({ "and_then", "catch", "finally" }) do
       assert.matches("future_spec%.lua:%d+: " .. name .. ": a function is wanted, not string",
-        failure(function()
+        error_of(function()
           f[name](f, "text")
         end))
     end
-    assert.matches("catch: a function is wanted, not nil", failure(function()
+    assert.matches("catch: a function is wanted, not nil", error_of(function()
       f:catch(nil)
     end))
   end)
@@ -363,7 +356,7 @@ describe("a rejection", function()
       local f = moongate.future()
       f:reject(mine)
       assert.equal(mine, (select(2, f:try_await())))
-      assert.equal(mine, failure(function()
+      assert.equal(mine, error_of(function()
         f:await()
       end))
     end)
@@ -527,7 +520,7 @@ describe("timeout", function()
   it("wants seconds", function()
     local f = moongate.future()
     for _, bad in ipairs({ -1, "1", 0 / 0, math.huge, 1e300 }) do
-      assert.matches("future_spec%.lua:%d+: timeout: seconds are wanted", failure(function()
+      assert.matches("future_spec%.lua:%d+: timeout: seconds are wanted", error_of(function()
         f:timeout(bad)
       end))
     end

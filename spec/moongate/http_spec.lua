@@ -1,75 +1,42 @@
---- The HTTP client's options; what it does on the wire: tests/integration/http_client_*_spec.lua.
+--- The HTTP client without a network; the rest: tests/integration/http_client_*_spec.lua.
 local moongate = require("moongate")
-local native = require("moongate.native")
 local test = require("moongate.test")
-local options = require("moongate.core.http.options")
+local helpers = dofile("spec/fixture/helpers.lua")
 
 local http = moongate.http
-local URL = "http://127.0.0.1:1/"
-local LINE = "http_spec%.lua:%d+: " -- of the caller
 local app
 
 before_each(function()
   app = test.app(function() end)
-  app.real = { http = true }
 end)
+
 after_each(function()
   app:assert_no_leaks()
 end)
 
-local function error_of(fn)
-  local ok, err = pcall(app.run, app, fn)
-  assert.is_false(ok)
-  return tostring(err)
-end
-
-describe("http_request", function()
-  it("wants whole numbers of redirects, at the caller's line", function()
-    for _, wrong in ipairs({ 0.5, -1, 21, 0 / 0, "5", true }) do
-      assert.matches(LINE .. "http_request: redirects: a whole number", error_of(function()
-        http.request({ url = URL, redirects = wrong })
-      end))
+describe("moongate.http", function()
+  it("has a function for each method, which takes the options of a request", function()
+    for _, method in ipairs({ "get", "head", "post", "put", "patch", "delete", "options" }) do
+      app:stub_http(method:upper() .. " http://a/?n=1", { body = method })
+      local res = app:run(function()
+        return http[method]("http://a/", { query = { n = 1 } }):await()
+      end)
+      assert.equal(method, res.body)
     end
   end)
 
-  it("wants a length in whole bytes of a body that a function writes", function()
-    for _, wrong in ipairs({ "-5", "5.5", "1e3", "9e15", "0x10", "nan", 2 ^ 63, -1, {} }) do
-      assert.matches(LINE .. "http_request: content%-length: a whole number", error_of(function()
-        http.post(URL, { body = function() end, headers = { ["Content-Length"] = wrong } })
-      end))
-    end
+  it("leaves the caller's options alone", function()
+    app:stub_http({ pattern = "." }, "x")
+    local options = { headers = { A = "1" } }
+    app:run(function()
+      http.post("http://a/", options):await()
+    end)
+    assert.same({ headers = { A = "1" } }, options)
   end)
 
   it("wants options in a table, at the caller's line", function()
-    assert.matches(LINE .. "http%.get: options are wanted as a table", error_of(function()
-      http.get(URL, "text")
-    end))
-  end)
-
-  it("puts a query in front of the fragment, whatever that holds", function()
-    local query = { b = 1 }
-    local function url(given)
-      return options.normalize({ url = given, query = query }).url
-    end
-    assert.equal("http://a/?b=1#c?d", url("http://a/#c?d"))
-    assert.equal("http://a/?e&b=1#c", url("http://a/?e#c"))
-  end)
-
-  it("sends the headers as they were when it was called", function()
-    local http_open, sent = native.http_open, nil
-    finally(function()
-      native.http_open = http_open
-    end)
-    native.http_open = function(_, _, headers)
-      sent = headers
-      return nil, "enough"
-    end
-    app:run(function()
-      local headers = { one = "1", many = { "1", "2" } }
-      local call = http.request({ url = URL, stream = true, headers = headers })
-      headers.one, headers.two, headers.many[1] = "2", "2", "3"
-      call:try_await()
-    end)
-    assert.same({ one = "1", many = { "1", "2" } }, sent)
+    helpers.refused(function()
+      http.get("http://a/", "text")
+    end, "http%.get: options are wanted as a table")
   end)
 end)

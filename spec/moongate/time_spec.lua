@@ -1,5 +1,7 @@
 local moongate = require("moongate")
 local test = require("moongate.test")
+local helpers = dofile("spec/fixture/helpers.lua")
+local message_of = helpers.message_of
 
 local app
 
@@ -10,12 +12,6 @@ end)
 after_each(function()
   app:assert_no_leaks()
 end)
-
-local function message_of(fn, ...)
-  local ok, message = pcall(fn, ...)
-  assert.is_false(ok)
-  return message
-end
 
 describe("moongate.sleep", function()
   it("waits, and never too short", function()

@@ -82,6 +82,7 @@ step format format
 step luacheck lua_lint
 step layers tests/lint/layers.sh
 step sizes tests/lint/sizes.sh
+step mirror tests/lint/mirror.sh
 step fences tests/lint/test.sh
 step shellcheck shell_lint
 step cppcheck static_analysis

@@ -1,10 +1,6 @@
 local check = require("moongate.core.check")
-
-local function message_of(fn, ...)
-  local ok, message = pcall(fn, ...)
-  assert.is_false(ok)
-  return message
-end
+local helpers = dofile("spec/fixture/helpers.lua")
+local message_of = helpers.message_of
 
 describe("a check", function()
   it("returns the value it accepts", function()

@@ -1,13 +1,9 @@
 local moongate = require("moongate")
 local test = require("moongate.test")
+local helpers = dofile("spec/fixture/helpers.lua")
+local message_of = helpers.message_of
 
 local app
-
-local function message_of(fn, ...)
-  local ok, message = pcall(fn, ...)
-  assert.is_false(ok)
-  return type(message) == "table" and message.message or message
-end
 
 describe("a stubbed database as an object", function()
   local db

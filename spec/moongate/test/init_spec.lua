@@ -1,5 +1,7 @@
 local moongate = require("moongate")
 local test = require("moongate.test")
+local helpers = dofile("spec/fixture/helpers.lua")
+local message_of = helpers.message_of
 
 local app
 
@@ -8,12 +10,6 @@ local function handle(handler, options)
     a:any("/", handler)
   end, options)
   return app
-end
-
-local function message_of(fn, ...)
-  local ok, message = pcall(fn, ...)
-  assert.is_false(ok)
-  return message
 end
 
 describe("test.app", function()
@@ -104,102 +100,6 @@ describe("test.app", function()
     end, { trusted_proxies = { "unix" }, forwarded = "forwarded" })
     local fields = { ["X-Forwarded-For"] = "192.0.2.7", Forwarded = "for=192.0.2.8" }
     assert.equal("192.0.2.8", app:get("/", { headers = fields }).body)
-  end)
-end)
-
-describe("a request of a spec", function()
-  after_each(function()
-    app:assert_no_leaks()
-  end)
-
-  it("has all methods, headers, queries and bodies", function()
-    handle(function(ctx)
-      return { ctx.method, ctx.headers["x-a"] or "", ctx.query.q or "", ctx:body():await() }
-    end)
-    for _, method in ipairs({ "get", "post", "put", "patch", "delete" }) do
-      local res = app[method](app, "/", { headers = { ["X-A"] = "1" }, query = { q = "a b" } })
-      assert.same({ method:upper(), "1", "a b", "" }, res:json())
-    end
-    assert.equal('{"a":1}', app:post("/", { json = { a = 1 } }):json()[4])
-    assert.equal("a=1&b=%26", app:post("/", { form = { a = 1, b = "&" } }):json()[4])
-    assert.equal("", app:head("/").body)
-  end)
-
-  it("says when the body is no JSON", function()
-    handle(function()
-      return "text"
-    end)
-    assert.matches("init_spec%.lua:%d+: the body is not JSON: .*text", message_of(function()
-      local value = app:get("/"):json()
-      return value
-    end))
-  end)
-
-  it("can be sent as bytes", function()
-    handle(function()
-      return "ok"
-    end)
-    assert.equal(400, app:raw("GET / HTTP/1.1\r\n\r\n"):response().status)
-    assert.equal("ok", app:raw("GET / HTTP/1.1\r\nHost: a\r\n\r\n"):response().body)
-  end)
-
-  it("can be driven piece by piece", function()
-    handle(function(ctx)
-      return ctx:body():await()
-    end)
-    local flight = app:start("POST", "/", { length = 2, headers = { Expect = "100-continue" } })
-    flight:send("a")
-    app.clock:advance(1)
-    local res = flight:send("b"):response()
-    assert.equal("ab", res.body)
-    assert.near(1, app.clock:elapsed(), 0.001)
-  end)
-
-  it("collects interim answers", function()
-    handle(function(ctx)
-      return ctx:body():await()
-    end)
-    local flight = app:start("POST", "/", { length = 1, headers = { Expect = "100-continue" } })
-    app.clock:settle()
-    local res = flight:send("x"):response()
-    assert.equal(1, #res.interim)
-    assert.equal(100, res.interim[1].status)
-  end)
-
-  it("can be left", function()
-    local code
-    handle(function(ctx)
-      local _, err = pcall(function()
-        ctx:sleep(60):await()
-      end)
-      code = err.code
-    end)
-    app:start("GET", "/"):disconnect(2.5)
-    assert.equal("cancelled", code)
-    assert.near(2.5, app.clock:elapsed(), 0.001)
-  end)
-
-  it("that is never answered fails instead of hanging", function()
-    handle(function(ctx)
-      ctx:stream("text/plain", function()
-        moongate.future():await()
-      end)
-    end)
-    assert.matches("init_spec%.lua:%d+: GET request waits for something that can never happen",
-      message_of(function()
-        local res = app:get("/")
-        return res
-      end))
-    app:close()
-  end)
-
-  it("serves thousands in a row", function()
-    handle(function(ctx)
-      return ctx.query.n
-    end)
-    for i = 1, 2000 do
-      assert(app:get("/?n=" .. i).body == tostring(i))
-    end
   end)
 end)
 
@@ -322,53 +222,6 @@ describe("a stub", function()
   end)
 end)
 
-describe("the clock", function()
-  before_each(function()
-    handle(function(ctx)
-      ctx:sleep(90):timeout(60):try_await()
-      return "ok"
-    end, { timeouts = { handler = 1000 } })
-  end)
-
-  after_each(function()
-    app:assert_no_leaks()
-  end)
-
-  it("counts virtual seconds from the app's start", function()
-    assert.equal(0, app.clock:elapsed())
-    app:get("/")
-    assert.near(60, app.clock:elapsed(), 0.001)
-  end)
-
-  it("advances to the given moment, timers on their way in order", function()
-    local seen = {}
-    for _, seconds in ipairs({ 2, 1, 3 }) do
-      moongate.after(seconds, function()
-        seen[#seen + 1] = app.clock:elapsed()
-      end)
-    end
-    app.clock:advance(2.5)
-    assert.same({ 1, 2 }, seen)
-    assert.near(2.5, app.clock:elapsed(), 0.0001)
-    app.clock:advance(0.5)
-    assert.same({ 1, 2, 3 }, seen)
-  end)
-
-  it("waits for real work before it jumps", function()
-    app:run(function()
-      local text = moongate.files.read_file("spec/fixture/public/hello.txt"):timeout(0.001):await()
-      assert.is_string(text)
-    end)
-    assert.equal(0, app.clock:elapsed())
-  end)
-
-  it("does not go back", function()
-    assert.matches("advance: seconds are wanted", message_of(function()
-      app.clock:advance(-1)
-    end))
-  end)
-end)
-
 describe("app:run", function()
   before_each(function()
     handle(print)
@@ -384,7 +237,7 @@ describe("app:run", function()
       return x, nil
     end, 1)
     assert.same({ 1, nil }, { a, b })
-    local err = message_of(function()
+    local err = helpers.error_of(function()
       app:run(error, "raised")
     end)
     assert.equal("raised", err.message)
@@ -398,85 +251,5 @@ describe("app:run", function()
         end)
       end))
     app:close()
-  end)
-end)
-
-describe("assert_no_leaks", function()
-  local function here()
-    return debug.getinfo(2, "l").currentline
-  end
-
-  local function leaks_of(handler)
-    handle(handler)
-    app:get("/")
-    return message_of(function()
-      app:assert_no_leaks()
-    end)
-  end
-
-  it("names the line where a coroutine waits", function()
-    local line = here() + 3
-    local message = leaks_of(function()
-      moongate.spawn(function()
-        moongate.sleep(60):await()
-      end)
-      return "ok"
-    end)
-    assert.matches("a coroutine that waits at %S*init_spec%.lua:" .. line, message)
-    assert.matches("init_spec%.lua:%d+: left behind", message)
-  end)
-
-  it("names the line that made an operation", function()
-    local line = here() + 2
-    local message = leaks_of(function()
-      moongate.sleep(60)
-      return "ok"
-    end)
-    assert.matches("unfinished operation, made at %S*init_spec%.lua:" .. line, message)
-  end)
-
-  it("names the line that made a pending Future, in a request too", function()
-    local line = here() + 2
-    local message = leaks_of(function()
-      moongate.future()
-      return "ok"
-    end)
-    assert.matches("a pending Future, made at %S*init_spec%.lua:" .. line, message)
-  end)
-
-  it("names the line whose stub never answers", function()
-    local line = here() + 3
-    local message
-    handle(function(ctx)
-      ctx:query_cache("k")
-      return "ok"
-    end):stub_cache("k", test.never())
-    app:get("/")
-    message = message_of(function()
-      app:assert_no_leaks()
-    end)
-    assert.matches("a pending Future, made at %S*init_spec%.lua:" .. line, message)
-  end)
-
-  it("is content with jobs, kept connections and finished work", function()
-    app = test.app(function(a)
-      a:every("job", 10, print)
-      a:get("/", function(ctx)
-        ctx:sleep(1):await()
-        return "ok"
-      end)
-    end)
-    app:start("GET", "/"):keep():response()
-    app.clock:advance(15)
-    app:assert_no_leaks()
-  end)
-
-  it("cleans up, so that the next app begins anew", function()
-    leaks_of(function()
-      moongate.sleep(60)
-      return "ok"
-    end)
-    handle(print)
-    app:assert_no_leaks()
   end)
 end)

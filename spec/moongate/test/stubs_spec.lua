@@ -1,5 +1,7 @@
 local moongate = require("moongate")
 local test = require("moongate.test")
+local helpers = dofile("spec/fixture/helpers.lua")
+local message_of = helpers.message_of
 
 local app
 
@@ -15,12 +17,6 @@ end
 -- Runs `fn` in a coroutine of the app, with no request.
 local function run(fn, ...)
   return app:run(fn, ...)
-end
-
-local function message_of(fn, ...)
-  local ok, message = pcall(fn, ...)
-  assert.is_false(ok)
-  return type(message) == "table" and message.message or message
 end
 
 local http = require("moongate.http")
@@ -52,99 +48,6 @@ local function lookup(key)
     return call(cache, "query_cache", key):await()
   end)
 end
-
-describe("stub_http", function()
-  before_each(function()
-    new_app()
-  end)
-  after_each(function()
-    app:assert_no_leaks()
-  end)
-
-  it("gives a response as the real client does", function()
-    app:stub_http("GET http://users/7", {
-      status = 201, headers = { ["X-Id"] = "7" }, json = { name = "Ada" },
-    })
-    local res = request("http://users/7")
-    assert.equal(201, res.status)
-    assert.equal("7", res.headers["x-ID"])
-    assert.equal("application/json", res.headers["Content-Type"])
-    assert.equal('{"name":"Ada"}', res.body)
-    assert.same({ name = "Ada" }, res:json())
-    assert.equal("http://users/7", res.url)
-  end)
-
-  it("takes a string for the body of a 200", function()
-    app:stub_http("http://a/", "hello")
-    local res = request({ url = "http://a/", method = "POST" })
-    assert.same({ 200, "hello" }, { res.status, res.body })
-    local pieces = run(function()
-      local list = {}
-      for piece in res:chunks() do
-        list[#list + 1] = piece
-      end
-      return list
-    end)
-    assert.same({ "hello" }, pieces)
-  end)
-
-  it("tells methods, URLs and patterns apart", function()
-    app:stub_http({ pattern = "^http://users/%d+$" }, "number")
-    app:stub_http({ method = "put", pattern = "^http://users" }, "put")
-    app:stub_http({ url = "http://users/me" }, "me")
-    app:stub_http("DELETE http://users/7", "gone")
-    app:stub_http(function(req)
-      return req.headers.accept == "text/html"
-    end, "html")
-    assert.equal("number", request("http://users/7").body)
-    assert.equal("put", request({ method = "PUT", url = "http://users/7" }).body)
-    assert.equal("me", request("http://users/me").body)
-    assert.equal("gone", request({ method = "DELETE", url = "http://users/7" }).body)
-    assert.equal("html", request({ url = "http://x/", headers = { accept = "text/html" } }).body)
-    local message = message_of(request, "http://users/x")
-    assert.matches("http_request GET http://users/x is not stubbed", message)
-    assert.matches('stub_http%("GET http://users/x"', message)
-  end)
-
-  it("may answer with a function of the request", function()
-    app:stub_http({ pattern = "." }, function(req)
-      return { status = 202, body = req.method .. " " .. req.url .. " " .. req.body }
-    end)
-    local res = request({ method = "POST", url = "http://a/", json = { 1 } })
-    assert.same({ 202, "POST http://a/ [1]" }, { res.status, res.body })
-  end)
-
-  it("may answer late, never, in turn or not at all", function()
-    app:stub_http("http://a/", test.after(2, { status = 204 }))
-    assert.equal(204, request("http://a/").status)
-    assert.near(2, app.clock:elapsed(), 0.001)
-    app:stub_http("http://a/", test.sequence({ test.fail("connect", "refused"), "second" }))
-    assert.equal("refused", message_of(request, "http://a/"))
-    assert.equal("second", request("http://a/").body)
-    assert.matches("sequence of 2 answers is used up", message_of(request, "http://a/"))
-    app:stub_http("http://a/", test.never())
-    local err = run(function()
-      return select(2, call(http, "http_request", "http://a/"):timeout(3):try_await())
-    end)
-    assert.equal("timeout", err.code)
-  end)
-
-  it("gives what a Future of the spec says as a response", function()
-    local answer = moongate.future()
-    app:stub_http("http://a/", answer)
-    answer:resolve({ status = 418 })
-    assert.equal(418, request("http://a/").status)
-  end)
-
-  it("refuses what is no matcher and no answer", function()
-    assert.matches("stubs_spec%.lua:%d+: the matcher: .*urll.*mean 'url'", message_of(function()
-      app:stub_http({ urll = "x" }, "")
-    end))
-    app:stub_http("http://a/", { name = "Ada" })
-    assert.matches('answer: "name" is unknown, allowed are body, cookies, headers, json, status',
-      message_of(request, "http://a/"))
-  end)
-end)
 
 describe("stub_database", function()
   before_each(function()
@@ -318,53 +221,6 @@ describe("what was called", function()
       message_of(function()
         app:assert_called("http_requst")
       end))
-  end)
-end)
-
-describe("an answer", function()
-  before_each(function()
-    new_app()
-  end)
-  after_each(function()
-    app:assert_no_leaks()
-  end)
-
-  it("may be late and be any other answer", function()
-    app:stub_database("a", test.after(1, test.fail("database", "late")))
-    app:stub_database("b", test.after(1, function(id)
-      return { id }
-    end))
-    app:stub_database("c", test.after(1, test.after(1, { "twice" })))
-    assert.equal("late", message_of(query, "a"))
-    assert.same({ 7 }, query("b", 7))
-    assert.same({ "twice" }, query("c"))
-    assert.near(4, app.clock:elapsed(), 0.001)
-  end)
-
-  it("that is late can be cancelled", function()
-    app:stub_database("a", test.after(100, {}))
-    run(function()
-      call(database, "query_database", "a"):cancel()
-    end)
-  end)
-
-  it("may be a function that gives another answer", function()
-    app:stub_database("a", function(id)
-      return id == 1 and test.fail("database", "one") or { id }
-    end)
-    assert.equal("one", message_of(query, "a", 1))
-    assert.same({ 2 }, query("a", 2))
-  end)
-
-  it("is refused where it is none", function()
-    assert.matches("stubs_spec%.lua:%d+: test.sequence: at least one", message_of(function()
-      local answer = test.sequence({})
-      return answer
-    end))
-    assert.matches("stubs_spec%.lua:%d+: test.after: seconds are wanted", message_of(function()
-      local answer = test.after("1", 2)
-      return answer
-    end))
   end)
 end)
 

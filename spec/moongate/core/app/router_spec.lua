@@ -1,12 +1,7 @@
 local router = require("moongate.core.app.router")
 local test = require("moongate.test")
-
--- Refused at this file's line, with that text.
-local function refused(fn, pattern)
-  local ok, message = pcall(fn)
-  assert.is_false(ok)
-  assert.matches("^spec/moongate/core/app/router_spec%.lua:%d+: " .. pattern, message)
-end
+local helpers = dofile("spec/fixture/helpers.lua")
+local refused = helpers.refused
 
 describe("a path", function()
   local app

@@ -1,12 +1,7 @@
 local moongate = require("moongate")
 local test = require("moongate.test")
-
--- Refused at this file's line, with that text.
-local function refused(fn, pattern)
-  local ok, message = pcall(fn)
-  assert.is_false(ok)
-  assert.matches("^spec/moongate/core/app/static_spec%.lua:%d+: " .. pattern, message)
-end
+local helpers = dofile("spec/fixture/helpers.lua")
+local refused = helpers.refused
 
 local app
 before_each(function()

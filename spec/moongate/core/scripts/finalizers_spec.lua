@@ -1,12 +1,12 @@
 -- What scripts leave to the collector.
 local ffi = require("ffi")
 local test = require("moongate.test")
-local messages_of = dofile("spec/fixture/logged.lua")
+local helpers = dofile("spec/fixture/helpers.lua")
 
 local app
 
 local function logged()
-  return messages_of(app)
+  return helpers.logged(app)
 end
 
 -- Ways to have `fn` called when an object is collected.
