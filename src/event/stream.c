@@ -67,6 +67,10 @@ bool mg_stream_quiet(const mg_stream *s) {
     return !s->closing && !s->ended && s->ops->quiet(s);
 }
 
+bool mg_stream_ending(const mg_stream *s, int *status) {
+    return !s->closing && !s->ended && s->ops->ending(s, status);
+}
+
 size_t mg_stream_in_kernel(const mg_stream *s) {
     return s->ops->in_kernel != NULL ? s->ops->in_kernel(s) : 0;
 }

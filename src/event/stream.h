@@ -85,6 +85,10 @@ mg_loop *mg_stream_loop(const mg_stream *s);
 // too, so also while the stream reads. What the TLS protocol itself has to say counts likewise.
 bool mg_stream_quiet(const mg_stream *s);
 
+// Whether the peer's end has come, though bytes before it may be unread: while reading is stopped,
+// nobody tells. `*status` is what on_end will be told.
+bool mg_stream_ending(const mg_stream *s, int *status);
+
 // Makes `s` a stream over the connected socket `fd`, which is taken.
 void mg_stream_uv_open(mg_loop *loop, mg_stream *s, const mg_stream_events *events, int fd,
                        bool is_unix);

@@ -19,6 +19,7 @@ struct mg_stream_ops {
     size_t (*in_kernel)(const mg_stream *s); // NULL: nothing
     mg_loop *(*loop)(const mg_stream *s);
     bool (*quiet)(const mg_stream *s);
+    bool (*ending)(const mg_stream *s, int *status);
 };
 
 // A stream in its first state; the kind fills `u`.

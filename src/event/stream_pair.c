@@ -37,6 +37,7 @@ static void close_end(mg_stream *s, bool reset);
 static int address(const mg_stream *s, struct sockaddr_storage *out);
 static mg_loop *loop_of(const mg_stream *s);
 static bool quiet(const mg_stream *s);
+static bool ending(const mg_stream *s, int *status);
 static mg_pair_end *new_end(mg_loop *loop, mg_stream *s, size_t window);
 static void part(mg_pair_end *e);
 static void free_end(mg_pair_end *e);
@@ -57,6 +58,7 @@ static const mg_stream_ops pair_ops = {
     .local = address,
     .loop = loop_of,
     .quiet = quiet,
+    .ending = ending,
 };
 
 int mg_stream_pair(mg_loop *loop, mg_stream *a, mg_stream *b, const mg_stream_events *a_events,
@@ -161,6 +163,11 @@ static mg_loop *loop_of(const mg_stream *s) {
 
 static bool quiet(const mg_stream *s) {
     return s->u.pair->in.n == 0 && !s->u.pair->end_due;
+}
+
+static bool ending(const mg_stream *s, int *status) {
+    *status = s->u.pair->end_status;
+    return s->u.pair->end_due;
 }
 
 static mg_pair_end *new_end(mg_loop *loop, mg_stream *s, size_t window) {

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <linux/sockios.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/ioctl.h>
 
@@ -32,6 +33,7 @@ static int local(const mg_stream *s, struct sockaddr_storage *out);
 static size_t in_kernel(const mg_stream *s);
 static mg_loop *loop_of(const mg_stream *s);
 static bool quiet(const mg_stream *s);
+static bool ending(const mg_stream *s, int *status);
 static void lend_block(uv_handle_t *h, size_t wanted, uv_buf_t *out);
 static void on_read(uv_stream_t *h, ssize_t n, const uv_buf_t *buf);
 static int queue_rest(mg_stream *s, const struct iovec *v, int count, size_t sent, size_t n);
@@ -55,6 +57,7 @@ static const mg_stream_ops uv_ops = {
     .in_kernel = in_kernel,
     .loop = loop_of,
     .quiet = quiet,
+    .ending = ending,
 };
 
 void mg_stream_uv_open(mg_loop *loop, mg_stream *s, const mg_stream_events *events, int fd,
@@ -168,6 +171,15 @@ static bool quiet(const mg_stream *s) {
     char c;
     return uv_fileno(&s->u.handle, &fd) == 0 && recv(fd, &c, 1, MSG_PEEK | MSG_DONTWAIT) < 0 &&
            errno == EAGAIN;
+}
+
+static bool ending(const mg_stream *s, int *status) {
+    struct pollfd p = {.events = POLLRDHUP};
+    if (uv_fileno(&s->u.handle, &p.fd) != 0 || poll(&p, 1, 0) <= 0) {
+        return false;
+    }
+    *status = p.revents & POLLERR ? -ECONNRESET : 0;
+    return true;
 }
 
 static void lend_block(uv_handle_t *h, size_t wanted, uv_buf_t *out) {

@@ -30,6 +30,7 @@ static size_t in_kernel(const mg_stream *s);
 static int local(const mg_stream *s, struct sockaddr_storage *out);
 static mg_loop *loop_of(const mg_stream *s);
 static bool quiet(const mg_stream *s);
+static bool ending(const mg_stream *s, int *status);
 static void on_inner_read(mg_stream *inner, const char *data, size_t n);
 static void on_inner_end(mg_stream *inner, int status);
 static void on_inner_drain(mg_stream *inner, int status);
@@ -64,6 +65,7 @@ static const mg_stream_ops tls_ops = {
     .in_kernel = in_kernel,
     .loop = loop_of,
     .quiet = quiet,
+    .ending = ending,
 };
 
 static const mg_stream_events inner_events = {
@@ -201,6 +203,10 @@ static bool quiet(const mg_stream *s) {
     const struct mg_tls_stream *t = s->u.tls;
     return t->in_n == 0 && t->kept.n == 0 && !t->end_due && !t->failed &&
            SSL_has_pending(t->ssl) == 0 && mg_stream_quiet(&t->inner);
+}
+
+static bool ending(const mg_stream *s, int *status) {
+    return mg_stream_ending(&s->u.tls->inner, status);
 }
 
 // --- what the socket does ---

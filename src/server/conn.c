@@ -92,6 +92,8 @@ void mg_conn_arm(mg_conn *c) {
         // Who sends no more may still be taking: what it takes tells it from one that has left.
         c->taken_mark = taken(c);
         mg_deadline_start(&s->half_close, &c->deadline);
+    } else if (c->state == MG_CONN_BUSY && (c->paused || c->full)) {
+        mg_deadline_start(&s->unread, &c->deadline);
     } else if (c->state == MG_CONN_IDLE) {
         mg_deadline_start(&s->idle, &c->deadline);
         s->on_conn_idle(s);
@@ -267,14 +269,32 @@ static void set_reading(mg_conn *c, bool reading) {
         mg_stream_read_stop(&c->stream);
     } else if (!c->fin && mg_stream_read_start(&c->stream) != 0) {
         mg_conn_close(c, MG_GONE_CLIENT);
+        return;
+    }
+    if (c->state == MG_CONN_BUSY && !c->send_timed && !c->fin) {
+        mg_conn_arm(c);
+    }
+}
+
+// Reading would have told that the peer has left.
+void mg_conn_look_for_end(mg_conn *c) {
+    int status;
+    if (!mg_stream_ending(&c->stream, &status)) {
+        mg_conn_arm(c);
+    } else if (status < 0) {
+        mg_conn_close(c, MG_GONE_CLIENT);
+    } else {
+        c->taken_mark = taken(c);
+        mg_deadline_start(&c->server->half_close, &c->deadline);
     }
 }
 
 void mg_conn_pause(mg_conn *c) {
-    if (!c->paused && !c->full) {
+    bool reading = !c->paused && !c->full;
+    c->paused = true;
+    if (reading) {
         set_reading(c, false);
     }
-    c->paused = true;
 }
 
 void mg_conn_resume(mg_conn *c) {

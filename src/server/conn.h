@@ -85,3 +85,4 @@ extern const mg_stream_events mg_conn_events;
 // A deadline has passed.
 void mg_conn_send_late(mg_conn *c);
 void mg_conn_half_close_late(mg_conn *c);
+void mg_conn_look_for_end(mg_conn *c);

@@ -4,6 +4,7 @@
 #include "server/h1.h"
 
 enum {
+    LOOK_MS = 250,
     FRESH_MS = 1000,  // so long a new connection may take to ask its first question
     LOOKS_MOST = 256, // at idle connections, until one is found that may go
 };
@@ -33,6 +34,11 @@ static void on_send_late(mg_deadlines *q, mg_deadline *d) {
     mg_conn_send_late(MG_OF(d, mg_conn, deadline));
 }
 
+static void on_unread(mg_deadlines *q, mg_deadline *d) {
+    (void)q;
+    mg_conn_look_for_end(MG_OF(d, mg_conn, deadline));
+}
+
 static void on_half_close_late(mg_deadlines *q, mg_deadline *d) {
     (void)q;
     mg_conn_half_close_late(MG_OF(d, mg_conn, deadline));
@@ -49,6 +55,7 @@ static void init_deadlines(mg_server *s) {
     mg_deadlines_init(&s->header, s->loop, o->header_ms, on_header_late);
     mg_deadlines_init(&s->send, s->loop, o->send_ms, on_send_late);
     mg_deadlines_init(&s->half_close, s->loop, o->half_close_ms, on_half_close_late);
+    mg_deadlines_init(&s->unread, s->loop, LOOK_MS, on_unread);
     mg_deadlines_init(&s->linger, s->loop, o->linger_ms, on_idle);
     mg_deadlines_init(&s->tunnel, s->loop, o->idle_ms, on_idle);
     mg_deadlines_init(&s->handler, s->loop, o->handler_ms, on_handler_late);
@@ -158,7 +165,7 @@ void mg_server_free(mg_server *s) {
     mg_loop_remove_turn(&s->turn);
     mg_timer_stop(&s->drain_timer);
     mg_deadlines *queues[] = {&s->idle,   &s->header, &s->send,   &s->half_close,
-                              &s->linger, &s->tunnel, &s->handler};
+                              &s->unread, &s->linger, &s->tunnel, &s->handler};
     for (size_t i = 0; i < sizeof queues / sizeof *queues; i++) {
         mg_deadlines_deinit(queues[i]);
     }

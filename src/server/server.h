@@ -26,6 +26,7 @@ struct mg_server {
     mg_deadlines header;
     mg_deadlines send;
     mg_deadlines half_close;
+    mg_deadlines unread; // reading is stopped: is the peer still there?
     mg_deadlines linger;
     mg_deadlines tunnel; // on which nothing moves
     mg_deadlines handler;

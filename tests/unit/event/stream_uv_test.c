@@ -295,14 +295,39 @@ static void addresses_of_both_sides_are_known(void **state) {
     assert_ptr_equal(mg_stream_loop(&w.s), loop);
 }
 
+static void reset(int fd) {
+    struct linger at_once = {1, 0};
+    setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+    close(fd);
+}
+
+static void the_peers_end_shows_while_reading_is_stopped(void **state) {
+    (void)state;
+    int status = 1;
+    mg_stream_read_stop(&w.s);
+    assert_int_equal(send(peer, "hello", 5, 0), 5);
+    turn_times(loop, 3);
+    assert_false(mg_stream_ending(&w.s, &status));
+    shutdown(peer, SHUT_WR);
+    while (!mg_stream_ending(&w.s, &status)) {
+    }
+    assert_int_equal(status, 0);
+    if (folder == NULL) {
+        reset(peer);
+        peer = -1;
+        while (mg_stream_ending(&w.s, &status) && status == 0) {
+        }
+        assert_int_equal(status, -ECONNRESET);
+    }
+    assert_int_equal(w.ends, 0);
+}
+
 static void the_peers_address_is_kept_when_it_has_been_asked_for(void **state) {
     (void)state;
     struct sockaddr_storage before;
     struct sockaddr_storage after;
     assert_int_equal(mg_stream_peer(&w.s, &before), 0);
-    struct linger at_once = {1, 0};
-    setsockopt(peer, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
-    close(peer);
+    reset(peer);
     turn_until(loop, &w.ends, 1); // a reset: the kernel has forgotten the peer
     assert_int_equal(mg_stream_peer(&w.s, &after), 0);
     assert_memory_equal(&before, &after, sizeof before);
@@ -331,6 +356,8 @@ int main(void) {
         TCP(closing_inside_on_drain_is_allowed),
         TCP(paused_reading_leaves_bytes_in_the_kernel),
         TCP(addresses_of_both_sides_are_known),
+        TCP(the_peers_end_shows_while_reading_is_stopped),
+        UNIX(the_peers_end_shows_while_reading_is_stopped),
         TCP(the_peers_address_is_kept_when_it_has_been_asked_for),
         UNIX(bytes_go_both_ways_without_a_queue),
         UNIX(a_slow_reader_gets_everything_in_order_and_the_queue_drains_once),

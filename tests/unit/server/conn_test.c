@@ -268,6 +268,43 @@ static void a_reset_of_an_idle_or_reading_connection_is_nobodys_business(void **
     assert_int_equal(r.gone, 0);
 }
 
+// An upload that nobody takes: reading has stopped.
+static void stop_reading(void) {
+    r.echo = false;
+    peer_send(&r, &p, "POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 200000\r\n\r\n");
+    mg_exchange_want_body(rig_take(&r), false);
+    static char piece[1001];
+    memset(piece, 'x', 1000);
+    for (int i = 0; i < 100; i++) {
+        peer_send(&r, &p, piece);
+    }
+    assert_true(c->paused);
+    rig_pass(&r, 60000);
+    assert_int_equal(r.gone, 0);
+}
+
+static void a_reset_is_noticed_while_reading_is_stopped(void **state) {
+    (void)state;
+    stop_reading();
+    mg_stream_close(&p.s, true);
+    rig_settle(&r);
+    assert_int_equal(r.gone, 0); // nothing tells
+    rig_pass(&r, 250);
+    assert_int_equal(r.gone, 1);
+    assert_int_equal(r.server->stats->connections, 0);
+}
+
+static void a_fin_is_noticed_while_reading_is_stopped(void **state) {
+    (void)state;
+    stop_reading();
+    peer_fin(&r, &p);
+    rig_pass(&r, 999);
+    assert_int_equal(r.gone, 0);
+    rig_pass(&r, 251);
+    assert_int_equal(r.gone, 1);
+    assert_int_equal(r.server->stats->connections, 0);
+}
+
 // --- deadlines ---
 
 static void a_connection_that_idles_too_long_is_closed(void **state) {
@@ -395,6 +432,8 @@ int main(void) {
         TEST(an_answer_on_its_way_outlives_the_fin),
         TEST(a_reset_is_told_to_the_app_once_and_at_once),
         TEST(a_reset_of_an_idle_or_reading_connection_is_nobodys_business),
+        TEST(a_reset_is_noticed_while_reading_is_stopped),
+        TEST(a_fin_is_noticed_while_reading_is_stopped),
         TEST(a_connection_that_idles_too_long_is_closed),
         TEST(a_peer_that_takes_nothing_is_closed),
         TEST(a_peer_that_takes_it_too_slowly_is_closed),
