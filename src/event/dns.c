@@ -7,19 +7,15 @@
 #include "event/dns_cache.h"
 #include "event/dns_channel.h"
 #include "event/dns_hosts.h"
+#include "event/dns_name.h"
 #include "event/timer.h"
 
-#include <arpa/inet.h>
-#include <ctype.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 enum {
-    NAME_BYTES = 253,
-    LABEL_BYTES = 63,
     BUCKETS = 256,
     // c-ares gives each of a question's two queries an id of 16 bits of its own and would look for
     // a free one for ever.
@@ -71,15 +67,6 @@ struct mg_dns {
 static void on_deliver(mg_timer *t);
 static void finish(mg_dns *d, mg_dns_lookup *l, mg_dns_answer *a);
 static mg_dns_answer *answer_at_once(mg_dns *d, const char *host, char *name);
-static mg_dns_answer *bad_name(const char *host);
-static mg_dns_answer *literal(const char *host);
-static mg_dns_answer *loopback(void);
-static bool copy_name(const char *host, char *name);
-static bool ends_in_number(const char *name, size_t n);
-static bool is_localhost(const char *name);
-static void set_v4(struct sockaddr_storage *sa, struct in_addr ip);
-static void set_v6(struct sockaddr_storage *sa, const struct in6_addr *ip);
-static bool can_reach(const struct sockaddr_in6 *to);
 static question *find_question(const mg_dns_channel *c, const char *name);
 static void adopt(mg_dns *d, mg_dns_channel *channel);
 static void on_head(mg_dns_channel *c, const mg_dns_head *head);
@@ -158,7 +145,7 @@ int mg_dns_start(mg_dns_lookup **out, mg_dns *d, const char *host, mg_dns_cb on_
     l->on_done = on_done;
     l->arg = arg;
     *out = l;
-    char name[NAME_BYTES + 1];
+    char name[MG_DNS_NAME_BYTES + 1];
     mg_dns_answer *a = answer_at_once(d, host, name);
     if (a != NULL) {
         finish(d, l, a);
@@ -215,15 +202,9 @@ static void finish(mg_dns *d, mg_dns_lookup *l, mg_dns_answer *a) {
 
 // A new reference if nobody has to be asked; else NULL and `name` is what to ask for.
 static mg_dns_answer *answer_at_once(mg_dns *d, const char *host, char *name) {
-    mg_dns_answer *a = literal(host);
+    mg_dns_answer *a = mg_dns_name_read(host, name);
     if (a != NULL) {
         return a;
-    }
-    if (!copy_name(host, name)) {
-        return bad_name(host);
-    }
-    if (is_localhost(name)) {
-        return loopback();
     }
     uint64_t now_ms = mg_loop_now_ms(d->loop);
     a = mg_dns_hosts_find(d->hosts, name, now_ms);
@@ -232,123 +213,6 @@ static mg_dns_answer *answer_at_once(mg_dns *d, const char *host, char *name) {
     }
     a = mg_dns_cache_find(d->cache, name, now_ms);
     return a != NULL ? mg_dns_answer_ref(a) : NULL;
-}
-
-static mg_dns_answer *bad_name(const char *host) {
-    char shown[65];
-    size_t n = strnlen(host, sizeof shown - 1);
-    for (size_t i = 0; i < n; i++) {
-        shown[i] = '?';
-        if (host[i] > ' ' && host[i] < 127) {
-            shown[i] = host[i];
-        }
-    }
-    shown[n] = '\0';
-    char text[160];
-    snprintf(text, sizeof text, "that is no host name: \"%s%s\"", shown,
-             host[n] != '\0' ? "..." : "");
-    return mg_dns_answer_new(MG_ESYNTAX, text, 0);
-}
-
-static mg_dns_answer *literal(const char *host) {
-    struct in_addr v4;
-    struct in6_addr v6;
-    bool is_v4 = inet_pton(AF_INET, host, &v4) == 1;
-    if (!is_v4 && inet_pton(AF_INET6, host, &v6) != 1) {
-        return NULL;
-    }
-    mg_dns_answer *a = mg_dns_answer_new(MG_OK, "", 1);
-    if (is_v4) {
-        set_v4(&a->addresses[0], v4);
-    } else {
-        set_v6(&a->addresses[0], &v6);
-    }
-    return a;
-}
-
-// RFC 6761, 6.3: never a matter of nameservers. Without IPv6 in the system ::1 comes last (RFC
-// 6724, rule 1).
-static mg_dns_answer *loopback(void) {
-    mg_dns_answer *a = mg_dns_answer_new(MG_OK, "", 2);
-    struct sockaddr_storage six = {0};
-    set_v6(&six, &in6addr_loopback);
-    struct sockaddr_in6 to;
-    memcpy(&to, &six, sizeof to);
-    to.sin6_port = htons(9);
-    size_t at = can_reach(&to) ? 0 : 1;
-    a->addresses[at] = six;
-    set_v4(&a->addresses[1 - at], (struct in_addr){htonl(INADDR_LOOPBACK)});
-    return a;
-}
-
-// Lower case, and only what can be a name: labels of letters, digits, '-' and '_'; a dot may end
-// it.
-static bool copy_name(const char *host, char *name) {
-    size_t n = strnlen(host, NAME_BYTES + 1);
-    if (n == 0 || n > NAME_BYTES) {
-        return false;
-    }
-    size_t label = 0;
-    for (size_t i = 0; i < n; i++) {
-        unsigned char c = (unsigned char)host[i];
-        if (c == '.') {
-            if (label == 0) {
-                return false;
-            }
-            label = 0;
-        } else if (c >= 128 || (!isalnum(c) && c != '-' && c != '_') || ++label > LABEL_BYTES) {
-            return false;
-        }
-        name[i] = (char)(c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c);
-    }
-    name[n] = '\0';
-    return !ends_in_number(name, n);
-}
-
-// No top-level domain is a number. c-ares would take 127.0.0.010 for an address, and for another
-// one than the system does.
-static bool ends_in_number(const char *name, size_t n) {
-    n -= name[n - 1] == '.';
-    size_t from = n;
-    while (from > 0 && name[from - 1] != '.') {
-        from--;
-    }
-    bool hex = n - from > 1 && name[from] == '0' && name[from + 1] == 'x';
-    for (size_t i = hex ? from + 2 : from; i < n; i++) {
-        if (hex ? !isxdigit((unsigned char)name[i]) : !isdigit((unsigned char)name[i])) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static bool is_localhost(const char *name) {
-    static const char word[] = "localhost";
-    size_t n = strlen(name);
-    n -= name[n - 1] == '.' ? 1 : 0;
-    size_t w = sizeof word - 1;
-    return n >= w && memcmp(name + n - w, word, w) == 0 && (n == w || name[n - w - 1] == '.');
-}
-
-static void set_v4(struct sockaddr_storage *sa, struct in_addr ip) {
-    struct sockaddr_in in = {.sin_family = AF_INET, .sin_addr = ip};
-    memcpy(sa, &in, sizeof in);
-}
-
-static void set_v6(struct sockaddr_storage *sa, const struct in6_addr *ip) {
-    struct sockaddr_in6 in = {.sin6_family = AF_INET6, .sin6_addr = *ip};
-    memcpy(sa, &in, sizeof in);
-}
-
-// Nothing is sent: the system only looks for a route.
-static bool can_reach(const struct sockaddr_in6 *to) {
-    int fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0) {
-        return false;
-    }
-    bool yes = connect(fd, (const struct sockaddr *)to, sizeof *to) == 0;
-    close(fd);
-    return yes;
 }
 
 // One asked before resolv.conf changed is not joined.
@@ -526,11 +390,11 @@ static mg_dns_answer *found(const struct ares_addrinfo *info) {
         if (node->ai_family == AF_INET && len >= sizeof(struct sockaddr_in)) {
             struct sockaddr_in in;
             memcpy(&in, node->ai_addr, sizeof in);
-            set_v4(&a->addresses[a->n++], in.sin_addr);
+            mg_dns_set_v4(&a->addresses[a->n++], in.sin_addr);
         } else if (node->ai_family == AF_INET6 && len >= sizeof(struct sockaddr_in6)) {
             struct sockaddr_in6 in;
             memcpy(&in, node->ai_addr, sizeof in);
-            set_v6(&a->addresses[a->n++], &in.sin6_addr);
+            mg_dns_set_v6(&a->addresses[a->n++], &in.sin6_addr);
         }
     }
     if (a->n == 0) {
@@ -553,7 +417,7 @@ static void explain(const question *q, char *text, size_t n) {
 
 static mg_dns_answer *failed(question *q, int status) {
     const mg_dns_options *o = &q->dns->options;
-    char text[NAME_BYTES + 128];
+    char text[MG_DNS_NAME_BYTES + 128];
     int code = -EIO;
     if (status == ARES_ENOTFOUND || status == ARES_ENODATA) {
         code = -ENOENT;
