@@ -11,22 +11,57 @@ local stage_returned = answer.stage_returned
 
 local M = {}
 
-local call
+-- --- next() ---
 
-local function call_middleware(ctx, list, i, handler)
-  local called = false
-  local middleware = list[i]
-  local status, content_type -- of the answer that is staged beneath
-  local a, b, c = middleware(ctx, function()
-    if called then
+-- A link is what next() of one middleware of one request knows; false in CTX: it was called. Each
+-- is used once, since a script may keep its next() for ever. Compiled code cannot make closures, so
+-- links are made in stock, beside it.
+local CTX, INDEX, BENEATH_STATUS, BENEATH_TYPE, NEXT = 1, 2, 3, 4, 5
+local STOCK = 128
+local stock, stocked = {}, 0
+
+local run_from
+
+local function new_link()
+  local link = { false, 0, false, false, false }
+  link[NEXT] = function()
+    local ctx = link[CTX]
+    if not ctx then
       error("next() was called a second time by the same middleware", 2)
     end
-    called = true
-    call(ctx, list, i + 1, handler)
-    status, content_type = ctx[STATUS], ctx[TYPE]
-  end)
+    link[CTX] = false
+    run_from(ctx, link[INDEX])
+    link[BENEATH_STATUS], link[BENEATH_TYPE] = ctx[STATUS], ctx[TYPE]
+  end
+  return link
+end
+
+local function restock()
+  for i = 1, STOCK do
+    stock[i] = new_link()
+  end
+  stocked = STOCK
+end
+
+local function take_link(ctx, index)
+  if stocked == 0 then
+    restock()
+  end
+  local at = stocked
+  stocked = at - 1 -- first: a stall may end the task anywhere
+  local link = stock[at]
+  stock[at] = false
+  link[CTX], link[INDEX] = ctx, index
+  return link
+end
+
+-- --- the way in and out ---
+
+local function call_middleware(ctx, middleware, link)
+  local a, b, c = middleware(ctx, link[NEXT])
   if a ~= nil or b ~= nil or c ~= nil then
     -- The whole answer is replaced, but for what the middleware itself has set since.
+    local status, content_type = link[BENEATH_STATUS], link[BENEATH_TYPE]
     if status and ctx[STATUS] == status then
       ctx[STATUS] = 200
     end
@@ -37,13 +72,16 @@ local function call_middleware(ctx, list, i, handler)
   end
 end
 
-function call(ctx, list, i, handler)
-  if list[i] then
-    return call_middleware(ctx, list, i, handler)
+-- Runs the middleware from `i` on, and the handler within.
+function run_from(ctx, i)
+  local route = ctx[ROUTE]
+  local middleware = route.middleware[i]
+  if middleware then
+    return call_middleware(ctx, middleware, take_link(ctx, i + 1))
   end
-  local a, b, c = handler(ctx)
+  local a, b, c = route.handler(ctx)
   if a ~= nil or b ~= nil or c ~= nil then
-    stage_returned(ctx, "handler", handler, a, b, c)
+    stage_returned(ctx, "handler", route.handler, a, b, c)
   end
 end
 
@@ -59,16 +97,8 @@ end
 ---@param task table a = ctx
 function M.run(task)
   local ctx = task.a
-  local route = ctx[ROUTE]
   ctx[TASK] = task
-  if route.middleware[1] then
-    call(ctx, route.middleware, 1, route.handler)
-  else
-    local a, b, c = route.handler(ctx)
-    if a ~= nil or b ~= nil or c ~= nil then
-      stage_returned(ctx, "handler", route.handler, a, b, c)
-    end
-  end
+  run_from(ctx, 1)
   if ctx[PHASE] == OPEN then
     return end_unanswered(ctx)
   end

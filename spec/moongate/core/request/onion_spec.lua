@@ -134,4 +134,57 @@ describe("middleware", function()
     assert.equal(404, res.status)
     assert.same({ "into A" }, order)
   end)
+
+  it("keeps its next() to itself, whatever else is asked meanwhile", function()
+    local kept, seen = nil, {}
+    with({ function(ctx, next)
+      if not kept then
+        kept = next
+        next()
+        return
+      end
+      seen[#seen + 1] = { pcall(kept) }
+      next()
+      ctx:header("X-Own", "yes")
+    end })
+    for i = 0, 300 do
+      local res = app:get("/")
+      assert.equal("handler", res.body)
+      assert.equal(i > 0 and "yes" or nil, res.headers["x-own"])
+    end
+    assert.equal(300, #seen)
+    for _, result in ipairs(seen) do
+      assert.is_false(result[1])
+      assert.matches("next%(%) was called a second time", tostring(result[2]))
+    end
+  end)
+
+  it("may call next() in another coroutine", function()
+    with({ function(ctx, next)
+      ctx:spawn(next):await()
+      ctx:header("X-After", "yes")
+    end }, function(ctx)
+      ctx:sleep(1):await()
+      return "handler"
+    end)
+    local res = app:get("/")
+    assert.same({ "handler", "yes" }, { res.body, res.headers["x-after"] })
+  end)
+
+  it("may be nested deeply", function()
+    local list = {}
+    for i = 1, 50 do
+      list[i] = function(ctx, next)
+        next()
+        ctx:header("X-" .. i, tostring(i))
+      end
+    end
+    with(list)
+    for _ = 1, 100 do
+      local res = app:get("/")
+      assert.equal("handler", res.body)
+      assert.equal("1", res.headers["x-1"])
+      assert.equal("50", res.headers["x-50"])
+    end
+  end)
 end)
