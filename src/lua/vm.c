@@ -21,8 +21,13 @@ mg_vm *volatile mg_vm_running;
 
 // --- the turn ---
 
-static bool has_work(const mg_vm *vm) {
-    return vm->wanted || !mg_link_alone(&vm->requests) || !mg_link_alone(&vm->events);
+static bool has_queued(const mg_vm *vm) {
+    return !mg_link_alone(&vm->requests) || !mg_link_alone(&vm->events);
+}
+
+static void queue_event(mg_vm *vm, mg_op *op) {
+    mg_link_append(&vm->events, &op->link);
+    mg_vm_note[MG_NOTE_MORE] = 1;
 }
 
 static void signal_exchange(mg_vm *vm, uint64_t exchange, const char *what);
@@ -72,7 +77,7 @@ static bool run_scheduler(mg_vm *vm) {
 
 static void on_turn(mg_turn *turn) {
     mg_vm *vm = MG_OF(turn, mg_vm, turn);
-    if (!has_work(vm) || vm->turn_ref == LUA_NOREF) {
+    if ((!vm->wanted && !has_queued(vm)) || vm->turn_ref == LUA_NOREF) {
         return;
     }
     vm->wanted = false;
@@ -96,7 +101,9 @@ static void on_turn(mg_turn *turn) {
 
 static void on_request(mg_app *app, mg_exchange *x) {
     mg_vm *vm = (mg_vm *)app;
-    mg_link_append(&vm->requests, &x->app_link);
+    mg_link_append(&vm->requests,
+                   &x->app_link); // maybe within a turn: an answer lets the next come
+    mg_vm_note[MG_NOTE_MORE] = 1;
 }
 
 static bool is_waiting(const mg_op *op) {
@@ -189,7 +196,7 @@ static void signal_exchange(mg_vm *vm, uint64_t exchange, const char *what) {
     s->op.vm = vm;
     s->exchange = exchange;
     s->what = what;
-    mg_link_append(&vm->events, &s->op.link);
+    queue_event(vm, &s->op);
 }
 
 // --- operations ---
@@ -202,7 +209,7 @@ void mg_op_start(mg_vm *vm, mg_op *op, const mg_op_kind *kind) {
 }
 
 void mg_op_finish(mg_op *op) {
-    mg_link_append(&op->vm->events, &op->link);
+    queue_event(op->vm, op);
 }
 
 void mg_op_finish_later(mg_op *op) {
@@ -348,10 +355,7 @@ static int push_event(lua_State *L, mg_vm *vm, mg_op *op) {
     return 1 + !is_signal + n;
 }
 
-// next_event() -> kind, ...: see sched.lua. Nothing: the queues are empty.
-static int next_event(lua_State *L) {
-    mg_vm *vm = mg_vm_of(L);
-    vm->serving = 0;
+static int push_next(lua_State *L, mg_vm *vm) {
     for (;;) {
         mg_link *l = mg_link_shift(&vm->events);
         if (l != NULL) {
@@ -366,6 +370,15 @@ static int next_event(lua_State *L) {
             return n;
         }
     }
+}
+
+// next_event() -> kind, ...: see sched.lua. Nothing: the queues are empty.
+static int next_event(lua_State *L) {
+    mg_vm *vm = mg_vm_of(L);
+    vm->serving = 0;
+    int n = push_next(L, vm);
+    mg_vm_note[MG_NOTE_MORE] = has_queued(vm);
+    return n;
 }
 
 // cancel(op): stops it; it is not told any more. Nothing happens if it has finished already and was

@@ -46,6 +46,7 @@ M.native = native
 
 local HANDLE = slots.HANDLE
 local note = ffi.cast("double *", native.note_address()) -- src/lua/vm.h: what runs
+local MORE = 3
 local idle, idle_count = {}, 0
 local ready, first, last = {}, 1, 0 -- a queue of tasks
 local later, later_count = {}, 0 -- tasks that let the loop turn first
@@ -294,8 +295,11 @@ local function turn()
     end
     if not run_ready() then
       break
+    elseif note[MORE] == 0 then
+      kind = nil
+    else
+      kind, a, b, c, d, e, f, g = next_event()
     end
-    kind, a, b, c, d, e, f, g = next_event()
   end
   local rested = run_ready()
   turning = false
