@@ -12,6 +12,10 @@ uint64_t mg_monotonic_ms(void) {
     return read_ms(CLOCK_MONOTONIC);
 }
 
+uint64_t mg_thread_ms(void) {
+    return read_ms(CLOCK_THREAD_CPUTIME_ID);
+}
+
 uint64_t mg_wall_ms(void) {
     return read_ms(CLOCK_REALTIME);
 }

@@ -23,6 +23,9 @@
 #include <string.h>
 #include <unistd.h>
 
+// What a script computes for so long while it loads, where it only declares, has no end.
+enum { CHECK_LOAD_MS = 5000 };
+
 // Prints what was gathered and releases it.
 static void print(mg_buf *text, FILE *out) {
     if (text->n > 0) {
@@ -79,6 +82,7 @@ static int load_only(const mg_cli *cli, const mg_config *config) {
     }
     if (rc == MG_OK) {
         mg_app_options(config, &options);
+        options.load_cpu_ms = CHECK_LOAD_MS;
         rc = mg_trial(&options, routes ? print_routes : NULL, NULL, &said, &err);
     }
     if (rc != MG_OK) {

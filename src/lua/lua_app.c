@@ -21,6 +21,7 @@ struct mg_lua_app {
     mg_vm *vm;
     mg_snapshot *snapshot;
     uint64_t load_ms, load_until_ms;
+    uint64_t load_cpu_ms, load_cpu_until_ms;
     const _Atomic bool *give_up;
     char *place;
     char late[MG_LUA_PLACE + 80]; // why loading was ended; "": it was not
@@ -83,9 +84,10 @@ static void end_load(mg_lua_app *a, lua_State *L) {
     if (a->late[0] == '\0' && *a->give_up) {
         snprintf(a->late, sizeof a->late, "loading was given up");
     } else if (a->late[0] == '\0') {
+        bool computed = a->load_ms == 0 || mg_monotonic_ms() <= a->load_until_ms;
         mg_lua_place(L, 0, place, sizeof place);
         snprintf(a->late, sizeof a->late, "%s: loading does not come to an end: stopped after %g s",
-                 place, (double)a->load_ms / 1000);
+                 place, (double)(computed ? a->load_cpu_ms : a->load_ms) / 1000);
     }
     lua_sethook(L, on_load_hook, LUA_MASKCOUNT, 1);
     luaL_error(L, "%s", a->late);
@@ -99,16 +101,19 @@ static void on_load_hook(lua_State *L, lua_Debug *ar) {
     lua_pop(L, 1);
     if (ar->event == LUA_HOOKLINE) {
         mg_lua_place(L, 0, a->place, MG_LUA_PLACE);
-    } else if (*a->give_up || (a->load_ms > 0 && mg_monotonic_ms() > a->load_until_ms)) {
+    } else if (*a->give_up || (a->load_ms > 0 && mg_monotonic_ms() > a->load_until_ms) ||
+               (a->load_cpu_ms > 0 && mg_thread_ms() > a->load_cpu_until_ms)) {
         end_load(a, L);
     }
 }
 
 // Compiled code obeys no hooks: everything is interpreted until the app serves.
-static void bound_load(mg_lua_app *a, uint64_t load_ms) {
+static void bound_load(mg_lua_app *a, uint64_t load_ms, uint64_t cpu_ms) {
     luaJIT_setmode(a->L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_OFF);
     a->load_ms = load_ms;
     a->load_until_ms = mg_monotonic_ms() + load_ms;
+    a->load_cpu_ms = cpu_ms;
+    a->load_cpu_until_ms = mg_thread_ms() + cpu_ms;
     lua_pushlightuserdata(a->L, &load_key);
     lua_pushlightuserdata(a->L, a);
     lua_rawset(a->L, LUA_REGISTRYINDEX);
@@ -190,7 +195,7 @@ static int open_state(mg_lua_app *a, mg_loop *loop, const mg_lua_app_options *o,
     vm->log_arg = o->log_arg;
     mg_lua_memory_attach(&vm->memory, a->L, o->memory_bytes);
     mg_lua_state_preload(a->L, open_native, vm);
-    bound_load(a, o->load_ms);
+    bound_load(a, o->load_ms, o->load_cpu_ms);
     return lua_cpcall(a->L, seed_random, NULL) == 0 ? require_boot(a, err) : take_error(a->L, err);
 }
 
@@ -231,7 +236,7 @@ void mg_lua_app_sever(mg_lua_app *a) {
 
 static int close_boot(lua_State *L) {
     mg_lua_app *a = lua_touserdata(L, 1);
-    bound_load(a, CLOSE_MS);
+    bound_load(a, CLOSE_MS, 0);
     push_boot(a, "close");
     lua_call(L, a->served_ref != LUA_NOREF, 0);
     return 0;

@@ -22,6 +22,7 @@ typedef struct mg_lua_app_options {
     mg_snapshot *snapshot; // where all scripts come from; NULL: the disk
     uint64_t handler_ms;
     uint64_t load_ms;            // that loading and on_start may take; 0: any
+    uint64_t load_cpu_ms;        // that loading may compute; 0: any
     const _Atomic bool *give_up; // true: loading ends soon, with a fault; NULL: never
     char *place;                 // MG_LUA_PLACE bytes that always say where loading is, for who
                                  // watches from outside, at a cost; NULL: nobody does

@@ -203,6 +203,16 @@ static void loading_can_be_given_up(void **state) {
     assert_string_equal(err.text, "loading was given up");
 }
 
+static void loading_that_only_computes_is_ended_sooner(void **state) {
+    (void)state;
+    app_folder_write(&folder, "\nwhile true do pcall(function() while true do end end) end");
+    mg_lua_app_options o = {
+        .root = folder.root, .path = folder.script, .load_ms = 3600000, .load_cpu_ms = 100};
+    assert_int_equal(mg_lua_app_new(&app, r.loop, &o, &err), MG_ELUA);
+    assert_non_null(strstr(err.text, "app.lua:2: loading does not come to an end: stopped after "));
+    assert_non_null(strstr(err.text, " 0.1 s"));
+}
+
 static void ffi_is_given_where_the_configuration_says_so(void **state) {
     (void)state;
     ffi = true;
@@ -387,6 +397,7 @@ int main(void) {
         TEST(what_harms_nobody_is_allowed),
         TEST(each_state_draws_other_random_numbers),
         TEST(loading_can_be_given_up),
+        TEST(loading_that_only_computes_is_ended_sooner),
         TEST(ffi_is_given_where_the_configuration_says_so),
         TEST(a_finalizer_that_fails_does_not_fail_the_load),
         TEST(finalizers_run_before_the_end),
