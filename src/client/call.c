@@ -96,13 +96,28 @@ static void fail_soon(mg_call *call, const char *code, const char *what) {
 
 // --- time ---
 
+// Whoever keeps a connection while it waits for another one may wait for itself.
+static bool all_busy(const mg_call *call) {
+    const mg_origin *o = call->origin;
+    return call->outbound == NULL && o != NULL && o->connecting == 0 && o->idle_count == 0 &&
+           o->connections >= call->client->options.connections;
+}
+
 static void on_total(mg_timer *t) {
     mg_call *call = MG_OF(t, mg_call, total);
-    char text[96];
-    snprintf(text, sizeof text, "%s within %g s",
-             call->outbound == NULL ? "no connection was free or could be opened"
-                                    : "the response was not complete",
-             (double)call->options.timeouts.total_ms / 1000);
+    double seconds = (double)call->options.timeouts.total_ms / 1000;
+    char text[160];
+    if (all_busy(call)) {
+        snprintf(text, sizeof text,
+                 "all %u connections to it (http.connections) were busy for %g s: do calls that "
+                 "hold them wait for this one?",
+                 call->origin->connections, seconds);
+    } else {
+        snprintf(text, sizeof text, "%s within %g s",
+                 call->outbound == NULL ? "no connection was free or could be opened"
+                                        : "the response was not complete",
+                 seconds);
+    }
     mg_call_fail(call, "timeout", text);
 }
 

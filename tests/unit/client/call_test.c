@@ -340,6 +340,8 @@ static void a_call_that_gets_no_connection_ends_in_time(void **state) {
     pass_ms(8999);
     assert_int_equal(b.changes, 0);
     pass_ms(1);
+    assert_non_null(strstr(mg_call_fault_of(b.call)->text,
+                           ": all 1 connections to it (http.connections) were busy for 9 s: "));
     expect_fault(&b, "timeout", true);
     says(0, OK_EMPTY);
     expect_content(&a, 200, "");
