@@ -2,8 +2,8 @@
 // dialled, the dial (RFC 8305), TLS with ALPN.
 //
 // An mg_connect owns what is under way, and counts one descriptor for it, from mg_connect_start
-// until its on_done or mg_connect_cancel. The caller's stream is untouched unless all has
-// succeeded.
+// until its on_done or mg_connect_cancel; its owner has asked mg_descriptors_room. The caller's
+// stream is untouched unless all has succeeded.
 #pragma once
 
 #include "event/dns.h"

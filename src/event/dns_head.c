@@ -18,8 +18,11 @@ static size_t read_name(const unsigned char *p, size_t n, char *out) {
         if (label > LABEL_BYTES || label > n - at || len + label + 2 > MG_DNS_HEAD_NAME_BYTES) {
             return 0;
         }
-        for (; label > 0; label--) {
-            out[len++] = (char)tolower(p[at++]);
+        for (; label > 0; label--, at++) {
+            if (p[at] <= ' ' || p[at] == '.') { // in no name that was asked for
+                return 0;
+            }
+            out[len++] = (char)tolower(p[at]);
         }
         out[len++] = '.';
     }

@@ -72,6 +72,11 @@ static void what_is_no_answer_to_one_question_is_passed_over(void **state) {
     assert_false(mg_dns_head_read(m, N, &h));
     m[LABEL] = 200;
     assert_false(mg_dns_head_read(m, N, &h));
+    set_up(state);
+    m[LABEL + 2] = '\0';
+    assert_false(mg_dns_head_read(m, N, &h));
+    m[LABEL + 2] = '.';
+    assert_false(mg_dns_head_read(m, N, &h));
 }
 
 static void it_is_read_within_its_bounds(void **state) {
