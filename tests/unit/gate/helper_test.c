@@ -103,9 +103,7 @@ static void one_that_is_late_is_killed(void **state) {
     assert_int_equal(start_with("echo begun; exec sleep 600", 0, 1), MG_OK);
     wait_for_end();
     assert_int_equal(status, MG_HELPER_LATE);
-    for (int i = 0; i < 3; i++) { // its death is no second end
-        mg_loop_turn(loop, false, false, 0);
-    }
+    mg_loop_run(loop); // until it has been reaped: its death is no second end
     assert_int_equal(ends, 1);
 }
 
@@ -119,7 +117,7 @@ static void nothing_comes_of_one_that_is_dropped(void **state) {
     mg_helper_drop(helper);
     assert_int_equal(read(fds[0], &byte, 1), 0); // it is dead: its descriptor is closed
     close(fds[0]);
-    mg_loop_turn(loop, false, false, 0);
+    mg_loop_run(loop); // until it has been reaped
     assert_int_equal(ends, 0);
     mg_helper_drop(NULL);
 }
