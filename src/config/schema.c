@@ -90,6 +90,7 @@ const mg_config_key mg_config_keys[] = {
     LIMIT(lua_memory, SIZE, "\"512M\"", 0, TIB, "Memory of a worker's scripts; 0: any"),
 
     TABLE("timeouts", "How long one peer may take, in seconds"),
+    TIMEOUT(handshake, "10", LEAST_MS, "A handshake of TLS, in total; then close"),
     TIMEOUT(header, "10", LEAST_MS, "The whole head of a request, in total; beyond it 408"),
     TIMEOUT(body_grace, "20", 0, "A body's rate is not judged before this"),
     TIMEOUT(send, "60", LEAST_MS, "The peer takes nothing of the answer; then close"),

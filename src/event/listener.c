@@ -29,7 +29,7 @@ struct mg_listener {
 };
 
 static void watch(mg_listener *l);
-static void on_ready(uv_poll_t *h, int status, int events);
+static void on_readable(uv_poll_t *h, int status, int events);
 static int accept_peer(const mg_listener *l);
 static bool is_peers_fault(int err);
 static void rest(mg_listener *l);
@@ -67,19 +67,42 @@ int mg_listener_open(mg_listener **out, mg_loop *loop, int fd,
     return MG_OK;
 }
 
-int mg_listener_accept(mg_listener *l, mg_stream *s, const mg_stream_events *events) {
+// The socket of a peer, or a negative code.
+static int take_peer(mg_listener *l) {
     if (l->closing) {
         return MG_ECLOSED;
     }
     int fd = accept_peer(l);
+    if (fd >= 0) {
+        l->took = true;
+    } else if (fd != -EAGAIN) {
+        rest(l);
+    }
+    return fd;
+}
+
+int mg_listener_accept(mg_listener *l, mg_stream *s, const mg_stream_events *events) {
+    int fd = take_peer(l);
     if (fd < 0) {
-        if (fd != -EAGAIN) {
-            rest(l);
-        }
         return fd;
     }
-    l->took = true;
     mg_stream_uv_open(l->loop, s, events, fd, l->is_unix);
+    return MG_OK;
+}
+
+int mg_listener_accept_tls(mg_listener *l, mg_stream *s, mg_tls_context *c,
+                           const mg_stream_events *events,
+                           void (*on_ready)(mg_stream *s, int status, const char *text)) {
+    int fd = take_peer(l);
+    if (fd < 0) {
+        return fd;
+    }
+    mg_tls_accept(s, &(mg_tls_opening){.loop = l->loop,
+                                       .context = c,
+                                       .fd = fd,
+                                       .is_unix = l->is_unix,
+                                       .events = events,
+                                       .on_ready = on_ready});
     return MG_OK;
 }
 
@@ -116,13 +139,13 @@ static void watch(mg_listener *l) {
     if (l->paused || mg_timer_active(&l->rest)) {
         uv_poll_stop(&l->poll);
     } else {
-        uv_poll_start(&l->poll, UV_READABLE, on_ready);
+        uv_poll_start(&l->poll, UV_READABLE, on_readable);
     }
 }
 
 // Bounded: a crowd at the door must not starve the connections inside. The rest is seen by the next
 // poll.
-static void on_ready(uv_poll_t *h, int status, int events) {
+static void on_readable(uv_poll_t *h, int status, int events) {
     mg_listener *l = h->data;
     (void)events;
     mg_loop_note(l->loop);

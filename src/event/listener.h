@@ -2,7 +2,7 @@
 #pragma once
 
 #include "base/error.h"
-#include "event/stream.h"
+#include "event/tls.h"
 
 typedef struct mg_listener mg_listener;
 
@@ -51,6 +51,11 @@ int mg_listener_open(mg_listener **out, mg_loop *loop, int fd,
 // (-EMFILE ...): the listener then rests for 100 ms by itself. Unless this returns 0, `s` is
 // untouched and no event comes.
 int mg_listener_accept(mg_listener *l, mg_stream *s, const mg_stream_events *events);
+
+// The same, and shakes hands: `on_ready` as in mg_tls_opening.
+int mg_listener_accept_tls(mg_listener *l, mg_stream *s, mg_tls_context *c,
+                           const mg_stream_events *events,
+                           void (*on_ready)(mg_stream *s, int status, const char *text));
 
 // Calls on_connection until nobody waits any more: before a close, which would reset them.
 void mg_listener_accept_all(mg_listener *l);

@@ -100,6 +100,10 @@ void mg_tls_move(mg_stream *to, const mg_stream *from, const mg_stream_events *e
     to->u.tls->outer = to;
 }
 
+bool mg_tls_is(const mg_stream *s) {
+    return s->ops == &tls_ops;
+}
+
 const char *mg_tls_version(const mg_stream *s) {
     return SSL_get_version(s->u.tls->ssl);
 }
@@ -107,7 +111,7 @@ const char *mg_tls_version(const mg_stream *s) {
 mg_str mg_tls_alpn(const mg_stream *s) {
     const unsigned char *p = NULL;
     unsigned n = 0;
-    if (s->ops == &tls_ops) {
+    if (mg_tls_is(s)) {
         SSL_get0_alpn_selected(s->u.tls->ssl, &p, &n);
     }
     return (mg_str){(const char *)p, n};

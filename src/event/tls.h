@@ -58,6 +58,8 @@ void mg_tls_accept(mg_stream *s, const mg_tls_opening *o);
 // no stream any more.
 void mg_tls_move(mg_stream *to, const mg_stream *from, const mg_stream_events *events);
 
+bool mg_tls_is(const mg_stream *s); // it is one, ready or not
+
 // Of a TLS stream that is ready: "TLSv1.3"; the protocol chosen by ALPN, empty if none (of a stream
 // without TLS too); whether a session was reused.
 const char *mg_tls_version(const mg_stream *s);

@@ -5,7 +5,7 @@
 #include "lua/args.h"
 #include "lua/bind.h"
 #include "lua/fields.h"
-#include "server/origin.h"
+#include "server/requester.h"
 
 typedef struct body_op {
     mg_request_op of;
@@ -64,18 +64,19 @@ static int request_length(lua_State *L) {
 static int request_client_ip(lua_State *L) {
     mg_exchange *x = mg_vm_exchange(L, mg_vm_of(L), 1);
     return x == NULL ? mg_lua_refuse(L, "closed")
-                     : mg_lua_push_str(L, mg_exchange_origin(x)->client_ip);
+                     : mg_lua_push_str(L, mg_exchange_requester(x)->client_ip);
 }
 
 static int request_scheme(lua_State *L) {
     mg_exchange *x = mg_vm_exchange(L, mg_vm_of(L), 1);
     return x == NULL ? mg_lua_refuse(L, "closed")
-                     : mg_lua_push_str(L, mg_exchange_origin(x)->scheme);
+                     : mg_lua_push_str(L, mg_exchange_requester(x)->scheme);
 }
 
 static int request_host(lua_State *L) {
     mg_exchange *x = mg_vm_exchange(L, mg_vm_of(L), 1);
-    return x == NULL ? mg_lua_refuse(L, "closed") : mg_lua_push_str(L, mg_exchange_origin(x)->host);
+    return x == NULL ? mg_lua_refuse(L, "closed")
+                     : mg_lua_push_str(L, mg_exchange_requester(x)->host);
 }
 
 // A table of all fields, names in lower case, repeated ones joined.

@@ -2,7 +2,7 @@
 
 #include "http/status.h"
 #include "server/filter.h"
-#include "server/origin.h"
+#include "server/requester.h"
 #include "server/server.h"
 #include "server/wire.h"
 
@@ -25,7 +25,7 @@ void mg_exchange_record(mg_exchange *x, bool aborted) {
         .user_agent = agent != NULL ? agent->value : (mg_str){NULL, 0},
         .request_id = x->request_id,
         .route = x->route,
-        .client_ip = mg_exchange_origin(x)->client_ip,
+        .client_ip = mg_exchange_requester(x)->client_ip,
         .status = x->status,
         .body_bytes_out = x->body_bytes_out,
         .duration_us = x->start_us != 0 ? mg_loop_now_us(s->loop) - x->start_us : 0,

@@ -13,6 +13,7 @@ enum {
 
 static void set_state(mg_conn *c, mg_conn_state next) {
     static const uint8_t moves[] = {
+        [MG_CONN_HANDSHAKE] = 1 << MG_CONN_IDLE | 1 << MG_CONN_CLOSED,
         [MG_CONN_IDLE] =
             1 << MG_CONN_HEAD | 1 << MG_CONN_TUNNEL | 1 << MG_CONN_LINGER | 1 << MG_CONN_CLOSED,
         [MG_CONN_HEAD] = 1 << MG_CONN_BUSY | 1 << MG_CONN_LINGER | 1 << MG_CONN_CLOSED,
@@ -80,8 +81,8 @@ static void count_waiting(mg_conn *c) {
 
 void mg_conn_arm(mg_conn *c) {
     mg_server *s = c->server;
-    if (c->state == MG_CONN_HEAD) {
-        return; // total, not idle: it runs since the first byte
+    if (c->state == MG_CONN_HEAD || c->state == MG_CONN_HANDSHAKE) {
+        return; // total, not idle: it runs since the first byte, or since the peer came
     }
     if (c->stream.queued > 0) {
         c->send_timed = true;
@@ -106,13 +107,37 @@ void mg_conn_arm(mg_conn *c) {
     }
 }
 
-void mg_conn_open(mg_conn *c, mg_server *server, mg_owner *owner) {
+static void start_reading(mg_conn *c) {
+    if (mg_stream_read_start(&c->stream) != 0) {
+        mg_conn_close(c, MG_GONE_CLIENT);
+    }
+}
+
+void mg_conn_open(mg_conn *c, mg_server *server, mg_owner *owner, bool ready) {
     c->server = server;
     c->owner = owner;
-    c->state = MG_CONN_IDLE;
+    c->state = ready ? MG_CONN_IDLE : MG_CONN_HANDSHAKE;
     mg_deadline_init(&c->deadline);
+    if (ready) {
+        mg_conn_arm(c);
+    } else {
+        mg_deadline_start(&server->handshake, &c->deadline);
+    }
+    start_reading(c);
+}
+
+void mg_conn_ready(mg_conn *c) {
+    set_state(c, MG_CONN_IDLE);
+    mg_deadline_stop(&c->deadline);
     mg_conn_arm(c);
-    if (mg_stream_read_start(&c->stream) != 0) {
+}
+
+void mg_conn_on_ready(mg_stream *stream, int status, const char *text) {
+    mg_conn *c = MG_OF(stream, mg_conn, stream);
+    (void)text; // any scanner causes one
+    if (status == 0) {
+        mg_conn_ready(c);
+    } else {
         mg_conn_close(c, MG_GONE_CLIENT);
     }
 }

@@ -1,6 +1,11 @@
 // server/conn.h: an inbound connection: its stream, its states, deadlines and output.
 //
-//     +------------- answered, the body read or discarded --------------+
+//   HANDSHAKE: what comes before requests, if the endpoint wants it: TLS, which is the stream's own
+//     |        matter; an owner that reads something else calls mg_conn_ready itself
+//     |
+//     |  ready             (too slow, not to be trusted, gone: CLOSED)
+//     v
+//     +<------------ answered, the body read or discarded --------------+
 //     v                                                                 |
 //   IDLE ---- first byte ----> HEAD ---- head complete ----> BUSY ------+
 //     |                         |                             |
@@ -26,6 +31,7 @@
 #include "server/pool.h"
 
 typedef enum mg_conn_state {
+    MG_CONN_HANDSHAKE,
     MG_CONN_IDLE,
     MG_CONN_HEAD,
     MG_CONN_BUSY,
@@ -46,7 +52,7 @@ struct mg_conn {
     mg_server *server;
     mg_owner *owner;      // never NULL
     mg_link link;         // in the server's list of connections
-    mg_deadline deadline; // idle, header, send, half-close or linger, whichever holds
+    mg_deadline deadline; // handshake, idle, header, send, half-close or linger, whichever holds
     mg_held *held;        // NULL: none
     mg_output *out;       // NULL: none in this turn
     uint64_t id;
@@ -71,8 +77,12 @@ struct mg_conn {
     mg_stream stream;
 };
 
-// Starts serving; `c->stream` is open. `owner` is the first.
-void mg_conn_open(mg_conn *c, mg_server *server, mg_owner *owner);
+// Starts serving; `c->stream` is open. `owner` is the first. `ready`: without a handshake.
+void mg_conn_open(mg_conn *c, mg_server *server, mg_owner *owner, bool ready);
+
+// The handshake is over (HANDSHAKE to IDLE): requests may come.
+void mg_conn_ready(mg_conn *c);
+void mg_conn_on_ready(mg_stream *stream, int status, const char *text); // the same from TLS
 
 // Closes at once. What its owner has under way is lost.
 void mg_conn_close(mg_conn *c, mg_gone why);

@@ -52,6 +52,7 @@ struct mg_exchange {
     mg_app *app;
     mg_exchange *next_free;
     mg_exchange_phase phase;
+    bool secure; // it came over TLS
 
     // for the app
     mg_link app_link;
@@ -67,10 +68,10 @@ struct mg_exchange {
     mg_arena arena;  // everything about the request lies here and goes with it
     mg_str protocol; // "HTTP/1.1"; empty if the request was not understood
     mg_head head;
-    struct mg_origin *origin; // server/origin.h; in the arena, made when first asked for
-    mg_buf content;           // decoded and not yet taken
-    uint64_t body_received;   // content so far
-    uint64_t body_ahead;      // that is certain to follow: Content-Length, the chunk under way
+    struct mg_requester *requester; // server/requester.h; in the arena, made when first asked for
+    mg_buf content;                 // decoded and not yet taken
+    uint64_t body_received;         // content so far
+    uint64_t body_ahead; // that is certain to follow: Content-Length, the chunk under way
     bool body_complete;
     mg_fields trailers;  // behind the body
     uint64_t body_limit; // once answered: up to where it is discarded

@@ -41,6 +41,7 @@ static void refuse(mg_h1_exchange *h, mg_refusal refusal) {
 static void start(mg_h1_exchange *h) {
     mg_exchange *x = &h->x;
     x->app = x->server->apps[h->conn->app];
+    x->secure = mg_tls_is(&h->conn->stream);
     x->protocol = x->head.minor > 0 ? MG_STR("HTTP/1.1") : MG_STR("HTTP/1.0");
     mg_body_init(&h->body, &x->head, &x->server->body_limits, &x->arena);
     x->body_complete = mg_body_complete(&h->body);

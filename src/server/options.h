@@ -24,6 +24,7 @@ typedef struct mg_server_options {
     uint32_t form_fields;       // of application/x-www-form-urlencoded
     uint32_t spare_descriptors; // kept for other things than connections while accepting
 
+    uint32_t handshake_ms;
     uint32_t header_ms;
     uint32_t body_grace_ms;
     uint32_t send_ms;

@@ -51,6 +51,7 @@ static void on_handler_late(mg_deadlines *q, mg_deadline *d) {
 
 static void init_deadlines(mg_server *s) {
     const mg_server_options *o = &s->options;
+    mg_deadlines_init(&s->handshake, s->loop, o->handshake_ms, on_idle);
     mg_deadlines_init(&s->idle, s->loop, o->idle_ms, on_idle);
     mg_deadlines_init(&s->header, s->loop, o->header_ms, on_header_late);
     mg_deadlines_init(&s->send, s->loop, o->send_ms, on_send_late);
@@ -118,6 +119,7 @@ void mg_server_set_app(mg_server *s, unsigned place, mg_app *app) {
 
 void mg_server_set_options(mg_server *s, const mg_server_options *options) {
     take_options(s, options);
+    mg_deadlines_set_wait(&s->handshake, options->handshake_ms);
     mg_deadlines_set_wait(&s->idle, options->idle_ms);
     mg_deadlines_set_wait(&s->header, options->header_ms);
     mg_deadlines_set_wait(&s->send, options->send_ms);
@@ -130,6 +132,7 @@ void mg_server_set_options(mg_server *s, const mg_server_options *options) {
 
 static void close_door(mg_door *d) {
     mg_listener_close(d->listener);
+    mg_tls_unref(d->endpoint.tls);
     mg_free(d);
 }
 
@@ -164,8 +167,8 @@ void mg_server_free(mg_server *s) {
     mg_descriptors_remove_holder(&s->holder);
     mg_loop_remove_turn(&s->turn);
     mg_timer_stop(&s->drain_timer);
-    mg_deadlines *queues[] = {&s->idle,   &s->header, &s->send,   &s->half_close,
-                              &s->unread, &s->linger, &s->tunnel, &s->handler};
+    mg_deadlines *queues[] = {&s->handshake, &s->idle,   &s->header, &s->send,   &s->half_close,
+                              &s->unread,    &s->linger, &s->tunnel, &s->handler};
     for (size_t i = 0; i < sizeof queues / sizeof *queues; i++) {
         mg_deadlines_deinit(queues[i]);
     }
@@ -176,7 +179,7 @@ void mg_server_free(mg_server *s) {
 }
 
 static void close_if_idle(mg_conn *c) {
-    if (c->state == MG_CONN_IDLE && mg_conn_backlog(c) == 0) {
+    if (c->state <= MG_CONN_IDLE && mg_conn_backlog(c) == 0) { // or still shaking hands
         mg_conn_close(c, MG_GONE_STOP);
     }
 }
@@ -225,7 +228,7 @@ static void adopt(mg_server *s, mg_conn *c, const mg_endpoint *e) {
     mg_link_append(&s->conns, &c->link);
     s->stats->connections++;
     s->stats->accepted++;
-    mg_conn_open(c, s, &mg_h1_idle);
+    mg_conn_open(c, s, &mg_h1_idle, e->tls == NULL);
 }
 
 // --- descriptors ---
@@ -283,16 +286,24 @@ static void accept_again(mg_holder *h) {
     }
 }
 
+static int accept_peer(const mg_door *d, mg_stream *s) {
+    mg_tls_context *tls = d->endpoint.tls;
+    return tls == NULL
+               ? mg_listener_accept(d->listener, s, &mg_conn_events)
+               : mg_listener_accept_tls(d->listener, s, tls, &mg_conn_events, mg_conn_on_ready);
+}
+
 static void on_connection(void *arg, mg_listener *l) {
     const mg_door *d = arg;
     mg_server *s = d->server;
+    (void)l; // the door's
     bool full = is_full(s);
     if (full && !mg_descriptors_has_idle(s->loop)) {
         pause_accept(s, true);
         return;
     }
     mg_conn *c = conn_new(s);
-    if (mg_listener_accept(l, &c->stream, &mg_conn_events) != 0) {
+    if (accept_peer(d, &c->stream) != 0) {
         mg_free(c);
         return;
     }
@@ -313,6 +324,9 @@ int mg_server_listen(mg_server *s, int fd, const mg_endpoint *e, mg_listener **o
     if (rc != 0) {
         mg_free(d);
         return rc;
+    }
+    if (e->tls != NULL) {
+        mg_tls_ref(e->tls);
     }
     s->doors = mg_realloc(s->doors, sizeof(mg_door *) * (s->door_count + 1));
     s->doors[s->door_count++] = d;

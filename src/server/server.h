@@ -22,6 +22,7 @@ struct mg_server {
     mg_link dirty;
     mg_turn turn; // flushes `dirty`, after the app's own turn
 
+    mg_deadlines handshake;
     mg_deadlines idle;
     mg_deadlines header;
     mg_deadlines send;
@@ -74,8 +75,8 @@ void mg_server_set_app(mg_server *s, unsigned place, mg_app *app);
 // heads that begin later.
 void mg_server_set_options(mg_server *s, const mg_server_options *options);
 
-// Accepts from `fd`, which is taken unless this fails, as the endpoint says (it is copied).
-// MG_ECONFIG: there is no such app. `out` may be NULL.
+// Accepts from `fd`, which is taken unless this fails, as the endpoint says: it is copied, and its
+// context kept. MG_ECONFIG: there is no such app. `out` may be NULL.
 int mg_server_listen(mg_server *s, int fd, const mg_endpoint *e, mg_listener **out);
 
 // Takes whoever waits at `l`, then closes it.

@@ -70,7 +70,7 @@ struct mg_wire {
 // --- for wires ---
 
 // The head is complete: `x->head`, `x->protocol`, `x->app` (that of the endpoint that the
-// connection came by), and of the body `body_complete` and `body_ahead` are set.
+// connection came by), `x->secure`, and of the body `body_complete` and `body_ahead` are set.
 void mg_exchange_start(mg_exchange *x);
 
 // Content has come; `x->body_ahead` already tells what is certain to follow it. False: that was too

@@ -1,8 +1,11 @@
-// What is wanted of an address: who answers there.
+// What is wanted of an address: who answers there, and what comes before the first request.
 
 #include "server/endpoint.h"
 
 #include "rig.h"
+
+#include "event/tls_certificates.h"
+#include "server/requester.h"
 
 #include <sys/socket.h>
 #include <unistd.h>
@@ -67,7 +70,7 @@ static mg_listener *listen_as(const mg_endpoint *e) {
     return l;
 }
 
-static int dial(const mg_listener *l) {
+static int connect_to(const mg_listener *l) {
     mg_address a;
     assert_int_equal(mg_listener_address(l, &a), 0);
     int fd = socket(AF_INET, SOCK_STREAM, 0);
@@ -98,8 +101,8 @@ static const mg_endpoint of_admin = {.address = "127.0.0.1:0", .app = ADMIN, .mo
 
 static void each_listener_has_its_app(void **state) {
     (void)state;
-    int one = dial(listen_as(&of_main));
-    int two = dial(listen_as(&of_admin));
+    int one = connect_to(listen_as(&of_main));
+    int two = connect_to(listen_as(&of_admin));
     assert_string_equal(ask(one), "/main");
     assert_string_equal(ask(two), "the admin's");
     assert_string_equal(ask(one), "/main");
@@ -109,8 +112,8 @@ static void each_listener_has_its_app(void **state) {
 
 static void a_new_app_leaves_the_others_alone(void **state) {
     (void)state;
-    int one = dial(listen_as(&of_main));
-    int two = dial(listen_as(&of_admin));
+    int one = connect_to(listen_as(&of_main));
+    int two = connect_to(listen_as(&of_admin));
     assert_string_equal(ask(two), "the admin's");
     mg_server_set_app(r.server, ADMIN, &r.app); // as a reload does
     assert_string_equal(ask(two), "/main");
@@ -132,14 +135,177 @@ static void an_app_that_is_not_there_is_refused(void **state) {
 static void who_came_before_keeps_what_the_endpoint_was(void **state) {
     (void)state;
     mg_listener *l = listen_as(&of_main);
-    int one = dial(l);
+    int one = connect_to(l);
     assert_string_equal(ask(one), "/main");
     mg_server_unlisten(r.server, l); // and what was its door has gone
     assert_string_equal(ask(one), "/main");
     close(one);
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+// --- TLS ---
+
+// A client that asks as soon as it may.
+typedef struct secure_peer {
+    mg_stream s;
+    mg_buf got;
+    int readies, status;
+    bool closed;
+} secure_peer;
+
+static mg_tls_context *certificate, *trusting;
+static secure_peer peer;
+
+static void on_peer_read(mg_stream *s, const char *data, size_t n) {
+    mg_buf_append(&MG_OF(s, secure_peer, s)->got, data, n);
+}
+
+static void on_peer_end(mg_stream *s, int status) {
+    (void)status;
+    mg_stream_close(s, false);
+}
+
+static void on_peer_drain(mg_stream *s, int status) {
+    (void)s;
+    (void)status;
+}
+
+static void on_peer_closed(mg_stream *s) {
+    MG_OF(s, secure_peer, s)->closed = true;
+}
+
+static const mg_stream_events peer_events = {on_peer_read, on_peer_end, on_peer_drain,
+                                             on_peer_closed};
+
+static void on_peer_ready(mg_stream *s, int status, const char *text) {
+    static const char request[] = "GET /main HTTP/1.1\r\nHost: good.test\r\n\r\n";
+    const struct iovec v = {(void *)(uintptr_t)request, strlen(request)};
+    (void)text;
+    peer.readies++;
+    peer.status = status;
+    if (status != 0) {
+        mg_stream_close(s, false);
+        return;
+    }
+    assert_int_equal(mg_stream_write(s, &v, 1), 0);
+    assert_int_equal(mg_stream_read_start(s), 0);
+}
+
+static int set_up_tls(void **state) {
+    mg_error err;
+    peer = (secure_peer){0};
+    assert_int_equal(
+        mg_tls_server_new(&certificate, path_of("good.pem"), path_of("good.key"), "http/1.1", &err),
+        0);
+    assert_int_equal(
+        mg_tls_client_new(&trusting, &(mg_tls_client_options){.ca_file = path_of("ca.pem")}, &err),
+        0);
+    return set_up(state);
+}
+
+static int tear_down_tls(void **state) {
+    mg_buf_deinit(&peer.got);
+    mg_tls_unref(trusting);
+    mg_tls_unref(certificate);
+    return tear_down(state);
+}
+
+static mg_listener *listen_securely(void) {
+    const mg_endpoint secure = {
+        .address = "127.0.0.1:0", .app = MG_APP_MAIN, .mode = MG_MODE_ANY, .tls = certificate};
+    return listen_as(&secure);
+}
+
+static void shake_hands(int fd, const char *host) {
+    assert_int_equal(mg_tls_connect(&peer.s, &(mg_tls_opening){.loop = r.loop,
+                                                               .context = trusting,
+                                                               .fd = fd,
+                                                               .host = host,
+                                                               .events = &peer_events,
+                                                               .on_ready = on_peer_ready}),
+                     0);
+}
+
+#define UNTIL(condition)                                                                           \
+    while (!(condition)) {                                                                         \
+        mg_loop_turn(r.loop, true, false, 0);                                                      \
+    }
+
+static void a_request_is_served_over_tls(void **state) {
+    (void)state;
+    shake_hands(connect_to(listen_securely()), "good.test");
+    UNTIL(peer.got.n > 0);
+    assert_int_equal(peer.status, 0);
+    mg_str got = mg_buf_str(&peer.got);
+    assert_true(mg_str_starts(got, MG_STR("HTTP/1.1 200 OK\r\n")));
+    assert_memory_equal(got.p + got.n - 5, "/main", 5);
+    mg_stream_close(&peer.s, false);
+    UNTIL(peer.closed);
+}
+
+static void the_scheme_follows_the_connection(void **state) {
+    (void)state;
+    r.echo = false;
+    shake_hands(connect_to(listen_securely()), "good.test");
+    UNTIL(r.server->stats->requests == 1);
+    mg_exchange *x = rig_take(&r);
+    assert_text("https", mg_exchange_requester(x)->scheme);
+    mg_exchange_respond(x, &rig_ok, MG_STR("1"));
+    mg_stream_close(&peer.s, false);
+    UNTIL(peer.closed);
+    int fd = connect_to(listen_as(&of_main));
+    assert_true(write(fd, "GET / HTTP/1.0\r\n\r\n", 18) == 18);
+    UNTIL(r.server->stats->requests == 2);
+    x = rig_take(&r);
+    assert_text("http", mg_exchange_requester(x)->scheme);
+    mg_exchange_respond(x, &rig_ok, MG_STR("2"));
+    close(fd);
+}
+
+static void a_handshake_that_fails_closes(void **state) {
+    (void)state;
+    shake_hands(connect_to(listen_securely()), "bad.test"); // whom the certificate does not name
+    UNTIL(peer.closed && r.server->stats->connections == 0);
+    assert_int_not_equal(peer.status, 0);
+    assert_int_equal(r.server->stats->accepted, 1);
+    assert_int_equal(r.server->stats->requests, 0);
+}
+
+static void what_is_no_tls_closes(void **state) {
+    (void)state;
+    int fd = connect_to(listen_securely());
+    assert_true(write(fd, "GET / HTTP/1.1\r\nHost: a\r\n\r\n", 27) == 27);
+    UNTIL(r.server->stats->accepted == 1 && r.server->stats->connections == 0);
+    assert_int_equal(r.server->stats->requests, 0);
+    close(fd);
+}
+
+// The deadline is short, and the peer says nothing: that it comes is the test, not when.
+static void a_handshake_that_does_not_come_to_its_end_is_closed(void **state) {
+    (void)state;
+    mg_server_options options = rig_options();
+    options.handshake_ms = 20;
+    options.idle_ms = 3600000;
+    mg_server_set_options(r.server, &options);
+    int fd = connect_to(listen_securely());
+    UNTIL(r.server->stats->accepted == 1);
+    assert_false(mg_link_alone(&r.server->handshake.head));
+    UNTIL(r.server->stats->connections == 0);
+    char byte;
+    assert_int_equal(read(fd, &byte, 1), 0);
+    close(fd);
+}
+
+static void a_stop_does_not_wait_for_handshakes(void **state) {
+    (void)state;
+    int fd = connect_to(listen_securely());
+    UNTIL(r.server->stats->connections == 1);
+    mg_server_drain(r.server, 0, NULL, NULL);
+    UNTIL(r.server->stats->connections == 0);
+    close(fd);
+}
+
+#define TEST(f)   cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+#define SECURE(f) cmocka_unit_test_setup_teardown(f, set_up_tls, tear_down_tls)
 
 int main(void) {
     const struct CMUnitTest tests[] = {
@@ -147,6 +313,12 @@ int main(void) {
         TEST(a_new_app_leaves_the_others_alone),
         TEST(an_app_that_is_not_there_is_refused),
         TEST(who_came_before_keeps_what_the_endpoint_was),
+        SECURE(a_request_is_served_over_tls),
+        SECURE(the_scheme_follows_the_connection),
+        SECURE(a_handshake_that_fails_closes),
+        SECURE(what_is_no_tls_closes),
+        SECURE(a_handshake_that_does_not_come_to_its_end_is_closed),
+        SECURE(a_stop_does_not_wait_for_handshakes),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, make_certificates, remove_certificates);
 }

@@ -83,6 +83,7 @@ static inline mg_server_options rig_options(void) {
         .discard_bytes = 1000,
         .pipeline_bytes = 65536,
         .requests_per_connection = 10000,
+        .handshake_ms = 10000,
         .header_ms = 10000,
         .body_grace_ms = 20000,
         .send_ms = 60000,

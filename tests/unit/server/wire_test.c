@@ -3,7 +3,7 @@
 #include "field_list.h"
 #include "rig.h"
 #include "server/file_answer.h"
-#include "server/origin.h"
+#include "server/requester.h"
 #include "server/tunnel.h"
 
 #include <arpa/inet.h>

@@ -1,4 +1,4 @@
-#include "server/origin.h"
+#include "server/requester.h"
 
 #include "event/stream_ops.h"
 #include "http/forwarded.h"
@@ -74,12 +74,12 @@ static mg_exchange *ask(const char *fields) {
     return x;
 }
 
-static void assert_origin(mg_exchange *x, const char *ip, const char *scheme, const char *host) {
-    const mg_origin *o = mg_exchange_origin(x);
+static void assert_requester(mg_exchange *x, const char *ip, const char *scheme, const char *host) {
+    const mg_requester *o = mg_exchange_requester(x);
     assert_text(ip, o->client_ip);
     assert_text(scheme, o->scheme);
     assert_text(host, o->host);
-    assert_ptr_equal(mg_exchange_origin(x), o);
+    assert_ptr_equal(mg_exchange_requester(x), o);
     mg_exchange_respond(x, &rig_ok, MG_STR(""));
 }
 
@@ -90,7 +90,7 @@ static void a_local_peer_is_called_unix(void **state) {
     (void)state;
     mg_exchange *x = ask("");
     assert_text("unix", mg_exchange_peer_name(x));
-    assert_origin(x, "unix", "http", "here:81");
+    assert_requester(x, "unix", "http", "here:81");
 }
 
 static void a_peer_has_its_address_and_port(void **state) {
@@ -99,37 +99,37 @@ static void a_peer_has_its_address_and_port(void **state) {
     mg_exchange *x = ask("");
     assert_text("192.0.2.7:4711", mg_exchange_peer_name(x));
     assert_int_equal(mg_exchange_peer_name(x).p[14], '\0');
-    assert_origin(x, "192.0.2.7", "http", "here:81");
+    assert_requester(x, "192.0.2.7", "http", "here:81");
     come_from(AF_INET6, "2001:db8::1", 80);
     x = ask("");
     assert_text("[2001:db8::1]:80", mg_exchange_peer_name(x));
-    assert_origin(x, "2001:db8::1", "http", "here:81");
+    assert_requester(x, "2001:db8::1", "http", "here:81");
 }
 
 static void nobody_is_believed_without_a_list(void **state) {
     (void)state;
-    assert_origin(ask(forwarded), "unix", "http", "here:81");
+    assert_requester(ask(forwarded), "unix", "http", "here:81");
 }
 
 static void a_stranger_is_not_believed(void **state) {
     (void)state;
     r.server->options.trust = trust;
     come_from(AF_INET, "192.0.2.7", 4711);
-    assert_origin(ask(forwarded), "192.0.2.7", "http", "here:81");
+    assert_requester(ask(forwarded), "192.0.2.7", "http", "here:81");
 }
 
 static void a_trusted_proxy_is_believed(void **state) {
     (void)state;
     r.server->options.trust = trust;
-    assert_origin(ask(forwarded), "1.2.3.4", "https", "there");
+    assert_requester(ask(forwarded), "1.2.3.4", "https", "there");
     come_from(AF_INET, "10.1.2.3", 4711);
     mg_exchange *x = ask("Forwarded: for=6.6.6.6\r\n");
-    assert_origin(x, "10.1.2.3", "http", "here:81");
+    assert_requester(x, "10.1.2.3", "http", "here:81");
     const char *field = "forwarded";
     assert_int_equal(mg_trust_heed(trust, &field, 1, NULL), 0);
     x = ask("Forwarded: for=\"[2001:db8::9]:5\";proto=https;host=other\r\n");
     assert_text("10.1.2.3:4711", mg_exchange_peer_name(x));
-    assert_origin(x, "2001:db8::9", "https", "other");
+    assert_requester(x, "2001:db8::9", "https", "other");
 }
 
 static void a_peer_that_has_gone_does_not_pass_for_a_local_one(void **state) {
@@ -140,14 +140,14 @@ static void a_peer_that_has_gone_does_not_pass_for_a_local_one(void **state) {
     address.ss_family = AF_UNIX; // whatever is left there
     status = -ENOTCONN;
     assert_text("unknown", mg_exchange_peer_name(x));
-    assert_origin(x, "unknown", "http", "here:81");
+    assert_requester(x, "unknown", "http", "here:81");
 }
 
-static void each_request_has_its_own_origin(void **state) {
+static void each_request_has_its_own(void **state) {
     (void)state;
     r.server->options.trust = trust;
-    assert_origin(ask("X-Forwarded-For: 1.2.3.4\r\n"), "1.2.3.4", "http", "here:81");
-    assert_origin(ask("X-Forwarded-For: 5.6.7.8\r\n"), "5.6.7.8", "http", "here:81");
+    assert_requester(ask("X-Forwarded-For: 1.2.3.4\r\n"), "1.2.3.4", "http", "here:81");
+    assert_requester(ask("X-Forwarded-For: 5.6.7.8\r\n"), "5.6.7.8", "http", "here:81");
 }
 
 int main(void) {
@@ -159,7 +159,7 @@ int main(void) {
         TEST(a_stranger_is_not_believed),
         TEST(a_trusted_proxy_is_believed),
         TEST(a_peer_that_has_gone_does_not_pass_for_a_local_one),
-        TEST(each_request_has_its_own_origin),
+        TEST(each_request_has_its_own),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

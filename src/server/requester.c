@@ -1,4 +1,4 @@
-#include "server/origin.h"
+#include "server/requester.h"
 
 #include "http/forwarded.h"
 #include "server/server.h"
@@ -54,25 +54,25 @@ static mg_str name_without_ip(const struct sockaddr_storage *peer) {
     return peer->ss_family == AF_UNIX ? MG_STR("unix") : MG_STR("unknown");
 }
 
-const mg_origin *mg_exchange_origin(mg_exchange *x) {
-    if (x->origin != NULL) {
-        return x->origin;
+const mg_requester *mg_exchange_requester(mg_exchange *x) {
+    if (x->requester != NULL) {
+        return x->requester;
     }
-    mg_origin *o = mg_arena_alloc(&x->arena, sizeof *o);
+    mg_requester *o = mg_arena_alloc(&x->arena, sizeof *o);
     struct sockaddr_storage peer = peer_of(x);
     char ip[IP_TEXT];
     unsigned port;
     mg_forwarded f = {
         .client_ip = write_ip(&peer, ip, &port) ? keep(x, ip) : name_without_ip(&peer),
-        .scheme = MG_STR("http"),
+        .scheme = x->secure ? MG_STR("https") : MG_STR("http"),
         .host = x->head.host,
     };
     const mg_trust *trust = x->server->options.trust;
     if (mg_trust_peer(trust, &peer)) {
         mg_forwarded_apply(trust, &x->head, &f);
     }
-    *o = (mg_origin){f.client_ip, f.scheme, f.host};
-    x->origin = o;
+    *o = (mg_requester){f.client_ip, f.scheme, f.host};
+    x->requester = o;
     return o;
 }
 

@@ -1,19 +1,19 @@
-// server/origin.h: who really asked, over which scheme and for which host, as far as trusted
+// server/requester.h: who really asked, over which scheme and for which host, as far as trusted
 // proxies tell.
 #pragma once
 
 #include "server/exchange.h"
 
 // Lies in the exchange's arena.
-typedef struct mg_origin {
+typedef struct mg_requester {
     mg_str client_ip; // an IP address without port; "unix" for a local socket; "unknown" if the
                       // peer had gone before it was asked for
     mg_str scheme;    // "http" or "https"
     mg_str host;      // as in the Host field; may be empty
-} mg_origin;
+} mg_requester;
 
 // Computed at the first call for an exchange. Never NULL.
-const mg_origin *mg_exchange_origin(mg_exchange *x);
+const mg_requester *mg_exchange_requester(mg_exchange *x);
 
 // "address:port", "[v6]:port", "unix" or "unknown" of the connection's peer; terminated, in the
 // exchange's arena.
