@@ -22,6 +22,9 @@ int mg_client_new(mg_client **out, mg_loop *loop, const mg_client_options *optio
     if (c->options.all_connections == 0) {
         c->options.all_connections = ALL_CONNECTIONS;
     }
+    if (c->options.wire == NULL) {
+        c->options.wire = &mg_h1_call_wire;
+    }
     c->tls = mg_tls_cache_new(loop, options->ca, options->ca_text);
     (void)mg_rules_new(&c->rules, options->rules, NULL); // they were checked
     mg_link_init(&c->outbounds);
@@ -72,6 +75,7 @@ void mg_client_free(mg_client *c) {
     c->dns = NULL;
     mg_rules_free(c->rules);
     c->rules = NULL;
+    mg_buf_deinit(&c->lines);
     c->freed = true;
     mg_client_release(c);
 }
@@ -149,6 +153,7 @@ static mg_origin *new_origin(mg_client *c, const mg_call_origin *from) {
     o->insecure = from->insecure;
     mg_link_init(&o->starved);
     mg_link_init(&o->idle);
+    mg_link_init(&o->shared);
     mg_link_init(&o->dials);
     mg_link_init(&o->waiting);
     int n = snprintf(o->name, name_bytes, v6 ? "%s[%s]:%u" : "%s%s:%u",
@@ -254,23 +259,36 @@ static void leave_idle(mg_origin *o, mg_outbound *c) {
     o->client->idle_count--;
 }
 
-// What a server has sent ahead of the next request, or behind the end of its last response, would
-// be taken for the next response. A fresh TLS connection may have something of its own to say.
-static bool is_sound(const mg_origin *o, const mg_outbound *c) {
-    return (o->is_tls && !c->served) || mg_stream_quiet(&c->stream);
-}
-
 // The connection that was used last is the least likely to have been closed by the server.
 static mg_outbound *take_idle(mg_origin *o) {
     while (!mg_link_alone(&o->idle)) {
         mg_outbound *c = MG_OF(o->idle.prev, mg_outbound, link);
-        if (is_sound(o, c)) {
+        if (c->wire->has_place(c)) {
             leave_idle(o, c);
             return c;
         }
         mg_outbound_close(c);
     }
     return NULL;
+}
+
+// One that carries calls already, before another is used up. Places may go without a call.
+static mg_outbound *take_shared(mg_origin *o) {
+    mg_link *l;
+    while ((l = mg_link_shift(&o->shared)) != NULL) {
+        mg_outbound *c = MG_OF(l, mg_outbound, link);
+        if (c->wire->has_place(c)) {
+            return c;
+        }
+    }
+    return NULL;
+}
+
+static void offer_places(mg_origin *o, mg_outbound *c) {
+    mg_link_remove(&c->link);
+    if (c->state == MG_OUTBOUND_BUSY && c->wire->has_place(c)) {
+        mg_link_append(&o->shared, &c->link);
+    }
 }
 
 static bool has_idle(const mg_holder *h) {
@@ -321,10 +339,12 @@ static void on_relief(mg_timer *t) {
 // One connection for the first call that waits. False if it has to wait on.
 static bool serve(mg_origin *o, mg_call *call) {
     mg_client *client = o->client;
-    mg_outbound *c = take_idle(o);
+    mg_outbound *c = take_shared(o);
+    c = c != NULL ? c : take_idle(o);
     if (c != NULL) {
         leave(call);
-        mg_call_attach(call, c);
+        mg_outbound_serve(c, call);
+        offer_places(o, c);
         return true;
     }
     bool wanted = o->connecting < o->waiting_count && o->connections < client->options.connections;
@@ -378,6 +398,12 @@ mg_outbound *mg_origin_oldest_dial(const mg_origin *o) {
 
 void mg_origin_take_back(mg_origin *o, mg_outbound *c) {
     end_dial(o, c);
+    if (c->call_count > 0) {
+        offer_places(o, c);
+        mg_origin_pump(o);
+        return;
+    }
+    mg_link_remove(&c->link);
     mg_outbound_rest(c);
     mg_link_append(&o->idle, &c->link);
     mg_deadline_start(&o->client->idle, &c->idle);
@@ -399,6 +425,7 @@ void mg_origin_drop(mg_origin *o, mg_outbound *c) {
         leave_idle(o, c);
     }
     end_dial(o, c);
+    mg_link_remove(&c->link);
     o->connections--;
     o->client->connections--;
     mg_origin_pump(o);

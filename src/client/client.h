@@ -1,4 +1,4 @@
-// client/client.h: HTTP/1.1 calls to other servers: pools of connections, and what runs on them.
+// client/client.h: HTTP calls to other servers: pools of connections, and what runs on them.
 //
 // An mg_client belongs to a loop and owns its origins, their connections and the calls under way.
 // An origin is a scheme, host and port (or Unix socket) with the same demands on TLS; its calls
@@ -15,16 +15,17 @@ typedef struct mg_client mg_client;
 typedef struct mg_call mg_call;
 
 typedef struct mg_client_options {
-    uint32_t connections;      // to one origin
-    uint32_t all_connections;  // to all origins together; 0: 4096
-    uint32_t waiting;          // calls that wait for one of them; beyond it a call is refused
-    uint32_t idle_connections; // kept to one origin
-    uint32_t idle_ms;          // for this long
-    const char *ca;            // PEM file or folder; NULL: the system's store
-    mg_str ca_text;            // that file's content, if it has been read already; copied
-    const char *nameservers;   // event/dns.h; NULL: resolv.conf
-    mg_str rules;              // client/rules.h: of all calls; checked
-    mg_guard_limits head;      // of responses
+    uint32_t connections;            // to one origin
+    uint32_t all_connections;        // to all origins together; 0: 4096
+    uint32_t waiting;                // calls that wait for one of them; beyond it a call is refused
+    uint32_t idle_connections;       // kept to one origin
+    uint32_t idle_ms;                // for this long
+    const char *ca;                  // PEM file or folder; NULL: the system's store
+    mg_str ca_text;                  // that file's content, if it has been read already; copied
+    const char *nameservers;         // event/dns.h; NULL: resolv.conf
+    mg_str rules;                    // client/rules.h: of all calls; checked
+    mg_guard_limits head;            // of responses
+    const struct mg_call_wire *wire; // what connections speak; NULL: HTTP/1.1
     // A sentence for the operator's log; `arg` is `log_arg`.
     void (*on_warning)(void *arg, const char *text);
     void *log_arg;
@@ -67,7 +68,8 @@ typedef struct mg_call_options {
 } mg_call_options;
 
 typedef enum mg_call_state {
-    MG_CALL_WAITS,  // for a connection, or for the response's head
+    MG_CALL_WAITS,  // for a connection
+    MG_CALL_SENT,   // or on its way: for the response's head
     MG_CALL_BODY,   // the head is there, the body comes
     MG_CALL_DONE,   // the response is whole
     MG_CALL_FAILED, // see the fault
@@ -80,9 +82,15 @@ typedef struct mg_call_fault {
 } mg_call_fault;
 
 typedef struct mg_call_events {
-    // The state, the body or the room for an upload has changed. Never inside a function of this
-    // header. The call may be closed inside it.
+    // None of these comes inside a function of this header. The call may be closed inside each.
+
+    // The state, the body or the room for an upload has changed.
     void (*on_change)(void *arg, mg_call *call);
+    // An interim response (1xx), which lives for the call of this. NULL: they are passed over.
+    void (*on_interim)(void *arg, mg_call *call, const mg_response *r);
+    // A streamed call's content is told as it comes, behind MG_CALL_BODY, instead of being kept;
+    // the piece is borrowed for the call of this. NULL: it is kept until it is taken.
+    void (*on_piece)(void *arg, mg_call *call, mg_str piece);
 } mg_call_events;
 
 int mg_client_new(mg_client **out, mg_loop *loop, const mg_client_options *options, mg_error *err);
@@ -115,6 +123,14 @@ bool mg_call_decoded(const mg_call *call); // its content was coded and is not a
 // The content that has come and was not taken: all of it, unless the call streams.
 mg_str mg_call_content(const mg_call *call);
 void mg_call_take(mg_call *call, size_t n); // drops so much from its front
+
+// Content is not to come any more until resume: the server waits. The end may come, if all content
+// has.
+void mg_call_pause(mg_call *call);
+void mg_call_resume(mg_call *call);
+
+// The fields behind the content; from MG_CALL_DONE on.
+const mg_fields *mg_call_trailers(const mg_call *call);
 
 // A piece of an upload; `n` 0 ends it. MG_OK; MG_EAGAIN: taken, but wait for mg_call_has_room
 // before the next one; MG_ECLOSED: the response is there already, or the call failed; MG_ELIMIT:

@@ -1,9 +1,10 @@
 // client/client_inside.h: what the files of this room know of each other.
 //
-//   client.c    origins, who waits, which connection is given to whom
-//   outbound.c  one connection, which serves a call at a time
-//   call.c      one request and its response; call_content.c: what its body holds
-//   rules.c     which addresses may be dialled
+//   client.c     origins, who waits, which connection is given to whom
+//   outbound.c   one connection, which carries as many calls as its wire has places for
+//   call_wire.h  between calls and what carries them; h1_call.c: HTTP/1.1
+//   call.c       one request and its response; see call_inside.h
+//   rules.c      which addresses may be dialled
 #pragma once
 
 #include "base/list.h"
@@ -17,6 +18,7 @@ enum { MG_CLIENT_BUCKETS = 256, MG_CLIENT_WARNED = 256 };
 
 typedef struct mg_origin mg_origin;
 typedef struct mg_outbound mg_outbound;
+typedef struct mg_call_wire mg_call_wire;
 
 struct mg_client {
     mg_loop *loop;
@@ -37,7 +39,8 @@ struct mg_client {
     uint64_t started, reused, dialled, failed;
     uint32_t warned[MG_CLIENT_WARNED]; // hashes of origins that were called insecure
     uint32_t warned_count;
-    bool freed; // the memory goes with the last connection
+    mg_buf lines; // what a wire is about to write; between its own functions alone
+    bool freed;   // the memory goes with the last connection
 };
 
 // Lives while it has connections or waiting calls.
@@ -52,6 +55,7 @@ struct mg_origin {
     mg_rules *rules; // NULL: none but the client's
     mg_link starved; // in mg_client.starved
     mg_link idle;    // connections, the last used one last
+    mg_link shared;  // busy ones with a place for one more call
     mg_link dials;   // connections that are not ready yet, the oldest first
     mg_link waiting; // calls, in order: the first `connecting` ones have a dial each
     uint32_t connections, connecting, idle_count, waiting_count;
@@ -74,8 +78,11 @@ struct mg_outbound {
     mg_outbound_state state; // see outbound.c
     mg_origin *origin;       // NULL when closed
     mg_client *client;
-    mg_call *call; // BUSY
-    mg_link link;  // in its origin's list of dials, then of idle ones
+    const mg_call_wire *wire;
+    void *session;       // the wire's
+    mg_link calls;       // BUSY: at least one
+    uint32_t call_count; // of them
+    mg_link link;        // in its origin's list of dials, of idle or of shared ones; or in none
     mg_link all;
     mg_deadline idle;
     // CONNECTING: a look whether anybody waits for it. IDLE: see `keep_ms`.
@@ -100,7 +107,7 @@ int mg_origin_enter(mg_client *c, const mg_call_origin *from, mg_call *call);
 void mg_origin_requeue(mg_origin *o, mg_call *call);
 void mg_origin_forget_call(mg_origin *o, mg_call *call); // it waits no more; `o` may go
 
-// The connection is ready, or its response is whole: it is idle from now on.
+// The connection is ready, or a call has left it, and it can serve others.
 void mg_origin_take_back(mg_origin *o, mg_outbound *c);
 
 // The connection is gone; `o` may go.
@@ -111,6 +118,11 @@ void mg_client_release(mg_client *c); // a connection's memory went
 // --- outbound.c ---
 
 void mg_outbound_open(mg_origin *o);
-void mg_outbound_serve(mg_outbound *c, mg_call *call); // it was IDLE
-void mg_outbound_rest(mg_outbound *c);                 // it is open, or has served its call
-void mg_outbound_close(mg_outbound *c);
+void mg_outbound_serve(mg_outbound *c, mg_call *call); // it has a place for it
+void mg_outbound_rest(mg_outbound *c);                 // it is open, or has served its calls
+void mg_outbound_close(mg_outbound *c);                // no call is on it
+
+// The call leaves (mg_call_wire.leave); returns whether the connection is usable, which settle has
+// to be told next: it is given to others, goes on for its other calls alone, or is closed.
+bool mg_outbound_forget(mg_outbound *c, mg_call *call, bool whole);
+void mg_outbound_settle(mg_outbound *c, bool usable);

@@ -33,17 +33,40 @@ static void set_state(mg_outbound *c, mg_outbound_state next) {
 }
 
 void mg_outbound_serve(mg_outbound *c, mg_call *call) {
-    set_state(c, MG_OUTBOUND_BUSY);
-    c->call = call;
+    if (c->state != MG_OUTBOUND_BUSY) {
+        set_state(c, MG_OUTBOUND_BUSY);
+    }
+    mg_link_append(&c->calls, &call->link);
+    c->call_count++;
+    mg_call_attach(call, c);
+}
+
+bool mg_outbound_forget(mg_outbound *c, mg_call *call, bool whole) {
+    mg_link_remove(&call->link);
+    c->call_count--;
+    c->served |= whole;
+    return c->wire->leave(call, whole);
+}
+
+void mg_outbound_settle(mg_outbound *c, bool usable) {
+    if (usable) {
+        mg_origin_take_back(c->origin, c);
+    } else if (c->call_count == 0) {
+        mg_outbound_close(c);
+    } else {
+        mg_link_remove(&c->link); // no others come
+    }
 }
 
 void mg_outbound_rest(mg_outbound *c) {
     set_state(c, MG_OUTBOUND_IDLE);
-    c->call = NULL;
 }
 
 static void free_outbound(mg_outbound *c) {
     mg_client *client = c->client;
+    if (c->session != NULL) {
+        c->wire->close(c);
+    }
     mg_link_remove(&c->all);
     mg_free(c);
     mg_client_release(client);
@@ -61,7 +84,6 @@ void mg_outbound_close(mg_outbound *c) {
     mg_origin_drop(c->origin, c);
     set_state(c, MG_OUTBOUND_CLOSED);
     c->origin = NULL;
-    c->call = NULL;
     if (has_stream) {
         mg_stream_close(&c->stream, false);
     } else {
@@ -112,6 +134,7 @@ static void on_connected(void *arg, const mg_connect_fault *fault) {
     c->connect = NULL;
     if (fault == NULL) {
         mg_timer_stop(&c->timer);
+        c->wire->open(c);
         mg_stream_read_start(&c->stream);
         mg_origin_take_back(c->origin, c);
         return;
@@ -146,7 +169,9 @@ void mg_outbound_open(mg_origin *o) {
     mg_outbound *c = mg_calloc(1, sizeof *c);
     c->client = o->client;
     c->origin = o;
+    c->wire = o->client->options.wire;
     c->state = MG_OUTBOUND_CONNECTING;
+    mg_link_init(&c->calls);
     mg_link_append(&o->dials, &c->link);
     mg_deadline_init(&c->idle);
     mg_link_append(&c->client->outbounds, &c->all);
@@ -160,35 +185,23 @@ void mg_outbound_open(mg_origin *o) {
 
 // --- bytes ---
 
-// What comes while nobody asked for it, a close in most cases, ends the connection.
 static void on_read(mg_stream *s, const char *data, size_t n) {
     mg_outbound *c = MG_OF(s, mg_outbound, stream);
-    if (c->state == MG_OUTBOUND_BUSY) {
-        mg_call_feed(c->call, data, n);
-    } else {
-        mg_outbound_close(c);
-    }
+    c->wire->read(c, data, n);
 }
 
 static void on_end(mg_stream *s, int status) {
     mg_outbound *c = MG_OF(s, mg_outbound, stream);
-    if (c->state == MG_OUTBOUND_BUSY) {
-        mg_call_lost(c->call, status);
-    } else {
-        mg_outbound_close(c);
-    }
+    c->wire->ended(c, status);
 }
 
+// A failed write is no verdict yet: an early response may still be there to be read, and the end of
+// the connection follows in any case.
 static void on_drain(mg_stream *s, int status) {
     mg_outbound *c = MG_OF(s, mg_outbound, stream);
-    if (c->state != MG_OUTBOUND_BUSY) {
-        return;
-    }
     if (status == MG_OK) {
-        mg_call_drained(c->call);
+        c->wire->drained(c);
     }
-    // A failed write is no verdict yet: an early response may still be there to be read, and the
-    // end of the connection follows in any case.
 }
 
 static void on_closed(mg_stream *s) {

@@ -127,7 +127,7 @@ static void release_call(mg_op *op) {
 }
 
 static const mg_op_kind call_kind = {"http_request", push_whole, cancel_call, release_call};
-static const mg_call_events call_events = {on_change};
+static const mg_call_events call_events = {.on_change = on_change};
 
 // Reads the request at 1 to 5 and has `start` make an operation of it, whose handle is pushed.
 static int begin(lua_State *L, mg_op *(*start)(mg_vm *vm, const mg_call_options *options)) {
@@ -219,7 +219,7 @@ static void release_holder(mg_op *op) {
 }
 
 static const mg_op_kind holder_kind = {"http_stream", push_holder, cancel_call, release_holder};
-static const mg_call_events holder_events = {on_stream_change};
+static const mg_call_events holder_events = {.on_change = on_stream_change};
 
 static mg_op *start_stream(mg_vm *vm, const mg_call_options *options) {
     holder_op *h = mg_calloc(1, sizeof *h);

@@ -34,7 +34,7 @@ static inline void on_change(void *arg, mg_call *call) {
     }
 }
 
-static const mg_call_events call_events = {on_change};
+static const mg_call_events call_events = {.on_change = on_change};
 
 // "GET /path", to be altered before its start.
 static inline void prepare(caller *c, const char *method, const char *path) {

@@ -1,0 +1,297 @@
+// HTTP/1.1 as a wire of calls: one at a time on a connection.
+
+#include "client/call_wire.h"
+
+#include "base/mem.h"
+#include "http/body.h"
+#include "http/h1_response.h"
+#include "http/h1_write.h"
+
+enum { KEPT_BYTES = 64 * 1024 }; // of the client's buffer for what is written
+
+static const mg_body_limits body_limits = {
+    .extension_bytes = 16384,
+    .trailers = {.first_line_bytes = 0, .bytes = 16384, .lines = 100},
+};
+
+// A connection's; its `session`.
+typedef struct session {
+    mg_outbound *c;
+    mg_call *call; // NULL: none
+    mg_h1_response_reader reader;
+    mg_response response;
+    mg_body body;
+    mg_buf held;      // bytes that wait until the call is not full any more
+    bool in_body;     // else in a head
+    bool chunked;     // the upload
+    bool upload_open; // more of it is to come
+    bool broken;      // a write failed
+    bool resting;     // nothing is read
+    bool ended;       // the connection did, behind what is held
+    bool reusable;    // by its response, whose end has come
+    int end_status;
+} session;
+
+static session *session_of(const mg_call *call) {
+    return mg_call_outbound(call)->session;
+}
+
+// --- the connection ---
+
+static void open_session(mg_outbound *c) {
+    session *s = mg_calloc(1, sizeof *s);
+    s->c = c;
+    c->session = s;
+}
+
+static void close_session(mg_outbound *c) {
+    session *s = c->session;
+    mg_body_deinit(&s->body);
+    mg_buf_deinit(&s->held);
+    mg_free(s);
+}
+
+// What a server has sent ahead of the next request, or behind the end of its last response, would
+// be taken for the next response. A fresh TLS connection may have something of its own to say.
+static bool has_place(const mg_outbound *c) {
+    const session *s = c->session;
+    return s->call == NULL && ((c->origin->is_tls && !c->served) || mg_stream_quiet(&c->stream));
+}
+
+static void drained(mg_outbound *c) {
+    const session *s = c->session;
+    if (s->call != NULL) {
+        mg_call_drained(s->call);
+    }
+}
+
+// --- the request ---
+
+static int write_out(session *s, mg_str first, mg_str second) {
+    const struct iovec v[] = {{(void *)(uintptr_t)first.p, first.n},
+                              {(void *)(uintptr_t)second.p, second.n}};
+    int rc = mg_stream_write(&s->c->stream, v, second.n > 0 ? 2 : 1);
+    s->broken |= rc != MG_OK;
+    return rc;
+}
+
+static int write_request(session *s, const mg_call_options *o) {
+    mg_request_head head = {
+        .method = o->method,
+        .target = o->target,
+        .host = o->authority,
+        .fields = &o->fields,
+        .kind = s->chunked                 ? MG_LENGTH_CHUNKED
+                : o->upload || o->has_body ? MG_LENGTH_KNOWN
+                                           : MG_LENGTH_NONE,
+        .length = o->upload ? (uint64_t)o->length : o->body.n,
+    };
+    mg_buf *lines = &s->c->client->lines;
+    mg_buf_clear(lines);
+    mg_h1_write_request(lines, &head);
+    return write_out(s, mg_buf_str(lines), o->upload ? (mg_str){0} : o->body);
+}
+
+static void begin_response(session *s) {
+    mg_h1_response_init(&s->reader, mg_call_arena(s->call), &s->c->client->options.head,
+                        mg_call_is_head(s->call));
+}
+
+static int begin(mg_call *call) {
+    session *s = session_of(call);
+    const mg_call_options *o = mg_call_wanted(call);
+    s->call = call;
+    s->in_body = s->broken = s->reusable = false;
+    s->upload_open = o->upload;
+    s->chunked = o->upload && o->length < 0;
+    begin_response(s);
+    return write_request(s, o);
+}
+
+static int send_piece(mg_call *call, mg_str piece) {
+    session *s = session_of(call);
+    s->upload_open = piece.n > 0;
+    if (!s->chunked) {
+        return piece.n > 0 ? write_out(s, piece, (mg_str){0}) : MG_OK;
+    }
+    mg_buf *lines = &s->c->client->lines;
+    mg_buf_clear(lines);
+    if (piece.n > 0) {
+        mg_h1_write_chunk(lines, piece.p, piece.n);
+    } else {
+        mg_h1_write_last_chunk(lines, NULL);
+    }
+    int rc = write_out(s, mg_buf_str(lines), (mg_str){0});
+    if (lines->cap > KEPT_BYTES) {
+        mg_buf_deinit(lines);
+    }
+    return rc;
+}
+
+static size_t backlog(const mg_call *call) {
+    return session_of(call)->c->stream.queued;
+}
+
+// --- the response ---
+
+// What the server says of its patience (RFC 9112 leaves "Keep-Alive: timeout=5" to practice): the
+// connection is given up a little sooner, so that no request meets its end.
+static uint32_t keep_ms_of(const mg_head *head) {
+    const mg_field *f = mg_fields_find(&head->fields, MG_FIELD_KEEP_ALIVE);
+    mg_str rest = f != NULL ? f->value : (mg_str){0};
+    mg_str item;
+    while (mg_str_next_item(&rest, &item)) {
+        static const mg_str key = {"timeout=", 8};
+        uint64_t s;
+        if (item.n > key.n && mg_str_ieq((mg_str){item.p, key.n}, key) &&
+            mg_str_to_u64((mg_str){item.p + key.n, item.n - key.n}, 86400, &s)) {
+            return s == 0 ? 1 : s > 2 ? (uint32_t)(s - 1) * 1000 : (uint32_t)s * 500;
+        }
+    }
+    return 0;
+}
+
+// `clean`: nothing came behind it, and the connection is alive.
+static void complete(session *s, bool clean) {
+    bool sent = !s->upload_open && s->c->stream.queued == 0 && !s->broken;
+    s->reusable = clean && sent && s->response.head.keep_alive;
+    s->c->keep_ms = keep_ms_of(&s->response.head);
+    mg_call_take_end(s->call, &s->body.trailers);
+}
+
+static void take_head(session *s) {
+    mg_call *call = s->call;
+    if (s->response.status >= 200) {
+        s->in_body = true;
+        mg_body_deinit(&s->body);
+        mg_body_init(&s->body, &s->response.head, &body_limits, mg_call_arena(call));
+    }
+    mg_call_take_head(call, &s->response);
+    if (s->call == call && !s->in_body) {
+        mg_arena_reset(mg_call_arena(call));
+        begin_response(s);
+    }
+}
+
+static size_t feed_head(session *s, const char *data, size_t n) {
+    size_t used = 0;
+    switch (mg_h1_response_read(&s->reader, data, n, &used, &s->response)) {
+    case MG_H1_RESPONSE_BAD:
+        mg_call_fail(s->call, "protocol", s->reader.fault);
+        break;
+    case MG_H1_RESPONSE_HEAD:
+        take_head(s);
+        break;
+    default:
+        break;
+    }
+    return used;
+}
+
+static size_t feed_body(session *s, const char *data, size_t n) {
+    size_t used = 0;
+    mg_str piece;
+    size_t most = mg_call_most_at_once(s->call);
+    switch (mg_body_read(&s->body, data, n < most ? n : most, &used, &piece)) {
+    case MG_BODY_PIECE:
+        mg_call_take_piece(s->call, piece);
+        break;
+    case MG_BODY_BAD:
+        mg_call_fail(s->call, "protocol", s->body.refusal.reason);
+        break;
+    default:
+        break;
+    }
+    return used;
+}
+
+static void rest(session *s, const char *data, size_t n) {
+    s->resting = true;
+    mg_buf_append(&s->held, data, n);
+    mg_stream_read_stop(&s->c->stream);
+    mg_call_progress(s->call);
+}
+
+// Reads what it can; the call may have left afterwards.
+static void read_some(session *s, const char *data, size_t n) {
+    const mg_call *call = s->call;
+    size_t at = 0;
+    while (s->call == call) {
+        if (s->in_body && mg_body_complete(&s->body)) {
+            complete(s, at == n);
+            return;
+        }
+        if (at == n) {
+            mg_call_progress(s->call);
+            return;
+        }
+        if (mg_call_is_full(s->call)) {
+            rest(s, data + at, n - at);
+            return;
+        }
+        at += s->in_body ? feed_body(s, data + at, n - at) : feed_head(s, data + at, n - at);
+    }
+}
+
+// What comes while nobody asked for it, a close in most cases, ends the connection.
+static void on_read(mg_outbound *c, const char *data, size_t n) {
+    session *s = c->session;
+    if (s->call == NULL) {
+        mg_outbound_close(c);
+        return;
+    }
+    mg_call_heard(s->call);
+    read_some(s, data, n);
+}
+
+static void on_ended(mg_outbound *c, int status) {
+    session *s = c->session;
+    if (s->call == NULL) {
+        mg_outbound_close(c);
+    } else if (s->resting) { // told when all before it was taken
+        s->ended = true;
+        s->end_status = status;
+    } else if (s->in_body && s->response.head.framing == MG_FRAMING_CLOSE && status == 0) {
+        complete(s, false);
+    } else {
+        mg_call_lost(s->call, status);
+    }
+}
+
+// Goes on where `rest` stopped.
+static void resume(mg_call *call) {
+    session *s = session_of(call);
+    mg_outbound *c = s->c;
+    mg_buf held = s->held;
+    s->held = (mg_buf){0};
+    s->resting = false;
+    mg_stream_read_start(&c->stream); // first: the next call may get it out of this
+    read_some(s, held.p, held.n);
+    mg_buf_deinit(&held);
+    if (s->call == call && !s->resting && s->ended) {
+        on_ended(c, s->end_status);
+    }
+}
+
+// Of a response that was broken off the rest would be taken for the next one.
+static bool leave(mg_call *call, bool whole) {
+    session *s = session_of(call);
+    s->call = NULL;
+    s->resting = s->ended = false;
+    mg_buf_clear(&s->held);
+    return whole && s->reusable;
+}
+
+const mg_call_wire mg_h1_call_wire = {
+    .open = open_session,
+    .close = close_session,
+    .has_place = has_place,
+    .read = on_read,
+    .ended = on_ended,
+    .drained = drained,
+    .begin = begin,
+    .send = send_piece,
+    .backlog = backlog,
+    .resume = resume,
+    .leave = leave,
+};

@@ -1,0 +1,125 @@
+// How long a call may take.
+#include "rig.h"
+
+static void a_call_that_gets_no_connection_ends_in_time(void **state) {
+    (void)state;
+    caller a;
+    caller b;
+    new_client(1, 10, 1);
+    prepare(&a, "GET", "/a");
+    a.options.timeouts.first_byte_ms = a.options.timeouts.total_ms = 60000;
+    start_call(&a);
+    expect_request(0, "/a");
+    get(&b, "/b");
+    pass_ms(8999);
+    assert_int_equal(b.changes, 0);
+    pass_ms(1);
+    assert_non_null(strstr(mg_call_fault_of(b.call)->text,
+                           ": all 1 connections to it (http.connections) were busy for 9 s: "));
+    expect_fault(&b, "timeout", true);
+    says(0, OK_EMPTY);
+    expect_content(&a, 200, "");
+}
+
+static void a_silent_server_is_left_in_time(void **state) {
+    (void)state;
+    caller c;
+    get(&c, "/x");
+    expect_request(0, "/x");
+    pass_ms(4999);
+    assert_int_equal(c.changes, 0);
+    pass_ms(1);
+    expect_fault(&c, "timeout", false);
+    UNTIL(peers[0].ended);
+}
+
+static void a_slow_body_is_left_after_the_total_time(void **state) {
+    (void)state;
+    caller c;
+    get(&c, "/x");
+    expect_request(0, "/x");
+    says(0, "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhi");
+    UNTIL(mg_call_state_of(c.call) == MG_CALL_BODY);
+    pass_ms(8999);
+    assert_int_equal(c.changes, 0);
+    pass_ms(1);
+    expect_fault(&c, "timeout", false);
+}
+
+// A server that answers no handshake.
+static void a_connection_is_ready_in_time_or_given_up(void **state) {
+    (void)state;
+    caller c;
+    prepare(&c, "GET", "/x");
+    c.options.origin.tls = true;
+    c.options.origin.insecure = true;
+    start_call(&c);
+    UNTIL(accepted == 1 && peers[0].got.n > 0);
+    pass_ms(999);
+    assert_int_equal(c.changes, 0);
+    pass_ms(1);
+    expect_fault(&c, "timeout", true);
+    UNTIL(peers[0].ended);
+}
+
+static void ask_handshake(caller *c, uint32_t connect_ms) {
+    prepare(c, "GET", "/x");
+    c->options.origin.tls = true;
+    c->options.origin.insecure = true;
+    c->options.timeouts.connect_ms = connect_ms;
+    start_call(c);
+}
+
+static void who_waits_for_the_dial_of_a_call_that_went_has_its_own_time(void **state) {
+    (void)state;
+    caller a;
+    caller b;
+    new_client(1, 10, 1);
+    ask_handshake(&a, 1000);
+    UNTIL(accepted == 1 && peers[0].got.n > 0);
+    pass_ms(900);
+    ask_handshake(&b, 2000);
+    mg_call_close(a.call);
+    pass_ms(1999);
+    assert_int_equal(b.changes, 0);
+    pass_ms(1);
+    expect_fault(&b, "timeout", true);
+    UNTIL(peers[0].ended);
+
+    ask_handshake(&a, 60000); // and likewise if it is shorter
+    ask_handshake(&b, 500);
+    mg_call_close(a.call);
+    pass_ms(500);
+    expect_fault(&b, "timeout", true);
+    assert_int_equal(a.changes, 0);
+}
+
+static void a_dial_goes_on_for_those_who_have_more_time(void **state) {
+    (void)state;
+    caller a;
+    caller b;
+    new_client(1, 10, 1);
+    ask_handshake(&a, 500);
+    ask_handshake(&b, 2000);
+    UNTIL(accepted == 1 && peers[0].got.n > 0);
+    pass_ms(500);
+    expect_fault(&a, "timeout", true);
+    pass_ms(1999);
+    assert_int_equal(b.changes, 0);
+    assert_false(peers[0].ended);
+    pass_ms(1);
+    expect_fault(&b, "timeout", true);
+    assert_int_equal(accepted, 1);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        EACH(a_call_that_gets_no_connection_ends_in_time),
+        EACH(a_silent_server_is_left_in_time),
+        EACH(a_slow_body_is_left_after_the_total_time),
+        EACH(a_connection_is_ready_in_time_or_given_up),
+        EACH(who_waits_for_the_dial_of_a_call_that_went_has_its_own_time),
+        EACH(a_dial_goes_on_for_those_who_have_more_time),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
