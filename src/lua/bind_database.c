@@ -17,6 +17,7 @@ enum {
     SQL_SHOWN = 80, // ... that its message shows
     VALUES_ON_STACK = 16,
     FETCH_ROWS_MAX = 10000,
+    SLICE_VALUES = 20000, // that are made Lua's in one turn
 };
 
 typedef struct session_op {
@@ -35,6 +36,8 @@ typedef struct statement_op {
     mg_db_call *call;   // NULL: not under way
     bool first;         // only the first row is wanted
     mg_db_rows *rows;   // NULL: there are none, or a fault
+    int array;          // a reference: what the first `pushed` of many rows are in; LUA_NOREF: none
+    uint32_t pushed;
     const char *fault;
     char *message;
     int native;
@@ -117,14 +120,36 @@ static int push_too_wide(lua_State *L) {
     return 3;
 }
 
+// Many rows are made Lua's over several turns.
+static int push_slice(lua_State *L, statement_op *s) {
+    const mg_db_rows *rows = s->rows;
+    uint32_t left = rows->rows - s->pushed;
+    uint32_t most = 1 + SLICE_VALUES / (rows->columns + 1);
+    uint32_t n = left < most ? left : most;
+    if (s->array == LUA_NOREF) {
+        mg_database_push_array(L, rows);
+        s->array = luaL_ref(L, LUA_REGISTRYINDEX);
+    }
+    lua_rawgeti(L, LUA_REGISTRYINDEX, s->array);
+    if (!mg_database_add_rows(L, rows, s->pushed, n)) {
+        lua_pop(L, 2);
+        return push_too_wide(L);
+    }
+    s->pushed += n;
+    return s->pushed < rows->rows ? MG_OP_MORE : 2;
+}
+
 static int push_statement(lua_State *L, mg_op *op) {
-    const statement_op *s = (const statement_op *)op;
+    statement_op *s = (statement_op *)op;
     if (s->fault != NULL) {
         return push_fault(L, s);
     }
     lua_pushboolean(L, 1);
     if (s->rows == NULL) {
         return 1;
+    }
+    if (!s->first && (uint64_t)s->rows->rows * (s->rows->columns + 1) > SLICE_VALUES) {
+        return push_slice(L, s);
     }
     bool fits = s->first ? mg_database_push_first(L, s->rows) : mg_database_push_rows(L, s->rows);
     return fits ? 2 : push_too_wide(L);
@@ -144,6 +169,7 @@ static void cancel_statement(mg_op *op) {
 static void release_statement(mg_op *op) {
     statement_op *s = (statement_op *)op;
     mg_link_remove(&s->of_session);
+    luaL_unref(s->op.vm->L, LUA_REGISTRYINDEX, s->array);
     mg_free(s->rows);
     mg_free(s->message);
     mg_free(s);
@@ -166,6 +192,7 @@ static statement_op *new_statement(mg_vm *vm, const mg_database *d, mg_str sql) 
     size_t n = kept_bytes(sql);
     statement_op *s = mg_calloc(1, sizeof *s + n);
     s->database = d;
+    s->array = LUA_NOREF;
     s->sql_n = n;
     if (n > 0) {
         memcpy(s->sql, sql.p, n);

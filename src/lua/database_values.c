@@ -247,27 +247,37 @@ static void push_row(lua_State *L, const mg_db_rows *rows, uint32_t row, int nam
     }
 }
 
-bool mg_database_push_rows(lua_State *L, const mg_db_rows *rows) {
-    int names;
-    if (!push_names(L, rows, &names)) {
-        return false;
-    }
+void mg_database_push_array(lua_State *L, const mg_db_rows *rows) {
     lua_createtable(L, (int)rows->rows, 0);
-    for (uint32_t i = 0; i < rows->rows; i++) {
-        push_row(L, rows, i, names);
-        lua_rawseti(L, -2, (int)i + 1);
-    }
     if (rows->affected == 0 && rows->last_id == 0 && !rows->more) {
         mg_lua_push_kept(L, &plain_key);
     } else {
         push_rows_meta(L, rows);
     }
     lua_setmetatable(L, -2);
-    if (rows->columns > 0) {
-        lua_replace(L, names);
-        lua_settop(L, names);
+}
+
+bool mg_database_add_rows(lua_State *L, const mg_db_rows *rows, uint32_t from, uint32_t n) {
+    int array = lua_gettop(L);
+    int names;
+    if (!push_names(L, rows, &names)) {
+        return false;
     }
+    for (uint32_t i = from; i < from + n; i++) {
+        push_row(L, rows, i, names);
+        lua_rawseti(L, array, (int)i + 1);
+    }
+    lua_settop(L, array);
     return true;
+}
+
+bool mg_database_push_rows(lua_State *L, const mg_db_rows *rows) {
+    mg_database_push_array(L, rows);
+    if (mg_database_add_rows(L, rows, 0, rows->rows)) {
+        return true;
+    }
+    lua_pop(L, 1);
+    return false;
 }
 
 bool mg_database_push_first(lua_State *L, const mg_db_rows *rows) {

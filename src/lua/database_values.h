@@ -23,8 +23,15 @@ uint32_t mg_database_read_values(lua_State *L, int first, uint32_t n, mg_db_valu
 // A copy in one block, for mg_free.
 mg_db_rows *mg_database_copy_rows(const mg_db_rows *rows);
 
-// Pushes the array, whose fields `affected`, `last_id` (nil: none) and `more` are not of its JSON.
-// False: there are too many columns; nothing is pushed.
+// Pushes the array, whose fields `affected`, `last_id` (nil: none) and `more` are not of its JSON,
+// without the rows.
+void mg_database_push_array(lua_State *L, const mg_db_rows *rows);
+
+// Puts `n` rows from `from` on into the array on top of the stack. False: there are too many
+// columns.
+bool mg_database_add_rows(lua_State *L, const mg_db_rows *rows, uint32_t from, uint32_t n);
+
+// Pushes the array with all rows. False: there are too many columns; nothing is pushed.
 bool mg_database_push_rows(lua_State *L, const mg_db_rows *rows);
 
 // Pushes the first row alone, or nil.

@@ -11,12 +11,15 @@
 typedef struct mg_vm mg_vm;
 typedef struct mg_op mg_op;
 
+enum { MG_OP_MORE = -1 };
+
 // A kind of asynchronous operation; a static table.
 typedef struct mg_op_kind {
     const char *name;
     // Pushes true and the results, or false, an error code and a message. Called on the loop, in
     // protected mode; once more if it raises, and a second time fails the operation. What is taken
-    // from C is taken behind the last call of Lua.
+    // from C is taken behind the last call of Lua. MG_OP_MORE: it would take long, and goes on in
+    // the next turn.
     int (*push)(lua_State *L, mg_op *op);
     // Stops the work, which has not finished; the operation is released right afterwards.
     void (*cancel)(mg_op *op);

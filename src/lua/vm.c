@@ -343,6 +343,7 @@ static int push_untold(lua_State *L) {
 // Whatever raises in here does so before the operation is released: see recover.
 static int push_event(lua_State *L, mg_vm *vm, mg_op *op) {
     bool is_signal = op->kind == &signal_kind;
+    int before = lua_gettop(L);
     lua_pushinteger(L, is_signal ? MG_EVENT_SIGNAL : MG_EVENT_DONE);
     if (!is_signal) {
         lua_pushnumber(L, (lua_Number)op->handle);
@@ -350,6 +351,11 @@ static int push_event(lua_State *L, mg_vm *vm, mg_op *op) {
     vm->telling = op;
     int n = op->untold < 2 || is_signal ? op->kind->push(L, op) : push_untold(L);
     vm->telling = NULL;
+    if (n == MG_OP_MORE) {
+        lua_settop(L, before);
+        mg_op_finish_later(op);
+        return 0;
+    }
     mg_slots_remove(&vm->ops, op->handle);
     op->kind->release(op);
     return 1 + !is_signal + n;
@@ -358,14 +364,16 @@ static int push_event(lua_State *L, mg_vm *vm, mg_op *op) {
 static int push_next(lua_State *L, mg_vm *vm) {
     for (;;) {
         mg_link *l = mg_link_shift(&vm->events);
+        int n;
         if (l != NULL) {
-            return push_event(L, vm, MG_OF(l, mg_op, link));
+            n = push_event(L, vm, MG_OF(l, mg_op, link));
+        } else {
+            l = mg_link_shift(&vm->requests);
+            if (l == NULL) {
+                return 0;
+            }
+            n = push_request(L, vm, MG_OF(l, mg_exchange, app_link));
         }
-        l = mg_link_shift(&vm->requests);
-        if (l == NULL) {
-            return 0;
-        }
-        int n = push_request(L, vm, MG_OF(l, mg_exchange, app_link));
         if (n > 0) {
             return n;
         }

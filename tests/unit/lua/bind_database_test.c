@@ -123,15 +123,19 @@ static const mg_database_ops fake_ops = {
     .cancel = fake_cancel,
 };
 
-static void finish(const mg_db_fault *fault) {
-    static const mg_db_rows none;
+static void finish_with(const mg_db_rows *rows, const mg_db_fault *fault) {
     fake_call *call = f.last;
     f.last = NULL;
-    call->on_done(call->arg, fault == NULL ? &none : NULL, fault);
+    call->on_done(call->arg, rows, fault);
     if (fault != NULL) {
         mg_free(call->session);
     }
     mg_free(call);
+}
+
+static void finish(const mg_db_fault *fault) {
+    static const mg_db_rows none;
+    finish_with(fault == NULL ? &none : NULL, fault);
 }
 
 static void turn(void) {
@@ -182,6 +186,54 @@ static void a_statement_is_told_and_a_cancelled_one_is_not(void **state) {
     assert_int_equal(f.cancels, 1);
     turn();
     run_lua(L, "assert(seen[op] == nil)");
+    assert_int_equal(vm->ops.used, 0);
+}
+
+enum { MANY = 100000 };
+
+static void finish_with_many(void) {
+    static const mg_str name = {"n", 1};
+    mg_db_value *values = mg_calloc(MANY, sizeof *values);
+    for (int i = 0; i < MANY; i++) {
+        values[i] = (mg_db_value){.kind = MG_DB_DOUBLE, .number = i + 1};
+    }
+    finish_with(&(mg_db_rows){.columns = 1, .rows = MANY, .names = &name, .values = values}, NULL);
+    mg_free(values);
+}
+
+static bool is_seen(void) {
+    run_lua(L, "known = seen[op] ~= nil");
+    lua_getglobal(L, "known");
+    bool known = lua_toboolean(L, -1);
+    lua_settop(L, 0);
+    return known;
+}
+
+static void many_rows_are_told_over_several_turns(void **state) {
+    (void)state;
+    int turns = 0;
+    run_lua(L, "op = native.database_query('default', false, 'SELECT')");
+    finish_with_many();
+    while (!is_seen()) {
+        mg_loop_turn(loop, false, false, UINT64_MAX);
+        turns++;
+    }
+    assert_in_range(turns, 10, 20);
+    run_lua(L, "local rows = seen[op][4]\n"
+               "assert(seen[op][3] == true and #rows == 100000)\n"
+               "for i = 1, #rows do assert(rows[i].n == i) end");
+    assert_int_equal(vm->ops.used, 0);
+}
+
+static void many_rows_can_be_cancelled_in_the_middle(void **state) {
+    (void)state;
+    run_lua(L, "op = native.database_query('default', false, 'SELECT')");
+    finish_with_many();
+    mg_loop_turn(loop, false, false, UINT64_MAX);
+    mg_loop_turn(loop, false, false, UINT64_MAX);
+    run_lua(L, "native.cancel(op) collectgarbage() assert(collectgarbage('count') < 1000)");
+    turn();
+    assert_false(is_seen());
     assert_int_equal(vm->ops.used, 0);
 }
 
@@ -313,6 +365,8 @@ static void a_database_that_goes_closes_what_is_under_way(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         T(a_statement_is_told_and_a_cancelled_one_is_not),
+        T(many_rows_are_told_over_several_turns),
+        T(many_rows_can_be_cancelled_in_the_middle),
         T(what_cannot_be_started_is_said),
         T(a_fault_carries_what_is_known_of_it),
         T(a_session_that_is_cancelled_is_dropped_once),
