@@ -12,6 +12,14 @@ after_each(function()
 end)
 
 describe("the log", function()
+  it("has no other levels", function()
+    for _, level in ipairs({ -1, 4, 1e9 }) do
+      local ok, err = pcall(require("moongate.native").log, level, "text", {})
+      assert.is_false(ok)
+      assert.matches("a level from 0 %(debug%) to 3 %(error%) is wanted", err)
+    end
+  end)
+
   it("has four levels", function()
     for _, level in ipairs({ "debug", "info", "warn", "error" }) do
       log[level]("a " .. level)

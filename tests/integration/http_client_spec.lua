@@ -145,6 +145,11 @@ describe("the head of a request", function()
     assert.same({ "identity" }, fields["accept-encoding"])
   end)
 
+  it("asks for a range of the content as it is", function()
+    local fields = fields_of(sent_by({ headers = { Range = "bytes=0-1" } }))
+    assert.same({ "identity" }, fields["accept-encoding"])
+  end)
+
   it("does not ask for coded content that will not be decoded", function()
     assert.is_nil(fields_of(sent_by({ decompress = false }))["accept-encoding"])
   end)

@@ -39,6 +39,17 @@ describe("http_request", function()
     end
   end)
 
+  it("wants names of files and servers without a NUL, at which C would end them", function()
+    for _, option in ipairs({ "unix", "ca", "server_name" }) do
+      for _, wrong in ipairs({ "", "\0", "conf/a.pem\0.txt" }) do
+        assert.matches(LINE .. "http_request: " .. option .. ": it is empty or holds a NUL",
+          error_of(function()
+            http.request({ url = URL, [option] = wrong })
+          end))
+      end
+    end
+  end)
+
   it("puts a query in front of the fragment, whatever that holds", function()
     local query = { b = 1 }
     local function url(given)
