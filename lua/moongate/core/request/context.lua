@@ -11,7 +11,9 @@ local slots = require("moongate.core.request.slots")
 local headers_of = require("moongate.core.headers")
 local suggest = require("moongate.core.suggest")
 local answer = require("moongate.core.request.answer")
+local settled = require("moongate.core.future.settled")
 local array = native.json.array
+local resolved, rejected, abandoned = settled.resolved, settled.rejected, settled.abandoned
 
 local M = {}
 
@@ -19,7 +21,7 @@ local HANDLE, ROUTE, METHOD, PHASE = slots.HANDLE, slots.ROUTE, slots.METHOD, sl
 local PARAMS, QUERY, HEADERS, STATE = slots.PARAMS, slots.QUERY, slots.HEADERS, slots.STATE
 local BODY_FUTURE, COOKIES, LOG = slots.BODY_FUTURE, slots.COOKIES, slots.LOG
 local OPEN, OVER, PLAIN = slots.OPEN, slots.OVER, slots.PLAIN
-local ROOT, ON_CLOSE, CANCELLED = scopes.ROOT, scopes.ON_CLOSE, scopes.CANCELLED
+local ROOT, ON_CLOSE = scopes.ROOT, scopes.ON_CLOSE
 
 local METHOD_UNKNOWN = native.constants.methods.UNKNOWN
 
@@ -250,28 +252,12 @@ end
 
 -- --- the body ---
 
-local function rejected(ctx, code, message, level, fields)
-  local future = Future._new(ctx, level + 1)
-  fields = fields or {}
-  fields.where = future:_where()
-  Future._settle(future, "rejected", 1, errors.new(code, message, fields))
-  return future
-end
-
-local function resolved(ctx, value, level)
-  local future = Future._new(ctx, level + 1)
-  Future._settle(future, "resolved", 1, value)
-  return future
-end
-
 -- A Future of a piece of the body (all: of the whole).
 local function read_body(ctx, all, level)
   local result, content, message, fields = native.body(ctx[HANDLE], all)
   if result == nil then
     if time.is_over(ctx) then
-      local future = Future._new(ctx, level + 1)
-      future:_abandon(ctx[CANCELLED])
-      return future
+      return abandoned(ctx, level + 1)
     elseif content == "busy" then
       return rejected(ctx, "protocol", "somebody else is reading the body", level + 1)
     elseif content == "status" then
