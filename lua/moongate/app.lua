@@ -83,7 +83,7 @@ local function method_of(name)
   if STANDARD[upper] then
     return upper
   elseif upper == "CONNECT" then
-    check.fail("route: method: CONNECT has no path that could be routed")
+    check.fail("route: method: CONNECT has no path that could be routed: app:connect(handler)")
   elseif is_misspelt(upper) then
     check.one_of("route: method", name, STANDARD)
   elseif not name:find("^[%w!#$%%&'*+.^_`|~-]+$") then
@@ -163,7 +163,7 @@ end
 
 local function learn_methods(shared, methods)
   for _, method in ipairs(methods) do
-    if not STANDARD[method] and not shared.all_methods[method] then
+    if not STANDARD[method] and method ~= "CONNECT" and not shared.all_methods[method] then
       shared.all_methods[method] = true
       table.insert(shared.all_methods, method)
     end
@@ -196,6 +196,15 @@ end
 --- HTTP and all that any route of the app names.
 function App:any(pattern, options, handler)
   return declare(self, METHODS, pattern, options, handler, true)
+end
+
+--- Answers CONNECT, which has no path: app:connect([name or options,] handler). ctx.host is what
+--- the client wants to be connected to; ctx:tunnel(fn) opens the tunnel.
+function App:connect(options, handler)
+  if self.prefix ~= "" then
+    check.fail("connect: CONNECT has no path: declare it outside of groups")
+  end
+  return declare(self, { "CONNECT" }, "/", options, handler)
 end
 
 --- app:route({ "GET", "PURGE" }, pattern, [name or options,] handler)

@@ -20,3 +20,8 @@ void mg_bind_files(lua_State *L, mg_vm *vm);
 void mg_bind_cache(lua_State *L, mg_vm *vm);
 void mg_bind_database(lua_State *L, mg_vm *vm);
 void mg_bind_client(lua_State *L, mg_vm *vm);
+void mg_bind_stream(lua_State *L, mg_vm *vm);
+
+// bind_answer.c: reads the list { name, value, name, value, ... } at `index`, whose texts are
+// borrowed: no Lua may run before they are sent. NULL, or what is wrong.
+const char *mg_read_fields(lua_State *L, int index, mg_fields *out);

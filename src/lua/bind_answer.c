@@ -24,9 +24,7 @@ static mg_str opt_str(lua_State *L, int index) {
     return s;
 }
 
-// Reads the list { name, value, name, value, ... } at `index`, whose texts are borrowed: no Lua may
-// run before they are sent. NULL, or what is wrong.
-static const char *read_fields(lua_State *L, int index, mg_fields *out) {
+const char *mg_read_fields(lua_State *L, int index, mg_fields *out) {
     int n = (int)lua_objlen(L, index);
     for (int i = 1; i + 1 <= n; i += 2) {
         lua_rawgeti(L, index, i);
@@ -53,11 +51,14 @@ static const char *read_answer(lua_State *L, mg_exchange *x, int first, mg_answe
     if (!mg_field_is_value(a->content_type)) {
         return "the media type holds a control character";
     }
+    if (x->head.method == MG_METHOD_CONNECT && a->status < 300) {
+        return "a 2xx answer to CONNECT opens a tunnel: answer with ctx:tunnel";
+    }
     if (!lua_istable(L, first + 2)) {
         return NULL;
     }
     mg_fields_init(&a->fields, &x->arena);
-    return read_fields(L, first + 2, &a->fields);
+    return mg_read_fields(L, first + 2, &a->fields);
 }
 
 // Encodes the table at `index` as JSON; the message is pushed on failure.
@@ -143,7 +144,7 @@ static int stream_end(lua_State *L) {
     }
     mg_fields trailers;
     mg_fields_init(&trailers, &x->arena);
-    const char *wrong = lua_istable(L, 2) ? read_fields(L, 2, &trailers) : NULL;
+    const char *wrong = lua_istable(L, 2) ? mg_read_fields(L, 2, &trailers) : NULL;
     if (wrong != NULL) {
         return mg_lua_refuse(L, wrong);
     }
@@ -267,7 +268,7 @@ static int send_file(lua_State *L) {
     mg_fields of_file;
     mg_fields_init(&of_file, &x->arena);
     const char *wrong = read_answer(L, x, 2, &a);
-    wrong = wrong != NULL ? wrong : read_fields(L, 7, &of_file);
+    wrong = wrong != NULL ? wrong : mg_read_fields(L, 7, &of_file);
     if (wrong != NULL) {
         return mg_lua_refuse(L, wrong);
     }

@@ -5,6 +5,7 @@
 #include "http/method.h"
 #include "lua/bind.h"
 #include "lua/client_request.h"
+#include "lua/inbox.h"
 #include "lua/slots.h"
 
 static void set(lua_State *L, const char *name, double value) {
@@ -44,6 +45,8 @@ void mg_bind_constants(lua_State *L) {
     set(L, "file_piece", MG_FILE_PIECE_BYTES);
     set(L, "call_seconds", MG_CALL_TOTAL_MS / 1000.0);
     set(L, "call_idle_seconds", MG_CALL_IDLE_MS / 1000.0);
+    set(L, "stream_read_max", MG_INBOX_READ_MAX);
+    set(L, "stream_delimiter_max", MG_INBOX_DELIMITER_MAX);
     set_events(L);
     set_methods(L);
     set_log_levels(L);

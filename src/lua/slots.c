@@ -31,15 +31,24 @@ uint64_t mg_slots_add(mg_slots *s, void *item) {
     return (uint64_t)s->slots[index].serial << MG_SLOT_BITS | index;
 }
 
+static mg_slot *slot_of(const mg_slots *s, uint64_t handle) {
+    uint32_t index = mg_slot_index(handle);
+    bool fresh = index < s->count && s->slots[index].serial == handle >> MG_SLOT_BITS;
+    return fresh ? &s->slots[index] : NULL;
+}
+
+void mg_slots_reserve(mg_slots *s, uint64_t handle) {
+    slot_of(s, handle)->item = NULL;
+}
+
 void mg_slots_remove(mg_slots *s, uint64_t handle) {
-    if (mg_slots_get(s, handle) == NULL) {
+    mg_slot *slot = slot_of(s, handle);
+    if (slot == NULL) {
         return;
     }
-    uint32_t index = mg_slot_index(handle);
-    mg_slot *slot = &s->slots[index];
     slot->item = NULL;
     slot->serial = slot->serial == UINT32_MAX ? 1 : slot->serial + 1;
     slot->next_free = s->free;
-    s->free = index + 1;
+    s->free = (uint32_t)(slot - s->slots) + 1;
     s->used--;
 }

@@ -10,7 +10,7 @@
 enum { MG_SLOT_BITS = 20, MG_SLOTS_MAX = 1 << MG_SLOT_BITS }; // its index: the low bits of a handle
 
 typedef struct mg_slot {
-    void *item;      // NULL: free
+    void *item;      // NULL: free, or reserved
     uint32_t serial; // changes with each use
     uint32_t next_free;
 } mg_slot;
@@ -41,5 +41,9 @@ static inline void *mg_slots_get(const mg_slots *s, uint64_t handle) {
                ? s->slots[index].item
                : NULL;
 }
+
+// The handle, which is not stale, finds nothing any more, but its place is given to nobody else
+// before it is removed.
+void mg_slots_reserve(mg_slots *s, uint64_t handle);
 
 void mg_slots_remove(mg_slots *s, uint64_t handle);

@@ -163,16 +163,20 @@ static void on_deadline(mg_app *app, mg_exchange *x) {
     signal_exchange(vm, x->app_handle, "deadline");
 }
 
-static void on_gone(mg_app *app, mg_exchange *x, mg_gone why) {
+void mg_vm_tell_gone(mg_vm *vm, uint64_t handle, mg_gone why) {
     static const char *const names[] = {[MG_GONE_CLIENT] = "closed", [MG_GONE_STOP] = "stop"};
+    signal_exchange(vm, handle, names[why]);
+    mg_slots_remove(&vm->exchanges, handle); // requests are told after signals
+}
+
+static void on_gone(mg_app *app, mg_exchange *x, mg_gone why) {
     mg_vm *vm = (mg_vm *)app;
     if (!mg_link_alone(&x->app_link)) {
         mg_link_remove(&x->app_link); // nobody has seen it yet
         return;
     }
-    signal_exchange(vm, x->app_handle, names[why]);
+    mg_vm_tell_gone(vm, x->app_handle, why);
     fail_waiting(mg_request_of(x));
-    mg_slots_remove(&vm->exchanges, x->app_handle);
 }
 
 // --- signals, as operations that nobody started ---
@@ -243,6 +247,7 @@ mg_vm *mg_vm_new(lua_State *L, mg_loop *loop) {
     mg_link_init(&vm->requests);
     mg_link_init(&vm->events);
     mg_link_init(&vm->later);
+    mg_link_init(&vm->holds);
     vm->turn.run = on_turn;
     return vm;
 }
@@ -269,6 +274,10 @@ void mg_vm_sever(mg_vm *vm) {
             drop(op);
         }
     }
+    while (!mg_link_alone(&vm->holds)) {
+        mg_vm_hold *h = MG_OF(vm->holds.next, mg_vm_hold, link);
+        h->drop(h);
+    }
     mg_link *l;
     while ((l = mg_link_shift(&vm->events)) != NULL) {
         mg_op *op = MG_OF(l, mg_op, link);
@@ -285,6 +294,7 @@ void mg_vm_free(mg_vm *vm) {
     mg_vm_sever(vm);
     mg_slots_deinit(&vm->exchanges);
     mg_slots_deinit(&vm->ops);
+    mg_slots_deinit(&vm->streams);
     mg_front_deinit(&vm->front);
     mg_buf_deinit(&vm->json);
     mg_depth_deinit(&vm->depth);
@@ -300,6 +310,15 @@ mg_exchange *mg_vm_exchange(lua_State *L, mg_vm *vm, int index) {
 void mg_vm_release_exchange(mg_vm *vm, mg_exchange *x) {
     fail_waiting(mg_request_of(x));
     mg_slots_remove(&vm->exchanges, x->app_handle);
+}
+
+void mg_vm_part_with_exchange(mg_vm *vm, mg_exchange *x) {
+    fail_waiting(mg_request_of(x));
+    mg_slots_reserve(&vm->exchanges, x->app_handle);
+}
+
+void mg_vm_forget(mg_vm *vm, uint64_t handle) {
+    mg_slots_remove(&vm->exchanges, handle);
 }
 
 // Pushes the kind, handle, route id (0: none), without a route the set of methods that its path

@@ -51,6 +51,8 @@ struct mg_vm {
     mg_link later;    // operations that are to be finished in the next turn
     mg_slots exchanges;
     mg_slots ops;
+    mg_slots streams;  // bind_stream.c
+    mg_link holds;     // what ends with the vm at the latest
     mg_op *telling;    // its result is being pushed; NULL: none is
     uint32_t failures; // of the scheduler, in a row
     uint64_t serving;  // the exchange that the scheduler was told of last; 0: it has gone on since
@@ -125,6 +127,13 @@ void mg_bind_vm(lua_State *L, mg_vm *vm);
 // Adds functions to the table at the top, each with the vm as its first upvalue.
 void mg_vm_register(lua_State *L, mg_vm *vm, const luaL_Reg *functions);
 
+// What C keeps for scripts, in vm->holds: dropped when the vm is severed, if it is still there.
+typedef struct mg_vm_hold mg_vm_hold;
+struct mg_vm_hold {
+    mg_link link;
+    void (*drop)(mg_vm_hold *h); // ends it, and takes it out of the list
+};
+
 // --- requests ---
 
 // The exchange of the handle at `index`, or NULL if it is over.
@@ -133,3 +142,10 @@ mg_exchange *mg_vm_exchange(lua_State *L, mg_vm *vm, int index);
 // The answer is complete: the handle becomes stale, and operations that wait for the exchange fail.
 // To be called right before the call that ends the exchange.
 void mg_vm_release_exchange(mg_vm *vm, mg_exchange *x);
+
+// The exchange is about to end, but its request goes on: as above, but the handle is told of the
+// end (mg_vm_tell_gone) and no other request gets one in its place before that, or before
+// mg_vm_forget.
+void mg_vm_part_with_exchange(mg_vm *vm, mg_exchange *x);
+void mg_vm_tell_gone(mg_vm *vm, uint64_t handle, mg_gone why);
+void mg_vm_forget(mg_vm *vm, uint64_t handle);

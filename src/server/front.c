@@ -41,7 +41,9 @@ static void match(mg_routed *r, const mg_head *h) {
         if (r->method == MG_METHOD_UNKNOWN) {
             r->method = mg_router_method(r->router, h->method_text);
         }
-        mg_router_match(r->router, r->method, h->target.path, &r->match);
+        // CONNECT has no path: its route is declared as that of the root.
+        bool connects = h->target.form == MG_TARGET_AUTHORITY;
+        mg_router_match(r->router, r->method, connects ? MG_STR("/") : h->target.path, &r->match);
     }
     if (h->target.form == MG_TARGET_ASTERISK || h->target.form == MG_TARGET_AUTHORITY) {
         // asked of the server as a whole, or of a proxy that this is not

@@ -22,6 +22,22 @@ static void a_stale_handle_finds_nothing(void **state) {
     mg_slots_deinit(&s);
 }
 
+static void a_reserved_place_is_nobody_elses(void **state) {
+    (void)state;
+    mg_slots s = {0};
+    int item;
+    uint64_t first = mg_slots_add(&s, &item);
+    mg_slots_reserve(&s, first);
+    assert_null(mg_slots_get(&s, first));
+    uint64_t second = mg_slots_add(&s, &item);
+    assert_true(mg_slot_index(first) != mg_slot_index(second));
+    mg_slots_remove(&s, first);
+    mg_slots_remove(&s, first);
+    assert_int_equal(s.used, 1);
+    assert_int_equal(mg_slot_index(mg_slots_add(&s, &item)), mg_slot_index(first));
+    mg_slots_deinit(&s);
+}
+
 static void handles_are_exact_as_lua_numbers(void **state) {
     (void)state;
     mg_slots s = {0};
@@ -43,6 +59,7 @@ static void handles_are_exact_as_lua_numbers(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_stale_handle_finds_nothing),
+        cmocka_unit_test(a_reserved_place_is_nobody_elses),
         cmocka_unit_test(handles_are_exact_as_lua_numbers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

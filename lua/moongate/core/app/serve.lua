@@ -15,6 +15,7 @@ local failure = require("moongate.core.request.failure")
 local lifetime = require("moongate.core.request.lifetime")
 local onion = require("moongate.core.request.onion")
 local slots = require("moongate.core.request.slots")
+local raw = require("moongate.core.stream")
 local Future = require("moongate.future")
 local time = require("moongate.time")
 
@@ -22,6 +23,7 @@ local native = sched.native
 local HANDLE, ROUTE, TASK, PHASE = slots.HANDLE, slots.ROUTE, slots.TASK, slots.PHASE
 local ALLOWED, PARAMS, ANSWERING = slots.ALLOWED, slots.PARAMS, slots.ANSWERING
 local OPEN, COMMITTED = slots.OPEN, slots.COMMITTED
+local KIND, BODY, TUNNEL = slots.KIND, slots.BODY, slots.TUNNEL
 local new_ctx, begin, run_request = context.new, lifetime.begin, onion.run
 local request_failed = failure.failed
 
@@ -193,7 +195,11 @@ end
 -- A stream of unknown length can end here as well as anywhere; one that announced more is aborted.
 local function end_stream(ctx, why)
   lifetime.cancel(ctx, why)
-  native.stream_end(ctx[HANDLE])
+  if ctx[KIND] == TUNNEL then
+    raw.release(ctx[BODY], false)
+  else
+    native.stream_end(ctx[HANDLE])
+  end
   lifetime.finish(ctx, why)
 end
 

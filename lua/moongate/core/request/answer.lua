@@ -14,7 +14,7 @@ local M = {}
 local HANDLE, APP, PHASE, KIND = slots.HANDLE, slots.APP, slots.PHASE, slots.KIND
 local STATUS, TYPE, BODY, FIELDS = slots.STATUS, slots.TYPE, slots.BODY, slots.FIELDS
 local STAGED, COMMITTED = slots.STAGED, slots.COMMITTED
-local PLAIN, STREAM, FILE = slots.PLAIN, slots.STREAM, slots.FILE
+local PLAIN, STREAM, FILE, TUNNEL = slots.PLAIN, slots.STREAM, slots.FILE, slots.TUNNEL
 local CANCELLED = scopes.CANCELLED
 local PUBLIC = { "public", "lua/public" } -- where files are that everybody may have
 
@@ -379,6 +379,76 @@ function methods.stream(ctx, content_type, fn)
     error("stream: a media type and a function are wanted", 2)
   end
   stage(ctx, STREAM, check_field("Content-Type", content_type, 2), fn)
+end
+
+-- --- taking over ---
+
+local PROTOCOL = "^[%w!#$%%&'*+.^_`|~-]+$"
+
+local function is_protocol(name)
+  if type(name) ~= "string" then
+    return false
+  end
+  local kind, version = name:match("^([^/]+)/?(.*)$")
+  return kind ~= nil and kind:find(PROTOCOL) ~= nil
+    and (version == "" and name:sub(-1) ~= "/" or version:find(PROTOCOL) ~= nil)
+end
+
+-- Once the bytes are the stream's, nothing can be asked of the request any more: what its function
+-- is likely to want is looked at now.
+local function keep_request(ctx)
+  return ctx.headers, ctx.query, ctx.log
+end
+
+local function take_over(ctx, status, protocol, fn)
+  keep_request(ctx)
+  stage(ctx, TUNNEL, false, { protocol = protocol, fn = fn })
+  ctx[STATUS], ctx[TYPE] = status, false
+end
+
+--- Switches to another protocol (101), if the client asks for it; else 426. `fn(stream)` runs when
+--- the onion has unwound; the connection ends with it. In it ctx.params, headers, query, cookies,
+--- state and log are there; the rest of the request is to be read before.
+---@param protocol string as in Upgrade, such as "echo" or "chat/2"
+---@param fn fun(stream: moongate.Stream)
+function methods.upgrade(ctx, protocol, fn)
+  check_open(ctx, 2)
+  if not is_protocol(protocol) then
+    error('upgrade: the name of a protocol such as "echo" is wanted, not '
+      .. errors.show(protocol), 2)
+  elseif type(fn) ~= "function" then
+    error("upgrade: a protocol and a function are wanted", 2)
+  end
+  local ok, why = native.may_take_over(ctx[HANDLE], protocol)
+  if not ok and why == "body" then
+    error("upgrade: the request has a body: await ctx:body() first", 2)
+  elseif not ok and why == "unasked" then
+    error(errors.new("status", "the protocol " .. protocol .. " is spoken here", {
+      status = 426, upgrade = protocol,
+    }), 0)
+  end
+  take_over(ctx, 101, protocol, fn)
+end
+
+--- Answers a CONNECT (app:connect) with 200; then as ctx:upgrade.
+---@param fn fun(stream: moongate.Stream)
+function methods.tunnel(ctx, fn)
+  check_open(ctx, 2)
+  if type(fn) ~= "function" then
+    error("tunnel: a function is wanted", 2)
+  end
+  local ok, why = native.may_take_over(ctx[HANDLE])
+  if not ok and why ~= "closed" then
+    error(why == "body" and "tunnel: the request has a body: await ctx:body() first"
+      or "tunnel: only the answer to a CONNECT (app:connect) opens one", 2)
+  end
+  take_over(ctx, 200, nil, fn)
+end
+
+--- Fields that only Moongate sets, for a 426.
+function M.demand_upgrade(ctx, protocol)
+  add_field(ctx, "Connection", "upgrade")
+  add_field(ctx, "Upgrade", protocol)
 end
 
 --- Ends the handler with an error answer: problem+json (RFC 9457) of that status.

@@ -10,6 +10,7 @@ local answer = require("moongate.core.request.answer")
 local problem = require("moongate.core.request.problem")
 local lifetime = require("moongate.core.request.lifetime")
 local send = require("moongate.core.request.send").send
+local streams = require("moongate.core.stream")
 local log = require("moongate.log")
 
 local native = sched.native
@@ -17,7 +18,7 @@ local HANDLE, ROUTE, TASK, APP = slots.HANDLE, slots.ROUTE, slots.TASK, slots.AP
 local PHASE, KIND, STATUS, TYPE = slots.PHASE, slots.KIND, slots.STATUS, slots.TYPE
 local BODY, FIELDS, ANSWERING, PLAIN = slots.BODY, slots.FIELDS, slots.ANSWERING, slots.PLAIN
 local OPEN, STAGED, COMMITTED, OVER = slots.OPEN, slots.STAGED, slots.COMMITTED, slots.OVER
-local CANCELLED = scopes.CANCELLED
+local TUNNEL, CANCELLED = slots.TUNNEL, scopes.CANCELLED
 local status_of, stage_problem = problem.status_of, problem.stage
 local stage_returned, finish = answer.stage_returned, lifetime.finish
 
@@ -90,7 +91,11 @@ end
 --- What ctx cannot do any more C does: it answers 500, or cuts what is under way.
 ---@param why table the error that on_close functions are told
 function M.give_up(ctx, why)
-  native.give_up(ctx[HANDLE])
+  if ctx[KIND] == TUNNEL and ctx[PHASE] == COMMITTED then
+    streams.release(ctx[BODY], true)
+  else
+    native.give_up(ctx[HANDLE])
+  end
   finish(ctx, why)
 end
 local give_up = M.give_up

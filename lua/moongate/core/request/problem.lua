@@ -71,6 +71,9 @@ function M.stage(ctx, err)
   for name, value in next, field(err, "fields") or {} do
     ctx:header(name, value)
   end
+  if status == 426 and field(err, "upgrade") then
+    answer.demand_upgrade(ctx, field(err, "upgrade"))
+  end
   if code == "memory" then
     ctx:header("Retry-After", "1")
   end

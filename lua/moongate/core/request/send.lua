@@ -6,12 +6,13 @@ local text = require("moongate.core.text")
 local slots = require("moongate.core.request.slots")
 local answer = require("moongate.core.request.answer")
 local lifetime = require("moongate.core.request.lifetime")
+local streams = require("moongate.core.stream")
 local Future = require("moongate.future")
 local time = require("moongate.time")
 
 local HANDLE, ROUTE, METHOD, PHASE = slots.HANDLE, slots.ROUTE, slots.METHOD, slots.PHASE
 local KIND, STATUS, TYPE, FIELDS = slots.KIND, slots.STATUS, slots.TYPE, slots.FIELDS
-local BODY, PLAIN, STREAM = slots.BODY, slots.PLAIN, slots.STREAM
+local BODY, PLAIN, STREAM, TUNNEL = slots.BODY, slots.PLAIN, slots.STREAM, slots.TUNNEL
 local COMMITTED, OVER, CANCELLED = slots.COMMITTED, slots.OVER, scopes.CANCELLED
 local check_field, respond, finish = answer.check_field, native.respond, lifetime.finish
 
@@ -126,6 +127,20 @@ local function send_file(ctx)
   end
 end
 
+-- --- a stream ---
+
+local function send_tunnel(ctx)
+  local wanted = ctx[BODY]
+  local handle, err = native.take_over(ctx[HANDLE], ctx[STATUS], wanted.protocol, ctx[FIELDS])
+  if not handle then
+    return check_sent(handle, err)
+  end
+  local stream = streams.new(ctx, handle)
+  ctx[PHASE], ctx[BODY] = COMMITTED, stream
+  wanted.fn(stream)
+  streams.release(stream, false)
+end
+
 -- --- each ---
 
 --- Sends what is staged; raises what hinders it before anything was sent.
@@ -139,6 +154,8 @@ function M.send(ctx)
     end
   elseif kind == STREAM then
     send_stream(ctx)
+  elseif kind == TUNNEL then
+    send_tunnel(ctx)
   else
     send_file(ctx)
   end

@@ -16,6 +16,7 @@ return {
   PLAIN = 0,
   STREAM = 1,
   FILE = 2,
+  TUNNEL = 3, -- once it is committed, BODY is the stream
 
   STATUS = 13,
   TYPE = 14, -- the media type, false: none

@@ -1,0 +1,421 @@
+// Raw streams: what comes and goes once a request was taken over. Pair: core/stream.lua, which
+// calls these with the stream's handle. A stale handle answers nil, "closed".
+
+#include "base/mem.h"
+#include "lua/args.h"
+#include "lua/bind.h"
+#include "lua/inbox.h"
+#include "server/tunnel.h"
+
+typedef struct read_op read_op;
+typedef struct room_op room_op;
+
+// Lives until Lua ends it, or the peer is gone.
+typedef struct stream {
+    mg_tunnel tunnel;
+    mg_vm_hold hold;
+    mg_vm *vm;
+    uint64_t handle;
+    uint64_t request; // its handle: what is told of the end
+    mg_inbox in;
+    read_op *reading; // waits for bytes, or has them and is not told yet
+    room_op *writing; // waits for the backlog to leave
+    size_t burst;     // written since the loop last turned for this stream
+    bool closed;      // by the script: nothing of the tunnel is left
+    bool paused;
+} stream;
+
+struct read_op {
+    mg_op op;
+    stream *s; // NULL: it is gone
+    mg_want want;
+    char delimiter[MG_INBOX_DELIMITER_MAX];
+};
+
+struct room_op {
+    mg_op op;
+    stream *s;
+    bool failed;
+};
+
+static stream *find(lua_State *L, const mg_vm *vm) {
+    return mg_slots_get(&vm->streams, (uint64_t)lua_tonumber(L, 1));
+}
+
+static int closed(lua_State *L) {
+    return mg_lua_refuse(L, "closed");
+}
+
+// --- how much is held ---
+
+static void regulate(stream *s) {
+    bool full = mg_inbox_is_full(&s->in, s->reading != NULL ? &s->reading->want : NULL);
+    if (s->closed || full == s->paused) {
+        return;
+    }
+    s->paused = full;
+    (full ? mg_tunnel_pause : mg_tunnel_resume)(&s->tunnel);
+}
+
+static bool is_waiting(const mg_op *op) {
+    return mg_link_alone(&op->link);
+}
+
+// Something has come: the reader may be told.
+static void look(stream *s) {
+    mg_str piece;
+    size_t used;
+    read_op *r = s->reading;
+    if (r != NULL && is_waiting(&r->op) &&
+        mg_inbox_look(&s->in, &r->want, &piece, &used) != MG_INBOX_MORE) {
+        mg_op_finish(&r->op);
+    }
+    regulate(s);
+}
+
+// --- the end ---
+
+static void fail_reading(stream *s) {
+    read_op *r = s->reading;
+    if (r != NULL) {
+        s->reading = NULL;
+        r->s = NULL;
+        if (is_waiting(&r->op)) {
+            mg_op_finish(&r->op);
+        }
+    }
+}
+
+static void finish_writing(stream *s, bool failed) {
+    room_op *w = s->writing;
+    if (w != NULL) {
+        s->writing = NULL;
+        w->s = NULL;
+        w->failed = failed;
+        mg_op_finish(&w->op);
+    }
+}
+
+// The tunnel has ended.
+static void dispose(stream *s) {
+    fail_reading(s);
+    finish_writing(s, true);
+    mg_inbox_deinit(&s->in);
+    mg_slots_remove(&s->vm->streams, s->handle);
+    mg_link_remove(&s->hold.link);
+    mg_free(s);
+}
+
+static void drop(mg_vm_hold *h) {
+    stream *s = MG_OF(h, stream, hold);
+    if (!s->closed) {
+        mg_tunnel_abort(&s->tunnel);
+    }
+    dispose(s);
+}
+
+// --- what the tunnel tells ---
+
+static stream *of(mg_tunnel *t) {
+    return MG_OF(t, stream, tunnel);
+}
+
+static void on_read(mg_tunnel *t, mg_str data) {
+    mg_inbox_add(&of(t)->in, data);
+    look(of(t));
+}
+
+static void on_fin(mg_tunnel *t) {
+    of(t)->in.fin = true;
+    look(of(t));
+}
+
+static void on_drained(mg_tunnel *t) {
+    finish_writing(of(t), false);
+}
+
+static void on_stop(mg_tunnel *t) {
+    (void)t; // only the script knows where its protocol may end: it has the drain's time
+}
+
+static void on_closed(mg_tunnel *t, mg_gone why) {
+    stream *s = of(t);
+    mg_vm_tell_gone(s->vm, s->request, why);
+    dispose(s);
+}
+
+static const mg_tunnel_events events = {on_read, on_fin, on_drained, on_stop, on_closed};
+
+// --- taking over ---
+
+// may_take_over(request, protocol or nil) -> true | nil, "closed" | nil, "body": it has not been
+// read to its end | nil, "unasked"
+static int may_take_over(lua_State *L) {
+    const mg_exchange *x = mg_vm_exchange(L, mg_vm_of(L), 1);
+    if (x == NULL) {
+        return closed(L);
+    }
+    if (!mg_exchange_body_complete(x)) {
+        return mg_lua_refuse(L, "body");
+    }
+    if (mg_exchange_may_take_over(x, mg_lua_str(L, 2)) != NULL) {
+        return mg_lua_refuse(L, "unasked");
+    }
+    lua_pushboolean(L, 1);
+    return 1;
+}
+
+// take_over(request, status, protocol or nil, fields) -> the stream's handle | nil, message. The
+// exchange is over then; the request ends with tunnel_close, or is told that the peer is gone.
+static int take_over(lua_State *L) {
+    mg_vm *vm = mg_vm_of(L);
+    mg_exchange *x = mg_vm_exchange(L, vm, 1);
+    if (x == NULL || mg_exchange_committed(x)) {
+        return closed(L);
+    }
+    mg_str protocol = mg_lua_str(L, 3);
+    mg_answer a = {.status = (int)lua_tointeger(L, 2)};
+    const char *wrong = mg_exchange_may_take_over(x, protocol);
+    mg_fields_init(&a.fields, &x->arena);
+    if (wrong == NULL && lua_istable(L, 4)) {
+        wrong = mg_read_fields(L, 4, &a.fields);
+    }
+    if (wrong != NULL) {
+        return mg_lua_refuse(L, wrong);
+    }
+    stream *s = mg_calloc(1, sizeof *s);
+    s->tunnel.events = &events;
+    s->vm = vm;
+    s->hold.drop = drop;
+    mg_link_append(&vm->holds, &s->hold.link);
+    s->handle = mg_slots_add(&vm->streams, s);
+    s->request = x->app_handle;
+    lua_pushnumber(L, (lua_Number)s->handle);
+    mg_vm_part_with_exchange(vm, x);
+    mg_exchange_take_over(x, &a, protocol, &s->tunnel);
+    return 1;
+}
+
+// --- reading ---
+
+static int push_failure(lua_State *L, const char *code, const char *message) {
+    lua_pushboolean(L, 0);
+    lua_pushstring(L, code);
+    lua_pushstring(L, message);
+    return 3;
+}
+
+// Pushes true and the piece, nil at the end; or false, a code and a message.
+static int push_piece(lua_State *L, stream *s, mg_want *w) {
+    mg_str piece;
+    size_t used = 0;
+    mg_inbox_verdict verdict = mg_inbox_look(&s->in, w, &piece, &used);
+    if (verdict == MG_INBOX_LIMIT) {
+        return push_failure(L, "limit", "more came before the delimiter than may");
+    }
+    if (verdict == MG_INBOX_BROKEN) {
+        return push_failure(L, "closed", "the peer ended before the delimiter");
+    }
+    lua_pushboolean(L, 1);
+    if (verdict == MG_INBOX_PIECE) {
+        mg_lua_push_str(L, piece);
+        mg_inbox_take(&s->in, used);
+    } else {
+        lua_pushnil(L);
+    }
+    return 2;
+}
+
+static int push_read(lua_State *L, mg_op *op) {
+    read_op *r = (read_op *)op;
+    if (r->s == NULL) {
+        return push_failure(L, "closed", "the stream is closed");
+    }
+    return push_piece(L, r->s, &r->want);
+}
+
+static void cancel_read(mg_op *op) {
+    (void)op; // nothing runs: bytes come by themselves
+}
+
+static void release_read(mg_op *op) {
+    read_op *r = (read_op *)op;
+    if (r->s != NULL) {
+        r->s->reading = NULL;
+        regulate(r->s);
+    }
+    mg_free(r);
+}
+
+static const mg_op_kind read_kind = {"stream read", push_read, cancel_read, release_read};
+
+// Reads what is wanted from the arguments behind the handle; see tunnel_read.
+static mg_want check_want(lua_State *L) {
+    mg_want w = {.n = (size_t)lua_tonumber(L, 2)};
+    if (lua_type(L, 3) == LUA_TSTRING) {
+        w.delimiter = mg_lua_str(L, 3);
+        w.kind = w.delimiter.n > 0 ? MG_WANT_UNTIL : MG_WANT_LINE;
+    } else {
+        w.kind = w.n > 0 ? MG_WANT_BYTES : MG_WANT_SOME;
+    }
+    luaL_argcheck(L, w.n <= MG_INBOX_READ_MAX, 2, "too many bytes");
+    luaL_argcheck(L, w.delimiter.n <= MG_INBOX_DELIMITER_MAX, 3, "the delimiter is too long");
+    return w;
+}
+
+// tunnel_read(handle, n, delimiter or nil): `n` bytes (0: whatever there is), or all before the
+// delimiter ("": a line), `n` at most -> true, piece (at once; nil at the end) | false, code,
+// message | operation | nil, "closed" | nil, "busy" if somebody else is reading.
+static int tunnel_read(lua_State *L) {
+    mg_vm *vm = mg_vm_with_room(L);
+    stream *s = find(L, vm);
+    mg_want w = check_want(L);
+    if (s == NULL || s->closed) {
+        return closed(L);
+    }
+    if (s->reading != NULL) {
+        return mg_lua_refuse(L, "busy");
+    }
+    mg_str piece;
+    size_t used;
+    if (mg_inbox_look(&s->in, &w, &piece, &used) != MG_INBOX_MORE) {
+        int n = push_piece(L, s, &w);
+        regulate(s);
+        return n;
+    }
+    read_op *r = mg_calloc(1, sizeof *r);
+    r->s = s;
+    r->want = w;
+    if (w.delimiter.n > 0) {
+        memcpy(r->delimiter, w.delimiter.p, w.delimiter.n);
+        r->want.delimiter.p = r->delimiter;
+    }
+    mg_op_start(vm, &r->op, &read_kind);
+    s->reading = r;
+    lua_pushnumber(L, (lua_Number)r->op.handle);
+    regulate(s);
+    return 1;
+}
+
+// --- writing ---
+
+static int push_room(lua_State *L, mg_op *op) {
+    if (((const room_op *)op)->failed) {
+        return push_failure(L, "closed", "the stream is closed");
+    }
+    lua_pushboolean(L, 1);
+    return 1;
+}
+
+static void cancel_room(mg_op *op) {
+    const room_op *w = (const room_op *)op;
+    if (w->s != NULL) {
+        w->s->writing = NULL;
+    }
+}
+
+static void release_room(mg_op *op) {
+    mg_free(op);
+}
+
+static const mg_op_kind room_kind = {"stream write", push_room, cancel_room, release_room};
+
+// tunnel_write(handle, data) -> true | false: taken, but wait before the next | nil, "closed"
+static int tunnel_write(lua_State *L) {
+    stream *s = find(L, mg_vm_of(L));
+    mg_str data = mg_lua_check_str(L, 2);
+    if (s == NULL || s->closed) {
+        return closed(L);
+    }
+    int rc = data.n > 0 ? mg_tunnel_write(&s->tunnel, data) : MG_OK;
+    if (rc == MG_ECLOSED) {
+        return closed(L);
+    }
+    // A peer that takes all at once must not keep the loop from its other sockets.
+    s->burst += data.n;
+    lua_pushboolean(L, rc == MG_OK && s->burst < MG_BURST_BYTES);
+    return 1;
+}
+
+// tunnel_room(handle) -> operation: done when the backlog has left | nil, "closed" | nil, "busy"
+static int tunnel_room(lua_State *L) {
+    mg_vm *vm = mg_vm_with_room(L);
+    stream *s = find(L, vm);
+    if (s == NULL || s->closed) {
+        return closed(L);
+    }
+    if (s->writing != NULL) {
+        return mg_lua_refuse(L, "busy");
+    }
+    room_op *w = mg_calloc(1, sizeof *w);
+    mg_op_start(vm, &w->op, &room_kind);
+    lua_pushnumber(L, (lua_Number)w->op.handle);
+    s->burst = 0;
+    if (mg_tunnel_backlog(&s->tunnel) == 0) {
+        mg_op_finish_later(&w->op);
+    } else {
+        w->s = s;
+        s->writing = w;
+    }
+    return 1;
+}
+
+// --- ending ---
+
+// tunnel_shutdown(handle): nothing is sent any more; reading goes on.
+static int tunnel_shutdown(lua_State *L) {
+    stream *s = find(L, mg_vm_of(L));
+    if (s != NULL && !s->closed) {
+        mg_tunnel_shutdown(&s->tunnel);
+    }
+    return 0;
+}
+
+static void close_tunnel(stream *s) {
+    if (!s->closed) {
+        s->closed = true;
+        fail_reading(s);
+        finish_writing(s, true);
+        mg_tunnel_close(&s->tunnel);
+    }
+}
+
+// tunnel_close(handle): what is waiting still leaves.
+static int tunnel_close(lua_State *L) {
+    stream *s = find(L, mg_vm_of(L));
+    if (s != NULL) {
+        close_tunnel(s);
+    }
+    return 0;
+}
+
+// tunnel_release(handle, failed): the request ends too; `failed`: the peer learns by a reset. Makes
+// nothing in Lua, so that it cannot fail.
+static int tunnel_release(lua_State *L) {
+    mg_vm *vm = mg_vm_of(L);
+    stream *s = find(L, vm);
+    if (s == NULL) {
+        return 0;
+    }
+    mg_vm_forget(vm, s->request);
+    if (!lua_toboolean(L, 2)) {
+        close_tunnel(s);
+    }
+    drop(&s->hold);
+    return 0;
+}
+
+void mg_bind_stream(lua_State *L, mg_vm *vm) {
+    static const luaL_Reg functions[] = {
+        {"may_take_over", may_take_over},
+        {"take_over", take_over},
+        {"tunnel_read", tunnel_read},
+        {"tunnel_write", tunnel_write},
+        {"tunnel_room", tunnel_room},
+        {"tunnel_shutdown", tunnel_shutdown},
+        {"tunnel_close", tunnel_close},
+        {"tunnel_release", tunnel_release},
+        {NULL, NULL},
+    };
+    mg_vm_register(L, vm, functions);
+}
