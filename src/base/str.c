@@ -52,6 +52,14 @@ static bool is_ows(char c) {
     return c == ' ' || c == '\t';
 }
 
+uint32_t mg_str_hash(mg_str s) {
+    uint32_t h = 2166136261u;
+    for (size_t i = 0; i < s.n; i++) {
+        h = (h ^ (uint8_t)s.p[i]) * 16777619u;
+    }
+    return h;
+}
+
 mg_str mg_str_trim(mg_str s) {
     while (s.n > 0 && is_ows(s.p[0])) {
         s.p++;

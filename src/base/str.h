@@ -37,6 +37,9 @@ static inline void mg_str_skip(mg_str *s, size_t n) {
     s->n -= n;
 }
 
+// FNV-1a, for tables whose keys nobody chooses against us.
+uint32_t mg_str_hash(mg_str s);
+
 // Without leading and trailing SP and HTAB (OWS of RFC 9110 section 5.6.3).
 mg_str mg_str_trim(mg_str s);
 

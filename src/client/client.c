@@ -96,11 +96,7 @@ void mg_client_read_stats(const mg_client *c, mg_client_stats *out) {
 // --- origins ---
 
 static uint32_t hash_of(uint16_t port, mg_str host) {
-    uint32_t h = 2166136261u ^ port;
-    for (size_t i = 0; i < host.n; i++) {
-        h = (h ^ (uint8_t)host.p[i]) * 16777619u;
-    }
-    return h;
+    return mg_str_hash(host) ^ port;
 }
 
 static bool same_text(const char *have, mg_str want) {

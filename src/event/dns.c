@@ -4,6 +4,7 @@
 #include "base/list.h"
 #include "base/mem.h"
 #include "base/stamp.h"
+#include "base/str.h"
 #include "event/dns_cache.h"
 #include "event/dns_channel.h"
 #include "event/dns_hosts.h"
@@ -218,7 +219,7 @@ static mg_dns_answer *answer_at_once(mg_dns *d, const char *host, char *name) {
 // One asked before resolv.conf changed is not joined.
 static question *find_question(const mg_dns_channel *c, const char *name) {
     mg_dns *d = c->owner;
-    mg_link *head = &d->under_way[mg_dns_name_hash(name) % BUCKETS];
+    mg_link *head = &d->under_way[mg_str_hash(mg_str_of(name)) % BUCKETS];
     for (mg_link *l = head->next; l != head; l = l->next) {
         question *q = MG_OF(l, question, link);
         if (q->channel == c && strcmp(q->name, name) == 0) {
@@ -243,7 +244,7 @@ static void ask(mg_dns *d, const char *name, mg_dns_lookup *l) {
     q->channel = d->channel;
     mg_link_init(&q->lookups);
     mg_link_append(&q->lookups, &l->link);
-    mg_link_append(&d->under_way[mg_dns_name_hash(name) % BUCKETS], &q->link);
+    mg_link_append(&d->under_way[mg_str_hash(mg_str_of(name)) % BUCKETS], &q->link);
     d->asked++;
     q->pending = 1;
     d->channel->under_way++;

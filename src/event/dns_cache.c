@@ -2,6 +2,7 @@
 
 #include "base/list.h"
 #include "base/mem.h"
+#include "base/str.h"
 
 #include <string.h>
 
@@ -94,22 +95,13 @@ void mg_dns_cache_put(mg_dns_cache *c, const char *name, mg_dns_answer *a, uint6
     memcpy(e->name, name, n);
     e->answer = mg_dns_answer_ref(a);
     e->until_ms = until_ms;
-    mg_link_append(&c->buckets[mg_dns_name_hash(name) % BUCKETS], &e->bucket);
+    mg_link_append(&c->buckets[mg_str_hash(mg_str_of(name)) % BUCKETS], &e->bucket);
     mg_link_append(&c->ages, &e->age);
     c->count++;
 }
 
-// FNV-1a
-uint32_t mg_dns_name_hash(const char *name) {
-    uint32_t h = 2166136261U;
-    for (; *name != '\0'; name++) {
-        h = (h ^ (unsigned char)*name) * 16777619U;
-    }
-    return h;
-}
-
 static entry *find(mg_dns_cache *c, const char *name) {
-    mg_link *head = &c->buckets[mg_dns_name_hash(name) % BUCKETS];
+    mg_link *head = &c->buckets[mg_str_hash(mg_str_of(name)) % BUCKETS];
     for (mg_link *l = head->next; l != head; l = l->next) {
         entry *e = MG_OF(l, entry, bucket);
         if (strcmp(e->name, name) == 0) {

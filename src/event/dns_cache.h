@@ -32,6 +32,3 @@ mg_dns_answer *mg_dns_cache_find(mg_dns_cache *c, const char *name, uint64_t now
 // Remembers `a` (takes a reference of its own) instead of what was known of `name`. In a full cache
 // the entry that was put first makes room.
 void mg_dns_cache_put(mg_dns_cache *c, const char *name, mg_dns_answer *a, uint64_t until_ms);
-
-// For tables by name.
-uint32_t mg_dns_name_hash(const char *name);

@@ -66,7 +66,7 @@ static void add(mg_dns_hosts *h, const struct sockaddr_storage *address, const c
         *c = mg_lower(*c);
     }
     *fresh = (host){NULL, *address, name};
-    uint32_t i = mg_dns_name_hash(name) % BUCKETS;
+    uint32_t i = mg_str_hash(mg_str_of(name)) % BUCKETS;
     if (h->last[i] != NULL) {
         h->last[i]->next = fresh;
     } else {
@@ -144,7 +144,7 @@ mg_dns_answer *mg_dns_hosts_find(mg_dns_hosts *h, const char *name, uint64_t now
     memcpy(plain, name, n);
     plain[n] = '\0';
     mg_dns_answer *a = NULL;
-    for (const host *at = h->buckets[mg_dns_name_hash(plain) % BUCKETS]; at != NULL;
+    for (const host *at = h->buckets[mg_str_hash(mg_str_of(plain)) % BUCKETS]; at != NULL;
          at = at->next) {
         if (strcmp(at->name, plain) != 0) {
             continue;

@@ -152,8 +152,15 @@ static void a_token_is_taken_off_the_front(void **state) {
     assert_false(mg_str_take_token(&s, &token));
 }
 
+static void texts_have_the_hash_of_fnv(void **state) {
+    (void)state;
+    assert_int_equal(mg_str_hash(MG_STR("")), 0x811c9dc5);
+    assert_int_equal(mg_str_hash(MG_STR("foobar")), 0xbf9cf968);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(texts_have_the_hash_of_fnv),
         cmocka_unit_test(a_token_is_taken_off_the_front),
         cmocka_unit_test(equal_strings_may_be_null),
         cmocka_unit_test(ignoring_case_touches_letters_only),
