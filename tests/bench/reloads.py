@@ -15,7 +15,8 @@ from table import show, verdict
 
 CONNECTIONS = 64
 RELOADS = 5
-LEAST_SECONDS = 5
+LEAST_SECONDS = 10
+MOST_SECONDS = 80
 RELOAD_S = 10
 GOAL_P99 = 1.25
 WHO = {"nginx+Lua": "nginx (W7)", "moongate": "moongate (W7)"}
@@ -25,13 +26,17 @@ PATH = "/users/42"
 WORDS = ("user ", "USER ")
 
 
+class TooShort(Refused):
+    """The load was over before the reloads were."""
+
+
 def run(args):
     seconds = max(args.seconds, LEAST_SECONDS)
     who = {label: server for label, server in WHO.items() if available(server)}
-    rounds = [{label: measure(server, seconds) for label, server in who.items()} for _ in range(args.rounds)]
+    rounds = [{label: measure_in_full(server, seconds) for label, server in who.items()} for _ in range(args.rounds)]
     header = ["server", f"dropped of {RELOADS} x {CONNECTIONS}", f"of {CONNECTIONS} idle", "failed requests",
               "p99 ms quiet", "p99 ms", "x quiet", "(min-max)", "goal"]
-    show(f"W7  {RELOADS} reloads in {seconds} s of W2's load, {CONNECTIONS} connections", header,
+    show(f"W7  {RELOADS} reloads in {seconds} s or more of W2's load, {CONNECTIONS} connections", header,
          [row(label, [r[label] for r in rounds]) for label in who])
 
 
@@ -45,6 +50,16 @@ def row(label, figures):
             f"{statistics.median(f['p99'] for f in figures) / 1000:.2f}", f"{ratio:.2f}",
             f"{min(ratios):.2f}-{max(ratios):.2f}",
             verdict(f"0, 0, 0, p99 <= {GOAL_P99} x quiet", met) if label == "moongate" else ""]
+
+
+def measure_in_full(name, seconds):
+    """With a load twice as long while the server takes longer to reload than that."""
+    try:
+        return measure(name, seconds)
+    except TooShort:
+        if 2 * seconds > MOST_SECONDS:
+            raise
+        return measure_in_full(name, 2 * seconds)
 
 
 def measure(name, seconds):
@@ -93,7 +108,7 @@ def reload_often(server, seconds, held):
         dropped += len(before - after)
         before = after
     if time.monotonic() > start + seconds:
-        raise Refused(f"{server.name}: {RELOADS} reloads took longer than the load")
+        raise TooShort(f"{server.name}: {RELOADS} reloads took longer than a load of {seconds} s")
     return dropped
 
 
