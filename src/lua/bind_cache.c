@@ -97,7 +97,7 @@ static int push_fault(lua_State *L, const mg_cache_result *r) {
     }
 }
 
-static int push_result(lua_State *L, push_value push, const mg_cache_result *r) {
+static inline int push_result(lua_State *L, push_value push, const mg_cache_result *r) {
     lua_pushboolean(L, 1);
     if (push(L, r)) {
         return 2;
@@ -160,8 +160,8 @@ static int push_handle(lua_State *L, push_value push, mg_cache_call *call) {
     return 1;
 }
 
-static int push_outcome(lua_State *L, push_value push, mg_cache_call *call,
-                        const mg_cache_result *r) {
+static inline int push_outcome(lua_State *L, push_value push, mg_cache_call *call,
+                               const mg_cache_result *r) {
     return call == NULL ? push_result(L, push, r) : push_handle(L, push, call);
 }
 
