@@ -218,15 +218,15 @@ static void on_dialled(void *arg, int status, int fd) {
         succeed(c);
         return;
     }
-    mg_error err;
-    mg_tls_context *context;
+    mg_error err = {""};
+    mg_tls_context *context = NULL;
     enter(c, CONTEXT);
     c->fd = fd;
     c->context.on_context = on_context;
     hold_descriptor(c, true);
     int rc = mg_tls_cache_get(c->o.tls, &c->o.demands, &c->context, &context, &err);
     if (rc != MG_EAGAIN) {
-        on_context(&c->context, rc == MG_OK ? context : NULL, err.text);
+        on_context(&c->context, context, err.text);
     }
 }
 
