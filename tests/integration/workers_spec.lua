@@ -143,7 +143,7 @@ describe("a master", function()
     it("by SIG" .. signal .. " finishes what is under way", function()
       start()
       local conn = service:connect_to(1)
-      conn:send(wire.get("/sleep/500"))
+      conn:send(wire.get("/sleep/1500"))
       process.wait_until("the request is under way", function()
         return service:status().workers[1].requests > 1
       end)
