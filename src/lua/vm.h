@@ -143,9 +143,8 @@ mg_exchange *mg_vm_exchange(lua_State *L, mg_vm *vm, int index);
 // To be called right before the call that ends the exchange.
 void mg_vm_release_exchange(mg_vm *vm, mg_exchange *x);
 
-// The exchange is about to end, but its request goes on: as above, but the handle is told of the
-// end (mg_vm_tell_gone) and no other request gets one in its place before that, or before
-// mg_vm_forget.
+// The exchange is about to end, but its request goes on: as above, but the handle is told of that
+// (mg_vm_tell_gone), and no other request gets it before, or before mg_vm_forget.
 void mg_vm_part_with_exchange(mg_vm *vm, mg_exchange *x);
 void mg_vm_tell_gone(mg_vm *vm, uint64_t handle, mg_gone why);
 void mg_vm_forget(mg_vm *vm, uint64_t handle);
