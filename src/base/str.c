@@ -30,13 +30,15 @@ bool mg_str_ieq(mg_str a, mg_str b) {
     if (a.n != b.n) {
         return false;
     }
-    size_t i = 0;
-    for (; i + 8 <= a.n; i += 8) {
-        if (lower8(a.p + i) != lower8(b.p + i)) {
-            return false;
+    if (a.n >= 8) { // the last eight overlap with those before
+        for (size_t i = 0; i < a.n - 8; i += 8) {
+            if (lower8(a.p + i) != lower8(b.p + i)) {
+                return false;
+            }
         }
+        return lower8(a.p + a.n - 8) == lower8(b.p + b.n - 8);
     }
-    for (; i < a.n; i++) {
+    for (size_t i = 0; i < a.n; i++) {
         if (mg_lower(a.p[i]) != mg_lower(b.p[i])) {
             return false;
         }

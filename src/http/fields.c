@@ -18,6 +18,39 @@ static const uint8_t places[256] = {
 
 // --- names and values ---
 
+// Whether eight, or four, bytes differ by more than the case of letters. Of the characters in known
+// names the letters alone have 0x40 in them; nothing but their other case differs by 0x20 alone.
+static uint64_t differ8(const char *p, const char *known) {
+    uint64_t a, k;
+    memcpy(&a, p, sizeof a);
+    memcpy(&k, known, sizeof k);
+    return (a ^ k) & ~((k & 0x4040404040404040u) >> 1);
+}
+
+static uint32_t differ4(const char *p, const char *known) {
+    uint32_t a, k;
+    memcpy(&a, p, sizeof a);
+    memcpy(&k, known, sizeof k);
+    return (a ^ k) & ~((k & 0x40404040u) >> 1);
+}
+
+// Of equal length. What is left of a whole number of words is looked at with what stands before it.
+static bool is_known(mg_str name, const char *known) {
+    size_t n = name.n;
+    if (n >= 8) {
+        for (size_t i = 0; i < n - 8; i += 8) {
+            if (differ8(name.p + i, known + i) != 0) {
+                return false;
+            }
+        }
+        return differ8(name.p + n - 8, known + n - 8) == 0;
+    }
+    if (n >= 4) {
+        return (differ4(name.p, known) | differ4(name.p + n - 4, known + n - 4)) == 0;
+    }
+    return mg_str_ieq(name, (mg_str){known, n});
+}
+
 mg_field_id mg_field_id_of(mg_str name) {
     if (name.n == 0) {
         return MG_FIELD_OTHER;
@@ -25,7 +58,8 @@ mg_field_id mg_field_id_of(mg_str name) {
     uint8_t first = (uint8_t)mg_lower(name.p[0]);
     uint8_t last = (uint8_t)mg_lower(name.p[name.n - 1]);
     mg_field_id id = places[PLACE(name.n, first, last)];
-    return mg_str_ieq(name, names[id]) ? id : MG_FIELD_OTHER;
+    bool known = name.n == names[id].n && is_known(name, names[id].p);
+    return known ? id : MG_FIELD_OTHER;
 }
 
 mg_str mg_field_name(mg_field_id id) {
@@ -35,10 +69,6 @@ mg_str mg_field_name(mg_field_id id) {
 // For a known name its number is enough.
 static bool is_named(const mg_field *f, mg_field_id id, mg_str name) {
     return f->id == id && (id != MG_FIELD_OTHER || mg_str_ieq(f->name, name));
-}
-
-bool mg_field_has_name(const mg_field *f, mg_str name) {
-    return is_named(f, mg_field_id_of(name), name);
 }
 
 // Whether one of eight bytes may be a control character: each test is exact for whether there is

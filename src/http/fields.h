@@ -47,9 +47,6 @@ static inline mg_field mg_field_of(mg_str name, mg_str value) {
     return (mg_field){name, value, mg_field_id_of(name)};
 }
 
-// Ignores case.
-bool mg_field_has_name(const mg_field *f, mg_str name);
-
 // No control character but a tab.
 bool mg_field_is_value(mg_str value);
 
@@ -75,7 +72,7 @@ uint32_t mg_fields_remove(mg_fields *l, mg_str name);
 // Connection), ignoring case; it is one field afterwards. A Vary with "*" is nothing but that.
 int mg_fields_merge(mg_fields *l, mg_field_id id, mg_str members);
 
-// Adds copies of all of `from`, whose texts lie in the arena of `l`.
+// Adds copies of all of `from`, whose texts lie in the arena of `l`. MG_ELIMIT: not all.
 int mg_fields_copy(mg_fields *l, const mg_fields *from);
 
 // --- reading ---

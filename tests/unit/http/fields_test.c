@@ -53,9 +53,14 @@ static void every_known_name_is_found_in_any_case(void **state) {
         }
         assert_int_equal(mg_field_id_of((mg_str){other, name.n}), id);
         for (size_t i = 0; i < name.n; i++) {
-            other[i] ^= 1;
-            assert_int_equal(mg_field_id_of((mg_str){other, name.n}), MG_FIELD_OTHER);
-            other[i] ^= 1;
+            char kept = other[i];
+            for (int c = 0; c < 256; c++) {
+                other[i] = (char)c;
+                mg_field_id got = mg_field_id_of((mg_str){other, name.n});
+                bool same = mg_lower((char)c) == mg_lower(kept);
+                assert_true(same ? (int)got == id : (int)got != id);
+            }
+            other[i] = kept;
         }
         assert_int_equal(mg_field_id_of((mg_str){other, name.n - 1}), MG_FIELD_OTHER);
     }
@@ -196,8 +201,6 @@ static void fields_are_found_by_number_and_by_name(void **state) {
     const mg_field *second = mg_fields_next(&list, &list.at[1], MG_FIELD_HOST);
     assert_text("4", second->value);
     assert_null(mg_fields_next(&list, second, MG_FIELD_HOST));
-    assert_true(mg_field_has_name(&list.at[2], MG_STR("x-a")));
-    assert_false(mg_field_has_name(&list.at[2], MG_STR("host")));
 }
 
 static void repeated_fields_are_joined(void **state) {
