@@ -58,8 +58,10 @@ mg_field_id mg_field_id_of(mg_str name) {
     uint8_t first = (uint8_t)mg_lower(name.p[0]);
     uint8_t last = (uint8_t)mg_lower(name.p[name.n - 1]);
     mg_field_id id = places[PLACE(name.n, first, last)];
-    bool known = name.n == names[id].n && is_known(name, names[id].p);
-    return known ? id : MG_FIELD_OTHER;
+    if (name.n != names[id].n) { // of most unknown names: no name has that place
+        return MG_FIELD_OTHER;
+    }
+    return is_known(name, names[id].p) ? id : MG_FIELD_OTHER;
 }
 
 mg_str mg_field_name(mg_field_id id) {

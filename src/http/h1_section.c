@@ -154,7 +154,9 @@ const char *mg_h1_section_fields(const mg_h1_section *s, mg_fields *l) {
     normalize_space(s->bytes + at, s->n - at);
     const char *fault = split(&parser, (mg_str){s->bytes + at, s->n - at});
     for (uint32_t i = 0; i < l->count; i++) {
-        l->at[i] = mg_field_of(l->at[i].name, mg_str_trim(l->at[i].value));
+        mg_field *f = &l->at[i];
+        f->value = mg_str_trim(f->value);
+        f->id = mg_field_id_of(f->name);
     }
     return fault;
 }

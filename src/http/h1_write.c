@@ -78,7 +78,9 @@ void mg_h1_write_head(mg_buf *out, const mg_answer_head *a) {
     } else if (a->keep_alive_to_10) {
         PUT(&at, "Connection: keep-alive\r\n");
     }
-    put_fields(&at, a->fields);
+    if (a->fields->count > 0) { // most have none
+        put_fields(&at, a->fields);
+    }
     PUT(&at, "\r\n");
     out->n += (size_t)(at - start);
 }
