@@ -39,11 +39,15 @@ static void join(lua_State *L, int index, mg_field_id id) {
 void mg_push_fields(lua_State *L, const mg_fields *fields) {
     lua_createtable(L, 0, (int)fields->count);
     int table = lua_gettop(L);
+    bool seen[MG_FIELD_COUNT] = {[MG_FIELD_OTHER] = true}; // perhaps
     for (uint32_t i = 0; i < fields->count; i++) {
         const mg_field *f = &fields->at[i];
         push_lower(L, f->name);
         mg_lua_push_str(L, f->value);
-        join(L, table, f->id);
+        if (seen[f->id]) {
+            join(L, table, f->id);
+        }
+        seen[f->id] = true;
         lua_rawset(L, table);
     }
 }

@@ -93,6 +93,29 @@ local function note_ordinary(name, lower)
   ordinary_count = ordinary_count + 1
 end
 
+-- Values that were found good, likewise: to look for a pattern leaves compiled code.
+local good, good_count = {}, 0
+local GOOD_MAX, GOOD_BYTES = 500, 64
+
+local function note_good(value)
+  if good_count == GOOD_MAX then
+    good, good_count = {}, 0
+  end
+  good[value] = true
+  good_count = good_count + 1
+end
+
+local function is_good(value)
+  if good[value] then
+    return true
+  elseif value:find(CONTROL) then
+    return false
+  elseif #value <= GOOD_BYTES then
+    note_good(value)
+  end
+  return true
+end
+
 local function remove_field(fields, name)
   for i = #fields - 1, 1, -2 do
     if (ordinary[fields[i]] or fields[i]:lower()) == name then
@@ -168,7 +191,7 @@ end
 function methods.header(ctx, name, value)
   check_open(ctx, 2)
   local known = ordinary[name]
-  if known and type(value) == "string" and not value:find(CONTROL) then
+  if known and type(value) == "string" and is_good(value) then
     if ctx[FIELDS] then
       remove_field(ctx[FIELDS], known)
     end

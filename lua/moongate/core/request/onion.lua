@@ -43,6 +43,9 @@ local function restock()
   stocked = STOCK
 end
 
+jit.off(restock) -- or it would be tried again and again
+jit.off(new_link)
+
 local function take_link(ctx, index)
   if stocked == 0 then
     restock()
