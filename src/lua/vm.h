@@ -61,7 +61,6 @@ struct mg_vm {
     mg_depth depth;
     mg_lua_memory memory; // unbounded unless attached
     char stall[256];      // why the running coroutine was made to fail; "": it was not
-
     int router_ref; // registry reference of the Lua value whose matcher the front's routes borrow
 
     const mg_vm_jobs *jobs; // NULL: every job may run
