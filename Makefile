@@ -113,7 +113,7 @@ spec: build/packages-test all ## busted specs, plain and inside moongate
 integration: build/packages-test all ## black-box tests of the binary
 	@tests/run.sh integration $(MODE)
 
-fuzz: build/packages-test fuzzers ## run each fuzzer for a bounded time (FUZZ_SECONDS=, default 10)
+fuzz: build/packages-test fuzzers ## run each fuzzer for a bounded time (FUZZ_SECONDS=, default 3)
 	@tests/run.sh fuzz
 
 bench: build/packages-bench all ## measure against peers (see tests/bench/README.md)

@@ -6,7 +6,7 @@
 set -u
 cd "$(dirname "$0")/.." || exit 2
 
-FUZZ_SECONDS=${FUZZ_SECONDS:-10}
+FUZZ_SECONDS=${FUZZ_SECONDS:-3}
 FUZZ_SEED=20240229
 SUITE_SECONDS=${SUITE_SECONDS:-1800} # a runner that hangs is ended after this
 PLACES=${PLACES:-$(nproc)}           # runners at a time

@@ -138,12 +138,31 @@ describe("a reload", function()
 end)
 
 describe("a reload that fails", function()
+  -- All on one service: nothing of what fails may be left for the next one.
+  local shared, rounds = nil, 0
+
+  setup(function()
+    shared = services.start()
+  end)
+
+  before_each(function()
+    service = shared
+  end)
+
+  after_each(function()
+    service = nil
+  end)
+
+  teardown(function()
+    shared:stop()
+  end)
+
   -- What is written, what must be said.
   local function assert_refused(change, said)
-    start({ timeouts = { reload = 0.5 } })
-    local before, listen = service:pids(), service:status().listen
+    local word, before, status = service:body("/"), service:pids(), service:status()
     local conn = service:connect()
-    assert.equal("one", conn:request(wire.get("/")).body)
+    assert.equal(word, conn:request(wire.get("/")).body)
+    service:configure({ timeouts = { reload = 0.5 } })
     change()
     for _, option in ipairs({ "--dry-run", false }) do
       local result = service:reload(option or nil)
@@ -152,15 +171,16 @@ describe("a reload that fails", function()
       assert.equal("", result.out)
     end
     local after = service:status()
-    assert.equal("one", conn:request(wire.get("/")).body)
-    assert.equal("one", service:body("/"))
+    assert.equal(word, conn:request(wire.get("/")).body)
+    assert.equal(word, service:body("/"))
     assert.same(before, service:pids())
-    assert.same(listen, after.listen)
-    assert.equal(1, after.generation)
-    service:write_app("two")
+    assert.same(status.listen, after.listen)
+    assert.equal(status.generation, after.generation)
+    rounds = rounds + 1
+    service:write_app("good " .. rounds)
     service:configure({ timeouts = { reload = 30 } })
     service:must_reload()
-    assert.equal("two", conn:request(wire.get("/")).body)
+    assert.equal("good " .. rounds, conn:request(wire.get("/")).body)
     conn:close()
   end
 
