@@ -6,18 +6,11 @@ local wire = require("support.wire")
 local json = require("dkjson")
 
 local service
-
-local function start(...)
-  service = services.start(...)
-  return service
-end
-
-after_each(function()
-  if service then
-    service:stop()
-    service = nil
-  end
+local start, stop = services.each(function(now)
+  service = now
 end)
+
+after_each(stop)
 
 local function mode_of(path)
   local pipe = io.popen("stat -c %a '" .. path .. "'")

@@ -5,18 +5,11 @@ local servers = require("support.server")
 local wire = require("support.wire")
 
 local service
-
-local function start(...)
-  service = services.start(...)
-  return service
-end
-
-after_each(function()
-  if service then
-    service:stop()
-    service = nil
-  end
+local start, stop = services.each(function(now)
+  service = now
 end)
+
+after_each(stop)
 
 local STREAM = [[
 app:get("/stream", function(ctx)

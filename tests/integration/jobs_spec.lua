@@ -3,18 +3,11 @@ local services = require("support.service")
 local process = require("support.process")
 
 local service
-
-local function start(...)
-  service = services.start(...)
-  return service
-end
-
-after_each(function()
-  if service then
-    service:stop()
-    service = nil
-  end
+local start, stop = services.each(function(now)
+  service = now
 end)
+
+after_each(stop)
 
 describe("a job", function()
   it("that never ends is shown by status, and warned of", function()

@@ -48,6 +48,27 @@ function M.start(options, word, lines, how)
   return server
 end
 
+--- For specs whose tests have a service each: a function that starts one as M.start does, and one
+--- for after_each that stops it, gracefully. `keep(service)` is told which there is, nil behind it.
+---@param keep fun(service: table|nil)
+---@return fun(...): table start
+---@return fun() stop
+function M.each(keep)
+  local current
+  return function(...)
+    current = M.start(...)
+    keep(current)
+    return current
+  end, function()
+    local ended = current
+    current = nil
+    keep(nil)
+    if ended then
+      ended:stop()
+    end
+  end
+end
+
 function Service:write_app(word, lines)
   process.write_file(self.folder .. "/lua/app.lua", M.app(word, lines))
 end
