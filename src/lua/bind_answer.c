@@ -2,7 +2,6 @@
 // handle. A stale handle answers nil, "closed".
 
 #include "base/mem.h"
-#include "http/h1_write.h"
 #include "lua/args.h"
 #include "lua/bind.h"
 #include "lua/bind_json.h"
