@@ -46,7 +46,8 @@ int mg_config_check(const mg_config *c, mg_error *err) {
 
 const char *mg_config_doubt(const mg_config *c, uint32_t workers) {
     for (size_t i = 0; workers > 1 && i < c->databases.n; i++) {
-        if (strcmp(c->databases.items[i].path, ":memory:") == 0) {
+        const char *path = c->databases.items[i].path;
+        if (path != NULL && strcmp(path, ":memory:") == 0) {
             return "database: each worker has a \"sqlite::memory:\" of its own, with other rows, "
                    "which ends with it: a file is shared, or set workers = 1";
         }

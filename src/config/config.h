@@ -59,7 +59,8 @@ typedef struct mg_config_endpoints {
 
 typedef struct mg_config_database {
     const char *name; // "default" for the one without a name
-    const char *path; // of an SQLite file, absolute, or ":memory:"
+    const char *path; // of an SQLite file, absolute, or ":memory:"; NULL: see url
+    const char *url;  // of a PostgreSQL server, checked; a secret may be in it; NULL: see path
 } mg_config_database;
 
 typedef struct mg_config_databases {

@@ -202,7 +202,8 @@ void mg_config_append_allowed(mg_buf *out, const mg_config_key *key) {
         [MG_CONFIG_TEXTS] = "a list of texts",
         [MG_CONFIG_FORWARDED] =
             "a field, or a list as { \"x-forwarded-for\", \"x-forwarded-proto\" }",
-        [MG_CONFIG_DATABASE] = "\"sqlite:PATH\", a table of names to such texts, or false",
+        [MG_CONFIG_DATABASE] =
+            "\"sqlite:PATH\", \"postgres://HOST/NAME\", { name = ... }, or false",
         [MG_CONFIG_NAMESERVERS] = "addresses as \"127.0.0.1:53,[::1]:53\", or false",
         [MG_CONFIG_CACHE] = "\"memory:1M\" to \"memory:64G\", or false",
     };

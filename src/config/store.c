@@ -2,6 +2,7 @@
 
 #include "config/path.h"
 #include "config/value.h"
+#include "store/postgres.h"
 
 #include <arpa/inet.h>
 #include <stdio.h>
@@ -41,24 +42,42 @@ void mg_config_take_cache(mg_config_reading *r, const mg_config_key *key, mg_jso
 
 // --- database ---
 
-// "sqlite:PATH" as an absolute path; NULL and a fault.
-static const char *path_of(mg_config_reading *r, const mg_config_key *key, mg_json_token t) {
+static bool is_postgres(mg_str url) {
+    return mg_str_starts(url, MG_STR("postgres://")) || mg_str_starts(url, MG_STR("postgresql://"));
+}
+
+static bool take_postgres(mg_config_reading *r, mg_config_database *out) {
+    mg_error why;
+    if (mg_postgres_check(r->json.text, &why) != MG_OK) {
+        mg_config_fault(r, "%s", why.text);
+        return false;
+    }
+    out->url = mg_arena_copy(&r->config->arena, r->json.text);
+    return true;
+}
+
+// "sqlite:PATH" as an absolute path, or the URL of a PostgreSQL server. False and a fault.
+static bool take_url(mg_config_reading *r, const mg_config_key *key, mg_json_token t,
+                     mg_config_database *out) {
     static const mg_str scheme = {"sqlite:", 7};
     mg_str url = r->json.text;
-    if (is_text(r, t) &&
-        (mg_str_starts(url, MG_STR("postgres:")) || mg_str_starts(url, MG_STR("postgresql:")))) {
-        mg_config_fault(r, "PostgreSQL is not available in this version, allowed: \"sqlite:PATH\"");
-        return NULL;
+    if (is_text(r, t) && is_postgres(url)) {
+        return take_postgres(r, out);
+    }
+    if (is_text(r, t) && memchr(url.p, '@', url.n) != NULL) {
+        // A password may be in it, which no fault shows.
+        mg_config_fault(r, "is no URL of a database, allowed: \"postgres://USER@HOST/NAME\"");
+        return false;
     }
     if (!is_text(r, t) || !mg_str_starts(url, scheme) || url.n == scheme.n) {
         refuse(r, key, t);
-        return NULL;
+        return false;
     }
     mg_str path = {url.p + scheme.n, url.n - scheme.n};
-    if (mg_str_eq(path, MG_STR(":memory:"))) {
-        return ":memory:";
-    }
-    return mg_config_absolute(&r->config->arena, r->config->root, path);
+    out->path = mg_str_eq(path, MG_STR(":memory:"))
+                    ? ":memory:"
+                    : mg_config_absolute(&r->config->arena, r->config->root, path);
+    return true;
 }
 
 static bool is_name(mg_str s) {
@@ -82,11 +101,10 @@ static void add_named(mg_config_reading *r, const mg_config_key *key, mg_buf *li
     mg_config_database d = {.name = mg_arena_copy(&r->config->arena, r->json.text)};
     size_t before = r->path.n;
     mg_buf_printf(&r->path, ".%s", d.name);
-    d.path = path_of(r, key, mg_json_next(&r->json));
-    r->path.n = before;
-    if (d.path != NULL) {
+    if (take_url(r, key, mg_json_next(&r->json), &d)) {
         mg_buf_append(list, &d, sizeof d);
     }
+    r->path.n = before;
 }
 
 static void settle(mg_config_reading *r, const mg_config_key *key, mg_buf *list) {
@@ -108,8 +126,8 @@ void mg_config_take_database(mg_config_reading *r, const mg_config_key *key, mg_
     } else if (t == MG_JSON_ARRAY) {
         refuse(r, key, t);
     } else if (t != MG_JSON_FALSE) {
-        mg_config_database d = {.name = "default", .path = path_of(r, key, t)};
-        if (d.path != NULL) {
+        mg_config_database d = {.name = "default"};
+        if (take_url(r, key, t, &d)) {
             mg_buf_append(&list, &d, sizeof d);
         }
     }

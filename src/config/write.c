@@ -103,7 +103,7 @@ static void write_mode(mg_buf *out, const mg_config_key *key, const void *field)
 
 void mg_config_write_database(mg_buf *out, const mg_config_database *d) {
     mg_buf url = {0};
-    mg_buf_printf(&url, "sqlite:%s", d->path);
+    mg_buf_printf(&url, "%s%s", d->url != NULL ? "" : "sqlite:", d->url != NULL ? d->url : d->path);
     mg_json_write_raw(out, mg_buf_str(&url));
     mg_buf_deinit(&url);
 }

@@ -42,6 +42,14 @@ int mg_poll_want(mg_poll *p, int events) {
     return events == 0 ? uv_poll_stop(&p->uv) : uv_poll_start(&p->uv, events, on_uv_poll);
 }
 
+void mg_poll_idle(mg_poll *p, bool idle) {
+    if (idle) {
+        uv_unref((uv_handle_t *)&p->uv);
+    } else {
+        uv_ref((uv_handle_t *)&p->uv);
+    }
+}
+
 void mg_poll_close(mg_poll *p) {
     if (p != NULL) {
         mg_loop *loop = mg_loop_of(p->uv.loop);

@@ -14,4 +14,8 @@ enum { MG_POLL_READ = 1, MG_POLL_WRITE = 2 };
 int mg_poll_open(mg_poll **out, mg_loop *loop, int fd, void (*on_ready)(void *arg, int events),
                  void *arg);
 int mg_poll_want(mg_poll *p, int events); // 0 stops watching
-void mg_poll_close(mg_poll *p);           // accepts NULL
+
+// `idle`: nothing is awaited of it that the loop must go on for, or a virtual clock stand still.
+// At first it is not.
+void mg_poll_idle(mg_poll *p, bool idle);
+void mg_poll_close(mg_poll *p); // accepts NULL

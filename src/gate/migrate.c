@@ -4,6 +4,8 @@
 #include "config/suggest.h"
 #include "gate/privileges.h"
 #include "store/migration_files.h"
+#include "store/postgres_migrate.h"
+#include "store/sqlite_migrate.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -14,7 +16,7 @@ typedef struct migrating {
     const mg_cli *cli;
     const mg_config *config;
     mg_arena arena;
-    const char *database; // path
+    const mg_config_database *database;
     mg_migrations files;
     mg_error err;
 } migrating;
@@ -44,13 +46,13 @@ static int find_database(migrating *m) {
     const mg_config_databases *d = &m->config->databases;
     for (size_t i = 0; i < d->n; i++) {
         if (strcmp(d->items[i].name, wanted) == 0) {
-            m->database = d->items[i].path;
+            m->database = &d->items[i];
         }
     }
     if (m->database == NULL) {
         return refuse_name(m, wanted);
     }
-    if (strcmp(m->database, ":memory:") == 0) {
+    if (m->database->path != NULL && strcmp(m->database->path, ":memory:") == 0) {
         return mg_error_set(&m->err, MG_ECONFIG, "%s: database: %s is in memory: nothing stays",
                             m->cli->conf, wanted);
     }
@@ -94,14 +96,21 @@ static void print_done(const migrating *m) {
 }
 
 static int apply(migrating *m) {
-    (void)mg_make_folders_above(m->database); // if that fails, opening the file says so
-    int rc = mg_sqlite_migrate(m->database, &m->files, &m->err);
+    const char *path = m->database->path;
+    int rc;
+    if (path == NULL) {
+        rc = mg_postgres_migrate(m->database->url, &m->files, &m->err);
+    } else {
+        (void)mg_make_folders_above(path); // if that fails, opening the file says so
+        rc = mg_sqlite_migrate(path, &m->files, &m->err);
+    }
+    const char *name = path != NULL ? path : m->database->name;
     print_done(m); // also in front of a fault
     size_t done = count(m, MG_MIGRATION_DONE);
     if (rc == MG_OK && done == 0) {
-        printf("%s is up to date\n", m->database);
+        printf("%s is up to date\n", name);
     } else if (rc == MG_OK) {
-        printf("%s is up to date: %zu applied\n", m->database, done);
+        printf("%s is up to date: %zu applied\n", name, done);
     }
     return rc;
 }
@@ -117,7 +126,9 @@ static void print_state(const mg_migration *f) {
 
 static int show_status(migrating *m) {
     mg_buf orphans = {0};
-    int rc = mg_sqlite_migrations_read(m->database, &m->files, &orphans, &m->err);
+    const mg_config_database *d = m->database;
+    int rc = d->path != NULL ? mg_sqlite_migrations_read(d->path, &m->files, &orphans, &m->err)
+                             : mg_postgres_migrations_read(d->url, &m->files, &orphans, &m->err);
     for (size_t i = 0; rc == MG_OK && i < m->files.n; i++) {
         print_state(&m->files.items[i]);
     }

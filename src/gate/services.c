@@ -7,6 +7,7 @@
 #include "config/path.h"
 #include "config/write.h"
 #include "store/memory_cache.h"
+#include "store/postgres.h"
 #include "store/sqlite.h"
 
 // One thing that is lent, and what it was made from. Counted by the sets that have it.
@@ -138,8 +139,12 @@ static void free_database(void *made) {
     mg_database_free(made);
 }
 
-static int make_database(mg_database **out, mg_loop *loop, const mg_config_database *d,
-                         mg_error *err) {
+static int make_database(mg_database **out, mg_loop *loop, const mg_service_options *o,
+                         const mg_config_database *d, mg_error *err) {
+    if (d->url != NULL) {
+        const mg_postgres_options options = {d->url, o->config->http.nameservers};
+        return mg_postgres_open(out, loop, &options, err);
+    }
     if (d->path[0] == '/') {
         (void)mg_make_folders_above(d->path); // if that fails, opening the file says so
     }
@@ -162,9 +167,12 @@ static int open_database(mg_service_set *s, mg_loop *loop, const mg_service_opti
     mg_database *made = NULL;
     int rc = MG_OK;
     mg_config_write_database(&signature, d);
+    if (d->url != NULL && o->config->http.nameservers != NULL) {
+        mg_buf_append_str(&signature, mg_str_of(o->config->http.nameservers));
+    }
     service *database = same(database_before(o->before, d->name), &signature);
     if (database == NULL) {
-        rc = make_database(&made, loop, d, &why);
+        rc = make_database(&made, loop, o, d, &why);
     }
     if (made != NULL) {
         database = service_new(&signature, made, free_database);

@@ -10,6 +10,7 @@
 #include "lua/bind.h"
 #include "lua/database_values.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 enum {
@@ -41,6 +42,7 @@ typedef struct statement_op {
     const char *fault;
     char *message;
     int native;
+    char *fields[MG_DB_FIELDS];
     size_t sql_n;
     char sql[]; // its beginning
 } statement_op;
@@ -59,6 +61,9 @@ static void on_done(void *arg, const mg_db_rows *rows, const mg_db_fault *fault)
         s->fault = fault->code;
         s->message = mg_strdup(fault->message);
         s->native = fault->native;
+        for (int i = 0; i < MG_DB_FIELDS; i++) {
+            s->fields[i] = fault->fields[i] != NULL ? mg_strdup(fault->fields[i]) : NULL;
+        }
     } else if (rows != NULL) {
         s->rows = mg_database_copy_rows(rows);
     }
@@ -91,6 +96,31 @@ static void push_shown_sql(lua_State *L, const statement_op *s) {
     lua_concat(L, 2);
 }
 
+// Into the table at the top: what the server told besides.
+static void set_fields(lua_State *L, const statement_op *s) {
+    static const char *const names[MG_DB_FIELDS] = {
+        [MG_DB_SQLSTATE] = "sqlstate", [MG_DB_DETAIL] = "detail",
+        [MG_DB_HINT] = "hint",         [MG_DB_POSITION] = "position",
+        [MG_DB_SCHEMA] = "schema",     [MG_DB_TABLE] = "table",
+        [MG_DB_COLUMN] = "column",     [MG_DB_CONSTRAINT] = "constraint",
+    };
+    for (int i = 0; i < MG_DB_FIELDS; i++) {
+        if (s->fields[i] == NULL) {
+            continue;
+        }
+        if (i == MG_DB_POSITION) {
+            lua_pushinteger(L, atoi(s->fields[i]));
+        } else {
+            lua_pushstring(L, s->fields[i]);
+        }
+        lua_setfield(L, -2, names[i]);
+    }
+    if (s->native != 0) {
+        lua_pushinteger(L, s->native);
+        lua_setfield(L, -2, "native");
+    }
+}
+
 static int push_fault(lua_State *L, const statement_op *s) {
     lua_pushboolean(L, 0);
     lua_pushstring(L, strcmp(s->fault, "closed") == 0 ? "closed" : "database");
@@ -104,8 +134,7 @@ static int push_fault(lua_State *L, const statement_op *s) {
     lua_createtable(L, 0, 4);
     lua_pushstring(L, s->fault);
     lua_setfield(L, -2, "reason");
-    lua_pushinteger(L, s->native);
-    lua_setfield(L, -2, "native");
+    set_fields(L, s);
     if (s->sql_n > 0) {
         lua_pushlstring(L, s->sql, s->sql_n);
         lua_setfield(L, -2, "statement");
@@ -170,6 +199,9 @@ static void release_statement(mg_op *op) {
     statement_op *s = (statement_op *)op;
     mg_link_remove(&s->of_session);
     luaL_unref(s->op.vm->L, LUA_REGISTRYINDEX, s->array);
+    for (int i = 0; i < MG_DB_FIELDS; i++) {
+        mg_free(s->fields[i]);
+    }
     mg_free(s->rows);
     mg_free(s->message);
     mg_free(s);

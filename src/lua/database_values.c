@@ -1,7 +1,9 @@
 #include "lua/database_values.h"
 
+#include "base/error.h"
 #include "base/mem.h"
 #include "lua/args.h"
+#include "lua/bind_json.h"
 #include "lua/json_values.h"
 
 #include <lauxlib.h>
@@ -164,7 +166,7 @@ uint32_t mg_database_read_values(lua_State *L, int first, uint32_t n, mg_db_valu
 // --- rows ---
 
 static bool has_text(const mg_db_value *v) {
-    return v->kind == MG_DB_TEXT || v->kind == MG_DB_BLOB;
+    return v->kind >= MG_DB_TEXT;
 }
 
 static mg_str copy_text(char **at, mg_str s) {
@@ -205,6 +207,14 @@ mg_db_rows *mg_database_copy_rows(const mg_db_rows *rows) {
     return copy;
 }
 
+// What JSON in a column means; its text if that is too deep, or has numbers that Lua has not.
+static void push_json(lua_State *L, mg_str text) {
+    if (mg_json_decode_value(L, text, 0) != MG_OK) {
+        lua_pop(L, 1);
+        mg_lua_push_str(L, text);
+    }
+}
+
 static void push_value(lua_State *L, const mg_db_value *v) {
     switch (v->kind) {
     case MG_DB_NULL:
@@ -218,6 +228,9 @@ static void push_value(lua_State *L, const mg_db_value *v) {
         break;
     case MG_DB_BOOL:
         lua_pushboolean(L, v->i64 != 0);
+        break;
+    case MG_DB_JSON:
+        push_json(L, v->text);
         break;
     default:
         mg_lua_push_str(L, v->text);

@@ -25,7 +25,8 @@ typedef enum mg_db_kind {
     MG_DB_DOUBLE,
     MG_DB_BOOL,
     MG_DB_TEXT,
-    MG_DB_BLOB
+    MG_DB_BLOB,
+    MG_DB_JSON, // of a result: the text of a JSON value
 } mg_db_kind;
 
 typedef struct mg_db_value {
@@ -33,7 +34,7 @@ typedef struct mg_db_value {
     union {
         int64_t i64; // BOOL too: 0 or 1
         double number;
-        mg_str text; // TEXT, BLOB
+        mg_str text; // TEXT, BLOB, JSON
     };
 } mg_db_value;
 
@@ -48,11 +49,25 @@ typedef struct mg_db_rows {
     bool more;                 // of a result read piecewise: there is more to come
 } mg_db_rows;
 
+// What a server tells of a fault besides its message.
+typedef enum mg_db_field {
+    MG_DB_SQLSTATE,
+    MG_DB_DETAIL,
+    MG_DB_HINT,
+    MG_DB_POSITION, // in the statement, in characters from 1
+    MG_DB_SCHEMA,
+    MG_DB_TABLE,
+    MG_DB_COLUMN,
+    MG_DB_CONSTRAINT, // its name
+    MG_DB_FIELDS
+} mg_db_field;
+
 typedef struct mg_db_fault {
     // Static: "constraint", "syntax", "busy", "limit", "readonly", "closed", "error".
     const char *code;
     const char *message;
-    int native; // the library's own number
+    int native;                       // the library's own number
+    const char *fields[MG_DB_FIELDS]; // NULL: not told
 } mg_db_fault;
 
 // One of `rows` and `fault` is NULL; both are borrowed for the call.

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "base/arena.h"
-#include "store/sqlite_migrate.h"
+#include "store/migration.h"
 
 // Reads them, sorted by number; other files and those that begin with a dot are left alone. All is
 // in the arena. MG_ECONFIG and a text that names the file: a .sql file without a number, two with

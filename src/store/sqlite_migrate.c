@@ -1,14 +1,11 @@
 #include "store/sqlite_migrate.h"
 
-#include "base/crypto.h"
 #include "base/mem.h"
 
 #include <sqlite3.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
-
-enum { BUSY_MS = 30000, CHECKSUM = 64 };
 
 static const char table[] =
     "CREATE TABLE IF NOT EXISTS moongate_migrations ("
@@ -51,14 +48,6 @@ static size_t skip_space(mg_str sql, size_t at) {
     }
 }
 
-static unsigned line_at(mg_str text, size_t at) {
-    unsigned line = 1;
-    for (size_t i = 0; i < at && i < text.n; i++) {
-        line += text.p[i] == '\n';
-    }
-    return line;
-}
-
 static bool is_complete(mg_str sql) {
     char *copy = mg_strndup(sql.p, sql.n);
     bool complete = sqlite3_complete(copy) != 0;
@@ -81,14 +70,6 @@ size_t mg_sqlite_statement_bytes(mg_str sql) {
     return sql.n;
 }
 
-static void checksum_of(mg_str text, char out[CHECKSUM + 1]) {
-    unsigned char digest[MG_DIGEST_MAX];
-    size_t n = mg_digest(MG_SHA256, text, digest);
-    for (size_t i = 0; i < n && i < CHECKSUM / 2; i++) {
-        snprintf(out + i * 2, 3, "%02x", digest[i]);
-    }
-}
-
 // --- the database ---
 
 static int fault(sqlite3 *db, const char *where, mg_error *err) {
@@ -100,7 +81,7 @@ static int open_database(sqlite3 **db, const char *path, int flags, uint32_t bus
     int rc = sqlite3_open_v2(path, db, flags, NULL);
     if (rc == SQLITE_OK) {
         sqlite3_extended_result_codes(*db, 1);
-        sqlite3_busy_timeout(*db, busy_ms != 0 ? (int)busy_ms : BUSY_MS);
+        sqlite3_busy_timeout(*db, busy_ms != 0 ? (int)busy_ms : MG_MIGRATION_BUSY_MS);
         rc = sqlite3_exec(*db, "PRAGMA foreign_keys = OFF; SELECT 1 FROM sqlite_schema", NULL, NULL,
                           NULL);
     }
@@ -113,34 +94,6 @@ static int open_database(sqlite3 **db, const char *path, int flags, uint32_t bus
     sqlite3_close(*db);
     *db = NULL;
     return MG_ESYNTAX;
-}
-
-static mg_migration *find(const mg_migrations *m, uint64_t number) {
-    for (size_t i = 0; i < m->n; i++) {
-        if (m->items[i].number == number) {
-            return &m->items[i];
-        }
-    }
-    return NULL;
-}
-
-// A row of moongate_migrations: number, name, checksum, applied_at.
-static void note_applied(const mg_migrations *m, sqlite3_stmt *row, mg_buf *orphans) {
-    mg_migration *f = find(m, (uint64_t)sqlite3_column_int64(row, 0));
-    const char *name = (const char *)sqlite3_column_text(row, 1);
-    const char *checksum = (const char *)sqlite3_column_text(row, 2);
-    const char *at = (const char *)sqlite3_column_text(row, 3);
-    if (f == NULL) {
-        if (orphans != NULL) {
-            mg_buf_printf(orphans, "%s\n", name != NULL ? name : "?");
-        }
-        return;
-    }
-    char now[CHECKSUM + 1] = "";
-    checksum_of(f->text, now);
-    bool same = checksum != NULL && strcmp(checksum, now) == 0;
-    f->state = same ? MG_MIGRATION_APPLIED : MG_MIGRATION_CHANGED;
-    snprintf(f->applied_at, sizeof f->applied_at, "%s", at != NULL ? at : "?");
 }
 
 static bool has_table(sqlite3 *db) {
@@ -159,7 +112,10 @@ static int read_applied(sqlite3 *db, const char *path, const mg_migrations *m, m
                                 "FROM moongate_migrations ORDER BY number",
                                 -1, &row, NULL);
     while (rc == SQLITE_OK && (rc = sqlite3_step(row)) == SQLITE_ROW) {
-        note_applied(m, row, orphans);
+        mg_migration_note(m, (uint64_t)sqlite3_column_int64(row, 0),
+                          (const char *)sqlite3_column_text(row, 1),
+                          (const char *)sqlite3_column_text(row, 2),
+                          (const char *)sqlite3_column_text(row, 3), orphans);
         rc = SQLITE_OK;
     }
     if (rc != SQLITE_DONE) {
@@ -212,7 +168,8 @@ static int statement_fault(const running *r, mg_error *err) {
     const char *what = r->ends ? "BEGIN, COMMIT and ROLLBACK are not for migrations: each file is "
                                  "one transaction already"
                                : sqlite3_errmsg(r->db);
-    return mg_error_set(err, MG_ESYNTAX, "%s:%u: %s", r->file->path, line_at(text, at), what);
+    return mg_error_set(err, MG_ESYNTAX, "%s:%u: %s", r->file->path, mg_migration_line(text, at),
+                        what);
 }
 
 // Runs the statement at r->at and moves on. False: there is a fault.
@@ -271,9 +228,9 @@ static int check_foreign_keys(sqlite3 *db, const mg_migration *f, mg_error *err)
 
 // SQLITE_DONE, or whatever else stepping the only row gives.
 static int note_done(sqlite3 *db, const mg_migration *f) {
-    char checksum[CHECKSUM + 1] = "";
+    char checksum[MG_MIGRATION_CHECKSUM + 1] = "";
     sqlite3_stmt *s = NULL;
-    checksum_of(f->text, checksum);
+    mg_migration_checksum(f->text, checksum);
     int rc = sqlite3_prepare_v2(
         db, "INSERT INTO moongate_migrations (number, name, checksum) VALUES (?, ?, ?)", -1, &s,
         NULL);
@@ -335,18 +292,6 @@ static int apply(sqlite3 *db, mg_migration *f, mg_error *err) {
 
 // --- all of them ---
 
-static int refuse_changed(const mg_migrations *m, mg_error *err) {
-    for (size_t i = 0; i < m->n; i++) {
-        if (m->items[i].state == MG_MIGRATION_CHANGED) {
-            return mg_error_set(err, MG_ESYNTAX,
-                                "%s: it was applied on %s and has changed since: undo the change "
-                                "and write a new file",
-                                m->items[i].path, m->items[i].applied_at);
-        }
-    }
-    return MG_OK;
-}
-
 static int apply_pending(sqlite3 *db, const char *path, const mg_migrations *m, mg_error *err) {
     if (!has_table(db) && sqlite3_exec(db, table, NULL, NULL, NULL) != SQLITE_OK) {
         return fault(db, path, err);
@@ -368,7 +313,7 @@ int mg_sqlite_migrate(const char *path, mg_migrations *m, mg_error *err) {
     }
     rc = read_applied(db, path, m, NULL, err);
     if (rc == MG_OK) {
-        rc = refuse_changed(m, err);
+        rc = mg_migration_refuse_changed(m, err);
     }
     if (rc == MG_OK) {
         rc = apply_pending(db, path, m, err);

@@ -1,36 +1,11 @@
 // store/sqlite_migrate.h: brings a SQLite file up to date with numbered files of statements, each
 // applied once, in a transaction of its own. It blocks: a command's work, not the server's.
 //
-// The table moongate_migrations(number, name, checksum, applied_at) says what was applied; checksum
-// is the file's SHA-256. Foreign keys are not enforced while a file runs (tables can be rebuilt),
+// Foreign keys are not enforced while a file runs (tables can be rebuilt),
 // but none may be violated at its end.
 #pragma once
 
-#include "base/buf.h"
-#include "base/error.h"
-#include "base/str.h"
-
-typedef enum mg_migration_state {
-    MG_MIGRATION_PENDING,
-    MG_MIGRATION_APPLIED, // before
-    MG_MIGRATION_CHANGED, // applied, and the file is another one since
-    MG_MIGRATION_DONE,    // now
-} mg_migration_state;
-
-typedef struct mg_migration {
-    uint64_t number;
-    const char *name;         // "0001_users.sql"
-    const char *path;         // for faults
-    mg_str text;              // a NUL stands behind it
-    mg_migration_state state; // filled in
-    char applied_at[24];      // likewise: "2026-11-23 15:04:05", UTC
-} mg_migration;
-
-typedef struct mg_migrations {
-    mg_migration *items; // sorted by number, each number once
-    size_t n;
-    uint32_t busy_ms; // how long other processes' locks are waited for; 0: 30000
-} mg_migrations;
+#include "store/migration.h"
 
 // Only reads: fills in the states; `orphans` gets the names of what was applied and has no file any
 // more, a line each. A database that is not there has had nothing applied.

@@ -241,6 +241,7 @@ static int bind_one(sqlite3_stmt *stmt, int i, const mg_db_value *v, bool copy) 
     case MG_DB_DOUBLE:
         return sqlite3_bind_double(stmt, i, v->number);
     case MG_DB_TEXT:
+    case MG_DB_JSON:
         return sqlite3_bind_text64(stmt, i, text, v->text.n, keep_text, SQLITE_UTF8);
     case MG_DB_BLOB:
         return sqlite3_bind_blob64(stmt, i, text, v->text.n, keep_text);

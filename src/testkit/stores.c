@@ -6,7 +6,10 @@
 #include "lua/bind_database.h"
 #include "store/memory_cache.h"
 #include "store/migration_files.h"
+#include "store/postgres.h"
+#include "store/postgres_migrate.h"
 #include "store/sqlite.h"
+#include "store/sqlite_migrate.h"
 
 #include <lauxlib.h>
 #include <sys/mman.h>
@@ -54,31 +57,36 @@ static int cache(lua_State *L) {
     return 0;
 }
 
-// test_database("sqlite:PATH", "sqlite::memory:", or false): the default database instead of the
-// last one
+static int open_database(mg_testkit *k, const char *url, mg_error *err) {
+    mg_database **out = &k->database.database;
+    if (strncmp(url, "sqlite:", 7) == 0) {
+        return mg_sqlite_open(out, k->loop, &(mg_sqlite_options){.path = url + 7}, err);
+    }
+    return mg_postgres_open(out, k->loop, &(mg_postgres_options){.url = url}, err);
+}
+
+// test_database("sqlite:PATH", "sqlite::memory:", "postgres://...", or false): the default database
+// instead of the last one
 static int database(lua_State *L) {
     mg_testkit *k = mg_testkit_of(L);
     mg_error err;
-    mg_str scheme = MG_STR("sqlite:");
     const char *url = lua_toboolean(L, 1) ? luaL_checkstring(L, 1) : NULL;
     close_database(k);
     if (url == NULL) {
         return 0;
     }
-    luaL_argcheck(L, strncmp(url, scheme.p, scheme.n) == 0, 1, "\"sqlite::memory:\" is wanted");
-    mg_sqlite_options options = {.path = url + scheme.n};
-    if (mg_sqlite_open(&k->database.database, k->loop, &options, &err) != MG_OK) {
+    if (open_database(k, url, &err) != MG_OK) {
         return luaL_error(L, "database: %s", err.text);
     }
     k->services.database_count = 1;
     return 0;
 }
 
-static void push_statements(lua_State *L, const mg_migration *m) {
+static void push_statements(lua_State *L, const mg_migration *m, bool postgres) {
     mg_str rest = m->text;
     lua_newtable(L);
     for (int i = 1; rest.n > 0; i++) {
-        size_t n = mg_sqlite_statement_bytes(rest);
+        size_t n = postgres ? mg_postgres_statement_bytes(rest) : mg_sqlite_statement_bytes(rest);
         if (n == 0) {
             break;
         }
@@ -88,7 +96,7 @@ static void push_statements(lua_State *L, const mg_migration *m) {
     }
 }
 
-// test_migrations(folder) -> list of { path =, statements = list }, in their order
+// test_migrations(folder, for PostgreSQL) -> list of { path =, statements = list }, in their order
 static int migrations(lua_State *L) {
     mg_migrations files;
     mg_arena arena = {0};
@@ -102,7 +110,7 @@ static int migrations(lua_State *L) {
         lua_createtable(L, 0, 2);
         lua_pushstring(L, files.items[i].path);
         lua_setfield(L, -2, "path");
-        push_statements(L, &files.items[i]);
+        push_statements(L, &files.items[i], lua_toboolean(L, 2));
         lua_setfield(L, -2, "statements");
         lua_rawseti(L, -2, (int)i + 1);
     }

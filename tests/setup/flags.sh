@@ -3,7 +3,7 @@
 set -eu
 out=$1
 
-libs="libuv luajit libssl libcrypto libcares sqlite3 zlib"
+libs="libuv luajit libssl libcrypto libcares sqlite3 libpq zlib"
 compile=$(pkg-config --cflags $libs)
 link=$(pkg-config --libs $libs)
 sources=

@@ -115,8 +115,9 @@ local OPTIONS = {
 --- function that declares routes on the app it is given
 ---@param options table? root (project folder), limits and timeouts (as in the configuration),
 --- trusted_proxies, forwarded; http, database, cache: the real one answers what is not stubbed;
---- database: "sqlite::memory:" is empty and ends with the app; migrations: the folder of .sql files
---- that are run in it, in their order, before the app starts
+--- database: "sqlite::memory:" is empty and ends with the app, "postgres://..." is a server that is
+--- there; migrations: the folder of .sql files that are run in it, in their order, before the
+--- app starts
 ---@return moongate.test.App
 function M.app(source, options)
   options = check.options("test.app", options or {}, OPTIONS)
@@ -143,7 +144,7 @@ function M.app(source, options)
     http = options.http, database = options.database, cache = options.cache,
   })
   if options.migrations then
-    migrations.run(app, absolute(options.migrations))
+    migrations.run(app, absolute(options.migrations), options.database)
   end
   start(app)
   return app

@@ -15,8 +15,9 @@ end
 
 ---@param app moongate.test.App
 ---@param folder string
-function M.run(app, folder)
-  local files = native.test_migrations(folder)
+---@param url string? of the database
+function M.run(app, folder, url)
+  local files = native.test_migrations(folder, (url or ""):find("^postgres") ~= nil)
   app:run(function()
     for _, file in ipairs(files) do
       run_file(file)

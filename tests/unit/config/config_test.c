@@ -201,6 +201,8 @@ static void loaded(mg_config *c, const char *json) {
     mg_buf_deinit(&said);
 }
 
+#define DATABASES "\"sqlite:PATH\", \"postgres://HOST/NAME\", { name = ... }, or false"
+
 static void databases_have_names_and_absolute_paths(void **state) {
     (void)state;
     mg_config c;
@@ -218,15 +220,18 @@ static void databases_have_names_and_absolute_paths(void **state) {
     loaded(&c, "{}");
     assert_int_equal(c.databases.n, 0);
     mg_config_deinit(&c);
-    faults("{\"database\":\"mysql:x\"}", "f: database: is \"mysql:x\", allowed: \"sqlite:PATH\", "
-                                         "a table of names to such texts, or false\n");
+    faults("{\"database\":\"mysql:x\"}", "f: database: is \"mysql:x\", allowed: " DATABASES "\n");
     faults("{\"database\":{\"a b\":\"sqlite:x\",\"c\":7}}",
            "f: database: \"a b\" is no name of a database, allowed: letters, digits and _\n"
-           "f: database.c: is 7, allowed: \"sqlite:PATH\", a table of names to such texts, or "
-           "false\n");
-    faults("{\"database\":\"postgres://h/d\"}",
-           "f: database: PostgreSQL is not available in this version, allowed: "
-           "\"sqlite:PATH\"\n");
+           "f: database.c: is 7, allowed: " DATABASES "\n");
+    loaded(&c, "{\"database\":\"postgres://u:p@h/d?pool=4\"}");
+    assert_null(c.databases.items[0].path);
+    assert_string_equal(c.databases.items[0].url, "postgres://u:p@h/d?pool=4");
+    mg_config_deinit(&c);
+    faults("{\"database\":\"postgres://u:secret@h/d?pool=0\"}",
+           "f: database: pool=0: a whole number from 1 to 1000 is allowed\n");
+    faults("{\"database\":\"postgre://u:secret@h/d\"}",
+           "f: database: is no URL of a database, allowed: \"postgres://USER@HOST/NAME\"\n");
 }
 
 static void a_cache_has_a_size(void **state) {

@@ -258,7 +258,7 @@ static void what_cannot_be_started_is_said(void **state) {
 static void a_fault_carries_what_is_known_of_it(void **state) {
     (void)state;
     run_lua(L, "op = native.database_query('default', false, 'INSERT\\n1')");
-    finish(&(mg_db_fault){"constraint", "not unique", 19});
+    finish(&(mg_db_fault){"constraint", "not unique", 19, {NULL}});
     turn();
     run_lua(L, "local e = seen[op]\n"
                "assert(e[3] == false and e[4] == 'database')\n"
@@ -321,7 +321,7 @@ static void a_begin_that_is_cancelled_takes_its_session_with_it(void **state) {
 static void a_begin_that_failed_has_no_session(void **state) {
     (void)state;
     run_lua(L, "op, session = native.database_open_rows('default', false, 9, 'SELECT')");
-    finish(&(mg_db_fault){"busy", "locked", 5});
+    finish(&(mg_db_fault){"busy", "locked", 5, {NULL}});
     turn();
     run_lua(L, "assert(seen[op][6].reason == 'busy')\n"
                "native.cancel(session)");

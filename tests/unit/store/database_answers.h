@@ -14,6 +14,7 @@ typedef struct answer {
     bool failed;
     char code[16];
     int native;
+    char fields[MG_DB_FIELDS][80];
     mg_buf message;
     mg_buf names;
     mg_buf rows;
@@ -54,6 +55,9 @@ static inline void put_value(mg_buf *b, const mg_db_value *v) {
         mg_buf_append_str(b, v->text);
         mg_buf_printf(b, "'");
         break;
+    case MG_DB_JSON:
+        mg_buf_append_str(b, v->text);
+        break;
     case MG_DB_BLOB:
         mg_buf_printf(b, "x'");
         for (size_t i = 0; i < v->text.n; i++) {
@@ -93,6 +97,10 @@ static inline void on_answer(void *arg, const mg_db_rows *rows, const mg_db_faul
         a->failed = true;
         snprintf(a->code, sizeof a->code, "%s", fault->code);
         a->native = fault->native;
+        for (int i = 0; i < MG_DB_FIELDS; i++) {
+            snprintf(a->fields[i], sizeof a->fields[i], "%s",
+                     fault->fields[i] != NULL ? fault->fields[i] : "");
+        }
         mg_buf_append_str(&a->message, mg_str_of(fault->message));
     } else {
         keep_rows(a, rows);
@@ -139,4 +147,81 @@ static inline void contains(const mg_buf *text, const char *part) {
     if (text->n == 0 || memmem(text->p, text->n, part, strlen(part)) == NULL) {
         fail_msg("'%.*s' does not contain '%s'", (int)text->n, text->p, part);
     }
+}
+
+static inline void expect(mg_db_session *session, const char *sql, const char *rows) {
+    answer a;
+    start_in(db, session, &a, sql, NULL, 0);
+    await(&a);
+    if (a.failed) {
+        fail_msg("%s: %s: %s", sql, a.code, a.message.p);
+    }
+    assert_text(rows, mg_buf_str(&a.rows));
+    answer_free(&a);
+}
+
+// Runs it and wants no fault.
+static inline void do_sql(const char *sql) {
+    expect(NULL, sql, "");
+}
+
+static inline void expect_fault(mg_db_session *session, const char *sql, const char *code,
+                                const char *part) {
+    answer a;
+    start_in(db, session, &a, sql, NULL, 0);
+    await(&a);
+    assert_true(a.failed);
+    assert_string_equal(a.code, code);
+    contains(&a.message, part);
+    answer_free(&a);
+}
+
+static inline mg_db_session *begin(bool write) {
+    answer a = {0};
+    mg_db_session *s = NULL;
+    assert_int_equal(mg_database_begin(&a.call, db, write, &s, on_answer, &a), MG_OK);
+    await(&a);
+    assert_false(a.failed);
+    answer_free(&a);
+    return s;
+}
+
+static inline void end(mg_db_session *s, bool commit) {
+    answer a = {0};
+    assert_int_equal(mg_database_end(&a.call, s, commit, on_answer, &a), MG_OK);
+    await(&a);
+    assert_false(a.failed);
+    answer_free(&a);
+}
+
+static inline void turn_until_busy(uint32_t n) {
+    mg_database_stats stats;
+    do {
+        mg_loop_turn(loop, false, false, 0);
+        mg_database_read_stats(db, &stats);
+    } while (stats.busy < n || stats.queued > 0);
+}
+
+static inline void turn_until_quiet(void) {
+    mg_database_stats stats;
+    do {
+        mg_loop_turn(loop, false, false, 0);
+        mg_database_read_stats(db, &stats);
+    } while (stats.busy > 0 || stats.queued > 0 || stats.sessions > 0);
+}
+
+static inline uint32_t connections(void) {
+    mg_database_stats stats;
+    mg_database_read_stats(db, &stats);
+    return stats.connections;
+}
+
+static inline void expect_failed_commit(mg_db_session *s, const char *code, const char *part) {
+    answer a = {0};
+    assert_int_equal(mg_database_end(&a.call, s, true, on_answer, &a), MG_OK);
+    await(&a);
+    assert_true(a.failed);
+    assert_string_equal(a.code, code);
+    contains(&a.message, part);
+    answer_free(&a);
 }

@@ -13,71 +13,10 @@
 static char folder[64];
 static char path[96];
 
-static inline void expect(mg_db_session *session, const char *sql, const char *rows) {
-    answer a;
-    start_in(db, session, &a, sql, NULL, 0);
-    await(&a);
-    if (a.failed) {
-        fail_msg("%s: %s: %s", sql, a.code, a.message.p);
-    }
-    assert_text(rows, mg_buf_str(&a.rows));
-    answer_free(&a);
-}
-
-// Runs it and wants no fault.
-static inline void do_sql(const char *sql) {
-    expect(NULL, sql, "");
-}
-
-static inline void expect_fault(mg_db_session *session, const char *sql, const char *code,
-                                const char *part) {
-    answer a;
-    start_in(db, session, &a, sql, NULL, 0);
-    await(&a);
-    assert_true(a.failed);
-    assert_string_equal(a.code, code);
-    contains(&a.message, part);
-    answer_free(&a);
-}
-
-static inline mg_db_session *begin(bool write) {
-    answer a = {0};
-    mg_db_session *s = NULL;
-    assert_int_equal(mg_database_begin(&a.call, db, write, &s, on_answer, &a), MG_OK);
-    await(&a);
-    assert_false(a.failed);
-    answer_free(&a);
-    return s;
-}
-
-static inline void end(mg_db_session *s, bool commit) {
-    answer a = {0};
-    assert_int_equal(mg_database_end(&a.call, s, commit, on_answer, &a), MG_OK);
-    await(&a);
-    assert_false(a.failed);
-    answer_free(&a);
-}
-
 // Would run for ever.
 static const char endless[] __attribute__((unused)) =
     "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) "
     "SELECT count(*) FROM n";
-
-static inline void turn_until_busy(uint32_t n) {
-    mg_database_stats stats;
-    do {
-        mg_loop_turn(loop, false, false, 0);
-        mg_database_read_stats(db, &stats);
-    } while (stats.busy < n || stats.queued > 0);
-}
-
-static inline void turn_until_quiet(void) {
-    mg_database_stats stats;
-    do {
-        mg_loop_turn(loop, false, false, 0);
-        mg_database_read_stats(db, &stats);
-    } while (stats.busy > 0 || stats.queued > 0 || stats.sessions > 0);
-}
 
 // Waits for the threads alone: what they finished is not told yet.
 static inline void wait_for_threads(uint32_t busy) {
@@ -86,22 +25,6 @@ static inline void wait_for_threads(uint32_t busy) {
         sched_yield();
         mg_database_read_stats(db, &stats);
     } while (stats.busy != busy || stats.queued > 0);
-}
-
-static inline uint32_t connections(void) {
-    mg_database_stats stats;
-    mg_database_read_stats(db, &stats);
-    return stats.connections;
-}
-
-static inline void expect_failed_commit(mg_db_session *s, const char *code, const char *part) {
-    answer a = {0};
-    assert_int_equal(mg_database_end(&a.call, s, true, on_answer, &a), MG_OK);
-    await(&a);
-    assert_true(a.failed);
-    assert_string_equal(a.code, code);
-    contains(&a.message, part);
-    answer_free(&a);
 }
 
 static inline mg_database *open_at(const char *where, const mg_sqlite_options *more) {

@@ -1,0 +1,116 @@
+#include "store/postgres_settings.h"
+
+#include "unit.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static mg_pg_settings s;
+
+static void read_url(const char *url) {
+    mg_error err = {""};
+    memset(&s, 0, sizeof s);
+    if (mg_pg_settings_read(&s, mg_str_of(url), &err) != MG_OK) {
+        fail_msg("%s", err.text);
+    }
+}
+
+static const char *option(const char *key) {
+    for (uint32_t i = 0; i < s.option_count; i++) {
+        if (strcmp(s.keys[i], key) == 0) {
+            return s.values[i];
+        }
+    }
+    return "";
+}
+
+static void options_of_the_pool_are_ours_and_the_rest_is_libpqs(void **state) {
+    (void)state;
+    read_url("postgres://u:p%40ss@h:6000/d?pool=4&sslmode=require&idle=7&prepare=false");
+    assert_int_equal(s.pool, 4);
+    assert_int_equal(s.idle_ms, 7000);
+    assert_int_equal(s.prepared, 0);
+    assert_int_equal(s.host_count, 1);
+    assert_string_equal(s.hosts[0], "h");
+    assert_string_equal(s.ports[0], "6000");
+    assert_string_equal(option("password"), "p@ss");
+    assert_string_equal(option("sslmode"), "require");
+    assert_string_equal(option("dbname"), "d");
+    assert_string_equal(s.name, "postgres://h:6000/d");
+    mg_pg_settings_deinit(&s);
+}
+
+static void hosts_are_many(void **state) {
+    (void)state;
+    read_url("postgresql://a,b:7,[::1]:8/d?target_session_attrs=read-write");
+    assert_int_equal(s.host_count, 3);
+    assert_string_equal(s.ports[0], "5432");
+    assert_string_equal(s.ports[1], "7");
+    assert_string_equal(s.hosts[2], "::1");
+    mg_pg_settings_deinit(&s);
+    read_url("postgres:///d?host=/run/pg&pool=1");
+    assert_string_equal(s.hosts[0], "/run/pg");
+    mg_pg_settings_deinit(&s);
+    read_url("postgres://h/d?hostaddr=127.0.0.1");
+    assert_true(s.resolved);
+    assert_string_equal(option("hostaddr"), "127.0.0.1");
+    assert_string_equal(option("host"), "h");
+    mg_pg_settings_deinit(&s);
+    read_url("postgres:///d");
+    assert_int_equal(s.host_count, 0);
+    assert_int_equal(s.pool, 16);
+    mg_pg_settings_deinit(&s);
+}
+
+static void refuses(const char *url, const char *text) {
+    mg_error err = {""};
+    memset(&s, 0, sizeof s);
+    assert_int_equal(mg_pg_settings_read(&s, mg_str_of(url), &err), MG_ECONFIG);
+    assert_string_equal(err.text, text);
+    assert_null(strstr(err.text, "secret"));
+    mg_pg_settings_deinit(&s);
+}
+
+static void what_is_wrong_is_told_without_the_password(void **state) {
+    (void)state;
+    refuses("postgres://u:secret@h/d?pool=0", "pool=0: a whole number from 1 to 1000 is allowed");
+    refuses("postgres://u:secret@h/d?idle=x",
+            "idle=x: a whole number from 1 to 86400 is allowed (seconds)");
+    refuses("postgres://u:secret@h/d?prepare=yes", "prepare=yes: true or false is allowed");
+    refuses("postgres://u:secret@h/d?min=5&pool=4", "min=5 is more than pool=4");
+    refuses("postgres://u:secret@h/d?password_file=x",
+            "password_file: an absolute path is allowed");
+    refuses("postgres://u:secret@h/d?wrong=1", "invalid URI query parameter: \"wrong\"");
+    refuses("postgres://u:secret@h:x:y:z%/d", "no URL of PostgreSQL, which has the form "
+                                              "postgres://user:password@host:port/name");
+    refuses("postgres://u:secret@a,b,c/d?port=1,2", "3 hosts, but 2 ports");
+}
+
+static void a_password_may_lie_in_a_file(void **state) {
+    (void)state;
+    char path[] = "/tmp/mg-password-XXXXXX";
+    char url[96];
+    char password[64] = "";
+    mg_error err;
+    int fd = mkstemp(path);
+    assert_int_equal(write(fd, "from a file\nnot this\n", 21), 21);
+    close(fd);
+    snprintf(url, sizeof url, "postgres://u@h/d?password_file=%s", path);
+    read_url(url);
+    assert_int_equal(mg_pg_password(&s, password, sizeof password, &err), MG_OK);
+    assert_string_equal(password, "from a file");
+    unlink(path);
+    assert_int_equal(mg_pg_password(&s, password, sizeof password, &err), MG_ECONFIG);
+    mg_pg_settings_deinit(&s);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(options_of_the_pool_are_ours_and_the_rest_is_libpqs),
+        cmocka_unit_test(hosts_are_many),
+        cmocka_unit_test(what_is_wrong_is_told_without_the_password),
+        cmocka_unit_test(a_password_may_lie_in_a_file),
+    };
+    return cmocka_run_group_tests_name("store/postgres_settings", tests, NULL, NULL);
+}
