@@ -6,7 +6,7 @@
 
 #include <lauxlib.h>
 
-#define ROUTER_TYPE "moongate.core.app.router"
+#define ROUTER_TYPE "moongate.router"
 
 enum { ID_MAX = 1 << 20 }; // routes are kept in a table by id
 

@@ -310,7 +310,7 @@ static void on_retry(mg_timer *t) {
 
 void mg_pg_not_opened(mg_pg *p, const char *fault, bool hopeless) {
     snprintf(p->last_fault, sizeof p->last_fault, "%s", fault);
-    uint32_t most = RETRY_LEAST_MS << (p->failures < 4 ? p->failures : 4);
+    uint32_t most = (uint32_t)RETRY_LEAST_MS << (p->failures < 4 ? p->failures : 4);
     uint32_t pause = most < RETRY_MOST_MS ? most : RETRY_MOST_MS;
     // Workers and machines that lost the same server do not return in step.
     uint32_t jitter = (uint32_t)((mg_loop_now_us(p->loop) ^ (uintptr_t)p >> 4) % (pause / 2 + 1));
