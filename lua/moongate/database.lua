@@ -8,7 +8,8 @@
 ---
 --- A failure has code "database", the `statement`, the library's own number `native`, and a
 --- `reason`: "constraint", "syntax", "readonly", "busy" (locked by another process for too long),
---- "limit" (the result or the queue is too large), "error".
+--- "limit" (the result or the queue is too large), "error". PostgreSQL tells more: `sqlstate`,
+--- `detail`, `hint`, `position`, `schema`, `table`, `column`, `constraint`.
 local native = require("moongate.native")
 local statement = require("moongate.core.database.statement")
 local transaction = require("moongate.core.database.transaction")

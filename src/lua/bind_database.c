@@ -99,9 +99,8 @@ static void push_shown_sql(lua_State *L, const statement_op *s) {
 // Into the table at the top: what the server told besides.
 static void set_fields(lua_State *L, const statement_op *s) {
     static const char *const names[MG_DB_FIELDS] = {
-        [MG_DB_SQLSTATE] = "sqlstate", [MG_DB_DETAIL] = "detail",
-        [MG_DB_HINT] = "hint",         [MG_DB_POSITION] = "position",
-        [MG_DB_SCHEMA] = "schema",     [MG_DB_TABLE] = "table",
+        [MG_DB_SQLSTATE] = "sqlstate", [MG_DB_DETAIL] = "detail",         [MG_DB_HINT] = "hint",
+        [MG_DB_POSITION] = "position", [MG_DB_SCHEMA] = "schema",         [MG_DB_TABLE] = "table",
         [MG_DB_COLUMN] = "column",     [MG_DB_CONSTRAINT] = "constraint",
     };
     for (int i = 0; i < MG_DB_FIELDS; i++) {
@@ -380,6 +379,13 @@ static int check(lua_State *L) {
     return 1;
 }
 
+// database_has_one_writer(name) -> boolean
+static int has_one_writer(lua_State *L) {
+    const mg_database *d = find_database(L, mg_vm_of(L));
+    lua_pushboolean(L, d != NULL && mg_database_has_one_writer(d));
+    return 1;
+}
+
 // database_query(name, only the first row, sql, ...) -> operation, or nil, "unknown" | "limit" |
 // "closed" | "parameter" with its number and what is wrong
 static int query(lua_State *L) {
@@ -496,11 +502,17 @@ static int commit(lua_State *L) {
 
 void mg_bind_database(lua_State *L, mg_vm *vm) {
     static const luaL_Reg functions[] = {
-        {"database_names", names},        {"database_blob", blob},
-        {"database_check", check},        {"database_query", query},
-        {"database_begin", begin},        {"database_open_rows", open_rows},
-        {"session_query", session_query}, {"session_fetch", fetch},
-        {"session_commit", commit},       {NULL, NULL},
+        {"database_names", names},
+        {"database_blob", blob},
+        {"database_check", check},
+        {"database_query", query},
+        {"database_begin", begin},
+        {"database_open_rows", open_rows},
+        {"session_query", session_query},
+        {"session_fetch", fetch},
+        {"session_commit", commit},
+        {"database_has_one_writer", has_one_writer},
+        {NULL, NULL},
     };
     mg_database_values_open(L);
     mg_vm_register(L, vm, functions);

@@ -33,6 +33,10 @@ void mg_database_cancel(mg_db_call *call) {
     call->database->ops->cancel(call);
 }
 
+bool mg_database_has_one_writer(const mg_database *d) {
+    return d->ops->one_writer;
+}
+
 void mg_database_read_stats(const mg_database *d, mg_database_stats *out) {
     d->ops->read_stats(d, out);
 }

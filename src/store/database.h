@@ -130,6 +130,9 @@ void mg_database_drop(mg_db_session *session);
 // to be called after on_done.
 void mg_database_cancel(mg_db_call *call);
 
+// While a transaction may write, every other statement that writes waits for its end.
+bool mg_database_has_one_writer(const mg_database *d);
+
 void mg_database_read_stats(const mg_database *d, mg_database_stats *out);
 
 // Interrupts what runs, waits for the threads, closes. on_done of pending calls does not come.

@@ -20,6 +20,7 @@ typedef struct mg_database_ops {
     void (*cancel)(mg_db_call *call);
     void (*read_stats)(const mg_database *d, mg_database_stats *out);
     void (*free)(mg_database *d);
+    bool one_writer;
 } mg_database_ops;
 
 struct mg_database {

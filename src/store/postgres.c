@@ -523,7 +523,15 @@ static void op_free(mg_database *d) {
 }
 
 static const mg_database_ops ops = {
-    op_query, op_begin, op_end, op_open_rows, op_fetch, op_drop, op_cancel, op_read_stats, op_free,
+    .query = op_query,
+    .begin = op_begin,
+    .end = op_end,
+    .open_rows = op_open_rows,
+    .fetch = op_fetch,
+    .drop = op_drop,
+    .cancel = op_cancel,
+    .read_stats = op_read_stats,
+    .free = op_free,
 };
 
 // --- opening ---

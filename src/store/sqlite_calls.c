@@ -27,6 +27,7 @@ const mg_database_ops mg_sqlite_ops = {
     .cancel = cancel,
     .read_stats = read_stats,
     .free = mg_sqlite_free,
+    .one_writer = true,
 };
 
 void mg_sqlite_call_free(mg_sqlite_call *call) {

@@ -47,6 +47,16 @@ app:post("/move", { timeout = 20 }, function(ctx)
   end):await()
 end)
 
+app:post("/beside", { timeout = 20 }, function(ctx)
+  return ctx:transaction(function(tx)
+    tx:query("INSERT INTO seen VALUES (1)"):await()
+    ctx:spawn(function()
+      ctx:query_database("INSERT INTO seen VALUES (2)"):await()
+    end):await()
+    return "both"
+  end):await()
+end)
+
 app:post("/insert/:n", { timeout = 20 }, function(ctx)
   ctx:query_database("INSERT INTO seen VALUES ($1)", ctx.params.n):await()
   return "inserted"
@@ -107,6 +117,12 @@ describe("PostgreSQL", function()
     assert.equal(200, service:request(wire.post("/move", "")).status)
     assert.equal(500, service:request(wire.post("/move?fail=1", "")).status)
     assert.equal("9\n11\n", database:sql("SELECT euro FROM accounts ORDER BY id"))
+  end)
+
+  it("has many writers: one beside a transaction waits for nobody", function()
+    sql("CREATE TABLE seen (n int)")
+    assert.equal("both", service:request(wire.post("/beside", "")).body)
+    assert.equal("1\n2\n", database:sql("SELECT n FROM seen ORDER BY n"))
   end)
 
   for _, mode in ipairs({ "fast", "immediate" }) do

@@ -185,7 +185,8 @@ end
 function M.note_beside(future, name, sql)
   local task = sched.current
   local tx = task and task.holding
-  if tx and tx ~= true and tx._open and tx._write and tx._name == name and writes(sql) then
+  if tx and tx ~= true and tx._open and tx._write and tx._name == name and writes(sql)
+    and native.database_has_one_writer(name) then
     future._beside = tx
   end
 end
