@@ -1,9 +1,9 @@
 #include "store/postgres_migrate.h"
 
 #include "base/mem.h"
+#include "store/libpq.h"
 #include "store/postgres_settings.h"
 
-#include <libpq-fe.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -322,7 +322,9 @@ static int with_connection(const char *url, mg_error *err,
     if (rc == MG_OK) {
         rc = work(pg, s.name, m, orphans, err);
     }
-    PQfinish(pg); // the lock goes with it
+    if (pg != NULL) {
+        PQfinish(pg); // the lock goes with it
+    }
     mg_pg_settings_deinit(&s);
     return rc;
 }

@@ -4,8 +4,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "store/database.h"
-
-#include <libpq-fe.h>
+#include "store/libpq.h"
 
 // Rows as values, or a fault. Owns its texts. A zeroed one is empty.
 typedef struct mg_pg_result {

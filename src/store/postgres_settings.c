@@ -1,8 +1,8 @@
 #include "store/postgres_settings.h"
 
 #include "base/buf.h"
+#include "store/libpq.h"
 
-#include <libpq-fe.h>
 #include <stddef.h>
 #include <stdio.h>
 
@@ -206,7 +206,10 @@ int mg_pg_settings_read(mg_pg_settings *s, mg_str url, mg_error *err) {
     s->arena = arena;
     mg_buf rest = {0};
     PQconninfoOption *options = NULL;
-    int rc = part_options(s, url, &rest, err);
+    int rc = mg_libpq_load(err);
+    if (rc == MG_OK) {
+        rc = part_options(s, url, &rest, err);
+    }
     if (rc == MG_OK) {
         char *why = NULL;
         options = PQconninfoParse(rest.p, &why);
@@ -228,7 +231,9 @@ int mg_pg_settings_read(mg_pg_settings *s, mg_str url, mg_error *err) {
     if (rc == MG_OK && s->minimum > s->pool) {
         rc = mg_error_set(err, MG_ECONFIG, "min=%u is more than pool=%u", s->minimum, s->pool);
     }
-    PQconninfoFree(options);
+    if (options != NULL) {
+        PQconninfoFree(options);
+    }
     mg_buf_deinit(&rest);
     return rc;
 }

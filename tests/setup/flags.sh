@@ -3,8 +3,8 @@
 set -eu
 out=$1
 
-libs="libuv luajit libssl libcrypto libcares sqlite3 libpq zlib"
-compile=$(pkg-config --cflags $libs)
+libs="libuv luajit libssl libcrypto libcares sqlite3 zlib"
+compile="$(pkg-config --cflags $libs) $(pkg-config --cflags libpq)" # which is loaded when it is needed
 link=$(pkg-config --libs $libs)
 sources=
 if pkg-config --atleast-version=9.2 libllhttp 2>/dev/null; then
