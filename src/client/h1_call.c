@@ -89,7 +89,11 @@ static int write_request(session *s, const mg_call_options *o) {
     mg_buf *lines = &s->c->client->lines;
     mg_buf_clear(lines);
     mg_h1_write_request(lines, &head);
-    return write_out(s, mg_buf_str(lines), o->upload ? (mg_str){0} : o->body);
+    mg_str content = {NULL, 0}; // of an upload it follows
+    if (!o->upload) {
+        content = o->body;
+    }
+    return write_out(s, mg_buf_str(lines), content);
 }
 
 static void begin_response(session *s) {

@@ -239,6 +239,12 @@ static const char *refusal(const mg_db_statement *s, const char **code) {
     return why;
 }
 
+// A refused one is not copied.
+static mg_pg_call *call_for(mg_pg *p, mg_pg_kind kind, const mg_db_statement *s, const char *why) {
+    static const mg_db_statement none;
+    return new_call(p, kind, why != NULL ? &none : s);
+}
+
 static mg_pg *pool_of(mg_database *d) {
     return MG_OF(d, mg_pg, base);
 }
@@ -273,7 +279,7 @@ static int op_query(mg_db_call **out, mg_database *d, const mg_db_statement *s,
         return MG_ELIMIT;
     }
     const char *why = refusal(s, &code);
-    mg_pg_call *call = new_call(p, MG_PG_QUERY, why != NULL ? &(mg_db_statement){0} : s);
+    mg_pg_call *call = call_for(p, MG_PG_QUERY, s, why);
     call->on_done = on_done;
     call->arg = arg;
     *out = &call->base;
@@ -325,7 +331,7 @@ static int op_open_rows(mg_db_call **out, mg_database *d, const mg_db_statement 
     if (p->queued >= p->settings.queue) {
         return MG_ELIMIT;
     }
-    mg_pg_call *call = new_call(p, MG_PG_OPEN_ROWS, why != NULL ? &(mg_db_statement){0} : s);
+    mg_pg_call *call = call_for(p, MG_PG_OPEN_ROWS, s, why);
     call->on_done = on_done;
     call->arg = arg;
     if (why == NULL) {

@@ -139,8 +139,10 @@ static void take_row(mg_pg_result *r, const PGresult *from, int row) {
     for (uint32_t i = 0; i < r->columns; i++) {
         int column = (int)i;
         mg_str text = {PQgetvalue(from, row, column), (size_t)PQgetlength(from, row, column)};
-        out[i] = PQgetisnull(from, row, column) ? (mg_db_value){.kind = MG_DB_NULL}
-                                                : value_of(r, text, r->types[i]);
+        out[i] = (mg_db_value){.kind = MG_DB_NULL};
+        if (!PQgetisnull(from, row, column)) {
+            out[i] = value_of(r, text, r->types[i]);
+        }
         r->bytes += sizeof *out + text.n;
     }
     r->values.n += r->columns * sizeof *out;
