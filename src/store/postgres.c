@@ -5,9 +5,6 @@
 
 #include <errno.h>
 
-static void on_interrupted(mg_pg_conn *c);
-static void on_idle(mg_deadlines *q, mg_deadline *d);
-
 // --- calls ---
 
 static size_t text_bytes(const mg_db_statement *s) {
@@ -100,6 +97,13 @@ static void free_calls(mg_link *list) {
 }
 
 void mg_pg_session_free(mg_pg_session *s) {
+    mg_link *ready = &s->pool->ready;
+    for (mg_link *l = ready->next; l != ready; l = l->next) {
+        mg_pg_call *call = MG_OF(l, mg_pg_call, link);
+        if (call->session == s) {
+            call->session = NULL; // it is delivered all the same
+        }
+    }
     free_calls(&s->queue);
     mg_free(s);
 }
@@ -137,9 +141,6 @@ static void settle_ready(mg_pg_call *call) {
         mg_pg_piece(s, &call->result, true);
     } else if (call->kind == MG_PG_BEGIN && call->result.code != NULL && call->on_done != NULL) {
         give_back(s);
-    }
-    if (!opens(call)) {
-        call->session = NULL;
     }
 }
 
@@ -254,7 +255,6 @@ static mg_pg_session *session_of(mg_db_session *s) {
 }
 
 static int query_in(mg_pg_session *s, mg_pg_call *call) {
-    call->session = s;
     if (s->aborted) {
         return refuse(call, "error",
                       "a statement of the transaction was given up: it can only be rolled back");
@@ -280,6 +280,7 @@ static int op_query(mg_db_call **out, mg_database *d, const mg_db_statement *s,
     }
     const char *why = refusal(s, &code);
     mg_pg_call *call = call_for(p, MG_PG_QUERY, s, why);
+    call->session = session;
     call->on_done = on_done;
     call->arg = arg;
     *out = &call->base;

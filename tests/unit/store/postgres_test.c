@@ -227,6 +227,18 @@ static void a_dropped_transaction_is_rolled_back(void **state) {
     answer_free(&a);
 }
 
+static void a_dropped_transaction_tells_nothing_of_what_it_had_refused(void **state) {
+    (void)state;
+    const mg_db_value value = {MG_DB_TEXT, .text = {"a\0b", 3}};
+    mg_db_session *s = begin(true);
+    answer a;
+    start_in(db, s, &a, "SELECT $1", &value, 1);
+    mg_database_drop(s);
+    turn_until_quiet();
+    expect(NULL, "SELECT 1", "(1)");
+    assert_int_equal(a.calls, 0);
+}
+
 static void transactions_wait_for_a_connection_and_statements_do_not(void **state) {
     (void)state;
     reopen("?pool=2");
@@ -508,6 +520,7 @@ int main(void) {
         TEST(a_transaction_that_only_reads_cannot_write),
         TEST(a_commit_after_a_fault_says_that_it_rolled_back),
         TEST(a_dropped_transaction_is_rolled_back),
+        TEST(a_dropped_transaction_tells_nothing_of_what_it_had_refused),
         TEST(transactions_wait_for_a_connection_and_statements_do_not),
         TEST(who_holds_one_gets_another_or_is_refused),
         TEST(rows_come_in_pieces_of_the_size_asked_for),
