@@ -108,13 +108,23 @@ static const char *fault_of(llhttp_errno_t err) {
 }
 
 // The first line is its reader's business: llhttp gets one that is always good, and so judges the
-// fields of requests and responses alike.
-static const char *split(llhttp_t *parser, mg_str lines) {
-    static const mg_str line = {"GET / HTTP/1.1\r\n", 16};
-    llhttp_errno_t err = llhttp_execute(parser, line.p, line.n);
-    if (err == HPE_OK) {
-        err = llhttp_execute(parser, lines.p, lines.n);
+// fields of requests and responses alike. It reads that line once: a parser is plain data, and each
+// section begins with a copy of the one that stands behind it.
+static llhttp_t behind_first_line(void) {
+    static _Thread_local llhttp_t parser;
+    static _Thread_local bool made;
+    if (!made) {
+        static const mg_str line = {"GET / HTTP/1.1\r\n", 16};
+        llhttp_init(&parser, HTTP_REQUEST, &settings);
+        made = llhttp_execute(&parser, line.p, line.n) == HPE_OK;
     }
+    return parser;
+}
+
+static const char *split(mg_fields *l, mg_str lines) {
+    llhttp_t parser = behind_first_line();
+    parser.data = l;
+    llhttp_errno_t err = llhttp_execute(&parser, lines.p, lines.n);
     return err == HPE_PAUSED_UPGRADE ? NULL : fault_of(err);
 }
 
@@ -148,11 +158,8 @@ const char *mg_h1_section_fields(const mg_h1_section *s, mg_fields *l) {
     l->cap = s->guard.lines;
     l->at = mg_arena_alloc(s->arena, sizeof(mg_field) * l->cap);
     l->bytes = (uint32_t)(s->n - at) + l->cap * MG_FIELD_OVERHEAD;
-    llhttp_t parser;
-    llhttp_init(&parser, HTTP_REQUEST, &settings);
-    parser.data = l;
     normalize_space(s->bytes + at, s->n - at);
-    const char *fault = split(&parser, (mg_str){s->bytes + at, s->n - at});
+    const char *fault = split(l, (mg_str){s->bytes + at, s->n - at});
     for (uint32_t i = 0; i < l->count; i++) {
         mg_field *f = &l->at[i];
         f->value = mg_str_trim(f->value);
