@@ -10,7 +10,8 @@ typedef enum mg_framing {
     MG_FRAMING_NONE,
     MG_FRAMING_LENGTH,
     MG_FRAMING_CHUNKED,
-    MG_FRAMING_CLOSE, // responses alone: until the connection ends
+    MG_FRAMING_FRAMES, // HTTP/2: until the stream ends
+    MG_FRAMING_CLOSE,  // responses alone: until the connection ends
 } mg_framing;
 
 // Every mg_str lies in the arena that was given to the reader.
@@ -42,3 +43,33 @@ typedef struct mg_refusal {
     const char *reason;
     unsigned retry_after; // seconds; 0: not said
 } mg_refusal;
+
+// --- what is to be written ---
+
+typedef enum mg_length_kind {
+    MG_LENGTH_NONE,    // neither field: 204, 1xx, or delimited by close
+    MG_LENGTH_KNOWN,   // Content-Length
+    MG_LENGTH_CHUNKED, // Transfer-Encoding: chunked
+} mg_length_kind;
+
+typedef struct mg_answer_head {
+    int status;
+    mg_length_kind kind;
+    uint64_t length;
+    mg_str content_type;     // empty: no such field
+    const mg_fields *fields; // all others, but those of framing and connection
+    mg_str date;             // an IMF-fixdate of 29 bytes, unless `fields` bring their own
+    bool close;              // Connection: close
+    bool keep_alive_to_10;   // Connection: keep-alive, for a peer of HTTP/1.0 that asked
+} mg_answer_head;
+
+typedef struct mg_request_head {
+    mg_str method;
+    mg_str target;
+    mg_str host;             // the field's value
+    mg_str scheme;           // HTTP/2 alone has it in the head
+    mg_str protocol;         // HTTP/2: extended CONNECT (RFC 8441), else empty
+    const mg_fields *fields; // without Host and those of framing
+    mg_length_kind kind;
+    uint64_t length;
+} mg_request_head;

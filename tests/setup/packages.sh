@@ -2,7 +2,7 @@
 # Installs the Debian packages that are missing: packages.sh build|test|bench. Asks nothing; says what it does.
 set -eu
 
-build="gcc libc6-dev libuv1-dev libluajit-5.1-dev node-llhttp libssl-dev libc-ares-dev libsqlite3-dev libpq-dev zlib1g-dev pkg-config"
+build="gcc libc6-dev libuv1-dev libluajit-5.1-dev node-llhttp libssl-dev libc-ares-dev libsqlite3-dev libpq-dev libnghttp2-dev zlib1g-dev pkg-config"
 test="luajit lua-busted lua-socket lua-check libcmocka-dev clang clang-format clang-tidy cppcheck libclang-rt-14-dev curl procps openssl nodejs valgrind postgresql"
 bench="luajit wrk curl python3"
 
