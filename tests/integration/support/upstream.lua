@@ -88,9 +88,24 @@ function Listener:script(path, parts, options)
   for i, part in ipairs(type(parts) == "table" and parts or { parts }) do
     list[i] = steps(part)
   end
-  self.upstream:command("script", {
-    id = self.id, name = path, parts = list, answer_at = options and options.answer_at,
-  })
+  self:call("script", path, { parts = list, answer_at = options and options.answer_at })
+end
+
+-- Something that a listener of that kind can do.
+function Listener:call(name, ...)
+  return self.upstream:command("call", { id = self.id, name = name, args = { ... } })
+end
+
+--- Of a fickle listener: which faults happen from now on, each with its share of the requests (see
+--- upstream/fickle.js).
+function Listener:set_faults(faults)
+  self:call("set_faults", faults)
+end
+
+--- Of a fickle listener: { total, different, repeated = { { key = "METHOD ID", times } } } by the
+--- requests' X-Id. Of a counting one: { total, requests, malformed: what came that was no request }.
+function Listener:counts()
+  return self:call("counts")
 end
 
 -- --- the process ---
@@ -107,9 +122,10 @@ function Upstream:command(name, options)
 end
 
 --- Opens a listener of its own counts.
----@param options table kind: "http", "https" or "raw"; host (127.0.0.1), port; path: of a Unix
+---@param options table kind: "http", "https", "raw", "fickle" or "counting"; host (127.0.0.1), port; path: of a Unix
 ---  socket instead; cert: "good", "expired", "elsewhere" or "unknown"; alpn: list; max_version;
----  keep_alive_ms: idle connections are closed after that; greeting: the first bytes of a raw one
+---  keep_alive_ms: idle connections are closed after that; greeting: the first bytes of a raw one;
+---  of a fickle one name, seed, faults, most_bytes (of an answer), within_ms
 function Upstream:listen(options)
   local wanted = {}
   for k, v in pairs(options) do

@@ -5,6 +5,8 @@ const http = require("http");
 const https = require("https");
 const net = require("net");
 const path = require("path");
+const counting = require("./counting");
+const fickle = require("./fickle");
 const routes = require("./routes");
 const scripts = require("./scripts");
 
@@ -81,11 +83,13 @@ function http_server(options, certificates) {
   return http.createServer(PATIENT);
 }
 
+const RAW = { raw: scripts, fickle, counting };
+
 function make(options, certificates) {
-  if (options.kind === "raw") {
+  if (RAW[options.kind]) {
     const server = net.createServer({ allowHalfOpen: true });
     const observed = observe(server, "connection");
-    return { server, observed, script: scripts.attach(server, observed, options) };
+    return { server, observed, calls: RAW[options.kind].attach(server, observed, options) };
   }
   const server = http_server(options, certificates);
   const observed = observe(server, options.kind === "https" ? "secureConnection" : "connection");
@@ -96,16 +100,16 @@ function make(options, certificates) {
   return { server, observed };
 }
 
-// options: kind "http", "https" or "raw"; host and port, or path of a Unix socket; cert; alpn; keep_alive_ms.
+// options: kind "http", "https", "raw", "fickle" or "counting"; host and port, or path of a Unix socket; cert; alpn; keep_alive_ms.
 exports.open = (options, certificates) => new Promise((resolve, reject) => {
-  const { server, observed, script } = make(options, certificates);
+  const { server, observed, calls } = make(options, certificates);
   server.on("error", reject);
   const where = options.path ? { path: options.path }
     : { host: options.host || "127.0.0.1", port: options.port || 0, ipv6Only: true };
   server.listen(where, () => resolve({
     ...observed,
     port: options.path ? null : server.address().port,
-    script,
+    calls, // of its kind
     close() {
       server.close();
       observed.drop_connections();

@@ -18,7 +18,7 @@ const COMMANDS = {
   },
   seen: ({ id }) => open.get(id).seen(),
   forget: ({ id }) => open.get(id).forget(),
-  script: ({ id, name, parts, answer_at }) => open.get(id).script(name, { parts, answer_at }),
+  call: ({ id, name, args }) => open.get(id).calls[name](...args),
   drop_idle: ({ id }) => open.get(id).drop_connections(),
   close: ({ id }) => open.get(id).close(),
   names: (zone) => dns.set(zone),

@@ -110,7 +110,9 @@ exports.attach = (server, observed, options) => {
     });
     socket.on("end", () => socket.end());
   });
-  return (name, script) => {
-    known.set(name, script);
+  return {
+    script(name, script) {
+      known.set(name, script);
+    },
   };
 };
