@@ -12,6 +12,11 @@ typedef struct mg_str {
     size_t n;
 } mg_str;
 
+typedef struct mg_texts {
+    const char *const *items; // terminated
+    size_t n;
+} mg_texts;
+
 #define MG_STR(literal) ((mg_str){(literal), sizeof(literal) - 1})
 
 static inline mg_str mg_str_of(const char *s) {

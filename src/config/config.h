@@ -11,10 +11,7 @@
 #include "base/log_line.h"
 #include "server/endpoint.h"
 
-typedef struct mg_config_texts {
-    const char *const *items;
-    size_t n;
-} mg_config_texts;
+typedef mg_texts mg_config_texts;
 
 typedef struct mg_config_file {
     const char *path; // absolute; NULL: none

@@ -18,7 +18,8 @@ const mg_config_key mg_endpoint_keys[] = {
      "Of a Unix socket; false: as the umask says"},
     RESERVED("tls", "terminate TLS in front"),
     RESERVED("http2", "it speaks HTTP/1.1"),
-    RESERVED("proxy_protocol", "trusted_proxies believes Forwarded fields"),
+    {"proxy_protocol", MG_CONFIG_NETWORKS, AT(proxies), "false", 0, 0, NULL,
+     "Proxies that tell of their clients in the PROXY protocol; nobody else is let in"},
 };
 const size_t mg_endpoint_key_count = sizeof mg_endpoint_keys / sizeof mg_endpoint_keys[0];
 

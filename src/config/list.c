@@ -1,5 +1,6 @@
 #include "config/endpoint.h"
 #include "config/value.h"
+#include "http/forwarded.h"
 
 // Reads one item and appends it, unless it is wrong.
 typedef void (*add_item)(mg_config_reading *r, mg_buf *items, mg_json_token t);
@@ -129,6 +130,30 @@ void mg_config_take_forwarded(mg_config_reading *r, const mg_config_key *key, mg
         return;
     }
     add_text(r, &texts, t);
+    keep_texts(r, key, &texts);
+}
+
+static void add_network(mg_config_reading *r, mg_buf *texts, mg_json_token t) {
+    size_t before = texts->n;
+    add_text(r, texts, t);
+    if (texts->n > before) {
+        const char *const *text = (const char *const *)(texts->p + before);
+        mg_trust *trust;
+        mg_error err;
+        if (mg_trust_new(&trust, text, 1, &err) != MG_OK) {
+            mg_config_fault(r, "%s", err.text);
+        }
+        mg_trust_free(trust);
+    }
+}
+
+void mg_config_take_networks(mg_config_reading *r, const mg_config_key *key, mg_json_token t) {
+    size_t faults = r->fault_count;
+    mg_buf texts = {0};
+    if (t != MG_JSON_FALSE && take_list(r, key, t, add_network, &texts) && texts.n == 0 &&
+        r->fault_count == faults) {
+        mg_config_fault(r, "is empty, allowed: a list of networks as { \"10.0.0.0/8\" }, or false");
+    }
     keep_texts(r, key, &texts);
 }
 

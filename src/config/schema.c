@@ -202,6 +202,7 @@ void mg_config_append_allowed(mg_buf *out, const mg_config_key *key) {
         [MG_CONFIG_TEXTS] = "a list of texts",
         [MG_CONFIG_FORWARDED] =
             "a field, or a list as { \"x-forwarded-for\", \"x-forwarded-proto\" }",
+        [MG_CONFIG_NETWORKS] = "a list of networks as { \"10.0.0.0/8\", \"unix\" }, or false",
         [MG_CONFIG_DATABASE] =
             "\"sqlite:PATH\", \"postgres://HOST/NAME\", { name = ... }, or false",
         [MG_CONFIG_NAMESERVERS] = "addresses as \"127.0.0.1:53,[::1]:53\", or false",

@@ -25,6 +25,7 @@ typedef enum mg_config_kind {
     MG_CONFIG_OPTIONAL_TARGET, // or false
     MG_CONFIG_TEXTS,
     MG_CONFIG_FORWARDED,
+    MG_CONFIG_NETWORKS,    // at least one, or false
     MG_CONFIG_DATABASE,    // one, or a table of named ones, or false
     MG_CONFIG_CACHE,       // or false
     MG_CONFIG_NAMESERVERS, // or false

@@ -315,6 +315,7 @@ static bool take_many(mg_config_reading *r, const mg_config_key *key, mg_json_to
         [MG_CONFIG_LISTEN] = mg_config_take_listen,
         [MG_CONFIG_TEXTS] = mg_config_take_texts,
         [MG_CONFIG_FORWARDED] = mg_config_take_forwarded,
+        [MG_CONFIG_NETWORKS] = mg_config_take_networks,
         [MG_CONFIG_DATABASE] = mg_config_take_database,
         [MG_CONFIG_NAMESERVERS] = mg_config_take_nameservers,
         [MG_CONFIG_CACHE] = mg_config_take_cache,

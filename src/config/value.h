@@ -40,6 +40,7 @@ void mg_config_take(mg_config_reading *r, const mg_config_key *key, mg_json_toke
 // Lists (config/list.c).
 void mg_config_take_listen(mg_config_reading *r, const mg_config_key *key, mg_json_token t);
 void mg_config_take_forwarded(mg_config_reading *r, const mg_config_key *key, mg_json_token t);
+void mg_config_take_networks(mg_config_reading *r, const mg_config_key *key, mg_json_token t);
 void mg_config_take_texts(mg_config_reading *r, const mg_config_key *key, mg_json_token t);
 
 // What outlives requests (config/store.c).

@@ -81,6 +81,14 @@ static void write_texts(mg_buf *out, const mg_config_key *key, const void *field
     mg_buf_append_char(out, ']');
 }
 
+static void write_networks(mg_buf *out, const mg_config_key *key, const void *field) {
+    if (((const mg_config_texts *)field)->n > 0) {
+        write_texts(out, key, field);
+    } else {
+        write_false(out);
+    }
+}
+
 static void write_endpoints(mg_buf *out, const mg_config_key *key, const void *field) {
     const mg_config_endpoints *endpoints = field;
     (void)key;
@@ -154,6 +162,7 @@ void mg_config_write(mg_buf *out, const mg_config_key *key, const void *base) {
         [MG_CONFIG_OPTIONAL_TARGET] = write_text_or_false,
         [MG_CONFIG_TEXTS] = write_texts,
         [MG_CONFIG_FORWARDED] = write_texts,
+        [MG_CONFIG_NETWORKS] = write_networks,
         [MG_CONFIG_DATABASE] = write_databases,
         [MG_CONFIG_NAMESERVERS] = write_text_or_false,
         [MG_CONFIG_CACHE] = write_cache,

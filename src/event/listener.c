@@ -90,19 +90,16 @@ int mg_listener_accept(mg_listener *l, mg_stream *s, const mg_stream_events *eve
     return MG_OK;
 }
 
-int mg_listener_accept_tls(mg_listener *l, mg_stream *s, mg_tls_context *c,
-                           const mg_stream_events *events,
-                           void (*on_ready)(mg_stream *s, int status, const char *text)) {
+int mg_listener_accept_tls(mg_listener *l, mg_stream *s, const mg_tls_opening *o) {
     int fd = take_peer(l);
     if (fd < 0) {
         return fd;
     }
-    mg_tls_accept(s, &(mg_tls_opening){.loop = l->loop,
-                                       .context = c,
-                                       .fd = fd,
-                                       .is_unix = l->is_unix,
-                                       .events = events,
-                                       .on_ready = on_ready});
+    mg_tls_opening opening = *o;
+    opening.loop = l->loop;
+    opening.fd = fd;
+    opening.is_unix = l->is_unix;
+    mg_tls_accept(s, &opening);
     return MG_OK;
 }
 

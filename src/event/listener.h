@@ -52,10 +52,8 @@ int mg_listener_open(mg_listener **out, mg_loop *loop, int fd,
 // untouched and no event comes.
 int mg_listener_accept(mg_listener *l, mg_stream *s, const mg_stream_events *events);
 
-// The same, and shakes hands: `on_ready` as in mg_tls_opening.
-int mg_listener_accept_tls(mg_listener *l, mg_stream *s, mg_tls_context *c,
-                           const mg_stream_events *events,
-                           void (*on_ready)(mg_stream *s, int status, const char *text));
+// The same, and shakes hands as `o` says, of which loop and socket are the listener's.
+int mg_listener_accept_tls(mg_listener *l, mg_stream *s, const mg_tls_opening *o);
 
 // Calls on_connection until nobody waits any more: before a close, which would reset them.
 void mg_listener_accept_all(mg_listener *l);

@@ -215,8 +215,26 @@ static bool ending(const mg_stream *s, int *status) {
 
 // --- what the socket does ---
 
+// True if TLS begins with the rest of these bytes, or began before them.
+static bool pass_before(struct mg_tls_stream *t, const char **data, size_t *n) {
+    size_t used = 0;
+    if (t->before == NULL) {
+        return true;
+    }
+    if (!t->before(t->outer, *data, *n, &used)) {
+        return false;
+    }
+    t->before = NULL;
+    *data += used;
+    *n -= used;
+    return *n > 0;
+}
+
 static void on_inner_read(mg_stream *inner, const char *data, size_t n) {
     struct mg_tls_stream *t = MG_OF(inner, struct mg_tls_stream, inner);
+    if (!pass_before(t, &data, &n)) {
+        return;
+    }
     if (t->kept.n == 0) {
         feed(t, data, n);
         return;
@@ -266,6 +284,7 @@ static struct mg_tls_stream *new_stream(mg_stream *s, const mg_tls_opening *o) {
     t->outer = s;
     t->context = mg_tls_ref(o->context);
     t->on_ready = o->on_ready;
+    t->before = o->before;
     t->ssl = SSL_new(o->context->ssl);
     BIO *bio = mg_tls_bio_new(t);
     SSL_set_bio(t->ssl, bio, bio);

@@ -40,6 +40,9 @@ typedef struct mg_tls_opening {
     // people (a certificate that is not trusted, expired or for another name; the stream is then to
     // be closed). Nothing may be written or read before.
     void (*on_ready)(mg_stream *s, int status, const char *text);
+    // NULL, or who takes what comes before TLS: `*used` of `n` > 0 bytes. True: that was all of it,
+    // the rest is TLS. May close the stream.
+    bool (*before)(mg_stream *s, const char *data, size_t n, size_t *used);
 } mg_tls_opening;
 
 // Makes `s` (caller's memory) a TLS client. The host is sent as SNI unless it is an IP literal, and

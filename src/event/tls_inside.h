@@ -27,6 +27,7 @@ struct mg_tls_stream {
     SSL *ssl;
     char *host; // NULL: the server's side
     void (*on_ready)(mg_stream *s, int status, const char *text);
+    bool (*before)(mg_stream *s, const char *data, size_t n, size_t *used); // NULL: TLS has begun
     mg_timer later; // pumps what does not come from the socket
     const char *in; // from the wire, for OpenSSL; borrowed while it is being fed
     size_t in_n;

@@ -13,6 +13,10 @@ static void on_access(void *arg, const mg_access_record *r) {
     mg_logs_access(&((mg_worker *)arg)->logs, r);
 }
 
+static void on_server_log(void *arg, mg_log_level level, const char *text) {
+    mg_log_printf(((mg_worker *)arg)->logs.error, level, "%s", text);
+}
+
 typedef struct log_closing {
     mg_task task;
     mg_logs logs;
@@ -74,5 +78,6 @@ void mg_worker_take_logs(mg_worker *w) {
         w->next_logs = (mg_logs){0};
         close_logs_later(w, &old);
     }
+    w->server->on_log = on_server_log;
     w->server->on_access = w->logs.access != NULL ? on_access : NULL;
 }

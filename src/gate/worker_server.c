@@ -61,7 +61,7 @@ static void open_server(mg_worker *w, mg_generation *g) {
     server_options(w, g, &options);
     w->server = mg_server_new(w->loop, mg_lua_app_seam(g->app), &options);
     w->server->stats = &w->cell->traffic;
-    w->server->access_arg = w;
+    w->server->log_arg = w;
 }
 
 void mg_worker_serve(mg_worker *w, mg_generation *g) {

@@ -32,7 +32,7 @@ void mg_exchange_record(mg_exchange *x, bool aborted) {
         .wall_ms = x->start_wall_ms != 0 ? x->start_wall_ms : mg_loop_wall_ms(s->loop),
         .aborted = aborted,
     };
-    s->on_access(s->access_arg, &r);
+    s->on_access(s->log_arg, &r);
 }
 
 // The app's part is over.

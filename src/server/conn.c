@@ -126,22 +126,6 @@ void mg_conn_open(mg_conn *c, mg_server *server, mg_owner *owner, bool ready) {
     start_reading(c);
 }
 
-void mg_conn_ready(mg_conn *c) {
-    set_state(c, MG_CONN_IDLE);
-    mg_deadline_stop(&c->deadline);
-    mg_conn_arm(c);
-}
-
-void mg_conn_on_ready(mg_stream *stream, int status, const char *text) {
-    mg_conn *c = MG_OF(stream, mg_conn, stream);
-    (void)text; // any scanner causes one
-    if (status == 0) {
-        mg_conn_ready(c);
-    } else {
-        mg_conn_close(c, MG_GONE_CLIENT);
-    }
-}
-
 // --- output ---
 
 mg_buf *mg_conn_out(mg_conn *c) {

@@ -1,7 +1,7 @@
 // server/conn.h: an inbound connection: its stream, its states, deadlines and output.
 //
 //   HANDSHAKE: what comes before requests, if the endpoint wants it: TLS, which is the stream's own
-//     |        matter; an owner that reads something else calls mg_conn_ready itself
+//     |        matter; the header of a proxy, whose reader (server/proxied.h) owns it until then
 //     |
 //     |  ready             (too slow, not to be trusted, gone: CLOSED)
 //     v
@@ -74,15 +74,18 @@ struct mg_conn {
     bool head_timed : 1;    // the header deadline runs
     bool send_timed : 1;    // the send deadline runs
     bool shut : 1;          // nothing is sent any more
+    bool proxied : 1;       // behind this block lies an mg_proxied
+    bool http2 : 1;         // of its endpoint
     mg_stream stream;
 };
 
 // Starts serving; `c->stream` is open. `owner` is the first. `ready`: without a handshake.
 void mg_conn_open(mg_conn *c, mg_server *server, mg_owner *owner, bool ready);
 
-// The handshake is over (HANDSHAKE to IDLE): requests may come.
-void mg_conn_ready(mg_conn *c);
-void mg_conn_on_ready(mg_stream *stream, int status, const char *text); // the same from TLS
+// Who is at the other end, and where the peer came to: what a proxy has told of its client, else
+// what the socket says. 0 or a negative errno.
+int mg_conn_peer(const mg_conn *c, struct sockaddr_storage *out);
+int mg_conn_local(const mg_conn *c, struct sockaddr_storage *out);
 
 // Closes at once. What its owner has under way is lost.
 void mg_conn_close(mg_conn *c, mg_gone why);

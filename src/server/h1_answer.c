@@ -152,7 +152,7 @@ static void peer(const mg_exchange *x, mg_peer *out) {
 }
 
 static int address(const mg_exchange *x, struct sockaddr_storage *out) {
-    return mg_stream_peer(&mg_h1_of(x)->conn->stream, out);
+    return mg_conn_peer(mg_h1_of(x)->conn, out);
 }
 
 // --- taking over ---

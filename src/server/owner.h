@@ -37,7 +37,8 @@ void mg_conn_time_head(mg_conn *c);
 // It has (HEAD to BUSY).
 void mg_conn_busy(mg_conn *c);
 
-// All is answered and read (BUSY to IDLE): goes on with what is held.
+// What comes before requests is over (HANDSHAKE to IDLE), or all is answered and read (BUSY to
+// IDLE): goes on with what is held.
 void mg_conn_idle(mg_conn *c, mg_owner *owner);
 
 // The bytes are no requests any more (BUSY or IDLE to TUNNEL): goes on with what is held.

@@ -76,14 +76,28 @@ const mg_requester *mg_exchange_requester(mg_exchange *x) {
     return o;
 }
 
+static void write_name(const struct sockaddr_storage *peer, char out[MG_PEER_TEXT]) {
+    char ip[IP_TEXT];
+    unsigned port;
+    if (write_ip(peer, ip, &port)) {
+        const char *form = peer->ss_family == AF_INET6 ? "[%s]:%u" : "%s:%u";
+        snprintf(out, MG_PEER_TEXT, form, ip, port);
+    } else {
+        snprintf(out, MG_PEER_TEXT, "%s", name_without_ip(peer).p);
+    }
+}
+
 mg_str mg_exchange_peer_name(mg_exchange *x) {
     struct sockaddr_storage peer = peer_of(x);
-    char ip[IP_TEXT];
-    char text[80];
-    unsigned port;
-    if (!write_ip(&peer, ip, &port)) {
-        return name_without_ip(&peer);
-    }
-    snprintf(text, sizeof text, peer.ss_family == AF_INET6 ? "[%s]:%u" : "%s:%u", ip, port);
+    char text[MG_PEER_TEXT];
+    write_name(&peer, text);
     return keep(x, text);
+}
+
+void mg_peer_write(const mg_stream *s, char out[MG_PEER_TEXT]) {
+    struct sockaddr_storage peer = {.ss_family = AF_UNSPEC};
+    if (mg_stream_peer(s, &peer) < 0) {
+        peer.ss_family = AF_UNSPEC;
+    }
+    write_name(&peer, out);
 }

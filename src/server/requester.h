@@ -2,6 +2,7 @@
 // proxies tell.
 #pragma once
 
+#include "event/stream.h"
 #include "server/exchange.h"
 
 // Lies in the exchange's arena.
@@ -18,3 +19,7 @@ const mg_requester *mg_exchange_requester(mg_exchange *x);
 // "address:port", "[v6]:port", "unix" or "unknown" of the connection's peer; terminated, in the
 // exchange's arena.
 mg_str mg_exchange_peer_name(mg_exchange *x);
+
+// The same of whoever is at the other end of a stream.
+enum { MG_PEER_TEXT = 80 };
+void mg_peer_write(const mg_stream *s, char out[MG_PEER_TEXT]);

@@ -1,10 +1,17 @@
 #include "server/server.h"
 
 #include "base/mem.h"
+#include "http/forwarded.h"
 #include "server/h1.h"
+#include "server/proxied.h"
+#include "server/requester.h"
+
+#include <stdarg.h>
+#include <stdio.h>
 
 enum {
     LOOK_MS = 250,
+    LOG_EVERY_MS = 1000,
     FRESH_MS = 1000,  // so long a new connection may take to ask its first question
     LOOKS_MOST = 256, // at idle connections, until one is found that may go
 };
@@ -14,6 +21,7 @@ typedef struct mg_door {
     mg_server *server;
     mg_endpoint endpoint; // its address is not looked at, and may have gone
     mg_listener *listener;
+    mg_trust *proxies; // NULL: any peer is let in
 } mg_door;
 
 // --- deadlines ---
@@ -133,6 +141,7 @@ void mg_server_set_options(mg_server *s, const mg_server_options *options) {
 static void close_door(mg_door *d) {
     mg_listener_close(d->listener);
     mg_tls_unref(d->endpoint.tls);
+    mg_trust_free(d->proxies);
     mg_free(d);
 }
 
@@ -214,9 +223,10 @@ void mg_server_drain(mg_server *s, uint64_t idle_ms, void (*on_drained)(void *ar
 
 // --- connections ---
 
-static mg_conn *conn_new(mg_server *s) {
-    mg_conn *c = mg_calloc(1, sizeof *c);
+static mg_conn *conn_new(mg_server *s, bool proxied) {
+    mg_conn *c = mg_calloc(1, sizeof *c + (proxied ? sizeof(mg_proxied) : 0));
     c->server = s;
+    c->proxied = proxied;
     c->id = ++s->next_conn_id;
     c->opened_wall_ms = mg_loop_wall_ms(s->loop);
     mg_link_init(&c->link);
@@ -228,7 +238,39 @@ static void adopt(mg_server *s, mg_conn *c, const mg_endpoint *e) {
     mg_link_append(&s->conns, &c->link);
     s->stats->connections++;
     s->stats->accepted++;
-    mg_conn_open(c, s, &mg_h1_idle, e->tls == NULL);
+    mg_conn_open(c, s, c->proxied ? &mg_proxied_reader : &mg_h1_idle,
+                 e->tls == NULL && !c->proxied);
+}
+
+// A handshake of TLS is over.
+static void on_ready(mg_stream *stream, int status, const char *text) {
+    mg_conn *c = MG_OF(stream, mg_conn, stream);
+    (void)text; // any scanner causes one
+    if (status == 0) {
+        mg_conn_idle(c, &mg_h1_idle);
+    } else {
+        mg_conn_close(c, MG_GONE_CLIENT);
+    }
+}
+
+void mg_server_log(mg_server *s, mg_log_level level, const char *fmt, ...) {
+    uint64_t now = mg_loop_now_ms(s->loop);
+    mg_server_said *said = &s->said[level];
+    if (s->on_log == NULL || (said->at_ms > 0 && now < said->at_ms + LOG_EVERY_MS)) {
+        said->kept++;
+        return;
+    }
+    mg_error e; // formats, and cuts what is too long
+    va_list ap;
+    va_start(ap, fmt);
+    int n = vsnprintf(e.text, sizeof e.text, fmt, ap);
+    va_end(ap);
+    if (said->kept > 0 && n > 0 && (size_t)n < sizeof e.text) {
+        snprintf(e.text + n, sizeof e.text - (size_t)n, " (and %u lines like this before it)",
+                 said->kept);
+    }
+    *said = (mg_server_said){.at_ms = now};
+    s->on_log(s->log_arg, level, e.text);
 }
 
 // --- descriptors ---
@@ -287,14 +329,36 @@ static void accept_again(mg_holder *h) {
 }
 
 static int accept_peer(const mg_door *d, mg_stream *s) {
-    mg_tls_context *tls = d->endpoint.tls;
-    return tls == NULL
-               ? mg_listener_accept(d->listener, s, &mg_conn_events)
-               : mg_listener_accept_tls(d->listener, s, tls, &mg_conn_events, mg_conn_on_ready);
+    if (d->endpoint.tls == NULL) {
+        return mg_listener_accept(d->listener, s, &mg_conn_events);
+    }
+    const mg_tls_opening o = {
+        .context = d->endpoint.tls,
+        .events = &mg_conn_events,
+        .on_ready = on_ready,
+        .before = d->proxies != NULL ? mg_proxied_before_tls : NULL,
+    };
+    return mg_listener_accept_tls(d->listener, s, &o);
+}
+
+// Whoever is not told of by a proxy could claim to be anybody.
+static void refuse_stranger(mg_door *d, mg_conn *c) {
+    struct sockaddr_storage peer;
+    if (d->proxies == NULL ||
+        (mg_stream_peer(&c->stream, &peer) == 0 && mg_trust_peer(d->proxies, &peer))) {
+        return;
+    }
+    mg_address at = {.text = "this address"};
+    char name[MG_PEER_TEXT];
+    (void)mg_listener_address(d->listener, &at);
+    mg_peer_write(&c->stream, name);
+    mg_server_log(d->server, MG_LOG_WARN, "%s is refused at %s: it is none of its proxy_protocol",
+                  name, at.text);
+    mg_conn_close(c, MG_GONE_CLIENT);
 }
 
 static void on_connection(void *arg, mg_listener *l) {
-    const mg_door *d = arg;
+    mg_door *d = arg;
     mg_server *s = d->server;
     (void)l; // the door's
     bool full = is_full(s);
@@ -302,7 +366,7 @@ static void on_connection(void *arg, mg_listener *l) {
         pause_accept(s, true);
         return;
     }
-    mg_conn *c = conn_new(s);
+    mg_conn *c = conn_new(s, d->proxies != NULL);
     if (accept_peer(d, &c->stream) != 0) {
         mg_free(c);
         return;
@@ -312,16 +376,23 @@ static void on_connection(void *arg, mg_listener *l) {
         mg_descriptors_room(s->loop, s->options.spare_descriptors);
     }
     adopt(s, c, &d->endpoint);
+    refuse_stranger(d, c);
 }
 
 int mg_server_listen(mg_server *s, int fd, const mg_endpoint *e, mg_listener **out) {
     if (e->app >= MG_SERVER_APPS || s->apps[e->app] == NULL) {
         return MG_ECONFIG;
     }
+    mg_trust *proxies = NULL;
+    mg_error err;
+    if (e->proxies.n > 0 && mg_trust_new(&proxies, e->proxies.items, e->proxies.n, &err) != MG_OK) {
+        return MG_ECONFIG;
+    }
     mg_door *d = mg_malloc(sizeof *d);
-    *d = (mg_door){.server = s, .endpoint = *e};
+    *d = (mg_door){.server = s, .endpoint = *e, .proxies = proxies};
     int rc = mg_listener_open(&d->listener, s->loop, fd, on_connection, d);
     if (rc != 0) {
+        mg_trust_free(proxies);
         mg_free(d);
         return rc;
     }
@@ -354,7 +425,7 @@ void mg_server_unlisten(mg_server *s, mg_listener *l) {
 mg_conn *mg_server_connect_pair(mg_server *s, mg_stream *peer, const mg_stream_events *peer_events,
                                 size_t window) {
     static const mg_endpoint inside = {.address = "", .app = MG_APP_MAIN, .mode = MG_MODE_ANY};
-    mg_conn *c = conn_new(s);
+    mg_conn *c = conn_new(s, false);
     if (mg_stream_pair(s->loop, &c->stream, peer, &mg_conn_events, peer_events, window) != 0) {
         mg_free(c);
         return NULL;

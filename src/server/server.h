@@ -2,6 +2,7 @@
 // answers.
 #pragma once
 
+#include "base/log_line.h"
 #include "base/shm.h"
 #include "event/descriptors.h"
 #include "event/listener.h"
@@ -10,6 +11,11 @@
 #include "server/conn.h"
 #include "server/endpoint.h"
 #include "server/options.h"
+
+typedef struct mg_server_said {
+    uint64_t at_ms; // the last line; 0: none
+    uint32_t kept;  // lines since then, which are only counted
+} mg_server_said;
 
 struct mg_server {
     mg_loop *loop;
@@ -44,7 +50,10 @@ struct mg_server {
     mg_timer drain_timer;
 
     void (*on_access)(void *arg, const mg_access_record *r); // NULL: nobody listens
-    void *access_arg;
+    // About peers, for people; NULL: nobody listens.
+    void (*on_log)(void *arg, mg_log_level level, const char *text);
+    void *log_arg;
+    mg_server_said said[MG_LOG_ERROR + 1]; // at each level
 
     // Told by connections: one more is idle and could make room for another; one has closed.
     void (*on_conn_idle)(mg_server *s);
@@ -76,7 +85,7 @@ void mg_server_set_app(mg_server *s, unsigned place, mg_app *app);
 void mg_server_set_options(mg_server *s, const mg_server_options *options);
 
 // Accepts from `fd`, which is taken unless this fails, as the endpoint says: it is copied, and its
-// context kept. MG_ECONFIG: there is no such app. `out` may be NULL.
+// context kept. MG_ECONFIG: there is no such app, or a proxy that is no network. `out` may be NULL.
 int mg_server_listen(mg_server *s, int fd, const mg_endpoint *e, mg_listener **out);
 
 // Takes whoever waits at `l`, then closes it.
@@ -85,6 +94,10 @@ void mg_server_unlisten(mg_server *s, mg_listener *l);
 // Stops accepting, lets requests finish (with Connection: close), closes connections that are still
 // idle after `idle_ms`, so that a request on its way is served, then calls on_drained.
 void mg_server_drain(mg_server *s, uint64_t idle_ms, void (*on_drained)(void *arg), void *arg);
+
+// Tells on_log, once a second at most for each level: a flood of peers must not be one of lines.
+void mg_server_log(mg_server *s, mg_log_level level, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
 
 // Makes a connection whose far end is the in-memory stream `peer` (specs).
 mg_conn *mg_server_connect_pair(mg_server *s, mg_stream *peer, const mg_stream_events *peer_events,

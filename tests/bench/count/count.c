@@ -231,7 +231,7 @@ int main(int argc, char **argv) {
     mg_server *server = mg_server_new(loop, mg_lua_app_seam(app), &options);
     mg_lua_app_vm(app)->server = server;
     mg_access_log_init(&access, log, false);
-    server->access_arg = &access;
+    server->log_arg = &access;
     // As the watch for stalls does: compiled code then looks for a sample now and again.
     luaJIT_profile_start(mg_lua_app_vm(app)->L, "li1000000", on_sample, NULL);
     bool ready = false;

@@ -59,12 +59,29 @@ static void what_is_not_there_yet_is_refused(void **state) {
     faults("[\":1\",{\"address\":\":2\",\"tls\":{\"cert\":\"x\"},\"http2\":true}]",
            "f: listen[2].tls: is not available in this version: terminate TLS in front\n"
            "f: listen[2].http2: is not available in this version: it speaks HTTP/1.1\n");
-    faults(
-        "[{\"address\":\":2\",\"proxy_protocol\":[\"10.0.0.0/8\"]}]",
-        "f: listen[1].proxy_protocol: is not available in this version: trusted_proxies believes "
-        "Forwarded fields\n");
     faults("[{\"address\":\":2\",\"app\":\"admin\"}]",
            "f: listen[1].app: is \"admin\", allowed: \"main\"\n");
+}
+
+#define NETWORKS "allowed: a list of networks as { \"10.0.0.0/8\", \"unix\" }, or false\n"
+
+static void proxies_are_networks(void **state) {
+    (void)state;
+    load("{\"listen\":[{\"address\":\":1\",\"proxy_protocol\":[\"10.0.0.0/8\",\"unix\"]},"
+         "{\"address\":\":2\",\"proxy_protocol\":false},{\"address\":\":3\"}]}");
+    assert_int_equal(c.listen.items[0].proxies.n, 2);
+    assert_string_equal(c.listen.items[0].proxies.items[1], "unix");
+    assert_int_equal(c.listen.items[1].proxies.n, 0);
+    assert_int_equal(c.listen.items[2].proxies.n, 0);
+    mg_config_deinit(&c);
+    faults("[{\"address\":\":1\",\"proxy_protocol\":true}]",
+           "f: listen[1].proxy_protocol: is true, " NETWORKS);
+    faults("[{\"address\":\":1\",\"proxy_protocol\":[]}]",
+           "f: listen[1].proxy_protocol: is empty, allowed: a list of networks as { "
+           "\"10.0.0.0/8\" }, or false\n");
+    faults("[{\"address\":\":1\",\"proxy_protocol\":[\"lb.internal\"]}]",
+           "f: listen[1].proxy_protocol[1]: 'lb.internal' is no network: allowed are such as "
+           "\"10.0.0.0/8\", \"::1\" or \"unix\"\n");
 }
 
 static void a_wrong_item_is_named(void **state) {
@@ -74,9 +91,9 @@ static void a_wrong_item_is_named(void **state) {
     faults("[{\"mode\":\"0660\"}]", "f: listen[1]: has no address, " AN_ITEM);
     faults("[{\"address\":7}]", "f: listen[1].address: is 7, allowed: an address as "
                                 "\"0.0.0.0:8080\", \"[::]:8080\", \"unix:run/x.sock\"\n");
-    faults("[{\"address\":\":1\",\"moed\":1}]",
-           "f: listen[1].moed: is no known key, allowed: address, app, mode (did you mean "
-           "\"mode\"?)\n");
+    faults("[{\"address\":\":1\",\"moed\":1}]", "f: listen[1].moed: is no known key, allowed: "
+                                                "address, app, mode, proxy_protocol (did you mean "
+                                                "\"mode\"?)\n");
     faults("[\":1\",{\"address\":\":1\"}]",
            "f: listen[2]: \":1\" is listed twice, allowed: once\n");
 }
@@ -176,6 +193,7 @@ int main(void) {
         cmocka_unit_test(an_address_alone_has_the_defaults),
         cmocka_unit_test(a_table_says_more),
         cmocka_unit_test(what_is_not_there_yet_is_refused),
+        cmocka_unit_test(proxies_are_networks),
         cmocka_unit_test(a_wrong_item_is_named),
         cmocka_unit_test(a_mode_is_octal_and_of_a_unix_socket),
         cmocka_unit_test(what_is_handed_on_is_the_same),

@@ -242,6 +242,30 @@ static void a_request_is_served_over_tls(void **state) {
     UNTIL(peer.closed);
 }
 
+static void a_proxy_tells_before_the_handshake(void **state) {
+    (void)state;
+    static const char header[] = "PROXY TCP4 192.0.2.7 198.51.100.1 56324 443\r\n";
+    static const char *const here[] = {"127.0.0.0/8"};
+    const mg_endpoint proxied = {.address = "127.0.0.1:0",
+                                 .app = MG_APP_MAIN,
+                                 .mode = MG_MODE_ANY,
+                                 .proxies = {here, 1},
+                                 .tls = certificate};
+    r.echo = false;
+    int fd = connect_to(listen_as(&proxied));
+    assert_int_equal(write(fd, header, 20), 20);
+    UNTIL(r.server->stats->bytes_in == 0 && r.server->stats->accepted == 1);
+    assert_int_equal(write(fd, header + 20, strlen(header) - 20), (ssize_t)strlen(header) - 20);
+    shake_hands(fd, "good.test");
+    UNTIL(r.server->stats->requests == 1);
+    mg_exchange *x = rig_take(&r);
+    assert_text("192.0.2.7", mg_exchange_requester(x)->client_ip);
+    assert_text("https", mg_exchange_requester(x)->scheme);
+    mg_exchange_respond(x, &rig_ok, MG_STR("1"));
+    mg_stream_close(&peer.s, false);
+    UNTIL(peer.closed);
+}
+
 static void the_scheme_follows_the_connection(void **state) {
     (void)state;
     r.echo = false;
@@ -314,6 +338,7 @@ int main(void) {
         TEST(an_app_that_is_not_there_is_refused),
         TEST(who_came_before_keeps_what_the_endpoint_was),
         SECURE(a_request_is_served_over_tls),
+        SECURE(a_proxy_tells_before_the_handshake),
         SECURE(the_scheme_follows_the_connection),
         SECURE(a_handshake_that_fails_closes),
         SECURE(what_is_no_tls_closes),

@@ -245,7 +245,7 @@ static void the_log_knows_the_version(void **state) {
     (void)state;
     mg_buf names = {0};
     r.server->on_access = note_protocol;
-    r.server->access_arg = &names;
+    r.server->log_arg = &names;
     peer_send(&r, &p, GET("/a") "GET /a HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
     peer_send(&r, &p, "GET /a HTTP/3.0\r\n\r\n");
     assert_text("HTTP/1.1 HTTP/1.0  ", mg_buf_str(&names));

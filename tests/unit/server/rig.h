@@ -105,7 +105,7 @@ static inline void rig_open_with(rig *r, bool virtual_clock, const mg_server_opt
     mg_loop_add_turn(r->loop, &r->turn);
     r->server = mg_server_new(r->loop, &r->app, options);
     r->server->on_access = rig_on_access;
-    r->server->access_arg = r;
+    r->server->log_arg = r;
 }
 
 static inline void rig_open(rig *r) {
