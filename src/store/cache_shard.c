@@ -1,16 +1,9 @@
 #include "store/cache_shard.h"
 
-#include <errno.h>
-#include <pthread.h>
-#include <sched.h>
-#include <signal.h>
 #include <string.h>
-#include <unistd.h>
 
 enum {
     UNIT = 8,
-    TRIES = 2000, // of a lock that is held, some 50 us
-    YIELD_EACH = 100,
     CHANCES = 64,        // for each entry stored: moves to the head, a large entry counting more
     CHANCE_UNITS = 1024, // ... one more for each of these
     CHAIN_MAX = 4096,
@@ -18,7 +11,6 @@ enum {
     BLOCK = 64,
 };
 
-static const uint64_t LOCK_MARK = 0x6d676c6bu; // above the holder's process
 static const uint64_t PRIME = 0x9e3779b97f4a7c15u;
 
 // --- layout ---
@@ -65,60 +57,6 @@ static void give_up(mg_shard *s) {
 
 // --- the lock ---
 
-static atomic_int own_pid;
-
-static void forget_pid(void) {
-    atomic_store(&own_pid, 0);
-}
-
-static void watch_forks(void) {
-    pthread_atfork(NULL, NULL, forget_pid);
-}
-
-static uint64_t own_word(void) {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    int pid = atomic_load_explicit(&own_pid, memory_order_relaxed);
-    if (pid == 0) {
-        pthread_once(&once, watch_forks);
-        pid = getpid();
-        atomic_store(&own_pid, pid);
-    }
-    return LOCK_MARK << 32 | (uint32_t)pid;
-}
-
-static bool is_held(uint64_t word) {
-    pid_t pid = (pid_t)(uint32_t)word;
-    return word >> 32 == LOCK_MARK && pid > 0 && (kill(pid, 0) == 0 || errno == EPERM);
-}
-
-static bool swap_lock(mg_shard_room *r, uint64_t from, uint64_t to) {
-    return atomic_compare_exchange_strong_explicit(&r->lock, &from, to, memory_order_acquire,
-                                                   memory_order_relaxed);
-}
-
-// From one that does not hold it any more, or never did.
-static bool take_over(mg_shard_room *r, uint64_t own) {
-    uint64_t word = atomic_load_explicit(&r->lock, memory_order_relaxed);
-    return word != 0 && !is_held(word) && swap_lock(r, word, own);
-}
-
-typedef enum lock_result { BUSY, LOCKED, INHERITED } lock_result;
-
-static lock_result try_lock(mg_shard_room *r, uint64_t own) {
-    for (int i = 1; i <= TRIES; i++) {
-        if (atomic_load_explicit(&r->lock, memory_order_relaxed) == 0 && swap_lock(r, 0, own)) {
-            return LOCKED;
-        }
-        if (i % YIELD_EACH == 0) {
-            if (take_over(r, own)) {
-                return INHERITED;
-            }
-            sched_yield();
-        }
-    }
-    return BUSY;
-}
-
 static bool are_sound(const mg_shard *s) {
     uint32_t n = s->log_units;
     if (s->head >= n || s->tail >= n || s->used_units > n) {
@@ -130,15 +68,15 @@ static bool are_sound(const mg_shard *s) {
 
 bool mg_shard_lock(mg_shard *s) {
     mg_shard_room *r = s->room;
-    lock_result how = try_lock(r, own_word());
-    if (how == BUSY) {
+    mg_lock_result how = mg_lock_take(&r->lock);
+    if (how == MG_LOCK_BUSY) {
         atomic_fetch_add_explicit((_Atomic uint64_t *)&r->stats.busy, 1, memory_order_relaxed);
         return false;
     }
     s->head = r->head;
     s->tail = r->tail;
     s->used_units = r->used_units;
-    if (how == INHERITED || !are_sound(s)) {
+    if (how == MG_LOCK_INHERITED || !are_sound(s)) {
         give_up(s);
     }
     return true;
@@ -149,7 +87,7 @@ void mg_shard_unlock(mg_shard *s) {
     r->head = s->head;
     r->tail = s->tail;
     r->used_units = s->used_units;
-    atomic_store_explicit(&r->lock, 0, memory_order_release);
+    mg_lock_drop(&r->lock);
 }
 
 // --- sums ---

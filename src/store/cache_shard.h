@@ -11,13 +11,12 @@
 // followed, entries carry a sum of what they hold, and sizes are not read from the region at all:
 // whoever finds something that cannot be empties the shard.
 //
-// The lock is a word with the holder's process, not one of the C library's, which follows pointers
-// that lie in it. One whose holder is no more, or that names nobody, is taken over.
+// A lock whose holder is no more, or that names nobody, is taken over (base/lock.h).
 #pragma once
 
+#include "base/lock.h"
 #include "store/memory_cache.h"
 
-#include <stdatomic.h>
 #include <stddef.h>
 
 enum {
@@ -39,9 +38,9 @@ typedef struct mg_shard_stats {
 // Lies in the region, in front of the log. Everything but the lock is changed under the lock;
 // `stats` may be read without.
 typedef struct mg_shard_room {
-    _Alignas(64) _Atomic uint64_t lock; // 0: free
-    uint32_t head;                      // where the next entry goes
-    uint32_t tail;                      // the oldest entry, if used_units > 0
+    _Alignas(64) mg_lock lock;
+    uint32_t head; // where the next entry goes
+    uint32_t tail; // the oldest entry, if used_units > 0
     uint32_t used_units;
     mg_shard_stats stats;
     mg_cache_lease_entry leases[MG_SHARD_LEASES];
