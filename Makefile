@@ -29,7 +29,7 @@ endif
 CFLAGS_ALL := -std=c11 -D_GNU_SOURCE -fPIC -fvisibility=hidden -pthread $(WARN) $(flags_$(MODE)) -Isrc $(CFLAGS)
 
 # --- what there is ---------------------------------------------------------------------------------------------------
-ROOMS   := gate testkit lua config store client server http event base
+ROOMS   := gate testkit lua config proxy store client server http event base
 LIBS    := $(ROOMS:%=$(B)/lib%.a) $(B)/libllhttp.a
 SOURCES := $(wildcard $(ROOMS:%=src/%/*.c))
 HEADERS := $(wildcard $(ROOMS:%=src/%/*.h))

@@ -33,6 +33,11 @@ typedef struct layout {
     lease leases[MG_SHM_LEASES];
 } layout;
 
+enum {
+    PROXY_AT = (sizeof(layout) + PAGE - 1) / PAGE * PAGE,
+    CACHE_AT = PROXY_AT + MG_SHM_PROXY_BYTES,
+};
+
 // What is needed to use the map is not read from it again: a worker may scribble on it.
 struct mg_shm {
     layout *map;
@@ -61,8 +66,7 @@ int mg_shm_new(mg_shm **out, size_t cache_bytes, mg_error *err) {
     if (cache_bytes > CACHE_MOST) {
         return mg_error_set(err, -EFBIG, "shared memory: %s", mg_strerror(-EFBIG));
     }
-    size_t head = whole_pages(sizeof(layout));
-    size_t bytes = head + whole_pages(cache_bytes);
+    size_t bytes = CACHE_AT + whole_pages(cache_bytes);
     int fd = memfd_create("moongate", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     if (fd < 0 || ftruncate(fd, (off_t)bytes) != 0 ||
         fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0) {
@@ -85,7 +89,7 @@ void mg_shm_mend(mg_shm *s) {
     l->version = MG_SHM_VERSION;
     l->cell_bytes = sizeof(mg_cell);
     l->bytes = s->bytes;
-    l->cache_at = whole_pages(sizeof *l);
+    l->cache_at = CACHE_AT;
 }
 
 static const char *misfit(const layout *l, size_t bytes) {
@@ -95,7 +99,7 @@ static const char *misfit(const layout *l, size_t bytes) {
     if (l->version != MG_SHM_VERSION || l->cell_bytes != sizeof(mg_cell)) {
         return "it was made by another version";
     }
-    bool fits = l->bytes == bytes && l->cache_at == whole_pages(sizeof *l) && l->cache_at <= bytes;
+    bool fits = l->bytes == bytes && l->cache_at == CACHE_AT && CACHE_AT <= bytes;
     return fits ? NULL : "its size is wrong";
 }
 
@@ -146,9 +150,12 @@ void mg_shm_reset_cell(mg_shm *s, uint32_t index) {
 }
 
 void *mg_shm_cache(mg_shm *s, size_t *bytes) {
-    size_t at = whole_pages(sizeof(layout));
-    *bytes = s->bytes - at;
-    return *bytes > 0 ? (char *)s->map + at : NULL;
+    *bytes = s->bytes - CACHE_AT;
+    return *bytes > 0 ? (char *)s->map + CACHE_AT : NULL;
+}
+
+void *mg_shm_proxy(mg_shm *s) {
+    return (char *)s->map + PROXY_AT;
 }
 
 // --- leases ---

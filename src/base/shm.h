@@ -1,5 +1,5 @@
 // base/shm.h: memory that a master and its workers share: one cell for each worker, leases, and
-// room for a cache.
+// room for a cache and for what is known of upstreams.
 //
 // One memfd mapping, made before the workers. Every word has one writer, or is changed by
 // compare-and-swap: a process may die at any instruction.
@@ -30,7 +30,8 @@ enum {
     MG_CELL_NAME = 56,
     MG_SHM_CELLS = 256,
     MG_SHM_LEASES = 256,
-    MG_SHM_VERSION = 2
+    MG_SHM_VERSION = 3,
+    MG_SHM_PROXY_BYTES = 24 << 20, // of addresses; what nobody touches takes no memory
 };
 
 typedef struct mg_cell_generation {
@@ -76,6 +77,9 @@ void mg_shm_reset_cell(mg_shm *s, uint32_t index);
 
 // Page-aligned room; NULL if none was asked for.
 void *mg_shm_cache(mg_shm *s, size_t *bytes);
+
+// Page-aligned room of MG_SHM_PROXY_BYTES for proxy/shared.h, zero at first.
+void *mg_shm_proxy(mg_shm *s);
 
 // Leases: a name is held by one worker at a time, until it is dropped. `holder` is 1
 // to MG_SHM_CELLS: another number is what somebody scribbled, and holds nothing.

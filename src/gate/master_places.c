@@ -3,6 +3,7 @@
 #include "gate/master_inside.h"
 
 #include "base/mem.h"
+#include "proxy/shared.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -40,6 +41,7 @@ static void clear(mg_place *p) {
     close_channel(p);
     mg_lease_drop_all(shm, p->slot + 1);
     mg_cache_forget_worker(shm, mg_shm_cell(shm, p->slot)->pid);
+    mg_shared_forget_worker(mg_shm_proxy(shm), p->slot);
     mg_shm_reset_cell(shm, p->slot);
     p->ready = 0;
 }
