@@ -10,6 +10,7 @@ import sys
 import claims
 import idle
 import inside
+import relayed
 import reloads
 import stores
 from load import check_answer, measure, wrk
@@ -18,7 +19,7 @@ from table import show, verdict
 from works import WORKS
 
 WARM_S = 1
-OTHERS = {"W5": idle.run, "W7": reloads.run, "stores": stores.run, "claims": claims.run}
+OTHERS = {"W4mem": relayed.run, "W5": idle.run, "W7": reloads.run, "stores": stores.run, "claims": claims.run}
 
 
 def main():
@@ -91,6 +92,14 @@ def report(name, work, rounds, heads):
     show(f"{name}  {work.what}", header, [row(label, work, rounds, heads[label]) for label in rounds[0]])
 
 
+def ratio_to(goal, label, rounds):
+    """To the goal's reference; None if that is not here."""
+    if goal.reference_us(rounds[0]) is None:
+        return None
+    # Within a round both ran on the same machine in the same mood; across rounds that is not so sure.
+    return statistics.median(r[label]["cpu_us"] / goal.reference_us(r) for r in rounds)
+
+
 def row(label, work, rounds, head_bytes):
     def median(key):
         return statistics.median(r[label][key] for r in rounds)
@@ -101,14 +110,11 @@ def row(label, work, rounds, head_bytes):
 
     goal = work.goal
     cpus = [r[label]["cpu_us"] for r in rounds]
-    ratio = None
-    if goal.reference in rounds[0]:
-        # Within a round both ran on the same machine in the same mood; across rounds that is not so sure.
-        ratio = statistics.median(r[label]["cpu_us"] / r[goal.reference]["cpu_us"] for r in rounds)
+    ratio = ratio_to(goal, label, rounds)
     judged = label == "moongate"
     verdicts = [verdict(goal, goal.met(median("cpu_us"), ratio))]
-    if work.also and work.also.reference in rounds[0]:
-        other = statistics.median(r[label]["cpu_us"] / r[work.also.reference]["cpu_us"] for r in rounds)
+    other = ratio_to(work.also, label, rounds) if work.also else None
+    if other is not None:
         verdicts.append(f"{verdict(work.also, work.also.met(median('cpu_us'), other))} ({other:.2f})")
     return [label, f"{median('cpu_us'):.2f}", f"{min(cpus):.2f}-{max(cpus):.2f}", f"{median('rps'):.0f}",
             ms("p50_us"), ms("p99_us"), head_bytes,

@@ -15,7 +15,7 @@ from table import show
 from works import NGINX_LUA
 
 OUT = os.path.join(ROOT, "build", "bench")
-WHO = ("floor", "moongate", NGINX_LUA)
+WHO = ("floor", "moongate", NGINX_LUA, "nginx", "haproxy", "relay alone")
 TRACE_S = 2
 WARM_REQUESTS = 2000
 COUNTED_REQUESTS = 10000

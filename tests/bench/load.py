@@ -73,5 +73,6 @@ def check_answer(server, path, body):
         status, head_bytes, got = client.ask(path)
     same = got == body or (body.startswith("{") and len(got) == len(body) and json.loads(got) == json.loads(body))
     if status != 200 or not same:
-        raise Refused(f"{server.name} {path}: {status} {got!r} where 200 {body!r} was due")
+        raise Refused(f"{server.name} {path}: {status} {got[:80]!r} ({len(got)} bytes) where 200 "
+                      f"{body[:80]!r} ({len(body)} bytes) was due")
     return head_bytes

@@ -15,7 +15,7 @@ if [ "$(nproc)" -lt 2 ]; then
 fi
 
 mkdir -p build/bench
-for name in floor threads; do
+for name in floor origin threads; do
     ${CC:-gcc} -std=c11 -D_GNU_SOURCE -O2 -pthread -Wall -Wextra tests/bench/$name.c -o build/bench/$name
 done
 tests/bench/peers.sh || echo "nginx is left out of this run." >&2

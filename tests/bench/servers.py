@@ -16,7 +16,11 @@ HERE = os.path.join(ROOT, "tests", "bench")
 MOONGATE = os.environ.get("MOONGATE") or os.path.join(ROOT, "build", "moongate")
 PEERS = os.path.join(ROOT, "build", "peers")
 NGINX = os.path.join(PEERS, "root", "usr", "sbin", "nginx")
+HAPROXY = os.path.join(PEERS, "root", "usr", "sbin", "haproxy")
+H2O = os.path.join(PEERS, "root", "usr", "bin", "h2o")
+PROXY = os.path.join(HERE, "proxy")
 FLOOR = os.path.join(ROOT, "build", "bench", "floor")
+ORIGIN = os.path.join(ROOT, "build", "bench", "origin")
 THREADS = os.path.join(ROOT, "build", "bench", "threads")
 CHANGING = os.path.join(ROOT, "build", "reloads")  # where W7 keeps the copies that it edits
 
@@ -36,6 +40,11 @@ SERVERS = {
     "node": (18086, ["node", os.path.join(HERE, "node.js"), "18086"]),
     # Shares the load's processor: what it costs is nobody's.
     "upstream": (18087, ["taskset", "-c", "1", FLOOR, "18087", "text/plain", TEXT]),
+    "origin": (18090, ["taskset", "-c", "1", ORIGIN, "18090"]),
+    "nginx (proxy)": (18091, [NGINX, "-e", "stderr", "-p", PEERS, "-c", os.path.join(PROXY, "nginx.conf")]),
+    "haproxy": (18092, [HAPROXY, "-db", "-f", os.path.join(PROXY, "haproxy.cfg")]),
+    "h2o": (18093, [H2O, "-c", os.path.join(PROXY, "h2o.conf")]),
+    "moongate (proxy)": (18094, [MOONGATE, "run", os.path.join(PROXY, "moongate.lua"), "--workers", "0"]),
     "nginx (W7)": (18083, [NGINX, "-e", "stderr", "-p", PEERS, "-c", os.path.join(CHANGING, "nginx.conf")]),
     "moongate (W7)": (18084, [MOONGATE, "run", os.path.join(CHANGING, "moongate.lua")]),
 }
@@ -122,7 +131,7 @@ class Server:
         if listening_inodes(self.port):
             raise Refused(f"{name}: something already listens on port {self.port}")
         environment = dict(os.environ)
-        if name.startswith("nginx"):
+        if self.command[0].startswith(PEERS):
             environment["LD_LIBRARY_PATH"] = os.path.join(PEERS, "lib")
         log_path = os.path.join(ROOT, "build", "bench", name.split()[0] + ".log")
         with open(log_path, "wb") as log:

@@ -3,6 +3,7 @@
 
 local DEPTH = 16
 local HANDLERS = 128
+local UPLOAD_BYTES = 65536
 
 local function pipelined(path)
   local batch = string.rep(wrk.format("GET", path), DEPTH)
@@ -22,7 +23,9 @@ end
 
 -- Without a global `request`, wrk sends the same bytes again and again and never enters Lua.
 function init(args)
-  if args[1] == "pipeline" then
+  if args[1] == "upload" then
+    wrk.method, wrk.body = "POST", string.rep("x", UPLOAD_BYTES)
+  elseif args[1] == "pipeline" then
     request = pipelined(args[2])
   elseif args[1] == "cycle" then
     request = cycled()

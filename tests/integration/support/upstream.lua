@@ -103,7 +103,7 @@ function Listener:set_faults(faults)
 end
 
 --- Of a fickle listener: { total, different, repeated = { { key = "METHOD ID", times } } } by the
---- requests' X-Id. Of a counting one: { total, requests, malformed: what came that was no request }.
+--- requests' X-Id. Of a counting one: { total, requests, malformed: what was no request }.
 function Listener:counts()
   return self:call("counts")
 end
@@ -122,8 +122,8 @@ function Upstream:command(name, options)
 end
 
 --- Opens a listener of its own counts.
----@param options table kind: "http", "https", "raw", "fickle" or "counting"; host (127.0.0.1), port; path: of a Unix
----  socket instead; cert: "good", "expired", "elsewhere" or "unknown"; alpn: list; max_version;
+---@param options table kind: "http", "https", "raw", "fickle" or "counting"; host (127.0.0.1),
+---  port; path: of a Unix socket instead; cert: "good", "expired", "elsewhere" or "unknown"; alpn: list; max_version;
 ---  keep_alive_ms: idle connections are closed after that; greeting: the first bytes of a raw one;
 ---  of a fickle one name, seed, faults, most_bytes (of an answer), within_ms
 function Upstream:listen(options)

@@ -1,0 +1,13 @@
+-- bench/proxy: Moongate in front of bench/origin, one worker.
+return {
+  listen = { "127.0.0.1:18094" },
+  workers = 1,
+  app = "app.lua",
+  upstreams = {
+    origin = { servers = { "http://127.0.0.1:18090" }, connections = 9000, idle = 256,
+      timeouts = { idle = 600, first_byte = 600 } },
+  },
+  log = { access = false, level = "warn" },
+  limits = { requests_per_connection = 1000000000, body = "2G" },
+  timeouts = { idle = 600, handler = 600 },
+}
