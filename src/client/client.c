@@ -25,7 +25,10 @@ int mg_client_new(mg_client **out, mg_loop *loop, const mg_client_options *optio
     if (c->options.wire == NULL) {
         c->options.wire = &mg_h1_call_wire;
     }
-    c->tls = mg_tls_cache_new(loop, options->ca, options->ca_text);
+    c->tls = options->tls;
+    if (c->tls == NULL) {
+        c->tls = mg_tls_cache_new(loop, options->ca, options->ca_text);
+    }
     (void)mg_rules_new(&c->rules, options->rules, NULL); // they were checked
     mg_link_init(&c->outbounds);
     mg_link_init(&c->calls);
@@ -39,7 +42,8 @@ int mg_client_new(mg_client **out, mg_loop *loop, const mg_client_options *optio
         .has_idle = has_idle, .close_idle = close_longest_idle, .on_released = on_released};
     mg_descriptors_add_holder(loop, &c->holder);
     const mg_dns_options dns = {.nameservers = options->nameservers};
-    int rc = mg_dns_new(&c->dns, loop, &dns);
+    c->dns = options->dns;
+    int rc = c->dns != NULL ? MG_OK : mg_dns_new(&c->dns, loop, &dns);
     if (rc != MG_OK) {
         mg_client_free(c);
         return mg_error_set(err, rc, "the resolver cannot start: %s", mg_strerror(rc));
@@ -69,9 +73,9 @@ void mg_client_free(mg_client *c) {
     }
     mg_timer_stop(&c->relief);
     mg_deadlines_deinit(&c->idle);
-    mg_tls_cache_free(c->tls);
+    mg_tls_cache_free(c->options.tls != NULL ? NULL : c->tls);
     c->tls = NULL;
-    mg_dns_free(c->dns);
+    mg_dns_free(c->options.dns != NULL ? NULL : c->dns);
     c->dns = NULL;
     mg_rules_free(c->rules);
     c->rules = NULL;

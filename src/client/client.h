@@ -25,6 +25,8 @@ typedef struct mg_client_options {
     const char *nameservers;         // event/dns.h; NULL: resolv.conf
     mg_str rules;                    // client/rules.h: of all calls; checked
     mg_guard_limits head;            // of responses
+    struct mg_dns *dns;              // borrowed; NULL: one of its own
+    struct mg_tls_cache *tls;        // likewise
     const struct mg_call_wire *wire; // what connections speak; NULL: HTTP/1.1
     // A sentence for the operator's log; `arg` is `log_arg`.
     void (*on_warning)(void *arg, const char *text);

@@ -24,8 +24,8 @@ struct mg_client {
     mg_loop *loop;
     mg_client_options options;
     mg_rules *rules; // NULL: none
-    mg_dns *dns;
-    mg_tls_cache *tls;
+    mg_dns *dns;       // its own unless options.dns is set
+    mg_tls_cache *tls; // likewise
     mg_deadlines idle; // idle connections of all origins, the longest idle first
     mg_holder holder;  // of idle connections
     mg_link outbounds; // all of them, also those that are closing

@@ -1,0 +1,189 @@
+#include "proxy/upstream_inside.h"
+
+#include "base/mem.h"
+
+#include <assert.h>
+
+enum { RETRY_AFTER_S = 1 };
+
+// --- an upstream ---
+
+static void leave_members(mg_upstream *u) {
+    for (size_t i = 0; i < u->member_count; i++) {
+        mg_server_leave(u->members[i].server);
+    }
+    mg_free(u->members);
+    mg_free(u->candidates);
+}
+
+static void join_members(mg_upstream *u) {
+    size_t n = u->options.servers.n;
+    u->members = mg_calloc(n + 1, sizeof *u->members);
+    u->candidates = mg_calloc(n + 1, sizeof *u->candidates);
+    u->member_count = n;
+    for (size_t i = 0; i < n; i++) {
+        const mg_upstream_server_options *o = &u->options.servers.items[i];
+        u->members[i] = (mg_member){
+            .server = mg_server_join(u->pool, o),
+            .weight = (uint32_t)o->weight,
+            .backup = o->backup,
+        };
+    }
+}
+
+static void free_upstream(mg_upstream *u) {
+    mg_link_remove(&u->link);
+    leave_members(u);
+    mg_upstream_pool_unref(u->pool);
+    mg_arena_deinit(&u->arena);
+    mg_free(u);
+}
+
+static int add_upstream(mg_upstreams *us, const mg_upstream_options *o, mg_error *err) {
+    mg_upstream *u = mg_calloc(1, sizeof *u);
+    u->set = us;
+    mg_link_append(&us->upstreams, &u->link);
+    mg_upstream_options_copy(&u->options, o, &u->arena);
+    if (o->arm_count > 0) {
+        return MG_OK;
+    }
+    int rc = mg_upstream_pool_get(&u->pool, us->base, &u->options, err);
+    if (rc == MG_OK) {
+        join_members(u);
+    }
+    return rc;
+}
+
+const mg_upstream_options *mg_upstream_options_of(const mg_upstream *u) {
+    return &u->options;
+}
+
+// --- a set ---
+
+static bool same_text(const char *a, const char *b) {
+    return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
+
+static int base_for(mg_upstream_base **out, const mg_upstreams_setup *setup, mg_error *err) {
+    mg_upstream_base *b = setup->before != NULL ? setup->before->base : NULL;
+    if (b == NULL || !same_text(b->nameservers, setup->nameservers)) {
+        return mg_upstream_base_new(out, setup, err);
+    }
+    *out = mg_upstream_base_ref(b);
+    return MG_OK;
+}
+
+int mg_upstreams_new(mg_upstreams **out, const mg_upstreams_options *options,
+                     const mg_upstreams_setup *setup, mg_error *err) {
+    mg_upstream_base *base;
+    int rc = base_for(&base, setup, err);
+    if (rc != MG_OK) {
+        return rc;
+    }
+    mg_upstreams *us = mg_calloc(1, sizeof *us);
+    us->refs = 1;
+    us->base = base;
+    mg_link_init(&us->upstreams);
+    mg_link_append(&base->sets, &us->link);
+    for (size_t i = 0; rc == MG_OK && i < options->n; i++) {
+        rc = add_upstream(us, &options->items[i], err);
+    }
+    if (rc != MG_OK) {
+        mg_upstreams_unref(us);
+        return rc;
+    }
+    *out = us;
+    return MG_OK;
+}
+
+mg_upstreams *mg_upstreams_ref(mg_upstreams *us) {
+    if (us != NULL) {
+        us->refs++;
+    }
+    return us;
+}
+
+void mg_upstreams_unref(mg_upstreams *us) {
+    if (us == NULL || --us->refs > 0) {
+        return;
+    }
+    while (!mg_link_alone(&us->upstreams)) {
+        free_upstream(MG_OF(us->upstreams.next, mg_upstream, link));
+    }
+    mg_link_remove(&us->link);
+    mg_upstream_base_unref(us->base);
+    mg_free(us);
+}
+
+mg_upstream *mg_upstreams_find(const mg_upstreams *us, mg_str name) {
+    for (mg_link *l = us->upstreams.next; l != &us->upstreams; l = l->next) {
+        mg_upstream *u = MG_OF(l, mg_upstream, link);
+        if (mg_str_eq(mg_str_of(u->options.name), name)) {
+            return u;
+        }
+    }
+    return NULL;
+}
+
+// --- choosing ---
+
+static bool was_tried(const mg_choice *c, const mg_upstream_server *s) {
+    for (size_t i = 0; i < c->tried_count; i++) {
+        if (c->tried[i] == s) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static size_t gather(mg_upstream *u, const mg_choice *c, bool backup) {
+    size_t n = 0;
+    for (size_t i = 0; i < u->member_count; i++) {
+        mg_member *m = &u->members[i];
+        if (m->backup == backup && !was_tried(c, &m->server->seen)) {
+            u->candidates[n++] = m;
+        }
+    }
+    return n;
+}
+
+static int refuse(mg_no_server *why, const char *text) {
+    if (why != NULL) {
+        *why = (mg_no_server){text, RETRY_AFTER_S};
+    }
+    return MG_EAGAIN;
+}
+
+int mg_upstream_choose(mg_upstream *u, const mg_choice *choice, mg_ticket *out, mg_no_server *why) {
+    static const mg_choice any = {0};
+    if (u->member_count == 0) {
+        return refuse(why, "no server is configured");
+    }
+    size_t n = gather(u, choice, false);
+    n = n > 0 ? n : gather(u, choice, true);
+    n = n > 0 ? n : gather(u, &any, false); // all were tried: again one of them
+    n = n > 0 ? n : gather(u, &any, true);
+    mg_server_state *s = mg_balance_pick(u, choice, u->candidates, n)->server;
+    *out = (mg_ticket){
+        .upstream = u,
+        .server = &s->seen,
+        .began_us = mg_loop_now_us(u->set->base->loop),
+        .kind = choice->kind,
+        .set_cookie = {"", 0},
+    };
+    mg_link_append(&s->tickets, &out->link);
+    s->in_flight++;
+    mg_upstreams_ref(u->set);
+    return MG_OK;
+}
+
+void mg_ticket_end(mg_ticket *t, const mg_outcome *outcome) {
+    mg_server_state *s = (mg_server_state *)t->server;
+    mg_upstreams *us = t->upstream->set;
+    (void)outcome;
+    assert(s->in_flight > 0);
+    s->in_flight--;
+    mg_link_remove(&t->link);
+    mg_server_release(s);
+    mg_upstreams_unref(us);
+}

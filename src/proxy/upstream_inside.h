@@ -1,0 +1,99 @@
+// proxy/upstream_inside.h: what the files of this room know of each other's upstreams.
+//
+//   upstream.c   sets, upstreams, tickets
+//   server.c     servers and the pools of their connections, which sets share
+//   balance.c    which of several servers
+#pragma once
+
+#include "base/list.h"
+#include "base/random.h"
+#include "event/dns.h"
+#include "event/tls_cache.h"
+#include "proxy/upstream.h"
+
+// What all sets of a worker have in common. Counted by sets and pools.
+typedef struct mg_upstream_base {
+    uint32_t refs;
+    mg_loop *loop;
+    mg_dns *dns;
+    mg_tls_cache *tls;
+    char *nameservers; // NULL: resolv.conf
+    mg_guard_limits head;
+    mg_random random;
+    mg_link pools;
+    mg_link sets;
+    void (*on_warning)(void *arg, const char *text);
+    void *log_arg;
+} mg_upstream_base;
+
+// The connections of one upstream's servers. Counted by upstreams and servers.
+typedef struct mg_upstream_pool {
+    mg_link link; // in its base
+    uint32_t refs;
+    mg_upstream_base *base;
+    mg_client *client;
+    char *name;       // of the upstream
+    mg_buf signature; // of what else its connections were made from
+    mg_link servers;
+} mg_upstream_pool;
+
+// The server that others see, and what is counted of it. Lives while upstreams have it as a member
+// or tickets are out.
+typedef struct mg_server_state {
+    mg_upstream_server seen; // first
+    mg_link link;            // in its pool
+    mg_upstream_pool *pool;
+    mg_arena arena;   // of its texts
+    uint32_t members; // upstreams that have it; 0: it drains
+    uint32_t in_flight;
+    mg_link tickets;
+} mg_server_state;
+
+// A server of an upstream, as that upstream's options have it.
+typedef struct mg_member {
+    mg_server_state *server;
+    uint32_t weight;
+    bool backup;
+    int64_t current; // of the smooth weighted round robin
+} mg_member;
+
+struct mg_upstream {
+    mg_link link; // in its set
+    mg_upstreams *set;
+    mg_arena arena; // of the options
+    mg_upstream_options options;
+    mg_upstream_pool *pool; // NULL: a split
+    mg_member *members;
+    size_t member_count;
+    mg_member **candidates; // room for all members; of one choice
+};
+
+struct mg_upstreams {
+    mg_link link; // in its base
+    uint32_t refs;
+    mg_upstream_base *base;
+    mg_link upstreams;
+};
+
+// --- server.c ---
+
+// With a reference.
+int mg_upstream_base_new(mg_upstream_base **out, const mg_upstreams_setup *setup, mg_error *err);
+mg_upstream_base *mg_upstream_base_ref(mg_upstream_base *b);
+void mg_upstream_base_unref(mg_upstream_base *b);
+
+// The pool of that upstream with these options: one that is there, or a new one. With a reference.
+int mg_upstream_pool_get(mg_upstream_pool **out, mg_upstream_base *b, const mg_upstream_options *o,
+                         mg_error *err);
+void mg_upstream_pool_unref(mg_upstream_pool *p); // accepts NULL
+
+// One more member that is this server; made if need be.
+mg_server_state *mg_server_join(mg_upstream_pool *p, const mg_upstream_server_options *o);
+void mg_server_leave(mg_server_state *s);
+void mg_server_release(mg_server_state *s); // goes, if nobody has it any more
+
+// --- balance.c ---
+
+// One of `n` candidates, of which there is at least one.
+mg_member *mg_balance_pick(mg_upstream *u, const mg_choice *choice, mg_member *const *candidates,
+                           size_t n);
