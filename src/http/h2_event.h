@@ -25,17 +25,17 @@ typedef enum mg_h2_code {
 
 // One stream. Zeroed by mg_h2_accept and mg_h2_request; its fields are the engine's to write.
 typedef struct mg_h2_stream {
-    mg_link turn;          // among those with content to send (http/h2_schedule)
-    mg_arena *arena;       // borrowed; fields that come lie here
-    uint64_t length_left;  // content that Content-Length still promises; UINT64_MAX: not said
-    uint32_t id;           // 0: it is in no connection
-    int32_t send_window;   // may be negative (RFC 9113 section 6.9.2)
-    uint32_t receive_left; // content that the peer may send now
-    uint32_t stored;       // content that came and was not yet taken (mg_h2_taken)
-    uint32_t taken;        // taken, and not yet given back to the peer
-    uint8_t urgency;       // 0 to 7, the lower the sooner (RFC 9218)
-    bool incremental : 1;  // takes turns with others of its urgency
-    bool head_seen : 1;    // a head, and no interim one, has come
+    mg_link turn;         // among those with content to send (http/h2_schedule)
+    mg_arena *arena;      // borrowed; fields that come lie here
+    uint64_t length_left; // content that Content-Length still promises; UINT64_MAX: not said
+    uint32_t id;          // 0: it is in no connection
+    int32_t send_window;  // may be negative (RFC 9113 section 6.9.2)
+    int32_t receive_left; // content that the peer may send now; may be negative
+    uint32_t stored;      // content that came and was not yet taken (mg_h2_taken)
+    uint32_t taken;       // taken, and not yet given back to the peer
+    uint8_t urgency;      // 0 to 7, the lower the sooner (RFC 9218)
+    bool incremental : 1; // takes turns with others of its urgency
+    bool head_seen : 1;   // a head, and no interim one, has come
     bool head_sent : 1;
     bool ended : 1;    // the peer sends no more
     bool end_sent : 1; // nor do we

@@ -29,6 +29,7 @@ typedef struct mg_h2_limits {
     uint32_t header_bytes;  // of a field section as RFC 9113 section 10.5.1 counts: beyond it 431
     uint32_t header_fields; // count, cookie crumbs being one: beyond it 431
     uint32_t trailer_bytes; // beyond it the stream is reset
+    uint32_t continuations; // frames that carry one field section: beyond it the connection ends
     uint32_t header_table;  // of the peer's HPACK encoder
     uint32_t encoder_table; // the most that our own uses
     uint32_t window;        // of a stream: what may come that nobody has taken

@@ -16,3 +16,7 @@ mg_h2_stream *mg_h2_next(mg_h2 *h, size_t *room);
 // Reads a Priority field or the text of a PRIORITY_UPDATE; what is not understood counts for
 // nothing.
 void mg_h2_prioritize(mg_h2 *h, mg_h2_stream *s, mg_str value);
+
+// For http/h2* alone: the window of `s` has changed; a frame of its content was sent.
+void mg_h2_schedule_window(mg_h2 *h, mg_h2_stream *s);
+void mg_h2_schedule_sent(mg_h2 *h, mg_h2_stream *s);

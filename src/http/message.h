@@ -9,9 +9,8 @@
 typedef enum mg_framing {
     MG_FRAMING_NONE,
     MG_FRAMING_LENGTH,
-    MG_FRAMING_CHUNKED,
-    MG_FRAMING_FRAMES, // HTTP/2: until the stream ends
-    MG_FRAMING_CLOSE,  // responses alone: until the connection ends
+    MG_FRAMING_CHUNKED, // in HTTP/2: until the stream ends
+    MG_FRAMING_CLOSE,   // responses alone: until the connection ends
 } mg_framing;
 
 // Every mg_str lies in the arena that was given to the reader.

@@ -1,0 +1,210 @@
+// h2_rig.h: both ends of a connection of HTTP/2 in memory, frames by hand, and a transcript of what
+// an end tells.
+#pragma once
+
+#include "http/h2.h"
+#include "http/h2_frame.h"
+#include "http/h2_hpack.h"
+#include "http/h2_schedule.h"
+#include "http/h2_send.h"
+#include "unit.h"
+
+enum { RIG_STREAMS = 256 };
+
+typedef struct rig_stream {
+    mg_h2_stream s;
+    mg_arena arena;
+    bool used;
+} rig_stream;
+
+// One end. `in` is what the other one wrote.
+typedef struct rig {
+    mg_h2 h;
+    mg_h2_limits limits;
+    mg_buf out;
+    mg_buf log; // what happened, a line each
+    rig_stream streams[RIG_STREAMS];
+    mg_h2_encoder *encoder; // for field sections made by hand
+    uint64_t now_ms;
+    bool refuses; // accepts no stream
+    bool holds;   // does not take content
+    mg_head head; // the last one
+    mg_h2_stream *stream;
+} rig;
+
+static inline void rig_open(rig *r, bool client, const mg_h2_limits *limits) {
+    memset(r, 0, sizeof *r);
+    r->limits = limits != NULL ? *limits : mg_h2_default_limits;
+    r->now_ms = 1000;
+    r->encoder = mg_h2_encoder_new(4096);
+    mg_h2_init(&r->h, client, &r->limits, &r->out);
+}
+
+static inline void rig_close(rig *r) {
+    mg_h2_deinit(&r->h);
+    for (int i = 0; i < RIG_STREAMS; i++) {
+        mg_arena_deinit(&r->streams[i].arena);
+    }
+    mg_buf_deinit(&r->out);
+    mg_buf_deinit(&r->log);
+    mg_h2_encoder_free(r->encoder);
+}
+
+static inline rig_stream *rig_stream_new(rig *r) {
+    for (int i = 0; i < RIG_STREAMS; i++) {
+        if (!r->streams[i].used) {
+            r->streams[i].used = true;
+            mg_arena_reset(&r->streams[i].arena);
+            return &r->streams[i];
+        }
+    }
+    fail_msg("too many streams for the rig");
+    return NULL;
+}
+
+static inline void rig_log_fields(rig *r, const mg_fields *fields) {
+    for (uint32_t i = 0; i < fields->count; i++) {
+        mg_buf_printf(&r->log, " %.*s=%.*s", (int)fields->at[i].name.n, fields->at[i].name.p,
+                      (int)fields->at[i].value.n, fields->at[i].value.p);
+    }
+}
+
+static inline void rig_log_head(rig *r, const mg_h2_event *e) {
+    if (r->h.client) {
+        mg_buf_printf(&r->log, "head %u %d", e->stream->id, e->status);
+    } else if (e->refusal.status != 0) {
+        mg_buf_printf(&r->log, "refused %d (%s)", e->refusal.status, e->refusal.reason);
+    } else {
+        mg_buf_printf(&r->log, "head %.*s %.*s", (int)e->head.method_text.n, e->head.method_text.p,
+                      (int)e->head.target_text.n, e->head.target_text.p);
+    }
+    rig_log_fields(r, &e->head.fields);
+}
+
+// One line for an event. `id` is the stream's before it was closed by the event.
+static inline void rig_log(rig *r, mg_h2_event_kind kind, const mg_h2_event *e) {
+    switch (kind) {
+    case MG_H2_HEAD:
+        rig_log_head(r, e);
+        break;
+    case MG_H2_DATA:
+        mg_buf_printf(&r->log, "data %.*s", (int)e->piece.n, e->piece.n > 0 ? e->piece.p : "");
+        break;
+    case MG_H2_TRAILERS:
+        mg_buf_append_str(&r->log, MG_STR("trailers"));
+        rig_log_fields(r, &e->trailers);
+        break;
+    case MG_H2_RESET:
+        mg_buf_printf(&r->log, "reset %d by %s: %s", e->code, e->by_peer ? "peer" : "us",
+                      e->reason);
+        break;
+    case MG_H2_GOAWAY:
+        mg_buf_printf(&r->log, "goaway %d", e->code);
+        break;
+    case MG_H2_PONG:
+        mg_buf_append_str(&r->log, MG_STR("pong"));
+        break;
+    case MG_H2_CLOSED:
+        mg_buf_printf(&r->log, "closed %d: %s", e->code, e->reason);
+        break;
+    default:
+        return;
+    }
+    bool ends = kind == MG_H2_HEAD || kind == MG_H2_DATA || kind == MG_H2_TRAILERS;
+    mg_buf_append_str(&r->log, ends && e->end ? MG_STR(" end\n") : MG_STR("\n"));
+}
+
+static inline void rig_release(mg_h2_stream *s) {
+    if (s != NULL && mg_h2_is_closed(s)) {
+        ((rig_stream *)(void *)s)->used = false;
+    }
+}
+
+static inline void rig_on(rig *r, mg_h2_event_kind kind, mg_h2_event *e) {
+    if (kind == MG_H2_OPEN) {
+        if (!r->refuses) {
+            rig_stream *s = rig_stream_new(r);
+            mg_h2_accept(&r->h, &s->s, &s->arena);
+            r->stream = &s->s;
+        }
+        return;
+    }
+    rig_log(r, kind, e);
+    if (kind == MG_H2_HEAD) {
+        r->head = e->head;
+        r->stream = e->stream;
+    }
+    if (kind == MG_H2_DATA && !r->holds) {
+        mg_h2_taken(&r->h, e->stream, &r->out, e->piece.n);
+    }
+}
+
+// Gives it `data`; what it tells goes to the transcript.
+static inline void rig_read(rig *r, mg_str data) {
+    mg_h2_event e = {0};
+    mg_h2_event_kind kind;
+    do {
+        size_t used = 0;
+        kind = mg_h2_read(&r->h, data.p, data.n, r->now_ms, &used, &r->out, &e);
+        mg_str_skip(&data, used);
+        rig_on(r, kind, &e);
+        if (kind == MG_H2_DATA || kind == MG_H2_TRAILERS || kind == MG_H2_RESET) {
+            rig_release(e.stream);
+        }
+    } while (kind != MG_H2_MORE && kind != MG_H2_CLOSED);
+}
+
+// What `from` has written goes to `to`.
+static inline void rig_pass(rig *from, rig *to) {
+    mg_buf data = from->out;
+    from->out = (mg_buf){0};
+    rig_read(to, mg_buf_str(&data));
+    mg_h2_drained(&from->h);
+    mg_buf_deinit(&data);
+}
+
+static inline void rig_greet(rig *client, rig *server) {
+    for (int i = 0; i < 3; i++) {
+        rig_pass(client, server);
+        rig_pass(server, client);
+    }
+}
+
+// The transcript up to now is that text.
+#define assert_told(want, r)                                                                       \
+    do {                                                                                           \
+        check_text((want), mg_buf_str(&(r)->log), __FILE__, __LINE__);                             \
+        mg_buf_clear(&(r)->log);                                                                   \
+    } while (0)
+
+// --- frames by hand ---
+
+static inline void put_frame(mg_buf *b, uint8_t type, uint8_t flags, uint32_t id, mg_str payload) {
+    uint8_t *p = mg_h2_append_frame(b, payload.n, type, flags, id);
+    if (payload.n > 0) {
+        memcpy(p, payload.p, payload.n);
+    }
+}
+
+// "name: value" lines, the name up to the first ": ".
+static inline void put_block(rig *peer, mg_buf *b, const char *lines) {
+    mg_field fields[128];
+    size_t n = 0;
+    while (*lines != '\0') {
+        const char *end = strchr(lines, '\n');
+        end = end != NULL ? end : lines + strlen(lines);
+        const char *colon = strstr(lines + 1, ": ");
+        fields[n].name = (mg_str){lines, (size_t)(colon - lines)};
+        fields[n++].value = (mg_str){colon + 2, (size_t)(end - colon - 2)};
+        lines = *end == '\n' ? end + 1 : end;
+    }
+    mg_h2_encode(peer->encoder, b, fields, n);
+}
+
+static inline void put_headers(rig *peer, mg_buf *b, uint8_t flags, uint32_t id,
+                               const char *lines) {
+    mg_buf block = {0};
+    put_block(peer, &block, lines);
+    put_frame(b, MG_H2_HEADERS_FRAME, flags, id, mg_buf_str(&block));
+    mg_buf_deinit(&block);
+}
