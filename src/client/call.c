@@ -52,7 +52,11 @@ void mg_call_break(mg_call *call, const char *code, const char *what) {
     const char *name = call->origin != NULL ? call->origin->name : "";
     snprintf(call->fault_text, sizeof call->fault_text, "%s: %s", name, what);
     call->fault = (mg_call_fault){
-        .code = code, .text = call->fault_text, .unsent = call->outbound == NULL && !call->again};
+        .code = code,
+        .text = call->fault_text,
+        .unsent = call->unwritten || (call->outbound == NULL && !call->again),
+        .stale = call->reused && !call->received && strcmp(code, "closed") == 0,
+    };
     mg_call_set_state(call, MG_CALL_FAILED);
     call->client->failed++;
     mg_call_stop_timers(call);
@@ -116,10 +120,8 @@ static mg_str keep(mg_call *call, mg_str s) {
     return (mg_str){mg_arena_copy(&call->request, s), s.n};
 }
 
-// Keeps what is wanted, until the response's head is there.
-static void keep_wanted(mg_call *call, const mg_call_options *o) {
-    call->options = *o;
-    call->options.origin = (mg_call_origin){0}; // the origin has it
+// Until the response's head is there.
+static void copy_wanted(mg_call *call, const mg_call_options *o) {
     call->options.method = keep(call, o->method);
     call->options.target = keep(call, o->target);
     call->options.authority = keep(call, o->authority);
@@ -129,6 +131,14 @@ static void keep_wanted(mg_call *call, const mg_call_options *o) {
         mg_buf_append_str(&call->body, o->body);
     }
     call->options.body = mg_buf_str(&call->body);
+}
+
+static void keep_wanted(mg_call *call, const mg_call_options *o) {
+    call->options = *o;
+    call->options.origin = (mg_call_origin){0}; // the origin has it
+    if (!o->lasting) {
+        copy_wanted(call, o);
+    }
     call->is_head = mg_str_eq(o->method, MG_STR("HEAD"));
     call->upload_open = o->upload;
     call->upload_left = o->upload && o->length > 0 ? (uint64_t)o->length : 0;
@@ -148,6 +158,7 @@ int mg_call_start(mg_call **out, mg_client *c, const mg_call_options *options,
     *out = call;
     if (mg_origin_enter(c, &options->origin, call) == MG_OK) {
         mg_origin_pump(call->origin);
+        mg_call_start_wait(call);
     } else {
         mg_call_break(call, "limit", "too many calls wait for a connection");
         mg_call_tell_soon(call);
@@ -174,6 +185,10 @@ mg_call_state mg_call_state_of(const mg_call *call) {
 
 const mg_call_fault *mg_call_fault_of(const mg_call *call) {
     return call->state == MG_CALL_FAILED ? &call->fault : NULL;
+}
+
+mg_call_times mg_call_times_of(const mg_call *call) {
+    return call->times;
 }
 
 const mg_response *mg_call_response(const mg_call *call) {

@@ -23,10 +23,12 @@ struct mg_call {
     mg_call_options options; // texts lie in `request`, but for those of the origin and the body
 
     mg_arena request;
-    mg_buf body;          // while it may be sent again, or waits for a connection
-    uint64_t upload_left; // of an upload with a length
+    mg_buf body;                      // while it may be sent again, or waits for a connection
+    uint64_t upload_left;             // of an upload with a length
+    const mg_fields *upload_trailers; // NULL: none
     bool is_head;
     bool upload_open; // more is to come
+    bool unwritten;   // the write of its head failed
     bool room_wanted; // somebody waits for mg_call_has_room
     bool reused;      // its connection had served others
     bool received;    // something of a response
@@ -44,6 +46,9 @@ struct mg_call {
     uint64_t total_bytes, coded_bytes;
     size_t decoded_bytes;        // since it last rested
     mg_timer total, quiet, soon; // quiet: for a connection, a head, the next piece
+    uint32_t quiet_ms;           // that it was started for
+    size_t upload_mark;          // the backlog then
+    mg_call_times times;
     mg_call_fault fault;
     char fault_text[320];
 };
@@ -64,9 +69,11 @@ void mg_call_break(mg_call *call, const char *code, const char *what);
 
 // --- call_time.c ---
 
+void mg_call_start_wait(mg_call *call);    // if it waits for a connection, and no time runs
 void mg_call_start_connect(mg_call *call); // unless it runs already
 void mg_call_start_total(mg_call *call);
 void mg_call_start_quiet(mg_call *call, uint32_t ms);
+void mg_call_time_upload(mg_call *call); // what waits of it is to move
 void mg_call_stop_timers(mg_call *call);
 
 // --- call_send.c ---

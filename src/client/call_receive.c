@@ -139,6 +139,7 @@ void mg_call_take_head(mg_call *call, const mg_response *r) {
         return;
     }
     call->response = *r;
+    call->times.head_us = mg_loop_now_us(call->client->loop);
     mg_buf_clear(&call->body);
     mg_timer_stop(&call->quiet);
     mg_call_set_state(call, MG_CALL_BODY);

@@ -12,9 +12,9 @@ enum { QUEUED_MAX = 256 * 1024 }; // bytes of an upload that have not left
 // What was uploaded while it waited; that cannot be sent again.
 static int send_queued(mg_call *call) {
     const mg_call_wire *wire = call->outbound->wire;
-    int rc = call->body.n > 0 ? wire->send(call, mg_buf_str(&call->body)) : MG_OK;
+    int rc = call->body.n > 0 ? wire->send(call, mg_buf_str(&call->body), NULL) : MG_OK;
     if (rc == MG_OK && !call->upload_open) {
-        rc = wire->send(call, (mg_str){0});
+        rc = wire->send(call, (mg_str){0}, call->upload_trailers);
     }
     mg_buf_deinit(&call->body);
     return rc;
@@ -28,11 +28,16 @@ void mg_call_attach(mg_call *call, mg_outbound *c) {
     call->reused = c->served;
     call->client->reused += c->served;
     call->received = false;
+    call->times = (mg_call_times){
+        .connected_us = mg_loop_now_us(call->client->loop),
+        .reused = c->served,
+    };
     mg_arena_reset(&call->arena);
     if (!call->upload_open) {
         mg_call_start_quiet(call, call->options.timeouts.first_byte_ms);
     }
     int rc = c->wire->begin(call);
+    call->unwritten = rc != MG_OK;
     if (rc == MG_OK && call->options.upload) {
         rc = send_queued(call);
     }
@@ -66,6 +71,9 @@ bool mg_call_has_room(const mg_call *call) {
 void mg_call_drained(mg_call *call) {
     if (call->room_wanted) {
         call->room_wanted = false;
+        if (call->state == MG_CALL_SENT) {
+            mg_timer_stop(&call->quiet); // whoever uploads has a limit of their own
+        }
         mg_call_tell(call);
     }
 }
@@ -87,32 +95,53 @@ static int send_piece(mg_call *call, mg_str piece) {
         mg_buf_append_str(&call->body, piece);
         return MG_OK;
     }
-    int rc = call->outbound->wire->send(call, piece);
+    int rc = call->outbound->wire->send(call, piece, call->upload_trailers);
     if (rc != MG_OK) {
         call->lost = rc; // the response, if there is one, may still come
     }
     return rc != MG_OK ? MG_ECLOSED : MG_OK;
 }
 
+static bool takes_upload(const mg_call *call) {
+    mg_call_state last = call->options.duplex ? MG_CALL_BODY : MG_CALL_SENT;
+    return call->upload_open && call->state <= last && call->lost == 0;
+}
+
+// The upload has ended, or waits for the server, or moves while a response comes.
+static void time_answer(mg_call *call, bool room) {
+    if (call->outbound == NULL || call->resting) {
+        return;
+    }
+    if (call->state == MG_CALL_BODY) {
+        mg_call_start_quiet(call, call->options.timeouts.idle_ms);
+    } else if (!call->upload_open) {
+        mg_call_start_quiet(call, call->options.timeouts.first_byte_ms);
+    } else if (!room && call->options.duplex) {
+        mg_call_time_upload(call);
+    }
+}
+
+int mg_call_finish(mg_call *call, const mg_fields *trailers) {
+    call->upload_trailers = trailers;
+    return mg_call_send(call, NULL, 0);
+}
+
 int mg_call_send(mg_call *call, const char *data, size_t n) {
-    if (!call->upload_open || call->state > MG_CALL_SENT || call->lost != 0) {
+    if (!takes_upload(call)) {
         return MG_ECLOSED;
     }
     if (!keeps_length(call, n)) {
         return MG_ELIMIT;
     }
     int rc = send_piece(call, (mg_str){data, n});
-    if (n == 0 && rc == MG_OK) {
-        call->upload_open = false;
-        if (call->outbound != NULL) {
-            mg_call_start_quiet(call, call->options.timeouts.first_byte_ms);
-        }
+    if (rc != MG_OK) {
+        return rc;
     }
-    if (rc == MG_OK && !mg_call_has_room(call)) {
-        call->room_wanted = true;
-        rc = MG_EAGAIN;
-    }
-    return rc;
+    call->upload_open = n > 0;
+    bool room = mg_call_has_room(call);
+    call->room_wanted |= !room;
+    time_answer(call, room);
+    return room ? MG_OK : MG_EAGAIN;
 }
 
 // --- once again ---
@@ -133,6 +162,7 @@ static void go_again(mg_call *call) {
     call->outbound = NULL;
     mg_call_set_state(call, MG_CALL_WAITS);
     mg_origin_requeue(c->origin, call);
+    mg_call_start_wait(call);
     mg_outbound_settle(c, false); // which lets the origin dial
 }
 

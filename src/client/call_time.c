@@ -31,11 +31,17 @@ static void on_total(mg_timer *t) {
 
 static void on_quiet(mg_timer *t) {
     mg_call *call = MG_OF(t, mg_call, quiet);
-    bool head = call->state != MG_CALL_BODY;
-    uint32_t ms = head ? call->options.timeouts.first_byte_ms : call->options.timeouts.idle_ms;
+    const char *what =
+        call->state != MG_CALL_BODY ? "no response" : "nothing more of the response's body";
+    if (call->state == MG_CALL_SENT && call->upload_open) {
+        if (call->outbound->wire->backlog(call) < call->upload_mark) { // slow, but it moves
+            mg_call_time_upload(call);
+            return;
+        }
+        what = "nothing more of the request's body was taken";
+    }
     char text[96];
-    snprintf(text, sizeof text, "%s within %g s",
-             head ? "no response" : "nothing more of the response's body", (double)ms / 1000);
+    snprintf(text, sizeof text, "%s within %g s", what, (double)call->quiet_ms / 1000);
     mg_call_fail(call, "timeout", text);
 }
 
@@ -48,7 +54,7 @@ static void on_no_connection(mg_timer *t) {
     char text[96];
     snprintf(text, sizeof text, "%s took longer than %g s",
              c != NULL ? mg_connect_doing(c->connect) : "waiting for a connection",
-             (double)call->options.timeouts.connect_ms / 1000);
+             (double)call->quiet_ms / 1000);
     mg_call_break(call, "timeout", text);
     if (c != NULL && o->connecting > o->waiting_count) {
         mg_outbound_close(c);
@@ -56,11 +62,19 @@ static void on_no_connection(mg_timer *t) {
     mg_call_tell(call);
 }
 
-void mg_call_start_connect(mg_call *call) {
-    if (!mg_timer_active(&call->quiet) && call->options.timeouts.connect_ms > 0) {
-        mg_timer_start(call->client->loop, &call->quiet, call->options.timeouts.connect_ms, 0,
-                       on_no_connection);
+static void start_waiting(mg_call *call, uint32_t ms) {
+    if (ms > 0 && call->state == MG_CALL_WAITS && !mg_timer_active(&call->quiet)) {
+        call->quiet_ms = ms;
+        mg_timer_start(call->client->loop, &call->quiet, ms, 0, on_no_connection);
     }
+}
+
+void mg_call_start_wait(mg_call *call) {
+    start_waiting(call, call->options.timeouts.wait_ms);
+}
+
+void mg_call_start_connect(mg_call *call) {
+    start_waiting(call, call->options.timeouts.connect_ms);
 }
 
 void mg_call_start_total(mg_call *call) {
@@ -71,10 +85,17 @@ void mg_call_start_total(mg_call *call) {
 }
 
 void mg_call_start_quiet(mg_call *call, uint32_t ms) {
-    mg_timer_stop(&call->quiet);
     if (ms > 0) {
+        call->quiet_ms = ms;
         mg_timer_start(call->client->loop, &call->quiet, ms, 0, on_quiet);
+    } else {
+        mg_timer_stop(&call->quiet);
     }
+}
+
+void mg_call_time_upload(mg_call *call) {
+    call->upload_mark = call->outbound->wire->backlog(call);
+    mg_call_start_quiet(call, call->options.timeouts.idle_ms);
 }
 
 void mg_call_stop_timers(mg_call *call) {

@@ -36,8 +36,9 @@ struct mg_call_wire {
     // Sends the head, and the body unless it is uploaded. A negative code: the connection is lost,
     // which the call knows by this.
     int (*begin)(mg_call *call);
-    // Sends a piece of an upload, an empty one for its end. A code as above.
-    int (*send)(mg_call *call, mg_str piece);
+    // Sends a piece of an upload, an empty one for its end, with trailers (NULL: none). A code as
+    // above.
+    int (*send)(mg_call *call, mg_str piece, const mg_fields *trailers);
     size_t (*backlog)(const mg_call *call); // bytes of it that have not left
     void (*resume)(mg_call *call);          // it is not full any more (mg_call_is_full)
 

@@ -46,10 +46,11 @@ typedef struct mg_call_origin {
 } mg_call_origin;
 
 typedef struct mg_call_timeouts {
+    uint32_t wait_ms;       // for a connection, whatever hinders that; 0: for ever
     uint32_t connect_ms;    // name, dial and handshake of a connection that is opened for it
     uint32_t first_byte_ms; // from the connection until the response's head
     uint32_t total_ms;      // all of it, waiting included; of a streamed response until its head
-    uint32_t idle_ms;       // between two pieces of a streamed response
+    uint32_t idle_ms;       // between two pieces of a streamed response, or of a duplex upload
 } mg_call_timeouts;
 
 typedef struct mg_call_options {
@@ -61,7 +62,9 @@ typedef struct mg_call_options {
     mg_fields fields;   // without those of host, framing and connection
     mg_str body;        // unless `upload`
     bool has_body;      // Content-Length is sent, even if it is 0
+    bool lasting;       // all of these texts outlive the call: nothing is copied
     bool upload;        // the body comes through mg_call_send
+    bool duplex;        // and goes on coming behind the response's head
     int64_t length;     // of an upload; -1: chunked
     bool idempotent;    // may be sent again on another connection (RFC 9110 section 9.2.2)
     bool decode;        // gzip and deflate
@@ -81,7 +84,15 @@ typedef struct mg_call_fault {
     const char *code; // static: dns denied connect tls timeout closed protocol limit
     const char *text; // "http://host:port: what happened"
     bool unsent;      // the server has seen nothing of the request
+    bool stale;       // on a connection that had served before, and nothing of a response had come
 } mg_call_fault;
+
+// When it came to that, by mg_loop_now_us; 0: not yet.
+typedef struct mg_call_times {
+    uint64_t connected_us; // it had a connection, for the last time
+    uint64_t head_us;
+    bool reused; // the connection had served before
+} mg_call_times;
 
 typedef struct mg_call_events {
     // None of these comes inside a function of this header. The call may be closed inside each.
@@ -117,6 +128,7 @@ void mg_call_close(mg_call *call);
 
 mg_call_state mg_call_state_of(const mg_call *call);
 const mg_call_fault *mg_call_fault_of(const mg_call *call); // NULL unless it failed
+mg_call_times mg_call_times_of(const mg_call *call);
 
 // From MG_CALL_BODY on; lives with the call.
 const mg_response *mg_call_response(const mg_call *call);
@@ -135,7 +147,11 @@ void mg_call_resume(mg_call *call);
 const mg_fields *mg_call_trailers(const mg_call *call);
 
 // A piece of an upload; `n` 0 ends it. MG_OK; MG_EAGAIN: taken, but wait for mg_call_has_room
-// before the next one; MG_ECLOSED: the response is there already, or the call failed; MG_ELIMIT:
-// more or less than the length that was announced.
+// before the next one; MG_ECLOSED: the response is there already (of a duplex call: whole), or the
+// call failed; MG_ELIMIT: more or less than the length that was announced.
 int mg_call_send(mg_call *call, const char *data, size_t n);
+
+// Ends an upload, with fields behind it (NULL: none), which go out if its length was not announced;
+// they outlive the call. As mg_call_send.
+int mg_call_finish(mg_call *call, const mg_fields *trailers);
 bool mg_call_has_room(const mg_call *call);

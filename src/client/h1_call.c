@@ -112,7 +112,7 @@ static int begin(mg_call *call) {
     return write_request(s, o);
 }
 
-static int send_piece(mg_call *call, mg_str piece) {
+static int send_piece(mg_call *call, mg_str piece, const mg_fields *trailers) {
     session *s = session_of(call);
     s->upload_open = piece.n > 0;
     if (!s->chunked) {
@@ -123,7 +123,7 @@ static int send_piece(mg_call *call, mg_str piece) {
     if (piece.n > 0) {
         mg_h1_write_chunk(lines, piece.p, piece.n);
     } else {
-        mg_h1_write_last_chunk(lines, NULL);
+        mg_h1_write_last_chunk(lines, trailers);
     }
     int rc = write_out(s, mg_buf_str(lines), (mg_str){0});
     if (lines->cap > KEPT_BYTES) {

@@ -1,6 +1,8 @@
 // Uploads.
 #include "rig.h"
 
+#include "field_list.h"
+
 static void upload(caller *c, int64_t length) {
     prepare(c, "POST", "/up");
     c->options.upload = true;
@@ -77,10 +79,46 @@ static void an_upload_waits_for_a_server_that_does_not_read(void **state) {
     assert_true(peers[0].got.n > sent);
 }
 
+// Fields behind the content of an upload without a length.
+static void an_upload_ends_with_trailers(void **state) {
+    (void)state;
+    mg_arena arena = {0};
+    mg_fields trailers = FIELD_LIST(&arena, "X-Sum", "42");
+    caller c;
+    upload(&c, -1);
+    assert_int_equal(mg_call_send(c.call, "hi", 2), MG_OK);
+    assert_int_equal(mg_call_finish(c.call, &trailers), MG_OK); // it all waits with the call
+    UNTIL(has_got(0, "2\r\nhi\r\n0\r\nX-Sum: 42\r\n\r\n"));
+    says(0, OK_EMPTY);
+    expect_content(&c, 200, "");
+    mg_arena_deinit(&arena);
+}
+
+static void a_duplex_upload_goes_on_behind_the_head(void **state) {
+    (void)state;
+    caller c;
+    prepare(&c, "POST", "/up");
+    c.options.upload = c.options.duplex = c.options.stream = true;
+    c.options.length = 4;
+    start_call(&c);
+    assert_int_equal(mg_call_send(c.call, "ab", 2), MG_OK);
+    UNTIL(has_got(0, "\r\n\r\nab"));
+    says(0, "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nAB");
+    UNTIL(mg_call_state_of(c.call) == MG_CALL_BODY);
+    assert_int_equal(mg_call_send(c.call, "cd", 2), MG_OK);
+    assert_int_equal(mg_call_finish(c.call, NULL), MG_OK);
+    UNTIL(has_got(0, "\r\n\r\nabcd"));
+    says(0, "CD");
+    expect_content(&c, 200, "ABCD");
+    assert_int_equal(stats().idle, 1);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         EACH(an_upload_is_chunked_or_has_its_length),
         EACH(an_early_response_ends_an_upload_and_its_connection),
+        EACH(an_upload_ends_with_trailers),
+        EACH(a_duplex_upload_goes_on_behind_the_head),
         EACH(an_upload_waits_for_a_server_that_does_not_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

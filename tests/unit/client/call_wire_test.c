@@ -77,7 +77,8 @@ static int begin(mg_call *call) {
     return write_line(l, text, o->target);
 }
 
-static int send_piece(mg_call *call, mg_str piece) {
+static int send_piece(mg_call *call, mg_str piece, const mg_fields *trailers) {
+    (void)trailers; // of lines there are none
     const line_call *l = *mg_call_stream(call);
     return piece.n > 0 ? write_line(l, "+ ", piece) : write_line(l, ".", piece);
 }
