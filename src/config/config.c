@@ -2,81 +2,16 @@
 
 #include "config/endpoint.h"
 #include "config/path.h"
-#include "config/value.h"
-
-static void take_table(mg_config_reading *r);
-
-// --- defaults
-// --------------------------------------------------------------------------------------------------------
-
-static void take_default(mg_config_reading *r, const mg_config_key *key) {
-    mg_json_reader_init(&r->json, mg_str_of(key->fallback), &r->decoded, 0);
-    mg_config_take(r, key, mg_json_next(&r->json));
-}
-
-static void take_defaults(mg_config_reading *r) {
-    for (size_t i = 0; i < mg_config_key_count; i++) {
-        if (mg_config_keys[i].fallback != NULL) {
-            take_default(r, &mg_config_keys[i]);
-        }
-    }
-}
+#include "config/table.h"
 
 // --- the file's values
 // -----------------------------------------------------------------------------------------------
-
-static mg_str table_of(mg_str path) {
-    while (path.n > 0 && path.p[path.n - 1] != '.') {
-        path.n--;
-    }
-    return (mg_str){path.p, path.n > 0 ? path.n - 1 : 0};
-}
-
-static void fault_unknown(mg_config_reading *r) {
-    mg_str table = table_of(mg_buf_str(&r->path));
-    size_t skip = table.n > 0 ? table.n + 1 : 0;
-    mg_config_fault_unknown(r, mg_config_keys, mg_config_key_count, table,
-                            (mg_str){r->path.p + skip, r->path.n - skip});
-}
-
-// The path stands at the key, the reader before its value.
-static void take_key(mg_config_reading *r) {
-    const mg_config_key *key = mg_config_find(mg_buf_str(&r->path));
-    mg_json_token t = mg_json_next(&r->json);
-    if (key == NULL) {
-        fault_unknown(r);
-        mg_config_skip(r, t);
-    } else if (key->kind == MG_CONFIG_RESERVED) {
-        mg_config_fault(r, "is not available in this version");
-        mg_config_skip(r, t);
-    } else if (key->kind != MG_CONFIG_TABLE) {
-        mg_config_take(r, key, t);
-    } else if (t == MG_JSON_OBJECT) {
-        take_table(r);
-    } else {
-        mg_config_refuse(r, key, t);
-        mg_config_skip(r, t);
-    }
-}
-
-// Its opening bracket has been read.
-static void take_table(mg_config_reading *r) {
-    while (mg_json_next(&r->json) == MG_JSON_KEY) {
-        size_t before = r->path.n;
-        if (before > 0) {
-            mg_buf_append_char(&r->path, '.');
-        }
-        mg_buf_append_str(&r->path, r->json.text);
-        take_key(r);
-        r->path.n = before;
-    }
-}
 
 static void take_json(mg_config_reading *r, mg_str text) {
     mg_json_reader_init(&r->json, text, &r->decoded, 0);
     mg_json_token t = mg_json_next(&r->json);
     if (t == MG_JSON_OBJECT) {
-        take_table(r);
+        mg_config_take_table(r, &(mg_config_table){mg_config_keys, mg_config_key_count});
         t = mg_json_next(&r->json);
     }
     if (t != MG_JSON_END) {
@@ -95,7 +30,7 @@ int mg_config_init_below(mg_config *c, const char *file, mg_str root, mg_str jso
     c->file = mg_arena_copy(&c->arena, mg_str_of(file));
     c->root = root.n > 0 ? mg_arena_copy(&c->arena, root) : mg_config_root(&c->arena, file);
     mg_config_reading r = {.config = c, .faults = faults};
-    take_defaults(&r);
+    mg_config_take_defaults(&r, &(mg_config_table){mg_config_keys, mg_config_key_count});
     take_json(&r, json);
     mg_buf_deinit(&r.path);
     mg_buf_deinit(&r.decoded);

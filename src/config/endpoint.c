@@ -1,6 +1,7 @@
 #include "config/endpoint.h"
 
 #include "config/path.h"
+#include "config/table.h"
 #include "config/write.h"
 
 #define AN_ITEM                                                                                    \
@@ -29,42 +30,6 @@ mg_endpoint mg_endpoint_of(const char *address) {
 
 // --- reading ---
 
-static const mg_config_key *find_key(mg_str name) {
-    for (size_t i = 0; i < mg_endpoint_key_count; i++) {
-        if (mg_str_eq(mg_str_of(mg_endpoint_keys[i].path), name)) {
-            return &mg_endpoint_keys[i];
-        }
-    }
-    return NULL;
-}
-
-// The path stands at the key, the reader before its value.
-static void take_key(mg_config_reading *r, const mg_config_key *key, mg_str name) {
-    if (key == NULL) {
-        mg_config_fault_unknown(r, mg_endpoint_keys, mg_endpoint_key_count, MG_STR(""), name);
-    } else if (key->kind == MG_CONFIG_RESERVED) {
-        mg_config_fault(r, "is not available in this version: %s", key->about);
-    }
-    mg_json_token t = mg_json_next(&r->json);
-    if (key == NULL || key->kind == MG_CONFIG_RESERVED) {
-        mg_config_skip(r, t);
-    } else {
-        mg_config_take(r, key, t);
-    }
-}
-
-// Its opening bracket has been read.
-static void take_table(mg_config_reading *r) {
-    while (mg_json_next(&r->json) == MG_JSON_KEY) {
-        size_t before = r->path.n;
-        mg_buf_append_char(&r->path, '.');
-        mg_buf_append_str(&r->path, r->json.text);
-        mg_str name = {r->path.p + before + 1, r->path.n - before - 1};
-        take_key(r, find_key(r->json.text), name);
-        r->path.n = before;
-    }
-}
-
 static void check(mg_config_reading *r, const mg_endpoint *e) {
     if (e->address == NULL) {
         mg_config_fault(r, "has no address, " AN_ITEM);
@@ -81,7 +46,7 @@ bool mg_endpoint_take(mg_config_reading *r, mg_json_token t, mg_endpoint *out) {
     if (t == MG_JSON_STRING) {
         mg_config_take(r, &mg_endpoint_keys[0], t);
     } else if (t == MG_JSON_OBJECT) {
-        take_table(r);
+        mg_config_take_table(r, &(mg_config_table){mg_endpoint_keys, mg_endpoint_key_count});
     } else {
         mg_config_skip(r, t);
         mg_config_fault(r, "is neither a text nor a table, " AN_ITEM);

@@ -183,6 +183,7 @@ static void append_choices(mg_buf *out, const char *choices) {
 void mg_config_append_allowed(mg_buf *out, const mg_config_key *key) {
     static const char *const texts[] = {
         [MG_CONFIG_TABLE] = "a table",
+        [MG_CONFIG_OPTIONAL_TABLE] = "a table or false",
         [MG_CONFIG_LISTEN] =
             "a list of addresses as \"0.0.0.0:8080\", \"[::]:8080\", \"unix:run/x.sock\"",
         [MG_CONFIG_ADDRESS] = "an address as \"0.0.0.0:8080\", \"[::]:8080\", \"unix:run/x.sock\"",

@@ -6,8 +6,9 @@
 
 typedef enum mg_config_kind {
     MG_CONFIG_TABLE,
-    MG_CONFIG_RESERVED, // a key of a later version
-    MG_CONFIG_LISTEN,   // endpoints
+    MG_CONFIG_OPTIONAL_TABLE, // or false; the field is a bool: it is there
+    MG_CONFIG_RESERVED,       // a key of a later version
+    MG_CONFIG_LISTEN,         // endpoints
     MG_CONFIG_ADDRESS,
     MG_CONFIG_MODE, // of a file, in octal digits, or false
     MG_CONFIG_WORKERS,
