@@ -32,9 +32,9 @@ enum {
 typedef struct mg_server_cell {
     char upstream[MG_SHARED_NAME];   // cut to fit; does not change while anybody holds the cell
     char address[MG_SHARED_ADDRESS]; // so does this
-    _Atomic uint64_t health;         // proxy/health.h: verdict and what it counts
+    _Atomic uint64_t health;         // proxy/verdict.h
     _Atomic uint64_t health_since_ms;
-    _Atomic uint64_t ejection;      // proxy/outlier.h: until when, failures in a row, how often
+    _Atomic uint64_t ejection;      // proxy/outlier.h
     _Atomic uint64_t slow_since_ms; // its slow start began; 0: it never had one
     _Atomic uint64_t latency;       // proxy/balance.h: its moving average
     _Atomic uint64_t logged;        // proxy/changes.h: which log lines were written lately
@@ -45,7 +45,7 @@ typedef struct mg_upstream_cell {
     mg_lock deciding;          // for decisions that look at all servers: ejection
     _Atomic uint64_t circuit;  // proxy/circuit.h: state and until when
     _Atomic uint64_t results;  // proxy/circuit.h: how the last requests ended
-    _Atomic uint64_t budget;   // proxy/budget.h: what is left for retries
+    _Atomic uint64_t budget;   // proxy/budget.h: what failed retries cost
     _Atomic uint64_t probe_ms; // proxy/health.h: when the next round of probes is due
     _Atomic uint64_t logged;   // proxy/changes.h
 } mg_upstream_cell;
@@ -60,9 +60,9 @@ typedef struct mg_server_counts {
 } mg_server_counts;
 
 typedef struct mg_upstream_counts {
-    _Atomic uint32_t in_flight; // requests, however many tries each has under way
+    _Atomic uint32_t in_flight; // tries
     _Atomic uint32_t waiting;   // requests that no server could take yet
-    _Atomic uint32_t extra;     // retries and hedges under way
+    _Atomic uint32_t extra;     // of those in flight, retries and hedges
     _Atomic uint32_t spare;
     _Atomic uint64_t requests, retries, hedges, mirrored, mirror_dropped, refused;
 } mg_upstream_counts;
