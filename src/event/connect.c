@@ -4,12 +4,14 @@
 //     (a Unix socket needs no lookup; without TLS the dial is the last; a context may be there
 //     already)
 //   any --fault, deadline, cancel--> OVER
+// Of another network (mg_connect_use) it is in DIAL from the start.
 
 #include "event/connect.h"
 
 #include "base/mem.h"
 #include "event/descriptors.h"
 #include "event/dial.h"
+#include "event/loop_inside.h"
 #include "event/timer.h"
 
 #include <arpa/inet.h>
@@ -74,7 +76,12 @@ mg_connect *mg_connect_start(const mg_connect_options *options) {
     if (c->o.timeout_ms > 0) {
         mg_timer_start(c->o.loop, &c->deadline, c->o.timeout_ms, 0, on_late);
     }
-    if (c->o.unix_path != NULL) {
+    const mg_connect_net *net = c->o.loop->net;
+    if (net != NULL) {
+        enter(c, DIAL);
+        net->on_connect(net->arg, c, c->o.unix_path != NULL ? c->o.unix_path : c->o.host,
+                        c->o.unix_path != NULL ? 0 : c->o.port);
+    } else if (c->o.unix_path != NULL) {
         mg_timer_start(c->o.loop, &c->soon, 0, 0, on_unix);
     } else {
         (void)mg_dns_start(&c->lookup, c->o.dns, c->o.host, on_resolved, c);
@@ -85,7 +92,11 @@ mg_connect *mg_connect_start(const mg_connect_options *options) {
 // Ends what is under way. The memory goes now, or with the socket of a handshake.
 static void end(mg_connect *c) {
     phase was = c->phase;
+    const mg_connect_net *net = c->o.loop->net;
     enter(c, OVER);
+    if (net != NULL) {
+        net->on_gone(net->arg, c);
+    }
     mg_timer_stop(&c->deadline);
     mg_timer_stop(&c->soon);
     mg_dns_cancel(c->lookup);
@@ -270,4 +281,23 @@ static void on_ready(mg_stream *s, int status, const char *text) {
     }
     mg_tls_move(c->o.stream, s, c->o.events);
     succeed(c);
+}
+
+// --- another network ---
+
+void mg_connect_use(mg_loop *loop, const mg_connect_net *net) {
+    loop->net = net;
+}
+
+void mg_connect_accept(mg_connect *c, mg_stream *peer, const mg_stream_events *events,
+                       size_t window) {
+    hold_descriptor(c, false);
+    int rc = mg_stream_pair(c->o.loop, c->o.stream, peer, c->o.events, events, window);
+    assert(rc == MG_OK);
+    (void)rc;
+    succeed(c);
+}
+
+void mg_connect_refuse(mg_connect *c, int status) {
+    fail(c, "connect", mg_strerror(status));
 }

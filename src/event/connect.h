@@ -52,3 +52,23 @@ void mg_connect_cancel(mg_connect *c);
 
 // "connecting", "the TLS handshake": what it is busy with.
 const char *mg_connect_doing(const mg_connect *c);
+
+// --- another network, for specs ---
+
+// What connections of a loop are given to instead of looking names up and dialling. No TLS is
+// spoken on them.
+typedef struct mg_connect_net {
+    // One that is to be answered, later, by mg_connect_accept or mg_connect_refuse; never, if it is
+    // not to be answered. Unix sockets have port 0.
+    void (*on_connect)(void *arg, mg_connect *c, const char *host, uint16_t port);
+    void (*on_gone)(void *arg, mg_connect *c); // it is over: given up, or too late
+    void *arg;
+} mg_connect_net;
+
+// `net` is borrowed until the loop is freed.
+void mg_connect_use(mg_loop *loop, const mg_connect_net *net);
+
+// It is open: `peer`, the caller's memory, is its other end. on_done comes inside of this.
+void mg_connect_accept(mg_connect *c, mg_stream *peer, const mg_stream_events *events,
+                       size_t window);
+void mg_connect_refuse(mg_connect *c, int status); // as a dial that failed with that code

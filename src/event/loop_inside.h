@@ -32,6 +32,7 @@ struct mg_loop {
     uint32_t held_descriptors; // all else that is open: event/descriptors.h
     uint32_t descriptor_limit;
     mg_link holders;
+    const struct mg_connect_net *net; // connect.h; NULL: the real one
     bool virtual_clock;
     bool stopped;
     bool turning;
