@@ -40,7 +40,7 @@ DEPS    := $(B)/deps.mk.done
 LINK     = $$(cat $(B)/link.flags) -lm -ldl
 .SECONDARY:
 .DELETE_ON_ERROR:
-.PHONY: all run test check unit spec integration fuzz bench fresh install uninstall clean help \
+.PHONY: all run test check unit spec integration fuzz bench docs fresh install uninstall clean help \
         format lint asan-binary fuzzers units
 
 all: $(B)/moongate $(B)/moongate.so ## build build/moongate (MODE=release, debug, asan or fuzz)
@@ -116,6 +116,9 @@ integration: build/packages-test all ## black-box tests of the binary
 fuzz: build/packages-test fuzzers ## run each fuzzer for a bounded time (FUZZ_SECONDS=, default 3)
 	@tests/run.sh fuzz
 
+docs: all ## the reference in build/docs: html/index.html, markdown/, man/
+	@build/moongate docs build/docs
+
 bench: build/packages-bench all ## measure against peers (see tests/bench/README.md)
 	@tests/bench/run.sh
 
@@ -152,12 +155,16 @@ format: build/packages-test ## rewrite C files with clang-format
 install: all ## install below PREFIX (DESTDIR= for packagers)
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/moongate $(DESTDIR)$(PREFIX)/lib/systemd/system
 	install -m 755 $(B)/moongate $(DESTDIR)$(PREFIX)/bin/moongate
-	cd lua && find moongate -name '*.lua' -exec install -D -m 644 {} $(abspath $(DESTDIR)$(PREFIX))/share/moongate/lua/{} \;
+	cd lua && find moongate -type f -exec install -D -m 644 {} $(abspath $(DESTDIR)$(PREFIX))/share/moongate/lua/{} \;
+	$(B)/moongate docs $(B)/docs >/dev/null
+	for page in moongate.1 moongate.conf.5 moongate.lua.7; do \
+	  install -D -m 644 $(B)/docs/man/$$page $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$$page; done
 	sed 's|@PREFIX@|$(PREFIX)|g' conf/moongate.service > $(DESTDIR)$(PREFIX)/lib/systemd/system/moongate.service
 
 uninstall: ## remove what install put there
 	rm -f $(DESTDIR)$(PREFIX)/bin/moongate $(DESTDIR)$(PREFIX)/lib/systemd/system/moongate.service
 	rm -rf $(DESTDIR)$(PREFIX)/share/moongate
+	rm -f $(addprefix $(DESTDIR)$(PREFIX)/share/man/,man1/moongate.1 man5/moongate.conf.5 man7/moongate.lua.7)
 
 clean: ## remove build/
 	rm -rf build

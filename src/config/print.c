@@ -1,20 +1,10 @@
 #include "config/endpoint.h"
 
-// A JSON default as Lua: only the brackets of lists differ.
-static void append_value(mg_buf *out, mg_str json) {
-    bool list = json.p[0] == '[' && json.n > 2;
-    if (list) {
-        mg_buf_printf(out, "{ %.*s }", (int)json.n - 2, json.p + 1);
-    } else {
-        mg_buf_append_str(out, json.p[0] == '[' ? MG_STR("{}") : json);
-    }
-}
-
 static void append_key(mg_buf *out, const mg_config_key *key, const char *indent) {
     mg_buf_printf(out, "%s-- %s (", indent, key->about);
     mg_config_append_allowed(out, key);
     mg_buf_printf(out, ").\n%s%s = ", indent, mg_config_name(key));
-    append_value(out, mg_str_of(key->fallback));
+    mg_config_append_default(out, key);
     mg_buf_append_str(out, MG_STR(",\n"));
 }
 

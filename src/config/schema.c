@@ -221,3 +221,14 @@ void mg_config_append_allowed(mg_buf *out, const mg_config_key *key) {
         append_bound(out, key->kind, key->max);
     }
 }
+
+// Of JSON only the brackets of lists differ.
+void mg_config_append_default(mg_buf *out, const mg_config_key *key) {
+    mg_str json = mg_str_of(key->fallback);
+    bool list = json.p[0] == '[';
+    if (list && json.n > 2) {
+        mg_buf_printf(out, "{ %.*s }", (int)json.n - 2, json.p + 1);
+    } else {
+        mg_buf_append_str(out, list ? MG_STR("{}") : json);
+    }
+}

@@ -58,3 +58,6 @@ bool mg_config_is_in(const mg_config_key *key, mg_str table);
 
 // Appends what values are allowed: "a size from 256 to 1M".
 void mg_config_append_allowed(mg_buf *out, const mg_config_key *key);
+
+// Appends the default, which there is, as Lua has it.
+void mg_config_append_default(mg_buf *out, const mg_config_key *key);

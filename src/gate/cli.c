@@ -11,7 +11,8 @@ static const char *const commands[] = {
     [MG_COMMAND_STOP] = "stop",        [MG_COMMAND_STATUS] = "status",
     [MG_COMMAND_COLLECT] = "_collect", [MG_COMMAND_WORKER] = "_worker",
     [MG_COMMAND_SPEC] = "_spec",       [MG_COMMAND_MIGRATE] = "migrate",
-    [MG_COMMAND_TRIAL] = "_trial",
+    [MG_COMMAND_TRIAL] = "_trial",     [MG_COMMAND_DOCS] = "docs",
+    [MG_COMMAND_HELP] = "_help",
 };
 
 static const char *const later_commands[] = {"new", "prof"};
@@ -276,7 +277,18 @@ static mg_cli_result take_option(parsing *p, const char *argument) {
     return o->take(p, value);
 }
 
+static mg_cli_result take_docs_folder(parsing *p, const char *argument) {
+    if (p->cli->folder != NULL) {
+        return wrong_here(p, "one folder is enough", argument);
+    }
+    p->cli->folder = argument;
+    return MG_CLI_GO;
+}
+
 static mg_cli_result take_conf(parsing *p, const char *argument) {
+    if (p->cli->command == MG_COMMAND_DOCS) {
+        return take_docs_folder(p, argument);
+    }
     if (p->has_conf) {
         return wrong_here(p, "one configuration file is enough", argument);
     }
@@ -312,6 +324,9 @@ static mg_cli_result take_arguments(parsing *p) {
         const char *argument = *p->at++;
         result = argument[0] == '-' ? take_option(p, argument) : take_conf(p, argument);
     }
+    if (result == MG_CLI_GO && p->cli->command == MG_COMMAND_DOCS && p->cli->folder == NULL) {
+        return wrong(p, NULL, "docs", "docs: a folder is wanted, such as build/docs");
+    }
     return result;
 }
 
@@ -323,10 +338,12 @@ static mg_cli_result take_help(parsing *p) {
         return show(p, mg_cli_help());
     }
     mg_command command;
-    if (!find_command(*p->at, &command)) {
-        return no_command(p, *p->at);
+    if (find_command(*p->at, &command)) {
+        return show(p, mg_cli_command_help(command));
     }
-    return show(p, mg_cli_command_help(command));
+    p->cli->command = MG_COMMAND_HELP;
+    p->cli->topic = *p->at;
+    return MG_CLI_GO;
 }
 
 mg_cli_result mg_cli_parse(mg_cli *cli, int argc, char *const *argv, mg_buf *text) {

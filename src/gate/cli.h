@@ -18,12 +18,14 @@ typedef enum mg_command {
     MG_COMMAND_STOP,
     MG_COMMAND_STATUS,
     MG_COMMAND_MIGRATE,
+    MG_COMMAND_DOCS,
     MG_COMMAND_COUNT,
     // what a master starts: not for people
     MG_COMMAND_COLLECT = MG_COMMAND_COUNT, // gate/collect.h
     MG_COMMAND_TRIAL,                      // gate/trial.h
     MG_COMMAND_WORKER,                     // gate/worker.h
     MG_COMMAND_SPEC,                       // `test` on a snapshot
+    MG_COMMAND_HELP,                       // `help NAME`, of what is no command
     MG_COMMAND_ALL,
 } mg_command;
 
@@ -37,7 +39,8 @@ typedef struct mg_cli {
     bool json;            // status --json
     bool now;             // stop --now
     bool status;          // migrate --status
-    const char *folder;   // migrate --folder; NULL: lua/migrations
+    const char *folder;   // migrate --folder; NULL: lua/migrations. docs: where to
+    const char *topic;    // help NAME
     const char *database; // migrate --database; NULL: the default one
     const char *control;  // reload, stop, status --control; NULL: as the configuration says
     mg_config_overrides overrides; // `listen` points into `listen` below

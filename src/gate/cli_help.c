@@ -14,8 +14,10 @@ static const char overview[] =
     "  status   show a running server: its workers, connections, memory\n"
     "  stop     stop a running server\n"
     "  migrate  bring the database up to date with numbered .sql files\n"
+    "  docs     write the reference as HTML, Markdown and man pages\n"
     "\n"
     "  moongate COMMAND --help   all about one command, with an example\n"
+    "  moongate help NAME        an entry of the reference, as ctx:json, limits.body\n"
     "  moongate --version\n"
     "\n"
     "Where no file is named, the configuration is conf/moongate.lua. All it may hold\n"
@@ -135,6 +137,19 @@ static const char *const pages[] = {
         "  moongate migrate --status && moongate migrate\n"
         "\n"
         "Next: moongate run, with ctx:query_database in a route.\n",
+    [MG_COMMAND_DOCS] =
+        "Writes the reference of this version: every function, setting and command, and\n"
+        "the guides.\n"
+        "\n"
+        "Usage: moongate docs FOLDER\n"
+        "\n"
+        "  FOLDER   gets html/ (begin at index.html; it needs no network), markdown/ and\n"
+        "           man/; files that are there already are replaced\n"
+        "\n"
+        "Example:\n"
+        "  moongate docs build/docs\n"
+        "\n"
+        "Next: moongate help ctx:json shows one entry here.\n",
     [MG_COMMAND_CHECK] =
         "Reads the configuration and loads the app as run would, but opens nothing.\n"
         "\n"

@@ -10,6 +10,7 @@
 #include "gate/collect.h"
 #include "gate/control_client.h"
 #include "gate/control_path.h"
+#include "gate/docs.h"
 #include "gate/master.h"
 #include "gate/migrate.h"
 #include "gate/trial.h"
@@ -165,6 +166,10 @@ static int obey(const mg_cli *cli, int argc, char *const *argv) {
         return work(cli);
     case MG_COMMAND_MIGRATE:
         return migrate(cli);
+    case MG_COMMAND_DOCS:
+        return mg_docs_main(cli);
+    case MG_COMMAND_HELP:
+        return mg_docs_show(cli->topic);
     case MG_COMMAND_TEST:
         return mg_spec_run(cli->rest_count, cli->rest);
     case MG_COMMAND_SPEC:

@@ -271,7 +271,7 @@ static void unknown_commands_bring_a_suggestion(void **state) {
     WRONG("moongate: relaod: no such command (did you mean \"reload\"?); see moongate --help",
           "relaod");
     WRONG("moongate: rnu: no such command (did you mean \"run\"?); see moongate --help", "rnu");
-    WRONG("moongate: chekc: no such command (did you mean \"check\"?); see moongate --help", "help",
+    WRONG("moongate: chekc: no such command (did you mean \"check\"?); see moongate --help",
           "chekc");
     WRONG("moongate: zzzzz: no such command; see moongate --help", "zzzzz");
     WRONG("moongate: : no such command; see moongate --help", "");
@@ -301,7 +301,24 @@ static void migrate_takes_a_folder_a_database_and_status(void **state) {
 static void commands_of_later_versions_say_so(void **state) {
     (void)state;
     WRONG("moongate: prof: this command is not in this version; see moongate --help", "prof");
-    WRONG("moongate: new: this command is not in this version; see moongate --help", "help", "new");
+    WRONG("moongate: new: this command is not in this version; see moongate --help", "new");
+}
+
+static void what_is_no_command_is_looked_up_in_the_reference(void **state) {
+    (void)state;
+    assert_int_equal(PARSE("help", "ctx:json"), MG_CLI_GO);
+    assert_int_equal(cli.command, MG_COMMAND_HELP);
+    assert_string_equal(cli.topic, "ctx:json");
+}
+
+static void docs_wants_one_folder(void **state) {
+    (void)state;
+    assert_int_equal(PARSE("docs", "build/docs"), MG_CLI_GO);
+    assert_int_equal(cli.command, MG_COMMAND_DOCS);
+    assert_string_equal(cli.folder, "build/docs");
+    WRONG("moongate: docs: a folder is wanted, such as build/docs; see moongate docs --help",
+          "docs");
+    WRONG("moongate: b: one folder is enough; see moongate docs --help", "docs", "a", "b");
 }
 
 static void unknown_options_bring_a_suggestion(void **state) {
@@ -383,6 +400,8 @@ int main(void) {
         T(unknown_commands_bring_a_suggestion),
         T(migrate_takes_a_folder_a_database_and_status),
         T(commands_of_later_versions_say_so),
+        T(what_is_no_command_is_looked_up_in_the_reference),
+        T(docs_wants_one_folder),
         T(unknown_options_bring_a_suggestion),
         T(wrong_values_say_what_is_allowed),
         T(too_many_addresses_are_refused),

@@ -27,7 +27,7 @@ local METHOD_UNKNOWN = native.constants.methods.UNKNOWN
 
 local Context = {}
 local methods, getters = answer.methods, {}
-M.methods = methods
+M.methods, M.getters = methods, getters
 
 ---@return moongate.Context
 function M.new(root, handle, route, method, start, app)

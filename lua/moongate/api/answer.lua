@@ -1,0 +1,221 @@
+---@meta
+
+--- The answer's half of `ctx`: it is staged, and leaves when all middleware has unwound. A handler
+--- may return its answer instead; the guide [Answers and errors](guide-answers.md) says how.
+---@class moongate.Context
+local ctx = {}
+
+--- Sets the status of the answer.
+---
+--- ```lua
+--- app:get("/", function(ctx) ctx:status(203):text("hearsay") end)
+--- --> GET / => 203 hearsay
+--- ```
+---@param status integer 200 to 599
+---@return moongate.Context self
+function ctx:status(status) end
+
+--- Sets a field of the answer, instead of any of that name; nil removes it, a list gives several
+--- lines. `Vary` alone is added to: what middleware put there holds as well. What a URL cannot hold
+--- is encoded in `Location` and `Content-Location`. Framing fields (Content-Length,
+--- Transfer-Encoding, Keep-Alive, Upgrade) are Moongate's; `Connection: close` ends the connection.
+---
+--- ```lua
+--- app:get("/", function(ctx) ctx:header("X-Moons", 1) return "one" end)
+--- --> GET / => 200 (X-Moons: 1) one
+--- ```
+---@param name string
+---@param value string|number|boolean|(string|number)[]|nil
+---@return moongate.Context self
+function ctx:header(name, value) end
+
+--- Adds a line beside those of the same name.
+---
+--- ```lua
+--- app:get("/", function(ctx)
+---   ctx:add_header("Link", "</a.css>; rel=preload")
+---   ctx:add_header("Link", "</b.css>; rel=preload")
+---   return "x"
+--- end)
+--- --> GET / => 200 (Link: </a.css>; rel=preload, </b.css>; rel=preload) x
+--- ```
+---@param name string
+---@param value string|number|boolean
+---@return moongate.Context self
+function ctx:add_header(name, value) end
+
+--- What has been set so far of a field of the answer; of several lines the first.
+---
+--- ```lua
+--- app:use(function(ctx, next)
+---   next()
+---   if not ctx:answer_header("Cache-Control") then ctx:header("Cache-Control", "no-store") end
+--- end)
+--- app:get("/", function() return "x" end)
+--- --> GET / => 200 (Cache-Control: no-store) x
+--- ```
+---@param name string
+---@return string?
+function ctx:answer_header(name) end
+
+--- Answers with plain text. A handler may return a string instead.
+---
+--- ```lua
+--- app:get("/", function(ctx) ctx:text("gone fishing", 503) end)
+--- --> GET / => 503 (Content-Type: text/plain; charset=utf-8) gone fishing
+--- ```
+---@param body string|number
+---@param status? integer
+function ctx:text(body, status) end
+
+--- Answers with HTML, as it is given: what came from elsewhere is to be escaped first.
+---
+--- ```lua
+--- app:get("/", function(ctx) ctx:html("<h1>Moon</h1>") end)
+--- --> GET / => 200 (Content-Type: text/html; charset=utf-8) <h1>Moon</h1>
+--- ```
+---@param body string|number
+---@param status? integer
+function ctx:html(body, status) end
+
+--- Answers with JSON. A handler may return a table instead.
+---
+--- ```lua
+--- app:get("/", function(ctx) ctx:json({ moons = 1 }, 201) end)
+--- --> GET / => 201 (Content-Type: application/json) {"moons":1}
+--- ```
+---@param value any what `moongate.json.encode` takes
+---@param status? integer
+function ctx:json(value, status) end
+
+--- Answers with bytes of any media type.
+---
+--- ```lua
+--- app:get("/", function(ctx) ctx:bytes("text/csv", "a,b\n1,2\n") end)
+--- --> GET / => 200 (Content-Type: text/csv) a,b
+--- ```
+---@param content_type string
+---@param bytes string
+function ctx:bytes(content_type, bytes) end
+
+--- Sends the client elsewhere. Spaces and characters beyond ASCII of `url` are encoded.
+---
+--- ```lua
+--- app:get("/old", function(ctx) ctx:redirect("/new place", 301) end)
+--- --> GET /old => 301 (Location: /new%20place)
+--- ```
+---@param url string
+---@param status? 301|302|303|307|308 302 unless told
+function ctx:redirect(url, status) end
+
+---@class moongate.CookieOptions of `ctx:cookie`
+---@field path? string
+---@field domain? string
+---@field max_age? integer seconds
+---@field expires? number seconds since 1970
+---@field secure? boolean over TLS alone
+---@field http_only? boolean not for the page's scripts
+---@field same_site? "strict"|"lax"|"none"
+---@field partitioned? boolean
+
+--- Sets a cookie. Its value may not hold white space, quotes, commas, semicolons or backslashes:
+--- `moongate.url_encode` it where it may.
+---
+--- ```lua
+--- app:get("/", function(ctx) ctx:cookie("cart", "full", { path = "/", http_only = true }) return 204 end)
+--- --> GET / => 204 (Set-Cookie: cart=full; Path=/; HttpOnly)
+--- ```
+---@param name string
+---@param value string|number
+---@param options? moongate.CookieOptions
+---@return moongate.Context self
+function ctx:cookie(name, value, options) end
+
+---@class moongate.SendFileOptions of `ctx:send_file`
+---@field root? string a folder of the project that the path is below and cannot leave
+---@field type? string the media type, instead of what the name says
+---@field download? string the file's name for the user, in any script
+---@field cache? number seconds that everybody may keep it (Cache-Control)
+
+--- Answers with a file, with ranges, validators and its media type; 404 if it is not there. Without
+--- `root` a path lies below `public/` or `lua/public/`, or begins with "/" and is taken as it is:
+--- never make such a one of what a request says.
+---
+--- ```lua
+--- app:get("/file/*name", function(ctx) ctx:send_file(ctx.params.name, { root = "public" }) end)
+--- --> GET /file/hello.txt => 200 hello from a file
+--- --> GET /file/hello.txt (Range: bytes=0-4) => 206 hello
+--- --> GET /file/none => 404 ...
+--- ```
+---@param path string
+---@param options? moongate.SendFileOptions
+function ctx:send_file(path, options) end
+
+---@class moongate.Out what the function of `ctx:stream` gets
+local out = {}
+
+--- Sends a piece; suspends while the client is slow. Raises with code `closed` once it has left.
+---
+--- ```lua
+--- app:get("/", function(ctx)
+---   ctx:stream("text/plain", function(out) out:write("one "):write("two") end)
+--- end)
+--- --> GET / => 200 one two
+--- ```
+---@param data string|number
+---@return moongate.Out self
+function out:write(data) end
+
+--- An answer in pieces: `fn(out)` runs when the middleware has unwound, and may await. It is not
+--- bound by `timeouts.handler`, but by the client's pace (`timeouts.send`, `limits.answer_rate`) and
+--- the route's `stream_max`. An error in it cuts the answer off, so that the client can tell.
+---
+--- ```lua
+--- app:get("/count", function(ctx)
+---   ctx:stream("text/plain", function(out)
+---     for i = 1, 3 do out:write(i .. " "); ctx:sleep(0.1):await() end
+---   end)
+--- end)
+--- --> GET /count => 200 1 2 3
+--- ```
+---@param content_type string
+---@param fn fun(out: moongate.Out)
+function ctx:stream(content_type, fn) end
+
+--- Ends the handler with an error answer: problem+json (RFC 9457) of that status, or what
+--- `app:on_error` makes of it. Never returns.
+---
+--- ```lua
+--- app:get("/", function(ctx) ctx:fail(422, "that is no moon", { field = "name" }) end)
+--- --> GET / => 422 (Content-Type: application/problem+json) ...
+--- ```
+---@param status integer 400 to 599
+---@param message? string for the client
+---@param details? table members that are added to the problem
+function ctx:fail(status, message, details) end
+
+--- Switches to another protocol (101) if the client asks for it; else the answer is 426.
+--- `fn(stream)` runs when the middleware has unwound, with a [raw stream](stream.md); the connection
+--- ends with it. `ctx.params`, `headers`, `query`, `cookies`, `state` and `log` are there in it.
+---
+--- ```lua
+--- app:get("/echo", function(ctx)
+---   ctx:upgrade("echo", function(stream) stream:write(stream:read():await()) end)
+--- end)
+--- --> GET /echo => 426 (Upgrade: echo) ...
+--- ```
+---@param protocol string as in the Upgrade field, such as "echo" or "chat/2"
+---@param fn fun(stream: moongate.Stream)
+function ctx:upgrade(protocol, fn) end
+
+--- Answers a CONNECT (`app:connect`) with 200; then as `ctx:upgrade`.
+---
+--- ```lua
+--- app:connect(function(ctx)
+---   if ctx.host ~= "moon.example:443" then ctx:fail(403) end
+---   ctx:tunnel(function(stream) stream:write("you are through") end)
+--- end)
+--- --> CONNECT mars.example:443 => 403 ...
+--- ```
+---@param fn fun(stream: moongate.Stream)
+function ctx:tunnel(fn) end

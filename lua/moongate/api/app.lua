@@ -1,0 +1,292 @@
+---@meta
+
+--- What a service declares. A script makes an app, declares on it while it loads, and returns it;
+--- nothing can be declared later. Methods return the app, so that they can be chained.
+---
+--- The pattern of a route consists of segments: `/users/:id` has a parameter, `/users/:id<int>` has
+--- one that must be a whole number, `/files/*path` takes all that follows. The most
+--- specific route wins, whatever the order; two that could not be told apart are refused. The guide
+--- [Routing](guide-routing.md) says more.
+---@class moongate.App
+local app = {}
+
+---@alias moongate.Handler fun(ctx: moongate.Context): any, any what it returns: a string (text), a table (JSON), a status alone or with one of these behind it, or nothing once ctx has the answer
+---@alias moongate.Middleware fun(ctx: moongate.Context, next: fun(): nil): any, any wraps handlers: acts before and after `next()`, or answers without calling it
+
+---@class moongate.RouteOptions of a route
+---@field name? string for `app:url`, the access log and `moongate routes`
+---@field timeout? number seconds until the answer begins, instead of `timeouts.handler`; then 504
+---@field body? integer|string the largest body, instead of `limits.body`: bytes, or "64K"; beyond it 413
+---@field stream_max? number seconds that a streamed answer may last
+---@field middleware? moongate.Middleware|moongate.Middleware[] around this handler alone, inside that of the app and its groups
+
+--- A route for GET; a HEAD is answered by it too, without content. `app:head`, `app:post`,
+--- `app:put`, `app:patch`, `app:delete` and `app:options` declare routes for the other methods.
+---
+--- ```lua
+--- app:get("/hello/:name", function(ctx) return "hello, " .. ctx.params.name end)
+--- app:get("/slow", { timeout = 1, name = "slow" }, function(ctx) ctx:sleep(9):await() end)
+--- --> GET /hello/moon => 200 hello, moon
+--- --> GET /slow => 504 ...
+--- ```
+---@param pattern string
+---@param options? moongate.RouteOptions|string options, or the route's name; may be left out
+---@param handler moongate.Handler
+---@return moongate.App self
+function app:get(pattern, options, handler) end
+
+--- A route for HEAD alone. Without one the route for GET answers it.
+---
+--- ```lua
+--- app:head("/file", function(ctx) ctx:header("X-Size", 7) return 200 end)
+--- --> HEAD /file => 200 (X-Size: 7)
+--- ```
+---@param pattern string
+---@param options? moongate.RouteOptions|string
+---@param handler moongate.Handler
+---@return moongate.App self
+function app:head(pattern, options, handler) end
+
+--- A route for POST.
+---
+--- ```lua
+--- app:post("/sum", function(ctx)
+---   local numbers = ctx:body_json():await()
+---   return 201, { sum = numbers.a + numbers.b }
+--- end)
+--- --> POST /sum {"a":1,"b":2} => 201 {"sum":3}
+--- ```
+---@param pattern string
+---@param options? moongate.RouteOptions|string
+---@param handler moongate.Handler
+---@return moongate.App self
+function app:post(pattern, options, handler) end
+
+--- A route for PUT.
+---
+--- ```lua
+--- app:put("/users/:id<int>", function(ctx) return 204 end)
+--- --> PUT /users/7 {"name":"Ada"} => 204
+--- --> PUT /users/ada {"name":"Ada"} => 404 ...
+--- ```
+---@param pattern string
+---@param options? moongate.RouteOptions|string
+---@param handler moongate.Handler
+---@return moongate.App self
+function app:put(pattern, options, handler) end
+
+--- A route for PATCH.
+---
+--- ```lua
+--- app:patch("/users/:id", function(ctx) return { id = ctx.params.id, changed = true } end)
+--- --> PATCH /users/7 {"name":"Ada"} => 200 {"changed":true,"id":"7"}
+--- ```
+---@param pattern string
+---@param options? moongate.RouteOptions|string
+---@param handler moongate.Handler
+---@return moongate.App self
+function app:patch(pattern, options, handler) end
+
+--- A route for DELETE.
+---
+--- ```lua
+--- app:delete("/users/:id", function(ctx) return 204 end)
+--- --> DELETE /users/7 => 204
+--- --> GET /users/7 => 405 ...
+--- ```
+---@param pattern string
+---@param options? moongate.RouteOptions|string
+---@param handler moongate.Handler
+---@return moongate.App self
+function app:delete(pattern, options, handler) end
+
+--- A route for OPTIONS. Without one Moongate answers it with the path's methods in `Allow`, through
+--- the middleware of the path's group, so that `cors()` sees it.
+---
+--- ```lua
+--- app:options("/", function(ctx) ctx:header("Allow", "GET, OPTIONS, BREW") return 204 end)
+--- --> OPTIONS / => 204 (Allow: GET, OPTIONS, BREW)
+--- ```
+---@param pattern string
+---@param options? moongate.RouteOptions|string
+---@param handler moongate.Handler
+---@return moongate.App self
+function app:options(pattern, options, handler) end
+
+--- Every method that has no route of its own on that pattern, declared before or after: those of
+--- HTTP (GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS) and all that any route of the app names.
+---
+--- ```lua
+--- app:any("/echo", function(ctx) return ctx.method end)
+--- app:get("/echo", function() return "my own" end)
+--- --> PUT /echo => 200 PUT
+--- --> GET /echo => 200 my own
+--- ```
+---@param pattern string
+---@param options? moongate.RouteOptions|string
+---@param handler moongate.Handler
+---@return moongate.App self
+function app:any(pattern, options, handler) end
+
+--- A route for several methods. Any token may be one; one that no route of the app names is 501.
+---
+--- ```lua
+--- app:route({ "GET", "PURGE" }, "/page", function(ctx) return ctx.method end)
+--- --> PURGE /page => 200 PURGE
+--- --> BREW /page => 501 ...
+--- ```
+---@param methods string|string[]
+---@param pattern string
+---@param options? moongate.RouteOptions|string
+---@param handler moongate.Handler
+---@return moongate.App self
+function app:route(methods, pattern, options, handler) end
+
+--- Answers CONNECT, which has no path. `ctx.host` is what the client wants to be connected to;
+--- `ctx:tunnel(fn)` opens the tunnel.
+---
+--- ```lua
+--- app:connect(function(ctx) ctx:fail(403, "no tunnel to " .. ctx.host) end)
+--- --> CONNECT moon.example:443 => 403 ...
+--- ```
+---@param options? moongate.RouteOptions|string
+---@param handler moongate.Handler
+---@return moongate.App self
+function app:connect(options, handler) end
+
+--- Routes below `prefix`, with middleware of their own. That runs around what is answered in place
+--- of a route there as well (404, 405, OPTIONS).
+---
+--- ```lua
+--- local function only_friends(ctx, next)
+---   if ctx.query.friend ~= "yes" then ctx:fail(403, "friends only") end
+---   return next()
+--- end
+--- app:group("/club", { only_friends }, function(club)
+---   club:get("/", function() return "welcome" end)
+--- end)
+--- --> GET /club?friend=yes => 200 welcome
+--- --> GET /club => 403 ...
+--- ```
+---@param prefix string as "/admin"
+---@param middleware? moongate.Middleware|moongate.Middleware[] may be left out
+---@param fn fun(group: moongate.App) declares the group's routes
+---@return moongate.App self
+function app:group(prefix, middleware, fn) end
+
+--- Middleware for the routes of this app or group that are declared after it, and for what is
+--- answered in place of a route.
+---
+--- ```lua
+--- app:use(function(ctx, next)
+---   next()
+---   ctx:header("X-Seen-By", "the gate")
+--- end)
+--- app:get("/", function() return "hello" end)
+--- --> GET / => 200 (X-Seen-By: the gate) hello
+--- ```
+---@param middleware moongate.Middleware
+---@return moongate.App self
+function app:use(middleware) end
+
+---@class moongate.StaticOptions of `app:static`
+---@field index? string|false what is sent for a folder, "index.html" unless told; false: none
+---@field cache? number seconds that everybody may keep a file (Cache-Control)
+---@field dotfiles? boolean files whose name begins with a dot are served too; false unless told
+---@field well_known? boolean `.well-known` is served; true unless told
+
+--- Files of a folder below `prefix`, with ranges, validators and media types. Without middleware
+--- no Lua runs for them. What is no file is a 404 of the app.
+---
+--- ```lua
+--- app:static("/pages", "public", { cache = 60 })
+--- --> GET /pages/hello.txt => 200 (Cache-Control: public, max-age=60) hello from a file
+--- --> GET /pages/none.txt => 404 ...
+--- ```
+---@param prefix string
+---@param folder string against the project's folder
+---@param options? moongate.StaticOptions
+---@return moongate.App self
+function app:static(prefix, folder, options) end
+
+--- Answers what no route takes, instead of the 404 that Moongate gives.
+---
+--- ```lua
+--- app:not_found(function(ctx) return 404, { missing = ctx.path } end)
+--- --> GET /nowhere => 404 {"missing":"/nowhere"}
+--- ```
+---@param fn moongate.Handler
+---@return moongate.App self
+function app:not_found(fn) end
+
+--- The one place that maps errors to answers. `err` is whatever was raised; see
+--- [Errors](errors.md). What it returns is the answer, as of a handler.
+---
+--- ```lua
+--- app:on_error(function(ctx, err)
+---   if err.status then return err.status, { error = err.message } end
+---   return 500, { error = "our fault" }
+--- end)
+--- app:get("/", function(ctx) ctx:fail(409, "taken") end)
+--- --> GET / => 409 {"error":"taken"}
+--- ```
+---@param fn fun(ctx: moongate.Context, err: any): any, any
+---@return moongate.App self
+function app:on_error(fn) end
+
+--- `fn()` runs in a coroutine in each worker, and must finish before requests are taken. A failure
+--- refuses the start or the reload.
+---
+--- ```lua
+--- local motd
+--- app:on_start(function() motd = moongate.files.read_file("public/hello.txt"):await() end)
+--- app:get("/", function() return motd end)
+--- --> GET / => 200 hello from a file
+--- ```
+---@param fn function
+---@return moongate.App self
+function app:on_start(fn) end
+
+--- `fn()` runs in a coroutine when these scripts end, after their last request: at a stop, or when
+--- a reload has replaced them.
+---
+--- ```lua
+--- app:on_stop(function() moongate.log.info("good night") end)
+--- app:get("/", function() return "hello" end)
+--- --> GET / => 200 hello
+--- ```
+---@param fn function
+---@return moongate.App self
+function app:on_stop(fn) end
+
+---@class moongate.JobOptions of `app:every`
+---@field each_worker? boolean a run in each worker, instead of one in the whole service
+
+--- A job: `fn()` every `seconds`, once in the service whatever the number of workers. One run at a
+--- time: the next one never begins before the last has ended. Its ticks go on over reloads. A
+--- failure is logged, and the next tick comes all the same.
+---
+--- ```lua
+--- local beats = 0
+--- app:every("heartbeat", 60, function() beats = beats + 1 end)
+--- app:get("/", function(ctx) ctx:sleep(25):await() return tostring(beats) end)
+--- --> GET / => 200 0
+--- ```
+---@param name string unique in the app; shown by `moongate status`
+---@param seconds number
+---@param options? moongate.JobOptions may be left out
+---@param fn function
+---@return moongate.App self
+function app:every(name, seconds, options, fn) end
+
+--- The path of a named route with its parameters filled in and encoded.
+---
+--- ```lua
+--- app:get("/users/:id", "user", function(ctx) return ctx.params.id end)
+--- app:get("/me", function(ctx) return ctx:redirect(app:url("user", { id = 7 })) end)
+--- --> GET /me => 302 (Location: /users/7)
+--- ```
+---@param name string
+---@param params? table<string, string|number>
+---@return string
+function app:url(name, params) end

@@ -1,0 +1,261 @@
+---@meta
+
+--- One request and its answer: what handlers and middleware get.
+---
+--- A request is a scope: what `ctx:...` begins is cancelled when the client leaves, the deadline
+--- passes or the handler fails. An unknown field raises; what belongs to the request lives in
+--- `ctx.state`.
+---@class moongate.Context
+local ctx = {}
+
+--- The method, as "GET".
+---
+--- ```lua
+--- app:any("/", function(ctx) return ctx.method end)
+--- --> PUT / => 200 PUT
+--- ```
+---@type string
+ctx.method = nil
+
+--- The path as it came, percent codes and all. Parameters in `ctx.params` are decoded.
+---
+--- ```lua
+--- app:get("/*rest", function(ctx) return ctx.path .. " " .. ctx.params.rest end)
+--- --> GET /a%20b => 200 /a%20b a b
+--- ```
+---@type string
+ctx.path = nil
+
+--- Path and query as they came.
+---
+--- ```lua
+--- app:get("/search", function(ctx) return ctx.target end)
+--- --> GET /search?q=a+b => 200 /search?q=a+b
+--- ```
+---@type string
+ctx.target = nil
+
+--- The version of HTTP, as "1.1".
+---
+--- ```lua
+--- app:get("/", function(ctx) return ctx.version end)
+--- --> GET / => 200 1.1
+--- ```
+---@type string
+ctx.version = nil
+
+--- The parameters of the route's pattern, decoded. Those of kind `int` are texts as they came.
+---
+--- ```lua
+--- app:get("/users/:id/*rest", function(ctx) return ctx.params.id .. " " .. ctx.params.rest end)
+--- --> GET /users/7/a/b => 200 7 a/b
+--- ```
+---@type table<string, string>
+ctx.params = nil
+
+--- The query: keys to values, decoded; of a repeated key the last. See `ctx:query_all`.
+---
+--- ```lua
+--- app:get("/", function(ctx) return ctx.query.q or "nothing asked" end)
+--- --> GET /?q=a+b%21 => 200 a b!
+--- --> GET / => 200 nothing asked
+--- ```
+---@type table<string, string>
+ctx.query = nil
+
+--- All values of a repeated key of the query, in order.
+---
+--- ```lua
+--- app:get("/", function(ctx) return ctx:query_all("id") end)
+--- --> GET /?id=1&id=2 => 200 ["1","2"]
+--- --> GET / => 200 []
+--- ```
+---@param key string
+---@return string[]
+function ctx:query_all(key) end
+
+--- The request's fields, looked up without regard to case. Repeated ones are joined with ", ".
+---
+--- ```lua
+--- app:get("/", function(ctx) return ctx.headers["x-colour"] end)
+--- --> GET / (X-Colour: grey) => 200 grey
+--- ```
+---@type table<string, string>
+ctx.headers = nil
+
+--- The request's cookies.
+---
+--- ```lua
+--- app:get("/", function(ctx) return ctx.cookies.cart or "empty" end)
+--- --> GET / (Cookie: a=1; cart=full) => 200 full
+--- ```
+---@type table<string, string>
+ctx.cookies = nil
+
+--- Fields that came behind a chunked body; empty before its end has come.
+---
+--- ```lua
+--- app:post("/", function(ctx) ctx:body():await() return ctx.trailers end)
+--- --> POST / hello => 200 {}
+--- ```
+---@type table<string, string>
+ctx.trailers = nil
+
+--- Content-Length in bytes; nil if the request does not say.
+---
+--- ```lua
+--- app:post("/", function(ctx) return tostring(ctx.length) end)
+--- --> POST / hello => 200 5
+--- ```
+---@type integer?
+ctx.length = nil
+
+--- Who asks: the address of the peer, or what a trusted proxy tells of it (`trusted_proxies`).
+---
+--- ```lua
+--- app:get("/", function(ctx) return type(ctx.client_ip) end)
+--- --> GET / => 200 string
+--- ```
+---@type string
+ctx.client_ip = nil
+
+--- "http" or "https", also as a trusted proxy tells it.
+---
+--- ```lua
+--- app:get("/", function(ctx) return ctx.scheme end)
+--- --> GET / => 200 http
+--- ```
+---@type string
+ctx.scheme = nil
+
+--- The host that is asked for, with its port if there is one.
+---
+--- ```lua
+--- app:get("/", function(ctx) return ctx.host end)
+--- --> GET / (Host: moon.example:8080) => 200 moon.example:8080
+--- ```
+---@type string
+ctx.host = nil
+
+--- The request's id: 64 random bits in hexadecimal digits, in all its log lines.
+---
+--- ```lua
+--- app:get("/", function(ctx) return tostring(#ctx.request_id) end)
+--- --> GET / => 200 16
+--- ```
+---@type string
+ctx.request_id = nil
+
+--- Replaces the request's id: for middleware that believes an incoming one.
+---
+--- ```lua
+--- app:get("/", function(ctx) ctx:set_request_id("abc-1") return ctx.request_id end)
+--- --> GET / => 200 abc-1
+--- ```
+---@param id string 1 to 128 letters, digits or `-_.:/+=`
+function ctx:set_request_id(id) end
+
+--- A table for what belongs to the request: middleware leaves there what handlers need.
+---
+--- ```lua
+--- app:use(function(ctx, next) ctx.state.user = "Ada" return next() end)
+--- app:get("/", function(ctx) return ctx.state.user end)
+--- --> GET / => 200 Ada
+--- ```
+---@type table
+ctx.state = nil
+
+--- The route that matched: `name`, `pattern`, and `where` it is declared.
+---
+--- ```lua
+--- app:get("/users/:id", "user", function(ctx) return ctx.route.name .. " " .. ctx.route.pattern end)
+--- --> GET /users/7 => 200 user /users/:id
+--- ```
+---@type { name: string?, pattern: string?, where: string? }
+ctx.route = nil
+
+--- A log whose lines carry the request's id; see [Log](log.md).
+---
+--- ```lua
+--- app:get("/", function(ctx) ctx.log.info("seen", { who = ctx.client_ip }) return 204 end)
+--- --> GET / => 204
+--- ```
+---@type moongate.Log
+ctx.log = nil
+
+---@class moongate.Connection the connection that the request came by: `ctx.connection`
+---@field id integer counts the connections of the worker
+---@field peer string the address at its other end, and its port
+---@field requests integer so far, this one included
+---@field bytes_in integer
+---@field bytes_out integer
+---@field opened_at number seconds since 1970
+
+--- The connection that the request came by: `id`, `peer`, `requests`, `bytes_in`, `bytes_out`,
+--- `opened_at`, and `ctx.connection:close()`, after which the answer under way is its last.
+---
+--- ```lua
+--- app:get("/", function(ctx) ctx.connection:close() return tostring(ctx.connection.requests) end)
+--- --> GET / => 200 (Connection: close) 1
+--- ```
+---@type moongate.Connection
+ctx.connection = nil
+
+--- The whole body. Rejected with the status that the request deserves if it is too large (413), too
+--- slow (408) or malformed (400). May be asked for more than once.
+---
+--- ```lua
+--- app:post("/shout", function(ctx) return ctx:body():await():upper() end)
+--- --> POST /shout hello => 200 HELLO
+--- ```
+---@return moongate.Future of a string
+---@nodiscard
+function ctx:body() end
+
+--- The body piece by piece, as it comes; while nobody takes a piece the client has to wait. Without
+--- it or `ctx:body` an unread body is read away behind the answer, up to `limits.discard`.
+---
+--- ```lua
+--- app:post("/count", function(ctx)
+---   local n = 0
+---   for piece in ctx:chunks() do n = n + #piece end
+---   return tostring(n)
+--- end)
+--- --> POST /count hello => 200 5
+--- ```
+---@return fun(): string? iterator which awaits
+function ctx:chunks() end
+
+--- The body as JSON, of at most 100 levels; 400 if it is none.
+---
+--- ```lua
+--- app:post("/", function(ctx) return ctx:body_json():await().name end)
+--- --> POST / {"name":"Ada"} => 200 Ada
+--- --> POST / {"name" => 400 ...
+--- ```
+---@return moongate.Future of the value
+---@nodiscard
+function ctx:body_json() end
+
+--- The body as a form, urlencoded or multipart: names to values, of a repeated name the last. A
+--- file is `{ name, filename, content_type, body }`. 415 if it is no form, 400 if it is malformed,
+--- 413 if it has more parts than `limits.form_parts` or fields than `limits.form_fields`.
+---
+--- ```lua
+--- app:post("/", function(ctx) return ctx:body_form():await().colour end)
+--- --> POST / (Content-Type: application/x-www-form-urlencoded) colour=light+grey => 200 light grey
+--- ```
+---@return moongate.Future of a table
+---@nodiscard
+function ctx:body_form() end
+
+--- The parts of a form in order, repeated names included: a list of `{ name, body, filename,
+--- content_type, transfer_encoding }`. A filename has no folders. Failures as of `ctx:body_form`.
+---
+--- ```lua
+--- app:post("/", function(ctx) return tostring(#ctx:body_parts():await()) end)
+--- --> POST / (Content-Type: application/x-www-form-urlencoded) a=1&a=2 => 200 2
+--- ```
+---@return moongate.Future of a list
+---@nodiscard
+function ctx:body_parts() end

@@ -1,0 +1,30 @@
+---@meta
+
+--- What a failed call raises or rejects with: a table. `tostring(err)` gives a line.
+---
+--- | code | means |
+--- |---|---|
+--- | `timeout` | no result in time: a Future's `:timeout`, a call's timeouts |
+--- | `cancelled` | somebody gave it up: the client left, the deadline passed, a sibling failed, `:cancel` |
+--- | `reload` | the scripts were replaced and their time is over |
+--- | `status` | an answer was chosen: `ctx:fail`, a body that is refused; see `status` |
+--- | `dns` `denied` `connect` `tls` `closed` `protocol` | of calls to other servers and raw streams |
+--- | `database` | see [Databases](database.md) |
+--- | `cache` | the cache cannot be used |
+--- | `file` | see [Files](files.md) |
+--- | `limit` | more than a limit allows: a body, a file, a value, a line |
+--- | `memory` | `limits.lua_memory` was reached: 503 |
+--- | `stall` | the script held the worker for too long, or went on though it was cancelled: 503 |
+--- | `error` | a script's own `error("text")`, seen from another coroutine |
+---
+--- Of those that nobody catches, `status` is answered as it says, `timeout` as 504, `memory` and
+--- `stall` as 503, all others as 500.
+---@class moongate.Error
+---@field code string
+---@field message string
+---@field status integer? the HTTP status, with code `status`
+---@field details table? members of the problem+json, with code `status`
+---@field where string? "file:line" of what failed
+---@field cause any what was raised below it
+---@field traceback string? stitched over the coroutines that awaited each other
+local err = {}

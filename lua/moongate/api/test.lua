@@ -1,0 +1,498 @@
+---@meta
+
+--- Specs: an app through the real parser, router and scheduler. Only sockets and the clock are
+--- replaced: connections are in memory, and time stands still until nothing else can happen, then
+--- jumps. `moongate test` runs them, and so does plain `busted`. The guide
+--- [Specs](guide-specs.md) is the tour.
+---
+--- ```lua spec
+--- local test = require("moongate.test")
+---
+--- describe("hello", function()
+---   it("says so", function()
+---     local app = test.app(function(app) app:get("/", function() return "hello" end) end)
+---     assert.equal("hello", app:get("/").body)
+---     app:assert_no_leaks()
+---   end)
+--- end)
+--- ```
+---@class moongate.test
+local test = {}
+
+---@class moongate.TestOptions of `test.app`
+---@field root? string the project's folder
+---@field limits? table as in the configuration
+---@field timeouts? table as in the configuration
+---@field trusted_proxies? string[] as in the configuration
+---@field forwarded? string|string[] as in the configuration
+---@field http? boolean real calls answer what is not stubbed
+---@field database? string "sqlite::memory:" is empty and ends with the app; "postgres://..." is a server that is there
+---@field cache? string "memory:1M": a real cache answers what is not stubbed
+---@field migrations? string the folder of .sql files that are run in the database before the app starts
+
+--- Loads an app and starts it: no network, virtual time.
+---
+--- ```lua spec
+--- local test = require("moongate.test")
+---
+--- it("takes a function that declares routes", function()
+---   local app = test.app(function(app)
+---     app:get("/", { timeout = 1 }, function(ctx) ctx:sleep(60):await() end)
+---   end)
+---   assert.equal(504, app:get("/").status)
+---   assert.near(1, app.clock:elapsed(), 0.001)
+---   app:close()
+--- end)
+--- ```
+---@param source string|fun(app: moongate.App) the script that returns the app, or a function that declares routes on the app it is given
+---@param options? moongate.TestOptions
+---@return moongate.test.App
+function test.app(source, options) end
+
+--- As a stub's answer: a Future that never settles by itself.
+---
+--- ```lua spec
+--- local test = require("moongate.test")
+---
+--- it("waits for ever", function()
+---   local app = test.app(function(app)
+---     app:get("/", { timeout = 2 }, function(ctx) return ctx:read_file("a"):await() end)
+---   end)
+---   app:stub_file("a", test.never())
+---   assert.equal(504, app:get("/").status)
+---   app:close()
+--- end)
+--- ```
+---@return any answer
+function test.never() end
+
+--- As a stub's answer: `answer` after `seconds` of virtual time.
+---
+--- ```lua spec
+--- local test = require("moongate.test")
+---
+--- it("answers late", function()
+---   local app = test.app(function(app)
+---     app:get("/", function(ctx) return ctx:read_file("a"):await() end)
+---   end)
+---   app:stub_file("a", test.after(3, "late"))
+---   assert.equal("late", app:get("/").body)
+---   assert.near(3, app.clock:elapsed(), 0.001)
+---   app:close()
+--- end)
+--- ```
+---@param seconds number
+---@param answer any as for a stub
+---@return any answer
+function test.after(seconds, answer) end
+
+--- As a stub's answer: a failure with that code.
+---
+--- ```lua spec
+--- local test = require("moongate.test")
+---
+--- it("fails", function()
+---   local app = test.app(function(app)
+---     app:get("/", function(ctx) return select(2, ctx:read_file("a"):try_await()).code end)
+---   end)
+---   app:stub_file("a", test.fail("file", "the disk is gone"))
+---   assert.equal("file", app:get("/").body)
+---   app:close()
+--- end)
+--- ```
+---@param code string
+---@param message? string
+---@return any answer
+function test.fail(code, message) end
+
+--- As a stub's answer: one answer after the other, each for one call. A call beyond the last is
+--- refused.
+---
+--- ```lua spec
+--- local test = require("moongate.test")
+---
+--- it("answers in turn", function()
+---   local app = test.app(function(app)
+---     app:get("/", function(ctx) return ctx:read_file("a"):await() end)
+---   end)
+---   app:stub_file("a", test.sequence({ "one", "two" }))
+---   assert.equal("one", app:get("/").body)
+---   assert.equal("two", app:get("/").body)
+---   app:close()
+--- end)
+--- ```
+---@param list any[] answers
+---@return any answer
+function test.sequence(list) end
+
+---@class moongate.TestRequestOptions
+---@field headers? table<string, string|string[]>
+---@field body? string
+---@field json? any sent as JSON
+---@field form? table sent as a form
+---@field query? table added to the path
+---@field length? integer the Content-Length that is announced, for `app:start` and `flight:send`
+
+---@class moongate.test.Response what a request of a spec is answered
+---@field status integer
+---@field headers table<string, string> looked up without regard to case; repeated ones joined
+---@field header_list string[][] each line, as { name, value }
+---@field body string
+local res = {}
+
+--- The body as JSON; raises with the body if it is none.
+---
+--- ```lua spec
+--- local test = require("moongate.test")
+---
+--- it("reads JSON", function()
+---   local app = test.app(function(app) app:get("/", function() return { 1, 2 } end) end)
+---   assert.same({ 1, 2 }, app:get("/"):json())
+---   app:close()
+--- end)
+--- ```
+---@return any
+function res:json() end
+
+---@class moongate.test.App an app in a spec
+---@field clock moongate.test.Clock
+---@field logs table[] what it logged: { level, message, fields }
+---@field calls table[] what was called that can be stubbed, in order
+local app = {}
+
+--- Sends a request and waits for the whole answer, in virtual time. `app:get`, `app:head`,
+--- `app:post`, `app:put`, `app:patch`, `app:delete` and `app:options` take path and options.
+---
+--- ```lua spec
+--- local test = require("moongate.test")
+---
+--- it("sends", function()
+---   local app = test.app(function(app)
+---     app:post("/", function(ctx) return ctx:body_json():await().name end)
+---   end)
+---   assert.equal("Ada", app:request("POST", "/", { json = { name = "Ada" } }).body)
+---   assert.equal("Ada", app:post("/", { json = { name = "Ada" } }).body)
+---   app:close()
+--- end)
+--- ```
+---@param method string
+---@param path string
+---@param options? moongate.TestRequestOptions
+---@return moongate.test.Response
+function app:request(method, path, options) end
+
+--- Begins a request that the spec drives itself.
+---
+--- ```lua spec
+--- local test = require("moongate.test")
+---
+--- it("leaves in the middle", function()
+---   local gone
+---   local app = test.app(function(app)
+---     app:get("/", function(ctx)
+---       ctx:on_close(function(err) gone = err end)
+---       ctx:sleep(60):await()
+---     end)
+---   end)
+---   local flight = app:start("GET", "/")
+---   app.clock:settle()
+---   flight:disconnect()
+---   assert.equal("cancelled", gone.code)
+---   app:close()
+--- end)
+--- ```
+---@param method string
+---@param path string
+---@param options? moongate.TestRequestOptions
+---@return moongate.test.Flight
+function app:start(method, path, options) end
+
+--- Sends bytes as they are on a connection of their own.
+---
+--- ```lua spec
+--- local test = require("moongate.test")
+---
+--- it("refuses nonsense", function()
+---   local app = test.app(function(app) app:get("/", function() return "x" end) end)
+---   assert.equal(400, app:raw("GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n"):response().status)
+---   app:close()
+--- end)
+--- ```
+---@param bytes string
+---@return moongate.test.Flight
+function app:raw(bytes) end
+
+--- Replaces an async call of `ctx` and of the modules as a whole. Stubs of single statements, keys,
+--- paths and requests come first; the newest that fits answers.
+---
+--- ```lua spec
+--- local test = require("moongate.test")
+---
+--- it("does not sleep", function()
+---   local app = test.app(function(app)
+---     app:get("/", { timeout = 1 }, function(ctx) ctx:sleep(60):await() return "awake" end)
+---   end)
+---   app:stub("sleep", true)
+---   assert.equal("awake", app:get("/").body)
+---   app:close()
+--- end)
+--- ```
+---@param name string as "read_file"
+---@param answer any a value, a Future, `test.never()` and its like, or `fn(ctx, ...)`
+---@return moongate.test.App self
+function app:stub(name, answer) end
+
+--- A stub of HTTP requests.
+---
+--- ```lua spec
+--- local test = require("moongate.test")
+---
+--- it("calls nobody", function()
+---   local app = test.app(function(app)
+---     app:get("/", function(ctx) return ctx:http_request("http://api/x"):await():json().name end)
+---   end)
+---   app:stub_http("GET http://api/x", { json = { name = "Ada" } })
+---   assert.equal("Ada", app:get("/").body)
+---   app:assert_called("http_request", "http://api/x", 1)
+---   app:close()
+--- end)
+--- ```
+---@param matcher any "GET http://host/path", a URL for all methods, { method =, url =, pattern = }, or a function of the request { method, url, headers, body }
+---@param answer any { status =, headers =, body = or json = }, the body of a 200, or a function of the request
+---@return moongate.test.App self
+function app:stub_http(matcher, answer) end
+
+--- A stub of statements, those of transactions included. White space in them does not count.
+---
+--- ```lua spec
+--- local test = require("moongate.test")
+---
+--- it("asks no database", function()
+---   local app = test.app(function(app)
+---     app:get("/", function(ctx)
+---       return ctx:query_database("SELECT name FROM users WHERE id = $1", 7):await()[1]
+---     end)
+---   end)
+---   app:stub_database("SELECT name FROM users WHERE id = $1", function(id)
+---     return { { name = "user " .. id } }
+---   end)
+---   assert.equal("user 7", app:get("/"):json().name)
+---   app:close()
+--- end)
+--- ```
+---@param matcher any a statement, { pattern = }, or a function of the statement
+---@param answer any rows, or a function of the parameters
+---@return moongate.test.App self
+function app:stub_database(matcher, answer) end
+
+--- A stub of `ctx:query_cache` for keys. Without arguments: a whole cache in memory, whose entries
+--- end in virtual time.
+---
+--- ```lua spec
+--- local test = require("moongate.test")
+--- local moongate = require("moongate")
+---
+--- it("caches for a minute", function()
+---   local app = test.app(function(app)
+---     app:get("/", function(ctx) return tostring(ctx:cached("t", 60, moongate.now):await()) end)
+---   end)
+---   app:stub_cache()
+---   local first = app:get("/").body
+---   assert.equal(first, app:get("/").body)
+---   app.clock:advance(61)
+---   assert.not_equal(first, app:get("/").body)
+---   app:close()
+--- end)
+--- ```
+---@param matcher any a key, { pattern = }, or a function of the key; nil: all
+---@param answer any the value (nil: it is not there), or a function of the key
+---@return moongate.test.App self
+function app:stub_cache(matcher, answer) end
+
+--- A stub of the content that `ctx:read_file` and `ctx:file_chunks` find.
+---
+--- ```lua spec
+--- local test = require("moongate.test")
+---
+--- it("reads no disk", function()
+---   local app = test.app(function(app)
+---     app:get("/", function(ctx) return ctx:read_file("motd"):await() end)
+---   end)
+---   app:stub_file("motd", "hello")
+---   assert.equal("hello", app:get("/").body)
+---   app:close()
+--- end)
+--- ```
+---@param matcher any a path as it is asked for, { pattern = }, or a function of the path
+---@param answer any the content, or a function of the path
+---@return moongate.test.App self
+function app:stub_file(matcher, answer) end
+
+--- The calls of that name so far, in order: `{ name, the arguments; of HTTP also request }`.
+---
+--- ```lua spec
+--- local test = require("moongate.test")
+---
+--- it("tells what was called", function()
+---   local app = test.app(function(app)
+---     app:get("/", function(ctx) return ctx:read_file("motd"):await() end)
+---   end)
+---   app:stub_file("motd", "hello")
+---   app:get("/")
+---   assert.equal("motd", app:calls_of("read_file")[1][1])
+---   app:close()
+--- end)
+--- ```
+---@param name string
+---@param matcher any as of a stub of that call; nil: all
+---@return table[]
+function app:calls_of(name, matcher) end
+
+--- Fails unless there was such a call, or exactly `times` of them.
+---
+--- ```lua spec
+--- local test = require("moongate.test")
+---
+--- it("reads once", function()
+---   local app = test.app(function(app)
+---     app:get("/", function(ctx) return ctx:read_file("motd"):await() end)
+---   end)
+---   app:stub_file("motd", "hello")
+---   app:get("/")
+---   app:assert_called("read_file", "motd", 1)
+---   app:close()
+--- end)
+--- ```
+---@param name string
+---@param matcher any
+---@param times? integer
+function app:assert_called(name, matcher, times) end
+
+--- Fails if there was such a call.
+---
+--- ```lua spec
+--- local test = require("moongate.test")
+---
+--- it("reads nothing", function()
+---   local app = test.app(function(app) app:get("/", function() return "x" end) end)
+---   app:get("/")
+---   app:assert_not_called("read_file")
+---   app:close()
+--- end)
+--- ```
+---@param name string
+---@param matcher any
+function app:assert_not_called(name, matcher) end
+
+--- Runs `fn(...)` in a coroutine of the app and returns its values: to await in a spec.
+---
+--- ```lua spec
+--- local test = require("moongate.test")
+--- local moongate = require("moongate")
+---
+--- it("awaits", function()
+---   local app = test.app(function() end)
+---   assert.equal(7, app:run(function(n) moongate.sleep(9):await() return n end, 7))
+---   app:close()
+--- end)
+--- ```
+---@param fn function
+---@param ... any
+---@return any ...
+function app:run(fn, ...) end
+
+--- Runs `on_stop` and cancels the app's background work.
+---
+--- ```lua spec
+--- local test = require("moongate.test")
+---
+--- it("says good night", function()
+---   local said
+---   local app = test.app(function(app) app:on_stop(function() said = true end) end)
+---   app:stop()
+---   assert.is_true(said)
+---   app:close()
+--- end)
+--- ```
+function app:stop() end
+
+--- Fails, naming what is left behind and the line that made it: coroutines, Futures, operations,
+--- connections. Closes the app.
+---
+--- ```lua spec
+--- local test = require("moongate.test")
+---
+--- it("leaves nothing behind", function()
+---   local app = test.app(function(app) app:get("/", function() return "x" end) end)
+---   app:get("/")
+---   app:assert_no_leaks()
+--- end)
+--- ```
+function app:assert_no_leaks() end
+
+--- Closes the app's connections and cancels all it does.
+---
+--- ```lua spec
+--- local test = require("moongate.test")
+---
+--- it("ends", function()
+---   local app = test.app(function() end)
+---   app:close()
+--- end)
+--- ```
+function app:close() end
+
+---@class moongate.test.Clock the virtual clock of an app: `app.clock`
+local clock = {}
+
+--- Virtual seconds since the app started.
+---@return number
+function clock:elapsed() end
+
+--- Virtual seconds, the clock's own.
+---@return number
+function clock:now() end
+
+--- Lets `seconds` pass: timers fire on their way, in order.
+---@param seconds number
+function clock:advance(seconds) end
+
+--- Turns the loop until nothing happens at this moment of virtual time.
+function clock:settle() end
+
+---@class moongate.test.Flight a request under way that the spec drives
+local flight = {}
+
+--- Sends more bytes, as they are.
+---@param bytes string
+---@return moongate.test.Flight self
+function flight:send(bytes) end
+
+--- All bytes that have come until nothing more happens at this moment of virtual time.
+---@return string bytes
+---@return boolean closed by the server
+function flight:read() end
+
+--- Does not read for a while, like a slow client.
+---@param paused? boolean false: reads on
+---@return moongate.test.Flight self
+function flight:pause(paused) end
+
+--- Sends a FIN: the client sends no more.
+---@return moongate.test.Flight self
+function flight:finish() end
+
+--- Leaves: the connection is closed, after `seconds` of virtual time.
+---@param seconds? number
+---@return moongate.test.Flight self
+function flight:disconnect(seconds) end
+
+--- Keeps the connection for further requests, which `flight:send` sends; without it the answer's end
+--- closes it.
+---@return moongate.test.Flight self
+function flight:keep() end
+
+--- Waits for the next whole answer, in virtual time. Interim answers (1xx) are in its `interim`;
+--- `closed` tells whether the server has closed the connection behind it.
+---@return moongate.test.Response
+function flight:response() end

@@ -1,0 +1,100 @@
+--- `moongate help NAME`: an entry of the reference in the terminal.
+local markdown = require("moongate.core.docs.markdown")
+local terminal = require("moongate.core.docs.terminal")
+local suggest = require("moongate.core.suggest")
+
+local M = {}
+
+-- Whether `name` is meant by a reader's `asked`: the whole of it, or what stands behind its last
+-- dot or colon.
+local function fits(name, asked)
+  return name == asked or name:gsub(":", ".") == asked or name:match("[.:]([%w_]+)$") == asked
+end
+
+local function entry_text(entry)
+  return terminal.render("# " .. markdown.signature(entry) .. "\n\n" .. markdown.entry(entry))
+end
+
+local function setting_text(setting)
+  return terminal.render("# " .. setting.path .. " (configuration)\n\n"
+    .. markdown.setting(setting))
+end
+
+-- A page by its id or title: "future", "guide-routing", "routing".
+local function page_text(reference, name)
+  local page = reference.page_of[name] or reference.page_of["guide-" .. name]
+  return page and terminal.render(markdown.page(page))
+end
+
+local function exact(reference, facts, name)
+  local entry = reference.by_name[name]
+  if entry then
+    return entry_text(entry)
+  end
+  for _, setting in ipairs(facts.settings) do
+    if setting.path == name then
+      return setting_text(setting)
+    end
+  end
+  return page_text(reference, name)
+end
+
+local function all_that_fit(reference, facts, name)
+  local found = {}
+  for _, entry in ipairs(reference.entries) do
+    if fits(entry.name, name) then
+      found[#found + 1] = { name = entry.name, text = entry_text(entry) }
+    end
+  end
+  for _, setting in ipairs(facts.settings) do
+    if fits(setting.path, name) then
+      found[#found + 1] = { name = setting.path, text = setting_text(setting) }
+    end
+  end
+  return found
+end
+
+local function names_of(reference, facts)
+  local names = {}
+  for _, entry in ipairs(reference.entries) do
+    names[entry.name] = true
+    names[entry.name:match("[.:]([%w_]+)$") or entry.name] = true
+  end
+  for _, setting in ipairs(facts.settings) do
+    names[setting.path] = true
+  end
+  for _, command in ipairs(facts.commands) do
+    names[command.name] = true
+  end
+  for _, page in ipairs(reference.pages) do
+    names[(page.id:gsub("^guide%-", ""))] = true
+  end
+  return names
+end
+
+--- The text for a name; or nil, and what to say instead.
+---@param reference moongate.docs.Reference
+---@param facts table settings and commands
+---@param name string
+---@return string?, string?
+function M.of(reference, facts, name)
+  local text = exact(reference, facts, name)
+  if text then
+    return text
+  end
+  local found = all_that_fit(reference, facts, name)
+  if #found == 1 then
+    return found[1].text
+  elseif #found > 1 then
+    local out = { name .. " is the name of several things:\n" }
+    for _, one in ipairs(found) do
+      out[#out + 1] = "  moongate help " .. one.name
+    end
+    return table.concat(out, "\n") .. "\n"
+  end
+  local near = suggest.nearest(name, names_of(reference, facts))
+  return nil, name .. ": the reference has no such name"
+    .. (near and " (did you mean \"" .. near .. "\"?)" or "")
+end
+
+return M

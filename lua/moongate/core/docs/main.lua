@@ -1,0 +1,24 @@
+--- What src/lua/docs.c runs: `moongate help NAME` and `moongate docs FOLDER`.
+local reference = require("moongate.core.docs.reference")
+local help = require("moongate.core.docs.help")
+local site = require("moongate.core.docs.site")
+local json = require("moongate.json")
+
+local M = {}
+
+--- The text of an entry; or nil, and a line that says what is wrong.
+---@param facts string JSON: { version, settings, commands }
+---@param name string
+---@return string?, string?
+function M.help(facts, name)
+  return help.of(reference.load(), json.decode(facts), name)
+end
+
+--- Writes the reference below a folder, which exists with its three folders.
+---@param facts string
+---@param folder string
+function M.write(facts, folder)
+  site.write(folder, reference.load(), json.decode(facts))
+end
+
+return M

@@ -1,0 +1,142 @@
+--- Whatever is public has an entry, and whatever has an entry is there.
+local moongate = require("moongate")
+local app_class = require("moongate.app")
+local context = require("moongate.core.request.context")
+local stream = require("moongate.core.stream")
+local test = require("moongate.test")
+local reference = require("moongate.core.docs.reference")
+
+local loaded = reference.load()
+
+local function methods_of(value)
+  return getmetatable(value).__index
+end
+
+-- Of a table the names that a script may use.
+local function names_of(surface, hidden)
+  local names = {}
+  for name in pairs(surface) do
+    if type(name) == "string" and name:sub(1, 1) ~= "_" and not (hidden or {})[name] then
+      names[#names + 1] = name
+    end
+  end
+  table.sort(names)
+  return names
+end
+
+-- What stands behind `before` in the reference.
+local function documented(before)
+  local names = {}
+  for _, entry in ipairs(loaded.entries) do
+    local name = entry.name:match("^" .. before:gsub("%.", "%%.") .. "[.:]([%w_]+)$")
+    if name and (entry.kind == "function" or entry.kind == "field") then
+      names[#names + 1] = name
+    end
+  end
+  table.sort(names)
+  return names
+end
+
+local function as_set(list)
+  local set = {}
+  for _, name in ipairs(list) do
+    set[name] = true
+  end
+  return set
+end
+
+local function compare(before, names)
+  local there, told = as_set(names), as_set(documented(before))
+  for name in pairs(there) do
+    assert.is_true(told[name], before .. "." .. name .. " has no entry in lua/moongate/api")
+  end
+  for name in pairs(told) do
+    assert.is_true(there[name], before .. "." .. name .. " has an entry, but is not there")
+  end
+end
+
+local function both(...)
+  local all = {}
+  for _, names in ipairs({ ... }) do
+    for name in pairs(names) do
+      all[name] = true
+    end
+  end
+  return all
+end
+
+local ALIASES = { -- said with the names that they stand for
+  read = true, write = true, stat = true, list = true, delete = true, rename = true, chunks = true,
+}
+
+describe("the reference", function()
+  it("knows moongate", function()
+    compare("moongate", names_of(moongate))
+  end)
+
+  it("knows an app", function()
+    compare("app", names_of(methods_of(app_class.new()), { freeze = true }))
+  end)
+
+  it("knows ctx", function()
+    compare("ctx", names_of(both(context.methods, context.getters)))
+  end)
+
+  it("knows Futures", function()
+    local all = names_of(moongate.Future, { deferred = true })
+    local told = as_set(documented("moongate.Future"))
+    local own, shared = {}, {}
+    for _, name in ipairs(all) do
+      local list = told[name] and shared or own
+      list[#list + 1] = name
+    end
+    compare("future", own)
+    compare("moongate.Future", shared)
+  end)
+
+  it("knows the modules", function()
+    compare("moongate.http", names_of(moongate.http, { calls = true }))
+    compare("moongate.json", names_of(moongate.json))
+    compare("moongate.middleware", names_of(moongate.middleware))
+    compare("log", { "debug", "error", "info", "warn" })
+    compare("cache", names_of(methods_of(moongate.cache())))
+    compare("database", names_of(methods_of(moongate.database())))
+    compare("moongate.files", names_of(moongate.files, both(ALIASES, {
+      root = true, resolve = true, options = true, calls = true,
+    })))
+    compare("stream", names_of(methods_of(stream.new())))
+  end)
+
+  it("knows the test kit", function()
+    local app = test.app(function() end)
+    compare("test", names_of(test, { folder = true, read = true }))
+    compare("test_app", names_of(methods_of(app), {
+      get = true, head = true, post = true, put = true, patch = true, delete = true,
+      options = true,
+    }))
+    compare("flight", names_of(methods_of(app:raw("")), { done = true }))
+    app:close()
+  end)
+
+  it("has each page's links lead somewhere", function()
+    local site = { index = true, configuration = true, commands = true }
+    for id in pairs(loaded.page_of) do
+      site[id] = true
+    end
+    local function look(text, where)
+      for target in text:gmatch("%]%(([%w-]+)%.md") do
+        assert.is_true(site[target], where .. ": there is no page " .. target)
+      end
+    end
+    for id, page in pairs(loaded.page_of) do
+      look(page.text, id)
+    end
+    for _, entry in ipairs(loaded.entries) do
+      look(entry.item.doc, entry.name)
+    end
+  end)
+
+  it("finds what a misspelt name means", function()
+    assert.equal("ctx:json", reference.nearest(loaded, "ctx:jsno"))
+  end)
+end)
