@@ -18,7 +18,7 @@ describe("site.write", function()
   local folder = os.tmpname() .. ".d"
 
   setup(function()
-    os.execute("mkdir -p '" .. folder .. "/markdown' '" .. folder .. "/html' '" .. folder .. "/man'")
+    os.execute(("mkdir -p %s/markdown %s/html %s/man"):format(folder, folder, folder))
     site.write(folder, reference.load(), facts)
   end)
 

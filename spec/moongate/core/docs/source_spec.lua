@@ -15,7 +15,8 @@ describe("source.parse", function()
     assert.equal("calc:add", item.name)
     assert.equal("calc", item.owner)
     assert.equal("Adds.\n\nMore.", item.doc)
-    assert.same({ name = "a", optional = true, type = "integer", doc = "the first" }, item.params[1])
+    assert.same({ name = "a", optional = true, type = "integer", doc = "the first" },
+      item.params[1])
     assert.same({
       name = "b", optional = false, type = "table<string, string|number>", doc = "the second",
     }, item.params[2])
