@@ -34,6 +34,7 @@ typedef struct mg_server_cell {
     char address[MG_SHARED_ADDRESS]; // so does this
     _Atomic uint64_t health;         // proxy/verdict.h
     _Atomic uint64_t health_since_ms;
+    _Atomic uint64_t check_ms;      // proxy/health.h: the next check is due
     _Atomic uint64_t ejection;      // proxy/outlier.h
     _Atomic uint64_t slow_since_ms; // its slow start began; 0: it never had one
     _Atomic uint64_t latency;       // proxy/balance.h: its moving average
@@ -42,12 +43,11 @@ typedef struct mg_server_cell {
 
 typedef struct mg_upstream_cell {
     char name[MG_SHARED_NAME];
-    mg_lock deciding;          // for decisions that look at all servers: ejection
-    _Atomic uint64_t circuit;  // proxy/circuit.h: state and until when
-    _Atomic uint64_t results;  // proxy/circuit.h: how the last requests ended
-    _Atomic uint64_t budget;   // proxy/budget.h: what failed retries cost
-    _Atomic uint64_t probe_ms; // proxy/health.h: when the next round of probes is due
-    _Atomic uint64_t logged;   // proxy/changes.h
+    mg_lock deciding;         // for decisions that look at all servers: ejection
+    _Atomic uint64_t circuit; // proxy/circuit.h: state and until when
+    _Atomic uint64_t results; // proxy/circuit.h: how the last requests ended
+    _Atomic uint64_t budget;  // proxy/budget.h: what failed retries cost
+    _Atomic uint64_t logged;  // proxy/changes.h
 } mg_upstream_cell;
 
 // What one worker counts of a server. Written by that worker alone; `in_flight` ends with it, the
