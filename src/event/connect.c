@@ -289,6 +289,10 @@ void mg_connect_use(mg_loop *loop, const mg_connect_net *net) {
     loop->net = net;
 }
 
+bool mg_connect_has_net(const mg_loop *loop) {
+    return loop->net != NULL;
+}
+
 void mg_connect_accept(mg_connect *c, mg_stream *peer, const mg_stream_events *events,
                        size_t window) {
     hold_descriptor(c, false);

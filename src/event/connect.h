@@ -68,6 +68,9 @@ typedef struct mg_connect_net {
 // `net` is borrowed until the loop is freed.
 void mg_connect_use(mg_loop *loop, const mg_connect_net *net);
 
+// Whether there is one: then names mean nothing but themselves and are not to be looked up.
+bool mg_connect_has_net(const mg_loop *loop);
+
 // It is open: `peer`, the caller's memory, is its other end. on_done comes inside of this.
 void mg_connect_accept(mg_connect *c, mg_stream *peer, const mg_stream_events *events,
                        size_t window);

@@ -56,7 +56,9 @@ static mg_connect *start(uint32_t timeout_ms) {
 static int set_up(void **state) {
     (void)state;
     loop = new_loop(true);
+    assert_false(mg_connect_has_net(loop));
     mg_connect_use(loop, &net);
+    assert_true(mg_connect_has_net(loop));
     ours = theirs = (wire){0};
     asked = NULL;
     gone = done = 0;
