@@ -9,6 +9,7 @@
 #include "base/buf.h"
 #include "base/error.h"
 #include "base/log_line.h"
+#include "proxy/options.h"
 #include "server/endpoint.h"
 
 typedef mg_texts mg_config_texts;
@@ -88,6 +89,7 @@ typedef struct mg_config {
     mg_config_databases databases;
     uint64_t cache_bytes; // shared by all workers; 0: no cache
     mg_config_http http;
+    mg_upstreams_options upstreams;
     mg_config_texts scripts;         // paths below the root, or absolute ones
     mg_config_texts trusted_proxies; // unchecked texts: http/forwarded.h reads them
     mg_config_texts forwarded;       // likewise

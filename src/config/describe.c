@@ -2,6 +2,7 @@
 
 #include "base/json.h"
 #include "config/endpoint.h"
+#include "config/upstream.h"
 #include "config/write.h"
 
 // Texts of this room, which are UTF-8.
@@ -21,7 +22,7 @@ static void append_setting(mg_buf *out, const char *before, const mg_config_key 
         mg_buf_append_char(out, ',');
         append_member(out, "default", mg_buf_str(&text));
     }
-    if (key->kind != MG_CONFIG_TABLE) {
+    if (key->kind != MG_CONFIG_TABLE && key->kind != MG_CONFIG_OPTIONAL_TABLE) {
         mg_buf_clear(&text);
         mg_config_append_allowed(&text, key);
         mg_buf_append_char(out, ',');
@@ -40,6 +41,11 @@ static void append_all(mg_buf *out, const char *before, const mg_config_key *key
         }
         if (keys[i].kind == MG_CONFIG_LISTEN) {
             append_all(out, "listen[].", mg_endpoint_keys, mg_endpoint_key_count);
+        } else if (keys[i].kind == MG_CONFIG_UPSTREAMS) {
+            append_all(out, "upstreams.*.", mg_upstream_table.keys, mg_upstream_table.count);
+        } else if (keys[i].kind == MG_CONFIG_SERVERS) {
+            append_all(out, "upstreams.*.servers[].", mg_upstream_server_table.keys,
+                       mg_upstream_server_table.count);
         }
     }
 }

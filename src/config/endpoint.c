@@ -20,7 +20,7 @@ const mg_config_key mg_endpoint_keys[] = {
     RESERVED("tls", "terminate TLS in front"),
     RESERVED("http2", "it speaks HTTP/1.1"),
     {"proxy_protocol", MG_CONFIG_NETWORKS, AT(proxies), "false", 0, 0, NULL,
-     "Proxies that tell of their clients in the PROXY protocol; nobody else is let in"},
+     "Who speaks the PROXY protocol; nobody else is let in"},
 };
 const size_t mg_endpoint_key_count = sizeof mg_endpoint_keys / sizeof mg_endpoint_keys[0];
 

@@ -64,6 +64,8 @@ const mg_config_key mg_config_keys[] = {
     OTHER("http.allow", TEXTS, AT(http.allow), "[]",
           "... but for these; without http.deny: no others are"),
 
+    OTHER("upstreams", UPSTREAMS, AT(upstreams), "{}", "Servers for app:proxy and ctx:proxy"),
+
     TABLE("limits", "How much one peer may ask for"),
     LIMIT(request_line, SIZE, "\"8K\"", 256, MIB, "The request line; beyond it 414"),
     LIMIT(header_bytes, SIZE, "\"32K\"", KIB, 16 * MIB, "All header fields; beyond it 431"),
@@ -121,7 +123,6 @@ const mg_config_key mg_config_keys[] = {
            "The form of the access log"),
 
     RESERVED("admin"),
-    RESERVED("upstreams"),
 };
 const size_t mg_config_key_count = sizeof mg_config_keys / sizeof mg_config_keys[0];
 
@@ -160,7 +161,7 @@ static void append_size(mg_buf *out, uint64_t v) {
 static void append_bound(mg_buf *out, mg_config_kind kind, uint64_t v) {
     if (kind == MG_CONFIG_SIZE) {
         append_size(out, v);
-    } else if (kind == MG_CONFIG_SECONDS) {
+    } else if (kind == MG_CONFIG_SECONDS || kind == MG_CONFIG_SHARE) {
         mg_buf_printf(out, "%g", (double)v / 1000);
     } else {
         mg_buf_append_u64(out, v);
@@ -208,6 +209,21 @@ void mg_config_append_allowed(mg_buf *out, const mg_config_key *key) {
             "\"sqlite:PATH\", \"postgres://HOST/NAME\", { name = ... }, or false",
         [MG_CONFIG_NAMESERVERS] = "addresses as \"127.0.0.1:53,[::1]:53\", or false",
         [MG_CONFIG_CACHE] = "\"memory:1M\" to \"memory:64G\", or false",
+        [MG_CONFIG_UPSTREAMS] = "a table as { users = { \"http://127.0.0.1:9001\" } }",
+        [MG_CONFIG_SHARE] = "a number",
+        [MG_CONFIG_OPTIONAL_TEXT] = "a text or false",
+        [MG_CONFIG_SERVERS] = "a list as { \"http://127.0.0.1:9001\" }",
+        [MG_CONFIG_SERVER_URL] =
+            "\"http://host:port\", \"https://host:port\" or \"unix:run/x.sock\"",
+        [MG_CONFIG_SPLIT] = "a list as { { \"old\", 95 }, { \"new\", 5 } }",
+        [MG_CONFIG_HASH] =
+            "\"ip\", \"path\", \"header:NAME\", \"cookie:NAME\", \"query:NAME\" or false",
+        [MG_CONFIG_STICKY] = "\"cookie:NAME\" or false",
+        [MG_CONFIG_STATUSES] = "statuses as \"200-399\" or \"200, 204\"",
+        [MG_CONFIG_RETRY_ON] = "a list of \"connect\", \"closed\", \"timeout\" and statuses",
+        [MG_CONFIG_HOST] = "\"client\", \"upstream\" or a host",
+        [MG_CONFIG_HTTP2] = "\"auto\" or false",
+        [MG_CONFIG_PROXY_PROTOCOL] = "false",
     };
     if (key->kind == MG_CONFIG_CHOICE) {
         append_choices(out, key->choices);

@@ -30,6 +30,21 @@ typedef enum mg_config_kind {
     MG_CONFIG_DATABASE,    // one, or a table of named ones, or false
     MG_CONFIG_CACHE,       // or false
     MG_CONFIG_NAMESERVERS, // or false
+    MG_CONFIG_UPSTREAMS,   // a table of named ones
+
+    // of upstreams alone
+    MG_CONFIG_SHARE, // a double; bounds are in thousandths
+    MG_CONFIG_OPTIONAL_TEXT,
+    MG_CONFIG_SERVERS,
+    MG_CONFIG_SERVER_URL,
+    MG_CONFIG_SPLIT,
+    MG_CONFIG_HASH,
+    MG_CONFIG_STICKY,
+    MG_CONFIG_STATUSES,
+    MG_CONFIG_RETRY_ON,
+    MG_CONFIG_HOST,
+    MG_CONFIG_HTTP2,
+    MG_CONFIG_PROXY_PROTOCOL,
 } mg_config_kind;
 
 typedef struct mg_config_key {

@@ -6,7 +6,7 @@ typedef struct walk {
     size_t prefix; // bytes of the path above it
 } walk;
 
-static void take_keys(const walk *w);
+static size_t take_keys(const walk *w);
 
 // In a reading of its own: the one at hand goes on in the middle of a text.
 void mg_config_take_defaults(const mg_config_reading *r, const mg_config_table *t) {
@@ -86,9 +86,10 @@ static void take_key(const walk *w) {
 }
 
 // Its opening bracket has been read.
-static void take_keys(const walk *w) {
+static size_t take_keys(const walk *w) {
     mg_config_reading *r = w->r;
-    while (mg_json_next(&r->json) == MG_JSON_KEY) {
+    size_t n = 0;
+    for (; mg_json_next(&r->json) == MG_JSON_KEY; n++) {
         size_t before = r->path.n;
         if (before > 0) {
             mg_buf_append_char(&r->path, '.');
@@ -97,8 +98,9 @@ static void take_keys(const walk *w) {
         take_key(w);
         r->path.n = before;
     }
+    return n;
 }
 
-void mg_config_take_table(mg_config_reading *r, const mg_config_table *t) {
-    take_keys(&(walk){r, t, r->path.n > 0 ? r->path.n + 1 : 0});
+size_t mg_config_take_table(mg_config_reading *r, const mg_config_table *t) {
+    return take_keys(&(walk){r, t, r->path.n > 0 ? r->path.n + 1 : 0});
 }

@@ -14,5 +14,6 @@ typedef struct mg_config_table {
 // Every default into the struct.
 void mg_config_take_defaults(const mg_config_reading *r, const mg_config_table *t);
 
-// What the table says; its opening bracket has been read. It is read to its end.
-void mg_config_take_table(mg_config_reading *r, const mg_config_table *t);
+// What the table says; its opening bracket has been read. It is read to its end. Returns how many
+// keys it has.
+size_t mg_config_take_table(mg_config_reading *r, const mg_config_table *t);

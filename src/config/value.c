@@ -2,6 +2,7 @@
 
 #include "config/path.h"
 #include "config/suggest.h"
+#include "config/upstream_value.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -184,6 +185,12 @@ static bool take_seconds(mg_config_reading *r, const mg_config_key *key, mg_json
     return true;
 }
 
+static bool take_share(mg_config_reading *r, const mg_config_key *key, mg_json_token t) {
+    double v = t == MG_JSON_DOUBLE ? r->json.number : t == MG_JSON_I64 ? (double)r->json.i64 : -1;
+    *(double *)mg_config_field(r, key) = v;
+    return v * 1000 >= (double)key->min && v * 1000 <= (double)key->max;
+}
+
 static bool take_workers(mg_config_reading *r, const mg_config_key *key, mg_json_token t) {
     (void)key;
     uint64_t v;
@@ -260,6 +267,12 @@ static bool take_optional_name(mg_config_reading *r, const mg_config_key *key, m
     return *name != NULL || t == MG_JSON_FALSE;
 }
 
+static bool take_optional_text(mg_config_reading *r, const mg_config_key *key, mg_json_token t) {
+    const char **text = mg_config_field(r, key);
+    *text = is_path(&r->json, t) ? mg_arena_copy(&r->config->arena, r->json.text) : NULL;
+    return *text != NULL || t == MG_JSON_FALSE;
+}
+
 static bool take_address(mg_config_reading *r, const mg_config_key *key, mg_json_token t) {
     mg_error err;
     if (t != MG_JSON_STRING) {
@@ -319,6 +332,9 @@ static bool take_many(mg_config_reading *r, const mg_config_key *key, mg_json_to
         [MG_CONFIG_DATABASE] = mg_config_take_database,
         [MG_CONFIG_NAMESERVERS] = mg_config_take_nameservers,
         [MG_CONFIG_CACHE] = mg_config_take_cache,
+        [MG_CONFIG_UPSTREAMS] = mg_config_take_upstreams,
+        [MG_CONFIG_SERVERS] = mg_config_take_servers,
+        [MG_CONFIG_SPLIT] = mg_config_take_split,
     };
     if (key->kind >= sizeof takers / sizeof *takers || takers[key->kind] == NULL) {
         return false;
@@ -344,6 +360,16 @@ void mg_config_take(mg_config_reading *r, const mg_config_key *key, mg_json_toke
         [MG_CONFIG_CHOICE] = take_choice,
         [MG_CONFIG_TARGET] = take_target,
         [MG_CONFIG_OPTIONAL_TARGET] = take_target,
+        [MG_CONFIG_SHARE] = take_share,
+        [MG_CONFIG_OPTIONAL_TEXT] = take_optional_text,
+        [MG_CONFIG_SERVER_URL] = mg_config_take_server_url,
+        [MG_CONFIG_HASH] = mg_config_take_hash,
+        [MG_CONFIG_STICKY] = mg_config_take_sticky,
+        [MG_CONFIG_STATUSES] = mg_config_take_statuses,
+        [MG_CONFIG_RETRY_ON] = mg_config_take_retry_on,
+        [MG_CONFIG_HOST] = mg_config_take_host,
+        [MG_CONFIG_HTTP2] = mg_config_take_http2,
+        [MG_CONFIG_PROXY_PROTOCOL] = mg_config_take_proxy_protocol,
     };
     if (!take_many(r, key, t) && !takers[key->kind](r, key, t)) {
         mg_config_refuse(r, key, t);

@@ -43,6 +43,9 @@ void mg_config_take_forwarded(mg_config_reading *r, const mg_config_key *key, mg
 void mg_config_take_networks(mg_config_reading *r, const mg_config_key *key, mg_json_token t);
 void mg_config_take_texts(mg_config_reading *r, const mg_config_key *key, mg_json_token t);
 
+// Named sets of servers (config/upstream.c).
+void mg_config_take_upstreams(mg_config_reading *r, const mg_config_key *key, mg_json_token t);
+
 // What outlives requests (config/store.c).
 void mg_config_take_database(mg_config_reading *r, const mg_config_key *key, mg_json_token t);
 void mg_config_take_nameservers(mg_config_reading *r, const mg_config_key *key, mg_json_token t);

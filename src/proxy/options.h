@@ -1,8 +1,7 @@
 // proxy/options.h: what a configuration says of an upstream: plain data, filled by
 // config/upstream.c.
 //
-// Times are milliseconds, shares are between 0 and 1. Texts and lists are borrowed; an mg_upstream
-// keeps a copy of its own (mg_upstream_options_copy).
+// Times are milliseconds, shares between 0 and 1. Texts are borrowed; an mg_upstream has copies.
 #pragma once
 
 #include "base/arena.h"
@@ -88,6 +87,7 @@ typedef struct mg_circuit_options {
 } mg_circuit_options;
 
 typedef struct mg_retry_options {
+    bool on;
     uint64_t count;          // tries beside the first
     uint64_t try_timeout_ms; // until the head; 0: as timeouts say
     double budget;           // of the requests in flight
@@ -123,7 +123,7 @@ typedef struct mg_upstream_options {
     mg_outlier_options outlier;
     mg_circuit_options circuit;
     mg_retry_options retries;
-    uint64_t hedge_after_ms; // 0: no second try while the first one waits
+    uint64_t hedge_after_ms; // 0: never
     mg_mirror_options mirror;
     mg_upstream_timeouts timeouts;
     uint64_t slow_start_ms; // 0: none
