@@ -32,10 +32,10 @@ static void begin_on_open(mg_h2 *h, mg_h2_stream *s) {
         h->block.fate = FATE_CLOSED;
     } else if (h->client && !s->head_seen) {
         begin_section(h, s, MG_H2_RESPONSE);
-    } else if (h->block.end) {
+    } else if (h->block.end && !s->tunnel) {
         begin_section(h, s, MG_H2_TRAILER_SECTION);
     } else {
-        h->block.fate = FATE_WRONG;
+        h->block.fate = FATE_WRONG; // trailers end the stream, and a tunnel has none
     }
 }
 
@@ -248,7 +248,7 @@ static void on_whole(mg_h2_step *t) {
         fail(t, b.id, MG_H2_STREAM_CLOSED, "HEADERS on a stream that has ended");
         break;
     case FATE_WRONG:
-        fail(t, b.id, MG_H2_PROTOCOL_ERROR, "trailers that do not end the stream");
+        fail(t, b.id, MG_H2_PROTOCOL_ERROR, "trailers that do not end the stream, or in a tunnel");
         break;
     case FATE_ITSELF:
         fail(t, b.id, MG_H2_PROTOCOL_ERROR, "a stream depends on itself");

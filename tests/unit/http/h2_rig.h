@@ -26,6 +26,7 @@ typedef struct rig {
     rig_stream streams[RIG_STREAMS];
     mg_h2_encoder *encoder; // for field sections made by hand
     uint64_t now_ms;
+    bool in_data; // a line for content is not ended: however it is cut, it is the same line
     bool refuses; // accepts no stream
     bool holds;   // does not take content
     mg_head head; // the last one
@@ -71,7 +72,7 @@ static inline void rig_log_fields(rig *r, const mg_fields *fields) {
 
 static inline void rig_log_head(rig *r, const mg_h2_event *e) {
     if (r->h.client) {
-        mg_buf_printf(&r->log, "head %u %d", e->stream->id, e->status);
+        mg_buf_printf(&r->log, "head %d", e->status);
     } else if (e->refusal.status != 0) {
         mg_buf_printf(&r->log, "refused %d (%s)", e->refusal.status, e->refusal.reason);
     } else {
@@ -81,14 +82,27 @@ static inline void rig_log_head(rig *r, const mg_h2_event *e) {
     rig_log_fields(r, &e->head.fields);
 }
 
+static inline void rig_end_data(rig *r) {
+    mg_buf_append_str(&r->log, r->in_data ? MG_STR("\n") : MG_STR(""));
+    r->in_data = false;
+}
+
 // One line for an event. `id` is the stream's before it was closed by the event.
 static inline void rig_log(rig *r, mg_h2_event_kind kind, const mg_h2_event *e) {
+    if (kind != MG_H2_DATA && kind != MG_H2_MORE && kind != MG_H2_OPEN) {
+        rig_end_data(r);
+    }
     switch (kind) {
     case MG_H2_HEAD:
         rig_log_head(r, e);
         break;
     case MG_H2_DATA:
-        mg_buf_printf(&r->log, "data %.*s", (int)e->piece.n, e->piece.n > 0 ? e->piece.p : "");
+        mg_buf_append_str(&r->log, r->in_data ? MG_STR("") : MG_STR("data "));
+        mg_buf_append_str(&r->log, e->piece);
+        r->in_data = !e->end;
+        if (r->in_data) {
+            return;
+        }
         break;
     case MG_H2_TRAILERS:
         mg_buf_append_str(&r->log, MG_STR("trailers"));
@@ -173,11 +187,24 @@ static inline void rig_greet(rig *client, rig *server) {
 // The transcript up to now is that text.
 #define assert_told(want, r)                                                                       \
     do {                                                                                           \
+        rig_end_data(r);                                                                           \
         check_text((want), mg_buf_str(&(r)->log), __FILE__, __LINE__);                             \
         mg_buf_clear(&(r)->log);                                                                   \
     } while (0)
 
 // --- frames by hand ---
+
+// A server that has greeted and was greeted, without a client.
+static inline void rig_serve(rig *r, const mg_h2_limits *limits) {
+    rig_open(r, false, limits);
+    mg_buf b = {0};
+    mg_buf_append_str(&b, MG_STR(MG_H2_PREFACE));
+    mg_h2_append_frame(&b, 0, MG_H2_SETTINGS_FRAME, 0, 0);
+    mg_h2_append_frame(&b, 0, MG_H2_SETTINGS_FRAME, MG_H2_FLAG_ACK, 0);
+    rig_read(r, mg_buf_str(&b));
+    mg_buf_deinit(&b);
+    mg_buf_clear(&r->out);
+}
 
 static inline void put_frame(mg_buf *b, uint8_t type, uint8_t flags, uint32_t id, mg_str payload) {
     uint8_t *p = mg_h2_append_frame(b, payload.n, type, flags, id);
@@ -208,3 +235,57 @@ static inline void put_headers(rig *peer, mg_buf *b, uint8_t flags, uint32_t id,
     put_frame(b, MG_H2_HEADERS_FRAME, flags, id, mg_buf_str(&block));
     mg_buf_deinit(&block);
 }
+
+static inline void put_u32_frame(mg_buf *b, uint8_t type, uint32_t id, uint32_t value) {
+    mg_h2_put32(mg_h2_append_frame(b, 4, type, 0, id), value);
+}
+
+static inline void put_setting(mg_buf *b, uint32_t setting, uint32_t value) {
+    uint8_t *p = mg_h2_append_frame(b, 6, MG_H2_SETTINGS_FRAME, 0, 0);
+    mg_h2_put16(p, setting);
+    mg_h2_put32(p + 2, value);
+}
+
+// Reads what was put together, and forgets it.
+static inline void rig_take(rig *r, mg_buf *b) {
+    rig_read(r, mg_buf_str(b));
+    mg_buf_deinit(b);
+}
+
+static const char rig_get[] = ":method: GET\n:scheme: http\n:path: /\n:authority: a";
+static const char rig_post[] = ":method: POST\n:scheme: http\n:path: /\n:authority: a";
+
+enum { RIG_ENDS = MG_H2_FLAG_END_HEADERS | MG_H2_FLAG_END_STREAM };
+
+// What it wrote, a frame a line: type, flags, stream, and the number in it.
+static inline void rig_frames(const mg_buf *out, mg_buf *text) {
+    static const char *const names[] = {"DATA",          "HEADERS",      "PRIORITY", "RST_STREAM",
+                                        "SETTINGS",      "PUSH_PROMISE", "PING",     "GOAWAY",
+                                        "WINDOW_UPDATE", "CONTINUATION"};
+    for (size_t at = 0; at < out->n;) {
+        const uint8_t *p = (const uint8_t *)out->p + at;
+        size_t n = (size_t)p[0] << 16 | mg_h2_get16(p + 1);
+        mg_buf_printf(text, "%s %u/%u", names[p[3]], mg_h2_get31(p + 5), p[4]);
+        if (p[3] == MG_H2_RST_STREAM_FRAME || p[3] == MG_H2_WINDOW_UPDATE_FRAME) {
+            mg_buf_printf(text, " %u", mg_h2_get32(p + 9));
+        } else if (p[3] == MG_H2_GOAWAY_FRAME) {
+            mg_buf_printf(text, " %u %u", mg_h2_get32(p + 9), mg_h2_get32(p + 13));
+        } else if (p[3] == MG_H2_DATA_FRAME) {
+            mg_buf_printf(text, " (%zu)", n);
+        }
+        mg_buf_append_char(text, '\n');
+        at += MG_H2_FRAME_HEADER + n;
+    }
+}
+
+// The frames that were written up to now are these.
+static inline void check_frames(const char *want, rig *r, const char *file, int line) {
+    mg_buf text = {0};
+    rig_frames(&r->out, &text);
+    check_text(want, mg_buf_str(&text), file, line);
+    mg_buf_deinit(&text);
+    mg_buf_clear(&r->out);
+    mg_h2_drained(&r->h);
+}
+
+#define assert_frames(want, r) check_frames((want), (r), __FILE__, __LINE__)
