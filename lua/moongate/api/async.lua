@@ -13,7 +13,7 @@ local ctx = {}
 --- --> GET / => 200 in time
 --- ```
 ---@param seconds number at least 0
----@return moongate.Future
+---@return moongate.Future<any>
 ---@nodiscard
 function ctx:sleep(seconds) end
 
@@ -30,7 +30,7 @@ function ctx:sleep(seconds) end
 --- ```
 ---@param fn function
 ---@param ... any its arguments
----@return moongate.Future of what it returns
+---@return moongate.Future<any> what it returns
 ---@nodiscard
 function ctx:spawn(fn, ...) end
 
@@ -58,7 +58,7 @@ function ctx:on_close(fn) end
 --- --> GET /users/7 => 200 Ada
 --- ```
 ---@param options string|moongate.HttpOptions the URL, or options
----@return moongate.Future of a moongate.Response
+---@return moongate.Future<moongate.Response>
 ---@nodiscard
 function ctx:http_request(options) end
 
@@ -74,7 +74,7 @@ function ctx:http_request(options) end
 --- ```
 ---@param sql string `$1`, `$2` ... stand for the parameters
 ---@param ... any the parameters: string, number, boolean, nil, blob
----@return moongate.Future of moongate.Rows
+---@return moongate.Future<moongate.Rows>
 ---@nodiscard
 function ctx:query_database(sql, ...) end
 
@@ -109,7 +109,7 @@ function ctx:database(name) end
 --- ```
 ---@param fn fun(tx: moongate.Transaction): any
 ---@param options? moongate.TransactionOptions
----@return moongate.Future of what fn returns
+---@return moongate.Future<any> what fn returns
 ---@nodiscard
 function ctx:transaction(fn, options) end
 
@@ -120,7 +120,7 @@ function ctx:transaction(fn, options) end
 --- --> GET / => 200 no news
 --- ```
 ---@param key string|number
----@return moongate.Future of the value, or nil
+---@return moongate.Future<any> the value, or nil
 ---@nodiscard
 function ctx:query_cache(key) end
 
@@ -141,7 +141,7 @@ function ctx:query_cache(key) end
 ---@param key string|number
 ---@param value any a string, or whatever JSON can say
 ---@param options? moongate.CacheOptions
----@return moongate.Future of true
+---@return moongate.Future<true>
 function ctx:update_cache(key, value, options) end
 
 --- Forgets a key.
@@ -151,7 +151,7 @@ function ctx:update_cache(key, value, options) end
 --- --> DELETE /motd => 200 {"there":false}
 --- ```
 ---@param key string|number
----@return moongate.Future of whether it was there
+---@return moongate.Future<boolean> whether it was there
 function ctx:delete_cache(key) end
 
 ---@class moongate.IncrementOptions
@@ -168,7 +168,7 @@ function ctx:delete_cache(key) end
 ---@param key string|number
 ---@param by? integer 1 unless told
 ---@param options? moongate.IncrementOptions
----@return moongate.Future of the sum
+---@return moongate.Future<integer> the sum
 function ctx:increment_cache(key, by, options) end
 
 --- `ctx:increment_cache` by its shorter name.
@@ -180,7 +180,7 @@ function ctx:increment_cache(key, by, options) end
 ---@param key string|number
 ---@param by? integer
 ---@param options? moongate.IncrementOptions
----@return moongate.Future of the sum
+---@return moongate.Future<integer> the sum
 function ctx:increment(key, by, options) end
 
 --- The value of a key; if there is none, what `fn()` gives, which is stored for `ttl` seconds. It
@@ -198,7 +198,7 @@ function ctx:increment(key, by, options) end
 ---@param key string|number
 ---@param ttl number? seconds; nil: until it is evicted
 ---@param fn fun(): any a value, or a Future of one; nil is not stored
----@return moongate.Future of the value
+---@return moongate.Future<any> the value
 ---@nodiscard
 function ctx:cached(key, ttl, fn) end
 
@@ -213,7 +213,7 @@ function ctx:cached(key, ttl, fn) end
 --- ```
 ---@param path string
 ---@param options? moongate.ReadOptions
----@return moongate.Future of a string
+---@return moongate.Future<string>
 ---@nodiscard
 function ctx:read_file(path, options) end
 
@@ -255,7 +255,7 @@ function ctx:file_chunks(path, options) end
 ---@param path string
 ---@param data string
 ---@param options? moongate.WriteOptions
----@return moongate.Future of true
+---@return moongate.Future<true>
 function ctx:write_file(path, data, options) end
 
 ---@class moongate.StatOptions
@@ -270,7 +270,7 @@ function ctx:write_file(path, data, options) end
 --- ```
 ---@param path string
 ---@param options? moongate.StatOptions
----@return moongate.Future of a table
+---@return moongate.Future<table>
 ---@nodiscard
 function ctx:stat_file(path, options) end
 
@@ -285,7 +285,7 @@ function ctx:stat_file(path, options) end
 --- ```
 ---@param path string
 ---@param options? moongate.ListOptions
----@return moongate.Future of a list
+---@return moongate.Future<table[]>
 ---@nodiscard
 function ctx:list_folder(path, options) end
 
@@ -296,7 +296,7 @@ function ctx:list_folder(path, options) end
 --- --> POST / => 204
 --- ```
 ---@param path string
----@return moongate.Future of true
+---@return moongate.Future<true>
 function ctx:make_folder(path) end
 
 --- Renames a file or folder within its file system; a file of the new name is replaced.
@@ -311,7 +311,7 @@ function ctx:make_folder(path) end
 --- ```
 ---@param from string
 ---@param to string
----@return moongate.Future of true
+---@return moongate.Future<true>
 function ctx:rename_file(from, to) end
 
 --- Deletes a file or a link, no folder.
@@ -324,7 +324,7 @@ function ctx:rename_file(from, to) end
 --- --> DELETE / => 200 ENOENT
 --- ```
 ---@param path string
----@return moongate.Future of true
+---@return moongate.Future<true>
 function ctx:delete_file(path) end
 
 --- Deletes an empty folder.
@@ -338,5 +338,5 @@ function ctx:delete_file(path) end
 --- --> DELETE / => 204
 --- ```
 ---@param path string
----@return moongate.Future of true
+---@return moongate.Future<true>
 function ctx:delete_folder(path) end

@@ -15,7 +15,7 @@ local cache = {}
 --- --> GET / => 200 none
 --- ```
 ---@param key string|number
----@return moongate.Future of the value, or nil
+---@return moongate.Future<any> the value, or nil
 ---@nodiscard
 function cache:get(key) end
 
@@ -31,7 +31,7 @@ function cache:get(key) end
 ---@param key string|number
 ---@param value any a string, or whatever JSON can say
 ---@param options? moongate.CacheOptions
----@return moongate.Future of true
+---@return moongate.Future<true>
 function cache:set(key, value, options) end
 
 --- Forgets a key.
@@ -41,7 +41,7 @@ function cache:set(key, value, options) end
 --- --> GET / => 200 {"there":false}
 --- ```
 ---@param key string|number
----@return moongate.Future of whether it was there
+---@return moongate.Future<boolean> whether it was there
 function cache:delete(key) end
 
 --- Adds to a counter in one step.
@@ -53,7 +53,7 @@ function cache:delete(key) end
 ---@param key string|number
 ---@param by? integer 1 unless told
 ---@param options? moongate.IncrementOptions
----@return moongate.Future of the sum
+---@return moongate.Future<integer> the sum
 function cache:increment(key, by, options) end
 
 --- The value of a key, made by `fn()` if there is none; see `ctx:cached`.
@@ -67,7 +67,7 @@ function cache:increment(key, by, options) end
 ---@param key string|number
 ---@param ttl number? seconds
 ---@param fn fun(): any
----@return moongate.Future of the value
+---@return moongate.Future<any> the value
 ---@nodiscard
 function cache:cached(key, ttl, fn) end
 
@@ -88,5 +88,5 @@ function cache:stats() end
 --- app:post("/clear", function() moongate.cache():clear():await() return 204 end)
 --- --> POST /clear => 204
 --- ```
----@return moongate.Future of true
+---@return moongate.Future<true>
 function cache:clear() end

@@ -208,7 +208,7 @@ ctx.connection = nil
 --- app:post("/shout", function(ctx) return ctx:body():await():upper() end)
 --- --> POST /shout hello => 200 HELLO
 --- ```
----@return moongate.Future of a string
+---@return moongate.Future<string>
 ---@nodiscard
 function ctx:body() end
 
@@ -233,7 +233,7 @@ function ctx:chunks() end
 --- --> POST / {"name":"Ada"} => 200 Ada
 --- --> POST / {"name" => 400 ...
 --- ```
----@return moongate.Future of the value
+---@return moongate.Future<any> the value
 ---@nodiscard
 function ctx:body_json() end
 
@@ -245,7 +245,7 @@ function ctx:body_json() end
 --- app:post("/", function(ctx) return ctx:body_form():await().colour end)
 --- --> POST / (Content-Type: application/x-www-form-urlencoded) colour=light+grey => 200 light grey
 --- ```
----@return moongate.Future of a table
+---@return moongate.Future<table>
 ---@nodiscard
 function ctx:body_form() end
 
@@ -256,6 +256,6 @@ function ctx:body_form() end
 --- app:post("/", function(ctx) return tostring(#ctx:body_parts():await()) end)
 --- --> POST / (Content-Type: application/x-www-form-urlencoded) a=1&a=2 => 200 2
 --- ```
----@return moongate.Future of a list
+---@return moongate.Future<table[]>
 ---@nodiscard
 function ctx:body_parts() end

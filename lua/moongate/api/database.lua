@@ -32,7 +32,7 @@ local database = {}
 --- ```
 ---@param sql string `$1`, `$2` ... stand for the parameters
 ---@param ... any the parameters
----@return moongate.Future of moongate.Rows
+---@return moongate.Future<moongate.Rows>
 ---@nodiscard
 function database:query(sql, ...) end
 
@@ -46,7 +46,7 @@ function database:query(sql, ...) end
 --- ```
 ---@param sql string
 ---@param ... any
----@return moongate.Future of a table, or nil
+---@return moongate.Future<table?> a row, or nil
 ---@nodiscard
 function database:one(sql, ...) end
 
@@ -103,7 +103,7 @@ function database:rows(sql, ...) end
 --- ```
 ---@param fn fun(tx: moongate.Transaction): any
 ---@param options? moongate.TransactionOptions
----@return moongate.Future of what fn returns
+---@return moongate.Future<any> what fn returns
 ---@nodiscard
 function database:transaction(fn, options) end
 
@@ -122,7 +122,7 @@ local tx = {}
 --- ```
 ---@param sql string
 ---@param ... any
----@return moongate.Future of moongate.Rows
+---@return moongate.Future<moongate.Rows>
 ---@nodiscard
 function tx:query(sql, ...) end
 
@@ -138,6 +138,6 @@ function tx:query(sql, ...) end
 --- ```
 ---@param sql string
 ---@param ... any
----@return moongate.Future of a table, or nil
+---@return moongate.Future<table?> a row, or nil
 ---@nodiscard
 function tx:one(sql, ...) end

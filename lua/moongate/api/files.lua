@@ -17,7 +17,7 @@ local files = {}
 --- ```
 ---@param path string
 ---@param options? moongate.ReadOptions
----@return moongate.Future of a string
+---@return moongate.Future<string>
 ---@nodiscard
 function files.read_file(path, options) end
 
@@ -33,7 +33,7 @@ function files.read_file(path, options) end
 ---@param path string
 ---@param data string
 ---@param options? moongate.WriteOptions
----@return moongate.Future of true
+---@return moongate.Future<true>
 function files.write_file(path, data, options) end
 
 --- As `ctx:file_chunks`; also as `files.chunks`.
@@ -75,7 +75,7 @@ function chunks:close() end
 --- ```
 ---@param path string
 ---@param options? moongate.StatOptions
----@return moongate.Future of a table
+---@return moongate.Future<table>
 ---@nodiscard
 function files.stat_file(path, options) end
 
@@ -87,7 +87,7 @@ function files.stat_file(path, options) end
 --- ```
 ---@param path string
 ---@param options? moongate.ListOptions
----@return moongate.Future of a list
+---@return moongate.Future<table[]>
 ---@nodiscard
 function files.list_folder(path, options) end
 
@@ -98,7 +98,7 @@ function files.list_folder(path, options) end
 --- --> GET / => 204
 --- ```
 ---@param path string
----@return moongate.Future of true
+---@return moongate.Future<true>
 function files.make_folder(path) end
 
 --- As `ctx:rename_file`; also as `files.rename`.
@@ -112,7 +112,7 @@ function files.make_folder(path) end
 --- ```
 ---@param from string
 ---@param to string
----@return moongate.Future of true
+---@return moongate.Future<true>
 function files.rename_file(from, to) end
 
 --- As `ctx:delete_file`; also as `files.delete`.
@@ -125,7 +125,7 @@ function files.rename_file(from, to) end
 --- --> GET / => 200 ENOENT
 --- ```
 ---@param path string
----@return moongate.Future of true
+---@return moongate.Future<true>
 function files.delete_file(path) end
 
 --- As `ctx:delete_folder`.
@@ -138,5 +138,5 @@ function files.delete_file(path) end
 --- --> GET / => 200 [true]
 --- ```
 ---@param path string
----@return moongate.Future of true
+---@return moongate.Future<true>
 function files.delete_folder(path) end

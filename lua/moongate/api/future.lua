@@ -5,7 +5,7 @@
 ---
 --- All calls that take time return one, and the work has begun by then: make several, then await
 --- them. What a Future belongs to is said in the guide [Awaiting](guide-awaiting.md).
----@class moongate.Future
+---@class moongate.Future<T>
 ---@field keep boolean true: it goes on though nobody waits for it any more
 local future = {}
 
@@ -48,7 +48,7 @@ function future:try_await() end
 --- ```
 ---@param on_value function?
 ---@param on_error? function
----@return moongate.Future
+---@return moongate.Future<any>
 ---@nodiscard
 function future:and_then(on_value, on_error) end
 
@@ -61,7 +61,7 @@ function future:and_then(on_value, on_error) end
 --- --> GET / => 200 no file: ENOENT
 --- ```
 ---@param on_error fun(err: moongate.Error): any
----@return moongate.Future
+---@return moongate.Future<any>
 ---@nodiscard
 function future:catch(on_error) end
 
@@ -77,7 +77,7 @@ function future:catch(on_error) end
 --- --> GET / => 200 0
 --- ```
 ---@param fn function
----@return moongate.Future
+---@return moongate.Future<any>
 function future:finally(fn) end
 
 --- A derived Future, rejected with code `timeout` if `seconds` pass first; what is beneath is
@@ -91,7 +91,7 @@ function future:finally(fn) end
 --- --> GET / => 200 timeout
 --- ```
 ---@param seconds number at least 0
----@return moongate.Future
+---@return moongate.Future<any>
 ---@nodiscard
 function future:timeout(seconds) end
 
@@ -167,7 +167,7 @@ local Future = {}
 --- --> GET / => 200 {"file":"hello from a file","slow":2}
 --- ```
 ---@param items table<any, moongate.Future|any>
----@return moongate.Future of a table
+---@return moongate.Future<table>
 ---@nodiscard
 function Future.all(items) end
 
@@ -183,7 +183,7 @@ function Future.all(items) end
 --- --> GET / => 200 hello from a file
 --- ```
 ---@param items table<any, moongate.Future|any>
----@return moongate.Future
+---@return moongate.Future<any>
 ---@nodiscard
 function Future.any(items) end
 
@@ -200,7 +200,7 @@ function Future.any(items) end
 --- --> GET / => 200 quick
 --- ```
 ---@param items table<any, moongate.Future|any>
----@return moongate.Future
+---@return moongate.Future<any>
 ---@nodiscard
 function Future.race(items) end
 
@@ -214,6 +214,6 @@ function Future.race(items) end
 --- --> GET / => 200 ["rejected",7]
 --- ```
 ---@param items table<any, moongate.Future|any>
----@return moongate.Future of a table
+---@return moongate.Future<table>
 ---@nodiscard
 function Future.all_settled(items) end

@@ -46,7 +46,7 @@ local http = {}
 --- --> GET / => 200 grey
 --- ```
 ---@param options string|moongate.HttpOptions
----@return moongate.Future of a moongate.Response
+---@return moongate.Future<moongate.Response>
 ---@nodiscard
 function http.request(options) end
 
@@ -60,7 +60,7 @@ function http.request(options) end
 --- ```
 ---@param url string
 ---@param options? moongate.HttpOptions all but the URL and the method
----@return moongate.Future of a moongate.Response
+---@return moongate.Future<moongate.Response>
 ---@nodiscard
 function http.get(url, options) end
 
@@ -73,7 +73,7 @@ function http.get(url, options) end
 --- ```
 ---@param url string
 ---@param options? moongate.HttpOptions
----@return moongate.Future of a moongate.Response
+---@return moongate.Future<moongate.Response>
 ---@nodiscard
 function http.head(url, options) end
 
@@ -88,7 +88,7 @@ function http.head(url, options) end
 --- ```
 ---@param url string
 ---@param options? moongate.HttpOptions
----@return moongate.Future of a moongate.Response
+---@return moongate.Future<moongate.Response>
 ---@nodiscard
 function http.post(url, options) end
 
@@ -103,7 +103,7 @@ function http.post(url, options) end
 --- ```
 ---@param url string
 ---@param options? moongate.HttpOptions
----@return moongate.Future of a moongate.Response
+---@return moongate.Future<moongate.Response>
 ---@nodiscard
 function http.put(url, options) end
 
@@ -118,7 +118,7 @@ function http.put(url, options) end
 --- ```
 ---@param url string
 ---@param options? moongate.HttpOptions
----@return moongate.Future of a moongate.Response
+---@return moongate.Future<moongate.Response>
 ---@nodiscard
 function http.patch(url, options) end
 
@@ -133,7 +133,7 @@ function http.patch(url, options) end
 --- ```
 ---@param url string
 ---@param options? moongate.HttpOptions
----@return moongate.Future of a moongate.Response
+---@return moongate.Future<moongate.Response>
 ---@nodiscard
 function http.delete(url, options) end
 
@@ -148,7 +148,7 @@ function http.delete(url, options) end
 --- ```
 ---@param url string
 ---@param options? moongate.HttpOptions
----@return moongate.Future of a moongate.Response
+---@return moongate.Future<moongate.Response>
 ---@nodiscard
 function http.options(url, options) end
 

@@ -90,7 +90,7 @@ function moongate.blob(bytes) end
 --- --> GET / => 200 rested
 --- ```
 ---@param seconds number at least 0
----@return moongate.Future
+---@return moongate.Future<any>
 ---@nodiscard
 function moongate.sleep(seconds) end
 
@@ -110,7 +110,7 @@ function moongate.sleep(seconds) end
 --- ```
 ---@param fn function
 ---@param ... any its arguments
----@return moongate.Future of what it returns
+---@return moongate.Future<any> what it returns
 function moongate.spawn(fn, ...) end
 
 --- Calls `fn()` in a coroutine of the app after `seconds`. Cancel the Future to prevent it.
@@ -121,7 +121,7 @@ function moongate.spawn(fn, ...) end
 --- ```
 ---@param seconds number at least 0
 ---@param fn function
----@return moongate.Future of what it returns
+---@return moongate.Future<any> what it returns
 function moongate.after(seconds, fn) end
 
 --- A Future to be settled by hand with `future:resolve(...)` or `future:reject(err)`. It belongs to
@@ -138,7 +138,7 @@ function moongate.after(seconds, fn) end
 --- end)
 --- --> GET /wait => 200 here you are
 --- ```
----@return moongate.Future
+---@return moongate.Future<any>
 ---@nodiscard
 function moongate.future() end
 

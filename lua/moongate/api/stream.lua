@@ -11,14 +11,14 @@ local stream = {}
 --- Bytes: `n` of them, fewer only at the end; without `n` whatever has come, one at least. nil behind
 --- the last byte.
 ---@param n? integer
----@return moongate.Future of a string, or nil
+---@return moongate.Future<string?>
 ---@nodiscard
 function stream:read(n) end
 
 --- A line without its LF or CRLF; the last one may have none. nil behind the last. Rejected with
 --- code `limit` if it is longer than `most`.
 ---@param most? integer bytes, 65536 unless told
----@return moongate.Future of a string, or nil
+---@return moongate.Future<string?>
 ---@nodiscard
 function stream:read_line(most) end
 
@@ -26,7 +26,7 @@ function stream:read_line(most) end
 --- `closed` if the peer ends before it, with `limit` if more than `most` bytes come before it.
 ---@param delimiter string of 1 to 256 bytes
 ---@param most? integer bytes, 65536 unless told
----@return moongate.Future of a string, or nil
+---@return moongate.Future<string?>
 ---@nodiscard
 function stream:read_until(delimiter, most) end
 

@@ -68,7 +68,7 @@ local function cells(row, tag)
 end
 
 function RENDER.table(block)
-  local out = { '<div class="wide" tabindex="0" role="region" aria-label="Table"><table>',
+  local out = { '<div class="wide" tabindex="0" role="group" aria-label="Table"><table>',
     "<thead>" .. cells(block.rows[1], 'th scope="col"') .. "</thead><tbody>" }
   for i = 2, #block.rows do
     out[#out + 1] = cells(block.rows[i], "td")

@@ -74,7 +74,7 @@ end
 
 function TAGS.class(item, rest)
   item.kind = "class"
-  item.name, item.parent = rest:match("^([%w_.]+)%s*:?%s*(.-)%s*$")
+  item.name, item.parent = rest:gsub("%b<>", "", 1):match("^([%w_.]+)%s*:?%s*(.-)%s*$")
   if item.parent == "" then
     item.parent = nil
   end

@@ -26,11 +26,12 @@ describe("source.parse", function()
   it("reads fields and classes, with or without a variable", function()
     local items = source.parse(table.concat({
       "---@class a.Options of a", "---@field size? integer bytes", "",
-      "--- The subject.", "---@class a.A: a.B", "local a = {}", "",
+      "--- The subject.", "---@class a.A<T>: a.B", "local a = {}", "",
       "--- How many.", "---@type integer", "a.count = nil",
     }, "\n"), "x.lua")
     assert.equal("a.Options", items[1].name)
     assert.equal("size", items[1].params[1].name)
+    assert.equal("a.A", items[2].name)
     assert.equal("a.B", items[2].parent)
     assert.equal("a", items[2].variable)
     assert.equal("field", items[3].kind)
