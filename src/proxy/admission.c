@@ -1,5 +1,6 @@
 #include "proxy/admission.h"
 
+#include "base/error.h"
 #include "proxy/budget.h"
 #include "proxy/circuit.h"
 #include "proxy/verdict.h"

@@ -4,13 +4,8 @@
 #pragma once
 
 #include "proxy/changes.h"
+#include "proxy/outcome.h"
 #include "proxy/outlier.h"
-#include "proxy/upstream.h"
-
-typedef struct mg_admission {
-    uint64_t probe; // of the circuit; 0: it is none
-    bool extra;     // from the budget
-} mg_admission;
 
 // MG_OK: a try is counted as in flight, to be ended once. MG_EAGAIN: none may begin now, and `why`
 // says so. A mirror's try obeys circuit and limits; a retry's or hedge's also the budget.

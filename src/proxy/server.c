@@ -13,8 +13,8 @@ int mg_upstream_base_new(mg_upstream_base **out, const mg_upstreams_setup *setup
     b->loop = setup->loop;
     b->nameservers = setup->nameservers != NULL ? mg_strdup(setup->nameservers) : NULL;
     b->head = setup->head;
-    b->on_warning = setup->on_warning;
-    b->log_arg = setup->log_arg;
+    b->changes = (mg_changes){setup->on_warning, setup->log_arg};
+    b->shared = mg_shared_new(setup->room, setup->worker);
     mg_link_init(&b->pools);
     mg_link_init(&b->sets);
     mg_random_init(&b->random, setup->seed);
@@ -40,6 +40,7 @@ void mg_upstream_base_unref(mg_upstream_base *b) {
     }
     mg_tls_cache_free(b->tls);
     mg_dns_free(b->dns);
+    mg_shared_free(b->shared);
     mg_free(b->nameservers);
     mg_free(b);
 }
@@ -48,7 +49,7 @@ void mg_upstream_base_unref(mg_upstream_base *b) {
 
 // What connections are made from. What is not here may change without losing one.
 static void append_signature(mg_buf *out, const mg_upstream_options *o) {
-    mg_buf_printf(out, "idle=%llu\n", (unsigned long long)o->idle_ms);
+    mg_buf_printf(out, "idle=%llu checks=%d\n", (unsigned long long)o->idle_ms, o->health.on);
 }
 
 static mg_upstream_pool *find_pool(const mg_upstream_base *b, const char *name, mg_str signature) {
@@ -61,9 +62,8 @@ static mg_upstream_pool *find_pool(const mg_upstream_base *b, const char *name, 
     return NULL;
 }
 
-static int open_client(mg_upstream_pool *p, const mg_upstream_options *o, mg_error *err) {
-    const mg_upstream_base *b = p->base;
-    const mg_client_options options = {
+static mg_client_options client_options(const mg_upstream_base *b, const mg_upstream_options *o) {
+    return (mg_client_options){
         .connections = (uint32_t)o->connections,
         .waiting = UINT32_MAX,
         .idle_connections = (uint32_t)o->connections,
@@ -71,10 +71,34 @@ static int open_client(mg_upstream_pool *p, const mg_upstream_options *o, mg_err
         .head = b->head,
         .dns = b->dns,
         .tls = b->tls,
-        .on_warning = b->on_warning,
-        .log_arg = b->log_arg,
+        .on_warning = b->changes.on_warning,
+        .log_arg = b->changes.arg,
     };
-    return mg_client_new(&p->client, b->loop, &options, err);
+}
+
+static int open_client(mg_upstream_pool *p, const mg_upstream_options *o, mg_error *err) {
+    mg_client_options options = client_options(p->base, o);
+    int rc = mg_client_new(&p->client, p->base->loop, &options, err);
+    if (rc == MG_OK && o->health.on) {
+        options = mg_check_client(&options);
+        rc = mg_client_new(&p->checks, p->base->loop, &options, err);
+    }
+    return rc;
+}
+
+// There is room for more than anybody needs, so it is told once.
+static void tell_private(const mg_upstream_base *b, const char *name) {
+    static bool told;
+    mg_error text;
+    if (told || b->changes.on_warning == NULL) {
+        return;
+    }
+    told = true;
+    mg_error_set(&text, MG_OK,
+                 "upstream %s: the memory that workers share has no place for it: what one knows "
+                 "of its servers, others do not",
+                 name);
+    b->changes.on_warning(b->changes.arg, text.text);
 }
 
 int mg_upstream_pool_get(mg_upstream_pool **out, mg_upstream_base *b, const mg_upstream_options *o,
@@ -95,6 +119,9 @@ int mg_upstream_pool_get(mg_upstream_pool **out, mg_upstream_base *b, const mg_u
     p->signature = signature;
     mg_link_init(&p->servers);
     mg_link_append(&b->pools, &p->link);
+    if (!mg_shared_hold_upstream(b->shared, mg_str_of(o->name), &p->hold)) {
+        tell_private(b, o->name);
+    }
     int rc = open_client(p, o, err);
     if (rc != MG_OK) {
         mg_upstream_pool_unref(p);
@@ -110,6 +137,8 @@ void mg_upstream_pool_unref(mg_upstream_pool *p) {
     }
     mg_link_remove(&p->link);
     mg_client_free(p->client);
+    mg_client_free(p->checks);
+    mg_shared_drop_upstream(&p->hold);
     mg_upstream_base_unref(p->base);
     mg_buf_deinit(&p->signature);
     mg_free(p->name);
@@ -175,6 +204,9 @@ static mg_server_state *new_server(mg_upstream_pool *p, const mg_upstream_server
                 .unix_path = copied(a, o->unix_path),
             },
     };
+    if (!mg_shared_hold_server(p->base->shared, mg_str_of(p->name), s->seen.url, &s->hold)) {
+        tell_private(p->base, p->name);
+    }
     return s;
 }
 
@@ -204,6 +236,7 @@ void mg_server_release(mg_server_state *s) {
     }
     mg_upstream_pool *p = s->pool;
     mg_link_remove(&s->link);
+    mg_shared_drop_server(&s->hold);
     mg_arena_deinit(&s->arena);
     mg_free(s);
     mg_upstream_pool_unref(p);
@@ -212,4 +245,21 @@ void mg_server_release(mg_server_state *s) {
 void mg_server_leave(mg_server_state *s) {
     s->members--;
     mg_server_release(s);
+}
+
+void mg_member_begin_checks(mg_member *m, const mg_upstream_options *o) {
+    if (!o->health.on) {
+        return;
+    }
+    mg_upstream_base *b = m->server->pool->base;
+    m->check = mg_check_start(&(mg_check_setup){
+        .loop = b->loop,
+        .client = m->server->pool->checks,
+        .dns = b->dns,
+        .options = &o->health,
+        .server = &m->server->seen,
+        .hold = &m->server->hold,
+        .random = &b->random,
+        .changes = b->changes,
+    });
 }

@@ -1,8 +1,7 @@
 #include "proxy/upstream_inside.h"
 
 #include "base/mem.h"
-
-#include <assert.h>
+#include "proxy/admission.h"
 
 enum { RETRY_AFTER_S = 1 };
 
@@ -10,8 +9,10 @@ enum { RETRY_AFTER_S = 1 };
 
 static void leave_members(mg_upstream *u) {
     for (size_t i = 0; i < u->member_count; i++) {
+        mg_check_stop(u->members[i].check);
         mg_server_leave(u->members[i].server);
     }
+    mg_free(u->holds);
     mg_free(u->members);
     mg_free(u->candidates);
 }
@@ -20,6 +21,8 @@ static void join_members(mg_upstream *u) {
     size_t n = u->options.servers.n;
     u->members = mg_calloc(n + 1, sizeof *u->members);
     u->candidates = mg_calloc(n + 1, sizeof *u->candidates);
+    u->holds = mg_calloc(n + 1, sizeof *u->holds);
+    u->group = (mg_server_group){&u->pool->hold, u->holds, n};
     u->member_count = n;
     for (size_t i = 0; i < n; i++) {
         const mg_upstream_server_options *o = &u->options.servers.items[i];
@@ -28,6 +31,8 @@ static void join_members(mg_upstream *u) {
             .weight = (uint32_t)o->weight,
             .backup = o->backup,
         };
+        u->holds[i] = &u->members[i].server->hold;
+        mg_member_begin_checks(&u->members[i], &u->options);
     }
 }
 
@@ -136,15 +141,53 @@ static bool was_tried(const mg_choice *c, const mg_upstream_server *s) {
     return false;
 }
 
-static size_t gather(mg_upstream *u, const mg_choice *c, bool backup) {
+// Which members a choice is made of.
+typedef struct wanted {
+    const mg_choice *choice; // NULL: also those that were tried
+    bool backup;
+    bool usable; // only those that health checks and ejection allow
+    uint64_t now_ms;
+} wanted;
+
+static size_t gather(mg_upstream *u, const wanted *w) {
     size_t n = 0;
     for (size_t i = 0; i < u->member_count; i++) {
         mg_member *m = &u->members[i];
-        if (m->backup == backup && !was_tried(c, &m->server->seen)) {
+        if (m->backup == w->backup &&
+            (w->choice == NULL || !was_tried(w->choice, &m->server->seen)) &&
+            (!w->usable || mg_server_is_usable(&u->options, &m->server->hold, w->now_ms))) {
             u->candidates[n++] = m;
         }
     }
     return n;
+}
+
+static size_t count(mg_upstream *u, bool backup, bool usable, uint64_t now_ms) {
+    return gather(u, &(wanted){.backup = backup, .usable = usable, .now_ms = now_ms});
+}
+
+// Fewer than half of the servers are usable, and no backup is: then the verdicts, or what all
+// servers have in common, are at fault, and all are used rather than that the rest is overrun.
+static bool panics(mg_upstream *u, uint64_t now_ms) {
+    return 2 * count(u, false, true, now_ms) < count(u, false, false, now_ms) &&
+           count(u, true, true, now_ms) == 0;
+}
+
+// Those among which the choice is. Backups are for when nothing else is usable. A retry or a hedge
+// is for another server than those that were tried: there may be none.
+static size_t gather_candidates(mg_upstream *u, const mg_choice *choice, uint64_t now_ms) {
+    bool defended = u->options.health.on || u->options.outlier.on;
+    wanted w = {choice, false, defended && !panics(u, now_ms), now_ms};
+    size_t n = gather(u, &w);
+    w.backup = true;
+    n = n > 0 ? n : gather(u, &w);
+    if (n > 0 || choice->kind == MG_CHOICE_RETRY || choice->kind == MG_CHOICE_HEDGE) {
+        return n;
+    }
+    w = (wanted){.backup = false};
+    n = gather(u, &w);
+    w.backup = true;
+    return n > 0 ? n : gather(u, &w);
 }
 
 static int refuse(mg_no_server *why, const char *text) {
@@ -155,34 +198,47 @@ static int refuse(mg_no_server *why, const char *text) {
 }
 
 int mg_upstream_choose(mg_upstream *u, const mg_choice *choice, mg_ticket *out, mg_no_server *why) {
-    static const mg_choice any = {0};
     if (u->member_count == 0) {
         return refuse(why, "no server is configured");
     }
-    size_t n = gather(u, choice, false);
-    n = n > 0 ? n : gather(u, choice, true);
-    n = n > 0 ? n : gather(u, &any, false); // all were tried: again one of them
-    n = n > 0 ? n : gather(u, &any, true);
+    uint64_t now_ms = mg_loop_now_ms(u->set->base->loop);
+    mg_admission admission;
+    int rc = mg_admit(&admission, &u->options, &u->pool->hold, choice->kind, now_ms, why);
+    if (rc != MG_OK) {
+        return rc;
+    }
+    size_t n = gather_candidates(u, choice, now_ms);
+    if (n == 0) {
+        mg_admission_undo(&admission, &u->options, &u->pool->hold, now_ms);
+        return refuse(why, "all servers were tried");
+    }
     mg_server_state *s = mg_balance_pick(u, choice, u->candidates, n)->server;
     *out = (mg_ticket){
         .upstream = u,
         .server = &s->seen,
         .began_us = mg_loop_now_us(u->set->base->loop),
         .kind = choice->kind,
+        .admission = admission,
         .set_cookie = {"", 0},
     };
     mg_link_append(&s->tickets, &out->link);
-    s->in_flight++;
+    mg_count_up(&s->hold.own->in_flight);
+    mg_count_total(&s->hold.own->tries);
     mg_upstreams_ref(u->set);
     return MG_OK;
 }
 
 void mg_ticket_end(mg_ticket *t, const mg_outcome *outcome) {
     mg_server_state *s = (mg_server_state *)t->server;
-    mg_upstreams *us = t->upstream->set;
-    (void)outcome;
-    assert(s->in_flight > 0);
-    s->in_flight--;
+    mg_upstream *u = t->upstream;
+    mg_upstreams *us = u->set;
+    mg_result result = mg_result_of(outcome);
+    mg_count_down(&s->hold.own->in_flight);
+    if (result == MG_RESULT_BAD) {
+        mg_count_total(&s->hold.own->failed);
+    }
+    mg_admission_end(&t->admission, &u->options, &u->group, &s->hold, result,
+                     mg_loop_now_ms(us->base->loop), &us->base->changes);
     mg_link_remove(&t->link);
     mg_server_release(s);
     mg_upstreams_unref(us);

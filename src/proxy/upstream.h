@@ -11,6 +11,7 @@
 
 #include "client/client.h"
 #include "proxy/options.h"
+#include "proxy/outcome.h"
 #include "server/exchange.h"
 
 typedef struct mg_upstreams mg_upstreams;
@@ -28,6 +29,8 @@ typedef struct mg_upstreams_setup {
     mg_str ca_text;
     mg_guard_limits head; // of responses
     uint64_t seed;        // of what is drawn; 0: the system's
+    void *room;           // proxy/shared.h, of all workers; NULL: one of this set's own
+    uint32_t worker;      // this one's number
     void (*on_warning)(void *arg, const char *text);
     void *log_arg;
 } mg_upstreams_setup;
@@ -58,26 +61,13 @@ struct mg_upstream_server {
 
 // --- choosing ---
 
-typedef enum mg_choice_kind {
-    MG_CHOICE_FIRST,
-    MG_CHOICE_RETRY,
-    MG_CHOICE_HEDGE,
-    MG_CHOICE_MIRROR,
-} mg_choice_kind;
-
 typedef struct mg_choice {
     mg_exchange *exchange; // for hash keys and the sticky cookie; NULL: none
     mg_choice_kind kind;
-    // Those that are not wanted while there are others.
+    // Those that are not wanted: by a retry or a hedge never, else while there are others.
     const mg_upstream_server *const *tried;
     size_t tried_count;
 } mg_choice;
-
-// Why there is no server. All of them are answered with 503 and Retry-After.
-typedef struct mg_no_server {
-    const char *why;      // static: a sentence for the log
-    uint32_t retry_after; // seconds, at least 1
-} mg_no_server;
 
 // One try on one server, in the caller's memory: it counts in flight from choose to end.
 typedef struct mg_ticket {
@@ -86,6 +76,7 @@ typedef struct mg_ticket {
     mg_upstream_server *server;
     uint64_t began_us;
     mg_choice_kind kind;
+    mg_admission admission;
     // What the answer is to set so that the client keeps to its arm (a whole Set-Cookie value); it
     // lies in the exchange's arena. Empty: nothing.
     mg_str set_cookie;
@@ -95,17 +86,5 @@ typedef struct mg_ticket {
 // (accepts NULL) says so. A retry or a hedge is asked of the first ticket's upstream, so that a
 // split is drawn once.
 int mg_upstream_choose(mg_upstream *u, const mg_choice *choice, mg_ticket *out, mg_no_server *why);
-
-// What came of a try. Times are in microseconds since the try began; 0: it did not come to that.
-typedef struct mg_outcome {
-    int status;       // of the final head; 0: none came
-    const char *code; // static: the call's fault; NULL: none
-    bool reused;      // the connection had served before
-    // Ended by us or the client before its end: a hedge that lost, a client that left. It says
-    // nothing about the server.
-    bool cancelled;
-    uint64_t connect_us, first_byte_us, total_us;
-    uint64_t bytes_in, bytes_out; // content: from the server, to it
-} mg_outcome;
 
 void mg_ticket_end(mg_ticket *t, const mg_outcome *outcome);

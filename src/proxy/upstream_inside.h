@@ -9,6 +9,9 @@
 #include "base/random.h"
 #include "event/dns.h"
 #include "event/tls_cache.h"
+#include "proxy/changes.h"
+#include "proxy/health.h"
+#include "proxy/outlier.h"
 #include "proxy/upstream.h"
 
 // What all sets of a worker have in common. Counted by sets and pools.
@@ -20,10 +23,10 @@ typedef struct mg_upstream_base {
     char *nameservers; // NULL: resolv.conf
     mg_guard_limits head;
     mg_random random;
+    mg_shared *shared;
     mg_link pools;
     mg_link sets;
-    void (*on_warning)(void *arg, const char *text);
-    void *log_arg;
+    mg_changes changes; // the log
 } mg_upstream_base;
 
 // The connections of one upstream's servers. Counted by upstreams and servers.
@@ -32,6 +35,8 @@ typedef struct mg_upstream_pool {
     uint32_t refs;
     mg_upstream_base *base;
     mg_client *client;
+    mg_client *checks; // for health checks; NULL: none was needed
+    mg_upstream_hold hold;
     char *name;       // of the upstream
     mg_buf signature; // of what else its connections were made from
     mg_link servers;
@@ -45,7 +50,7 @@ typedef struct mg_server_state {
     mg_upstream_pool *pool;
     mg_arena arena;   // of its texts
     uint32_t members; // upstreams that have it; 0: it drains
-    uint32_t in_flight;
+    mg_server_hold hold;
     mg_link tickets;
 } mg_server_state;
 
@@ -55,6 +60,7 @@ typedef struct mg_member {
     uint32_t weight;
     bool backup;
     int64_t current; // of the smooth weighted round robin
+    mg_check *check; // NULL: none is wanted
 } mg_member;
 
 struct mg_upstream {
@@ -66,6 +72,8 @@ struct mg_upstream {
     mg_member *members;
     size_t member_count;
     mg_member **candidates; // room for all members; of one choice
+    const mg_server_hold **holds;
+    mg_server_group group; // the holds of all members
 };
 
 struct mg_upstreams {
@@ -90,6 +98,9 @@ void mg_upstream_pool_unref(mg_upstream_pool *p); // accepts NULL
 // One more member that is this server; made if need be.
 mg_server_state *mg_server_join(mg_upstream_pool *p, const mg_upstream_server_options *o);
 void mg_server_leave(mg_server_state *s);
+
+// The checks of a member, as its upstream's options say.
+void mg_member_begin_checks(mg_member *m, const mg_upstream_options *o);
 void mg_server_release(mg_server_state *s); // goes, if nobody has it any more
 
 // --- balance.c ---

@@ -2,6 +2,8 @@
 
 #include "cells.h"
 
+#include "base/error.h"
+
 #include "proxy/verdict.h"
 
 static mg_upstream_options want;

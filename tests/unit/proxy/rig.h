@@ -29,6 +29,7 @@ static inline void rig_begin(size_t n) {
         .balance = MG_BALANCE_ROUND_ROBIN,
         .connections = 64,
         .idle_ms = 4000,
+        .retries = {.count = 1, .budget = 0.2},
     };
 }
 

@@ -1,6 +1,8 @@
 // Sets of upstreams, and what a ticket holds.
 #include "rig.h"
 
+#include "proxy/verdict.h"
+
 static void a_name_is_found_or_not(void **state) {
     (void)state;
     rig_begin(1);
@@ -87,10 +89,109 @@ static void a_set_made_from_another_keeps_its_servers(void **state) {
     mg_ticket other;
     choose(mg_upstreams_find(two, MG_STR("shop")), &other);
     assert_ptr_equal(other.server, t.server);
-    assert_int_equal(((mg_server_state *)t.server)->in_flight, 2);
+    assert_int_equal(mg_server_in_flight(&((mg_server_state *)t.server)->hold), 2);
     end_ticket(&t);
     end_ticket(&other);
     rig_end(two);
+}
+
+// --- what defends servers and clients ---
+
+static mg_upstream *begin_shop(size_t n, mg_upstreams **us) {
+    rig_begin(n);
+    shop.outlier = (mg_outlier_options){.on = true, .failures = 1, .eject_ms = 1000, .most = 0.5};
+    *us = rig_set(NULL);
+    return mg_upstreams_find(*us, MG_STR("shop"));
+}
+
+static void fails(mg_upstream *u, int server) {
+    mg_ticket t;
+    for (;;) {
+        if (choose(u, &t) == server) {
+            mg_ticket_end(&t, &(mg_outcome){.code = "connect"});
+            return;
+        }
+        end_ticket(&t);
+    }
+}
+
+static bool is_chosen(mg_upstream *u, int server) {
+    for (int i = 0; i < 50; i++) {
+        if (once(u) == server) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void a_server_that_fails_is_left_out_for_a_while(void **state) {
+    (void)state;
+    mg_upstreams *us;
+    mg_upstream *u = begin_shop(3, &us);
+    fails(u, 1);
+    assert_false(is_chosen(u, 1));
+    assert_true(is_chosen(u, 0));
+    mg_loop_set_now(loop, mg_loop_now_ms(loop) + 1000);
+    assert_true(is_chosen(u, 1));
+    rig_end(us);
+}
+
+static void what_is_known_survives_a_reload(void **state) {
+    (void)state;
+    mg_upstreams *us;
+    fails(begin_shop(3, &us), 1);
+    shop.idle_ms = 5000; // not even their connections are the same
+    mg_upstreams *next = rig_set(us);
+    mg_upstreams_unref(us);
+    assert_false(is_chosen(mg_upstreams_find(next, MG_STR("shop")), 1));
+    rig_end(next);
+}
+
+static void when_fewer_than_half_are_usable_all_are_used(void **state) {
+    (void)state;
+    mg_upstreams *us;
+    const mg_health_options checks = {.on = true, .up = 1, .down = 1};
+    mg_upstream *u = begin_shop(4, &us);
+    u->options.health = checks;
+    for (size_t i = 0; i < 2; i++) {
+        mg_health_tell(&checks, &u->members[i].server->hold, MG_FOUND_REFUSED, 0, 1);
+    }
+    assert_false(is_chosen(u, 0));
+    mg_health_tell(&checks, &u->members[2].server->hold, MG_FOUND_REFUSED, 0, 1);
+    assert_true(is_chosen(u, 0));
+    rig_end(us);
+}
+
+static void a_usable_backup_comes_before_that(void **state) {
+    (void)state;
+    mg_upstreams *us;
+    const mg_health_options checks = {.on = true, .up = 1, .down = 1};
+    mg_upstream *u = begin_shop(2, &us);
+    u->options.health = checks;
+    u->members[1].backup = true;
+    mg_health_tell(&checks, &u->members[0].server->hold, MG_FOUND_REFUSED, 0, 1);
+    assert_false(is_chosen(u, 0));
+    mg_health_tell(&checks, &u->members[1].server->hold, MG_FOUND_REFUSED, 0, 1);
+    assert_true(is_chosen(u, 0));
+    rig_end(us);
+}
+
+static void a_retry_is_for_another_server(void **state) {
+    (void)state;
+    mg_upstreams *us;
+    mg_upstream *u = begin_shop(1, &us);
+    mg_ticket t, again;
+    mg_no_server why;
+    choose(u, &t);
+    const mg_upstream_server *tried[] = {t.server};
+    const mg_choice retry = {.kind = MG_CHOICE_RETRY, .tried = tried, .tried_count = 1};
+    assert_int_equal(mg_upstream_choose(u, &retry, &again, &why), MG_EAGAIN);
+    assert_string_equal(why.why, "all servers were tried");
+    end_ticket(&t);
+    mg_upstream_sums now = mg_upstream_sum(&u->pool->hold);
+    assert_int_equal(now.in_flight, 0);
+    assert_int_equal(now.extra, 0);
+    rig_end(us);
 }
 
 int main(void) {
@@ -101,6 +202,11 @@ int main(void) {
         cmocka_unit_test(a_server_that_was_tried_is_the_last_choice),
         cmocka_unit_test(a_backup_is_used_when_nothing_else_is_left),
         cmocka_unit_test(a_set_made_from_another_keeps_its_servers),
+        cmocka_unit_test(a_server_that_fails_is_left_out_for_a_while),
+        cmocka_unit_test(what_is_known_survives_a_reload),
+        cmocka_unit_test(when_fewer_than_half_are_usable_all_are_used),
+        cmocka_unit_test(a_usable_backup_comes_before_that),
+        cmocka_unit_test(a_retry_is_for_another_server),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

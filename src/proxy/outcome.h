@@ -1,0 +1,36 @@
+// proxy/outcome.h: a try on a server in words: of which kind, why none may begin, how it ended.
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef enum mg_choice_kind {
+    MG_CHOICE_FIRST,
+    MG_CHOICE_RETRY,
+    MG_CHOICE_HEDGE,
+    MG_CHOICE_MIRROR,
+} mg_choice_kind;
+
+// Why there is no server. All of them are answered with 503 and Retry-After.
+typedef struct mg_no_server {
+    const char *why;      // static: a sentence for the log
+    uint32_t retry_after; // seconds, at least 1
+} mg_no_server;
+
+// What came of a try. Times are in microseconds since the try began; 0: it did not come to that.
+typedef struct mg_outcome {
+    int status;       // of the final head; 0: none came
+    const char *code; // static: the call's fault; NULL: none
+    bool reused;      // the connection had served before
+    // Ended by us or the client before its end: a hedge that lost, a client that left. It says
+    // nothing about the server.
+    bool cancelled;
+    uint64_t connect_us, first_byte_us, total_us;
+    uint64_t bytes_in, bytes_out; // content: from the server, to it
+} mg_outcome;
+
+// What a try has from mg_admit to its end (proxy/admission.h).
+typedef struct mg_admission {
+    uint64_t probe; // of the circuit; 0: it is none
+    bool extra;     // from the budget
+} mg_admission;
