@@ -18,7 +18,8 @@ const mg_config_key mg_endpoint_keys[] = {
     {"mode", MG_CONFIG_MODE, AT(mode), "false", 0, 0777, NULL,
      "Of a Unix socket; false: as the umask says"},
     RESERVED("tls", "terminate TLS in front"),
-    RESERVED("http2", "it speaks HTTP/1.1"),
+    {"http2", MG_CONFIG_BOOL, AT(http2), "false", 0, 0, NULL,
+     "HTTP/2 too: by ALPN; without TLS by prior knowledge"},
     {"proxy_protocol", MG_CONFIG_NETWORKS, AT(proxies), "false", 0, 0, NULL,
      "Who speaks the PROXY protocol; nobody else is let in"},
 };

@@ -46,6 +46,16 @@ uint32_t mg_config_descriptors(const mg_config *c, uint64_t descriptors) {
     return n < UINT32_MAX ? (uint32_t)n : UINT32_MAX;
 }
 
+static mg_h2_limits h2_limits(const mg_config_limits *l) {
+    mg_h2_limits h2 = mg_h2_default_limits;
+    h2.streams = (uint32_t)l->h2_streams;
+    h2.request_line = (uint32_t)l->request_line;
+    h2.header_bytes = (uint32_t)l->header_bytes;
+    h2.header_fields = (uint32_t)l->header_fields;
+    h2.trailer_bytes = (uint32_t)l->trailers;
+    return h2;
+}
+
 // The schema's bounds make every narrowing here exact.
 void mg_config_server_options(const mg_config *c, mg_server_options *out) {
     *out = (mg_server_options){
@@ -63,6 +73,7 @@ void mg_config_server_options(const mg_config *c, mg_server_options *out) {
         .requests_per_connection = (uint32_t)c->limits.requests_per_connection,
         .form_parts = (uint32_t)c->limits.form_parts,
         .form_fields = (uint32_t)c->limits.form_fields,
+        .h2 = h2_limits(&c->limits),
         .handshake_ms = (uint32_t)c->timeouts.handshake_ms,
         .header_ms = (uint32_t)c->timeouts.header_ms,
         .body_grace_ms = (uint32_t)c->timeouts.body_grace_ms,

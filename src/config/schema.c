@@ -84,6 +84,7 @@ const mg_config_key mg_config_keys[] = {
     LIMIT(pipeline, SIZE, "\"64K\"", 4 * KIB, 16 * MIB, "Bytes held of requests sent ahead"),
     LIMIT(requests_per_connection, COUNT, "10000", 1, 1000000000,
           "After so many a connection is closed, announced"),
+    LIMIT(h2_streams, COUNT, "100", 1, 65536, "Requests at a time on a connection of HTTP/2"),
     LIMIT(form_parts, COUNT, "128", 1, 100000, "Parts of a multipart form; beyond it 413"),
     LIMIT(form_fields, COUNT, "4096", 1, 1000000, "Fields of a urlencoded form; beyond it 413"),
     LIMIT(descriptors, DESCRIPTORS, "\"95%\"", 16, 100000000, "Open at once, of ulimit -n"),

@@ -14,8 +14,8 @@ enum {
 static void set_state(mg_conn *c, mg_conn_state next) {
     static const uint8_t moves[] = {
         [MG_CONN_HANDSHAKE] = 1 << MG_CONN_IDLE | 1 << MG_CONN_CLOSED,
-        [MG_CONN_IDLE] =
-            1 << MG_CONN_HEAD | 1 << MG_CONN_TUNNEL | 1 << MG_CONN_LINGER | 1 << MG_CONN_CLOSED,
+        [MG_CONN_IDLE] = 1 << MG_CONN_IDLE | 1 << MG_CONN_HEAD | 1 << MG_CONN_TUNNEL |
+                         1 << MG_CONN_LINGER | 1 << MG_CONN_CLOSED,
         [MG_CONN_HEAD] = 1 << MG_CONN_BUSY | 1 << MG_CONN_LINGER | 1 << MG_CONN_CLOSED,
         [MG_CONN_BUSY] =
             1 << MG_CONN_IDLE | 1 << MG_CONN_TUNNEL | 1 << MG_CONN_LINGER | 1 << MG_CONN_CLOSED,
@@ -145,6 +145,17 @@ static void give_output(mg_conn *c) {
     }
 }
 
+static void write_out(mg_conn *c, const struct iovec *v, int count, size_t bytes) {
+    if (!c->broken && count > 0) {
+        c->broken = mg_stream_write(&c->stream, v, count) != 0;
+        c->bytes_out += bytes;
+        c->server->stats->bytes_out += bytes;
+    }
+    if (c->out != NULL) {
+        mg_buf_clear(&c->out->bytes);
+    }
+}
+
 // Sends what is gathered and `more` behind it.
 static void send_now(mg_conn *c, mg_str more) {
     mg_str gathered = c->out != NULL ? mg_buf_str(&c->out->bytes) : (mg_str){NULL, 0};
@@ -152,14 +163,7 @@ static void send_now(mg_conn *c, mg_str more) {
                          {(void *)(uintptr_t)more.p, more.n}};
     int skip = gathered.n == 0;
     int count = more.n > 0 ? 2 : 1;
-    if (!c->broken && skip < count) {
-        c->broken = mg_stream_write(&c->stream, v + skip, count - skip) != 0;
-        c->bytes_out += gathered.n + more.n;
-        c->server->stats->bytes_out += gathered.n + more.n;
-    }
-    if (c->out != NULL) {
-        mg_buf_clear(&c->out->bytes);
-    }
+    write_out(c, v + skip, count - skip, gathered.n + more.n);
 }
 
 // Who has owed the longest goes: they keep memory from those who take what they asked for.
@@ -201,6 +205,20 @@ void mg_conn_relieve(mg_conn *c) {
 void mg_conn_write_through(mg_conn *c, mg_str data) {
     mg_conn_out(c); // the flush of this turn looks after a failure
     send_now(c, data);
+}
+
+void mg_conn_write_between(mg_conn *c, const mg_conn_piece *pieces, int count) {
+    struct iovec v[2 * MG_CONN_PIECES];
+    char *gathered = mg_conn_out(c)->p;
+    size_t at = 0;
+    size_t bytes = 0;
+    for (int i = 0; i < count; i++) {
+        v[2 * i] = (struct iovec){gathered + at, pieces[i].at - at};
+        v[2 * i + 1] = (struct iovec){(void *)(uintptr_t)pieces[i].data.p, pieces[i].data.n};
+        bytes += pieces[i].at - at + pieces[i].data.n;
+        at = pieces[i].at;
+    }
+    write_out(c, v, 2 * count, bytes);
 }
 
 int mg_conn_send(mg_conn *c, mg_str data) {
@@ -464,6 +482,7 @@ void mg_conn_busy(mg_conn *c) {
 void mg_conn_idle(mg_conn *c, mg_owner *owner) {
     set_state(c, MG_CONN_IDLE);
     c->owner = owner;
+    c->head_timed = false;
     mg_deadline_stop(&c->deadline);
     mg_conn_resume(c);
     mg_conn_pump(c);

@@ -7,8 +7,8 @@
 //     v
 //     +<------------ answered, the body read or discarded --------------+
 //     v                                                                 |
-//   IDLE ---- first byte ----> HEAD ---- head complete ----> BUSY ------+
-//     |                         |                             |
+//   IDLE ---- first byte ----> HEAD ---- head complete ----> BUSY ------+   (HTTP/2: first to last
+//     |                         |                             |              stream)
 //     | FIN                     | malformed, too slow, FIN    | answered, to be closed
 //     v                         v                             v
 //   LINGER: what is queued leaves, and the peer may still be sending

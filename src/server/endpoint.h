@@ -19,6 +19,7 @@ typedef struct mg_endpoint {
     const char *address; // "127.0.0.1:8080", "unix:/run/x.sock"
     unsigned app;
     uint32_t mode;       // of a Unix socket's path, or MG_MODE_ANY
+    bool http2;          // spoken too: by ALPN, without TLS as the client begins
     mg_texts proxies;    // who tells of its clients in the PROXY protocol; none: it is not spoken
     mg_tls_context *tls; // NULL: none. Not of the configuration: whoever listens has made it
 } mg_endpoint;

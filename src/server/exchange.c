@@ -116,7 +116,10 @@ void mg_exchange_want_body(mg_exchange *x, bool collect) {
         send_continue(x);
         start_body_timer(x);
     }
-    x->body_collect |= collect;
+    if (collect && !x->body_collect) {
+        x->body_collect = true;
+        x->wire->credit(x, x->content.n); // more may come, though this is not taken
+    }
     if (x->body_collect) {
         resume_body(x);
     }
@@ -125,7 +128,9 @@ void mg_exchange_want_body(mg_exchange *x, bool collect) {
 void mg_exchange_take_content(mg_exchange *x) {
     size_t n = x->content.n;
     mg_buf_deinit(&x->content);
-    x->wire->credit(x, n);
+    if (!x->body_collect) {
+        x->wire->credit(x, n);
+    }
     resume_body(x);
 }
 
@@ -140,7 +145,9 @@ bool mg_exchange_take_piece(mg_exchange *x, mg_str piece) {
         return true;
     }
     mg_buf_append_str(&x->content, piece);
-    if (x->content.n >= CONTENT_HIGH && !x->body_collect && !x->body_paused) {
+    if (x->body_collect) {
+        x->wire->credit(x, piece.n);
+    } else if (x->content.n >= CONTENT_HIGH && !x->body_paused) {
         x->body_paused = true;
         x->wire->pause(x);
     }
@@ -163,7 +170,7 @@ bool mg_exchange_body_progress(mg_exchange *x) {
 }
 
 void mg_exchange_discard_body(mg_exchange *x) {
-    size_t n = x->content.n;
+    size_t n = x->body_collect ? 0 : x->content.n;
     mg_buf_deinit(&x->content);
     x->body_limit = x->body_received + x->server->options.discard_bytes;
     x->body_paused = false;

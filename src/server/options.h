@@ -3,6 +3,7 @@
 #pragma once
 
 #include "base/str.h"
+#include "http/h2_limits.h"
 
 struct mg_trust; // http/forwarded.h
 
@@ -32,6 +33,8 @@ typedef struct mg_server_options {
     uint32_t idle_ms;
     uint32_t half_close_ms;
     uint32_t linger_ms;
+
+    mg_h2_limits h2; // of connections that come later
 
     const struct mg_trust *trust; // peers whose Forwarded fields are believed; NULL: none
 } mg_server_options;

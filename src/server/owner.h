@@ -20,7 +20,7 @@ struct mg_owner_ops {
     void (*on_fin)(mg_conn *c);
     void (*on_drained)(mg_conn *c);   // all that was queued has left
     void (*on_head_late)(mg_conn *c); // see mg_conn_time_head
-    void (*on_stop)(mg_conn *c);      // TUNNEL alone: the server drains
+    void (*on_stop)(mg_conn *c);      // the server drains
     // The connection has closed: it is to be forgotten. True: what has been sent would look whole
     // to the peer and is not, so it gets a reset.
     bool (*on_closed)(mg_conn *c, mg_gone why);
@@ -37,8 +37,8 @@ void mg_conn_time_head(mg_conn *c);
 // It has (HEAD to BUSY).
 void mg_conn_busy(mg_conn *c);
 
-// What comes before requests is over (HANDSHAKE to IDLE), or all is answered and read (BUSY to
-// IDLE): goes on with what is held.
+// What comes before requests is over (HANDSHAKE to IDLE), it is known which owner reads them
+// (IDLE), or all is answered and read (BUSY to IDLE): goes on with what is held.
 void mg_conn_idle(mg_conn *c, mg_owner *owner);
 
 // The bytes are no requests any more (BUSY or IDLE to TUNNEL): goes on with what is held.
@@ -59,6 +59,14 @@ void mg_conn_relieve(mg_conn *c);
 
 // Sends `data` behind what is gathered, without copying it first where the kernel takes it.
 void mg_conn_write_through(mg_conn *c, mg_str data);
+
+// The same for several pieces: each goes behind the first `at` bytes of what is gathered.
+typedef struct mg_conn_piece {
+    size_t at;
+    mg_str data;
+} mg_conn_piece;
+enum { MG_CONN_PIECES = 8 };
+void mg_conn_write_between(mg_conn *c, const mg_conn_piece *pieces, int count);
 
 // Sends `data` in the way that suits its size. MG_OK; MG_EAGAIN: taken too, but much is waiting;
 // MG_ECLOSED: the peer is gone, or mg_conn_shutdown came before.

@@ -1,6 +1,6 @@
 #include "server/proxied.h"
 
-#include "server/h1.h"
+#include "server/h2.h"
 #include "server/requester.h"
 #include "server/server.h"
 
@@ -52,7 +52,7 @@ bool mg_proxied_before_tls(mg_stream *s, const char *data, size_t n, size_t *use
 static size_t take(mg_conn *c, const char *data, size_t n) {
     size_t used;
     if (take_header(c, (mg_str){data, n}, &used)) {
-        mg_conn_idle(c, &mg_h1_idle);
+        mg_conn_idle(c, mg_conn_plain_owner(c));
     }
     return used;
 }

@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "http/forwarded.h"
 #include "server/h1.h"
+#include "server/h2.h"
 #include "server/proxied.h"
 #include "server/requester.h"
 
@@ -57,6 +58,21 @@ static void on_handler_late(mg_deadlines *q, mg_deadline *d) {
     mg_exchange_late(MG_OF(d, mg_exchange, handler_deadline));
 }
 
+static void on_h2_head_late(mg_deadlines *q, mg_deadline *d) {
+    (void)q;
+    mg_h2_head_late(d);
+}
+
+static void on_h2_content_late(mg_deadlines *q, mg_deadline *d) {
+    (void)q;
+    mg_h2_content_late(d);
+}
+
+static void on_h2_tunnel_late(mg_deadlines *q, mg_deadline *d) {
+    (void)q;
+    mg_h2_tunnel_late(d);
+}
+
 static void init_deadlines(mg_server *s) {
     const mg_server_options *o = &s->options;
     mg_deadlines_init(&s->handshake, s->loop, o->handshake_ms, on_idle);
@@ -68,6 +84,9 @@ static void init_deadlines(mg_server *s) {
     mg_deadlines_init(&s->linger, s->loop, o->linger_ms, on_idle);
     mg_deadlines_init(&s->tunnel, s->loop, o->idle_ms, on_idle);
     mg_deadlines_init(&s->handler, s->loop, o->handler_ms, on_handler_late);
+    mg_deadlines_init(&s->h2_head, s->loop, o->header_ms, on_h2_head_late);
+    mg_deadlines_init(&s->h2_content, s->loop, o->send_ms, on_h2_content_late);
+    mg_deadlines_init(&s->h2_tunnel, s->loop, o->idle_ms, on_h2_tunnel_late);
 }
 
 static bool has_idle(const mg_holder *h);
@@ -97,6 +116,7 @@ static void take_options(mg_server *s, const mg_server_options *options) {
         .extension_bytes = options->chunk_extension_bytes,
         .trailers = {.bytes = options->trailer_bytes, .lines = options->header_fields},
     };
+    mg_h2_policy_set(&s->h2_policy, &options->h2);
 }
 
 mg_server *mg_server_new(mg_loop *loop, mg_app *app, const mg_server_options *options) {
@@ -135,6 +155,9 @@ void mg_server_set_options(mg_server *s, const mg_server_options *options) {
     mg_deadlines_set_wait(&s->linger, options->linger_ms);
     mg_deadlines_set_wait(&s->tunnel, options->idle_ms);
     mg_deadlines_set_wait(&s->handler, options->handler_ms);
+    mg_deadlines_set_wait(&s->h2_head, options->header_ms);
+    mg_deadlines_set_wait(&s->h2_content, options->send_ms);
+    mg_deadlines_set_wait(&s->h2_tunnel, options->idle_ms);
     accept_again(&s->holder);
 }
 
@@ -176,12 +199,15 @@ void mg_server_free(mg_server *s) {
     mg_descriptors_remove_holder(&s->holder);
     mg_loop_remove_turn(&s->turn);
     mg_timer_stop(&s->drain_timer);
-    mg_deadlines *queues[] = {&s->handshake, &s->idle,   &s->header, &s->send,   &s->half_close,
-                              &s->unread,    &s->linger, &s->tunnel, &s->handler};
+    mg_deadlines *queues[] = {&s->handshake,  &s->idle,    &s->header,     &s->send,
+                              &s->half_close, &s->unread,  &s->linger,     &s->tunnel,
+                              &s->handler,    &s->h2_head, &s->h2_content, &s->h2_tunnel};
     for (size_t i = 0; i < sizeof queues / sizeof *queues; i++) {
         mg_deadlines_deinit(queues[i]);
     }
     mg_exchange_pool_deinit(&s->h1_exchanges);
+    mg_exchange_pool_deinit(&s->h2_exchanges);
+    mg_h2_policy_set(&s->h2_policy, NULL);
     mg_output_pool_deinit(&s->outputs);
     mg_free(s->doors);
     mg_free(s);
@@ -202,9 +228,7 @@ static void tell_drained(mg_server *s) {
 }
 
 static void tell_stop(mg_conn *c) {
-    if (c->state == MG_CONN_TUNNEL) {
-        c->owner->ops->on_stop(c);
-    }
+    c->owner->ops->on_stop(c);
 }
 
 static void on_drain_idle(mg_timer *t) {
@@ -235,10 +259,11 @@ static mg_conn *conn_new(mg_server *s, bool proxied) {
 
 static void adopt(mg_server *s, mg_conn *c, const mg_endpoint *e) {
     c->app = (uint8_t)e->app;
+    c->http2 = e->http2;
     mg_link_append(&s->conns, &c->link);
     s->stats->connections++;
     s->stats->accepted++;
-    mg_conn_open(c, s, c->proxied ? &mg_proxied_reader : &mg_h1_idle,
+    mg_conn_open(c, s, c->proxied ? &mg_proxied_reader : mg_conn_plain_owner(c),
                  e->tls == NULL && !c->proxied);
 }
 
@@ -246,7 +271,9 @@ static void adopt(mg_server *s, mg_conn *c, const mg_endpoint *e) {
 static void on_ready(mg_stream *stream, int status, const char *text) {
     mg_conn *c = MG_OF(stream, mg_conn, stream);
     (void)text; // any scanner causes one
-    if (status == 0) {
+    if (status == 0 && mg_str_eq(mg_tls_alpn(stream), MG_STR("h2"))) {
+        mg_h2_conn_open(c);
+    } else if (status == 0) {
         mg_conn_idle(c, &mg_h1_idle);
     } else {
         mg_conn_close(c, MG_GONE_CLIENT);
@@ -423,7 +450,7 @@ void mg_server_unlisten(mg_server *s, mg_listener *l) {
 }
 
 mg_conn *mg_server_connect_pair(mg_server *s, mg_stream *peer, const mg_stream_events *peer_events,
-                                size_t window) {
+                                size_t window, bool http2) {
     static const mg_endpoint inside = {.address = "", .app = MG_APP_MAIN, .mode = MG_MODE_ANY};
     mg_conn *c = conn_new(s, false);
     if (mg_stream_pair(s->loop, &c->stream, peer, &mg_conn_events, peer_events, window) != 0) {
@@ -431,6 +458,9 @@ mg_conn *mg_server_connect_pair(mg_server *s, mg_stream *peer, const mg_stream_e
         return NULL;
     }
     adopt(s, c, &inside);
+    if (http2) {
+        mg_h2_conn_open(c);
+    }
     return c;
 }
 

@@ -37,6 +37,9 @@ struct mg_server {
     mg_deadlines linger;
     mg_deadlines tunnel; // on which nothing moves
     mg_deadlines handler;
+    mg_deadlines h2_head;
+    mg_deadlines h2_content;
+    mg_deadlines h2_tunnel;
 
     uint64_t waiting; // output of all connections that their peers have not taken yet
 
@@ -60,6 +63,8 @@ struct mg_server {
     void (*on_conn_closed)(mg_server *s, mg_conn *c);
 
     mg_exchange_pool h1_exchanges;
+    mg_exchange_pool h2_exchanges;
+    struct mg_h2_policy *h2_policy; // of connections that come from now on
     mg_output_pool outputs;
     mg_date_cache date;
     uint64_t next_conn_id;
@@ -100,5 +105,6 @@ void mg_server_log(mg_server *s, mg_log_level level, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
 // Makes a connection whose far end is the in-memory stream `peer` (specs).
+// `http2`: as if ALPN had chosen that.
 mg_conn *mg_server_connect_pair(mg_server *s, mg_stream *peer, const mg_stream_events *peer_events,
-                                size_t window);
+                                size_t window, bool http2);

@@ -52,7 +52,8 @@ struct mg_wire {
     size_t (*backlog)(const mg_exchange *x);
 
     // The request's body: content is to stop coming for a while (what is on its way may still
-    // come), or to go on; `bytes` of it were taken away; no more of it is wanted at all.
+    // come), or to go on; `bytes` of it were taken away, or are kept aside as all of it is wanted
+    // in one piece, so that as many may come; no more of it is wanted at all.
     void (*pause)(mg_exchange *x);
     void (*resume)(mg_exchange *x);
     void (*credit)(mg_exchange *x, size_t bytes);

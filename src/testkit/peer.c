@@ -141,6 +141,6 @@ void mg_testkit_push_peer(lua_State *L, mg_server *server) {
     *box = p;
     push_peer_type(L);
     lua_setmetatable(L, -2);
-    p->conn = mg_server_connect_pair(server, &p->stream, &peer_events, WINDOW);
+    p->conn = mg_server_connect_pair(server, &p->stream, &peer_events, WINDOW, false);
     mg_stream_read_start(&p->stream);
 }

@@ -143,7 +143,7 @@ static void count(mg_loop *loop, mg_server *server, const work *w) {
         mg_buf_append_str(&batch, mg_str_of(w->request));
     }
     p = (peer){0};
-    mg_server_connect_pair(server, &p.stream, &peer_events, WINDOW);
+    mg_server_connect_pair(server, &p.stream, &peer_events, WINDOW, false);
     mg_stream_read_start(&p.stream);
     int requests = COUNTED_BATCHES * DEPTH;
     ask(loop, &p, mg_buf_str(&batch), WARM_BATCHES * DEPTH / w->depth);

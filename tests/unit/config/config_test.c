@@ -292,7 +292,7 @@ static void all_faults_are_listed(void **state) {
         "f: workers: is -1, allowed: \"auto\" or a number from 0 to 256\n"
         "f: limits.nope: is no known key, allowed: request_line, header_bytes, header_fields, "
         "chunk_extensions, trailers, body, body_rate, answer_rate, output, discard, pipeline, "
-        "requests_per_connection, form_parts, form_fields, descriptors, generations, lua_memory\n"
+        "requests_per_connection, h2_streams, form_parts, form_fields, descriptors, generations, lua_memory\n"
         "f: limits.trailers: is \"x\", allowed: a size from 0 to 1M" SIZE_HINT
         "f: app: is 1, allowed: a path\n");
 }

@@ -56,9 +56,9 @@ static void a_table_says_more(void **state) {
 
 static void what_is_not_there_yet_is_refused(void **state) {
     (void)state;
-    faults("[\":1\",{\"address\":\":2\",\"tls\":{\"cert\":\"x\"},\"http2\":true}]",
+    faults("[\":1\",{\"address\":\":2\",\"tls\":{\"cert\":\"x\"},\"http2\":1}]",
            "f: listen[2].tls: is not available in this version: terminate TLS in front\n"
-           "f: listen[2].http2: is not available in this version: it speaks HTTP/1.1\n");
+           "f: listen[2].http2: is 1, allowed: true or false\n");
     faults("[{\"address\":\":2\",\"app\":\"admin\"}]",
            "f: listen[1].app: is \"admin\", allowed: \"main\"\n");
 }
@@ -92,7 +92,7 @@ static void a_wrong_item_is_named(void **state) {
     faults("[{\"address\":7}]", "f: listen[1].address: is 7, allowed: an address as "
                                 "\"0.0.0.0:8080\", \"[::]:8080\", \"unix:run/x.sock\"\n");
     faults("[{\"address\":\":1\",\"moed\":1}]", "f: listen[1].moed: is no known key, allowed: "
-                                                "address, app, mode, proxy_protocol (did you mean "
+                                                "address, app, mode, http2, proxy_protocol (did you mean "
                                                 "\"mode\"?)\n");
     faults("[\":1\",{\"address\":\":1\"}]",
            "f: listen[2]: \":1\" is listed twice, allowed: once\n");

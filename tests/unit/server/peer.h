@@ -34,7 +34,7 @@ static const mg_stream_events peer_events = {peer_on_read, peer_on_end, peer_on_
 // `window`: what fits between the two before writes stay queued.
 static inline mg_conn *peer_open(rig *r, peer *p, size_t window) {
     *p = (peer){0};
-    mg_conn *c = mg_server_connect_pair(r->server, &p->s, &peer_events, window);
+    mg_conn *c = mg_server_connect_pair(r->server, &p->s, &peer_events, window, false);
     assert_non_null(c);
     mg_stream_read_start(&p->s);
     return c;

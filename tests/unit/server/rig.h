@@ -83,6 +83,7 @@ static inline mg_server_options rig_options(void) {
         .discard_bytes = 1000,
         .pipeline_bytes = 65536,
         .requests_per_connection = 10000,
+        .h2 = mg_h2_default_limits,
         .handshake_ms = 10000,
         .header_ms = 10000,
         .body_grace_ms = 20000,

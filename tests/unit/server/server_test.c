@@ -68,7 +68,7 @@ static void connections_are_counted_and_numbered(void **state) {
 
 static void a_pair_without_a_window_is_refused(void **state) {
     (void)state;
-    assert_null(mg_server_connect_pair(r.server, &peers[0].s, &peer_events, 0));
+    assert_null(mg_server_connect_pair(r.server, &peers[0].s, &peer_events, 0, false));
     assert_int_equal(r.server->stats->connections, 0);
 }
 
