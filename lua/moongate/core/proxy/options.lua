@@ -1,0 +1,129 @@
+--- How a request is proxied: the options of ctx:proxy and app:proxy, checked, and as C wants them.
+local check = require("moongate.core.check")
+local answer = require("moongate.core.request.answer")
+
+local M = {}
+
+---@class moongate.core.ProxyPlan
+---@field path string|nil instead of the request's, with "?" instead of its query too
+---@field strip string|nil segments that are taken off the front of the path
+---@field host string|nil "client", "upstream" or a literal
+---@field set string[]|nil { name, value, ... } instead of the request's fields of these names
+---@field removed string[]|nil { name, "", ... }
+---@field buffer boolean|nil the upstream is asked once the body has come
+---@field body string|nil instead of the request's own
+---@field connect number|nil seconds
+---@field first_byte number|nil seconds
+---@field idle number|nil seconds
+
+-- The wire's own: what a request is and how it is framed is not for fields to say.
+local OURS = {
+  host = "host = \"...\"", ["content-length"] = "body = \"...\"", ["transfer-encoding"] = false,
+  connection = false, ["keep-alive"] = false, upgrade = false, te = false, trailer = false,
+  expect = false, ["proxy-connection"] = false,
+}
+
+local function path_of(name, value)
+  check.string(name, value)
+  if value:sub(1, 1) ~= "/" or value:find("[%z\1-\32\127-\255#]") then
+    check.fail(name .. ": a path that begins with \"/\" is wanted, with bytes beyond ASCII, spaces "
+      .. "and \"#\" encoded")
+  end
+  return value
+end
+
+local function prefix_of(name, value)
+  path_of(name, value)
+  if value:find("[?]") or value:sub(-1) == "/" then
+    check.fail(name .. ": whole segments of a path are wanted, such as \"/users\"")
+  end
+  return value
+end
+
+local function host_of(name, value)
+  check.string(name, value)
+  if not value:find("^[%w%-._~:%[%]]+$") then
+    check.fail(name .. ': "client", "upstream" or a host such as "users.internal" is wanted')
+  end
+  return value
+end
+
+local function check_ours(name, field)
+  local instead = OURS[field:lower()]
+  if instead ~= nil then
+    check.fail(name .. ": " .. field .. " is the connection's own to say"
+      .. (instead and "; write " .. instead or ""))
+  end
+end
+
+local function add(list, field, value)
+  list[#list + 1] = field
+  list[#list + 1] = value
+end
+
+-- A value, a list of them, or false: the field is taken away.
+local function headers_of(name, given)
+  check.type(name, given, "table")
+  local headers = { set = {}, removed = {} }
+  for field, value in pairs(given) do
+    check.string(name, field)
+    check_ours(name, field)
+    if value == false then
+      add(headers.removed, field, "")
+    else
+      for _, one in ipairs(type(value) == "table" and value or { value }) do
+        add(headers.set, field, answer.check_field(field, one, 1))
+      end
+    end
+  end
+  return headers
+end
+
+local TIMEOUTS = { connect = check.seconds, first_byte = check.seconds, idle = check.seconds }
+
+local function timeouts_of(name, given)
+  return check.options(name, given, TIMEOUTS)
+end
+
+local function buffer_of(name, value)
+  return check.one_of(name, value, { request = true, [false] = true })
+end
+
+local OPTIONS = {
+  path = path_of, strip = prefix_of, host = host_of, headers = headers_of,
+  timeouts = timeouts_of, buffer = buffer_of,
+}
+local OF_A_REQUEST = { body = check.string }
+for key, fn in pairs(OPTIONS) do
+  OF_A_REQUEST[key] = fn
+end
+
+local function plan_of(options)
+  local headers, timeouts = options.headers or {}, options.timeouts or {}
+  return {
+    path = options.path, strip = options.strip, host = options.host,
+    set = headers.set, removed = headers.removed,
+    buffer = options.buffer == "request", body = options.body,
+    connect = timeouts.connect, first_byte = timeouts.first_byte, idle = timeouts.idle,
+  }
+end
+
+--- Of ctx:proxy. Raises at the public caller's line.
+---@param given table|nil path, strip, host, headers (name to value, list of values, or false),
+--- timeouts { connect, first_byte, idle }, buffer = "request", body
+---@return moongate.core.ProxyPlan
+function M.of_request(given)
+  return plan_of(check.options("proxy", given or {}, OF_A_REQUEST))
+end
+
+--- The same of a route (app:proxy), which has no body of its own.
+---@param given table
+---@return moongate.core.ProxyPlan
+function M.of_route(given)
+  return plan_of(check.options("proxy", given, OPTIONS))
+end
+
+--- Names of a route's options that are of proxying.
+M.NAMES = { "path", "strip", "host", "headers", "timeouts", "buffer" }
+
+return M

@@ -1,0 +1,58 @@
+--- The options of ctx:proxy and app:proxy.
+local options = require("moongate.core.proxy.options")
+
+describe("options of proxying", function()
+  it("become what C wants", function()
+    local plan = options.of_request({
+      path = "/a?b=%20", strip = "/x/y", host = "upstream", buffer = "request", body = "text",
+      headers = { ["X-A"] = { 1, "2" }, ["X-B"] = false },
+      timeouts = { connect = 0.5, first_byte = 2, idle = 3 },
+    })
+    assert.same({
+      path = "/a?b=%20", strip = "/x/y", host = "upstream", buffer = true, body = "text",
+      set = { "X-A", "1", "X-A", "2" }, removed = { "X-B", "" },
+      connect = 0.5, first_byte = 2, idle = 3,
+    }, plan)
+  end)
+
+  it("may be none", function()
+    assert.same({ buffer = false }, options.of_request())
+    assert.same({ buffer = false }, options.of_route({}))
+  end)
+
+  it("of a route have no body", function()
+    assert.has_error(function() options.of_route({ body = "x" }) end)
+  end)
+
+  local function message_of(given)
+    local _, err = pcall(options.of_request, given)
+    return err
+  end
+
+  for pattern, given in pairs({
+    ["spec/.*options_spec.lua:%d+: proxy.path: a path that begins"] = { path = "a" },
+    ["proxy.path: .*encoded"] = { path = "/a b" },
+    ["proxy.path: a string is wanted"] = { path = 1 },
+    ["proxy.strip: whole segments of a path are wanted, such as"] = { strip = "/a/" },
+    ["proxy.host: \"client\", \"upstream\" or a host"] = { host = "a b" },
+    ["proxy.headers: Host is the connection's own to say; write host"] = {
+      headers = { Host = "x" },
+    },
+    ["proxy.headers: Transfer%-Encoding is the connection's own to say$"] = {
+      headers = { ["Transfer-Encoding"] = "chunked" },
+    },
+    ["header X%-A: the value holds CR"] = { headers = { ["X-A"] = "a\r\nb" } },
+    ["the name 'X A' is not a token"] = { headers = { ["X A"] = "a" } },
+    ["proxy.timeouts.idle: seconds are wanted"] = { timeouts = { idle = -1 } },
+    ["\"idel\" is unknown, allowed are connect, first_byte, idle %(did you mean"] = {
+      timeouts = { idel = 1 },
+    },
+    ["proxy.buffer: \"all\" is unknown, allowed are false, request"] = { buffer = "all" },
+    ["\"pathh\" is unknown.*did you mean 'path'"] = { pathh = "/" },
+  }) do
+    it("are refused: " .. pattern, function()
+      local message = message_of(given)
+      assert.truthy(message:find(pattern), message)
+    end)
+  end
+end)
