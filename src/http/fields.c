@@ -119,8 +119,7 @@ void mg_fields_init(mg_fields *l, mg_arena *arena) {
     *l = (mg_fields){.arena = arena, .limit = MG_FIELDS_BYTES};
 }
 
-static void grow(mg_fields *l) {
-    uint32_t cap = l->cap == 0 ? 8 : l->cap * 2;
+static void grow_to(mg_fields *l, uint32_t cap) {
     mg_field *at = mg_arena_alloc(l->arena, cap * sizeof *at);
     if (l->count > 0) {
         memcpy(at, l->at, l->count * sizeof *at);
@@ -133,20 +132,27 @@ static uint64_t bytes_of(const mg_field *f) {
     return (uint64_t)f->name.n + f->value.n + MG_FIELD_OVERHEAD;
 }
 
-static int put(mg_fields *l, mg_field f) {
-    if (!mg_field_is_value(f.value)) {
-        return MG_ESYNTAX;
-    }
-    uint64_t bytes = bytes_of(&f);
+int mg_fields_pass(mg_fields *l, const mg_field *f) {
+    uint64_t bytes = bytes_of(f);
     if (bytes > l->limit || l->bytes > l->limit - bytes) {
         return MG_ELIMIT;
     }
     if (l->count == l->cap) {
-        grow(l);
+        grow_to(l, l->cap == 0 ? 8 : l->cap * 2);
     }
-    l->at[l->count++] = f;
+    l->at[l->count++] = *f;
     l->bytes += (uint32_t)bytes;
     return MG_OK;
+}
+
+void mg_fields_reserve(mg_fields *l, uint32_t n) {
+    if (l->cap - l->count < n) {
+        grow_to(l, l->count + n);
+    }
+}
+
+static int put(mg_fields *l, mg_field f) {
+    return mg_field_is_value(f.value) ? mg_fields_pass(l, &f) : MG_ESYNTAX;
 }
 
 int mg_fields_add(mg_fields *l, mg_str name, mg_str value) {

@@ -62,6 +62,13 @@ void mg_fields_init(mg_fields *l, mg_arena *arena);
 int mg_fields_add(mg_fields *l, mg_str name, mg_str value);
 int mg_fields_add_id(mg_fields *l, mg_field_id id, mg_str value);
 
+// Room for `n` more, so that none of them moves the list.
+void mg_fields_reserve(mg_fields *l, uint32_t n);
+
+// Adds a field of another list as it is, which was found to be allowed when it entered that.
+// MG_ELIMIT as above.
+int mg_fields_pass(mg_fields *l, const mg_field *f);
+
 // The same instead of all of that name, in the place of the first.
 int mg_fields_set(mg_fields *l, mg_str name, mg_str value);
 

@@ -83,6 +83,10 @@ int mg_trust_heed(mg_trust *t, const char *const *names, size_t n, mg_error *err
     return MG_OK;
 }
 
+bool mg_trust_heeds_forwarded(const mg_trust *t) {
+    return t != NULL && t->heeded == FORWARDED;
+}
+
 bool mg_trust_text(const mg_trust *t, mg_str text) {
     mg_ip a;
     return t != NULL && mg_ip_parse(text, &a) && trusts(t, &a);

@@ -25,6 +25,9 @@ int mg_trust_heed(mg_trust *t, const char *const *names, size_t n, mg_error *err
 bool mg_trust_peer(const mg_trust *t, const struct sockaddr_storage *peer);
 bool mg_trust_text(const mg_trust *t, mg_str text);
 
+// Whether Forwarded tells all.
+bool mg_trust_heeds_forwarded(const mg_trust *t); // false for NULL
+
 // Where a request comes from. In: what the connection itself says. Out: what trusted proxies say
 // instead; spans borrow the fields of the head, or are static.
 typedef struct mg_forwarded {

@@ -31,6 +31,7 @@ void mg_exchange_record(mg_exchange *x, bool aborted) {
         .duration_us = x->start_us != 0 ? mg_loop_now_us(s->loop) - x->start_us : 0,
         .wall_ms = x->start_wall_ms != 0 ? x->start_wall_ms : mg_loop_wall_ms(s->loop),
         .aborted = aborted,
+        .relayed = x->relayed,
     };
     s->on_access(s->log_arg, &r);
 }
@@ -162,26 +163,30 @@ void mg_exchange_abort(mg_exchange *x) {
     x->wire->abort(x);
 }
 
-void mg_exchange_refuse(mg_exchange *x, mg_refusal refusal) {
+void mg_exchange_problem(mg_exchange *x, mg_refusal problem) {
     assert(!mg_exchange_committed(x));
     mg_buf body = {0};
-    mg_str phrase = mg_status_phrase(refusal.status);
+    mg_str phrase = mg_status_phrase(problem.status);
     mg_buf_printf(&body,
                   "{\"type\":\"about:blank\",\"title\":\"%.*s\",\"status\":%d,\"detail\":\"%s\"}\n",
-                  (int)phrase.n, phrase.p, refusal.status, refusal.reason);
+                  (int)phrase.n, phrase.p, problem.status, problem.reason);
     mg_answer answer = {
-        .status = refusal.status,
+        .status = problem.status,
         .content_type = MG_STR("application/problem+json"),
     };
     char retry[20];
-    if (refusal.retry_after > 0) {
+    if (problem.retry_after > 0) {
         mg_fields_init(&answer.fields, &x->arena);
-        mg_str seconds = {retry, mg_format_u64(retry, refusal.retry_after)};
+        mg_str seconds = {retry, mg_format_u64(retry, problem.retry_after)};
         mg_fields_add_id(&answer.fields, MG_FIELD_RETRY_AFTER, seconds);
     }
-    x->wire->stop_body(x);
     mg_exchange_respond(x, &answer, mg_buf_str(&body));
     mg_buf_deinit(&body);
+}
+
+void mg_exchange_refuse(mg_exchange *x, mg_refusal refusal) {
+    x->wire->stop_body(x);
+    mg_exchange_problem(x, refusal);
 }
 
 const char *mg_exchange_may_take_over(const mg_exchange *x, mg_str protocol) {

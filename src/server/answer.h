@@ -38,8 +38,9 @@ void mg_exchange_end(mg_exchange *x, const mg_fields *trailers);
 // connection that carries nothing else; `x` is dead afterwards.
 void mg_exchange_abort(mg_exchange *x);
 
-// Answers with a problem+json of the given status, in the app's stead, and closes the connection;
-// `x` is dead afterwards. Only before the head is committed.
+// Answers with a problem+json of the given status, in the app's stead; `x` is dead afterwards. Only
+// before the head is committed. To refuse is to close the connection besides.
+void mg_exchange_problem(mg_exchange *x, mg_refusal problem);
 void mg_exchange_refuse(mg_exchange *x, mg_refusal refusal);
 
 // --- taking over ---

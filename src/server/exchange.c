@@ -110,12 +110,20 @@ static void resume_body(mg_exchange *x) {
     }
 }
 
-void mg_exchange_want_body(mg_exchange *x, bool collect) {
-    if (!x->body_wanted) {
-        x->body_wanted = true;
+void mg_exchange_await_body(mg_exchange *x) {
+    x->body_wanted = true;
+}
+
+void mg_exchange_continue(mg_exchange *x) {
+    if (!x->continue_sent) {
         send_continue(x);
         start_body_timer(x);
     }
+}
+
+void mg_exchange_want_body(mg_exchange *x, bool collect) {
+    x->body_wanted = true;
+    mg_exchange_continue(x);
     if (collect && !x->body_collect) {
         x->body_collect = true;
         x->wire->credit(x, x->content.n); // more may come, though this is not taken

@@ -63,6 +63,7 @@ struct mg_exchange {
     mg_pins *pins;     // the generation that this holds; NULL: none
     mg_str route;      // name or pattern for the log; borrowed until the answer is complete
     mg_str request_id; // for the log; in the arena
+    const struct mg_relayed *relayed; // for the log; in the arena; NULL: no other server was asked
 
     // request
     mg_arena arena;  // everything about the request lies here and goes with it
@@ -116,6 +117,11 @@ static inline bool mg_exchange_reads_body(const mg_exchange *x) {
 // The handler wants the body: sends 100 Continue if the peer waits for it; from now on on_body is
 // called. `collect`: in one piece, without backpressure up to the limit.
 void mg_exchange_want_body(mg_exchange *x, bool collect);
+
+// The same in two steps, for who asks another server whether the peer is to go on: on_body is
+// called from now on, and 100 Continue is sent, and the time of the body begins, when that is told.
+void mg_exchange_await_body(mg_exchange *x);
+void mg_exchange_continue(mg_exchange *x);
 
 // Content that has come and was not yet taken; borrowed until the next call on `x` or return to the
 // loop.

@@ -39,6 +39,20 @@ typedef struct mg_server_options {
     const struct mg_trust *trust; // peers whose Forwarded fields are believed; NULL: none
 } mg_server_options;
 
+// What another server had to do with an exchange. Times are microseconds since it was chosen; 0: it
+// did not come to that.
+typedef struct mg_relayed {
+    mg_str upstream;
+    mg_str server; // the address that was tried last; empty: there was none
+    uint32_t tries;
+    int status;          // of its answer; 0: none
+    uint64_t connect_us; // 0 too if the connection was open already
+    uint64_t first_byte_us;
+    uint64_t total_us;
+    uint64_t bytes_in; // content that came from it
+    uint64_t bytes_out;
+} mg_relayed;
+
 // One finished exchange. Everything is borrowed for the call.
 typedef struct mg_access_record {
     mg_str method;
@@ -54,5 +68,6 @@ typedef struct mg_access_record {
     uint64_t body_bytes_out;
     uint64_t duration_us;
     uint64_t wall_ms;
-    bool aborted; // the answer did not reach its end
+    bool aborted;              // the answer did not reach its end
+    const mg_relayed *relayed; // NULL: no other server was asked
 } mg_access_record;

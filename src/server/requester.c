@@ -68,10 +68,12 @@ const mg_requester *mg_exchange_requester(mg_exchange *x) {
         .host = x->head.host,
     };
     const mg_trust *trust = x->server->options.trust;
-    if (mg_trust_peer(trust, &peer)) {
+    mg_str peer_ip = f.client_ip;
+    bool trusted = mg_trust_peer(trust, &peer);
+    if (trusted) {
         mg_forwarded_apply(trust, &x->head, &f);
     }
-    *o = (mg_requester){f.client_ip, f.scheme, f.host};
+    *o = (mg_requester){f.client_ip, f.scheme, f.host, peer_ip, trusted};
     x->requester = o;
     return o;
 }

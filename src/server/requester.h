@@ -11,6 +11,8 @@ typedef struct mg_requester {
                       // peer had gone before it was asked for
     mg_str scheme;    // "http" or "https"
     mg_str host;      // as in the Host field; may be empty
+    mg_str peer_ip;   // of the connection, whatever is told; as client_ip
+    bool trusted;     // the peer is a proxy that is believed
 } mg_requester;
 
 // Computed at the first call for an exchange. Never NULL.

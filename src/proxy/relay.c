@@ -1,0 +1,252 @@
+// The life of a relay.
+//
+//   READS --body is there, or begins--> ASKS --head--> STAGED --> ANSWERS --end--> OVER
+//                                        | ^               (at once, if nobody wants to decide)
+//                                        '-' another try
+//   any --fault, client gone, dropped--> OVER
+
+#include "proxy/relay_inside.h"
+
+#include "http/forwarded.h"
+#include "server/server.h"
+
+#include <assert.h>
+
+void mg_relay_set_state(mg_relay *r, mg_relay_state next) {
+    static const uint8_t moves[] = {
+        [MG_RELAY_READS] = 1 << MG_RELAY_ASKS | 1 << MG_RELAY_OVER,
+        [MG_RELAY_ASKS] = 1 << MG_RELAY_ASKS | 1 << MG_RELAY_STAGED | 1 << MG_RELAY_OVER,
+        [MG_RELAY_STAGED] = 1 << MG_RELAY_ANSWERS | 1 << MG_RELAY_OVER,
+        [MG_RELAY_ANSWERS] = 1 << MG_RELAY_OVER,
+        [MG_RELAY_OVER] = 0,
+    };
+    assert(moves[r->state] & (1 << next));
+    r->state = next;
+}
+
+// --- the end ---
+
+// Nothing of it is wanted any more. The exchange is the app's again.
+static void leave(mg_relay *r) {
+    mg_relay_set_state(r, MG_RELAY_OVER);
+    mg_timer_stop(&r->soon);
+    if (r->call != NULL) {
+        mg_call *call = r->call;
+        mg_relay_end_try(r, NULL, true);
+        mg_call_close(call);
+    }
+    mg_buf_deinit(&r->kept);
+    if (r->x->app == &r->app) { // else the exchange is lost
+        r->x->app = r->outer;
+    }
+}
+
+static void tell_end(const mg_relay *r, bool whole) {
+    if (r->o.events != NULL && r->o.events->on_end != NULL) {
+        r->o.events->on_end(r->o.arg, whole);
+    }
+}
+
+void mg_relay_fail(mg_relay *r, const mg_relay_fault *fault) {
+    mg_exchange *x = r->x;
+    const mg_relay_events *events = r->o.events;
+    void *arg = r->o.arg;
+    if (fault->text != NULL) {
+        mg_server_log(x->server, MG_LOG_WARN, "upstream %.*s: %s (%.*s %.*s)",
+                      (int)r->log.upstream.n, r->log.upstream.p, fault->text,
+                      (int)x->head.method_text.n, x->head.method_text.p, (int)x->head.target_text.n,
+                      x->head.target_text.p);
+    }
+    bool committed = r->state == MG_RELAY_ANSWERS;
+    leave(r);
+    if (committed) {
+        tell_end(r, false);
+        mg_exchange_abort(x);
+    } else if (events != NULL && events->on_fault != NULL) {
+        events->on_fault(arg, fault);
+    } else {
+        mg_exchange_problem(x, (mg_refusal){fault->status, fault->reason, fault->retry_after});
+    }
+}
+
+// The exchange dies with its end, and with it the relay; trailers lie in the call.
+void mg_relay_finish(mg_relay *r) {
+    mg_exchange *x = r->x;
+    mg_call *call = r->call;
+    mg_fields trailers;
+    mg_fields_init(&trailers, &x->arena);
+    mg_forward_trailers(&trailers, mg_call_trailers(call));
+    mg_relay_end_try(r, NULL, false);
+    leave(r);
+    tell_end(r, true);
+    mg_exchange_end(x, &trailers);
+    mg_call_close(call);
+}
+
+void mg_relay_drop(mg_relay *r) {
+    leave(r);
+}
+
+// --- the head ---
+
+const mg_response *mg_relay_head(const mg_relay *r) {
+    return mg_call_response(r->call);
+}
+
+int mg_relay_answer(const mg_relay *r, mg_answer *out) {
+    const mg_response *head = mg_relay_head(r);
+    *out = (mg_answer){.status = head->status};
+    mg_fields_init(&out->fields, &r->x->arena);
+    int rc = mg_forward_response(&out->fields, &head->head);
+    if (rc == MG_OK && r->ticket.set_cookie.n > 0) {
+        rc = mg_fields_add_id(&out->fields, MG_FIELD_SET_COOKIE, r->ticket.set_cookie);
+    }
+    return rc;
+}
+
+// Of the content that a client is told of; -1: unknown. What answers a HEAD tells how long another
+// answer would be.
+static int64_t length_of(const mg_relay *r, const mg_response *head) {
+    const mg_head *h = &head->head;
+    if (r->x->head.method == MG_METHOD_HEAD) {
+        const mg_field *f = mg_fields_find(&h->fields, MG_FIELD_CONTENT_LENGTH);
+        uint64_t n;
+        return f != NULL && mg_str_to_u64(f->value, INT64_MAX, &n) ? (int64_t)n : -1;
+    }
+    bool known = h->framing == MG_FRAMING_LENGTH || h->framing == MG_FRAMING_NONE;
+    return known ? (int64_t)h->length : -1;
+}
+
+// Whoever sends so wants no filter to wait for more.
+static bool is_live(const mg_response *head) {
+    const mg_fields *l = &head->head.fields;
+    const mg_field *type = mg_fields_find(l, MG_FIELD_CONTENT_TYPE);
+    static const mg_str events = {"text/event-stream", 17};
+    return mg_fields_has_member(l, MG_FIELD_X_ACCEL_BUFFERING, MG_STR("no")) ||
+           (type != NULL && type->value.n >= events.n &&
+            mg_str_ieq((mg_str){type->value.p, events.n}, events));
+}
+
+static void commit(mg_relay *r, const mg_answer *a) {
+    const mg_response *head = mg_relay_head(r);
+    mg_relay_set_state(r, MG_RELAY_ANSWERS);
+    r->flushes = r->x->filters != NULL && is_live(head);
+    mg_exchange_begin(r->x, a, length_of(r, head));
+}
+
+static void fail_for_its_fields(mg_relay *r) {
+    mg_call *call = r->call;
+    mg_relay_end_try(r, "protocol", false);
+    mg_call_close(call);
+    mg_relay_fail(r, &(mg_relay_fault){502, "the upstream server's answer is not valid",
+                                       "the response has too many fields", 0});
+}
+
+void mg_relay_take_head(mg_relay *r) {
+    mg_buf_deinit(&r->kept); // nobody else is asked
+    mg_relay_set_state(r, MG_RELAY_STAGED);
+    if (r->o.events != NULL && r->o.events->on_head != NULL) {
+        mg_call_pause(r->call);
+        r->o.events->on_head(r->o.arg, r);
+        return;
+    }
+    mg_answer a;
+    if (mg_relay_answer(r, &a) == MG_OK) {
+        commit(r, &a);
+    } else {
+        fail_for_its_fields(r);
+    }
+}
+
+// --- what cannot be said at once ---
+
+static void on_soon(mg_timer *t) {
+    mg_relay *r = MG_OF(t, mg_relay, soon);
+    if (r->done) {
+        mg_relay_finish(r);
+    } else {
+        fail_for_its_fields(r);
+    }
+}
+
+void mg_relay_on(mg_relay *r, const mg_answer *a) {
+    assert(r->state == MG_RELAY_STAGED);
+    mg_answer own;
+    bool wrong = a == NULL && mg_relay_answer(r, &own) != MG_OK;
+    if (!wrong) {
+        commit(r, a != NULL ? a : &own);
+    }
+    if (wrong || r->done) {
+        r->done = !wrong;
+        mg_timer_start(r->x->server->loop, &r->soon, 0, 0, on_soon);
+    } else {
+        mg_call_resume(r->call);
+    }
+}
+
+// --- the exchange's events ---
+
+static void on_body(mg_app *app, mg_exchange *x) {
+    (void)x;
+    mg_relay_take_body((mg_relay *)app);
+}
+
+static void on_writable(mg_app *app, mg_exchange *x) {
+    (void)x;
+    mg_call_resume(((mg_relay *)app)->call);
+}
+
+// Who has an owner is in its hands.
+static void on_deadline(mg_app *app, mg_exchange *x) {
+    mg_relay *r = (mg_relay *)app;
+    if (r->o.events != NULL) {
+        r->outer->on_deadline(r->outer, x);
+        return;
+    }
+    mg_relay_fail(r, &(mg_relay_fault){504, "the upstream server did not answer in time",
+                                       "no answer within the route's timeout", 0});
+}
+
+static void on_gone(mg_app *app, mg_exchange *x, mg_gone why) {
+    mg_relay *r = (mg_relay *)app;
+    leave(r);
+    tell_end(r, false);
+    r->outer->on_gone(r->outer, x, why);
+}
+
+// --- the beginning ---
+
+// 0: as the upstream says.
+static void set_times(mg_relay_timeouts *t, const mg_upstream_timeouts *of) {
+    t->connect_ms = t->connect_ms > 0 ? t->connect_ms : (uint32_t)of->connect_ms;
+    t->first_byte_ms = t->first_byte_ms > 0 ? t->first_byte_ms : (uint32_t)of->first_byte_ms;
+    t->idle_ms = t->idle_ms > 0 ? t->idle_ms : (uint32_t)of->idle_ms;
+}
+
+static void make_request(mg_relay *r) {
+    mg_exchange *x = r->x;
+    const mg_forward_rules *rules = r->o.rules;
+    r->target = mg_forward_target(&x->head, rules, &x->arena);
+    mg_fields_init(&r->fields, &x->arena);
+    mg_forward_request(&r->fields, &x->head, mg_exchange_requester(x),
+                       mg_trust_heeds_forwarded(x->server->options.trust), rules);
+}
+
+mg_relay *mg_relay_start(const mg_relay_options *o) {
+    mg_exchange *x = o->exchange;
+    mg_relay *r = mg_arena_alloc(&x->arena, sizeof *r);
+    *r = (mg_relay){
+        .app = {NULL, on_body, on_writable, on_deadline, on_gone},
+        .outer = x->app,
+        .x = x,
+        .o = *o,
+        .kept_all = true,
+        .log = {.upstream = mg_str_of(mg_upstream_options_of(o->upstream)->name)},
+    };
+    set_times(&r->o.timeouts, &mg_upstream_options_of(o->upstream)->timeouts);
+    make_request(r);
+    x->app = &r->app;
+    x->relayed = &r->log;
+    mg_relay_begin_body(r);
+    return r;
+}

@@ -1,0 +1,77 @@
+// proxy/relay_inside.h: a relay under way, for the files that make it.
+//
+//   relay.c         life: between the exchange and its app, the head, the end
+//   relay_try.c     a call to one server: what it is asked, what comes of it
+//   relay_upload.c  the request's body on its way to the server
+#pragma once
+
+#include "proxy/relay.h"
+#include "server/options.h"
+
+// The states; see relay.c.
+typedef enum mg_relay_state {
+    MG_RELAY_READS,   // the request's body, before a server is asked
+    MG_RELAY_ASKS,    // a server, whose head has not come
+    MG_RELAY_STAGED,  // the head is there, and its owner decides
+    MG_RELAY_ANSWERS, // the head is committed
+    MG_RELAY_OVER,
+} mg_relay_state;
+
+typedef enum mg_relay_body {
+    MG_RELAY_NO_BODY,
+    MG_RELAY_WHOLE, // it is there, and stays where it is
+    MG_RELAY_STREAMS,
+} mg_relay_body;
+
+struct mg_relay {
+    mg_app app; // first: of the exchange while this works
+    mg_app *outer;
+    mg_exchange *x;
+    mg_relay_options o;
+    mg_relay_state state;
+    mg_timer soon; // what cannot be said at once
+
+    // what is asked; all lies in the exchange's arena
+    mg_str target;
+    mg_fields fields;
+
+    mg_relay_body body;
+    mg_str whole;
+    mg_buf kept;    // what was sent of it, as long as another server can be asked
+    bool kept_all;  // it is all that was sent
+    bool blocked;   // the server takes no more for now
+    bool deaf;      // it takes no more at all: what comes is dropped
+    bool body_sent; // to its end
+
+    mg_ticket ticket; // while `call` is there
+    mg_call *call;
+    bool repeated; // on a fresh connection
+    bool done;     // the response is whole; nobody was told yet
+    bool flushes;  // each piece at once, past filters
+    uint64_t bytes_in, bytes_out;
+    mg_relayed log;
+    mg_no_server none; // why nobody is asked
+};
+
+// --- relay.c ---
+
+void mg_relay_set_state(mg_relay *r, mg_relay_state next);
+void mg_relay_take_head(mg_relay *r);
+void mg_relay_finish(mg_relay *r); // the response is whole
+// It is over without an answer; the exchange is answered, or cut off if it was committed. `r` is
+// gone.
+void mg_relay_fail(mg_relay *r, const mg_relay_fault *fault);
+
+// --- relay_try.c ---
+
+void mg_relay_ask(mg_relay *r, mg_choice_kind kind); // may end it
+// The call goes, and what came of it is told. `code` NULL: it was good; `cancelled`: nobody wants
+// it.
+void mg_relay_end_try(mg_relay *r, const char *code, bool cancelled);
+
+// --- relay_upload.c ---
+
+void mg_relay_begin_body(mg_relay *r);   // asks a server at once, or when it has come
+void mg_relay_take_body(mg_relay *r);    // more of it, its end or its refusal
+void mg_relay_begin_upload(mg_relay *r); // to a call that has just begun
+void mg_relay_upload(mg_relay *r);       // what has come, if there is room
