@@ -5,6 +5,7 @@ function score(entry, words) {
   for (const word of words) {
     const name = entry.n.toLowerCase();
     if (name === word) sum += 100;
+    else if (name.endsWith("." + word) || name.endsWith(":" + word)) sum += 60;
     else if (name.endsWith(word)) sum += 40;
     else if (name.includes(word)) sum += 20;
     else if (entry.t.toLowerCase().includes(word)) sum += 3;
