@@ -156,6 +156,9 @@ install: all ## install below PREFIX (DESTDIR= for packagers)
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/moongate $(DESTDIR)$(PREFIX)/lib/systemd/system
 	install -m 755 $(B)/moongate $(DESTDIR)$(PREFIX)/bin/moongate
 	cd lua && find moongate -type f -exec install -D -m 644 {} $(abspath $(DESTDIR)$(PREFIX))/share/moongate/lua/{} \;
+	install -d $(DESTDIR)$(PREFIX)/share/lua/5.1 $(DESTDIR)$(PREFIX)/lib/lua/5.1
+	ln -sfn ../../moongate/lua/moongate $(DESTDIR)$(PREFIX)/share/lua/5.1/moongate
+	install -m 644 $(B)/moongate.so $(DESTDIR)$(PREFIX)/lib/lua/5.1/moongate.so
 	$(B)/moongate docs $(B)/docs >/dev/null
 	for page in moongate.1 moongate.conf.5 moongate.lua.7; do \
 	  install -D -m 644 $(B)/docs/man/$$page $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$$page; done
@@ -163,7 +166,8 @@ install: all ## install below PREFIX (DESTDIR= for packagers)
 
 uninstall: ## remove what install put there
 	rm -f $(DESTDIR)$(PREFIX)/bin/moongate $(DESTDIR)$(PREFIX)/lib/systemd/system/moongate.service
-	rm -rf $(DESTDIR)$(PREFIX)/share/moongate
+	rm -rf $(DESTDIR)$(PREFIX)/share/moongate $(DESTDIR)$(PREFIX)/share/lua/5.1/moongate
+	rm -f $(DESTDIR)$(PREFIX)/lib/lua/5.1/moongate.so
 	rm -f $(addprefix $(DESTDIR)$(PREFIX)/share/man/,man1/moongate.1 man5/moongate.conf.5 man7/moongate.lua.7)
 
 clean: ## remove build/

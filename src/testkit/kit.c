@@ -197,6 +197,7 @@ int mg_testkit_open(lua_State *L) {
         {"test_set_now", set_now},
         {"test_on_log", on_log},
         {"test_connections", connections},
+        {"test_configuration", mg_testkit_configuration},
         {NULL, NULL},
     };
     mg_testkit *k;

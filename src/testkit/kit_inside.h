@@ -22,6 +22,8 @@ typedef struct mg_testkit {
 // The upvalue of all functions of the kit.
 mg_testkit *mg_testkit_of(lua_State *L);
 
+int mg_testkit_configuration(lua_State *L); // configuration.c
+
 // --- stores.c ---
 
 extern const luaL_Reg mg_testkit_store_functions[];

@@ -28,6 +28,7 @@ local test = {}
 ---@field http? boolean real calls answer what is not stubbed
 ---@field database? string "sqlite::memory:" is empty and ends with the app; "postgres://..." is a server that is there
 ---@field cache? string "memory:1M": a real cache answers what is not stubbed
+---@field configuration? true|string the project's conf/moongate.lua, or another file: limits, timeouts, trusted_proxies and forwarded are as it says
 ---@field migrations? string the folder of .sql files that are run in the database before the app starts
 
 --- Loads an app and starts it: no network, virtual time.
@@ -44,7 +45,7 @@ local test = {}
 ---   app:close()
 --- end)
 --- ```
----@param source string|fun(app: moongate.App) the script that returns the app, or a function that declares routes on the app it is given
+---@param source? string|fun(app: moongate.App)|moongate.TestOptions the script that returns the app, or a function that declares routes on the app it is given; without one it is the app that the project's configuration names, and options may stand here
 ---@param options? moongate.TestOptions
 ---@return moongate.test.App
 function test.app(source, options) end

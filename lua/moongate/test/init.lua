@@ -17,6 +17,7 @@ local answers = require("moongate.test.answers")
 local stubs = require("moongate.test.stubs")
 local leaks = require("moongate.test.leaks")
 local migrations = require("moongate.test.migrations")
+local project = require("moongate.test.project")
 
 local M = {}
 
@@ -34,8 +35,22 @@ native.test_on_log(function(level, message, fields)
   end
 end)
 
+local function is_there(path)
+  local file = io.open(path, "r")
+  if file then
+    file:close()
+  end
+  return file ~= nil
+end
+
+-- A path as a spec names it: against the working directory, else against the project's folder.
 local function absolute(path)
-  return path:sub(1, 1) == "/" and path or (M.folder .. path)
+  if path:sub(1, 1) == "/" or M.folder ~= "" then
+    return path:sub(1, 1) == "/" and path or M.folder .. path
+  elseif not is_there(path) and is_there((project.folder or "") .. path) then
+    return (project.folder or "") .. path
+  end
+  return path
 end
 
 -- The folder above lua/ in the script's path; else the script's own.
@@ -45,6 +60,8 @@ local function project_of(path)
   end
   return path:match("^(.*)/lua/[^/]+%.lua$") or path:match("^(.*)/[^/]*$") or ""
 end
+
+project.enter_here()
 
 --- The folder that relative paths begin at.
 M.folder = ""
@@ -108,19 +125,40 @@ end
 local OPTIONS = {
   root = check.string, limits = true, timeouts = true, trusted_proxies = true, forwarded = true,
   http = true, database = true, cache = true, migrations = check.string,
+  configuration = function(name, value)
+    return value == true and value or check.string(name, value)
+  end,
 }
 
+-- The configuration's options, but for those that the spec gives itself.
+local function with_configuration(options)
+  if not options.configuration then
+    return options
+  end
+  local all = project.options(options.configuration)
+  for name, value in pairs(options) do
+    all[name] = value
+  end
+  return all
+end
+
 --- Loads an app and starts it: no network, virtual time.
----@param source string|fun(app) the script that returns the app, such as "lua/app.lua", or a
---- function that declares routes on the app it is given
+---@param source nil|string|fun(app) the script that returns the app, such as "lua/app.lua"; a
+--- function that declares routes on the app it is given; without one it is the project's app, and
+--- options may stand here
 ---@param options table? root (project folder), limits and timeouts (as in the configuration),
 --- trusted_proxies, forwarded; http, database, cache: the real one answers what is not stubbed;
 --- database: "sqlite::memory:" is empty and ends with the app, "postgres://..." is a server that is
 --- there; migrations: the folder of .sql files that are run in it, in their order, before the
---- app starts
+--- app starts; configuration: true (conf/moongate.lua) or a file: limits, timeouts,
+--- trusted_proxies and forwarded are those of the project
 ---@return moongate.test.App
 function M.app(source, options)
-  options = check.options("test.app", options or {}, OPTIONS)
+  if type(source) == "table" then
+    source, options = nil, source
+  end
+  options = with_configuration(check.options("test.app", options or {}, OPTIONS))
+  source = source or project.app()
   native.test_serve(native.json.encode({
     limits = options.limits, timeouts = options.timeouts,
   }), options.trusted_proxies, options.forwarded)
