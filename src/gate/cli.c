@@ -12,10 +12,10 @@ static const char *const commands[] = {
     [MG_COMMAND_COLLECT] = "_collect", [MG_COMMAND_WORKER] = "_worker",
     [MG_COMMAND_SPEC] = "_spec",       [MG_COMMAND_MIGRATE] = "migrate",
     [MG_COMMAND_TRIAL] = "_trial",     [MG_COMMAND_DOCS] = "docs",
-    [MG_COMMAND_HELP] = "_help",
+    [MG_COMMAND_NEW] = "new",          [MG_COMMAND_HELP] = "_help",
 };
 
-static const char *const later_commands[] = {"new", "prof"};
+static const char *const later_commands[] = {"prof"};
 enum { LATER_COMMANDS = sizeof later_commands / sizeof later_commands[0] };
 
 #define BIT(command) (1u << MG_COMMAND_##command)
@@ -277,7 +277,12 @@ static mg_cli_result take_option(parsing *p, const char *argument) {
     return o->take(p, value);
 }
 
-static mg_cli_result take_docs_folder(parsing *p, const char *argument) {
+// Those that are told of a folder instead of a configuration.
+static bool makes_folder(mg_command command) {
+    return command == MG_COMMAND_DOCS || command == MG_COMMAND_NEW;
+}
+
+static mg_cli_result take_folder_alone(parsing *p, const char *argument) {
     if (p->cli->folder != NULL) {
         return wrong_here(p, "one folder is enough", argument);
     }
@@ -286,8 +291,8 @@ static mg_cli_result take_docs_folder(parsing *p, const char *argument) {
 }
 
 static mg_cli_result take_conf(parsing *p, const char *argument) {
-    if (p->cli->command == MG_COMMAND_DOCS) {
-        return take_docs_folder(p, argument);
+    if (makes_folder(p->cli->command)) {
+        return take_folder_alone(p, argument);
     }
     if (p->has_conf) {
         return wrong_here(p, "one configuration file is enough", argument);
@@ -324,8 +329,8 @@ static mg_cli_result take_arguments(parsing *p) {
         const char *argument = *p->at++;
         result = argument[0] == '-' ? take_option(p, argument) : take_conf(p, argument);
     }
-    if (result == MG_CLI_GO && p->cli->command == MG_COMMAND_DOCS && p->cli->folder == NULL) {
-        return wrong(p, NULL, "docs", "docs: a folder is wanted, such as build/docs");
+    if (result == MG_CLI_GO && makes_folder(p->cli->command) && p->cli->folder == NULL) {
+        return wrong_here(p, "a folder is wanted", commands[p->cli->command]);
     }
     return result;
 }

@@ -19,6 +19,7 @@ typedef enum mg_command {
     MG_COMMAND_STATUS,
     MG_COMMAND_MIGRATE,
     MG_COMMAND_DOCS,
+    MG_COMMAND_NEW,
     MG_COMMAND_COUNT,
     // what a master starts: not for people
     MG_COMMAND_COLLECT = MG_COMMAND_COUNT, // gate/collect.h
@@ -39,7 +40,7 @@ typedef struct mg_cli {
     bool json;            // status --json
     bool now;             // stop --now
     bool status;          // migrate --status
-    const char *folder;   // migrate --folder; NULL: lua/migrations. docs: where to
+    const char *folder;   // migrate --folder; NULL: lua/migrations. docs, new: where to
     const char *topic;    // help NAME
     const char *database; // migrate --database; NULL: the default one
     const char *control;  // reload, stop, status --control; NULL: as the configuration says

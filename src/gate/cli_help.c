@@ -5,6 +5,7 @@ static const char overview[] =
     "\n"
     "Usage: moongate COMMAND [ARGUMENTS]\n"
     "\n"
+    "  new      make a project to begin with: settings, an app, its specs\n"
     "  run      serve: read the configuration, load the app, listen\n"
     "  dev      the same for development: scripts are loaded again when saved\n"
     "  check    read the configuration and load the app, but open nothing\n"
@@ -137,6 +138,17 @@ static const char *const pages[] = {
         "  moongate migrate --status && moongate migrate\n"
         "\n"
         "Next: moongate run, with ctx:query_database in a route.\n",
+    [MG_COMMAND_NEW] = "Makes a project to begin with: a configuration, an app with a route and a\n"
+                       "middleware, a spec, a Dockerfile, settings for editors with LuaLS.\n"
+                       "\n"
+                       "Usage: moongate new DIR\n"
+                       "\n"
+                       "  DIR   a folder that is not there yet, or is empty\n"
+                       "\n"
+                       "Example:\n"
+                       "  moongate new shop && cd shop && moongate test && moongate dev\n"
+                       "\n"
+                       "Next: edit lua/routes/hello.lua; moongate help routing.\n",
     [MG_COMMAND_DOCS] =
         "Writes the reference of this version: every function, setting and command, and\n"
         "the guides.\n"

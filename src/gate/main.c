@@ -13,6 +13,7 @@
 #include "gate/docs.h"
 #include "gate/master.h"
 #include "gate/migrate.h"
+#include "gate/new.h"
 #include "gate/trial.h"
 #include "gate/worker.h"
 #include "lua/depth.h"
@@ -166,6 +167,8 @@ static int obey(const mg_cli *cli, int argc, char *const *argv) {
         return work(cli);
     case MG_COMMAND_MIGRATE:
         return migrate(cli);
+    case MG_COMMAND_NEW:
+        return mg_new_main(cli);
     case MG_COMMAND_DOCS:
         return mg_docs_main(cli);
     case MG_COMMAND_HELP:

@@ -73,7 +73,6 @@ describe("moongate docs", function()
     assert.equal("moongate: /proc/none: No such file or directory\n", result.err)
     result = moongate("docs")
     assert.equal(2, result.status)
-    assert.equal("moongate: docs: a folder is wanted, such as build/docs; "
-      .. "see moongate docs --help\n", result.err)
+    assert.equal("moongate: docs: a folder is wanted; see moongate docs --help\n", result.err)
   end)
 end)

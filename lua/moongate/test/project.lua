@@ -78,8 +78,8 @@ local function spec_under_way()
   return "."
 end
 
---- Enters the project of the specs that `moongate test` was told of; where plain busted runs, of the
---- spec that asks.
+--- Enters the project of the specs that `moongate test` was told of; where plain busted runs, of
+--- the spec that asks.
 function M.enter_here()
   M.enter(package.loaded["moongate.specs"] or spec_under_way())
 end

@@ -301,7 +301,6 @@ static void migrate_takes_a_folder_a_database_and_status(void **state) {
 static void commands_of_later_versions_say_so(void **state) {
     (void)state;
     WRONG("moongate: prof: this command is not in this version; see moongate --help", "prof");
-    WRONG("moongate: new: this command is not in this version; see moongate --help", "new");
 }
 
 static void what_is_no_command_is_looked_up_in_the_reference(void **state) {
@@ -311,13 +310,16 @@ static void what_is_no_command_is_looked_up_in_the_reference(void **state) {
     assert_string_equal(cli.topic, "ctx:json");
 }
 
-static void docs_wants_one_folder(void **state) {
+static void docs_and_new_want_one_folder(void **state) {
     (void)state;
     assert_int_equal(PARSE("docs", "build/docs"), MG_CLI_GO);
     assert_int_equal(cli.command, MG_COMMAND_DOCS);
     assert_string_equal(cli.folder, "build/docs");
-    WRONG("moongate: docs: a folder is wanted, such as build/docs; see moongate docs --help",
-          "docs");
+    assert_int_equal(PARSE("new", "shop"), MG_CLI_GO);
+    assert_int_equal(cli.command, MG_COMMAND_NEW);
+    assert_string_equal(cli.folder, "shop");
+    WRONG("moongate: docs: a folder is wanted; see moongate docs --help", "docs");
+    WRONG("moongate: new: a folder is wanted; see moongate new --help", "new");
     WRONG("moongate: b: one folder is enough; see moongate docs --help", "docs", "a", "b");
 }
 
@@ -401,7 +403,7 @@ int main(void) {
         T(migrate_takes_a_folder_a_database_and_status),
         T(commands_of_later_versions_say_so),
         T(what_is_no_command_is_looked_up_in_the_reference),
-        T(docs_wants_one_folder),
+        T(docs_and_new_want_one_folder),
         T(unknown_options_bring_a_suggestion),
         T(wrong_values_say_what_is_allowed),
         T(too_many_addresses_are_refused),

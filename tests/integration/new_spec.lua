@@ -1,0 +1,61 @@
+--- `moongate new`: what it makes works at once.
+local servers = require("support.server")
+local process = require("support.process")
+
+local function moongate(...)
+  return process.run({ servers.BINARY, ... })
+end
+
+local function read(path)
+  local file = assert(io.open(path, "r"))
+  local text = file:read("*a")
+  file:close()
+  return text
+end
+
+describe("moongate new", function()
+  local parent, folder
+
+  before_each(function()
+    parent = process.temp_folder()
+    folder = parent .. "/shop"
+  end)
+
+  after_each(function()
+    process.remove_folder(parent)
+  end)
+
+  it("makes a project whose configuration is good and whose specs pass", function()
+    local result = moongate("new", folder)
+    assert.equal("", result.err)
+    assert.equal(0, result.status)
+    assert.truthy(result.out:find("cd " .. folder, 1, true))
+    assert.equal(0, moongate("check", folder .. "/conf/moongate.lua").status)
+    local specs = moongate("test", folder .. "/spec")
+    assert.equal(0, specs.status, specs.out .. specs.err)
+    assert.truthy(specs.out:find("4 successes / 0 failures", 1, true))
+  end)
+
+  it("names the declarations for LuaLS where they are", function()
+    moongate("new", folder)
+    local path = read(folder .. "/.luarc.json"):match('"([^"]+/moongate/api)"')
+    assert.truthy(read(path .. "/context.lua"):find("---@meta", 1, true))
+  end)
+
+  it("takes an empty folder, and refuses one that is not", function()
+    assert.is_true(process.make_folder(folder))
+    assert.equal(0, moongate("new", folder).status)
+    local before = read(folder .. "/lua/app.lua")
+    local result = moongate("new", folder)
+    assert.equal(1, result.status)
+    assert.equal("moongate: " .. folder .. " is not empty: a new or empty folder is wanted\n",
+      result.err)
+    assert.equal(before, read(folder .. "/lua/app.lua"))
+  end)
+
+  it("says what hinders it", function()
+    local result = moongate("new", "/proc/none/shop")
+    assert.equal(1, result.status)
+    assert.equal("moongate: /proc/none/shop: No such file or directory\n", result.err)
+  end)
+end)
