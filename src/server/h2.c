@@ -122,7 +122,7 @@ static void rest(mg_h2_conn *h) {
     mg_conn *c = h->conn;
     if (h->left) {
         free_conn(h);
-        mg_conn_finish(c, true);
+        mg_conn_finish(c, !c->fin);
     } else if (c->state == MG_CONN_BUSY) {
         mg_h2_rest(&h->h2);
         mg_conn_idle(c, &h->owner);
@@ -354,15 +354,21 @@ static size_t take(mg_conn *c, const char *data, size_t n) {
     return n;
 }
 
-// What has been asked may be served for a while, unless some of it is still to come.
+// What has been asked may be served for a while, but for what was still to come.
 static void on_fin(mg_conn *c) {
     mg_h2_conn *h = of(c);
-    if (mg_link_alone(&h->exchanges)) {
-        free_conn(h);
-        mg_conn_finish(c, false);
-    } else {
-        mg_conn_arm(c);
+    bool outermost = mg_h2_conn_begin_work(h);
+    mg_link *next;
+    for (mg_link *l = h->exchanges.next; l != &h->exchanges; l = next) {
+        mg_h2_exchange *e = MG_OF(l, mg_h2_exchange, link);
+        next = l->next;
+        if (!mg_h2_is_closed(&e->stream) && !e->stream.ended && !e->stream.tunnel) {
+            mg_h2_exchange_reset(e, MG_H2_CANCEL);
+        }
     }
+    h->left = true; // no more requests come
+    mg_conn_arm(c);
+    mg_h2_conn_end_work(h, outermost);
 }
 
 static void on_drained(mg_conn *c) {

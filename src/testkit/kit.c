@@ -12,13 +12,13 @@ mg_testkit *mg_testkit_of(lua_State *L) {
     return lua_touserdata(L, lua_upvalueindex(1));
 }
 
-// test_connect() -> peer
+// test_connect(over HTTP/2?) -> peer
 static int connect_peer(lua_State *L) {
     mg_testkit *k = mg_testkit_of(L);
     if (k->server == NULL) {
         return luaL_error(L, "test_serve comes before test_connect");
     }
-    mg_testkit_push_peer(L, k->server);
+    mg_testkit_push_peer(L, k->server, lua_toboolean(L, 1));
     return 1;
 }
 

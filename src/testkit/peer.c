@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 #include "lua/args.h"
+#include "testkit/h2_peer.h"
 
 #include <lauxlib.h>
 
@@ -14,6 +15,7 @@ enum { WINDOW = 256 * 1024 };
 typedef struct peer {
     mg_stream stream;
     mg_conn *conn;
+    mg_h2_peer *h2; // translates; NULL: bytes go as they are
     mg_buf in;
     bool ended;
     bool closed;   // the stream's memory may go
@@ -22,13 +24,33 @@ typedef struct peer {
 
 static void free_if_done(peer *p) {
     if (p->closed && p->released) {
+        mg_h2_peer_free(p->h2);
         mg_buf_deinit(&p->in);
         mg_free(p);
     }
 }
 
+static int write_bytes(peer *p, mg_str bytes) {
+    struct iovec v = {(void *)(uintptr_t)bytes.p, bytes.n};
+    return mg_stream_closing(&p->stream) ? MG_ECLOSED : mg_stream_write(&p->stream, &v, 1);
+}
+
+// Writes what the translation has to say, and frees it.
+static int write_translated(peer *p, mg_buf *out) {
+    int rc = out->n > 0 ? write_bytes(p, mg_buf_str(out)) : MG_OK;
+    mg_buf_deinit(out);
+    return rc;
+}
+
 static void on_read(mg_stream *s, const char *data, size_t n) {
-    mg_buf_append(&MG_OF(s, peer, stream)->in, data, n);
+    peer *p = MG_OF(s, peer, stream);
+    mg_buf out = {0};
+    if (p->h2 == NULL) {
+        mg_buf_append(&p->in, data, n);
+        return;
+    }
+    p->ended |= !mg_h2_peer_receive(p->h2, (mg_str){data, n}, &p->in, &out);
+    (void)write_translated(p, &out); // a server that is gone is told by on_end
 }
 
 static void on_end(mg_stream *s, int status) {
@@ -56,9 +78,14 @@ static peer *check_peer(lua_State *L) {
 // peer:send(bytes) -> true | nil, message
 static int peer_send(lua_State *L) {
     peer *p = check_peer(L);
-    struct iovec v;
-    v.iov_base = (void *)(uintptr_t)luaL_checklstring(L, 2, &v.iov_len);
-    int rc = mg_stream_closing(&p->stream) ? MG_ECLOSED : mg_stream_write(&p->stream, &v, 1);
+    mg_str bytes;
+    bytes.p = luaL_checklstring(L, 2, &bytes.n);
+    mg_buf out = {0};
+    if (p->h2 != NULL && !mg_h2_peer_send(p->h2, bytes, &out)) {
+        mg_buf_deinit(&out);
+        return mg_lua_refuse(L, "this is no request of HTTP/1.1: it cannot be sent over HTTP/2");
+    }
+    int rc = p->h2 != NULL ? write_translated(p, &out) : write_bytes(p, bytes);
     if (rc == 0) {
         lua_pushboolean(L, 1);
         return 1;
@@ -102,7 +129,13 @@ static int peer_pause(lua_State *L) {
 }
 
 static int peer_shutdown(lua_State *L) {
-    mg_stream_shutdown(&check_peer(L)->stream);
+    peer *p = check_peer(L);
+    mg_buf out = {0};
+    bool of_tunnel = p->h2 != NULL && mg_h2_peer_fin(p->h2, &out);
+    (void)write_translated(p, &out);
+    if (!of_tunnel) {
+        mg_stream_shutdown(&p->stream);
+    }
     return 0;
 }
 
@@ -135,12 +168,17 @@ static void push_peer_type(lua_State *L) {
     }
 }
 
-void mg_testkit_push_peer(lua_State *L, mg_server *server) {
+void mg_testkit_push_peer(lua_State *L, mg_server *server, bool http2) {
     peer **box = lua_newuserdata(L, sizeof *box);
     peer *p = mg_calloc(1, sizeof *p);
     *box = p;
     push_peer_type(L);
     lua_setmetatable(L, -2);
-    p->conn = mg_server_connect_pair(server, &p->stream, &peer_events, WINDOW, false);
+    p->conn = mg_server_connect_pair(server, &p->stream, &peer_events, WINDOW, http2);
     mg_stream_read_start(&p->stream);
+    if (http2) {
+        mg_buf out = {0};
+        p->h2 = mg_h2_peer_new(&out);
+        (void)write_translated(p, &out);
+    }
 }

@@ -5,5 +5,6 @@
 
 #include <lua.h>
 
-// Connects to the server, and pushes the userdata that specs send and receive with.
-void mg_testkit_push_peer(lua_State *L, mg_server *server);
+// Connects to the server, and pushes the userdata that specs send and receive with: bytes of
+// HTTP/1.1, which with `http2` are translated on their way.
+void mg_testkit_push_peer(lua_State *L, mg_server *server, bool http2);

@@ -29,6 +29,7 @@ local test = {}
 ---@field database? string "sqlite::memory:" is empty and ends with the app; "postgres://..." is a server that is there
 ---@field cache? string "memory:1M": a real cache answers what is not stubbed
 ---@field configuration? true|string the project's conf/moongate.lua, or another file: limits, timeouts, trusted_proxies and forwarded are as it says
+---@field http2? boolean requests come over HTTP/2
 ---@field migrations? string the folder of .sql files that are run in the database before the app starts
 
 --- Loads an app and starts it: no network, virtual time.

@@ -66,6 +66,9 @@ project.enter_here()
 --- The folder that relative paths begin at.
 M.folder = ""
 
+--- Whether requests come over HTTP/2 unless an app says otherwise.
+M._http2 = false
+
 --- Where scripts are read instead of the disk, by path; false: from the disk.
 M.read = package.loaded["moongate.snapshot"]
 
@@ -122,9 +125,13 @@ local function cache_bytes(text)
   return bytes
 end
 
+local function is_boolean(what, value)
+  return check.type(what, value, "boolean")
+end
+
 local OPTIONS = {
   root = check.string, limits = true, timeouts = true, trusted_proxies = true, forwarded = true,
-  http = true, database = true, cache = true, migrations = check.string,
+  http = true, database = true, cache = true, migrations = check.string, http2 = is_boolean,
   configuration = function(name, value)
     return value == true and value or check.string(name, value)
   end,
@@ -151,7 +158,7 @@ end
 --- database: "sqlite::memory:" is empty and ends with the app, "postgres://..." is a server that is
 --- there; migrations: the folder of .sql files that are run in it, in their order, before the
 --- app starts; configuration: true (conf/moongate.lua) or a file: limits, timeouts,
---- trusted_proxies and forwarded are those of the project
+--- trusted_proxies and forwarded are those of the project; http2: requests come over HTTP/2
 ---@return moongate.test.App
 function M.app(source, options)
   if type(source) == "table" then
@@ -173,6 +180,7 @@ function M.app(source, options)
     clock = Clock.new(),
     logs = {},
     calls = {},
+    http2 = options.http2 or M._http2,
     peers = {},
     before = leaks.mark(),
   }, App)

@@ -148,7 +148,7 @@ local Flight = {}
 Flight.__index = Flight
 
 local function open(app, method)
-  local peer = native.test_connect()
+  local peer = native.test_connect(app.http2)
   app.peers[#app.peers + 1] = peer
   return setmetatable({ app = app, peer = peer, method = method }, Flight)
 end

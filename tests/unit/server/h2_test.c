@@ -114,6 +114,20 @@ static void a_fin_gives_what_is_under_way_a_while(void **state) {
     assert_int_equal(r.server->stats->connections, 0);
 }
 
+static void a_fin_ends_what_was_still_to_come(void **state) {
+    (void)state;
+    r.echo = false;
+    h2_request(&r, &p, &(h2_ask){.method = "POST", .path = "/a", .open = true});
+    h2_get(&r, &p, "/b");
+    rig_take(&r);
+    mg_exchange *x = rig_take(&r);
+    peer_fin(&r, &p.p);
+    assert_int_equal(r.gone, 1);
+    mg_exchange_respond(x, &rig_ok, MG_STR("1"));
+    rig_settle(&r);
+    assert_int_equal(r.server->stats->connections, 0);
+}
+
 static void a_malformed_request_is_answered_without_the_app(void **state) {
     (void)state;
     r.echo = false;
@@ -254,6 +268,7 @@ int main(void) {
         TEST(a_cancelled_request_is_told_at_once),
         TEST(a_client_that_leaves_takes_all_with_it),
         TEST(a_fin_gives_what_is_under_way_a_while),
+        TEST(a_fin_ends_what_was_still_to_come),
         TEST(a_malformed_request_is_answered_without_the_app),
         TEST(an_idle_connection_ends_with_a_goodbye),
         TEST(a_stop_goes_in_two_steps),
