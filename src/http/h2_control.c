@@ -79,8 +79,10 @@ static void apply(mg_h2_step *t, uint32_t id, uint32_t value) {
 }
 
 // The peer knows ours now: what it did before was measured by the defaults.
-static void on_acknowledged(mg_h2 *h) {
+static void on_acknowledged(mg_h2_step *t) {
+    mg_h2 *h = t->h;
     if (h->acknowledged) {
+        mg_h2_die(t, MG_H2_PROTOCOL_ERROR, "SETTINGS are acknowledged that were not sent");
         return;
     }
     h->acknowledged = true;
@@ -102,7 +104,7 @@ void mg_h2_on_settings(mg_h2_step *t, const uint8_t *p) {
         return;
     }
     if (ack) {
-        on_acknowledged(h);
+        on_acknowledged(t);
         return;
     }
     if (p != NULL) {
