@@ -38,9 +38,7 @@ const char *mg_read_fields(lua_State *L, int index, mg_fields *out) {
     return NULL;
 }
 
-// Reads status, type and field list at `first`, `first` + 1, `first` + 2: the last look at what a
-// script says in a head. Returns NULL or what is wrong.
-static const char *read_answer(lua_State *L, mg_exchange *x, int first, mg_answer *a) {
+const char *mg_read_answer(lua_State *L, mg_exchange *x, int first, mg_answer *a) {
     double status = lua_tonumber(L, first);
     *a = (mg_answer){.content_type = opt_str(L, first + 1)};
     if (!(status >= 200 && status <= 599)) {
@@ -84,7 +82,7 @@ static int respond(lua_State *L) {
         body = mg_buf_str(&vm->json);
     }
     mg_answer a;
-    const char *wrong = read_answer(L, x, 2, &a);
+    const char *wrong = mg_read_answer(L, x, 2, &a);
     if (wrong != NULL) {
         return mg_lua_refuse(L, wrong);
     }
@@ -104,10 +102,11 @@ static int stream_begin(lua_State *L) {
         return mg_lua_refuse(L, "closed");
     }
     mg_answer a;
-    const char *wrong = read_answer(L, x, 2, &a);
+    const char *wrong = mg_read_answer(L, x, 2, &a);
     if (wrong != NULL) {
         return mg_lua_refuse(L, wrong);
     }
+    mg_request_drop_relay(x);
     mg_exchange_begin(x, &a, lua_isnumber(L, 5) ? (int64_t)lua_tonumber(L, 5) : -1);
     lua_pushboolean(L, 1);
     return 1;
@@ -266,11 +265,12 @@ static int send_file(lua_State *L) {
     mg_answer a;
     mg_fields of_file;
     mg_fields_init(&of_file, &x->arena);
-    const char *wrong = read_answer(L, x, 2, &a);
+    const char *wrong = mg_read_answer(L, x, 2, &a);
     wrong = wrong != NULL ? wrong : mg_read_fields(L, 7, &of_file);
     if (wrong != NULL) {
         return mg_lua_refuse(L, wrong);
     }
+    mg_request_drop_relay(x);
     write_op *w = start_write_op(vm, x);
     mg_file_answer_options o = {
         .path = path,

@@ -191,6 +191,7 @@ static int take_over(lua_State *L) {
     s->handle = mg_slots_add(&vm->streams, s);
     s->request = x->app_handle;
     lua_pushnumber(L, (lua_Number)s->handle);
+    mg_request_drop_relay(x);
     mg_vm_part_with_exchange(vm, x);
     mg_exchange_take_over(x, &a, protocol, &s->tunnel);
     return 1;

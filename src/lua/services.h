@@ -4,7 +4,8 @@
 #include "store/cache.h"
 #include "store/database.h"
 
-typedef struct mg_client mg_client; // client/client.h
+typedef struct mg_client mg_client;       // client/client.h
+typedef struct mg_upstreams mg_upstreams; // proxy/upstream.h
 
 typedef struct mg_named_database {
     const char *name; // "default" is the one without a name
@@ -14,6 +15,7 @@ typedef struct mg_named_database {
 // All borrowed. NULL or 0: there is none, and calls say so.
 typedef struct mg_services {
     mg_client *client;
+    mg_upstreams *upstreams;
     mg_cache *cache;
     const mg_named_database *databases;
     uint32_t database_count;

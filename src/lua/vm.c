@@ -308,6 +308,7 @@ mg_exchange *mg_vm_exchange(lua_State *L, mg_vm *vm, int index) {
 }
 
 void mg_vm_release_exchange(mg_vm *vm, mg_exchange *x) {
+    mg_request_drop_relay(x);
     fail_waiting(mg_request_of(x));
     mg_slots_remove(&vm->exchanges, x->app_handle);
 }

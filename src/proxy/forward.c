@@ -255,9 +255,10 @@ void mg_forward_request(mg_fields *out, const mg_head *h, const mg_requester *wh
     add_requester(out, h, who, forwarded);
     add_via(out, h);
     for (uint32_t i = 0; rules->set != NULL && i < rules->set->count; i++) {
-        const mg_field *f = &rules->set->at[i];
-        (void)mg_fields_remove(out, f->name); // one of ours
-        (void)mg_fields_pass(out, f);
+        (void)mg_fields_remove(out, rules->set->at[i].name); // one of ours
+    }
+    for (uint32_t i = 0; rules->set != NULL && i < rules->set->count; i++) {
+        (void)mg_fields_pass(out, &rules->set->at[i]);
     }
 }
 

@@ -130,6 +130,11 @@ mg_upstream *mg_upstreams_find(const mg_upstreams *us, mg_str name) {
     return NULL;
 }
 
+mg_upstream *mg_upstreams_next(const mg_upstreams *us, const mg_upstream *before) {
+    mg_link *l = before != NULL ? before->link.next : us->upstreams.next;
+    return l != &us->upstreams ? MG_OF(l, mg_upstream, link) : NULL;
+}
+
 // --- choosing ---
 
 static bool was_tried(const mg_choice *c, const mg_upstream_server *s) {

@@ -44,6 +44,9 @@ void mg_upstreams_unref(mg_upstreams *us);        // accepts NULL; tickets hold 
 // NULL: there is none of that name. Lives as long as the set.
 mg_upstream *mg_upstreams_find(const mg_upstreams *us, mg_str name);
 
+// All, one after the other: the first if `before` is NULL; NULL behind the last.
+mg_upstream *mg_upstreams_next(const mg_upstreams *us, const mg_upstream *before);
+
 // --- one upstream ---
 
 const mg_upstream_options *mg_upstream_options_of(const mg_upstream *u);

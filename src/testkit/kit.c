@@ -164,8 +164,10 @@ static int kit_gc(lua_State *L) {
     }
     close_server(k);
     mg_testkit_close_stores(k);
+    mg_testkit_close_upstreams(k);
     mg_vm_free(k->vm);
     mg_loop_free(k->loop);
+    mg_testkit_net_deinit(&k->net);
     k->loop = NULL;
     return 0;
 }
@@ -206,6 +208,7 @@ int mg_testkit_open(lua_State *L) {
     if (rc != 0) {
         return luaL_error(L, "the event loop cannot be made: %s", mg_strerror(rc));
     }
+    mg_testkit_net_init(&k->net, k->loop);
     // A thread of its own: the coroutine that requires the module may be gone when the loop turns.
     lua_State *thread = lua_newthread(L);
     k->vm = mg_vm_new(thread, k->loop);
@@ -219,6 +222,7 @@ int mg_testkit_open(lua_State *L) {
     lua_setfield(L, -2, "kit");
     set_functions(L, k, functions);
     set_functions(L, k, mg_testkit_store_functions);
+    set_functions(L, k, mg_testkit_net_functions);
     return 1;
 }
 

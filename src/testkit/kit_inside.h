@@ -5,6 +5,7 @@
 #include "lua/vm.h"
 #include "server/server.h"
 #include "testkit/kit.h"
+#include "testkit/net.h"
 
 #include <lauxlib.h>
 
@@ -13,6 +14,7 @@ typedef struct mg_testkit {
     mg_vm *vm;
     mg_server *server;
     mg_trust *trust; // of the server
+    mg_testkit_net net;
     mg_services services;
     mg_named_database database; // the one of the app under test, as "default"
     void *cache_room;           // of its cache; NULL: none
@@ -23,6 +25,10 @@ typedef struct mg_testkit {
 mg_testkit *mg_testkit_of(lua_State *L);
 
 int mg_testkit_configuration(lua_State *L); // configuration.c
+
+// --- net.c ---
+
+void mg_testkit_close_upstreams(mg_testkit *k);
 
 // --- stores.c ---
 

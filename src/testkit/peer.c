@@ -168,12 +168,23 @@ static void push_peer_type(lua_State *L) {
     }
 }
 
-void mg_testkit_push_peer(lua_State *L, mg_server *server, bool http2) {
+static peer *push_peer(lua_State *L) {
     peer **box = lua_newuserdata(L, sizeof *box);
     peer *p = mg_calloc(1, sizeof *p);
     *box = p;
     push_peer_type(L);
     lua_setmetatable(L, -2);
+    return p;
+}
+
+void mg_testkit_push_accepted(lua_State *L, mg_connect *c) {
+    peer *p = push_peer(L);
+    mg_connect_accept(c, &p->stream, &peer_events, WINDOW);
+    mg_stream_read_start(&p->stream);
+}
+
+void mg_testkit_push_peer(lua_State *L, mg_server *server, bool http2) {
+    peer *p = push_peer(L);
     p->conn = mg_server_connect_pair(server, &p->stream, &peer_events, WINDOW, http2);
     mg_stream_read_start(&p->stream);
     if (http2) {

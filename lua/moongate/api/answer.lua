@@ -219,3 +219,46 @@ function ctx:upgrade(protocol, fn) end
 --- ```
 ---@param fn fun(stream: moongate.Stream)
 function ctx:tunnel(fn) end
+
+--- Has a server of an upstream answer. Awaits its head and stages it like any answer; the content is
+--- relayed, both ways as it comes, once all middleware has unwound. Until then the status and the
+--- fields can be changed. What is staged later (a redirect, ctx:text, ...) stands in the place of the
+--- server's whole answer, whose status stays unless another one is set. Raises an error with code
+--- "status" if no server answered: 503 if none may be asked, 502, or 504 after a timeout.
+---
+--- ```lua spec
+--- local test = require("moongate.test")
+---
+--- it("relays the shop, but for what it does not know", function()
+---   local app = test.app(function(app)
+---     app:any("/shop/*path", function(ctx)
+---       local answer = ctx:proxy("shop", { path = "/v2/" .. ctx.params.path })
+---       if answer.status == 404 then return ctx:redirect("/shop/") end
+---       ctx:header("X-Shop", "2")
+---     end)
+---   end, { upstreams = { shop = { "http://127.0.0.1:9001" } } })
+---   app:stub_upstream("shop", { test.sequence({ "a chair", { status = 404 } }) })
+---   assert.equal("a chair", app:get("/shop/chair").body)
+---   assert.equal(302, app:get("/shop/unicorn").status)
+---   app:close()
+--- end)
+--- ```
+---@param upstream string a name of the configuration's `upstreams`
+---@param options? moongate.ProxyOptions
+---@return moongate.ProxyAnswer
+function ctx:proxy(upstream, options) end
+
+--- How a request is passed on.
+---@class moongate.ProxyOptions
+---@field path? string instead of the request's path, whose query stays unless there is a "?"
+---@field strip? string segments that are taken off the front of the path, such as "/users"
+---@field host? string what Host says: "client", "upstream" (the server's own), or a literal
+---@field headers? table<string, string|number|(string|number)[]|false> instead of the request's fields of these names; false takes one away
+---@field timeouts? table connect, first_byte, idle (between two pieces): seconds
+---@field buffer? string "request": the server is asked once the whole body has come
+---@field body? string instead of the request's own
+
+--- What a server has answered.
+---@class moongate.ProxyAnswer
+---@field status integer
+---@field headers table<string, string> as the server sent them, looked up in any case

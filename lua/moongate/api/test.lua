@@ -28,7 +28,8 @@ local test = {}
 ---@field http? boolean real calls answer what is not stubbed
 ---@field database? string "sqlite::memory:" is empty and ends with the app; "postgres://..." is a server that is there
 ---@field cache? string "memory:1M": a real cache answers what is not stubbed
----@field configuration? true|string the project's conf/moongate.lua, or another file: limits, timeouts, trusted_proxies and forwarded are as it says
+---@field configuration? true|string the project's conf/moongate.lua, or another file: limits, timeouts, trusted_proxies, forwarded and upstreams are as it says
+---@field upstreams? table as in the configuration; see app:stub_upstream
 ---@field http2? boolean requests come over HTTP/2
 ---@field migrations? string the folder of .sql files that are run in the database before the app starts
 
@@ -263,6 +264,35 @@ function app:stub(name, answer) end
 ---@param answer any { status =, headers =, body = or json = }, the body of a 200, or a function of the request
 ---@return moongate.test.App self
 function app:stub_http(matcher, answer) end
+
+--- What the servers of an upstream answer, each as a stub of HTTP does; test.app's option
+--- `upstreams` says which there are, as the configuration does. Only the sockets are replaced:
+--- balance, retries, ejection and hedging are the real ones, in virtual time. test.fail("connect"):
+--- the server takes no connection; test.fail("closed"): it closes without an answer.
+---
+--- ```lua spec
+--- local test = require("moongate.test")
+---
+--- it("relays what the server says", function()
+---   local app = test.app(function(app)
+---     app:get("/users", function(ctx) ctx:proxy("users") end)
+---   end, { upstreams = { users = { "http://127.0.0.1:9001" } } })
+---   app:stub_upstream("users", { ["127.0.0.1:9001"] = test.after(1, { status = 201 }) })
+---   assert.equal(201, app:get("/users").status)
+---   assert.equal("/users", app:requests_to("users")[1].path)
+---   app:close()
+--- end)
+--- ```
+---@param name string
+---@param by_server table<string|integer, any> answers by a server's URL, "host:port" or number
+---@return moongate.test.App self
+function app:stub_upstream(name, by_server) end
+
+--- The requests that the servers of an upstream have had, in order: { method, path, headers, body,
+--- server (its URL), at (virtual seconds), cancelled (the gateway gave it up) }.
+---@param name string
+---@return table[]
+function app:requests_to(name) end
 
 --- A stub of statements, those of transactions included. White space in them does not count.
 ---

@@ -16,8 +16,9 @@ local M = {}
 local Maker = {}
 Maker.__index = Maker
 
-local function maker(fn)
-  return setmetatable({ make = fn }, Maker)
+-- `refuses`: takes the answer out if it is that a connection is not to be had.
+local function maker(fn, refuses)
+  return setmetatable({ make = fn, refuses = refuses or false }, Maker)
 end
 
 local function evaluate(call, answer)
@@ -98,7 +99,16 @@ function M.fail(code, message)
     err.where = future:_where()
     future:reject(err)
     return future
+  end, code == "connect" and function()
+    return true
   end)
+end
+
+--- Whether `answer` says that its server takes no connection now: test.fail("connect"), alone or as
+--- the next of a sequence, which goes on behind it.
+function M.take_refusal(answer)
+  local refuses = getmetatable(answer) == Maker and answer.refuses
+  return refuses and refuses() or false
 end
 
 --- One answer after the other, each for one call. A call beyond the last is refused: what is asked
@@ -117,6 +127,10 @@ function M.sequence(list)
         level + 1)
     end
     return (future_of(call, list[at], level + 1))
+  end, function()
+    local refuses = M.take_refusal(list[at + 1])
+    at = refuses and at + 1 or at
+    return refuses
   end)
 end
 

@@ -15,6 +15,7 @@ local Clock = require("moongate.test.clock")
 local wire = require("moongate.test.wire")
 local answers = require("moongate.test.answers")
 local stubs = require("moongate.test.stubs")
+local upstream_stub = require("moongate.test.upstream_stub")
 local leaks = require("moongate.test.leaks")
 local migrations = require("moongate.test.migrations")
 local project = require("moongate.test.project")
@@ -132,6 +133,7 @@ end
 local OPTIONS = {
   root = check.string, limits = true, timeouts = true, trusted_proxies = true, forwarded = true,
   http = true, database = true, cache = true, migrations = check.string, http2 = is_boolean,
+  upstreams = true,
   configuration = function(name, value)
     return value == true and value or check.string(name, value)
   end,
@@ -157,8 +159,9 @@ end
 --- trusted_proxies, forwarded; http, database, cache: the real one answers what is not stubbed;
 --- database: "sqlite::memory:" is empty and ends with the app, "postgres://..." is a server that is
 --- there; migrations: the folder of .sql files that are run in it, in their order, before the
---- app starts; configuration: true (conf/moongate.lua) or a file: limits, timeouts,
---- trusted_proxies and forwarded are those of the project; http2: requests come over HTTP/2
+--- app starts; upstreams: as in the configuration, their servers are to be stubbed; configuration:
+--- true (conf/moongate.lua) or a file: limits, timeouts, trusted_proxies, forwarded and upstreams
+--- are those of the project; http2: requests come over HTTP/2
 ---@return moongate.test.App
 function M.app(source, options)
   if type(source) == "table" then
@@ -169,6 +172,7 @@ function M.app(source, options)
   native.test_serve(native.json.encode({
     limits = options.limits, timeouts = options.timeouts,
   }), options.trusted_proxies, options.forwarded)
+  native.test_upstreams(native.json.encode({ upstreams = options.upstreams }))
   native.test_database(options.database or false)
   native.test_cache(cache_bytes(options.cache))
   local served, message = load(source, options)
@@ -189,6 +193,7 @@ function M.app(source, options)
   stubs.install(app, {
     http = options.http, database = options.database, cache = options.cache,
   })
+  upstream_stub.install(app, options.upstreams)
   if options.migrations then
     migrations.run(app, absolute(options.migrations), options.database)
   end
@@ -282,6 +287,25 @@ function App:stub_file(matcher, answer)
   return self
 end
 
+--- What the servers of an upstream answer (test.app's option `upstreams` says which there are), as
+--- for stub_http: by server, which is its URL, "host:port" or its number. test.fail("connect"): it
+--- takes no connection; test.fail("closed"): it closes without an answer, with another code with a
+--- reset; test.never(), test.after and test.sequence as elsewhere.
+---@param name string
+---@param by_server table<string|integer, any>
+function App:stub_upstream(name, by_server)
+  upstream_stub.stub(self, name, by_server)
+  return self
+end
+
+--- The requests that the servers of an upstream have had, in order: { method, path, headers, body,
+--- server (its URL), at (virtual seconds), cancelled }.
+---@param name string
+---@return table[]
+function App:requests_to(name)
+  return upstream_stub.requests(self, name)
+end
+
 --- The calls of that name so far, in order: { name, the arguments; of HTTP also request }.
 ---@param name string
 ---@param matcher any as of a stub of that call; nil: all
@@ -357,6 +381,7 @@ function App:close()
   end
   self.peers = {}
   scopes.cancel_app(self.served.root, errors.new("cancelled", "the spec's app is closed"))
+  upstream_stub.remove(self)
   self.clock:settle()
   Future._end_app(self.served.root)
   stubs.remove(self)

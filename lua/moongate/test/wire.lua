@@ -58,6 +58,28 @@ local function parse_chunks(text, at)
   end
 end
 
+--- One request at the front of `text` and its length; nil while it is incomplete.
+---@return table? { method, path, headers, body }
+---@return integer? length
+function M.parse_request(text)
+  local head_end = text:find("\r\n\r\n", 1, true)
+  if not head_end then
+    return nil
+  end
+  local method, path = text:match("^(%S+) (%S+) HTTP/1%.1\r\n")
+  local headers, list = parse_headers(text:sub(1, head_end + 1))
+  local request = { method = method, path = path, headers = headers, header_list = list, body = "" }
+  local body_start = head_end + 4
+  if headers["transfer-encoding"] then
+    local body, stop = parse_chunks(text, body_start)
+    request.body = body
+    return body and request or nil, stop and stop - 1
+  end
+  local length = tonumber(headers["content-length"] or 0)
+  request.body = text:sub(body_start, body_start + length - 1)
+  return #request.body == length and request or nil, body_start + length - 1
+end
+
 -- One response at the front of `text`: the response and its length, or nil while it is incomplete.
 local function parse(text, method, ended)
   local head_end = text:find("\r\n\r\n", 1, true)

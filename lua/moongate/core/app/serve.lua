@@ -23,7 +23,7 @@ local native = sched.native
 local HANDLE, ROUTE, TASK, PHASE = slots.HANDLE, slots.ROUTE, slots.TASK, slots.PHASE
 local ALLOWED, PARAMS, ANSWERING = slots.ALLOWED, slots.PARAMS, slots.ANSWERING
 local OPEN, COMMITTED = slots.OPEN, slots.COMMITTED
-local KIND, BODY, TUNNEL = slots.KIND, slots.BODY, slots.TUNNEL
+local KIND, BODY, TUNNEL, RELAY = slots.KIND, slots.BODY, slots.TUNNEL, slots.RELAY
 local new_ctx, begin, run_request = context.new, lifetime.begin, onion.run
 local request_failed = failure.failed
 
@@ -197,6 +197,8 @@ local function end_stream(ctx, why)
   lifetime.cancel(ctx, why)
   if ctx[KIND] == TUNNEL then
     raw.release(ctx[BODY], false)
+  elseif ctx[KIND] == RELAY then
+    native.give_up(ctx[HANDLE]) -- where the server would have ended, nobody knows
   else
     native.stream_end(ctx[HANDLE])
   end

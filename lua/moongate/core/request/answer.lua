@@ -15,6 +15,7 @@ local HANDLE, APP, PHASE, KIND = slots.HANDLE, slots.APP, slots.PHASE, slots.KIN
 local STATUS, TYPE, BODY, FIELDS = slots.STATUS, slots.TYPE, slots.BODY, slots.FIELDS
 local STAGED, COMMITTED = slots.STAGED, slots.COMMITTED
 local PLAIN, STREAM, FILE, TUNNEL = slots.PLAIN, slots.STREAM, slots.FILE, slots.TUNNEL
+local RELAY = slots.RELAY
 local CANCELLED = scopes.CANCELLED
 local PUBLIC = { "public", "lua/public" } -- where files are that everybody may have
 
@@ -31,12 +32,32 @@ local function check_open(ctx, level)
   end
 end
 
+M.check_open = check_open
+
+-- What a relayed answer's server said goes with its content, but what scripts have set stays.
+local function leave_relayed(ctx)
+  local theirs, fields, own = ctx[BODY].theirs, ctx[FIELDS] or {}, {}
+  for i = 1, #fields, 2 do
+    if not theirs[fields[i] .. "\0" .. fields[i + 1]] then
+      own[#own + 1] = fields[i]
+      own[#own + 1] = fields[i + 1]
+    end
+  end
+  ctx[FIELDS] = own
+  ctx[TYPE] = ctx[TYPE] ~= ctx[BODY].type and ctx[TYPE]
+end
+
 local function stage(ctx, kind, content_type, body)
+  if ctx[KIND] == RELAY and ctx[PHASE] == STAGED and ctx[BODY].all then
+    leave_relayed(ctx)
+  end
   ctx[PHASE], ctx[KIND], ctx[BODY] = STAGED, kind, body
   if content_type then
     ctx[TYPE] = content_type
   end
 end
+
+M.stage = stage
 
 local function is_status(status)
   return type(status) == "number" and status >= 200 and status <= 599 and status % 1 == 0
@@ -135,6 +156,40 @@ local function add_field(ctx, name, value)
   fields[n + 1], fields[n + 2] = name, value
 end
 
+-- The fields of a relayed answer stay in C until somebody wants to look at them, to add to them or
+-- to take one away. Those that scripts have set stand instead of the server's of the same name.
+local function fetch_fields(ctx)
+  local relayed = ctx[BODY]
+  if ctx[KIND] ~= RELAY or ctx[PHASE] ~= STAGED or relayed.all then
+    return
+  end
+  local fields, theirs = native.proxy_fields(ctx[HANDLE]) or {}, {}
+  local own = ctx[FIELDS] or {}
+  relayed.all, relayed.theirs, ctx[FIELDS] = true, theirs, fields
+  for i = #fields - 1, 1, -2 do
+    if fields[i]:lower() == "content-type" then
+      relayed.type = fields[i + 1]
+      ctx[TYPE] = ctx[TYPE] or relayed.type
+      table.remove(fields, i)
+      table.remove(fields, i)
+    end
+  end
+  for i = 1, #fields, 2 do
+    theirs[fields[i] .. "\0" .. fields[i + 1]] = true
+  end
+  for i = 1, #own, 2 do
+    local name = own[i]:lower()
+    if name == "vary" then
+      methods.header(ctx, own[i], own[i + 1])
+    else
+      if name ~= "set-cookie" then
+        remove_field(fields, name)
+      end
+      add_field(ctx, own[i], own[i + 1])
+    end
+  end
+end
+
 -- Vary is a set that middleware and handlers add to: nobody's part is lost, "*" says it all.
 local function merge_vary(ctx, values)
   local all = (methods.answer_header(ctx, "vary") or "") .. "," .. table.concat(values, ",")
@@ -206,6 +261,9 @@ function methods.header(ctx, name, value)
   for i = 1, #list do
     list[i] = check_field(name, list[i], 2)
   end
+  if value == nil or lower == "vary" or lower == "set-cookie" then
+    fetch_fields(ctx)
+  end
   if set_special(ctx, lower, list[1]) then
     return ctx
   end
@@ -234,6 +292,7 @@ function methods.add_header(ctx, name, value)
   if FRAMING[name:lower()] then
     error("header " .. name .. ": Moongate sets it itself", 2)
   end
+  fetch_fields(ctx)
   if not set_special(ctx, name:lower(), value) then
     add_field(ctx, name, value)
   end
@@ -243,6 +302,7 @@ end
 --- What has been set so far, or nil. Of several lines the first.
 function methods.answer_header(ctx, name)
   local lower = name:lower()
+  fetch_fields(ctx)
   if lower == "content-type" then
     return ctx[TYPE] or nil
   end

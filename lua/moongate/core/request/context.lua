@@ -26,6 +26,7 @@ local ROOT, ON_CLOSE = scopes.ROOT, scopes.ON_CLOSE
 local METHOD_UNKNOWN = native.constants.methods.UNKNOWN
 
 local Context = {}
+require("moongate.core.request.proxied") -- its method
 local methods, getters = answer.methods, {}
 M.methods, M.getters = methods, getters
 

@@ -13,6 +13,7 @@ local time = require("moongate.time")
 local HANDLE, ROUTE, METHOD, PHASE = slots.HANDLE, slots.ROUTE, slots.METHOD, slots.PHASE
 local KIND, STATUS, TYPE, FIELDS = slots.KIND, slots.STATUS, slots.TYPE, slots.FIELDS
 local BODY, PLAIN, STREAM, TUNNEL = slots.BODY, slots.PLAIN, slots.STREAM, slots.TUNNEL
+local RELAY = slots.RELAY
 local COMMITTED, OVER, CANCELLED = slots.COMMITTED, slots.OVER, scopes.CANCELLED
 local check_field, respond, finish = answer.check_field, native.respond, lifetime.finish
 
@@ -127,6 +128,23 @@ local function send_file(ctx)
   end
 end
 
+-- --- another server's answer ---
+
+local function send_relayed(ctx)
+  local operation, err, status =
+    native.proxy_send(ctx[HANDLE], ctx[STATUS], ctx[TYPE], ctx[FIELDS], ctx[BODY].all)
+  if status then -- the server was lost since
+    error(errors.new("status", err, { status = status, told = true }), 0)
+  elseif not operation then
+    return check_sent(operation, err)
+  end
+  ctx[PHASE] = COMMITTED
+  if ctx[ROUTE].stream_max then
+    native.set_deadline(ctx[HANDLE], ctx[ROUTE].stream_max)
+  end
+  time.operation(operation, ctx, 2):try_await() -- what broke it off has been logged
+end
+
 -- --- a stream ---
 
 local function send_tunnel(ctx)
@@ -156,6 +174,8 @@ function M.send(ctx)
     send_stream(ctx)
   elseif kind == TUNNEL then
     send_tunnel(ctx)
+  elseif kind == RELAY then
+    send_relayed(ctx)
   else
     send_file(ctx)
   end

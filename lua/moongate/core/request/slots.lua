@@ -17,6 +17,7 @@ return {
   STREAM = 1,
   FILE = 2,
   TUNNEL = 3, -- once it is committed, BODY is the stream
+  RELAY = 4, -- what ctx:proxy was answered: core/request/proxied.lua
 
   STATUS = 13,
   TYPE = 14, -- the media type, false: none

@@ -1,0 +1,100 @@
+--- ctx:proxy: another server answers. Its head is awaited and staged as any answer is; its content
+--- is relayed by C, both ways, once the onion has unwound.
+---
+--- Until somebody looks at them, the server's fields stay in C: ctx keeps what scripts have set,
+--- which is laid over them when the answer is sent (answer.lua: fetch_fields).
+local native = require("moongate.native")
+local errors = require("moongate.core.errors")
+local headers_of = require("moongate.core.headers")
+local options = require("moongate.core.proxy.options")
+local slots = require("moongate.core.request.slots")
+local answer = require("moongate.core.request.answer")
+local suggest = require("moongate.core.suggest")
+local time = require("moongate.time")
+
+local HANDLE, PHASE, BODY = slots.HANDLE, slots.PHASE, slots.BODY
+local BODY_FUTURE, RELAY, COMMITTED = slots.BODY_FUTURE, slots.RELAY, slots.COMMITTED
+local STATUS = slots.STATUS
+
+local M = {}
+
+-- --- what ctx:proxy returns ---
+
+---@class moongate.ProxyAnswer
+---@field status integer that of the server
+---@field headers table<string, string> as the server sent them, looked up in any case; empty once
+--- the answer is not the server's any more
+local Answer = {}
+
+function Answer.__index(self, key)
+  if key ~= "headers" then
+    error("the answer has no field '" .. tostring(key) .. "'"
+      .. suggest.for_name(key, { status = true, headers = true }), 2)
+  end
+  local ctx = self[1]
+  local is_there = ctx[BODY] == self and ctx[PHASE] < COMMITTED
+  local headers = headers_of.any_case(is_there and native.proxy_headers(ctx[HANDLE]) or {})
+  rawset(self, "headers", headers)
+  return headers
+end
+
+-- --- asking ---
+
+local PLAIN = options.of_request()
+
+local function unknown(name, level)
+  local known = {}
+  for _, each in ipairs(native.upstream_names()) do
+    known[each] = true
+  end
+  error(('proxy: there is no upstream "%s"%s; the configuration\'s upstreams say which there are')
+    :format(tostring(name), suggest.for_name(name, known)), level + 1)
+end
+
+-- A body that has been read as a whole goes on as it was.
+local function body_of(ctx, plan)
+  local read = ctx[BODY_FUTURE]
+  return plan.body or read and read:await() or nil
+end
+
+local function start(ctx, upstream, plan, level)
+  local operation, wrong = native.proxy_start(ctx[HANDLE], upstream, plan.path, plan.strip,
+    plan.host, plan.set, plan.removed, plan.buffer, body_of(ctx, plan), plan.connect,
+    plan.first_byte, plan.idle)
+  if operation then
+    return operation
+  elseif wrong == "unknown" then
+    unknown(upstream, level + 1)
+  elseif wrong == "closed" then
+    error(errors.new("closed", "the request is over"), 0)
+  end
+  error("proxy: " .. wrong, level + 1)
+end
+
+--- Asks a server of an upstream in the request's stead, and stages what it answers. Raises an error
+--- with code "status" if none did: 503 if none may be asked, 502, or 504 after a timeout.
+---@param ctx moongate.Context
+---@param upstream string
+---@param plan moongate.core.ProxyPlan
+---@return moongate.ProxyAnswer
+function M.ask(ctx, upstream, plan, level)
+  answer.check_open(ctx, level + 1)
+  local operation = start(ctx, upstream, plan, level + 1)
+  local status = time.operation(operation, ctx, level + 1):await()
+  local staged = setmetatable({ ctx, status = status, all = false }, Answer)
+  ctx[STATUS] = status
+  answer.stage(ctx, RELAY, nil, staged)
+  return staged
+end
+
+--- Of an answer that is not sent the content is dropped: what scripts stage later stands instead.
+---@param upstream string a name of the configuration's upstreams
+---@param given table|nil see core/proxy/options.lua
+function answer.methods.proxy(ctx, upstream, given)
+  if type(upstream) ~= "string" then
+    error("proxy: the name of an upstream is wanted, not " .. errors.show(upstream), 2)
+  end
+  return (M.ask(ctx, upstream, given and options.of_request(given) or PLAIN, 2))
+end
+
+return M

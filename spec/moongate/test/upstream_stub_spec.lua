@@ -1,0 +1,115 @@
+--- app:stub_upstream: servers of upstreams, in memory and virtual time.
+local test = require("moongate.test")
+
+local ONE, TWO = "http://127.0.0.1:9001", "http://127.0.0.1:9002"
+
+local app
+
+local function serve(upstream, declare)
+  app = test.app(declare or function(target)
+    target:any("/*path", function(ctx) ctx:proxy("users") end)
+  end, { upstreams = { users = upstream or { servers = { ONE, TWO }, balance = "round_robin" } } })
+  return app
+end
+
+after_each(function()
+  if app then
+    app:assert_no_leaks()
+  end
+  app = nil
+end)
+
+local function servers_of(requests)
+  local list = {}
+  for i, request in ipairs(requests) do
+    list[i] = request.server
+  end
+  return list
+end
+
+describe("stub_upstream", function()
+  it("answers for each server, named by URL, address or number", function()
+    serve():stub_upstream("users", { [ONE] = "one", ["127.0.0.1:9002"] = "two" })
+    local bodies = { app:get("/a").body, app:get("/b").body }
+    table.sort(bodies)
+    assert.same({ "one", "two" }, bodies)
+    app:stub_upstream("users", { "first", "second" })
+    bodies = { app:get("/c").body, app:get("/d").body }
+    table.sort(bodies)
+    assert.same({ "first", "second" }, bodies)
+    assert.equal(4, #app:requests_to("users"))
+  end)
+
+  it("takes tables, functions of the request and makers", function()
+    serve({ servers = { ONE } }):stub_upstream("users", { function(request)
+      return { status = 202, json = { path = request.path, body = request.body } }
+    end })
+    local res = app:post("/x?y=1", { body = "hello" })
+    assert.equal(202, res.status)
+    assert.same({ path = "/x?y=1", body = "hello" }, res:json())
+    app:stub_upstream("users", { test.after(5, "late") })
+    assert.equal("late", app:get("/x").body)
+    assert.near(5, app.clock:elapsed(), 0.01)
+  end)
+
+  it("goes through a sequence, connections that are refused among it", function()
+    serve({ servers = { ONE } }):stub_upstream("users", {
+      test.sequence({ test.fail("connect"), test.fail("closed"), "third" }),
+    })
+    assert.equal(502, app:get("/a").status)
+    assert.equal(502, app:post("/b", { body = "x" }).status)
+    assert.equal("third", app:get("/c").body)
+    assert.equal(2, #app:requests_to("users"))
+  end)
+
+  it("sees what is cancelled", function()
+    serve({ servers = { ONE }, timeouts = { first_byte = 3 } })
+      :stub_upstream("users", { test.never() })
+    assert.equal(504, app:get("/a").status)
+    assert.near(3, app.clock:elapsed(), 0.01)
+    app.clock:settle()
+    local request = app:requests_to("users")[1]
+    assert.is_true(request.cancelled)
+    assert.equal(0, request.at)
+  end)
+
+  it("shows connections that are used again", function()
+    serve({ servers = { ONE } }):stub_upstream("users", { "x" })
+    for _ = 1, 5 do
+      assert.equal("x", app:get("/a").body)
+    end
+    assert.equal(1, app.net.servers["127.0.0.1:9001"].connections)
+  end)
+
+  it("refuses names that there are not", function()
+    serve()
+    assert.error_matches(function()
+      app:stub_upstream("user", { "x" })
+    end, 'no upstream "user" %(did you mean .users')
+    assert.error_matches(function()
+      app:stub_upstream("users", { ["127.0.0.1:9003"] = "x" })
+    end, 'has no server 127%.0%.0%.1:9003')
+  end)
+
+  it("shows the stub to write for a server that has none", function()
+    serve()
+    assert.error_matches(function()
+      app:get("/a")
+    end, "127%.0%.0%.1:900%d, which no stub answers.*app:stub_upstream")
+    app:close()
+    app = nil
+  end)
+end)
+
+describe("several servers", function()
+  it("are asked in turn", function()
+    serve():stub_upstream("users", { "one", "two" })
+    for _ = 1, 4 do
+      app:get("/a")
+    end
+    local seen = servers_of(app:requests_to("users"))
+    assert.equal(seen[1], seen[3])
+    assert.equal(seen[2], seen[4])
+    assert.is_not.equal(seen[1], seen[2])
+  end)
+end)

@@ -1,0 +1,147 @@
+#include "testkit/net.h"
+
+#include "base/mem.h"
+#include "config/config.h"
+#include "proxy/upstream.h"
+#include "testkit/kit_inside.h"
+#include "testkit/peer.h"
+
+#include <errno.h>
+
+typedef struct dial {
+    mg_link untold;
+    mg_connect *connect;
+    uint64_t number;
+    uint16_t port;
+    char host[];
+} dial;
+
+static void on_connect(void *arg, mg_connect *c, const char *host, uint16_t port) {
+    mg_testkit_net *n = arg;
+    size_t bytes = strlen(host) + 1;
+    dial *d = mg_calloc(1, sizeof *d + bytes);
+    d->connect = c;
+    d->port = port;
+    memcpy(d->host, host, bytes);
+    d->number = mg_slots_add(&n->dials, d);
+    mg_link_append(&n->untold, &d->untold);
+}
+
+static void forget(mg_testkit_net *n, dial *d) {
+    mg_slots_remove(&n->dials, d->number);
+    mg_link_remove(&d->untold);
+    mg_free(d);
+}
+
+static void on_gone(void *arg, mg_connect *c) {
+    mg_testkit_net *n = arg;
+    for (uint32_t i = 0; i < n->dials.count; i++) {
+        dial *d = n->dials.slots[i].item;
+        if (d != NULL && d->connect == c) {
+            forget(n, d);
+            return;
+        }
+    }
+}
+
+void mg_testkit_net_init(mg_testkit_net *n, mg_loop *loop) {
+    *n = (mg_testkit_net){.seam = {on_connect, on_gone, n}};
+    mg_link_init(&n->untold);
+    mg_connect_use(loop, &n->seam);
+}
+
+void mg_testkit_net_deinit(mg_testkit_net *n) {
+    mg_slots_deinit(&n->dials);
+}
+
+// test_next_dial() -> number, host or path, port | nothing: all have been told
+static int next_dial(lua_State *L) {
+    mg_testkit_net *n = &mg_testkit_of(L)->net;
+    mg_link *l = mg_link_shift(&n->untold);
+    if (l == NULL) {
+        return 0;
+    }
+    const dial *d = MG_OF(l, dial, untold);
+    lua_pushnumber(L, (lua_Number)d->number);
+    lua_pushstring(L, d->host);
+    lua_pushinteger(L, d->port);
+    return 3;
+}
+
+// Takes the dial at 1 out. NULL: it has been given up.
+static mg_connect *take(lua_State *L) {
+    mg_testkit_net *n = &mg_testkit_of(L)->net;
+    dial *d = mg_slots_get(&n->dials, (uint64_t)luaL_checknumber(L, 1));
+    mg_connect *c = d != NULL ? d->connect : NULL;
+    if (d != NULL) {
+        forget(n, d);
+    }
+    return c;
+}
+
+// test_accept(number) -> peer | nil: it has been given up
+static int accept_dial(lua_State *L) {
+    mg_connect *c = take(L);
+    if (c == NULL) {
+        return 0;
+    }
+    mg_testkit_push_accepted(L, c);
+    return 1;
+}
+
+// test_refuse(number)
+static int refuse_dial(lua_State *L) {
+    mg_connect *c = take(L);
+    if (c != NULL) {
+        mg_connect_refuse(c, -ECONNREFUSED);
+    }
+    return 0;
+}
+
+// --- the app's upstreams ---
+
+void mg_testkit_close_upstreams(mg_testkit *k) {
+    mg_upstreams_unref(k->services.upstreams);
+    k->services.upstreams = NULL;
+}
+
+static int open_upstreams(mg_testkit *k, const char *json, mg_error *err) {
+    mg_config c;
+    mg_buf faults = {0};
+    int rc = mg_config_init(&c, "test.app", mg_str_of(json), &faults);
+    if (rc != MG_OK) {
+        mg_error_set(err, rc, "%.*s", (int)faults.n, faults.p);
+    } else {
+        const mg_upstreams_setup setup = {
+            .loop = k->loop,
+            .seed = 1,
+            .head = {.first_line_bytes = (uint32_t)c.limits.request_line,
+                     .bytes = (uint32_t)c.limits.header_bytes,
+                     .lines = (uint32_t)c.limits.header_fields},
+        };
+        rc = mg_upstreams_new(&k->services.upstreams, &c.upstreams, &setup, err);
+    }
+    mg_config_deinit(&c);
+    mg_buf_deinit(&faults);
+    return rc;
+}
+
+// test_upstreams({ upstreams = { ... } } as JSON): those of the app, instead of the last one's
+static int upstreams(lua_State *L) {
+    mg_testkit *k = mg_testkit_of(L);
+    mg_error err;
+    const char *json = luaL_checkstring(L, 1);
+    mg_testkit_close_upstreams(k);
+    if (open_upstreams(k, json, &err) != MG_OK) {
+        return luaL_error(L, "%s", err.text);
+    }
+    return 0;
+}
+
+const luaL_Reg mg_testkit_net_functions[] = {
+    {"test_upstreams", upstreams},
+    {"test_next_dial", next_dial},
+    {"test_accept", accept_dial},
+    {"test_refuse", refuse_dial},
+    {NULL, NULL},
+};
