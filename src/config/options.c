@@ -53,6 +53,13 @@ static mg_h2_limits h2_limits(const mg_config_limits *l) {
     h2.header_bytes = (uint32_t)l->header_bytes;
     h2.header_fields = (uint32_t)l->header_fields;
     h2.trailer_bytes = (uint32_t)l->trailers;
+    h2.budgets[MG_H2_BUDGET_RESETS] = (uint32_t)l->h2_resets;
+    h2.budgets[MG_H2_BUDGET_PROVOKED] = (uint32_t)l->h2_faults;
+    h2.budgets[MG_H2_BUDGET_SETTINGS] = (uint32_t)l->h2_settings;
+    h2.budgets[MG_H2_BUDGET_PINGS] = (uint32_t)l->h2_pings;
+    h2.budgets[MG_H2_BUDGET_PRIORITIES] = (uint32_t)l->h2_priorities;
+    h2.budgets[MG_H2_BUDGET_EMPTY] = (uint32_t)l->h2_empty;
+    h2.budgets[MG_H2_BUDGET_WINDOWS] = (uint32_t)l->h2_windows;
     return h2;
 }
 

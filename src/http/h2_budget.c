@@ -1,9 +1,9 @@
 #include "http/h2_budget.h"
 
-enum { PARTS = 1000 }; // of a token: as many come back each millisecond as tokens each second
+enum { PARTS = 10000 }; // of a token: as many come back each millisecond as the bucket has tokens
 
 static void put(mg_h2 *h, mg_h2_budget kind, uint64_t parts) {
-    uint64_t full = (uint64_t)h->limits->budgets[kind].burst * PARTS;
+    uint64_t full = (uint64_t)h->limits->budgets[kind] * PARTS;
     uint64_t have = h->budgets[kind].tokens + parts;
     h->budgets[kind].tokens = have < full ? have : full;
 }
@@ -18,7 +18,7 @@ bool mg_h2_spend(mg_h2 *h, mg_h2_budget kind) {
     mg_h2_bucket *b = &h->budgets[kind];
     uint64_t passed_ms = b->at_ms != 0 && h->now_ms > b->at_ms ? h->now_ms - b->at_ms : 0;
     b->at_ms = h->now_ms;
-    put(h, kind, passed_ms * h->limits->budgets[kind].per_second);
+    put(h, kind, passed_ms * h->limits->budgets[kind]);
     if (b->tokens < PARTS) {
         return false;
     }

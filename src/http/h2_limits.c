@@ -19,12 +19,12 @@ const mg_h2_limits mg_h2_default_limits = {
     .connection_window = 1 << 20,
     .budgets =
         {
-            [MG_H2_BUDGET_RESETS] = {.burst = 2000, .per_second = 200},
-            [MG_H2_BUDGET_PROVOKED] = {.burst = 500, .per_second = 50},
-            [MG_H2_BUDGET_SETTINGS] = {.burst = 100, .per_second = 10},
-            [MG_H2_BUDGET_PINGS] = {.burst = 1000, .per_second = 100},
-            [MG_H2_BUDGET_PRIORITIES] = {.burst = 5000, .per_second = 500},
-            [MG_H2_BUDGET_EMPTY] = {.burst = 1000, .per_second = 100},
-            [MG_H2_BUDGET_WINDOWS] = {.burst = 10000, .per_second = 1000},
+            [MG_H2_BUDGET_RESETS] = 2000,
+            [MG_H2_BUDGET_PROVOKED] = 500,
+            [MG_H2_BUDGET_SETTINGS] = 100,
+            [MG_H2_BUDGET_PINGS] = 1000,
+            [MG_H2_BUDGET_PRIORITIES] = 5000,
+            [MG_H2_BUDGET_EMPTY] = 1000,
+            [MG_H2_BUDGET_WINDOWS] = 10000,
         },
 };

@@ -17,11 +17,6 @@ typedef enum mg_h2_budget {
     MG_H2_BUDGETS,
 } mg_h2_budget;
 
-typedef struct mg_h2_bucket_size {
-    uint32_t burst;      // tokens of a full bucket
-    uint32_t per_second; // that come back by themselves
-} mg_h2_bucket_size;
-
 // Bytes, unless it says otherwise.
 typedef struct mg_h2_limits {
     uint32_t streams;       // that the peer may have open at a time; 0: none (a client's)
@@ -33,8 +28,8 @@ typedef struct mg_h2_limits {
     uint32_t header_table;  // of the peer's HPACK encoder
     uint32_t encoder_table; // the most that our own uses
     uint32_t window;        // of a stream: what may come that nobody has taken
-    uint32_t connection_window; // of all streams
-    mg_h2_bucket_size budgets[MG_H2_BUDGETS];
+    uint32_t connection_window;      // of all streams
+    uint32_t budgets[MG_H2_BUDGETS]; // tokens of a full bucket; a tenth comes back each second
 } mg_h2_limits;
 
 // What the documentation promises. The owner sets sizes as configured on top of it.

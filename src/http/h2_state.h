@@ -26,7 +26,7 @@ typedef struct mg_h2_closed {
 } mg_h2_closed;
 
 typedef struct mg_h2_bucket {
-    uint64_t tokens; // thousandths
+    uint64_t tokens; // parts of them
     uint64_t at_ms;  // when they were counted
 } mg_h2_bucket;
 
