@@ -264,6 +264,23 @@ function App:static(prefix, folder, options)
   return self
 end
 
+--- Passes on what comes for `pattern` to an upstream of the configuration, whatever its method,
+--- and relays what that answers. Options: strip, path, host, headers, timeouts, buffer, and those of any
+--- route; `methods` instead of HTTP's own and those that routes name.
+function App:proxy(pattern, upstream, options)
+  local shared = shared_of(self)
+  local proxy = require("moongate.core.proxy.route")
+  check.string("proxy: upstream", upstream)
+  options = options and check.type("proxy: options", options, "table")
+  local proxying, route = proxy.split(options, ROUTE_OPTIONS)
+  local methods = route.methods and methods_of(route.methods)
+  route.methods = nil
+  local handler, proxied = proxy.new(full_pattern(self, pattern), upstream, proxying)
+  declare(self, methods or METHODS, pattern, route, handler, not methods)
+  shared.routes[#shared.routes].proxied = proxied
+  return self
+end
+
 -- --- the rest ---
 
 local function only_top(self, what)

@@ -116,6 +116,38 @@ static void append_json(mg_buf *out, mg_str key, mg_str value) {
     }
 }
 
+static void append_seconds(mg_buf *out, uint64_t us) {
+    mg_buf_append_u64(out, us / 1000000);
+    put_char(out, '.');
+    append_padded(out, us % 1000000, 6);
+}
+
+// `key` as above; 0: it did not come to that.
+static void append_time(mg_buf *out, mg_str key, uint64_t us) {
+    put(out, key);
+    if (us == 0) {
+        put(out, MG_STR("null"));
+    } else {
+        append_seconds(out, us);
+    }
+}
+
+static void append_relayed(mg_buf *out, const mg_relayed *r) {
+    append_json(out, MG_STR(",\"upstream\":"), r->upstream);
+    append_json(out, MG_STR(",\"server\":"), r->server);
+    put(out, MG_STR(",\"tries\":"));
+    mg_buf_append_u64(out, r->tries);
+    put(out, MG_STR(",\"upstream_status\":"));
+    mg_buf_append_u64(out, (uint64_t)r->status);
+    append_time(out, MG_STR(",\"connect\":"), r->connect_us);
+    append_time(out, MG_STR(",\"first_byte\":"), r->first_byte_us);
+    append_time(out, MG_STR(",\"total\":"), r->total_us);
+    put(out, MG_STR(",\"bytes_received\":"));
+    mg_buf_append_u64(out, r->bytes_in);
+    put(out, MG_STR(",\"bytes_sent\":"));
+    mg_buf_append_u64(out, r->bytes_out);
+}
+
 static void format_json(mg_access_log *a, const mg_access_record *r) {
     mg_buf *out = &a->line;
     put(out, MG_STR("{\"time\":\""));
@@ -131,13 +163,14 @@ static void format_json(mg_access_log *a, const mg_access_record *r) {
     put(out, MG_STR(",\"bytes\":"));
     mg_buf_append_u64(out, r->body_bytes_out);
     put(out, MG_STR(",\"duration\":"));
-    mg_buf_append_u64(out, r->duration_us / 1000000);
-    put_char(out, '.');
-    append_padded(out, r->duration_us % 1000000, 6);
+    append_seconds(out, r->duration_us);
     append_json(out, MG_STR(",\"referer\":"), r->referer);
     append_json(out, MG_STR(",\"user_agent\":"), r->user_agent);
     append_json(out, MG_STR(",\"request_id\":"), r->request_id);
     append_json(out, MG_STR(",\"route\":"), r->route);
+    if (r->relayed != NULL) {
+        append_relayed(out, r->relayed);
+    }
     put(out, r->aborted ? MG_STR(",\"aborted\":true}\n") : MG_STR(",\"aborted\":false}\n"));
 }
 

@@ -23,5 +23,8 @@ void mg_access_log_deinit(mg_access_log *a);
 // quotes and backslashes are \xXX, and a peer that left before an answer began has status 499.
 // JSON: one object with the keys time, client_ip, method, target, host, status (0 for such a peer),
 // bytes, duration (seconds), referer, user_agent, request_id, route, aborted; absent values are
-// null.
+// null. Of a proxied one also upstream, server (the one tried last), tries, upstream_status,
+// connect, first_byte and total (seconds since that try began; null: it did not come to
+// that), bytes_received and bytes_sent (content from and to it). The combined form, which others'
+// tools read, has none of these.
 void mg_access_log_write(mg_access_log *a, const mg_access_record *r);

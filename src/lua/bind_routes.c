@@ -2,6 +2,8 @@
 
 #include "lua/args.h"
 #include "lua/bind.h"
+#include "lua/services.h"
+#include "proxy/route.h"
 #include "server/folder.h"
 
 static int64_t integer_field(lua_State *L, int index, const char *key) {
@@ -29,25 +31,91 @@ static bool flag_field(lua_State *L, int index, const char *key) {
     return set;
 }
 
-// Who answers the route at the top; NULL: the scripts. Other answerers have a field of their own.
-static mg_answerer *answerer_of(lua_State *L) {
-    mg_answerer *a = NULL;
-    lua_getfield(L, -1, "folder");
-    if (lua_istable(L, -1)) {
-        a = mg_folder_new(&(mg_folder_options){
-            .folder = text_field(L, -1, "path"),
-            .index = text_field(L, -1, "index"),
-            .cache_control = text_field(L, -1, "cache_control"),
-            .dotfiles = flag_field(L, -1, "dotfiles"),
-        });
+static mg_answerer *folder_of(lua_State *L) {
+    return mg_folder_new(&(mg_folder_options){
+        .folder = text_field(L, -1, "path"),
+        .index = text_field(L, -1, "index"),
+        .cache_control = text_field(L, -1, "cache_control"),
+        .dotfiles = flag_field(L, -1, "dotfiles"),
+    });
+}
+
+// --- proxies ---
+
+static uint32_t milliseconds_field(lua_State *L, const char *key) {
+    lua_getfield(L, -1, key);
+    double seconds = lua_tonumber(L, -1);
+    lua_pop(L, 1);
+    return seconds > 0 && seconds < 0.001 ? 1 : (uint32_t)(seconds * 1000 + 0.5);
+}
+
+// { name, value, ... }, checked by core/proxy/options.lua; the texts are borrowed.
+static void read_fields(lua_State *L, const char *key, mg_fields *out) {
+    lua_getfield(L, -1, key);
+    int n = lua_istable(L, -1) ? (int)lua_objlen(L, -1) : 0;
+    for (int i = 1; i < n; i += 2) {
+        lua_rawgeti(L, -1, i);
+        lua_rawgeti(L, -2, i + 1);
+        (void)mg_fields_add(out, mg_lua_str(L, -2), mg_lua_str(L, -1));
+        lua_pop(L, 2);
     }
     lua_pop(L, 1);
+}
+
+// NULL: no upstream has that name.
+static mg_answerer *proxy_of(lua_State *L) {
+    const mg_services *services = mg_vm_of(L)->services;
+    mg_upstream *u = services->upstreams != NULL
+                         ? mg_upstreams_find(services->upstreams, text_field(L, -1, "upstream"))
+                         : NULL;
+    if (u == NULL) {
+        return NULL;
+    }
+    mg_arena arena = {0};
+    mg_fields set, removed;
+    mg_fields_init(&set, &arena);
+    mg_fields_init(&removed, &arena);
+    read_fields(L, "set", &set);
+    read_fields(L, "removed", &removed);
+    mg_answerer *a = mg_proxy_route_new(&(mg_proxy_route_options){
+        .upstream = u,
+        .rules = {.strip = text_field(L, -1, "strip"),
+                  .path = text_field(L, -1, "path"),
+                  .host = text_field(L, -1, "host"),
+                  .set = &set,
+                  .removed = &removed},
+        .timeouts = {.connect_ms = milliseconds_field(L, "connect"),
+                     .first_byte_ms = milliseconds_field(L, "first_byte"),
+                     .idle_ms = milliseconds_field(L, "idle")},
+        .buffer = flag_field(L, -1, "buffer"),
+    });
+    mg_arena_deinit(&arena);
     return a;
 }
 
+// Who answers the route at the top; NULL: the scripts. Each has a field of their own.
+static mg_answerer *answerer_of(lua_State *L) {
+    static const struct {
+        const char *field;
+        mg_answerer *(*make)(lua_State *L);
+    } kinds[] = {{"folder", folder_of}, {"proxy", proxy_of}};
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        lua_getfield(L, -1, kinds[i].field);
+        mg_answerer *a = lua_istable(L, -1) ? kinds[i].make(L) : NULL;
+        lua_pop(L, 1);
+        if (a != NULL) {
+            return a;
+        }
+    }
+    return NULL;
+}
+
+// --- the table ---
+
 // bind_routes(router, { { name =, deadline_ms =, body_bytes =, folder = { path =, index =,
-// cache_control =, dotfiles = } }, ... }): what requests are matched against from now on. Of a
-// route all may be missing.
+// cache_control =, dotfiles = }, proxy = { upstream =, strip =, path =, host =, set =, removed =,
+// connect =, first_byte =, idle =, buffer = } }, ... }): what requests are matched against from now
+// on. Of a route all may be missing.
 static int bind_routes(lua_State *L) {
     mg_vm *vm = mg_vm_of(L);
     mg_router *router = mg_check_router(L, 1);

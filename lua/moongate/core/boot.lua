@@ -53,11 +53,13 @@ function M.load(root, path, options)
   if not frozen_ok then
     return nil, describe(frozen)
   end
-  return serve.prepare(frozen, {
+  local prepared, served = pcall(serve.prepare, frozen, {
     root = root,
+    needs_upstreams = true,
     handler_seconds = options.handler_seconds,
     page = options.dev and dev.page(root, options.read),
-  }), nil
+  })
+  return prepared and served or nil, not prepared and describe(served) or nil
 end
 
 --- Development: what is served while the scripts cannot be loaded. Every request is answered with

@@ -14,16 +14,16 @@
 
 enum { PEERS = 8 };
 
-typedef struct peer {
+typedef struct raw_peer {
     mg_stream s;
     mg_buf got;
     bool ended, closed;
-} peer;
+} raw_peer;
 
 static mg_loop *loop;
 static mg_listener *listener;
 static uint16_t port;
-static peer peers[PEERS];
+static raw_peer peers[PEERS];
 static int accepted;
 
 // A test that waits in vain is ended by the alarm.
@@ -48,12 +48,12 @@ static inline void pass_ms(uint64_t ms) {
 // --- the server ---
 
 static inline void on_peer_read(mg_stream *s, const char *data, size_t n) {
-    mg_buf_append(&MG_OF(s, peer, s)->got, data, n);
+    mg_buf_append(&MG_OF(s, raw_peer, s)->got, data, n);
 }
 
 static inline void on_peer_end(mg_stream *s, int status) {
     (void)status;
-    MG_OF(s, peer, s)->ended = true;
+    MG_OF(s, raw_peer, s)->ended = true;
 }
 
 static inline void on_peer_drain(mg_stream *s, int status) {
@@ -62,16 +62,16 @@ static inline void on_peer_drain(mg_stream *s, int status) {
 }
 
 static inline void on_peer_closed(mg_stream *s) {
-    MG_OF(s, peer, s)->closed = true;
+    MG_OF(s, raw_peer, s)->closed = true;
 }
 
-static const mg_stream_events peer_events = {on_peer_read, on_peer_end, on_peer_drain,
+static const mg_stream_events raw_events = {on_peer_read, on_peer_end, on_peer_drain,
                                              on_peer_closed};
 
 static inline void on_connection(void *arg, mg_listener *l) {
     (void)arg;
     assert_true(accepted < PEERS);
-    if (mg_listener_accept(l, &peers[accepted].s, &peer_events) == 0) {
+    if (mg_listener_accept(l, &peers[accepted].s, &raw_events) == 0) {
         mg_stream_read_start(&peers[accepted++].s);
     }
 }
@@ -86,7 +86,7 @@ static inline void hangs_up(int i) {
 }
 
 static inline bool has_got(int i, const char *text) {
-    const peer *p = &peers[i];
+    const raw_peer *p = &peers[i];
     return accepted > i && p->got.n > 0 && memmem(p->got.p, p->got.n, text, strlen(text)) != NULL;
 }
 

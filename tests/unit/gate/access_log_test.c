@@ -115,12 +115,35 @@ static void json_is_valid_whatever_comes(void **state) {
           "\"route\":null,\"aborted\":true}\n");
 }
 
+static void json_tells_of_the_upstream(void **state) {
+    (void)state;
+    const mg_relayed relayed = {
+        .upstream = MG_STR("shop"),
+        .server = MG_STR("127.0.0.1:9001"),
+        .tries = 2,
+        .status = 502,
+        .first_byte_us = 2003,
+        .total_us = 3000004,
+        .bytes_in = 7,
+        .bytes_out = 8,
+    };
+    mg_access_record r = {.status = 502, .relayed = &relayed};
+    check(true, &r, 1,
+          "{\"time\":\"1970-01-01T00:00:00.000Z\",\"client_ip\":null,\"method\":null,"
+          "\"target\":null,\"host\":null,\"status\":502,\"bytes\":0,"
+          "\"duration\":0.000000,\"referer\":null,\"user_agent\":null,\"request_id\":null,"
+          "\"route\":null,\"upstream\":\"shop\",\"server\":\"127.0.0.1:9001\",\"tries\":2,"
+          "\"upstream_status\":502,\"connect\":null,\"first_byte\":0.002003,\"total\":3.000004,"
+          "\"bytes_received\":7,\"bytes_sent\":8,\"aborted\":false}\n");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(combined_is_apaches),
         cmocka_unit_test(combined_shows_what_is_absent_as_a_dash),
         cmocka_unit_test(combined_escapes_like_nginx),
         cmocka_unit_test(a_peer_that_left_early_is_499),
+        cmocka_unit_test(json_tells_of_the_upstream),
         cmocka_unit_test(the_date_moves_with_the_second),
         cmocka_unit_test(json_has_all_keys),
         cmocka_unit_test(json_is_valid_whatever_comes),

@@ -9,6 +9,7 @@ local errors = require("moongate.core.errors")
 local fallback = require("moongate.core.app.fallback")
 local retire = require("moongate.core.app.retire")
 local static = require("moongate.core.app.static")
+local proxy = require("moongate.core.proxy.route")
 local starting = require("moongate.core.app.starting")
 local context = require("moongate.core.request.context")
 local failure = require("moongate.core.request.failure")
@@ -110,8 +111,23 @@ end
 
 -- --- apps ---
 
+local function native_proxy(route, options)
+  local names = native.upstream_names()
+  if options.needs_upstreams or #names > 0 then
+    proxy.check_upstream(route, names)
+    return not route.middleware[1] and proxy.native(route.proxied) or nil
+  end
+end
+
+-- What is relayed may take as long as it moves, unless the route has a time of its own.
+local function deadline_ms(route)
+  local seconds = route.timeout or route.proxied and 0
+  return seconds and math.floor(seconds * 1000 + 0.5)
+end
+
 -- What C has to know of each route, by its number.
-local function prepare_routes(app, root)
+local function prepare_routes(app, options)
+  local root = options.root or ""
   app.by_id = {}
   local native_routes = {}
   for _, route in ipairs(app.routes) do
@@ -119,23 +135,25 @@ local function prepare_routes(app, root)
     app.by_id[route.id] = route
     native_routes[route.id] = {
       name = route.name or route.pattern,
-      deadline_ms = route.timeout and math.floor(route.timeout * 1000 + 0.5),
+      deadline_ms = deadline_ms(route),
       body_bytes = route.body,
       folder = route.files and not route.middleware[1]
         and static.native(route.files, root) or nil,
+      proxy = route.proxied and native_proxy(route, options),
     }
   end
   return native_routes
 end
 
---- Makes a frozen app (app:freeze()) ready to serve. `options.root`: the project's folder.
+--- Makes a frozen app (app:freeze()) ready to serve. `options.root`: the project's folder;
+--- `needs_upstreams`: raises if app:proxy names one that is not configured, even if none is.
 ---@return table served
 function M.prepare(app, options)
   return {
     app = app,
     root = scopes.new_root(),
     folder = options.root,
-    native_routes = prepare_routes(app, options.root or ""),
+    native_routes = prepare_routes(app, options),
     jobs_under_way = {},
     detached = {}, -- set of requests that are answered, with work in flight
     detached_count = 0,
