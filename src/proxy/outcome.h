@@ -9,6 +9,7 @@ typedef enum mg_choice_kind {
     MG_CHOICE_RETRY,
     MG_CHOICE_HEDGE,
     MG_CHOICE_MIRROR,
+    MG_CHOICE_REPEAT, // of a try whose connection turned out to be stale: the server saw nothing
 } mg_choice_kind;
 
 // Why there is no server. All of them are answered with 503 and Retry-After.

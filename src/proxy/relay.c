@@ -30,11 +30,9 @@ void mg_relay_set_state(mg_relay *r, mg_relay_state next) {
 static void leave(mg_relay *r) {
     mg_relay_set_state(r, MG_RELAY_OVER);
     mg_timer_stop(&r->soon);
-    if (r->call != NULL) {
-        mg_call *call = r->call;
-        mg_relay_end_try(r, NULL, true);
-        mg_call_close(call);
-    }
+    mg_timer_stop(&r->hedge);
+    mg_relay_cancel_try(&r->tries[0]);
+    mg_relay_cancel_try(&r->tries[1]);
     mg_buf_deinit(&r->kept);
     if (r->x->app == &r->app) { // else the exchange is lost
         r->x->app = r->outer;
@@ -72,11 +70,10 @@ void mg_relay_fail(mg_relay *r, const mg_relay_fault *fault) {
 // The exchange dies with its end, and with it the relay; trailers lie in the call.
 void mg_relay_finish(mg_relay *r) {
     mg_exchange *x = r->x;
-    mg_call *call = r->call;
     mg_fields trailers;
     mg_fields_init(&trailers, &x->arena);
-    mg_forward_trailers(&trailers, mg_call_trailers(call));
-    mg_relay_end_try(r, NULL, false);
+    mg_forward_trailers(&trailers, mg_call_trailers(r->at->call));
+    mg_call *call = mg_relay_end_try(r->at, NULL, false);
     leave(r);
     tell_end(r, true);
     mg_exchange_end(x, &trailers);
@@ -90,7 +87,7 @@ void mg_relay_drop(mg_relay *r) {
 // --- the head ---
 
 const mg_response *mg_relay_head(const mg_relay *r) {
-    return mg_call_response(r->call);
+    return mg_call_response(r->at->call);
 }
 
 int mg_relay_answer(const mg_relay *r, mg_answer *out) {
@@ -98,8 +95,8 @@ int mg_relay_answer(const mg_relay *r, mg_answer *out) {
     *out = (mg_answer){.status = head->status};
     mg_fields_init(&out->fields, &r->x->arena);
     int rc = mg_forward_response(&out->fields, &head->head);
-    if (rc == MG_OK && r->ticket.set_cookie.n > 0) {
-        rc = mg_fields_add_id(&out->fields, MG_FIELD_SET_COOKIE, r->ticket.set_cookie);
+    if (rc == MG_OK && r->at->ticket.set_cookie.n > 0) {
+        rc = mg_fields_add_id(&out->fields, MG_FIELD_SET_COOKIE, r->at->ticket.set_cookie);
     }
     return rc;
 }
@@ -135,18 +132,18 @@ static void commit(mg_relay *r, const mg_answer *a) {
 }
 
 static void fail_for_its_fields(mg_relay *r) {
-    mg_call *call = r->call;
-    mg_relay_end_try(r, "protocol", false);
+    mg_call *call = mg_relay_end_try(r->at, "protocol", false);
     mg_call_close(call);
     mg_relay_fail(r, &(mg_relay_fault){502, "the upstream server's answer is not valid",
                                        "the response has too many fields", 0});
 }
 
 void mg_relay_take_head(mg_relay *r) {
+    mg_timer_stop(&r->hedge);
     mg_buf_deinit(&r->kept); // nobody else is asked
     mg_relay_set_state(r, MG_RELAY_STAGED);
     if (r->o.events != NULL && r->o.events->on_head != NULL) {
-        mg_call_pause(r->call);
+        mg_call_pause(r->at->call);
         r->o.events->on_head(r->o.arg, r);
         return;
     }
@@ -180,7 +177,7 @@ void mg_relay_on(mg_relay *r, const mg_answer *a) {
         r->done = !wrong;
         mg_timer_start(r->x->server->loop, &r->soon, 0, 0, on_soon);
     } else {
-        mg_call_resume(r->call);
+        mg_call_resume(r->at->call);
     }
 }
 
@@ -193,7 +190,7 @@ static void on_body(mg_app *app, mg_exchange *x) {
 
 static void on_writable(mg_app *app, mg_exchange *x) {
     (void)x;
-    mg_call_resume(((mg_relay *)app)->call);
+    mg_call_resume(((mg_relay *)app)->at->call);
 }
 
 // Who has an owner is in its hands.
@@ -240,6 +237,9 @@ mg_relay *mg_relay_start(const mg_relay_options *o) {
         .outer = x->app,
         .x = x,
         .o = *o,
+        .tries = {{.relay = r}, {.relay = r}},
+        .at = r->tries,
+        .asked = o->upstream,
         .kept_all = true,
         .log = {.upstream = mg_str_of(mg_upstream_options_of(o->upstream)->name)},
     };

@@ -2,6 +2,7 @@
 //
 //   relay.c         life: between the exchange and its app, the head, the end
 //   relay_try.c     a call to one server: what it is asked, what comes of it
+//   relay_again.c   another try: a retry, a hedge (proxy/tries.h decides)
 //   relay_upload.c  the request's body on its way to the server
 #pragma once
 
@@ -23,6 +24,17 @@ typedef enum mg_relay_body {
     MG_RELAY_STREAMS,
 } mg_relay_body;
 
+// One call to one server. A relay has two: the second one is for whoever is asked next, while the
+// first is still there.
+typedef struct mg_relay_try {
+    mg_relay *relay;
+    mg_ticket ticket; // while `call` is there
+    mg_call *call;    // NULL: none
+    mg_str server;    // for the log; the ticket's may go before
+} mg_relay_try;
+
+enum { MG_RELAY_TRIED = 12 };
+
 struct mg_relay {
     mg_app app; // first: of the exchange while this works
     mg_app *outer;
@@ -43,11 +55,15 @@ struct mg_relay {
     bool deaf;      // it takes no more at all: what comes is dropped
     bool body_sent; // to its end
 
-    mg_ticket ticket; // while `call` is there
-    mg_call *call;
-    bool repeated; // on a fresh connection
-    bool done;     // the response is whole; nobody was told yet
-    bool flushes;  // each piece at once, past filters
+    mg_relay_try tries[2];
+    mg_relay_try *at;   // whose answer is, or will be, relayed; the other one is a hedge
+    mg_upstream *asked; // that servers are chosen from: of a split, an arm
+    const mg_upstream_server *tried[MG_RELAY_TRIED]; // perhaps gone: compared, not read
+    uint32_t tried_count, retries;
+    mg_timer hedge; // until a second server is asked
+    bool repeated;  // on a fresh connection
+    bool done;      // the response is whole; nobody was told yet
+    bool flushes;   // each piece at once, past filters
     uint64_t bytes_in, bytes_out;
     mg_relayed log;
     mg_no_server none; // why nobody is asked
@@ -56,18 +72,38 @@ struct mg_relay {
 // --- relay.c ---
 
 void mg_relay_set_state(mg_relay *r, mg_relay_state next);
-void mg_relay_take_head(mg_relay *r);
-void mg_relay_finish(mg_relay *r); // the response is whole
+void mg_relay_take_head(mg_relay *r); // of its try `at`
+void mg_relay_finish(mg_relay *r);    // the response is whole
 // It is over without an answer; the exchange is answered, or cut off if it was committed. `r` is
 // gone.
 void mg_relay_fail(mg_relay *r, const mg_relay_fault *fault);
 
 // --- relay_try.c ---
 
-void mg_relay_ask(mg_relay *r, mg_choice_kind kind); // may end it
-// The call goes, and what came of it is told. `code` NULL: it was good; `cancelled`: nobody wants
-// it.
-void mg_relay_end_try(mg_relay *r, const char *code, bool cancelled);
+void mg_relay_ask(mg_relay *r); // the first server; may end it
+
+// Asks one more server, in the try that is free; it is `at` from now on unless it is a hedge.
+// False: there is none (r->none).
+bool mg_relay_ask_another(mg_relay *r, mg_choice_kind kind);
+
+// The call has failed, or goes now, and what came of it is told. `code` NULL: it was good;
+// `cancelled`: nobody wants it. The call is the caller's to close.
+mg_call *mg_relay_end_try(mg_relay_try *t, const char *code, bool cancelled);
+void mg_relay_cancel_try(mg_relay_try *t); // closed too; nothing if it has no call
+
+static inline mg_relay_try *mg_relay_other(mg_relay *r, const mg_relay_try *t) {
+    return &r->tries[t == &r->tries[0]];
+}
+
+// --- relay_again.c ---
+
+void mg_relay_begin_hedge(mg_relay *r); // behind the first ask
+
+// The head that has come is none to relay: another server is asked, and this call is gone.
+bool mg_relay_retry_status(mg_relay *r, mg_relay_try *t);
+
+// So for a call that has failed and was ended. `of`: its fault.
+bool mg_relay_retry_fault(mg_relay *r, const mg_call_fault *of);
 
 // --- relay_upload.c ---
 

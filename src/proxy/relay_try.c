@@ -1,6 +1,7 @@
 // A call to one server: what it is asked, what comes of it, and whether it is asked again.
 
 #include "proxy/relay_inside.h"
+#include "proxy/tries.h"
 
 #include "server/server.h"
 
@@ -8,27 +9,29 @@
 
 // --- what it is asked ---
 
-static bool is_idempotent(mg_method m) {
-    return m != MG_METHOD_POST && m != MG_METHOD_PATCH && m != MG_METHOD_CONNECT &&
-           m != MG_METHOD_UNKNOWN;
-}
-
 // As the client said it; of HTTP/2 and chunks it is not known.
 static int64_t upload_length(const mg_head *h) {
     return h->framing == MG_FRAMING_LENGTH ? (int64_t)h->length : -1;
 }
 
-static mg_call_options wanted(const mg_relay *r) {
+// A try's own time ends with its head. A body that is still to come has its own.
+static uint32_t total_ms(const mg_relay *r, const mg_upstream_options *of) {
+    uint64_t all = of->timeouts.total_ms;
+    uint64_t one = r->body == MG_RELAY_STREAMS || !of->retries.on ? 0 : of->retries.try_timeout_ms;
+    return (uint32_t)(one == 0 || (all > 0 && all < one) ? all : one);
+}
+
+static mg_call_options wanted(const mg_relay *r, const mg_ticket *ticket) {
     const mg_head *h = &r->x->head;
-    const mg_upstream_server *server = r->ticket.server;
-    const mg_upstream_options *of = mg_upstream_options_of(r->ticket.upstream);
+    const mg_upstream_server *server = ticket->server;
+    const mg_upstream_options *of = mg_upstream_options_of(ticket->upstream);
     return (mg_call_options){
         .origin = server->origin,
         .timeouts = {.wait_ms = r->o.timeouts.connect_ms,
                      .connect_ms = r->o.timeouts.connect_ms,
                      .first_byte_ms = r->o.timeouts.first_byte_ms,
                      .idle_ms = r->o.timeouts.idle_ms,
-                     .total_ms = (uint32_t)of->timeouts.total_ms},
+                     .total_ms = total_ms(r, of)},
         .method = h->method_text,
         .target = r->target,
         .authority = mg_forward_host(h, r->o.rules, of, server->authority),
@@ -39,7 +42,7 @@ static mg_call_options wanted(const mg_relay *r) {
         .upload = r->body == MG_RELAY_STREAMS,
         .duplex = r->body == MG_RELAY_STREAMS,
         .length = upload_length(h),
-        .idempotent = is_idempotent(h->method),
+        .idempotent = mg_tries_is_idempotent(h->method),
         .stream = true,
         .max_bytes = UINT64_MAX,
     };
@@ -51,13 +54,15 @@ static uint64_t since(uint64_t at_us, uint64_t began_us) {
     return at_us > began_us ? at_us - began_us : 0;
 }
 
-void mg_relay_end_try(mg_relay *r, const char *code, bool cancelled) {
-    mg_call_times times = mg_call_times_of(r->call);
-    uint64_t began = r->ticket.began_us;
-    bool answered = mg_call_state_of(r->call) == MG_CALL_BODY ||
-                    mg_call_state_of(r->call) == MG_CALL_DONE || times.head_us > 0;
+mg_call *mg_relay_end_try(mg_relay_try *t, const char *code, bool cancelled) {
+    mg_relay *r = t->relay;
+    mg_call *call = t->call;
+    mg_call_times times = mg_call_times_of(call);
+    uint64_t began = t->ticket.began_us;
+    bool answered = mg_call_state_of(call) == MG_CALL_BODY ||
+                    mg_call_state_of(call) == MG_CALL_DONE || times.head_us > 0;
     mg_outcome out = {
-        .status = answered ? mg_call_response(r->call)->status : 0,
+        .status = answered ? mg_call_response(call)->status : 0,
         .code = code,
         .reused = times.reused,
         .cancelled = cancelled,
@@ -67,14 +72,22 @@ void mg_relay_end_try(mg_relay *r, const char *code, bool cancelled) {
         .bytes_in = r->bytes_in,
         .bytes_out = r->bytes_out,
     };
+    r->log.server = t->server;
     r->log.status = out.status;
     r->log.connect_us = out.connect_us;
     r->log.first_byte_us = out.first_byte_us;
     r->log.total_us = out.total_us;
     r->log.bytes_in = out.bytes_in;
     r->log.bytes_out = out.bytes_out;
-    mg_ticket_end(&r->ticket, &out);
-    r->call = NULL;
+    mg_ticket_end(&t->ticket, &out);
+    t->call = NULL;
+    return call;
+}
+
+void mg_relay_cancel_try(mg_relay_try *t) {
+    if (t->call != NULL) {
+        mg_call_close(mg_relay_end_try(t, NULL, true));
+    }
 }
 
 static mg_relay_fault fault_of(const mg_call_fault *f) {
@@ -95,19 +108,27 @@ static mg_relay_fault fault_of(const mg_call_fault *f) {
 // The connection had gone before the server saw the request, or it may see that twice. The client's
 // room has done the same for what it could send again by itself.
 static bool may_repeat(const mg_relay *r, const mg_call_fault *f) {
-    bool harmless = f->unsent || is_idempotent(r->x->head.method);
+    bool harmless = f->unsent || mg_tries_is_idempotent(r->x->head.method);
     return r->state == MG_RELAY_ASKS && !r->repeated && f->stale && harmless &&
            r->body == MG_RELAY_STREAMS && r->kept_all;
 }
 
-static void on_failed(mg_relay *r, mg_call *call) {
-    const mg_call_fault *f = mg_call_fault_of(call);
+// While another try is under way, that is all there is to it.
+static void on_failed(mg_relay_try *t) {
+    mg_relay *r = t->relay;
+    mg_relay_try *other = mg_relay_other(r, t);
+    const mg_call_fault *f = mg_call_fault_of(t->call);
     bool again = may_repeat(r, f);
-    mg_relay_end_try(r, f->code, false);
-    if (again) {
+    mg_call *call = mg_relay_end_try(t, f->code, false);
+    if (other->call != NULL) {
+        r->at = other;
+    } else if (again) {
         r->repeated = true;
-        mg_relay_ask(r, MG_CHOICE_RETRY);
+        again = mg_relay_ask_another(r, MG_CHOICE_REPEAT);
     } else {
+        again = r->state == MG_RELAY_ASKS && mg_relay_retry_fault(r, f);
+    }
+    if (other->call == NULL && !again) {
         mg_relay_fault fault = fault_of(f);
         mg_relay_fail(r, &fault);
     }
@@ -116,13 +137,24 @@ static void on_failed(mg_relay *r, mg_call *call) {
 
 // --- the call's events ---
 
+static void on_head(mg_relay_try *t) {
+    mg_relay *r = t->relay;
+    if (mg_relay_retry_status(r, t)) {
+        return;
+    }
+    mg_relay_cancel_try(mg_relay_other(r, t)); // down to the wire
+    r->at = t;
+    mg_relay_take_head(r);
+}
+
 static void on_change(void *arg, mg_call *call) {
-    mg_relay *r = arg;
+    mg_relay_try *t = arg;
+    mg_relay *r = t->relay;
     mg_call_state state = mg_call_state_of(call);
     if (state == MG_CALL_FAILED) {
-        on_failed(r, call);
+        on_failed(t);
     } else if (state == MG_CALL_BODY && r->state == MG_RELAY_ASKS) {
-        mg_relay_take_head(r);
+        on_head(t);
     } else if (state != MG_CALL_DONE) {
         mg_relay_upload(r);
     } else if (r->state == MG_RELAY_ANSWERS) {
@@ -133,8 +165,12 @@ static void on_change(void *arg, mg_call *call) {
 }
 
 static void on_interim(void *arg, mg_call *call, const mg_response *interim) {
-    mg_relay *r = arg;
+    mg_relay_try *t = arg;
+    mg_relay *r = t->relay;
     (void)call;
+    if (t != r->at) {
+        return;
+    }
     if (interim->status == 100) {
         mg_exchange_continue(r->x);
         return;
@@ -149,7 +185,7 @@ static void on_interim(void *arg, mg_call *call, const mg_response *interim) {
 
 // MG_ECLOSED: on_gone comes.
 static void on_piece(void *arg, mg_call *call, mg_str piece) {
-    mg_relay *r = arg;
+    mg_relay *r = ((mg_relay_try *)arg)->relay;
     r->bytes_in += piece.n;
     int rc = mg_exchange_write(r->x, piece);
     if (r->flushes && rc == MG_OK) {
@@ -170,17 +206,39 @@ static void on_nobody(mg_timer *t) {
                                        r->none.retry_after});
 }
 
-void mg_relay_ask(mg_relay *r, mg_choice_kind kind) {
+static void remember(mg_relay *r, mg_relay_try *t) {
+    mg_str address = t->ticket.server->address; // may go before it is logged
+    t->server = (mg_str){mg_arena_copy(&r->x->arena, address), address.n};
+    r->log.tries++;
+    r->asked = t->ticket.upstream;
+    if (r->tried_count < MG_RELAY_TRIED) {
+        r->tried[r->tried_count++] = t->ticket.server;
+    }
+}
+
+bool mg_relay_ask_another(mg_relay *r, mg_choice_kind kind) {
+    mg_relay_try *t = r->at->call == NULL ? r->at : mg_relay_other(r, r->at);
+    const mg_choice choice = {
+        .exchange = r->x,
+        .kind = kind,
+        .tried = r->tried,
+        .tried_count = kind == MG_CHOICE_REPEAT ? 0 : r->tried_count,
+    };
+    if (mg_upstream_choose(r->asked, &choice, &t->ticket, &r->none) != MG_OK) {
+        return false;
+    }
+    remember(r, t);
+    mg_call_options o = wanted(r, &t->ticket);
+    (void)mg_call_start(&t->call, t->ticket.server->client, &o, &call_events, t); // cannot fail
+    return true;
+}
+
+void mg_relay_ask(mg_relay *r) {
     mg_relay_set_state(r, MG_RELAY_ASKS);
-    const mg_choice choice = {.exchange = r->x, .kind = kind};
-    if (mg_upstream_choose(r->o.upstream, &choice, &r->ticket, &r->none) != MG_OK) {
+    if (!mg_relay_ask_another(r, MG_CHOICE_FIRST)) {
         mg_timer_start(r->x->server->loop, &r->soon, 0, 0, on_nobody);
         return;
     }
-    mg_str address = r->ticket.server->address; // may go before it is logged
-    r->log.server = (mg_str){mg_arena_copy(&r->x->arena, address), address.n};
-    r->log.tries++;
-    mg_call_options o = wanted(r);
-    (void)mg_call_start(&r->call, r->ticket.server->client, &o, &call_events, r); // it cannot fail
     mg_relay_begin_upload(r);
+    mg_relay_begin_hedge(r);
 }

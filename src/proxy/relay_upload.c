@@ -13,7 +13,7 @@ static void send_whole(mg_relay *r, mg_str body) {
     r->body = MG_RELAY_WHOLE;
     r->whole = body;
     r->bytes_out = body.n;
-    mg_relay_ask(r, MG_CHOICE_FIRST);
+    mg_relay_ask(r);
 }
 
 // The server decides whether the client is to go on.
@@ -21,7 +21,7 @@ static void send_expectation(mg_relay *r) {
     (void)mg_fields_add_id(&r->fields, MG_FIELD_EXPECT, MG_STR("100-continue"));
     mg_exchange_await_body(r->x);
     r->body = MG_RELAY_STREAMS;
-    mg_relay_ask(r, MG_CHOICE_FIRST);
+    mg_relay_ask(r);
 }
 
 // With what there is by now.
@@ -32,7 +32,7 @@ static void ask_with_body(mg_relay *r) {
         return;
     }
     r->body = MG_RELAY_STREAMS;
-    mg_relay_ask(r, MG_CHOICE_FIRST);
+    mg_relay_ask(r);
 }
 
 static void on_time_to_ask(mg_timer *t) {
@@ -48,7 +48,7 @@ void mg_relay_begin_body(mg_relay *r) {
     } else if (x->head.framing == MG_FRAMING_NONE) {
         bool says_so = mg_fields_find(&x->head.fields, MG_FIELD_CONTENT_LENGTH) != NULL;
         r->body = says_so ? MG_RELAY_WHOLE : MG_RELAY_NO_BODY;
-        mg_relay_ask(r, MG_CHOICE_FIRST);
+        mg_relay_ask(r);
     } else if (x->head.expect_continue && !r->o.buffer && x->body_received == 0) {
         send_expectation(r);
     } else {
@@ -94,7 +94,7 @@ static void note(mg_relay *r, int rc) {
 
 static void send_piece(mg_relay *r, mg_str piece) {
     if (!r->deaf && piece.n > 0) {
-        note(r, mg_call_send(r->call, piece.p, piece.n));
+        note(r, mg_call_send(r->at->call, piece.p, piece.n));
         r->bytes_out += piece.n;
     }
 }
@@ -103,16 +103,16 @@ static void send_end(mg_relay *r) {
     mg_fields *trailers = mg_arena_alloc(&r->x->arena, sizeof *trailers);
     mg_fields_init(trailers, &r->x->arena);
     mg_forward_trailers(trailers, &r->x->trailers);
-    note(r, mg_call_finish(r->call, trailers));
+    note(r, mg_call_finish(r->at->call, trailers));
     r->body_sent = true;
 }
 
 void mg_relay_upload(mg_relay *r) {
     mg_exchange *x = r->x;
-    if (r->body != MG_RELAY_STREAMS || r->call == NULL || r->body_sent) {
+    if (r->body != MG_RELAY_STREAMS || r->at->call == NULL || r->body_sent) {
         return;
     }
-    if (r->blocked && !mg_call_has_room(r->call)) {
+    if (r->blocked && !mg_call_has_room(r->at->call)) {
         return;
     }
     r->blocked = false;

@@ -1,0 +1,70 @@
+// Another server is asked: because one failed, or because it is slow.
+
+#include "proxy/relay_inside.h"
+#include "proxy/tries.h"
+#include "server/server.h"
+
+// --- retries ---
+
+static mg_try_facts facts_of(const mg_relay *r) {
+    return (mg_try_facts){
+        .method = r->x->head.method,
+        .retries = r->retries,
+        .has_body = r->body != MG_RELAY_STREAMS || r->kept_all,
+    };
+}
+
+static bool may_retry(const mg_relay *r, const mg_try_facts *facts) {
+    return mg_tries_may_retry(&mg_upstream_options_of(r->asked)->retries, facts);
+}
+
+static bool retry(mg_relay *r) {
+    if (!mg_relay_ask_another(r, MG_CHOICE_RETRY)) {
+        return false;
+    }
+    r->retries++;
+    return true;
+}
+
+bool mg_relay_retry_fault(mg_relay *r, const mg_call_fault *of) {
+    mg_try_facts facts = facts_of(r);
+    facts.code = of->code;
+    facts.unsent = of->unsent;
+    if (!may_retry(r, &facts) || !retry(r)) {
+        return false;
+    }
+    mg_relay_begin_upload(r);
+    return true;
+}
+
+// While another try is under way, that one is waited for. Else another server is found before this
+// answer is given up: if there is none, it is relayed as it came.
+bool mg_relay_retry_status(mg_relay *r, mg_relay_try *t) {
+    mg_relay_try *other = mg_relay_other(r, t);
+    mg_try_facts facts = facts_of(r);
+    facts.status = mg_call_response(t->call)->status;
+    if (!may_retry(r, &facts) || (other->call == NULL && !retry(r))) {
+        return false;
+    }
+    mg_call_close(mg_relay_end_try(t, NULL, false));
+    r->at = other;
+    mg_relay_begin_upload(r);
+    return true;
+}
+
+// --- hedges ---
+
+static void on_slow(mg_timer *timer) {
+    mg_relay *r = MG_OF(timer, mg_relay, hedge);
+    if (r->state == MG_RELAY_ASKS && mg_relay_other(r, r->at)->call == NULL) {
+        (void)mg_relay_ask_another(r, MG_CHOICE_HEDGE); // if nobody may be asked, one is enough
+    }
+}
+
+// A body that is still to come goes to one server only.
+void mg_relay_begin_hedge(mg_relay *r) {
+    uint64_t after_ms = mg_upstream_options_of(r->asked)->hedge_after_ms;
+    if (after_ms > 0 && r->body != MG_RELAY_STREAMS && mg_tries_is_idempotent(r->x->head.method)) {
+        mg_timer_start(r->x->server->loop, &r->hedge, after_ms, 0, on_slow);
+    }
+}
