@@ -9,7 +9,7 @@ enum { BUSY_S = 1, FAILED = 500 };
 
 static int refuse(mg_no_server *why, const char *text, uint64_t wait_ms) {
     if (why != NULL) {
-        *why = (mg_no_server){text, (uint32_t)((wait_ms + 999) / 1000)};
+        *why = (mg_no_server){.why = text, .retry_after = (uint32_t)((wait_ms + 999) / 1000)};
         why->retry_after += why->retry_after == 0;
     }
     return MG_EAGAIN;
@@ -23,6 +23,7 @@ int mg_admit(mg_admission *out, const mg_upstream_options *o, const mg_upstream_
     }
     uint64_t probe;
     if (!mg_circuit_enter(&o->circuit, h, now_ms, &probe)) {
+        mg_count_total(&h->own->refused);
         if (out->extra) {
             mg_budget_end(h, false);
         }
@@ -34,7 +35,8 @@ int mg_admit(mg_admission *out, const mg_upstream_options *o, const mg_upstream_
         if (out->extra) {
             mg_budget_end(h, false);
         }
-        return refuse(why, "circuit.in_flight requests are under way", BUSY_S * 1000);
+        (void)refuse(why, "circuit.in_flight requests are under way", BUSY_S * 1000);
+        return MG_ELIMIT;
     }
     if (kind == MG_CHOICE_FIRST) {
         mg_budget_pay(h, o->retries.budget);

@@ -8,7 +8,8 @@
 #include "proxy/outlier.h"
 
 // MG_OK: a try is counted as in flight, to be ended once. MG_EAGAIN: none may begin now, and `why`
-// says so. A mirror's try obeys circuit and limits; a retry's or hedge's also the budget.
+// (accepts NULL) says so; MG_ELIMIT: likewise, because too many are in flight. A mirror's try obeys
+// circuit and limits; a retry's or hedge's also the budget.
 int mg_admit(mg_admission *out, const mg_upstream_options *o, const mg_upstream_hold *h,
              mg_choice_kind kind, uint64_t now_ms, mg_no_server *why);
 

@@ -14,8 +14,9 @@ typedef enum mg_choice_kind {
 
 // Why there is no server. All of them are answered with 503 and Retry-After.
 typedef struct mg_no_server {
-    const char *why;      // static: a sentence for the log
-    uint32_t retry_after; // seconds, at least 1
+    const char *why;          // static: a sentence for the log
+    uint32_t retry_after;     // seconds, at least 1
+    struct mg_upstream *full; // which one has no place: it can be waited for (proxy/waiting.h)
 } mg_no_server;
 
 // What came of a try. Times are in microseconds since the try began; 0: it did not come to that.

@@ -1,4 +1,4 @@
-// Another server is asked: because one failed, or because it is slow.
+// Another server is asked: because one failed, because it is slow, or with a copy.
 
 #include "proxy/relay_inside.h"
 #include "proxy/tries.h"
@@ -66,5 +66,28 @@ void mg_relay_begin_hedge(mg_relay *r) {
     uint64_t after_ms = mg_upstream_options_of(r->asked)->hedge_after_ms;
     if (after_ms > 0 && r->body != MG_RELAY_STREAMS && mg_tries_is_idempotent(r->x->head.method)) {
         mg_timer_start(r->x->server->loop, &r->hedge, after_ms, 0, on_slow);
+    }
+}
+
+// --- copies ---
+
+void mg_relay_send_mirror(mg_relay *r) {
+    const mg_mirrored request = {
+        .exchange = r->x,
+        .rules = r->o.rules,
+        .target = r->target,
+        .fields = &r->fields,
+        .has_body = r->body != MG_RELAY_NO_BODY,
+    };
+    mg_mirror *m = r->mirror;
+    r->mirror = NULL;
+    mg_mirror_send(m, &request);
+}
+
+void mg_relay_begin_mirror(mg_relay *r) {
+    r->mirror = mg_mirror_new(r->asked);
+    mg_mirror_add(r->mirror, r->whole);
+    if (r->body != MG_RELAY_STREAMS) {
+        mg_relay_send_mirror(r);
     }
 }

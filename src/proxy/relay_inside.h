@@ -6,7 +6,9 @@
 //   relay_upload.c  the request's body on its way to the server
 #pragma once
 
+#include "proxy/mirror.h"
 #include "proxy/relay.h"
+#include "proxy/waiting.h"
 #include "server/options.h"
 
 // The states; see relay.c.
@@ -60,10 +62,12 @@ struct mg_relay {
     mg_upstream *asked; // that servers are chosen from: of a split, an arm
     const mg_upstream_server *tried[MG_RELAY_TRIED]; // perhaps gone: compared, not read
     uint32_t tried_count, retries;
-    mg_timer hedge; // until a second server is asked
-    bool repeated;  // on a fresh connection
-    bool done;      // the response is whole; nobody was told yet
-    bool flushes;   // each piece at once, past filters
+    mg_timer hedge;    // until a second server is asked
+    mg_waiter waiter;  // until any may be asked
+    mg_mirror *mirror; // until the body is whole; NULL: none
+    bool repeated;     // on a fresh connection
+    bool done;         // the response is whole; nobody was told yet
+    bool flushes;      // each piece at once, past filters
     uint64_t bytes_in, bytes_out;
     mg_relayed log;
     mg_no_server none; // why nobody is asked
@@ -98,6 +102,10 @@ static inline mg_relay_try *mg_relay_other(mg_relay *r, const mg_relay_try *t) {
 // --- relay_again.c ---
 
 void mg_relay_begin_hedge(mg_relay *r); // behind the first ask
+
+// A copy for another upstream: made with the request, sent when the body is whole.
+void mg_relay_begin_mirror(mg_relay *r);
+void mg_relay_send_mirror(mg_relay *r);
 
 // The head that has come is none to relay: another server is asked, and this call is gone.
 bool mg_relay_retry_status(mg_relay *r, mg_relay_try *t);

@@ -223,6 +223,7 @@ bool mg_relay_ask_another(mg_relay *r, mg_choice_kind kind) {
         .kind = kind,
         .tried = r->tried,
         .tried_count = kind == MG_CHOICE_REPEAT ? 0 : r->tried_count,
+        .waited = r->waiter.pool != NULL,
     };
     if (mg_upstream_choose(r->asked, &choice, &t->ticket, &r->none) != MG_OK) {
         return false;
@@ -233,12 +234,37 @@ bool mg_relay_ask_another(mg_relay *r, mg_choice_kind kind) {
     return true;
 }
 
-void mg_relay_ask(mg_relay *r) {
-    mg_relay_set_state(r, MG_RELAY_ASKS);
-    if (!mg_relay_ask_another(r, MG_CHOICE_FIRST)) {
-        mg_timer_start(r->x->server->loop, &r->soon, 0, 0, on_nobody);
-        return;
-    }
+static void begin(mg_relay *r) {
+    mg_relay_begin_mirror(r);
     mg_relay_begin_upload(r);
     mg_relay_begin_hedge(r);
+}
+
+static bool on_turn(mg_waiter *w) {
+    mg_relay *r = MG_OF(w, mg_relay, waiter);
+    r->asked = r->none.full; // of a split the arm that was drawn
+    bool asked = mg_relay_ask_another(r, MG_CHOICE_FIRST);
+    if (!asked && r->none.full != NULL) {
+        return false;
+    }
+    mg_upstream_wait_no_more(w);
+    mg_timer_stop(&r->soon);
+    if (asked) {
+        begin(r);
+    } else {
+        on_nobody(&r->soon);
+    }
+    return true;
+}
+
+void mg_relay_ask(mg_relay *r) {
+    mg_relay_set_state(r, MG_RELAY_ASKS);
+    if (mg_relay_ask_another(r, MG_CHOICE_FIRST)) {
+        begin(r);
+        return;
+    }
+    bool waits =
+        r->none.full != NULL && mg_upstream_wait(r->none.full, &r->waiter, on_turn) == MG_OK;
+    mg_timer_start(r->x->server->loop, &r->soon, waits ? r->o.timeouts.connect_ms : 0, 0,
+                   on_nobody);
 }

@@ -105,6 +105,7 @@ static void send_end(mg_relay *r) {
     mg_forward_trailers(trailers, &r->x->trailers);
     note(r, mg_call_finish(r->at->call, trailers));
     r->body_sent = true;
+    mg_relay_send_mirror(r);
 }
 
 void mg_relay_upload(mg_relay *r) {
@@ -118,6 +119,7 @@ void mg_relay_upload(mg_relay *r) {
     r->blocked = false;
     mg_str content = mg_exchange_content(x);
     keep(r, content);
+    mg_mirror_add(r->mirror, content);
     send_piece(r, content);
     if (mg_exchange_body_complete(x) && !r->deaf) {
         send_end(r);

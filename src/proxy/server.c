@@ -118,6 +118,7 @@ int mg_upstream_pool_get(mg_upstream_pool **out, mg_upstream_base *b, const mg_u
     p->name = mg_strdup(o->name);
     p->signature = signature;
     mg_link_init(&p->servers);
+    mg_link_init(&p->waiters);
     mg_link_append(&b->pools, &p->link);
     if (!mg_shared_hold_upstream(b->shared, mg_str_of(o->name), &p->hold)) {
         tell_private(b, o->name);
@@ -136,6 +137,7 @@ void mg_upstream_pool_unref(mg_upstream_pool *p) {
         return;
     }
     mg_link_remove(&p->link);
+    mg_timer_stop(&p->turn);
     mg_client_free(p->client);
     mg_client_free(p->checks);
     mg_shared_drop_upstream(&p->hold);

@@ -2,6 +2,8 @@
 
 #include "base/mem.h"
 #include "proxy/admission.h"
+#include "proxy/mirror.h"
+#include "proxy/waiting.h"
 
 enum { RETRY_AFTER_S = 1 };
 
@@ -89,6 +91,7 @@ int mg_upstreams_new(mg_upstreams **out, const mg_upstreams_options *options,
     us->refs = 1;
     us->base = base;
     mg_link_init(&us->upstreams);
+    mg_link_init(&us->mirrors);
     mg_link_append(&base->sets, &us->link);
     for (size_t i = 0; rc == MG_OK && i < options->n; i++) {
         rc = add_upstream(us, &options->items[i], err);
@@ -109,7 +112,13 @@ mg_upstreams *mg_upstreams_ref(mg_upstreams *us) {
 }
 
 void mg_upstreams_unref(mg_upstreams *us) {
-    if (us == NULL || --us->refs > 0) {
+    if (us == NULL) {
+        return;
+    }
+    if (us->refs - 1 == us->mirror_count && us->mirror_count > 0) {
+        mg_mirrors_end(us);
+    }
+    if (--us->refs > 0) {
         return;
     }
     while (!mg_link_alone(&us->upstreams)) {
@@ -195,27 +204,33 @@ static size_t gather_candidates(mg_upstream *u, const mg_choice *choice, uint64_
     return n > 0 ? n : gather(u, &w);
 }
 
-static int refuse(mg_no_server *why, const char *text) {
+static int refuse(mg_no_server *why, const char *text, mg_upstream *full) {
     if (why != NULL) {
-        *why = (mg_no_server){text, RETRY_AFTER_S};
+        *why = (mg_no_server){text, RETRY_AFTER_S, full};
     }
     return MG_EAGAIN;
 }
 
 int mg_upstream_choose(mg_upstream *u, const mg_choice *choice, mg_ticket *out, mg_no_server *why) {
     if (u->member_count == 0) {
-        return refuse(why, "no server is configured");
+        return refuse(why, "no server is configured", NULL);
     }
     uint64_t now_ms = mg_loop_now_ms(u->set->base->loop);
     mg_admission admission;
+    if (choice->kind == MG_CHOICE_FIRST && !choice->waited && !mg_link_alone(&u->pool->waiters)) {
+        return refuse(why, "others wait already", u);
+    }
     int rc = mg_admit(&admission, &u->options, &u->pool->hold, choice->kind, now_ms, why);
+    if (rc == MG_ELIMIT && why != NULL) {
+        why->full = u;
+    }
     if (rc != MG_OK) {
-        return rc;
+        return MG_EAGAIN;
     }
     size_t n = gather_candidates(u, choice, now_ms);
     if (n == 0) {
         mg_admission_undo(&admission, &u->options, &u->pool->hold, now_ms);
-        return refuse(why, "all servers were tried");
+        return refuse(why, "all servers were tried", NULL);
     }
     mg_server_state *s = mg_balance_pick(u, choice, u->candidates, n)->server;
     *out = (mg_ticket){
@@ -245,6 +260,7 @@ void mg_ticket_end(mg_ticket *t, const mg_outcome *outcome) {
     mg_admission_end(&t->admission, &u->options, &u->group, &s->hold, result,
                      mg_loop_now_ms(us->base->loop), &us->base->changes);
     mg_link_remove(&t->link);
+    mg_waiting_look(s->pool);
     mg_server_release(s);
     mg_upstreams_unref(us);
 }

@@ -67,6 +67,7 @@ struct mg_upstream_server {
 typedef struct mg_choice {
     mg_exchange *exchange; // for hash keys and the sticky cookie; NULL: none
     mg_choice_kind kind;
+    bool waited; // its turn has come (proxy/waiting.h); others let it go first
     // Those that are not wanted: by a retry or a hedge never, else while there are others.
     const mg_upstream_server *const *tried;
     size_t tried_count;

@@ -37,6 +37,8 @@ typedef struct mg_upstream_pool {
     mg_client *client;
     mg_client *checks; // for health checks; NULL: none was needed
     mg_upstream_hold hold;
+    mg_link waiters;  // proxy/waiting.h
+    mg_timer turn;    // of the first of them
     char *name;       // of the upstream
     mg_buf signature; // of what else its connections were made from
     mg_link servers;
@@ -81,6 +83,8 @@ struct mg_upstreams {
     uint32_t refs;
     mg_upstream_base *base;
     mg_link upstreams;
+    mg_link mirrors; // that are sent: each has a reference
+    uint32_t mirror_count;
 };
 
 // --- server.c ---

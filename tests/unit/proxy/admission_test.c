@@ -88,7 +88,7 @@ static void too_many_at_once_are_refused(void **state) {
     mg_admission a, b;
     want.circuit = (mg_circuit_options){.on = true, .in_flight = 1};
     assert_int_equal(admit(c, &a, MG_CHOICE_FIRST, 1000), MG_OK);
-    assert_int_equal(admit(c, &b, MG_CHOICE_RETRY, 1000), MG_EAGAIN);
+    assert_int_equal(admit(c, &b, MG_CHOICE_RETRY, 1000), MG_ELIMIT);
     assert_string_equal(why.why, "circuit.in_flight requests are under way");
     assert_int_equal(why.retry_after, 1);
     end(c, &a, MG_RESULT_GOOD, 1000);
