@@ -16,6 +16,7 @@ static mg_front front;
 static mg_router *router;
 static mg_upstreams *upstreams;
 static mg_buf warnings;
+static size_t rig_servers = 1; // all of them are the one that listens
 
 static inline void on_log(void *arg, mg_log_level level, const char *text) {
     (void)arg;
@@ -24,12 +25,14 @@ static inline void on_log(void *arg, mg_log_level level, const char *text) {
 }
 
 static inline void make_upstreams(uint16_t to) {
-    static mg_upstream_server_options server;
-    server = (mg_upstream_server_options){
+    static mg_upstream_server_options servers[2];
+    servers[0] = (mg_upstream_server_options){
         .url = "http://shop.internal", .host = "127.0.0.1", .port = to, .weight = 1};
+    servers[1] = servers[0];
+    servers[1].url = "http://other.internal";
     const mg_upstream_options shop = {
         .name = "shop",
-        .servers = {&server, 1},
+        .servers = {servers, rig_servers},
         .balance = MG_BALANCE_ROUND_ROBIN,
         .timeouts = {.connect_ms = 2000, .first_byte_ms = 30000, .idle_ms = 60000},
         .connections = 4,
