@@ -183,14 +183,14 @@ static bool is_ip(mg_str peer) {
 }
 
 // A proxy that writes Forwarded hands on any X-Forwarded-For: of that only what it said is kept.
-static mg_str forwarded_for(mg_fields *out, const mg_head *h, const mg_requester *who,
-                            bool forwarded) {
+static mg_str forwarded_for(mg_fields *out, const mg_forward_from *from) {
+    const mg_requester *who = from->who;
     mg_str peer = is_ip(who->peer_ip) ? who->peer_ip : (mg_str){NULL, 0};
     mg_str before = {NULL, 0};
-    if (who->trusted && forwarded) {
+    if (who->trusted && from->forwarded) {
         before = mg_str_eq(who->client_ip, who->peer_ip) ? before : who->client_ip;
     } else if (who->trusted) {
-        before = values_of(out->arena, &h->fields, MG_FIELD_X_FORWARDED_FOR);
+        before = values_of(out->arena, &from->head->fields, MG_FIELD_X_FORWARDED_FOR);
     }
     mg_str all = joined(out->arena, before, peer);
     return all.n > 0 ? all : MG_STR("unknown");
@@ -211,17 +211,17 @@ static mg_str forwarded_element(mg_arena *arena, const mg_requester *who) {
     return kept;
 }
 
-static void add_requester(mg_fields *out, const mg_head *h, const mg_requester *who,
-                          bool forwarded) {
-    add(out, MG_FIELD_X_FORWARDED_FOR, forwarded_for(out, h, who, forwarded));
+static void add_requester(mg_fields *out, const mg_forward_from *from) {
+    const mg_requester *who = from->who;
+    add(out, MG_FIELD_X_FORWARDED_FOR, forwarded_for(out, from));
     add(out, MG_FIELD_X_FORWARDED_PROTO, who->scheme);
     if (who->host.n > 0) {
         add(out, MG_FIELD_X_FORWARDED_HOST, who->host);
     }
-    if (forwarded) {
+    if (from->forwarded) {
         mg_str before = {NULL, 0};
         if (who->trusted) {
-            before = values_of(out->arena, &h->fields, MG_FIELD_FORWARDED);
+            before = values_of(out->arena, &from->head->fields, MG_FIELD_FORWARDED);
         }
         mg_str element = forwarded_element(out->arena, who);
         add(out, MG_FIELD_FORWARDED, joined(out->arena, before, element));
@@ -229,31 +229,36 @@ static void add_requester(mg_fields *out, const mg_head *h, const mg_requester *
 }
 
 // RFC 9110 section 7.6.3: the version that the message came in, and who passed it on.
-static void add_via(mg_fields *out, const mg_head *h) {
-    mg_str own = h->minor > 0 ? MG_STR("1.1 moongate") : MG_STR("1.0 moongate");
-    mg_str before = values_of(out->arena, &h->fields, MG_FIELD_VIA);
+static void add_via(mg_fields *out, const mg_fields *came, mg_str own) {
+    mg_str before = values_of(out->arena, came, MG_FIELD_VIA);
     add(out, MG_FIELD_VIA, joined(out->arena, before, own));
+}
+
+static mg_str via_of_request(mg_str protocol) {
+    return mg_str_eq(protocol, MG_STR("HTTP/1.1"))   ? MG_STR("1.1 moongate")
+           : mg_str_eq(protocol, MG_STR("HTTP/1.0")) ? MG_STR("1.0 moongate")
+                                                     : MG_STR("2.0 moongate");
 }
 
 // --- whole lists ---
 
-void mg_forward_request(mg_fields *out, const mg_head *h, const mg_requester *who, bool forwarded,
+void mg_forward_request(mg_fields *out, const mg_forward_from *from,
                         const mg_forward_rules *rules) {
-    const mg_fields *l = &h->fields;
+    const mg_fields *l = &from->head->fields;
     bool named = names_fields(l);
     bool rewritten = rules->set != NULL || rules->removed != NULL;
     mg_fields_reserve(out, l->count + OWN_FIELDS + (rules->set != NULL ? rules->set->count : 0));
     for (uint32_t i = 0; i < l->count; i++) {
         const mg_field *f = &l->at[i];
-        bool ends = request_field_ends_here(f, who->trusted) ||
+        bool ends = request_field_ends_here(f, from->who->trusted) ||
                     (named && mg_fields_is_hop_by_hop(l, f)) ||
                     (rewritten && is_replaced(rules, f));
         if (!ends) {
             (void)mg_fields_pass(out, f);
         }
     }
-    add_requester(out, h, who, forwarded);
-    add_via(out, h);
+    add_requester(out, from);
+    add_via(out, l, via_of_request(from->protocol));
     for (uint32_t i = 0; rules->set != NULL && i < rules->set->count; i++) {
         (void)mg_fields_remove(out, rules->set->at[i].name); // one of ours
     }
@@ -277,7 +282,7 @@ static int pass_response_fields(mg_fields *out, const mg_fields *l) {
 
 int mg_forward_response(mg_fields *out, const mg_head *h) {
     int rc = pass_response_fields(out, &h->fields);
-    add_via(out, h);
+    add_via(out, &h->fields, h->minor > 0 ? MG_STR("1.1 moongate") : MG_STR("1.0 moongate"));
     return rc;
 }
 

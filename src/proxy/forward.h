@@ -25,11 +25,18 @@ mg_str mg_forward_target(const mg_head *h, const mg_forward_rules *rules, mg_are
 mg_str mg_forward_host(const mg_head *h, const mg_forward_rules *rules,
                        const mg_upstream_options *o, mg_str server);
 
+// A request as it came.
+typedef struct mg_forward_from {
+    const mg_head *head;
+    mg_str protocol; // "HTTP/1.1"
+    const mg_requester *who;
+    bool forwarded; // Forwarded is written besides X-Forwarded-*
+} mg_forward_from;
+
 // Fills the empty list `out` with the fields of a request, without those of framing and Host: its
 // own, but for those that end here, then who asked. What an untrusted peer says of that is dropped;
-// a trusted one's X-Forwarded-For is continued. `forwarded`: Forwarded is written besides.
-void mg_forward_request(mg_fields *out, const mg_head *h, const mg_requester *who, bool forwarded,
-                        const mg_forward_rules *rules);
+// a trusted one's X-Forwarded-For is continued.
+void mg_forward_request(mg_fields *out, const mg_forward_from *from, const mg_forward_rules *rules);
 
 // The same of a response. MG_ELIMIT: it has too many.
 int mg_forward_response(mg_fields *out, const mg_head *h);

@@ -227,8 +227,13 @@ static void make_request(mg_relay *r) {
     const mg_forward_rules *rules = r->o.rules;
     r->target = mg_forward_target(&x->head, rules, &x->arena);
     mg_fields_init(&r->fields, &x->arena);
-    mg_forward_request(&r->fields, &x->head, mg_exchange_requester(x),
-                       mg_trust_heeds_forwarded(x->server->options.trust), rules);
+    const mg_forward_from from = {
+        .head = &x->head,
+        .protocol = x->protocol,
+        .who = mg_exchange_requester(x),
+        .forwarded = mg_trust_heeds_forwarded(x->server->options.trust),
+    };
+    mg_forward_request(&r->fields, &from, rules);
 }
 
 mg_relay *mg_relay_start(const mg_relay_options *o) {

@@ -102,6 +102,26 @@ static void host_is_as_the_rule_or_else_the_upstream_says(void **state) {
 
 // --- requests ---
 
+static void forward(const mg_head *h, const mg_requester *who, bool forwarded,
+                    const mg_forward_rules *rules) {
+    const mg_forward_from from = {
+        .head = h,
+        .protocol = h->minor > 0 ? MG_STR("HTTP/1.1") : MG_STR("HTTP/1.0"),
+        .who = who,
+        .forwarded = forwarded,
+    };
+    mg_forward_request(&out, &from, rules);
+}
+
+static void via_tells_the_version_that_a_request_came_in(void **state) {
+    (void)state;
+    mg_head h = head_of("/");
+    const mg_requester who = {MG_STR("::1"), MG_STR("http"), MG_STR(""), MG_STR("::1"), false};
+    const mg_forward_from from = {.head = &h, .protocol = MG_STR("HTTP/2.0"), .who = &who};
+    mg_forward_request(&out, &from, &nothing);
+    assert_fields("X-Forwarded-For: ::1\nX-Forwarded-Proto: http\nVia: 2.0 moongate\n");
+}
+
 static void what_is_of_the_connection_ends_here(void **state) {
     (void)state;
     mg_head h = head_of("/");
@@ -112,7 +132,7 @@ static void what_is_of_the_connection_ends_here(void **state) {
                           "Proxy-Authorization", "Basic eA==", "HTTP2-Settings", "x", "Expect",
                           "100-continue", "Content-Length", "3", "Authorization",
                           "Basic eA==", "Trailer", "X-Sum", "Cookie", "a=b");
-    mg_forward_request(&out, &h, &stranger, false, &nothing);
+    forward(&h, &stranger, false, &nothing);
     assert_fields("Accept: x\nAuthorization: Basic eA==\nTrailer: X-Sum\nCookie: a=b\n"
                   "X-Forwarded-For: 192.0.2.7\nX-Forwarded-Proto: http\n"
                   "X-Forwarded-Host: a.example\nVia: 1.1 moongate\n");
@@ -125,7 +145,7 @@ static void a_stranger_is_not_believed(void **state) {
     h.fields = FIELD_LIST(&arena, "X-Forwarded-For", "1.2.3.4", "x-forwarded-PROTO", "https",
                           "X-Forwarded-Host", "evil", "X-Forwarded-Port", "1", "Forwarded",
                           "for=1.2.3.4", "Via", "1.1 a", "via", "1.0 b");
-    mg_forward_request(&out, &h, &stranger, true, &nothing);
+    forward(&h, &stranger, true, &nothing);
     assert_fields("X-Forwarded-For: 192.0.2.7\nX-Forwarded-Proto: http\n"
                   "X-Forwarded-Host: a.example\n"
                   "Forwarded: for=192.0.2.7;host=\"a.example\";proto=http\n"
@@ -137,7 +157,7 @@ static void a_proxys_list_is_continued_as_one(void **state) {
     mg_head h = head_of("/");
     h.fields = FIELD_LIST(&arena, "X-Forwarded-For", "203.0.113.9, 10.0.0.3", "X-Forwarded-Port",
                           "443", "X-Forwarded-For", "10.0.0.2", "Forwarded", "for=x");
-    mg_forward_request(&out, &h, &proxied, false, &nothing);
+    forward(&h, &proxied, false, &nothing);
     assert_fields("X-Forwarded-Port: 443\n"
                   "X-Forwarded-For: 203.0.113.9, 10.0.0.3, 10.0.0.2, 10.0.0.1\n"
                   "X-Forwarded-Proto: https\nX-Forwarded-Host: a.example\nVia: 1.1 moongate\n");
@@ -149,7 +169,7 @@ static void forwarded_is_continued_where_it_is_believed(void **state) {
     mg_requester who = proxied;
     who.peer_ip = MG_STR("2001:db8::1");
     h.fields = FIELD_LIST(&arena, "X-Forwarded-For", "6.6.6.6", "Forwarded", "for=203.0.113.9");
-    mg_forward_request(&out, &h, &who, true, &nothing);
+    forward(&h, &who, true, &nothing);
     assert_fields("X-Forwarded-For: 203.0.113.9, 2001:db8::1\nX-Forwarded-Proto: https\n"
                   "X-Forwarded-Host: a.example\nForwarded: for=203.0.113.9, "
                   "for=\"[2001:db8::1]\";host=\"a.example\";proto=https\nVia: 1.1 moongate\n");
@@ -159,13 +179,13 @@ static void a_local_socket_has_no_address(void **state) {
     (void)state;
     mg_head h = head_of("/");
     mg_requester who = {MG_STR("unix"), MG_STR("http"), MG_STR(""), MG_STR("unix"), false};
-    mg_forward_request(&out, &h, &who, true, &nothing);
+    forward(&h, &who, true, &nothing);
     assert_fields("X-Forwarded-For: unknown\nX-Forwarded-Proto: http\n"
                   "Forwarded: for=unknown;proto=http\nVia: 1.1 moongate\n");
     who.trusted = true;
     mg_fields_init(&out, &arena);
     h.fields = FIELD_LIST(&arena, "X-Forwarded-For", "203.0.113.9");
-    mg_forward_request(&out, &h, &who, false, &nothing);
+    forward(&h, &who, false, &nothing);
     assert_fields("X-Forwarded-For: 203.0.113.9\nX-Forwarded-Proto: http\nVia: 1.1 moongate\n");
 }
 
@@ -175,8 +195,7 @@ static void rules_set_and_remove_fields(void **state) {
     h.fields = FIELD_LIST(&arena, "X-User", "mallory", "Cookie", "a=b", "x-user", "again");
     mg_fields set = FIELD_LIST(&arena, "X-User", "7", "X-Forwarded-Proto", "https");
     mg_fields removed = FIELD_LIST(&arena, "cookie", "");
-    mg_forward_request(&out, &h, &stranger, false,
-                       &(mg_forward_rules){.set = &set, .removed = &removed});
+    forward(&h, &stranger, false, &(mg_forward_rules){.set = &set, .removed = &removed});
     assert_fields("X-Forwarded-For: 192.0.2.7\nX-Forwarded-Host: a.example\n"
                   "Via: 1.1 moongate\nX-User: 7\nX-Forwarded-Proto: https\n");
 }
@@ -223,6 +242,7 @@ int main(void) {
         EACH(a_path_replaces_the_path_and_its_query_the_query),
         EACH(host_is_as_the_rule_or_else_the_upstream_says),
         EACH(what_is_of_the_connection_ends_here),
+        EACH(via_tells_the_version_that_a_request_came_in),
         EACH(a_stranger_is_not_believed),
         EACH(a_proxys_list_is_continued_as_one),
         EACH(forwarded_is_continued_where_it_is_believed),
