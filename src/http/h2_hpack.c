@@ -110,8 +110,9 @@ static nghttp2_nv lowered(const mg_field *f, char *name) {
                         .flags = NGHTTP2_NV_FLAG_NONE};
 }
 
-void mg_h2_encode(mg_h2_encoder *e, mg_buf *out, const mg_field *fields, size_t n) {
-    nghttp2_nv *list = mg_malloc(n * sizeof *list + bytes_of_names(fields, n));
+void mg_h2_encode(mg_h2_encoder *e, mg_buf *out, const mg_field *fields, size_t n,
+                  mg_arena *scratch) {
+    nghttp2_nv *list = mg_arena_alloc(scratch, n * sizeof *list + bytes_of_names(fields, n));
     char *name = (char *)(list + n);
     for (size_t i = 0; i < n; i++) {
         list[i] = lowered(&fields[i], name);
@@ -122,5 +123,4 @@ void mg_h2_encode(mg_h2_encoder *e, mg_buf *out, const mg_field *fields, size_t 
     ssize_t bytes = nghttp2_hd_deflate_hd(e, to, bound, list, n);
     assert(bytes >= 0);
     out->n += (size_t)bytes;
-    mg_free(list);
 }

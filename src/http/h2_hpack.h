@@ -22,5 +22,6 @@ mg_h2_encoder *mg_h2_encoder_new(uint32_t table);
 void mg_h2_encoder_free(mg_h2_encoder *e); // accepts NULL
 void mg_h2_encoder_resize(mg_h2_encoder *e, uint32_t table);
 
-// Appends the block of all `n` fields, whose names may be in any case.
-void mg_h2_encode(mg_h2_encoder *e, mg_buf *out, const mg_field *fields, size_t n);
+// Appends the block of all `n` fields, whose names may be in any case. `scratch` is left larger.
+void mg_h2_encode(mg_h2_encoder *e, mg_buf *out, const mg_field *fields, size_t n,
+                  mg_arena *scratch);

@@ -7,8 +7,6 @@
 #include "http/h2_schedule.h"
 #include "http/h2_streams.h"
 
-#include "base/mem.h"
-
 #include <assert.h>
 
 // --- field sections ---
@@ -56,7 +54,7 @@ static void frame_block(mg_buf *out, size_t at, uint32_t id, uint8_t flags) {
 static void send_section(mg_h2 *h, mg_h2_stream *s, mg_buf *out, const section *own,
                          const mg_fields *fields, bool end) {
     uint32_t others = fields != NULL ? fields->count : 0;
-    mg_field *all = mg_malloc((own->count + others + 1) * sizeof *all);
+    mg_field *all = mg_arena_alloc(s->arena, (own->count + others) * sizeof *all);
     size_t n = own->count;
     memcpy(all, own->own, n * sizeof *all);
     for (uint32_t i = 0; i < others; i++) {
@@ -67,8 +65,7 @@ static void send_section(mg_h2 *h, mg_h2_stream *s, mg_buf *out, const section *
     size_t at = out->n;
     mg_buf_reserve(out, MG_H2_FRAME_HEADER);
     out->n += MG_H2_FRAME_HEADER;
-    mg_h2_encode(mg_h2_encoder_of(h), out, all, n);
-    mg_free(all);
+    mg_h2_encode(mg_h2_encoder_of(h), out, all, n, s->arena);
     frame_block(out, at, s->id, end ? MG_H2_FLAG_END_STREAM : 0);
     if (end) {
         s->end_sent = true;

@@ -73,6 +73,7 @@ static void names_are_written_in_lower_case(void **state) {
     (void)state;
     mg_h2_encoder *e = mg_h2_encoder_new(4096);
     mg_h2_decoder *d = mg_h2_decoder_new();
+    mg_arena scratch = {0};
     mg_buf block = {0}, text = {0};
     const mg_field fields[] = {
         {.name = MG_STR("Content-Type"), .value = MG_STR("text/plain")},
@@ -80,13 +81,14 @@ static void names_are_written_in_lower_case(void **state) {
     };
     for (int i = 0; i < 2; i++) { // the second time from the table
         mg_buf_clear(&block);
-        mg_h2_encode(e, &block, fields, 2);
+        mg_h2_encode(e, &block, fields, 2, &scratch);
         decode(d, mg_buf_str(&block), 0, &text);
     }
     assert_text("content-type: text/plain\nx-own: \ncontent-type: text/plain\nx-own: \n",
                 mg_buf_str(&text));
     assert_int_equal(2, (int)block.n);
     mg_buf_deinit(&block);
+    mg_arena_deinit(&scratch);
     mg_buf_deinit(&text);
     mg_h2_encoder_free(e);
     mg_h2_decoder_free(d);
@@ -97,11 +99,13 @@ static void a_smaller_table_is_told(void **state) {
     mg_h2_encoder *e = mg_h2_encoder_new(4096);
     mg_h2_encoder_resize(e, 0);
     mg_h2_encoder_resize(e, 100);
+    mg_arena scratch = {0};
     mg_buf block = {0};
     const mg_field field = {.name = MG_STR(":method"), .value = MG_STR("GET")};
-    mg_h2_encode(e, &block, &field, 1);
+    mg_h2_encode(e, &block, &field, 1, &scratch);
     assert_text("\x20\x3f\x45\x82", mg_buf_str(&block)); // 0, then 100
     mg_buf_deinit(&block);
+    mg_arena_deinit(&scratch);
     mg_h2_encoder_free(e);
 }
 

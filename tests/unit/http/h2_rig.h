@@ -225,7 +225,9 @@ static inline void put_block(rig *peer, mg_buf *b, const char *lines) {
         fields[n++].value = (mg_str){colon + 2, (size_t)(end - colon - 2)};
         lines = *end == '\n' ? end + 1 : end;
     }
-    mg_h2_encode(peer->encoder, b, fields, n);
+    mg_arena scratch = {0};
+    mg_h2_encode(peer->encoder, b, fields, n, &scratch);
+    mg_arena_deinit(&scratch);
 }
 
 static inline void put_headers(rig *peer, mg_buf *b, uint8_t flags, uint32_t id,

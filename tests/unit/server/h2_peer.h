@@ -43,13 +43,7 @@ static const mg_h2_limits h2_peer_limits = {
     .encoder_table = 4096,
     .window = 65535,
     .connection_window = 1 << 20,
-    .budgets = {{1000, 1000},
-                {1000, 1000},
-                {1000, 1000},
-                {1000, 1000},
-                {1000, 1000},
-                {1000, 1000},
-                {1000, 1000}},
+    .budgets = {1000, 1000, 1000, 1000, 1000, 1000, 1000},
 };
 
 static inline void h2_flush(rig *r, h2_peer *p) {
