@@ -184,7 +184,7 @@ local function take_off(key, where)
     future = Future._new(nil, 1),
   }, Flight)
   flight.future._looked_at = true
-  flight.future.keep = true -- it is made though nobody else waits any more
+  flight.future._keep = true -- it is made though nobody else waits any more
   flights[key] = flight
   task.making = flight
   sched.hold(task, flight)
@@ -332,7 +332,7 @@ function calls.update_cache(scope, level, key, value, options)
     error("update_cache: " .. message, level + 1)
   end
   local future = future_of(scope, level + 1, ok, code, message)
-  future.uncancellable = true
+  future._uncancellable = true
   return future
 end
 
@@ -398,7 +398,7 @@ local METHODS = {
 }
 for method, name in pairs(METHODS) do
   Cache[method] = function(_, ...)
-    return (calls[name](Future._app_scope(), 2, ...))
+    return (Future._named(method, calls[name](Future._app_scope(), 2, ...)))
   end
 end
 
@@ -416,7 +416,7 @@ end
 --- Forgets everything, for all workers.
 ---@return moongate.Future of true
 function Cache.clear()
-  return (future_of(Future._app_scope(), 2, native.cache_clear()))
+  return (Future._named("clear", future_of(Future._app_scope(), 2, native.cache_clear())))
 end
 
 local the_cache = setmetatable({}, Cache)

@@ -53,13 +53,13 @@ end
 ---@param sql string `$1`, `$2` ... stand for the parameters
 ---@return moongate.Future of moongate.Rows
 function Database:query(sql, ...)
-  return (query(scope_of(self, 2), 2, self._name, false, sql, ...))
+  return (Future._named("query", query(scope_of(self, 2), 2, self._name, false, sql, ...)))
 end
 
 --- The first row of a statement, or nil.
 ---@return moongate.Future
 function Database:one(sql, ...)
-  return (query(scope_of(self, 2), 2, self._name, true, sql, ...))
+  return (Future._named("one", query(scope_of(self, 2), 2, self._name, true, sql, ...)))
 end
 
 --- Row by row, for results of any size: for row in db:rows("SELECT ...") do ... end. It holds a
@@ -80,7 +80,8 @@ end
 ---@param options { readonly?: boolean }?
 ---@return moongate.Future of what fn returns
 function Database:transaction(fn, options)
-  return (transaction.begin(scope_of(self, 2), 2, self._name, fn, options))
+  return (Future._named("transaction",
+    transaction.begin(scope_of(self, 2), 2, self._name, fn, options)))
 end
 
 statement.refuse_others(Database, "a database")

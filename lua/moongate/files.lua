@@ -92,7 +92,7 @@ local function failure(future, code, message, errno, reason)
 end
 
 local function settle(future, ok, a, b, c, d)
-  future._operation = nil
+  future._operation = false
   if ok then
     future:resolve(a)
   else
@@ -282,7 +282,7 @@ end
 
 for name in pairs(M.calls) do
   M[name] = function(...)
-    return (M.calls[name](Future._app_scope(), 2, ...))
+    return (Future._named_if(name, M.calls[name](Future._app_scope(), 2, ...)))
   end
 end
 

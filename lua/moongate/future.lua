@@ -7,6 +7,7 @@ local scopes = require("moongate.core.scope")
 local settling = require("moongate.core.future.settle")
 local combine = require("moongate.core.future.combine")
 require("moongate.core.future.handover")
+local missing = require("moongate.core.future.missing")
 local cycle = require("moongate.core.future.cycle")
 local forgotten = require("moongate.core.future.forgotten")
 local coroutines = require("moongate.core.coroutines")
@@ -34,6 +35,7 @@ local M = Future -- require("moongate.future") is the class itself
 M._new, M._resolved, M._settle, M._values = new, settling.resolved, settling.settle, values
 M._fail, M._cancel_task = settling.fail, settling.cancel_task
 M._react = settling.react
+M._missing, M._named, M._named_if = missing.text, settling.named, settling.named_if
 M.all, M.any, M.race, M.all_settled = combine.all, combine.any, combine.race, combine.all_settled
 M._current_scope, M._end_scope, M._end_app = current_scope, forgotten.end_scope, forgotten.end_app
 
@@ -249,21 +251,21 @@ end
 function Future:and_then(on_value, on_error)
   check_callable("and_then", on_value, true)
   check_callable("and_then", on_error, true)
-  return (settling.derive(self, 2, on_value, on_error))
+  return (settling.named("and_then", settling.derive(self, 2, on_value, on_error)))
 end
 
 ---@param on_error function
 ---@return moongate.Future
 function Future:catch(on_error)
   check_callable("catch", on_error)
-  return (settling.derive(self, 2, nil, on_error))
+  return (settling.named("catch", settling.derive(self, 2, nil, on_error)))
 end
 
 --- Calls `fn()` in either case, then settles like this one; an error that `fn` raises wins.
 ---@return moongate.Future
 function Future:finally(fn)
   check_callable("finally", fn)
-  return (settling.derive_finally(self, 2, fn))
+  return (settling.named("finally", settling.derive_finally(self, 2, fn)))
 end
 
 -- --- timeout ---
@@ -292,7 +294,7 @@ function Future:timeout(seconds)
     error("timeout: seconds are wanted, a number of at least 0", 2)
   end
   local scope = current_scope()
-  local derived = new(scope, 2)
+  local derived = settling.named("timeout", new(scope, 2))
   local reaction = {
     direct = pass_on, derived = derived, scope = scope, seconds = seconds, timer = false,
     future = self, before = false, behind = false,
@@ -311,7 +313,7 @@ end
 ---@return moongate.Future
 function M.deferred(level)
   refuse_loading("moongate.future()", (level or 1) + 1)
-  local future = new(nil, (level or 1) + 1)
+  local future = settling.named("future", new(nil, (level or 1) + 1))
   if M._deferreds then
     M._deferreds[future] = current_scope()
   end

@@ -32,7 +32,7 @@ end
 
 --- The same without a ctx: moongate.http.request(url or options).
 function M.request(given)
-  return (M.calls.http_request(Future._app_scope(), 2, given))
+  return (Future._named("request", M.calls.http_request(Future._app_scope(), 2, given)))
 end
 
 --- Figures of this worker's client: origins, connections, idle, waiting (calls, for a connection),
@@ -51,7 +51,7 @@ for _, method in ipairs({ "get", "head", "post", "put", "patch", "delete", "opti
     for key, value in pairs(given or {}) do
       all[key] = value
     end
-    return (M.calls.http_request(Future._app_scope(), 2, all))
+    return (Future._named(method, M.calls.http_request(Future._app_scope(), 2, all)))
   end
 end
 

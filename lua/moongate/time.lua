@@ -7,7 +7,7 @@ local log = require("moongate.log")
 
 local native = sched.native
 local select, unpack = select, unpack
-local refuse_loading = Future._refuse_loading
+local refuse_loading, named = Future._refuse_loading, Future._named
 
 local M = {}
 
@@ -60,7 +60,7 @@ end
 ---@param seconds number
 ---@return moongate.Future
 function M.sleep(seconds)
-  return (M.sleep_in(Future._app_scope(), seconds, 2))
+  return (named("sleep", M.sleep_in(Future._app_scope(), seconds, 2)))
 end
 
 -- --- spawn ---
@@ -70,7 +70,8 @@ local function run_spawned(task)
     return -- before it began
   end
   local args = task.c
-  task.a:resolve(task.b(unpack(args, 1, args.n)))
+  local fn = task.b
+  task.a:resolve(fn(unpack(args, 1, args.n)))
 end
 
 local function spawned_failed(task, err)
@@ -107,7 +108,7 @@ end
 --- Background work of the app: it outlives the request that starts it.
 ---@return moongate.Future
 function M.spawn(fn, ...)
-  return (M.spawn_in(Future._current_root(), 2, fn, ...))
+  return (named("spawn", M.spawn_in(Future._current_root(), 2, fn, ...)))
 end
 
 --- Calls `fn()` in a coroutine after `seconds`. Cancel the Future to prevent it.
@@ -119,10 +120,10 @@ function M.after(seconds, fn)
   end
   refuse_loading("after", 2)
   local root = Future._current_root()
-  return (M.spawn_in(root, 2, function()
+  return (named("after", M.spawn_in(root, 2, function()
     M.sleep_in(root, seconds, 2):await()
     return fn()
-  end))
+  end)))
 end
 
 -- --- jobs ---
@@ -143,7 +144,7 @@ local function run_once(control)
   end
   control.running = true
   local run = M.spawn_in(control.root, 2, job.fn)
-  run.job = "runs"
+  run._job = "runs"
   sched.hold(sched.current, run)
   local ok, why = pcall(run.try_await, run)
   sched.release(sched.current, run)
@@ -159,7 +160,7 @@ local function tick_on(task)
   local control = task.b
   while not control.stopped do
     local tick = M.sleep_in(control.root, native.job_wait(control.job.name, control.job.seconds), 2)
-    tick.job = true
+    tick._job = true
     control.ticks = true
     tick:await()
     control.ticks = false
@@ -193,7 +194,7 @@ end
 function M.run_job(root, job)
   local control = { root = root, job = job, running = false, ticks = false, stopped = false }
   control.future = Future._new(root, 2)
-  control.future.job, control.future._cancel = true, cancel_spawned
+  control.future._job, control.future._cancel = true, cancel_spawned
   start_ticking(control)
   function control.stop()
     control.stopped = true

@@ -9,6 +9,7 @@
 #include "lua/args.h"
 #include "lua/bind.h"
 #include "lua/database_values.h"
+#include "lua/missing.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -345,7 +346,12 @@ static int read_values(lua_State *L, int first, mg_db_value *few, mg_db_statemen
     lua_pushnil(L);
     lua_pushliteral(L, "parameter");
     lua_pushnumber(L, bad);
-    lua_pushstring(L, what);
+    int index = first + (int)bad - 1;
+    if (mg_missing_is(L, index)) {
+        mg_missing_push(L, index, NULL);
+    } else {
+        lua_pushstring(L, what);
+    }
     return 4;
 }
 

@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "lua/args.h"
 #include "lua/bind.h"
+#include "lua/missing.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -189,7 +190,22 @@ static int runtime_where(lua_State *L) {
     return 2;
 }
 
-// --- ids ---
+// --- Futures ---
+
+// bind_future(class): what instances have as metatable
+static int runtime_bind_future(lua_State *L) {
+    luaL_checktype(L, 1, LUA_TTABLE);
+    lua_settop(L, 1);
+    mg_missing_keep(L);
+    return 0;
+}
+
+// missing(future, place) -> "a Future made at lua/app.lua:5 (read_file): :await() is missing"
+static int runtime_missing(lua_State *L) {
+    luaL_checktype(L, 1, LUA_TTABLE);
+    mg_missing_push(L, 1, luaL_optstring(L, 2, NULL));
+    return 1;
+}
 
 void mg_bind_runtime(lua_State *L, mg_vm *vm) {
     static const luaL_Reg functions[] = {
@@ -198,7 +214,8 @@ void mg_bind_runtime(lua_State *L, mg_vm *vm) {
         {"where", runtime_where},     {"job_begin", runtime_job_begin},
         {"job_end", runtime_job_end}, {"job_wait", runtime_job_wait},
         {"pid", runtime_pid},         {"finalize", runtime_finalize},
-        {"deeper", runtime_deeper},   {NULL, NULL},
+        {"deeper", runtime_deeper},   {"bind_future", runtime_bind_future},
+        {"missing", runtime_missing}, {NULL, NULL},
     };
     mg_vm_register(L, vm, functions);
 }

@@ -5,6 +5,7 @@
 #include "base/utf8.h"
 #include "lua/args.h"
 #include "lua/json_values.h"
+#include "lua/missing.h"
 #include "lua/number_text.h"
 #include "lua/scratch.h"
 
@@ -68,7 +69,11 @@ static int number_text(lua_State *L) {
     if (rc == MG_ELUA) {
         mg_scratch_give(L, 2);
         lua_pushnil(L);
-        lua_pushfstring(L, "a string or a number is wanted, not a %s", luaL_typename(L, 1));
+        if (mg_missing_is(L, 1)) {
+            mg_missing_push(L, 1, NULL);
+        } else {
+            lua_pushfstring(L, "a string or a number is wanted, not a %s", luaL_typename(L, 1));
+        }
         return 2;
     }
     return push_or_message(L, 2, rc, "nan and infinities have no text");
@@ -132,7 +137,10 @@ static void append_number(lua_State *L, mg_buf *out, mg_str key) {
     int rc = mg_number_text(L, -1, &text);
     mg_percent_encode(out, mg_buf_str(&text));
     mg_buf_deinit(&text);
-    if (rc == MG_ELUA) {
+    if (rc == MG_ELUA && mg_missing_is(L, -1)) {
+        mg_missing_push(L, -1, NULL);
+        luaL_error(L, "'%s': %s", key.p, lua_tostring(L, -1));
+    } else if (rc == MG_ELUA) {
         luaL_error(L, "the value of '%s' in a query cannot be a %s", key.p, luaL_typename(L, -1));
     } else if (rc != MG_OK) {
         luaL_error(L, "the value of '%s' in a query is not a finite number", key.p);
@@ -166,7 +174,7 @@ static bool has_keys(lua_State *L) {
 
 // Appends the pairs of the value on top: one, or one for each item of an array.
 static void append_pairs(lua_State *L, mg_buf *out, mg_str key) {
-    if (lua_type(L, -1) != LUA_TTABLE) {
+    if (lua_type(L, -1) != LUA_TTABLE || mg_missing_is(L, -1)) {
         append_pair(L, out, key);
         return;
     }

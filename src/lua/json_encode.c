@@ -5,6 +5,7 @@
 #include "lua/args.h"
 #include "lua/bind_json.h"
 #include "lua/json_values.h"
+#include "lua/missing.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -248,7 +249,13 @@ static int encode_table(encoder *e, int index, const level *up) {
     if (!lua_checkstack(L, 6)) {
         return fail(e, up, "the Lua stack is full");
     }
-    bool marked = mg_json_is_array(L, index);
+    bool plain = !lua_getmetatable(L, index);
+    bool marked = !plain && mg_json_is_array(L, index);
+    if (!plain && mg_missing_is(L, index)) {
+        mg_missing_push(L, index, NULL);
+        return fail(e, up, lua_tostring(L, -1)); // the caller settles the stack
+    }
+    lua_pop(L, !plain);
     lua_pushnil(L);
     if (lua_next(L, index) == 0) {
         mg_buf_append(e->out, marked ? "[]" : "{}", 2);

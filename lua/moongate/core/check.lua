@@ -1,13 +1,11 @@
 --- Checks of arguments: each raises at the line of whoever called the public function, saying what
 --- is allowed.
+local places = require("moongate.core.places")
 local suggest = require("moongate.core.suggest")
 local text = require("moongate.core.text")
 
 local M = {}
 
--- "@.../lua/moongate/": how the sources of the framework begin.
-local FRAMEWORK = debug.getinfo(1, "S").source:gsub("core/check%.lua$", "")
-M.FRAMEWORK = FRAMEWORK
 
 -- The stack level of the first function outside of the framework, as error() counts it from its
 -- caller's caller; 0 if there is none.
@@ -17,7 +15,7 @@ local function public_level()
     if not info then
       break
     end
-    if info.what ~= "C" and info.source:sub(1, #FRAMEWORK) ~= FRAMEWORK then
+    if info.what ~= "C" and not places.is_framework(info.source) then
       return level - 1 -- as its caller counts
     end
   end
@@ -45,7 +43,7 @@ function M.place_of(co)
     local info = debug.getinfo(co, level, "Sl")
     if not info then
       break
-    elseif info.currentline > 0 and info.source:sub(1, #FRAMEWORK) ~= FRAMEWORK then
+    elseif info.currentline > 0 and not places.is_framework(info.source) then
       return info.source:gsub("^@", "") .. ":" .. info.currentline
     end
   end

@@ -5,13 +5,16 @@
 --- crosses from one coroutine to another.
 ---
 --- What a script raised is data: nothing here calls any of it unprotected, and nothing here raises.
+local native = require("moongate.native")
+local places = require("moongate.core.places")
 local text = require("moongate.core.text")
 
 local M = {}
 
-local traceback, getmetatable = debug.traceback, debug.getmetatable
-local rawget, rawset, match = rawget, rawset, string.match
+local traceback, getmetatable = places.traceback, debug.getmetatable
+local rawget, rawset, match, sub = rawget, rawset, string.match, string.sub
 local TRACEBACK_MAX = 16 * 1024
+local CONTENT_MAX = 500
 
 ---@class moongate.Error
 ---@field code string
@@ -115,25 +118,58 @@ function M.is_cancellation(err)
   return code == "cancelled" or code == "reload"
 end
 
---- Adds what the failed coroutine `co` looks like. An answer that a handler chose with ctx:fail and
---- a cancellation, which many coroutines share, need no traceback.
+local beside = setmetatable({}, { __mode = "k" }) -- tables of scripts -> { where, traceback }
+
+local function is_framework_place(where)
+  return where == nil or match(where, "lua/moongate/[^:]*:%d+$") ~= nil
+end
+
+--- Adds what the failed coroutine `co` looks like, and the script's line if none is told. An answer
+--- that a handler chose with ctx:fail and a cancellation, which many coroutines share, need no
+--- traceback. What scripts threw stays as it is: it is noted beside it.
 ---@param err any
 ---@param co thread
 function M.stitch(err, co)
-  if not is_own(err) or rawget(err, "code") == "status" or M.is_cancellation(err) then
+  if type(err) ~= "table" or field(err, "code") == "status" or M.is_cancellation(err) then
     return
   end
-  local trace, before = traceback(co), plain(rawget(err, "traceback"))
+  local notes = err
+  if not is_own(err) then
+    notes = beside[err] or {}
+    beside[err] = notes
+  end
+  local trace, place = traceback(co)
+  local before = plain(rawget(notes, "traceback"))
   if before then
     trace = before .. "\n-- awaited by --\n" .. trace
   end
   if #trace < TRACEBACK_MAX then
-    rawset(err, "traceback", trace)
+    rawset(notes, "traceback", trace)
+  end
+  if place and is_framework_place(plain(rawget(notes, "where"))) then
+    rawset(notes, "where", place)
   end
 end
 
+-- What a table holds, as JSON if that can say it.
+local function content(err)
+  if next(err) == nil then
+    return ""
+  end
+  local ok, json = pcall(native.json.encode, err)
+  if ok and #json <= CONTENT_MAX then
+    return " " .. json
+  end
+  local names = {}
+  for key in next, err do
+    names[#names + 1] = show(key)
+  end
+  table.sort(names)
+  return names[1] and (" with " .. sub(table.concat(names, ", "), 1, CONTENT_MAX)) or ""
+end
+
 --- A line for whatever was raised: a table without a text of its own is known by its message or
---- code.
+--- code, else by its content.
 ---@param err any
 ---@return string
 function M.line(err)
@@ -141,15 +177,25 @@ function M.line(err)
   if type(err) ~= "table" or meta == Error or (meta and rawget(meta, "__tostring") ~= nil) then
     return show(err)
   end
-  return plain(rawget(err, "message")) or plain(rawget(err, "code")) or "error object"
+  return plain(rawget(err, "message")) or plain(rawget(err, "code"))
+    or "error object" .. content(err)
+end
+
+--- The stitched traceback, nil if there is none.
+---@param err any
+---@return string?
+function M.traceback(err)
+  local notes = type(err) == "table" and (beside[err] or err)
+  return notes and plain(rawget(notes, "traceback")) or nil
 end
 
 --- The text for a log: message and stitched traceback.
 ---@param err any
 ---@return string
 function M.describe(err)
-  local trace = type(err) == "table" and plain(rawget(err, "traceback"))
-  return trace and (M.line(err) .. "\n" .. trace) or M.line(err)
+  local notes, trace = type(err) == "table" and beside[err], M.traceback(err)
+  local line = (notes and notes.where and (notes.where .. ": ") or "") .. M.line(err)
+  return trace and (line .. "\n" .. trace) or line
 end
 
 return M

@@ -43,6 +43,7 @@ M.collected = false -- what starts the finalizers that the collector has found
 -- The task that tells of settled Futures, true outside of tasks: core/future/settle.lua.
 M.settling = false
 M.native = native
+M.explain = nil -- function(err, co) that adds to a message: core/future/missing.lua
 
 local HANDLE = slots.HANDLE
 local note = ffi.cast("double *", native.note_address()) -- src/lua/vm.h: what runs
@@ -126,6 +127,7 @@ end
 
 local function fail(task, err)
   local wrapped = failure_of(err)
+  M.explain(wrapped, task.co)
   errors.stitch(wrapped, task.co)
   tasks[task] = nil
   if task.held then
@@ -175,14 +177,14 @@ end
 
 local function holds_scarce(held)
   for each in pairs(held) do
-    if each.scarce then
+    if each._scarce then
       return true
     end
   end
   return false
 end
 
---- The coroutine that runs, or one that may wait for it, holds what there are few of (its `scarce`
+--- The coroutine that runs, or one that may wait for it, holds what there are few of (its `_scarce`
 --- is set): to be made to wait for what others hold, who may wait likewise, could be for ever.
 ---@return table|boolean its transaction, or true, or false
 function M.is_holding()

@@ -117,7 +117,7 @@ function M.cancel(scope, err)
   local future = scope[CHILDREN]
   while future do
     take_out(scope, future)
-    if not future.uncancellable then
+    if not future._uncancellable then
       future:_abandon(err)
     end
     future = scope[CHILDREN]
@@ -127,7 +127,7 @@ end
 --- Cancels what is pending in it and nobody waits for. The scope lives on.
 function M.cancel_unwanted(scope, err)
   for _, future in ipairs(M.children(scope)) do
-    if future._consumers == 0 and not future.uncancellable then
+    if future._consumers == 0 and not future._uncancellable then
       future:_abandon(err)
     end
   end

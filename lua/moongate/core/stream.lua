@@ -11,6 +11,7 @@ local text = require("moongate.core.text")
 local settled = require("moongate.core.future.settled")
 local Future = require("moongate.future")
 local time = require("moongate.time")
+local named = Future._named
 
 local M = {}
 
@@ -39,17 +40,17 @@ local function read(stream, n, delimiter, level)
   local ctx = stream.ctx
   local result, a, b = native.tunnel_read(stream.handle, n, delimiter)
   if result == true then
-    return settled.resolved(ctx, a, level + 1)
+    return (settled.resolved(ctx, a, level + 1))
   elseif result == false then
-    return settled.rejected(ctx, a, b, level + 1)
+    return (settled.rejected(ctx, a, b, level + 1))
   elseif result then
-    return time.operation(result, ctx, level + 1)
+    return (time.operation(result, ctx, level + 1))
   elseif time.is_over(ctx) then
-    return settled.abandoned(ctx, level + 1)
+    return (settled.abandoned(ctx, level + 1))
   elseif a == "busy" then
-    return settled.rejected(ctx, "protocol", "somebody else is reading the stream", level + 1)
+    return (settled.rejected(ctx, "protocol", "somebody else is reading the stream", level + 1))
   end
-  return settled.rejected(ctx, "closed", "the stream is closed", level + 1)
+  return (settled.rejected(ctx, "closed", "the stream is closed", level + 1))
 end
 
 local function check_count(what, n)
@@ -65,7 +66,7 @@ end
 ---@param n integer?
 ---@return moongate.Future of a string or nil
 function Stream:read(n)
-  return (read(self, n and check_count("read", n) or 0, nil, 2))
+  return (named("read", read(self, n and check_count("read", n) or 0, nil, 2)))
 end
 
 --- A line without its LF or CRLF; the last one may have none. nil behind the last. Rejected with
@@ -73,7 +74,8 @@ end
 ---@param most integer? 65536 unless given
 ---@return moongate.Future of a string or nil
 function Stream:read_line(most)
-  return (read(self, check_count("read_line", most or BEFORE_DELIMITER), "", 2))
+  local most_bytes = check_count("read_line", most or BEFORE_DELIMITER)
+  return (named("read_line", read(self, most_bytes, "", 2)))
 end
 
 --- What comes before `delimiter`, which is taken away. nil if nothing is left; rejected with code
@@ -85,7 +87,8 @@ function Stream:read_until(delimiter, most)
   if type(delimiter) ~= "string" or delimiter == "" or #delimiter > DELIMITER_MAX then
     error(("read_until: a delimiter of 1 to %d bytes is wanted"):format(DELIMITER_MAX), 2)
   end
-  return (read(self, check_count("read_until", most or BEFORE_DELIMITER), delimiter, 2))
+  local most_bytes = check_count("read_until", most or BEFORE_DELIMITER)
+  return (named("read_until", read(self, most_bytes, delimiter, 2)))
 end
 
 -- --- writing ---

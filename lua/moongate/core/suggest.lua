@@ -45,6 +45,16 @@ function M.nearest(name, ...)
   return best
 end
 
+--- The key of `names` that `name` misses by one letter, or by two that are swapped.
+---@return string?
+function M.slip(name, names)
+  for key in pairs(names) do
+    if key ~= name and distance(name, key) == 1 then
+      return key
+    end
+  end
+end
+
 --- ": did you mean 'x'?" or "".
 ---@return string
 function M.for_name(name, ...)

@@ -30,7 +30,7 @@ function M.after(seconds, fn, arg)
   local handle = native.sleep(seconds, true)
   local timer = setmetatable({
     handle = handle, fn = fn, arg = arg or false, scope = settling.current_scope()[scopes.ROOT],
-    internal = true,
+    _internal = true,
   }, Timer)
   sched.watch(handle, timer)
   return timer

@@ -45,7 +45,7 @@ end
 
 local function add_pending(found, scope, jobs)
   for _, future in ipairs(scopes.children(scope)) do
-    if not future._operation and not future.job and not jobs[future] then
+    if not future._operation and not future._job and not jobs[future] then
       found[#found + 1] = "a pending Future, made at " .. future:_where()
     end
   end
@@ -71,7 +71,7 @@ function M.find(app)
   end
   for _, op in ipairs(operations) do
     local future = op.future
-    if not app.before[future] and not future.internal and not future.job then
+    if not app.before[future] and not future._internal and not future._job then
       found[#found + 1] = "an unfinished operation, made at " .. future:_where()
     end
   end

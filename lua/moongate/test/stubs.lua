@@ -9,6 +9,7 @@ local check = require("moongate.core.check")
 local chunks = require("moongate.test.chunks")
 local statements = require("moongate.core.database.statement")
 local suggest = require("moongate.core.suggest")
+local settling = require("moongate.core.future.settle")
 local answers = require("moongate.test.answers")
 local http_stub = require("moongate.test.http_stub")
 local matchers = require("moongate.test.matchers")
@@ -17,7 +18,8 @@ local memory_cache = require("moongate.test.memory_cache")
 local M = {}
 
 local SUBJECTS = { "http", "cache", "files" }
-local array = require("moongate.native").json.array
+local native = require("moongate.native")
+local array = native.json.array
 local STATEMENT = "query_database"
 local methods = context.methods
 local subject_of = { [STATEMENT] = "database" } -- name of a call -> its subject
@@ -80,7 +82,7 @@ end
 
 local function to_future(name, call, answer, level)
   local future = answers.future(call, answer, level + 1)
-  future.uncancellable = name == "update_cache" or nil
+  future._uncancellable = name == "update_cache" or nil
   return future
 end
 
@@ -139,8 +141,12 @@ local function first_row(rows)
 end
 
 local function statement(scope, level, sql, first, ...)
+  local good, _, number, wrong = native.database_check(...)
+  if not good then
+    statements.fail_parameter(level + 1, number, wrong)
+  end
   local future = stubbed(note(current, STATEMENT, sql, ...), scope, level + 1)
-  return future and first and future:and_then(first_row) or future
+  return future and first and settling.derive(future, level + 1, first_row) or future
 end
 
 -- --- what is replaced ---

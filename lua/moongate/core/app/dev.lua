@@ -140,7 +140,7 @@ function M.page(root, read)
     ctx:html(M.render({
       title = status .. " " .. ctx.method .. " " .. ctx.path,
       message = errors.line(err),
-      traceback = errors.field(err, "traceback"),
+      traceback = errors.traceback(err),
       request = ctx.method .. " " .. ctx.path,
     }, source_of))
     return true

@@ -75,7 +75,7 @@ function M.background(target)
   local count = target.closing
   for _, scope in ipairs({ target.root, target.root.shared }) do
     for _, future in ipairs(scopes.children(scope)) do
-      if future.job == "runs" or (not future.job and future._consumers == 0) then
+      if future._job == "runs" or (not future._job and future._consumers == 0) then
         count = count + 1
       end
     end

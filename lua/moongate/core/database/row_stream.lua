@@ -35,7 +35,7 @@ end
 -- coroutine ends that asked for the first row.
 local function hold_session(rows, session)
   local holder = Future._new(rows._scope, 4)
-  holder._operation, holder.scarce = session, true
+  holder._operation, holder._scarce = session, true
   holder._consumers = 1 -- whoever reads the rows
   holder._cancel = function()
     native.cancel(session)

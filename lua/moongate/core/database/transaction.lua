@@ -55,13 +55,13 @@ end
 --- Runs a statement in the transaction.
 ---@return moongate.Future of moongate.Rows
 function Transaction:query(sql, ...)
-  return (tx_query(self, 2, false, sql, ...))
+  return (Future._named("query", tx_query(self, 2, false, sql, ...)))
 end
 
 --- The first row, or nil.
 ---@return moongate.Future
 function Transaction:one(sql, ...)
-  return (tx_query(self, 2, true, sql, ...))
+  return (Future._named("one", tx_query(self, 2, true, sql, ...)))
 end
 
 function Transaction.rows()

@@ -63,8 +63,8 @@ local function gather(result, items, visit)
   return count
 end
 
-local function new_result()
-  return settling.new(settling.current_scope(), 3)
+local function new_result(name)
+  return settling.named(name, settling.new(settling.current_scope(), 3))
 end
 
 local function value_of(future)
@@ -80,7 +80,7 @@ end
 ---@return moongate.Future
 function M.all(items)
   check_table("all", items)
-  local result, out, done = new_result(), results(items), 0
+  local result, out, done = new_result("all"), results(items), 0
   local count
   local function finish()
     if done == count then
@@ -104,7 +104,7 @@ end
 ---@return moongate.Future
 function M.any(items)
   check_table("any", items)
-  local result, failures, done, last = new_result(), {}, 0, nil
+  local result, failures, done, last = new_result("any"), {}, 0, nil
   local count
   local function finish()
     if done == count then
@@ -133,7 +133,7 @@ end
 ---@return moongate.Future
 function M.race(items)
   check_table("race", items)
-  local result = new_result()
+  local result = new_result("race")
   gather(result, items, function(_, future)
     if future._state == "resolved" then
       result:resolve(value_of(future))
@@ -148,7 +148,7 @@ end
 ---@return moongate.Future
 function M.all_settled(items)
   check_table("all_settled", items)
-  local result, out, done = new_result(), results(items), 0
+  local result, out, done = new_result("all_settled"), results(items), 0
   local count
   local function finish()
     if done == count then

@@ -86,7 +86,7 @@ function settling.note_rejection(future)
     tell_at_once(scope, future)
   elseif not scope[CANCELLED] then
     scopes.reject(scope, future)
-  elseif future.uncancellable or future._died then
+  elseif future._uncancellable or future._died then
     tell_at_once(scope, future)
   end
 end

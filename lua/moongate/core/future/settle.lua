@@ -16,10 +16,9 @@ local PENDING, RESOLVED, REJECTED = "pending", "resolved", "rejected"
 local DORMANT = "dormant" -- pending, in truth: see M.adopt
 
 ---@class moongate.Future
----@field uncancellable boolean? the scope's end does not stop it (a write under way)
----@field keep boolean? it goes on though its last consumer is gone
-local Future = {}
-Future.__index = Future
+---@field _uncancellable boolean? the scope's end does not stop it (a write under way)
+---@field _keep boolean? it goes on though its last consumer is gone
+local Future = {} -- how its instances are indexed: core/future/missing.lua
 
 local M = { Future = Future, DORMANT = DORMANT }
 
@@ -42,6 +41,7 @@ function M.new(scope, level)
     _cancel = false, -- function(future, err): stops the work beneath
     _source = source,
     _line = line,
+    _what = false, -- the name of the call that made it
   }, Future)
   if scope then
     scopes.add(scope, future)
@@ -50,12 +50,28 @@ function M.new(scope, level)
 end
 
 --- A Future that has its value (nil: none) from the start and belongs to no scope.
+--- Where it was made is not noted: that would cost more than all the rest of it.
 function M.resolved(value)
   return setmetatable({
     _state = RESOLVED, _n = value == nil and 0 or 1, _value = value, _first = false,
     _last = false, _consumers = 0, _looked_at = true, _scope = false, _newer = false,
-    _older = false, _cancel = false, _source = false, _line = false,
+    _older = false, _cancel = false, _source = false, _line = false, _what = false,
   }, Future)
+end
+
+--- Notes the name of the call that made `future`.
+---@param what string
+function M.named(what, future)
+  future._what = what
+  return future
+end
+
+--- The same of whatever may be a Future.
+function M.named_if(what, value)
+  if getmetatable(value) == Future then
+    value._what = what
+  end
+  return value
 end
 
 M.root = scopes.new_root() -- the scope of whatever runs outside of tasks; replaced by each app
@@ -250,8 +266,8 @@ end
 local function leave(future, scope)
   local left = future._consumers - 1
   future._consumers = left
-  if left > 0 or future._state ~= PENDING or scope[CANCELLED] or future.keep
-    or future.uncancellable then
+  if left > 0 or future._state ~= PENDING or scope[CANCELLED] or future._keep
+    or future._uncancellable then
     return
   end
   local owner = future._scope
@@ -443,7 +459,7 @@ function go_back_to_sleep(future)
   local other = reaction.future
   if other and unlink(other, reaction) then
     other._consumers = other._consumers - 1
-    future._state, future._cancel, future._reaction = DORMANT, false, nil
+    future._state, future._cancel, future._reaction = DORMANT, false, false
   end
 end
 
@@ -452,7 +468,7 @@ end
 local function fall_asleep(future, follower, other)
   unlink(future, follower)
   future._state, future._consumers, future._cancel = DORMANT, 0, false
-  future._reaction, future._toward = nil, nil
+  future._reaction, future._toward = false, false
   future._stand_in = follower.derived
   if future._scope then
     scopes.remove(future._scope, future)
@@ -510,7 +526,7 @@ end
 
 -- An operation of C gives one value or none; or a code, a message and an errno or further fields.
 function Future:_settle_operation(ok, a, b, c)
-  self._operation = nil
+  self._operation = false
   if ok then
     settle(self, RESOLVED, a == nil and 0 or 1, a)
   else

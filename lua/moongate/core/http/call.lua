@@ -80,7 +80,7 @@ end
 
 function Call:_settle_operation(ok, a, b, c)
   local future = self.future
-  future._operation = nil
+  future._operation = false
   if future._state ~= "pending" then
     return
   end

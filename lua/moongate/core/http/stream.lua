@@ -128,7 +128,7 @@ end
 -- Stands for the call in its scope: the holder is dropped with it.
 local function guard_of(holder, scope)
   local guard = Future._new(scope, 2)
-  guard._looked_at, guard.internal = true, true
+  guard._looked_at, guard._internal = true, true
   guard._consumers = 1 -- whoever reads the response
   guard._cancel = function()
     native.cancel(holder)

@@ -6,6 +6,7 @@ local scopes = require("moongate.core.scope")
 local slots = require("moongate.core.request.slots")
 local text = require("moongate.core.text")
 local check = require("moongate.core.check")
+local places = require("moongate.core.places")
 local disposition = require("moongate.core.request.disposition")
 local Future = require("moongate.future")
 
@@ -257,7 +258,8 @@ function methods.header(ctx, name, value)
   if FRAMING[lower] then
     error("header " .. name .. ": Moongate sets it itself", 2)
   end
-  local list = type(value) == "table" and { unpack(value) } or { value }
+  local is_list = type(value) == "table" and getmetatable(value) ~= Future
+  local list = is_list and { unpack(value) } or { value }
   for i = 1, #list do
     list[i] = check_field(name, list[i], 2)
   end
@@ -549,25 +551,27 @@ end
 
 -- --- what a handler or middleware returns ---
 
-local function place_of(fn)
-  local called = type(fn) == "table" and getmetatable(fn).__call or fn
-  local info = debug.getinfo(called, "S")
-  return info.source:gsub("^@", "") .. ":" .. info.linedefined
-end
-
 local function shown(ctx, value)
   local meta = type(value) == "table" and getmetatable(value)
   if value == nil or type(value) == "number" or type(value) == "boolean" then
     return text.shown(value)
-  elseif meta == Future then
-    return "a Future, which is to be awaited first"
   elseif meta == getmetatable(ctx) then
     return "ctx"
   end
   return "a " .. type(value)
 end
 
+local function refuse_future(what, fn, future)
+  local place = places.tail_place(fn, future._what)
+  error(place .. ": the " .. what .. " returned " .. Future._missing(future, fn), 0)
+end
+
 local function refuse_returned(ctx, what, fn, a, b, c)
+  for _, value in pairs({ a, b, c }) do -- whichever of them there are
+    if getmetatable(value) == Future then
+      refuse_future(what, fn, value)
+    end
+  end
   local values = shown(ctx, a)
   if b ~= nil or c ~= nil then
     values = values .. ", " .. shown(ctx, b)
@@ -575,8 +579,8 @@ local function refuse_returned(ctx, what, fn, a, b, c)
   if c ~= nil then
     values = values .. ", " .. shown(ctx, c)
   end
-  error(place_of(fn) .. ": the " .. what .. " returned " .. values .. "; allowed are a string, "
-    .. "a table, a status from 200 to 599 alone or with one of these behind it, and nothing once "
+  error(places.declared(fn) .. ": the " .. what .. " returned " .. values .. "; allowed are a "
+    .. "string, a table, a status from 200 to 599 alone or with one of these behind it, and nothing once "
     .. "ctx has the answer", 0)
 end
 

@@ -5,14 +5,17 @@ local native = require("moongate.native")
 local errors = require("moongate.core.errors")
 local scopes = require("moongate.core.scope")
 local Future = require("moongate.future")
+local settling = require("moongate.core.future.settle")
 local time = require("moongate.time")
 local log = require("moongate.log")
+local places = require("moongate.core.places")
 local slots = require("moongate.core.request.slots")
 local headers_of = require("moongate.core.headers")
 local suggest = require("moongate.core.suggest")
 local answer = require("moongate.core.request.answer")
 local settled = require("moongate.core.future.settled")
 local array = native.json.array
+local named, named_if = Future._named, Future._named_if
 local resolved, rejected, abandoned = settled.resolved, settled.rejected, settled.abandoned
 
 local M = {}
@@ -258,30 +261,39 @@ local function read_body(ctx, all, level)
   local result, content, message, fields = native.body(ctx[HANDLE], all)
   if result == nil then
     if time.is_over(ctx) then
-      return abandoned(ctx, level + 1)
+      return (abandoned(ctx, level + 1))
     elseif content == "busy" then
-      return rejected(ctx, "protocol", "somebody else is reading the body", level + 1)
+      return (rejected(ctx, "protocol", "somebody else is reading the body", level + 1))
     elseif content == "status" then
-      return rejected(ctx, content, message, level + 1, fields)
+      return (rejected(ctx, content, message, level + 1, fields))
     end
-    return rejected(ctx, "closed", "the request is over", level + 1)
+    return (rejected(ctx, "closed", "the request is over", level + 1))
   elseif result == false then
-    return resolved(ctx, content, level + 1)
+    return (resolved(ctx, content, level + 1))
   end
-  return time.operation(result, ctx, level + 1)
+  return (time.operation(result, ctx, level + 1))
+end
+
+local function whole_body(ctx, level)
+  local future = ctx[BODY_FUTURE]
+  if not future then
+    future = named("body", read_body(ctx, true, level + 1))
+    future._keep = true
+    ctx[BODY_FUTURE] = future
+  end
+  return future
+end
+
+-- What `read(text)` makes of the whole body.
+local function body_as(name, ctx, level, read)
+  return named(name, settling.derive(whole_body(ctx, level + 1), level + 1, read))
 end
 
 --- The whole body. Rejected with the status that the request deserves (413, 408, 400, 431) if it is
 --- too large, too slow or malformed.
 ---@return moongate.Future of a string
 function methods.body(ctx)
-  local future = ctx[BODY_FUTURE]
-  if not future then
-    future = read_body(ctx, true, 2)
-    future.keep = true
-    ctx[BODY_FUTURE] = future
-  end
-  return future
+  return (whole_body(ctx, 2))
 end
 
 --- The body as it comes: for piece in ctx:chunks() do ... end
@@ -296,7 +308,7 @@ local LEVELS = { max_depth = 100 } -- fewer than encode writes: an answer may wr
 --- The body as JSON, of at most 100 levels; 400 if it is none.
 ---@return moongate.Future of the value
 function methods.body_json(ctx)
-  return (methods.body(ctx):and_then(function(text)
+  return (body_as("body_json", ctx, 2, function(text)
     local value, err = native.json.decode(text, LEVELS)
     if value == nil and err then
       error(errors.new("status", "the body is not valid JSON: " .. err, { status = 400 }), 0)
@@ -339,7 +351,7 @@ end
 ---@return moongate.Future
 function methods.body_parts(ctx)
   local content_type = ctx.headers["content-type"]
-  return (methods.body(ctx):and_then(function(text)
+  return (body_as("body_parts", ctx, 2, function(text)
     return parts_of(text, content_type)
   end))
 end
@@ -348,9 +360,10 @@ end
 --- content_type, body }.
 ---@return moongate.Future
 function methods.body_form(ctx)
-  return (methods.body_parts(ctx):and_then(function(parts)
+  local content_type = ctx.headers["content-type"]
+  return (body_as("body_form", ctx, 2, function(text)
     local form = {}
-    for _, part in ipairs(parts) do
+    for _, part in ipairs(parts_of(text, content_type)) do
       form[part.name] = part.filename and part or part.body
     end
     return form
@@ -360,12 +373,12 @@ end
 -- --- async ---
 
 function methods.sleep(ctx, seconds)
-  return (time.sleep_in(ctx, seconds, 2))
+  return (named("sleep", time.sleep_in(ctx, seconds, 2)))
 end
 
 --- A coroutine that is a child of the request.
 function methods.spawn(ctx, fn, ...)
-  return (time.spawn_in(ctx, 2, fn, ...))
+  return (named("spawn", time.spawn_in(ctx, 2, fn, ...)))
 end
 
 --- `fn(err)` runs once when the request is over; `err` tells why if it was cancelled.
@@ -391,12 +404,14 @@ for _, subject in ipairs({ "http", "database", "cache", "files" }) do
   local calls = require("moongate." .. subject).calls
   for name in pairs(calls) do
     methods[name] = function(ctx, ...)
-      return (calls[name](ctx, 2, ...)) -- looked up now: specs replace them
+      return (named_if(name, calls[name](ctx, 2, ...))) -- looked up now: specs replace them
     end
     M.async[#M.async + 1] = name
   end
 end
 table.sort(M.async)
+
+places.know(methods)
 
 assert(ROOT == 6)
 

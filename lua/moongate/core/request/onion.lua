@@ -82,9 +82,10 @@ function run_from(ctx, i)
   if middleware then
     return call_middleware(ctx, middleware, take_link(ctx, i + 1))
   end
-  local a, b, c = route.handler(ctx)
+  local handler = route.handler -- in a local: places.traceback looks for it
+  local a, b, c = handler(ctx)
   if a ~= nil or b ~= nil or c ~= nil then
-    stage_returned(ctx, "handler", route.handler, a, b, c)
+    stage_returned(ctx, "handler", handler, a, b, c)
   end
 end
 

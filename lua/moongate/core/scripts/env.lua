@@ -2,10 +2,18 @@
 --- and calls that would harm or block the server are refused, naming the way that does not.
 local coroutines = require("moongate.core.coroutines")
 local guard = require("moongate.core.scripts.guard")
+local missing = require("moongate.core.future.missing")
 local modules = require("moongate.core.scripts.modules")
+local suggest = require("moongate.core.suggest")
 local log = require("moongate.log")
 
 local M = {}
+
+-- What code for several versions of Lua, or several hosts, asks for: nil is the answer it wants.
+local PROBED = {
+  _ENV = true, arg = true, bit32 = true, love = true, ngx = true, utf8 = true, vim = true,
+  warn = true,
+}
 
 local function new_globals(own)
   local env = {}
@@ -15,6 +23,10 @@ local function new_globals(own)
       local value = own[key]
       if value == nil then
         value = _G[key]
+      end
+      if value == nil and not PROBED[key] then
+        error("undefined global '" .. tostring(key) .. "'" .. suggest.for_name(key, own, _G)
+          .. ": a local of that name does not reach here, or was never made", 2)
       end
       return value
     end,
@@ -92,6 +104,7 @@ function M.new(root, read)
   end
 
   local own = guard.overrides()
+  own.pairs, own.ipairs = missing.refusing(pairs), missing.refusing(ipairs)
   own.coroutine, own.print = coroutines.library, log.print
   own.require, own.package = modules.new(prefix, read, load_text)
   globals = new_globals(own)

@@ -4,11 +4,11 @@
 --- Each refusal raises at the script's own line and names the way that does not. The table below is
 --- the whole list; README.md tells it to those who write scripts.
 local check = require("moongate.core.check")
+local places = require("moongate.core.places")
 local sched = require("moongate.core.sched")
 
 local M = {}
 
-local FRAMEWORK = check.FRAMEWORK
 local getinfo = debug.getinfo
 
 local function refused(text)
@@ -57,7 +57,7 @@ end
 -- A function of C or of the framework: what it keeps is not the script's.
 local function is_foreign(fn)
   local info = type(fn) == "function" and getinfo(fn, "S")
-  return info and (info.what == "C" or info.source:sub(1, #FRAMEWORK) == FRAMEWORK)
+  return info and (info.what == "C" or places.is_framework(info.source))
 end
 
 -- The function that runs at `level` of the caller's caller, nil if there is none.

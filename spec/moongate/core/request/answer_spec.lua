@@ -104,7 +104,8 @@ describe("what a handler returns", function()
     assert.equal(500, app:get("/?ctx=1").status)
     assert.matches("the handler returned ctx;", logged())
     assert.equal(500, app:get("/").status)
-    assert.matches("the handler returned a Future, which is to be awaited first;", logged())
+    assert.matches("answer_spec%.lua:%d+: the handler returned a Future made at "
+      .. "%S+answer_spec%.lua:%d+ %(sleep%): :await%(%) is missing", logged())
   end)
 
   it("is held to the same by middleware and on_error", function()

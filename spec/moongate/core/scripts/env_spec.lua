@@ -1,4 +1,6 @@
+local moongate = require("moongate")
 local env = require("moongate.core.scripts.env")
+local helpers = dofile("spec/fixture/helpers.lua")
 
 -- A loader of a project whose files are the given texts.
 local function project(files)
@@ -20,6 +22,35 @@ describe("a project's script", function()
       assert.matches("^app%.lua:1: accidental global 'count': declare it with 'local'", message)
     end
     assert.is_nil(rawget(_G, "count"))
+  end)
+
+  it("cannot read a global that nobody made", function()
+    for text, message in pairs({
+      ["\nreturn prnt"] = "app.lua:2: undefined global 'prnt' (did you mean 'print'?): a local of "
+        .. "that name does not reach here, or was never made",
+      ["return _G.coun"] = "app.lua:1: undefined global 'coun': a local of that name does not "
+        .. "reach here, or was never made",
+    }) do
+      local ok, said = pcall(project({ ["app.lua"] = text }).run, "app.lua")
+      assert.is_false(ok)
+      assert.equal(message, said)
+    end
+  end)
+
+  it("may ask for what other hosts of Lua have", function()
+    local loader = project({ ["app.lua"] = "return love == nil and _G.vim == nil" })
+    assert.is_true(loader.run("app.lua"))
+  end)
+
+  it("cannot go over a Future as if it were its value", function()
+    for _, over in ipairs({ "pairs", "ipairs" }) do
+      local loader = project({ ["app.lua"] = "return function(f)\nfor _ in " .. over
+        .. "(f) do end\nend" })
+      local ok, said = pcall(loader.run("app.lua"), moongate.future())
+      assert.is_false(ok)
+      assert.equal(("app.lua:2: a Future made at spec/moongate/core/scripts/env_spec.lua:%d "
+        .. "(future): :await() is missing"):format(helpers.here() - 3), said)
+    end
   end)
 
   it("is named by its path in the project, also in syntax errors", function()

@@ -1,0 +1,131 @@
+--- A Future used as if it were its value: told at the place, with the call that made it.
+---
+--- Whatever a Future has not that is asked of one, or done to it, is a forgotten
+--- await; the framework's own fields begin with an underscore, so that no name of a script's is
+--- among them.
+local native = require("moongate.native")
+local errors = require("moongate.core.errors")
+local places = require("moongate.core.places")
+local sched = require("moongate.core.sched")
+local settling = require("moongate.core.future.settle")
+local suggest = require("moongate.core.suggest")
+
+local Future = settling.Future
+local UNDERSCORE = 95
+local SLOTS = 250 -- of a frame
+
+local M = {}
+
+-- Methods that a slip of the finger may have meant.
+local MEANT = {
+  await = true, try_await = true, and_then = true, catch = true, finally = true, timeout = true,
+  cancel = true, resolve = true, reject = true,
+}
+
+-- Made in a script's last call, whose line left no frame.
+local function is_placeless(future)
+  return not future._source or future._source:find("lua/moongate/", 1, true) ~= nil
+end
+
+--- "a Future made at lua/app.lua:5 (read_file): :await() is missing".
+---@param future moongate.Future
+---@param fn function? a script's, that may have ended by making it
+---@return string
+function M.text(future, fn)
+  local place = fn and is_placeless(future) and places.tail_place(fn, future._what) or nil
+  return native.missing(future, place)
+end
+
+-- Raises at the line at `level`.
+local function refuse_at(level, future, more)
+  local place = is_placeless(future) and places.called_at(level + 1, future._what) or nil
+  error(native.missing(future, place) .. (more or ""), level + 1)
+end
+
+---@return boolean
+function M.is(value)
+  return type(value) == "table" and getmetatable(value) == Future
+end
+
+-- Is it a field of the framework's?
+local function is_own(key)
+  return type(key) == "string" and key:byte() == UNDERSCORE
+end
+
+-- The one operand that is a Future, or the first.
+local function refuse(a, b)
+  refuse_at(2, M.is(a) and a or b)
+end
+
+--- A function like `fn` that refuses a Future: to go over one would find nothing.
+function M.refusing(fn)
+  return function(value)
+    if getmetatable(value) == Future then
+      refuse_at(2, value)
+    end
+    return fn(value)
+  end
+end
+
+for _, name in ipairs({
+  "concat", "lt", "le", "call", "add", "sub", "mul", "div", "mod", "pow", "unm", "len",
+}) do
+  Future["__" .. name] = refuse
+end
+
+function Future.__tostring(future)
+  return M.text(future)
+end
+
+local function refuse_field(future, key, level)
+  local meant = type(key) == "string" and suggest.slip(key, MEANT)
+  refuse_at(level + 1, future, meant and (" (or did you mean '" .. meant .. "'?)"))
+end
+
+-- Methods are found in the class as fast as may be, so what is not there is asked of the class, not
+-- of the Future: that one lies in the frame of whoever asked.
+Future.__index = Future
+
+setmetatable(Future, {
+  __index = function(_, key)
+    if is_own(key) then
+      return nil
+    end
+    local future = places.indexed(2, key, M.is)
+    if future then
+      refuse_field(future, key, 2)
+    end
+    error("moongate.Future has no '" .. tostring(key) .. "'" .. suggest.for_name(key, Future), 2)
+  end,
+})
+
+-- What some Futures have is false of the others.
+for _, name in ipairs({
+  "_stand_in", "_toward", "_reaction", "_group", "_task", "_beside", "_died", "_keep",
+  "_uncancellable", "_operation", "_job", "_scarce", "_internal", "_path", "_limit",
+}) do
+  Future[name] = false
+end
+
+-- LuaJIT asks nobody before it refuses to compare a table with something else: what the coroutine
+-- that died of that had in hand tells.
+function sched.explain(err, co)
+  local message = errors.field(err, "message")
+  if type(message) ~= "string" or not message:find("^attempt to compare .*table") then
+    return
+  end
+  for i = 1, SLOTS do
+    local name, value = debug.getlocal(co, 0, i)
+    if not name then
+      return
+    elseif M.is(value) then
+      err.message = message .. ": " .. M.text(value)
+      return
+    end
+  end
+end
+
+places.know(Future)
+native.bind_future(Future)
+
+return M
