@@ -3,12 +3,15 @@
 local check = require("moongate.core.check")
 local router = require("moongate.core.app.router")
 local fallback = require("moongate.core.app.fallback")
+local suggest = require("moongate.core.suggest")
 
 local M = {}
 
 ---@class moongate.App
 local App = {}
 App.__index = App
+
+suggest.close(App, "the app")
 
 local METHODS = { "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS" }
 local STANDARD = { TRACE = true }
@@ -121,6 +124,11 @@ local function full_pattern(self, pattern)
   check.string("pattern", pattern)
   if pattern:sub(1, 1) ~= "/" then
     check.fail('pattern: it begins with "/", unlike "' .. pattern .. '"')
+  end
+  local braced = pattern:match("/{([%a_][%w_]*)[^}]*}")
+  if braced then
+    check.fail(('pattern "%s": a parameter is written "/:%s", and what remains of the path "/*%s"')
+      :format(pattern, braced, braced))
   end
   if self.prefix ~= "" and pattern == "/" then
     return self.prefix

@@ -8,6 +8,7 @@ local native = require("moongate.native")
 local check = require("moongate.core.check")
 local sched = require("moongate.core.sched")
 local errors = require("moongate.core.errors")
+local suggest = require("moongate.core.suggest")
 local log = require("moongate.log")
 local Future = require("moongate.future")
 local time = require("moongate.time")
@@ -418,6 +419,8 @@ end
 function Cache.clear()
   return (Future._named("clear", future_of(Future._app_scope(), 2, native.cache_clear())))
 end
+
+suggest.close(Cache, "a cache")
 
 local the_cache = setmetatable({}, Cache)
 

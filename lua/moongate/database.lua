@@ -14,6 +14,7 @@ local native = require("moongate.native")
 local statement = require("moongate.core.database.statement")
 local transaction = require("moongate.core.database.transaction")
 local row_stream = require("moongate.core.database.row_stream")
+local suggest = require("moongate.core.suggest")
 local Future = require("moongate.future")
 
 local M = {}
@@ -84,7 +85,7 @@ function Database:transaction(fn, options)
     transaction.begin(scope_of(self, 2), 2, self._name, fn, options)))
 end
 
-statement.refuse_others(Database, "a database")
+suggest.close(Database, "a database")
 
 local function open_database(scope, level, name)
   if name ~= nil and type(name) ~= "string" then

@@ -1,4 +1,6 @@
 --- moongate: what route scripts require.
+local places = require("moongate.core.places")
+local suggest = require("moongate.core.suggest")
 local Future = require("moongate.future")
 local time = require("moongate.time")
 local tools = require("moongate.tools")
@@ -34,4 +36,9 @@ for name, fn in pairs(tools) do
   M[name] = fn
 end
 
-return M
+for _, name in ipairs({ "middleware", "log", "json", "files", "http" }) do
+  suggest.close(M[name], "moongate." .. name)
+end
+places.know(M)
+
+return suggest.close(M, "moongate")

@@ -5,6 +5,7 @@
 --- condition: compare with `== json.null`. Integers beyond 2^53 are LuaJIT's int64_t and uint64_t,
 --- exact in both directions.
 local native = require("moongate.native").json
+local check = require("moongate.core.check")
 
 ---@class moongate.json
 local M = {}
@@ -13,13 +14,28 @@ local M = {}
 --- and infinities, mixed keys, gaps, and more than 128 levels, which mostly are a table that holds
 --- itself. Bytes that are not UTF-8 become U+FFFD, as a browser shows them: what a peer sent is no
 --- reason to fail. With `strict` they raise too.
----@type fun(value: any, options?: { pretty?: boolean, strict?: boolean }): string
-M.encode = native.encode
+---@param value any
+---@param options { pretty?: boolean, strict?: boolean }?
+---@return string
+function M.encode(value, options)
+  if options ~= nil then
+    check.options("json.encode", options, { pretty = true, strict = true })
+  end
+  return native.encode(value, options)
+end
 
 --- The value of `text`, or nil and "line:column: what is wrong". `max_depth` is 1 to 1024, by
 --- default 128.
----@type fun(text: string, options?: { max_depth?: integer }): any, string?
-M.decode = native.decode
+---@param text string
+---@param options { max_depth?: integer }?
+---@return any
+---@return string?
+function M.decode(text, options)
+  if options ~= nil then
+    check.options("json.decode", options, { max_depth = true })
+  end
+  return native.decode(text, options)
+end
 
 --- Marks a table (a new one if none is given) as an array, so that it is written as `[]` when it is
 --- empty; returns it. Raises if it has a metatable of its own.

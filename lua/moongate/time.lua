@@ -70,8 +70,8 @@ local function run_spawned(task)
     return -- before it began
   end
   local args = task.c
-  local fn = task.b
-  task.a:resolve(fn(unpack(args, 1, args.n)))
+  local script = task.b -- in a local: places.traceback looks for it
+  task.a:resolve(script(unpack(args, 1, args.n)))
 end
 
 local function spawned_failed(task, err)

@@ -60,6 +60,8 @@ local CALL = opcode(function(f) f() end, 2)
 local CALLM = opcode(function(f, ...) f(...) end, 3)
 local CALLMT = last_opcode(function(f, ...) return f(...) end)
 local TGETS = opcode(function(t) return t.key end, 1)
+local RET = last_opcode(function(a) return a, a end)
+local RET1 = last_opcode(function(a) return a end)
 local TGETV = opcode(function(t, key) return t[key] end, 1)
 local TGETB = opcode(function(t) return t[1] end, 1)
 local GGET = opcode(function() return _G end, 1)
@@ -171,6 +173,26 @@ function M.tail_place(fn, name)
   return found and (source_of(debug.getinfo(fn, "S")) .. ":" .. found.line) or M.declared(fn)
 end
 
+--- "file:line" of the first statement of `fn` that returns `n` values; where it is declared if
+--- there is none.
+---@param fn function|table
+---@param n integer
+---@return string
+function M.returned_at(fn, n)
+  fn = M.function_of(fn)
+  local pc = 1
+  local op, ins = opcode(fn, pc)
+  while op do
+    local values = op == RET and math.floor(ins / C_OPERAND) - 1 or op == RET1 and 1
+    if values == n then
+      return source_of(debug.getinfo(fn, "S")) .. ":" .. util.funcinfo(fn, pc).currentline
+    end
+    pc = pc + 1
+    op, ins = opcode(fn, pc)
+  end
+  return M.declared(fn)
+end
+
 -- --- tracebacks ---
 
 local FRAMES = 200 -- looked at
@@ -194,6 +216,9 @@ local function public_name(fn)
   end
 end
 
+-- What locals are called by which the framework calls functions of scripts.
+local HOLDS = { handler = true, middleware = true, script = true }
+
 -- The script's function that a frame of the framework holds, to call it.
 local function script_held(co, level)
   for i = 1, 20 do
@@ -201,7 +226,7 @@ local function script_held(co, level)
     if not name then
       return nil
     end
-    local fn = M.function_of(value)
+    local fn = HOLDS[name] and M.function_of(value)
     if fn and M.is_script(fn) then
       return fn
     end

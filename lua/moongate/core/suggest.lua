@@ -62,4 +62,20 @@ function M.for_name(name, ...)
   return near and (" (did you mean '" .. near .. "'?)") or ""
 end
 
+--- Whoever asks for a name that `names` has not is told of the nearest one. What begins with "_"
+--- may be asked for.
+---@generic T: table
+---@param names T a table that scripts index, or the class of what they index
+---@param what string "moongate"
+---@return T names
+function M.close(names, what)
+  return setmetatable(names, {
+    __index = function(_, key)
+      if type(key) ~= "string" or key:sub(1, 1) ~= "_" then
+        error(what .. " has no '" .. tostring(key) .. "'" .. M.for_name(key, names), 2)
+      end
+    end,
+  })
+end
+
 return M

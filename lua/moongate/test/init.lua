@@ -19,6 +19,7 @@ local upstream_stub = require("moongate.test.upstream_stub")
 local leaks = require("moongate.test.leaks")
 local migrations = require("moongate.test.migrations")
 local project = require("moongate.test.project")
+local suggest = require("moongate.core.suggest")
 
 local M = {}
 
@@ -27,6 +28,7 @@ require("moongate.test.exit").refuse()
 ---@class moongate.test.App
 local App = {}
 App.__index = App
+suggest.close(App, "the app of a spec")
 
 local log_lines -- where the running app's log goes
 
@@ -71,7 +73,7 @@ M.folder = ""
 M._http2 = false
 
 --- Where scripts are read instead of the disk, by path; false: from the disk.
-M.read = package.loaded["moongate.snapshot"]
+M.read = package.loaded["moongate.snapshot"] or false
 
 -- As boot.load does with a script; here the spec itself declares the routes.
 local function declare(fn, options)
@@ -392,4 +394,4 @@ end
 M.never, M.after, M.fail = answers.never, answers.after, answers.fail
 M.sequence = answers.sequence
 
-return M
+return suggest.close(M, "moongate.test")

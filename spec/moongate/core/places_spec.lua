@@ -66,7 +66,7 @@ describe("a traceback", function()
     end)
     assert.equal(("the handler of GET / failed: %s%d: boom (error)\nstack traceback:\n"
       .. "\t%s%d: in function 'handler'\n\t%s%d: in function 'middleware'\n"
-      .. "\t(7 frames of Moongate and of C)"):format(FILE, line + 3, FILE, line + 3, FILE, line, FILE),
+      .. "\t(7 frames of Moongate and of C)"):format(FILE, line + 3, FILE, line + 3, FILE, line),
       (said:gsub("%d+ frames", "7 frames")))
   end)
 

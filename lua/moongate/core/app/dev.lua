@@ -31,8 +31,10 @@ local function escape(text)
   return (errors.show(text):gsub("[&<>\"']", ESCAPES))
 end
 
+local open = io.open -- scripts get another one
+
 local function read_disk(path)
-  local file = io.open(path, "rb")
+  local file = open(path, "rb")
   if not file then
     return nil
   end

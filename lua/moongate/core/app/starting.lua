@@ -12,8 +12,8 @@ local TOO_LONG = "%s: on_start does not come to an end: worker %d was not ready 
   .. "(timeouts.reload)"
 
 local function run(task)
-  for _, fn in ipairs(task.a) do
-    fn()
+  for _, script in ipairs(task.a) do
+    script()
   end
   task.c(true)
 end

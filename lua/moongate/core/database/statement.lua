@@ -100,15 +100,4 @@ function M.sweep()
   end
 end
 
---- Whoever asks for a method that `class` has not is told of the nearest one.
-function M.refuse_others(class, what)
-  setmetatable(class, {
-    __index = function(_, key)
-      if type(key) == "string" and key:sub(1, 2) ~= "__" then
-        error(what .. " has no '" .. key .. "'" .. suggest.for_name(key, class), 2)
-      end
-    end,
-  })
-end
-
 return M

@@ -5,6 +5,7 @@ local check = require("moongate.core.check")
 local scopes = require("moongate.core.scope")
 local sched = require("moongate.core.sched")
 local statement = require("moongate.core.database.statement")
+local suggest = require("moongate.core.suggest")
 local Future = require("moongate.future")
 local time = require("moongate.time")
 
@@ -72,7 +73,7 @@ function Transaction.transaction()
   error("transactions do not nest: use the tx that there is", 2)
 end
 
-statement.refuse_others(Transaction, "a transaction")
+suggest.close(Transaction, "a transaction")
 
 local function drop(tx)
   local session = tx._session

@@ -23,8 +23,23 @@ local PUBLIC = { "public", "lua/public" } -- where files are that everybody may 
 local methods = {}
 M.methods = methods
 
+-- The class of ctx: core/request/context.lua fills it.
+local Context = {}
+M.Context = Context
+
+--- What a method was called on is a ctx.
+function M.check_ctx(ctx, level)
+  if getmetatable(ctx) ~= Context then
+    local name = debug.getinfo(2, "n").name or "method"
+    error(("call it with a colon: ctx:%s(...), not ctx.%s(...)"):format(name, name), level + 1)
+  end
+end
+
 -- A handler that goes on though it was cancelled must not meddle with the answer to that.
 local function check_open(ctx, level)
+  if getmetatable(ctx) ~= Context then
+    M.check_ctx(ctx, level + 1)
+  end
   if ctx[CANCELLED] and not (sched.current and sched.current.shielded) then
     Future._raise(ctx[CANCELLED])
   end
@@ -537,7 +552,8 @@ function M.demand_upgrade(ctx, protocol)
 end
 
 --- Ends the handler with an error answer: problem+json (RFC 9457) of that status.
-function methods.fail(_, status, message, details)
+function methods.fail(ctx, status, message, details)
+  M.check_ctx(ctx, 2)
   if type(status) ~= "number" or status < 400 or status > 599 or status % 1 ~= 0 then
     error("fail: the status is an integer from 400 to 599, not " .. errors.show(status), 2)
   elseif message ~= nil and type(message) ~= "string" and type(message) ~= "number" then
@@ -566,6 +582,17 @@ local function refuse_future(what, fn, future)
   error(place .. ": the " .. what .. " returned " .. Future._missing(future, fn), 0)
 end
 
+-- The mistakes that are made most.
+local function advice(a, b, c)
+  if type(b) == "number" and (type(a) == "string" or type(a) == "table") then
+    return ": the status comes first, as in return " .. text.shown(b) .. ', "text"'
+  elseif c ~= nil then
+    return ": a third value has no place: fields are set by ctx:header(name, value)"
+  end
+  return "; allowed are a string, a table, a status from 200 to 599 alone or with one of these "
+    .. "behind it, and nothing once ctx has the answer"
+end
+
 local function refuse_returned(ctx, what, fn, a, b, c)
   for _, value in pairs({ a, b, c }) do -- whichever of them there are
     if getmetatable(value) == Future then
@@ -579,9 +606,8 @@ local function refuse_returned(ctx, what, fn, a, b, c)
   if c ~= nil then
     values = values .. ", " .. shown(ctx, c)
   end
-  error(places.declared(fn) .. ": the " .. what .. " returned " .. values .. "; allowed are a "
-    .. "string, a table, a status from 200 to 599 alone or with one of these behind it, and nothing once "
-    .. "ctx has the answer", 0)
+  error(places.returned_at(fn, c ~= nil and 3 or b ~= nil and 2 or 1) .. ": the " .. what
+    .. " returned " .. values .. advice(a, b, c), 0)
 end
 
 local function is_body(ctx, value)

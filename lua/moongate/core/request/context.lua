@@ -15,6 +15,7 @@ local suggest = require("moongate.core.suggest")
 local answer = require("moongate.core.request.answer")
 local settled = require("moongate.core.future.settled")
 local array = native.json.array
+local check_ctx = answer.check_ctx
 local named, named_if = Future._named, Future._named_if
 local resolved, rejected, abandoned = settled.resolved, settled.rejected, settled.abandoned
 
@@ -28,8 +29,8 @@ local ROOT, ON_CLOSE = scopes.ROOT, scopes.ON_CLOSE
 
 local METHOD_UNKNOWN = native.constants.methods.UNKNOWN
 
-local Context = {}
 require("moongate.core.request.proxied") -- its method
+local Context = answer.Context
 local methods, getters = answer.methods, {}
 M.methods, M.getters = methods, getters
 
@@ -373,11 +374,13 @@ end
 -- --- async ---
 
 function methods.sleep(ctx, seconds)
+  check_ctx(ctx, 2)
   return (named("sleep", time.sleep_in(ctx, seconds, 2)))
 end
 
 --- A coroutine that is a child of the request.
 function methods.spawn(ctx, fn, ...)
+  check_ctx(ctx, 2)
   return (named("spawn", time.spawn_in(ctx, 2, fn, ...)))
 end
 
@@ -404,6 +407,7 @@ for _, subject in ipairs({ "http", "database", "cache", "files" }) do
   local calls = require("moongate." .. subject).calls
   for name in pairs(calls) do
     methods[name] = function(ctx, ...)
+      check_ctx(ctx, 2)
       return (named_if(name, calls[name](ctx, 2, ...))) -- looked up now: specs replace them
     end
     M.async[#M.async + 1] = name

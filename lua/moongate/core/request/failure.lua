@@ -64,11 +64,11 @@ local function clear_answer(ctx)
   ctx[PHASE], ctx[KIND], ctx[STATUS], ctx[TYPE], ctx[BODY] = OPEN, PLAIN, 200, false, false
 end
 
-local function call_on_error(ctx, on_error, err)
+local function call_on_error(ctx, script, err)
   ctx[STATUS] = status_of(err)
-  local a, b, c = on_error(ctx, err)
+  local a, b, c = script(ctx, err)
   if a ~= nil or b ~= nil or c ~= nil then
-    stage_returned(ctx, "on_error function", on_error, a, b, c)
+    stage_returned(ctx, "on_error function", script, a, b, c)
   end
 end
 

@@ -75,7 +75,8 @@ local function closing_ended(target)
 end
 
 local function run_on_close(task)
-  task.a(task.b or nil)
+  local script = task.a
+  script(task.b or nil)
   closing_ended(task.c)
 end
 

@@ -2,10 +2,12 @@
 local scopes = require("moongate.core.scope")
 local slots = require("moongate.core.request.slots")
 local answer = require("moongate.core.request.answer")
+local places = require("moongate.core.places")
 local send = require("moongate.core.request.send").send
 
 local ROUTE, TASK, PHASE = slots.ROUTE, slots.TASK, slots.PHASE
 local STATUS, TYPE, OPEN, STAGED = slots.STATUS, slots.TYPE, slots.OPEN, slots.STAGED
+local BODY = slots.BODY
 local CANCELLED = scopes.CANCELLED
 local stage_returned = answer.stage_returned
 
@@ -72,6 +74,8 @@ local function call_middleware(ctx, middleware, link)
       ctx[TYPE] = false
     end
     stage_returned(ctx, "middleware", middleware, a, b, c)
+  elseif link[CTX] and ctx[PHASE] == OPEN then
+    ctx[BODY] = middleware -- which ended it without an answer, unless one comes yet
   end
 end
 
@@ -91,10 +95,14 @@ end
 
 local function end_unanswered(ctx)
   ctx[TASK] = false
-  if not ctx[CANCELLED] then
-    error("the handler of " .. ctx[ROUTE].label
-      .. " ended without an answer: return one, or call ctx:text, ctx:json, ...", 0)
+  if ctx[CANCELLED] then
+    return
+  elseif ctx[BODY] then
+    error(places.declared(ctx[BODY]) .. ": this middleware neither called next() nor answered: "
+      .. "return next(), or an answer", 0)
   end
+  error(places.declared(ctx[ROUTE].handler) .. ": the handler of " .. ctx[ROUTE].label
+    .. " ended without an answer: return one, or call ctx:text, ctx:json, ...", 0)
 end
 
 --- What the task of a request runs, whose route is chosen.

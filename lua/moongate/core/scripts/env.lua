@@ -36,8 +36,10 @@ local function new_globals(own)
   })
 end
 
+local open = io.open -- scripts get another one
+
 local function read_disk(path)
-  local file = io.open(path, "rb")
+  local file = open(path, "rb")
   if not file then
     return nil
   end

@@ -5,9 +5,12 @@
 --- the whole list; README.md tells it to those who write scripts.
 local check = require("moongate.core.check")
 local places = require("moongate.core.places")
+local scopes = require("moongate.core.scope")
 local sched = require("moongate.core.sched")
 
 local M = {}
+
+local STOPS = " would stop every request of this worker: "
 
 local getinfo = debug.getinfo
 
@@ -27,9 +30,22 @@ local function while_loading(fn, text)
   end
 end
 
+-- What the disk keeps waiting keeps every request waiting.
+local function outside_of_handlers(fn, name, instead)
+  return function(...)
+    local task = sched.current
+    if task and scopes.is_request(task.scope) then
+      check.fail(name .. STOPS .. instead)
+    end
+    return fn(...)
+  end
+end
+
 -- --- the libraries ---
 
-local STOPS = " would stop every request of this worker: "
+local FILES = "await ctx:read_file(path) or ctx:write_file(path, data), or read it while the app "
+  .. "loads"
+local PIECES = "for piece in ctx:file_chunks(path) do ... end"
 local BEHIND_HTTP = "put the work behind an HTTP service and await ctx:http_request"
 
 local function os_refusals(library)
@@ -37,6 +53,10 @@ local function os_refusals(library)
   return {
     exit = refused("os.exit would end the server: raise an error, or answer with ctx:fail"),
     execute = while_loading(library.execute, "os.execute" .. STOPS .. BEHIND_HTTP),
+    remove = outside_of_handlers(library.remove, "os.remove", "await ctx:delete_file(path)"),
+    rename = outside_of_handlers(library.rename, "os.rename", "await ctx:rename_file(from, to)"),
+    tmpname = outside_of_handlers(library.tmpname, "os.tmpname",
+      "name a file by moongate.uuid() and await ctx:write_file(path, data)"),
     setlocale = function(locale, category)
       if locale ~= nil then
         check.fail("os.setlocale would change how the whole server writes numbers: format them "
@@ -49,6 +69,11 @@ end
 
 local function io_refusals(library)
   return {
+    open = outside_of_handlers(library.open, "io.open", FILES),
+    lines = outside_of_handlers(library.lines, "io.lines", PIECES),
+    input = outside_of_handlers(library.input, "io.input", FILES),
+    output = outside_of_handlers(library.output, "io.output", FILES),
+    tmpfile = outside_of_handlers(library.tmpfile, "io.tmpfile", FILES),
     popen = while_loading(library.popen, "io.popen" .. STOPS .. BEHIND_HTTP),
     read = while_loading(library.read, "io.read" .. STOPS .. "await ctx:read_file(path)"),
   }
