@@ -27,10 +27,10 @@ M.methods = methods
 local Context = {}
 M.Context = Context
 
---- What a method was called on is a ctx.
+--- What a method was called on is a ctx. `level` is that of the method's caller.
 function M.check_ctx(ctx, level)
   if getmetatable(ctx) ~= Context then
-    local name = debug.getinfo(2, "n").name or "method"
+    local name = debug.getinfo(level, "n").name or "method"
     error(("call it with a colon: ctx:%s(...), not ctx.%s(...)"):format(name, name), level + 1)
   end
 end
@@ -318,6 +318,7 @@ end
 
 --- What has been set so far, or nil. Of several lines the first.
 function methods.answer_header(ctx, name)
+  M.check_ctx(ctx, 2)
   local lower = name:lower()
   fetch_fields(ctx)
   if lower == "content-type" then

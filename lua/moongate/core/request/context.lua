@@ -156,6 +156,7 @@ end
 
 --- All values of a repeated key, in order.
 function methods.query_all(ctx, key)
+  check_ctx(ctx, 2)
   local values = array()
   for _, pair in ipairs(parsed_query(ctx).all) do
     if pair[1] == key then
@@ -217,6 +218,7 @@ end
 
 --- Replaces the request's id: for middleware that believes an incoming one.
 function methods.set_request_id(ctx, id)
+  check_ctx(ctx, 2)
   if type(id) ~= "string" or #id > 128 or id:find("[^%w%-_.:/+=]") then
     error("set_request_id: 1 to 128 letters, digits or -_.:/+= are wanted", 2)
   end
@@ -276,6 +278,7 @@ local function read_body(ctx, all, level)
 end
 
 local function whole_body(ctx, level)
+  check_ctx(ctx, level + 1)
   local future = ctx[BODY_FUTURE]
   if not future then
     future = named("body", read_body(ctx, true, level + 1))
@@ -299,6 +302,7 @@ end
 
 --- The body as it comes: for piece in ctx:chunks() do ... end
 function methods.chunks(ctx)
+  check_ctx(ctx, 2)
   return function()
     return read_body(ctx, false, 2):await()
   end
@@ -351,6 +355,7 @@ end
 --- with the part, whose body is as it was sent.
 ---@return moongate.Future
 function methods.body_parts(ctx)
+  check_ctx(ctx, 2)
   local content_type = ctx.headers["content-type"]
   return (body_as("body_parts", ctx, 2, function(text)
     return parts_of(text, content_type)
@@ -361,6 +366,7 @@ end
 --- content_type, body }.
 ---@return moongate.Future
 function methods.body_form(ctx)
+  check_ctx(ctx, 2)
   local content_type = ctx.headers["content-type"]
   return (body_as("body_form", ctx, 2, function(text)
     local form = {}
@@ -386,6 +392,7 @@ end
 
 --- `fn(err)` runs once when the request is over; `err` tells why if it was cancelled.
 function methods.on_close(ctx, fn)
+  check_ctx(ctx, 2)
   if type(fn) ~= "function" then
     error("on_close: a function is wanted", 2)
   end

@@ -1,0 +1,197 @@
+--- What authors of scripts get wrong, and the whole message that they are told.
+local moongate = require("moongate")
+local test = require("moongate.test")
+local helpers = dofile("spec/fixture/helpers.lua")
+
+local FILE = "spec/moongate/mistakes_spec.lua"
+local app
+
+local function serve(declare)
+  app = test.app(declare)
+  return app
+end
+
+-- What `fn` raises is at its own first line.
+local function tells(fn, message)
+  local line = debug.getinfo(fn, "S").linedefined
+  assert.equal(("%s:%d: %s"):format(FILE, line, message), helpers.error_of(fn))
+end
+
+-- The first line of what is logged of a request, whose place is `line`.
+local function logs(line, message, path)
+  assert.equal(500, app:get(path or "/").status)
+  assert.equal(("the handler of GET / failed: %s:%d: %s (error)"):format(FILE, line, message),
+    (app.logs[1].message:match("^[^\n]*")))
+end
+
+describe("an unknown name is told with the nearest one:", function()
+  local NAMES = {
+    { function() local _ = moongate.slep end, "moongate has no 'slep' (did you mean 'sleep'?)" },
+    { function() local _ = moongate.qqqq end, "moongate has no 'qqqq'" },
+    { function() local _ = moongate.middleware.corse end,
+      "moongate.middleware has no 'corse' (did you mean 'cors'?)" },
+    { function() local _ = moongate.log.warning end,
+      "moongate.log has no 'warning'" },
+    { function() local _ = moongate.json.decod end,
+      "moongate.json has no 'decod' (did you mean 'decode'?)" },
+    { function() local _ = moongate.files.raed end,
+      "moongate.files has no 'raed' (did you mean 'read'?)" },
+    { function() local _ = moongate.http.pots end,
+      "moongate.http has no 'pots' (did you mean 'post'?)" },
+    { function() local _ = moongate.Future.al end,
+      "moongate.Future has no 'al' (did you mean 'all'?)" },
+    { function() moongate.cache():gett("x") end, "a cache has no 'gett' (did you mean 'get'?)" },
+    { function() moongate.database():qery("x") end,
+      "a database has no 'qery' (did you mean 'query'?)" },
+    { function() moongate.app():gett("/", print) end,
+      "the app has no 'gett' (did you mean 'get'?)" },
+    { function() local _ = test.ap end, "moongate.test has no 'ap' (did you mean 'app'?)" },
+    { function() test.app(function() end):gett("/") end,
+      "the app of a spec has no 'gett' (did you mean 'get'?)" },
+  }
+  for _, row in ipairs(NAMES) do
+    it(row[2], function()
+      tells(row[1], row[2])
+    end)
+  end
+
+  it("and what was added is known", function()
+    rawset(moongate, "slepp", true)
+    local ok = pcall(function()
+      return moongate.slepp
+    end)
+    rawset(moongate, "slepp", nil)
+    assert.is_true(ok)
+  end)
+end)
+
+describe("a misspelt option is told with the nearest one:", function()
+  local function served(handler)
+    serve(function(a)
+      a:get("/", handler)
+    end)
+    return debug.getinfo(handler, "S").linedefined
+  end
+
+  it("send_file", function()
+    logs(served(function(ctx) ctx:send_file("public/x", { typ = "a" }) end),
+      'send_file: "typ" is unknown, allowed are cache, download, root, type '
+      .. "(did you mean 'type'?)")
+  end)
+
+  it("cookie", function()
+    logs(served(function(ctx) ctx:cookie("a", "b", { maxage = 1 }) end),
+      "cookie: the option 'maxage' is unknown, allowed are path, domain, max_age, expires, secure, "
+      .. "http_only, same_site and partitioned")
+  end)
+
+  it("json.encode and json.decode", function()
+    tells(function() moongate.json.encode({}, { prety = true }) end, 'json.encode: "prety" is '
+      .. "unknown, allowed are pretty, strict (did you mean 'pretty'?)")
+    tells(function() moongate.json.decode("1", { depth = 1 }) end, 'json.decode: "depth" is '
+      .. "unknown, allowed are max_depth")
+  end)
+
+  it("a route", function()
+    tells(function() moongate.app():get("/", { timeot = 1 }, print) end, 'options of /: "timeot" '
+      .. "is unknown, allowed are body, middleware, name, stream_max, timeout (did you mean "
+      .. "'timeout'?)")
+  end)
+end)
+
+describe("a dot in the place of a colon is told:", function()
+  local CALLS = {
+    json = function(ctx) ctx.json({}) end,
+    text = function(ctx) ctx.text("x") end,
+    header = function(ctx) ctx.header("X-A", "b") end,
+    status = function(ctx) ctx.status(404) end,
+    fail = function(ctx) ctx.fail(404, "x") end,
+    sleep = function(ctx) ctx.sleep(1) end,
+    spawn = function(ctx) ctx.spawn(print) end,
+    read_file = function(ctx) ctx.read_file("x") end,
+    body = function(ctx) ctx.body() end,
+    redirect = function(ctx) ctx.redirect("/x") end,
+    query_all = function(ctx) ctx.query_all("x") end,
+    on_close = function(ctx) ctx.on_close(print) end,
+  }
+  for name, call in pairs(CALLS) do
+    it(name, function()
+      serve(function(a)
+        a:get("/", call)
+      end)
+      logs(debug.getinfo(call, "S").linedefined,
+        ("call it with a colon: ctx:%s(...), not ctx.%s(...)"):format(name, name))
+    end)
+  end
+end)
+
+describe("what a handler returns by mistake is told at its line:", function()
+  local function at(handler)
+    serve(function(a)
+      a:get("/", handler)
+    end)
+    return debug.getinfo(handler, "S").linedefined
+  end
+
+  it("a status behind its text", function()
+    logs(at(function() return "x", 201 end), "the handler returned a string, 201: the status comes "
+      .. 'first, as in return 201, "text"')
+  end)
+
+  it("a third value", function()
+    logs(at(function() return 201, "x", { a = "b" } end), "the handler returned 201, a string, a "
+      .. "table: a third value has no place: fields are set by ctx:header(name, value)")
+  end)
+
+  it("nothing at all", function()
+    logs(at(function() end), "the handler of GET / ended without an answer: return one, or call "
+      .. "ctx:text, ctx:json, ...")
+  end)
+
+  it("nothing in a middleware that does not call next() either", function()
+    local line = helpers.here() + 2
+    serve(function(a)
+      a:use(function() end)
+      a:get("/", function() return "x" end)
+    end)
+    logs(line, "this middleware neither called next() nor answered: return next(), or an answer")
+  end)
+end)
+
+describe("a pattern of another framework is told:", function()
+  it("braces", function()
+    tells(function() moongate.app():get("/users/{id}", print) end, 'pattern "/users/{id}": a '
+      .. 'parameter is written "/:id", and what remains of the path "/*id"')
+  end)
+end)
+
+describe("what would keep every request waiting is refused, with another way:", function()
+  local FILES = " would stop every request of this worker: await ctx:read_file(path) or "
+    .. "ctx:write_file(path, data), or read it while the app loads"
+  local WAYS = {
+    ['io.open("x")'] = "io.open" .. FILES,
+    ['io.lines("x")'] = "io.lines would stop every request of this worker: for piece in "
+      .. "ctx:file_chunks(path) do ... end",
+    ["io.tmpfile()"] = "io.tmpfile" .. FILES,
+    ['os.remove("x")'] = "os.remove would stop every request of this worker: await "
+      .. "ctx:delete_file(path)",
+    ['os.rename("x", "y")'] = "os.rename would stop every request of this worker: await "
+      .. "ctx:rename_file(from, to)",
+    ['os.execute("true")'] = "os.execute would stop every request of this worker: put the work "
+      .. "behind an HTTP service and await ctx:http_request",
+  }
+  for call, message in pairs(WAYS) do
+    it(call, function()
+      local env = require("moongate.core.scripts.env").new("", function()
+        return "return function(ctx)\n" .. call .. "\nreturn 'done' end"
+      end)
+      serve(function(a)
+        a:get("/", env.run("lua/app.lua"))
+      end)
+      app:get("/")
+      assert.equal("the handler of GET / failed: lua/app.lua:2: " .. message .. " (error)",
+        (app.logs[1].message:match("^[^\n]*")))
+    end)
+  end
+end)
+
