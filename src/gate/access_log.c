@@ -171,7 +171,14 @@ static void format_json(mg_access_log *a, const mg_access_record *r) {
     if (r->relayed != NULL) {
         append_relayed(out, r->relayed);
     }
-    put(out, r->aborted ? MG_STR(",\"aborted\":true}\n") : MG_STR(",\"aborted\":false}\n"));
+    put(out, r->aborted ? MG_STR(",\"aborted\":true") : MG_STR(",\"aborted\":false"));
+    for (size_t i = 0; r->noted != NULL && i < r->noted->count; i++) {
+        put_char(out, ',');
+        mg_log_append_json_string(out, r->noted->at[i].name);
+        put_char(out, ':');
+        put(out, r->noted->at[i].value);
+    }
+    put(out, MG_STR("}\n"));
 }
 
 void mg_access_log_write(mg_access_log *a, const mg_access_record *r) {

@@ -26,6 +26,7 @@ void mg_bind_proxy(lua_State *L, mg_vm *vm);
 // bind_answer.c: reads status, type and field list at `first` and behind it: the last look at what
 // a script says in a head. NULL, or what is wrong. Texts are borrowed as of mg_read_fields.
 const char *mg_read_answer(lua_State *L, mg_exchange *x, int first, mg_answer *a);
+void mg_bind_noted(lua_State *L, mg_vm *vm);
 
 // bind_answer.c: reads the list { name, value, name, value, ... } at `index`, whose texts are
 // borrowed: no Lua may run before they are sent. NULL, or what is wrong.

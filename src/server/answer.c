@@ -2,6 +2,7 @@
 
 #include "http/status.h"
 #include "server/filter.h"
+#include "server/noted.h"
 #include "server/requester.h"
 #include "server/server.h"
 #include "server/wire.h"
@@ -10,6 +11,9 @@
 
 void mg_exchange_record(mg_exchange *x, bool aborted) {
     mg_server *s = x->server;
+    if (x->noted != NULL && x->noted->on_end != NULL) {
+        x->noted->on_end(x, aborted);
+    }
     if (s->on_access == NULL) {
         return;
     }
@@ -32,6 +36,7 @@ void mg_exchange_record(mg_exchange *x, bool aborted) {
         .wall_ms = x->start_wall_ms != 0 ? x->start_wall_ms : mg_loop_wall_ms(s->loop),
         .aborted = aborted,
         .relayed = x->relayed,
+        .noted = x->noted != NULL ? &x->noted->fields : NULL,
     };
     s->on_access(s->log_arg, &r);
 }

@@ -58,8 +58,8 @@ struct mg_exchange {
     mg_link app_link;
     void *app_data;
     uint64_t app_handle;
-    struct mg_routed
-        *routed;       // server/front.h: what was found; NULL: no front stands before the app
+    struct mg_routed *routed; // server/front.h; NULL: no front stands before the app
+    struct mg_noted *noted;   // server/noted.h; NULL: nothing was noted
     mg_pins *pins;     // the generation that this holds; NULL: none
     mg_str route;      // name or pattern for the log; borrowed until the answer is complete
     mg_str request_id; // for the log; in the arena

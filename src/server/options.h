@@ -3,6 +3,7 @@
 #pragma once
 
 #include "base/str.h"
+#include "http/fields.h"
 #include "http/h2_limits.h"
 
 struct mg_trust; // http/forwarded.h
@@ -70,4 +71,5 @@ typedef struct mg_access_record {
     uint64_t wall_ms;
     bool aborted;              // the answer did not reach its end
     const mg_relayed *relayed; // NULL: no other server was asked
+    const mg_fields *noted;    // what the app adds: names, and values as JSON; NULL: nothing
 } mg_access_record;
