@@ -41,7 +41,8 @@ local ROUTE_OPTIONS = {
 ---@return moongate.App
 function M.new()
   local shared = {
-    routes = {}, named = {}, on_start = {}, on_stop = {}, jobs = {}, job_names = {},
+    routes = {}, named = {}, on_start = {}, on_stop = {}, on_response = {},
+    jobs = {}, job_names = {},
     frozen = false, table = router.new(),
     any = {}, any_table = router.new(), -- what app:any declared joins the rest in freeze
     all_methods = { unpack(METHODS) }, -- HTTP's, then those that routes name besides
@@ -323,6 +324,13 @@ function App:on_stop(fn)
   return self
 end
 
+--- `fn(ctx, answer)` runs in the background when an answer has ended, sent or broken off: answer is
+--- { status (0: none began), headers, bytes (of content), seconds, aborted }.
+function App:on_response(fn)
+  table.insert(only_top(self, "on_response").on_response, check.callable("on_response", fn))
+  return self
+end
+
 local JOB_OPTIONS = { each_worker = true }
 
 local function keep_job(shared, job)
@@ -378,6 +386,7 @@ function App:freeze()
     on_error = shared.on_error,
     on_start = shared.on_start,
     on_stop = shared.on_stop,
+    on_response = shared.on_response,
     jobs = shared.jobs,
   }
 end

@@ -9,7 +9,9 @@
 --- A failure has code "database", the `statement`, the library's own number `native`, and a
 --- `reason`: "constraint", "syntax", "readonly", "busy" (locked by another process for too long),
 --- "limit" (the result or the queue is too large), "error". PostgreSQL tells more: `sqlstate`,
---- `detail`, `hint`, `position`, `schema`, `table`, `column`, `constraint`.
+--- `detail`, `hint`, `position`, `schema`, `table`, `column`. Of a constraint both tell
+--- `constraint`: "unique", "foreign_key", "check" or "not_null", and as far as they know `table`,
+--- `columns` (a list) and `constraint_name`.
 local native = require("moongate.native")
 local statement = require("moongate.core.database.statement")
 local transaction = require("moongate.core.database.transaction")

@@ -50,6 +50,7 @@ typedef struct mg_config_log {
     const char *access;           // likewise; NULL: no access log
     mg_config_form access_format; // plain: combined
     mg_config_form error_format;
+    mg_config_texts fields; // of the access log as JSON; none: all
 } mg_config_log;
 
 typedef struct mg_config_endpoints {

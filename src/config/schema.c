@@ -130,6 +130,8 @@ const mg_config_key mg_config_keys[] = {
     OTHER("log.access", OPTIONAL_TARGET, AT(log.access), "\"stdout\"", "The access log"),
     CHOICE("log.format", AT(log.access_format), "\"combined\"", "combined|json",
            "The form of the access log"),
+    OTHER("log.fields", TEXTS, AT(log.fields), "[]",
+          "Fields of its JSON form, those of ctx:log_field too, in that order; []: all"),
 
     RESERVED("admin"),
 };

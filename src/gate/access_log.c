@@ -1,7 +1,11 @@
 #include "gate/access_log.h"
 
+#include "base/mem.h"
+
 #include <stdio.h>
 #include <time.h>
+
+static mg_access_field_put own_field(mg_str name);
 
 enum { STATUS_PEER_LEFT = 499 }; // nginx's number, which log readers know
 
@@ -9,7 +13,23 @@ void mg_access_log_init(mg_access_log *a, mg_log *log, bool json) {
     *a = (mg_access_log){.log = log, .json = json, .second = UINT64_MAX};
 }
 
+void mg_access_log_choose(mg_access_log *a, const mg_texts *names) {
+    if (names->n == 0) {
+        return;
+    }
+    a->chosen = mg_calloc(names->n, sizeof *a->chosen);
+    a->chosen_count = names->n;
+    for (size_t i = 0; i < names->n; i++) {
+        char *name = mg_strdup(names->items[i]);
+        a->chosen[i] = (mg_access_field){mg_str_of(name), own_field(mg_str_of(name))};
+    }
+}
+
 void mg_access_log_deinit(mg_access_log *a) {
+    for (size_t i = 0; i < a->chosen_count; i++) {
+        mg_free((void *)(uintptr_t)a->chosen[i].name.p);
+    }
+    mg_free(a->chosen);
     mg_buf_deinit(&a->line);
 }
 
@@ -106,8 +126,8 @@ static void format_combined(mg_access_log *a, const mg_access_record *r) {
     put(out, MG_STR("\"\n"));
 }
 
-// `key` comes with its punctuation: `,"host":`.
-static void append_json(mg_buf *out, mg_str key, mg_str value) {
+// `key` comes with its punctuation: `"host":`.
+static inline void append_json(mg_buf *out, mg_str key, mg_str value) {
     put(out, key);
     if (value.n == 0) {
         put(out, MG_STR("null"));
@@ -132,52 +152,137 @@ static void append_time(mg_buf *out, mg_str key, uint64_t us) {
     }
 }
 
-static void append_relayed(mg_buf *out, const mg_relayed *r) {
-    append_json(out, MG_STR(",\"upstream\":"), r->upstream);
-    append_json(out, MG_STR(",\"server\":"), r->server);
-    put(out, MG_STR(",\"tries\":"));
-    mg_buf_append_u64(out, r->tries);
-    put(out, MG_STR(",\"upstream_status\":"));
-    mg_buf_append_u64(out, (uint64_t)r->status);
-    append_time(out, MG_STR(",\"connect\":"), r->connect_us);
-    append_time(out, MG_STR(",\"first_byte\":"), r->first_byte_us);
-    append_time(out, MG_STR(",\"total\":"), r->total_us);
-    put(out, MG_STR(",\"bytes_received\":"));
-    mg_buf_append_u64(out, r->bytes_in);
-    put(out, MG_STR(",\"bytes_sent\":"));
-    mg_buf_append_u64(out, r->bytes_out);
+static void append_number(mg_buf *out, mg_str key, uint64_t v) {
+    put(out, key);
+    mg_buf_append_u64(out, v);
+}
+
+static void append_status(mg_buf *out, mg_str key, int status) {
+    append_number(out, key, (uint64_t)status);
+}
+
+// --- each field of the JSON form: `,"name":value`, or nothing ---
+
+static void put_time(const mg_access_log *a, mg_buf *out, const mg_access_record *r) {
+    put(out, MG_STR(",\"time\":\""));
+    put(out, (mg_str){a->date, a->date_n});
+    put_char(out, '.');
+    append_padded(out, r->wall_ms % 1000, 3);
+    put(out, MG_STR("Z\""));
+}
+
+static void put_duration(const mg_access_log *a, mg_buf *out, const mg_access_record *r) {
+    (void)a;
+    put(out, MG_STR(",\"duration\":"));
+    append_seconds(out, r->duration_us);
+}
+
+static void put_aborted(const mg_access_log *a, mg_buf *out, const mg_access_record *r) {
+    (void)a;
+    put(out, r->aborted ? MG_STR(",\"aborted\":true") : MG_STR(",\"aborted\":false"));
+}
+
+// Those of `r`, and those of an answer that another server gave.
+#define FIELD(name, append, member)                                                                \
+    static void put_##name(const mg_access_log *a, mg_buf *out, const mg_access_record *r) {       \
+        (void)a;                                                                                   \
+        append(out, MG_STR(",\"" #name "\":"), r->member);                                         \
+    }
+#define RELAYED(name, append, member)                                                              \
+    static void put_##name(const mg_access_log *a, mg_buf *out, const mg_access_record *r) {       \
+        (void)a;                                                                                   \
+        if (r->relayed != NULL) {                                                                  \
+            append(out, MG_STR(",\"" #name "\":"), r->relayed->member);                            \
+        }                                                                                          \
+    }
+FIELD(client_ip, append_json, client_ip)
+FIELD(method, append_json, method)
+FIELD(target, append_json, target)
+FIELD(host, append_json, host)
+FIELD(status, append_status, status)
+FIELD(bytes, append_number, body_bytes_out)
+FIELD(referer, append_json, referer)
+FIELD(user_agent, append_json, user_agent)
+FIELD(request_id, append_json, request_id)
+FIELD(route, append_json, route)
+RELAYED(upstream, append_json, upstream)
+RELAYED(server, append_json, server)
+RELAYED(tries, append_number, tries)
+RELAYED(upstream_status, append_status, status)
+RELAYED(connect, append_time, connect_us)
+RELAYED(first_byte, append_time, first_byte_us)
+RELAYED(total, append_time, total_us)
+RELAYED(bytes_received, append_number, bytes_in)
+RELAYED(bytes_sent, append_number, bytes_out)
+#undef FIELD
+#undef RELAYED
+
+// In the order in which they are written unless `log.fields` says another.
+static const struct {
+    mg_str name;
+    mg_access_field_put put;
+} own_fields[] = {
+#define ROW(name)                                                                                  \
+    { {#name, sizeof #name - 1}, put_##name }
+    ROW(time),       ROW(client_ip),  ROW(method),     ROW(target),
+    ROW(host),       ROW(status),     ROW(bytes),      ROW(duration),
+    ROW(referer),    ROW(user_agent), ROW(request_id), ROW(route),
+    ROW(upstream),   ROW(server),     ROW(tries),      ROW(upstream_status),
+    ROW(connect),    ROW(first_byte), ROW(total),      ROW(bytes_received),
+    ROW(bytes_sent), ROW(aborted),
+#undef ROW
+};
+
+enum { OWN_FIELDS = sizeof own_fields / sizeof own_fields[0] };
+
+static mg_access_field_put own_field(mg_str name) {
+    for (size_t i = 0; i < OWN_FIELDS; i++) {
+        if (mg_str_eq(own_fields[i].name, name)) {
+            return own_fields[i].put;
+        }
+    }
+    return NULL;
+}
+
+static void put_noted(mg_buf *out, const mg_field *f) {
+    put_char(out, ',');
+    mg_log_append_json_string(out, f->name);
+    put_char(out, ':');
+    put(out, f->value);
+}
+
+static void put_all(const mg_access_log *a, mg_buf *out, const mg_access_record *r) {
+    for (size_t i = 0; i < OWN_FIELDS; i++) {
+        own_fields[i].put(a, out, r);
+    }
+    for (size_t i = 0; r->noted != NULL && i < r->noted->count; i++) {
+        if (own_field(r->noted->at[i].name) == NULL) { // else the line would have it twice
+            put_noted(out, &r->noted->at[i]);
+        }
+    }
+}
+
+// What a request has not noted is left out.
+static void put_chosen(const mg_access_log *a, mg_buf *out, const mg_access_record *r) {
+    for (size_t i = 0; i < a->chosen_count; i++) {
+        const mg_access_field *f = &a->chosen[i];
+        const mg_field *noted =
+            f->put == NULL && r->noted != NULL ? mg_fields_find_name(r->noted, f->name) : NULL;
+        if (f->put != NULL) {
+            f->put(a, out, r);
+        } else if (noted != NULL) {
+            put_noted(out, noted);
+        }
+    }
 }
 
 static void format_json(mg_access_log *a, const mg_access_record *r) {
     mg_buf *out = &a->line;
-    put(out, MG_STR("{\"time\":\""));
-    put(out, (mg_str){a->date, a->date_n});
-    put_char(out, '.');
-    append_padded(out, r->wall_ms % 1000, 3);
-    append_json(out, MG_STR("Z\",\"client_ip\":"), r->client_ip);
-    append_json(out, MG_STR(",\"method\":"), r->method);
-    append_json(out, MG_STR(",\"target\":"), r->target);
-    append_json(out, MG_STR(",\"host\":"), r->host);
-    put(out, MG_STR(",\"status\":"));
-    mg_buf_append_u64(out, (uint64_t)r->status);
-    put(out, MG_STR(",\"bytes\":"));
-    mg_buf_append_u64(out, r->body_bytes_out);
-    put(out, MG_STR(",\"duration\":"));
-    append_seconds(out, r->duration_us);
-    append_json(out, MG_STR(",\"referer\":"), r->referer);
-    append_json(out, MG_STR(",\"user_agent\":"), r->user_agent);
-    append_json(out, MG_STR(",\"request_id\":"), r->request_id);
-    append_json(out, MG_STR(",\"route\":"), r->route);
-    if (r->relayed != NULL) {
-        append_relayed(out, r->relayed);
-    }
-    put(out, r->aborted ? MG_STR(",\"aborted\":true") : MG_STR(",\"aborted\":false"));
-    for (size_t i = 0; r->noted != NULL && i < r->noted->count; i++) {
+    (a->chosen_count > 0 ? put_chosen : put_all)(a, out, r);
+    if (out->n == 0) {
         put_char(out, ',');
-        mg_log_append_json_string(out, r->noted->at[i].name);
-        put_char(out, ':');
-        put(out, r->noted->at[i].value);
     }
+    out->p[0] = '{'; // in place of the first comma
     put(out, MG_STR("}\n"));
 }
 

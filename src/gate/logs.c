@@ -19,6 +19,7 @@ static int open_access(mg_logs *l, const mg_config_log *c, mg_error *err) {
     int rc = mg_log_open(&l->access, &options, err);
     if (rc == MG_OK) {
         mg_access_log_init(&l->access_writer, l->access, c->access_format == MG_CONFIG_JSON);
+        mg_access_log_choose(&l->access_writer, &c->fields);
     }
     return rc;
 }
@@ -62,10 +63,18 @@ static bool same_target(const char *a, const char *b) {
     return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
 }
 
+static bool same_texts(const mg_texts *a, const mg_texts *b) {
+    bool same = a->n == b->n;
+    for (size_t i = 0; same && i < a->n; i++) {
+        same = strcmp(a->items[i], b->items[i]) == 0;
+    }
+    return same;
+}
+
 bool mg_logs_same(const mg_config_log *a, const mg_config_log *b) {
     return a->level == b->level && a->access_format == b->access_format &&
            a->error_format == b->error_format && same_target(a->file, b->file) &&
-           same_target(a->access, b->access);
+           same_target(a->access, b->access) && same_texts(&a->fields, &b->fields);
 }
 
 void mg_logs_access(mg_logs *l, const mg_access_record *r) {

@@ -100,9 +100,10 @@ static void push_shown_sql(lua_State *L, const statement_op *s) {
 // Into the table at the top: what the server told besides.
 static void set_fields(lua_State *L, const statement_op *s) {
     static const char *const names[MG_DB_FIELDS] = {
-        [MG_DB_SQLSTATE] = "sqlstate", [MG_DB_DETAIL] = "detail",         [MG_DB_HINT] = "hint",
-        [MG_DB_POSITION] = "position", [MG_DB_SCHEMA] = "schema",         [MG_DB_TABLE] = "table",
-        [MG_DB_COLUMN] = "column",     [MG_DB_CONSTRAINT] = "constraint",
+        [MG_DB_SQLSTATE] = "sqlstate", [MG_DB_DETAIL] = "detail",
+        [MG_DB_HINT] = "hint",         [MG_DB_POSITION] = "position",
+        [MG_DB_SCHEMA] = "schema",     [MG_DB_TABLE] = "table",
+        [MG_DB_COLUMN] = "column",     [MG_DB_CONSTRAINT] = "constraint_name",
     };
     for (int i = 0; i < MG_DB_FIELDS; i++) {
         if (s->fields[i] == NULL) {

@@ -60,9 +60,9 @@ struct mg_exchange {
     uint64_t app_handle;
     struct mg_routed *routed; // server/front.h; NULL: no front stands before the app
     struct mg_noted *noted;   // server/noted.h; NULL: nothing was noted
-    mg_pins *pins;     // the generation that this holds; NULL: none
-    mg_str route;      // name or pattern for the log; borrowed until the answer is complete
-    mg_str request_id; // for the log; in the arena
+    mg_pins *pins;            // the generation that this holds; NULL: none
+    mg_str route;             // name or pattern for the log; borrowed until the answer is complete
+    mg_str request_id;        // for the log; in the arena
     const struct mg_relayed *relayed; // for the log; in the arena; NULL: no other server was asked
 
     // request

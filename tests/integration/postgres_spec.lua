@@ -11,7 +11,8 @@ app:post("/sql", { timeout = 20 }, function(ctx)
   local rows, err = ctx:query_database(ctx:body():await()):try_await()
   if not rows then
     return 409, { code = err.code, reason = err.reason, sqlstate = err.sqlstate,
-      constraint = err.constraint, detail = err.detail, position = err.position,
+      constraint = err.constraint, name = err.constraint_name,
+      detail = err.detail, position = err.position,
       column = err.column, message = err.message }
   end
   return { rows = rows, affected = rows.affected }
@@ -99,8 +100,8 @@ describe("PostgreSQL", function()
     assert.equal(1, (sql("INSERT INTO t VALUES (1, 'a')")).affected)
     local err, status = sql("INSERT INTO t VALUES (1, 'b')")
     assert.equal(409, status)
-    assert.same({ "database", "constraint", "23505", "one_of_each" },
-      { err.code, err.reason, err.sqlstate, err.constraint })
+    assert.same({ "database", "constraint", "23505", "unique", "one_of_each" },
+      { err.code, err.reason, err.sqlstate, err.constraint, err.name })
     assert.equal("Key (id)=(1) already exists.", err.detail)
     assert.equal("name", (sql("INSERT INTO t VALUES (2, NULL)")).column)
     assert.equal(8, (sql("SELECT wrong")).position)

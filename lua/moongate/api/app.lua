@@ -259,6 +259,28 @@ function app:on_start(fn) end
 ---@return moongate.App self
 function app:on_stop(fn) end
 
+--- `fn(ctx, answer)` runs in the background when an answer has ended: all of it was given to the
+--- connection, or it was broken off. ctx can be read there still; the answer cannot be changed. A
+--- failure is logged.
+---
+--- ```lua
+--- app:on_response(function(ctx, answer)
+---   moongate.log.info("served", { path = ctx.path, status = answer.status, bytes = answer.bytes })
+--- end)
+--- app:get("/", function() return "hello" end)
+--- --> GET / => 200 hello
+--- ```
+---@param fn fun(ctx: moongate.Context, answer: moongate.EndedAnswer)
+---@return moongate.App self
+function app:on_response(fn) end
+
+---@class moongate.EndedAnswer what became of an answer: of `app:on_response`
+---@field status integer 0: the client left before one began
+---@field headers table<string, string> as of `ctx.answer`
+---@field bytes integer of content, that were given to the connection
+---@field seconds number since the request's head had come
+---@field aborted boolean the client left, or the handler failed in the middle of it
+
 ---@class moongate.JobOptions of `app:every`
 ---@field each_worker? boolean a run in each worker, instead of one in the whole service
 

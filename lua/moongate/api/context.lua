@@ -174,6 +174,25 @@ ctx.state = nil
 ---@type { name: string?, pattern: string?, where: string? }
 ctx.route = nil
 
+--- The answer as it is staged, for middleware behind `next()`. It is read here alone: what changes
+--- it are `ctx:status`, `ctx:header` and another answer.
+---
+--- ```lua
+--- app:use(function(ctx, next)
+---   next()
+---   ctx:header("X-Length", #ctx.answer.body)
+--- end)
+--- app:get("/", function() return { a = 1 } end)
+--- --> GET / => 200 (X-Length: 7) {"a":1}
+--- ```
+---@type moongate.Answer
+ctx.answer = nil
+
+---@class moongate.Answer the answer as it is staged: `ctx.answer`
+---@field status? integer nil as long as there is none
+---@field headers table<string, string> by names in any case; lines of one name are joined. What the wire adds (Date, Content-Length) is not among them
+---@field body? string the text that is going to be sent, of a table its JSON; nil of streams and files
+
 --- A log whose lines carry the request's id; see [Log](log.md).
 ---
 --- ```lua

@@ -10,7 +10,9 @@
 --- A failure has code `database`, the `statement`, the library's own number `native`, and a
 --- `reason`: "constraint", "syntax", "readonly", "busy" (locked by another process for too long),
 --- "limit" (the result or the queue is too large), "error". PostgreSQL tells more: `sqlstate`,
---- `detail`, `hint`, `position`, `schema`, `table`, `column`, `constraint`.
+--- `detail`, `hint`, `position`, `schema`, `table`, `column`. With reason "constraint" both kinds of
+--- databases tell `constraint`, which is "unique", "foreign_key", "check" or "not_null", and as far as
+--- they know `table`, `columns` (a list) and `constraint_name`.
 ---
 --- The examples have a table `users (id INTEGER PRIMARY KEY, name TEXT UNIQUE)` with Ada and Alan.
 ---@class moongate.Database

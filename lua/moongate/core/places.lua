@@ -75,8 +75,8 @@ local function name_got(fn, op, ins)
   end
 end
 
--- The lines at which `fn` calls, or ends by a call if `tail`, each with the name that was called, as
--- far as it has one.
+-- The lines at which `fn` calls, or ends by a call if `tail`, each with the name that was called,
+-- as far as it has one.
 local function calls(fn, tail)
   local names, list, pc = {}, {}, 1
   local op, ins = opcode(fn, pc)
@@ -110,8 +110,8 @@ local function indexed_slots(level, key)
   return slots
 end
 
---- The value that the function at `level` of the stack indexes by `key` just now, if `is_it(value)`
---- takes it; else nil. Where one line does so with several, the first of them.
+--- The value that the function at `level` of the stack indexes by `key` just now, if
+--- `is_it(value)` takes it; else nil. Where one line does so with several, the first of them.
 ---@param level integer
 ---@param key any
 ---@param is_it fun(value: any): boolean

@@ -25,6 +25,8 @@ static const mg_access_record ordinary = {
     .wall_ms = 1709210096007u,
 };
 
+static mg_texts chosen; // fields of the JSON form; none: all
+
 // Writes the records through a log in a file and compares the whole of it.
 static void check(bool json, const mg_access_record *records, size_t n, const char *expected) {
     char path[] = "/tmp/moongate-access-XXXXXX";
@@ -34,6 +36,7 @@ static void check(bool json, const mg_access_record *records, size_t n, const ch
     assert_int_equal(mg_log_open(&log, &(mg_log_options){.target = path}, NULL), MG_OK);
     mg_access_log a;
     mg_access_log_init(&a, log, json);
+    mg_access_log_choose(&a, &chosen);
     for (size_t i = 0; i < n; i++) {
         mg_access_log_write(&a, &records[i]);
     }
@@ -137,6 +140,50 @@ static void json_tells_of_the_upstream(void **state) {
           "\"bytes_received\":7,\"bytes_sent\":8,\"aborted\":false}\n");
 }
 
+// What scripts note: in the arena, which the caller ends.
+static mg_access_record with_notes(mg_arena *arena, mg_fields *noted) {
+    mg_fields_init(noted, arena);
+    mg_fields_add(noted, MG_STR("user"), MG_STR("7"));
+    mg_fields_add(noted, MG_STR("tags"), MG_STR("[\"a\"]"));
+    mg_fields_add(noted, MG_STR("status"), MG_STR("1"));
+    mg_access_record r = ordinary;
+    r.noted = noted;
+    return r;
+}
+
+static void json_ends_with_what_scripts_note(void **state) {
+    (void)state;
+    mg_arena arena = {0};
+    mg_fields noted;
+    mg_access_record r = with_notes(&arena, &noted);
+    check(true, &r, 1,
+          "{\"time\":\"2024-02-29T12:34:56.007Z\",\"client_ip\":\"::1\",\"method\":\"GET\","
+          "\"target\":\"/users/7?full=1\",\"host\":\"example.org\",\"status\":200,\"bytes\":12345,"
+          "\"duration\":1.002003,\"referer\":\"http://a/\",\"user_agent\":\"curl/7.88\","
+          "\"request_id\":\"r-1\",\"route\":\"/users/:id\",\"aborted\":false,\"user\":7,"
+          "\"tags\":[\"a\"]}\n");
+    check(false, &r, 1,
+          "::1 - - [29/Feb/2024:12:34:56 +0000] \"GET /users/7?full=1 HTTP/1.1\" 200 12345 "
+          "\"http://a/\" \"curl/7.88\"\n");
+    mg_arena_deinit(&arena);
+}
+
+static void json_has_the_fields_that_are_chosen(void **state) {
+    (void)state;
+    static const char *const names[] = {"none", "user", "status", "route"};
+    mg_arena arena = {0};
+    mg_fields noted;
+    mg_access_record r[] = {with_notes(&arena, &noted), ordinary};
+    chosen = (mg_texts){names, 4};
+    check(true, r, 2,
+          "{\"user\":7,\"status\":200,\"route\":\"/users/:id\"}\n"
+          "{\"status\":200,\"route\":\"/users/:id\"}\n");
+    chosen = (mg_texts){names, 1};
+    check(true, r, 1, "{}\n");
+    chosen = (mg_texts){0};
+    mg_arena_deinit(&arena);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(combined_is_apaches),
@@ -147,6 +194,8 @@ int main(void) {
         cmocka_unit_test(the_date_moves_with_the_second),
         cmocka_unit_test(json_has_all_keys),
         cmocka_unit_test(json_is_valid_whatever_comes),
+        cmocka_unit_test(json_ends_with_what_scripts_note),
+        cmocka_unit_test(json_has_the_fields_that_are_chosen),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

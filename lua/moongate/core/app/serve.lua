@@ -13,6 +13,7 @@ local proxy = require("moongate.core.proxy.route")
 local starting = require("moongate.core.app.starting")
 local context = require("moongate.core.request.context")
 local failure = require("moongate.core.request.failure")
+local ending = require("moongate.core.request.ending")
 local lifetime = require("moongate.core.request.lifetime")
 local onion = require("moongate.core.request.onion")
 local slots = require("moongate.core.request.slots")
@@ -60,6 +61,9 @@ local function on_request(handle, route_id, allowed, method, start, slot, params
   local ctx = new_ctx(served.root, handle, route or NO_ROUTE, method, start, served)
   ctx[PARAMS] = params or false
   begin(ctx, slot)
+  if served.watched then
+    ending.watch(ctx)
+  end
   if route then
     sched.start(ctx, run_request, request_failed, ctx)
   else
@@ -157,7 +161,8 @@ function M.prepare(app, options)
     jobs_under_way = {},
     detached = {}, -- set of requests that are answered, with work in flight
     detached_count = 0,
-    closing = 0, -- on_close functions under way
+    closing = 0, -- on_close and on_response functions under way, or to come
+    watched = app.on_response ~= nil and app.on_response[1] ~= nil,
     handler_seconds = options.handler_seconds or HANDLER_SECONDS,
     page = options.page or false, -- development: stages an error's page for a browser
     retired = false, -- a moongate.Retired, once other scripts serve

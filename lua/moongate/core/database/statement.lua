@@ -1,11 +1,15 @@
 --- What everything that asks a database has in common: how a statement is started, or refused.
 local native = require("moongate.native")
 local errors = require("moongate.core.errors")
+local constraint = require("moongate.core.database.constraint")
+local settling = require("moongate.core.future.settle")
 local suggest = require("moongate.core.suggest")
 local Future = require("moongate.future")
 local time = require("moongate.time")
 
 local M = {}
+
+settling.completions.database = constraint.complete
 
 local NONE = 'no database is configured: database = "sqlite:build/var/app.db" in the configuration'
 

@@ -22,6 +22,9 @@ local Future = {} -- how its instances are indexed: core/future/missing.lua
 
 local M = { Future = Future, DORMANT = DORMANT }
 
+--- By the code of an error of C: function(fields, message) that adds to its fields.
+M.completions = {}
+
 --- A pending Future.
 ---@param scope table|nil the scope with which it is cancelled
 ---@param level integer|nil the stack level of the line that "made" it
@@ -531,6 +534,10 @@ function Future:_settle_operation(ok, a, b, c)
     settle(self, RESOLVED, a == nil and 0 or 1, a)
   else
     local fields = type(c) == "table" and c or { errno = c }
+    local complete = M.completions[a]
+    if complete then
+      complete(fields, b)
+    end
     fields.where = self:_where()
     settle(self, REJECTED, 1, errors.new(a, b, fields))
   end

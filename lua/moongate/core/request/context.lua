@@ -13,6 +13,8 @@ local slots = require("moongate.core.request.slots")
 local headers_of = require("moongate.core.headers")
 local suggest = require("moongate.core.suggest")
 local answer = require("moongate.core.request.answer")
+local answer_view = require("moongate.core.request.answer_view")
+local ending = require("moongate.core.request.ending")
 local settled = require("moongate.core.future.settled")
 local array = native.json.array
 local check_ctx = answer.check_ctx
@@ -24,7 +26,7 @@ local M = {}
 local HANDLE, ROUTE, METHOD, PHASE = slots.HANDLE, slots.ROUTE, slots.METHOD, slots.PHASE
 local PARAMS, QUERY, HEADERS, STATE = slots.PARAMS, slots.QUERY, slots.HEADERS, slots.STATE
 local BODY_FUTURE, COOKIES, LOG = slots.BODY_FUTURE, slots.COOKIES, slots.LOG
-local OPEN, OVER, PLAIN = slots.OPEN, slots.OVER, slots.PLAIN
+local OPEN, OVER, PLAIN, KEPT = slots.OPEN, slots.OVER, slots.PLAIN, slots.KEPT
 local ROOT, ON_CLOSE = scopes.ROOT, scopes.ON_CLOSE
 
 local METHOD_UNKNOWN = native.constants.methods.UNKNOWN
@@ -40,7 +42,7 @@ function M.new(root, handle, route, method, start, app)
     false, false, false, false, false, root,
     handle, route, method, start,
     OPEN, PLAIN, 200, false, false, false,
-    false, false, false, false, false, false, false, false, app, false, false, false,
+    false, false, false, false, false, false, false, false, app, false, false, false, false,
   }, Context)
 end
 
@@ -88,7 +90,8 @@ end
 local function ask(fn, ctx, ...)
   local value, err = fn(ctx[HANDLE], ...)
   if err == "closed" then
-    closed()
+    local kept = ctx[KEPT] or closed()
+    return kept[fn]
   end
   return value
 end
@@ -216,13 +219,43 @@ function getters.log(ctx)
   return own
 end
 
+--- What is staged: status, headers and body, for middleware behind next().
+---@return moongate.Answer
+function getters.answer(ctx)
+  return answer_view.new(ctx)
+end
+
+--- Adds a field to the request's line in the access log, in place of one of that name; a value that
+--- JSON can say.
+---@param name string a token such as "user_id"
+function methods.log_field(ctx, name, value)
+  check_ctx(ctx, 2)
+  if type(name) ~= "string" then
+    error("log_field: a name is wanted, not a " .. type(name), 2)
+  end
+  local ok, encoded = pcall(native.json.encode, value)
+  if not ok then
+    error("log_field " .. name .. ": " .. encoded, 2)
+  end
+  local noted, wrong = native.log_field(ctx[HANDLE], name, encoded)
+  if not noted then
+    error("log_field " .. name .. ": " .. wrong, 2)
+  end
+  return ctx
+end
+
 --- Replaces the request's id: for middleware that believes an incoming one.
 function methods.set_request_id(ctx, id)
   check_ctx(ctx, 2)
   if type(id) ~= "string" or #id > 128 or id:find("[^%w%-_.:/+=]") then
     error("set_request_id: 1 to 128 letters, digits or -_.:/+= are wanted", 2)
   end
-  ask(native.request_id, ctx, id)
+  local ok, err = native.request_id(ctx[HANDLE], id)
+  if not ok and err == "closed" then
+    closed()
+  elseif ctx[KEPT] then
+    ctx[KEPT][native.request_id] = id
+  end
 end
 
 -- --- the connection ---
@@ -403,6 +436,7 @@ function methods.on_close(ctx, fn)
   if not list then
     list = {}
     ctx[ON_CLOSE] = list
+    ending.keep(ctx)
   end
   list[#list + 1] = fn
 end

@@ -8,13 +8,14 @@ local scopes = require("moongate.core.scope")
 local errors = require("moongate.core.errors")
 local slots = require("moongate.core.request.slots")
 local timers = require("moongate.core.timer")
+local ending = require("moongate.core.request.ending")
 local retire = require("moongate.core.app.retire")
 local Future = require("moongate.future")
-local log = require("moongate.log")
 
 local native = sched.native
 local HANDLE, ROUTE, START, TASK = slots.HANDLE, slots.ROUTE, slots.START, slots.TASK
 local PHASE, APP, SLOT, OVER = slots.PHASE, slots.APP, slots.SLOT, slots.OVER
+local KEPT = slots.KEPT
 local CHILDREN, CANCELLED, ON_CLOSE = scopes.CHILDREN, scopes.CANCELLED, scopes.ON_CLOSE
 local REJECTED, ENDED = scopes.REJECTED, scopes.ENDED
 
@@ -67,34 +68,6 @@ end
 
 -- --- the end ---
 
-local function closing_ended(target)
-  target.closing = target.closing - 1
-  if target.retired then
-    retire.check(target)
-  end
-end
-
-local function run_on_close(task)
-  local script = task.a
-  script(task.b or nil)
-  closing_ended(task.c)
-end
-
-local function on_close_failed(task, err)
-  log.failure("an on_close function failed", err)
-  closing_ended(task.c)
-end
-
--- They run in the background, and await there even if the rest of it had to end.
-local function start_on_close(target, fns, why)
-  local root = target.root
-  local scope = root[CANCELLED] and target.retired and target.retired.scope or root
-  target.closing = target.closing + #fns
-  for _, fn in ipairs(fns) do
-    sched.start_soon(scope, run_on_close, on_close_failed, fn, why, target)
-  end
-end
-
 -- What is still in flight may finish within the handler's deadline.
 local function detach(ctx)
   local target = ctx[APP]
@@ -131,10 +104,16 @@ function M.finish(ctx, why)
   leave(ctx, target.retired)
   ctx[PHASE] = OVER
   ctx[ENDED] = true
+  if ctx[KEPT] then
+    ending.finish(ctx)
+  end
   local fns = ctx[ON_CLOSE]
   if fns then
     ctx[ON_CLOSE] = false
-    start_on_close(target, fns, why or ctx[CANCELLED])
+    why = why or ctx[CANCELLED] or nil
+    for _, fn in ipairs(fns) do
+      ending.start(ctx, "an on_close function", fn, why)
+    end
   end
   if ctx[REJECTED] then
     Future._end_scope(ctx)

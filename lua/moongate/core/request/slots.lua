@@ -36,4 +36,5 @@ return {
   ANSWERING = 26, -- the deadline passed: somebody else answers
   ALLOWED = 27, -- the set of methods that a 405 names
   SLOT = 28, -- of the handle
+  KEPT = 29, -- what can be read when the request is over: core/request/ending.lua
 }

@@ -92,8 +92,8 @@ describe("what a handler returns", function()
     for row in pairs(returned) do
       app.logs[1] = nil
       assert.equal(500, app:get("/?row=" .. row:gsub(" ", "%%20")).status)
-      assert.matches("answer_spec%.lua:%d+: the handler returned " .. row:gsub("%p", "%%%0") .. "[;:]",
-        logged())
+      local said = "the handler returned " .. row:gsub("%p", "%%%0") .. "[;:]"
+      assert.matches("answer_spec%.lua:%d+: " .. said, logged())
     end
   end)
 
