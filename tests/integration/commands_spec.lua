@@ -43,6 +43,12 @@ describe("moongate check", function()
     assert.is_nil(result.said:find("ERROR: ", 1, true))
   end)
 
+  it("is content with the sample app, which lies beside the framework", function()
+    local result = moongate("check")
+    assert.equal(0, result.status, result.err)
+    assert_says(result, "^conf/moongate.lua and /.*/lua/app.lua are good\n$")
+  end)
+
   it("warns of a database in memory that each of several workers has for itself", function()
     local function check_memory(workers)
       return check(servers.config_text({

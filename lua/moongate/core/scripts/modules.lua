@@ -130,11 +130,12 @@ function M.new(prefix, read, run)
     { __index = package, __newindex = package })
 end
 
--- As Lua's own, but for what lies in the project.
+-- As Lua's own, but for what lies in the project; where that is Moongate's own tree the framework
+-- lies in it.
 local function search_system(prefix, name)
   local list = {}
   for template in package.path:gmatch("[^;]+") do
-    if not inside(prefix, template) then
+    if is_framework(name) or not inside(prefix, template) then
       list[#list + 1] = template
     end
   end
