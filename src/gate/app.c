@@ -11,6 +11,7 @@ void mg_app_options(const mg_config *c, mg_lua_app_options *out) {
     out->load_ms = c->timeouts.reload_ms;
     out->memory_bytes = c->limits.lua_memory;
     out->ffi = c->ffi;
+    out->upstreams = &c->upstreams;
 }
 
 int mg_app_check(const mg_config *c, mg_error *err) {

@@ -133,9 +133,17 @@ static int seed_random(lua_State *L) {
     return 0;
 }
 
+static void push_names(lua_State *L, const mg_upstreams_options *o) {
+    lua_createtable(L, (int)o->n, 0);
+    for (size_t i = 0; i < o->n; i++) {
+        lua_pushstring(L, o->items[i].name);
+        lua_rawseti(L, -2, (int)i + 1);
+    }
+}
+
 static void push_options(mg_lua_app *a, const mg_lua_app_options *o) {
     lua_State *L = a->L;
-    lua_createtable(L, 0, 7);
+    lua_createtable(L, 0, 8);
     lua_pushnumber(L, (lua_Number)o->handler_ms / 1000);
     lua_setfield(L, -2, "handler_seconds");
     lua_pushinteger(L, (lua_Integer)o->generation);
@@ -148,6 +156,10 @@ static void push_options(mg_lua_app *a, const mg_lua_app_options *o) {
     lua_setfield(L, -2, "ffi");
     lua_pushboolean(L, true);
     lua_setfield(L, -2, "serving");
+    if (o->upstreams != NULL) {
+        push_names(L, o->upstreams);
+        lua_setfield(L, -2, "upstreams");
+    }
     if (o->snapshot != NULL) {
         mg_lua_push_read(L, o->snapshot);
         lua_setfield(L, -2, "read");

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/snapshot.h"
 #include "lua/vm.h"
+#include "proxy/options.h"
 
 typedef struct mg_lua_app mg_lua_app;
 
@@ -31,6 +32,8 @@ typedef struct mg_lua_app_options {
     uint32_t worker;             // from 1; 0: there is only one
     bool dev;                    // faults are shown to browsers
     bool ffi;                    // scripts may have it
+    // Whose names routes may use; NULL: any, as far as it can be told while loading.
+    const mg_upstreams_options *upstreams;
     const char *fault;           // dev: no app is loaded, this fault is what it serves; else NULL
     const mg_vm_jobs *jobs;      // static
     void *jobs_arg;              // outlives the app, as log_arg

@@ -209,6 +209,27 @@ function app:use(middleware) end
 ---@return moongate.App self
 function app:static(prefix, folder, options) end
 
+---@class moongate.ProxyRouteOptions: moongate.RouteOptions of `app:proxy`
+---@field strip? string segments that are taken off the front of the path: "/users"
+---@field path? string instead of the path, ":id" and "*path" are the route's parameters; with "?" instead of the query too
+---@field host? string what Host tells: "client", "upstream" or a literal; as the upstream says unless told
+---@field headers? table<string, string|string[]|false> instead of the client's of these names; false: none
+---@field timeouts? table `connect`, `first_byte`, `idle`: seconds; as the upstream says unless told
+---@field buffer? "request" the upstream is asked once the request's body has come
+---@field methods? string[] instead of HTTP's own and those that routes name
+
+--- Passes on what comes for `pattern` to an upstream of the configuration, and relays its answer.
+--- Content goes both ways as it comes. Without middleware no Lua runs for it.
+---
+--- ```lua
+--- app:proxy("/users/*path", "users", { strip = "/users" })
+--- ```
+---@param pattern string
+---@param upstream string a name of the configuration's `upstreams`
+---@param options? moongate.ProxyRouteOptions
+---@return moongate.App self
+function app:proxy(pattern, upstream, options) end
+
 --- Answers what no route takes, instead of the 404 that Moongate gives.
 ---
 --- ```lua

@@ -55,7 +55,7 @@ function M.load(root, path, options)
   end
   local prepared, served = pcall(serve.prepare, frozen, {
     root = root,
-    needs_upstreams = true,
+    upstreams = options.upstreams,
     handler_seconds = options.handler_seconds,
     page = options.dev and dev.page(root, options.read),
   })

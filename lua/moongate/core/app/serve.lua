@@ -116,11 +116,10 @@ end
 -- --- apps ---
 
 local function native_proxy(route, options)
-  local names = native.upstream_names()
-  if options.needs_upstreams or #names > 0 then
-    proxy.check_upstream(route, names)
-    return not route.middleware[1] and proxy.native(route.proxied) or nil
+  if options.upstreams then
+    proxy.check_upstream(route, options.upstreams)
   end
+  return not route.middleware[1] and proxy.native(route.proxied) or nil
 end
 
 -- What is relayed may take as long as it moves, unless the route has a time of its own.
@@ -150,7 +149,7 @@ local function prepare_routes(app, options)
 end
 
 --- Makes a frozen app (app:freeze()) ready to serve. `options.root`: the project's folder;
---- `needs_upstreams`: raises if app:proxy names one that is not configured, even if none is.
+--- `upstreams`: the names that app:proxy may use, else it raises.
 ---@return table served
 function M.prepare(app, options)
   return {

@@ -67,11 +67,9 @@ function M.new(pattern, upstream, given)
   local has_params = plan.path and plan.path:find("/[:*]")
   local function handler(ctx)
     local ask = require("moongate.core.request.proxied").ask
-    if not has_params then
-      return ask(ctx, upstream, plan, 2)
-    end
-    local own = setmetatable({ path = expand(plan.path, ctx.params) }, { __index = plan })
-    return ask(ctx, upstream, own, 2)
+    local own = has_params
+      and setmetatable({ path = expand(plan.path, ctx.params) }, { __index = plan })
+    ask(ctx, upstream, own or plan, 2) -- stages what it answers
   end
   return handler, { upstream = upstream, plan = plan }
 end
