@@ -42,7 +42,7 @@ void mg_h2_init(mg_h2 *h, bool client, const mg_h2_limits *limits, mg_buf *out) 
         .phase = client ? MG_H2_IN_HEADER : MG_H2_IN_PREFACE,
         .peer = {.header_table = MG_H2_TABLE,
                  .header_table_least = MG_H2_TABLE,
-                 .streams = UINT32_MAX,
+                 .streams = 100, // until it says otherwise; most allow as many,
                  .window = MG_H2_WINDOW},
         .send_window = MG_H2_WINDOW,
         .receive_left = MG_H2_WINDOW,

@@ -132,7 +132,6 @@ void mg_h2_on_data(mg_h2_step *t, const uint8_t *p) {
     } else if (judge(t, s)) {
         accept_frame(t, s);
     }
-    mg_h2_open_connection(h, t->out);
 }
 
 void mg_h2_take_data(mg_h2_step *t) {
@@ -144,7 +143,6 @@ void mg_h2_take_data(mg_h2_step *t) {
         deliver(t, h->current, n);
     } else {
         h->taken += n; // nobody wants it
-        mg_h2_open_connection(h, t->out);
     }
     t->p += n;
     t->n -= n;

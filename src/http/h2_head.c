@@ -24,10 +24,10 @@ static void begin_section(mg_h2 *h, mg_h2_stream *s, mg_h2_section_kind kind) {
         kind == MG_H2_TRAILER_SECTION ? h->limits->trailer_bytes : h->limits->header_bytes;
     h->block.section = mg_arena_alloc(s->arena, sizeof(mg_h2_section));
     mg_h2_section_init(h->block.section, kind, limit, s->arena);
-    h->block.fate = FATE_TAKE;
 }
 
 static void begin_on_open(mg_h2 *h, mg_h2_stream *s) {
+    h->block.fate = FATE_TAKE;
     if (s->ended) {
         h->block.fate = FATE_CLOSED;
     } else if (h->client && !s->head_seen) {
@@ -73,9 +73,10 @@ static void begin_new(mg_h2_step *t, uint32_t id) {
 void mg_h2_accept(mg_h2 *h, mg_h2_stream *s, mg_arena *arena) {
     h->accepted_id = h->block.id;
     mg_h2_stream_begin(h, s, arena, h->block.id);
-    fate itself = h->block.fate;
     begin_section(h, s, MG_H2_REQUEST);
-    h->block.fate = itself == FATE_ITSELF ? FATE_ITSELF : FATE_TAKE;
+    if (h->block.fate == FATE_REFUSE) {
+        h->block.fate = FATE_TAKE;
+    }
     mg_h2_earn(h, MG_H2_BUDGET_PRIORITIES, 2);
     mg_h2_earn(h, MG_H2_BUDGET_WINDOWS, 2);
 }

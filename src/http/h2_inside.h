@@ -69,7 +69,7 @@ void mg_h2_open_stream(mg_h2 *h, mg_h2_stream *s, mg_buf *out);
 // --- sending ---
 
 void mg_h2_append_reset(mg_buf *out, uint32_t id, mg_h2_code code);
-void mg_h2_append_goaway(mg_h2 *h, mg_buf *out, uint32_t last, mg_h2_code code, const char *reason);
+void mg_h2_append_goaway(mg_buf *out, uint32_t last, mg_h2_code code, const char *reason);
 void mg_h2_stream_begin(mg_h2 *h, mg_h2_stream *s, mg_arena *arena, uint32_t id);
 // If both sides have ended, it is closed.
 void mg_h2_settle(mg_h2 *h, mg_h2_stream *s);

@@ -17,7 +17,7 @@ void mg_h2_tell(mg_h2_step *t, mg_h2_event_kind kind, mg_h2_stream *s) {
 }
 
 void mg_h2_die(mg_h2_step *t, mg_h2_code code, const char *reason) {
-    mg_h2_append_goaway(t->h, t->out, t->h->accepted_id, code, reason);
+    mg_h2_append_goaway(t->out, t->h->accepted_id, code, reason);
     t->h->over = true;
     t->e->code = code;
     t->e->reason = reason;
@@ -301,6 +301,9 @@ mg_h2_event_kind mg_h2_read(mg_h2 *h, const char *data, size_t n, uint64_t now_m
     mg_h2_step t = {.h = h, .out = out, .e = e, .p = (const uint8_t *)data, .n = n};
     h->now_ms = now_ms;
     while (!h->over && t.kind == MG_H2_MORE && advance(&t)) {
+    }
+    if (!h->over) {
+        mg_h2_open_connection(h, out); // whatever has happened may have given back some of it
     }
     *used = h->over ? n : n - t.n;
     return t.kind;

@@ -9,6 +9,24 @@
 
 #include <assert.h>
 
+// --- the end of our side ---
+
+// If the peer's has ended too, the stream is about to be closed: what nobody took of it is given
+// back, before the last frame, whose content may be sent by somebody else.
+static void before_end(mg_h2 *h, mg_h2_stream *s, mg_buf *out) {
+    if (s->ended) {
+        h->taken += s->stored;
+        s->stored = 0;
+        mg_h2_open_connection(h, out);
+    }
+}
+
+static void end_side(mg_h2 *h, mg_h2_stream *s) {
+    s->end_sent = true;
+    mg_h2_want(h, s, false);
+    mg_h2_settle(h, s);
+}
+
 // --- field sections ---
 
 // Those that come from elsewhere with names of their own in front.
@@ -62,14 +80,16 @@ static void send_section(mg_h2 *h, mg_h2_stream *s, mg_buf *out, const section *
             all[n++] = fields->at[i];
         }
     }
+    if (end) {
+        before_end(h, s, out);
+    }
     size_t at = out->n;
     mg_buf_reserve(out, MG_H2_FRAME_HEADER);
     out->n += MG_H2_FRAME_HEADER;
     mg_h2_encode(mg_h2_encoder_of(h), out, all, n, s->arena);
     frame_block(out, at, s->id, end ? MG_H2_FLAG_END_STREAM : 0);
     if (end) {
-        s->end_sent = true;
-        mg_h2_settle(h, s);
+        end_side(h, s);
     }
 }
 
@@ -155,6 +175,9 @@ size_t mg_h2_room(const mg_h2 *h, const mg_h2_stream *s) {
 
 void mg_h2_send_data_header(mg_h2 *h, mg_h2_stream *s, mg_buf *out, size_t n, bool end) {
     assert(n <= mg_h2_room(h, s) && (n > 0 || end));
+    if (end) {
+        before_end(h, s, out);
+    }
     uint8_t *p = (uint8_t *)mg_buf_reserve(out, MG_H2_FRAME_HEADER);
     mg_h2_put_header(p, n, MG_H2_DATA_FRAME, end ? MG_H2_FLAG_END_STREAM : 0, s->id);
     out->n += MG_H2_FRAME_HEADER;
@@ -164,9 +187,7 @@ void mg_h2_send_data_header(mg_h2 *h, mg_h2_stream *s, mg_buf *out, size_t n, bo
     mg_h2_earn(h, MG_H2_BUDGET_PINGS, 1);
     mg_h2_schedule_sent(h, s);
     if (end) {
-        s->end_sent = true;
-        mg_h2_want(h, s, false);
-        mg_h2_settle(h, s);
+        end_side(h, s);
     }
 }
 
@@ -189,9 +210,7 @@ void mg_h2_send_reset(mg_h2 *h, mg_h2_stream *s, mg_buf *out, mg_h2_code code) {
     }
 }
 
-void mg_h2_append_goaway(mg_h2 *h, mg_buf *out, uint32_t last, mg_h2_code code,
-                         const char *reason) {
-    (void)h;
+void mg_h2_append_goaway(mg_buf *out, uint32_t last, mg_h2_code code, const char *reason) {
     size_t n = strlen(reason);
     uint8_t *p = mg_h2_append_frame(out, 8 + n, MG_H2_GOAWAY_FRAME, 0, 0);
     mg_h2_put32(p, last);
@@ -200,12 +219,12 @@ void mg_h2_append_goaway(mg_h2 *h, mg_buf *out, uint32_t last, mg_h2_code code,
 }
 
 void mg_h2_send_goaway(mg_h2 *h, mg_buf *out, bool last) {
-    mg_h2_append_goaway(h, out, last ? h->accepted_id : MG_H2_WINDOW_MAX, MG_H2_NO_ERROR, "");
+    mg_h2_append_goaway(out, last ? h->accepted_id : MG_H2_WINDOW_MAX, MG_H2_NO_ERROR, "");
     h->leaving |= last;
 }
 
 void mg_h2_fail(mg_h2 *h, mg_buf *out, mg_h2_code code, const char *reason) {
-    mg_h2_append_goaway(h, out, h->accepted_id, code, reason);
+    mg_h2_append_goaway(out, h->accepted_id, code, reason);
     h->over = true;
 }
 

@@ -36,7 +36,6 @@ typedef struct mg_h2_settings {
     uint32_t header_table_least; // that our encoder has not told yet
     uint32_t streams;
     uint32_t window;
-    uint32_t frame;
     bool extended_connect;
 } mg_h2_settings;
 

@@ -91,6 +91,22 @@ static void content_of_a_closed_stream_is_given_back(void **state) {
     assert_frames("WINDOW_UPDATE 0/0 33000\n", r);
 }
 
+// Nothing else may come that could tell of it: the peer waits for the connection's window.
+static void content_that_nobody_took_is_given_back_with_the_answer(void **state) {
+    rig *r = *state;
+    r->holds = true;
+    mg_fields none = {0};
+    mg_answer_head head = {.status = 200, .fields = &none};
+    for (uint32_t id = 1; id < 67; id += 2) {
+        open_stream(r, id, rig_post);
+        send(r, id, MG_H2_FLAG_END_STREAM, 1000);
+        mg_buf_clear(&r->out);
+        mg_h2_send_answer(&r->h, r->stream, &r->out, &head, false);
+        mg_h2_send_data(&r->h, r->stream, &r->out, MG_STR("x"), true);
+    }
+    assert_frames("HEADERS 65/4\nWINDOW_UPDATE 0/0 33000\nDATA 65/1 (1)\n", r);
+}
+
 // An exchange that ends with content that its handler never read.
 static void what_is_left_of_a_frame_is_given_back(void **state) {
     rig *r = *state;
@@ -194,6 +210,7 @@ int main(void) {
         TEST(more_than_the_connections_window_ends_the_connection),
         TEST(content_that_nobody_took_is_the_connections_again),
         TEST(content_of_a_closed_stream_is_given_back),
+        TEST(content_that_nobody_took_is_given_back_with_the_answer),
         TEST(what_is_left_of_a_frame_is_given_back),
         TEST(padding_is_given_back),
         TEST(content_length_is_held_to),
