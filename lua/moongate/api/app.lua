@@ -223,6 +223,8 @@ function app:static(prefix, folder, options) end
 ---
 --- ```lua
 --- app:proxy("/users/*path", "users", { strip = "/users" })
+--- --> with upstream users => 200 Ada
+--- --> GET /users/7 => 200 Ada
 --- ```
 ---@param pattern string
 ---@param upstream string a name of the configuration's `upstreams`

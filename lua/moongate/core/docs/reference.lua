@@ -17,8 +17,8 @@ local PAGES = {
 
 -- Guides, in the order of the site.
 local GUIDES = {
-  "routing", "answers", "awaiting", "middleware", "jobs", "reload", "specs", "deployment",
-  "recipes",
+  "routing", "answers", "awaiting", "middleware", "proxy", "tls", "jobs", "reload", "specs",
+  "deployment", "recipes",
 }
 
 -- What stands before the names of a class's members where the file's own variable would mislead.

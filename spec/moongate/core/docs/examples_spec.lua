@@ -1,10 +1,13 @@
 --- Every example of the reference is run, and what its `-->` lines say is what happens:
 ---   --> METHOD TARGET (Field: value) BODY => STATUS (Field: value) BODY
 ---   --> with METHOD URL => STATUS BODY       what another server answers (stub_http)
---- A body that ends in `...` may go on. Blocks of "lua spec" are specs.
+---   --> with upstream NAME => STATUS BODY    what a server of that upstream answers
+--- A body that ends in `...` may go on. Blocks of "lua spec" are specs, of "lua conf"
+--- configurations.
 local test = require("moongate.test")
 local reference = require("moongate.core.docs.reference")
 local json = require("moongate.json")
+local native = require("moongate.native")
 
 local folder = os.tmpname() .. ".d"
 
@@ -77,20 +80,37 @@ local function stub(app, line)
   app:stub_http(step.method .. " " .. step.target, { status = step.status, body = step.text })
 end
 
+local UPSTREAM = "%-%-> with upstream (%w+) => (%d+) ?([^\n]*)"
+
+local function upstreams_of(code)
+  local upstreams = {}
+  for upstream in code:gmatch(UPSTREAM) do
+    upstreams[upstream] = { "http://127.0.0.1:9001" }
+  end
+  return next(upstreams) and upstreams
+end
+
+local function stub_upstreams(app, code)
+  for upstream, status, body in code:gmatch(UPSTREAM) do
+    app:stub_upstream(upstream, { { status = tonumber(status), body = body } })
+  end
+end
+
 local function run(code, name)
   local chunk = assert(loadstring("local moongate, app = ...; " .. code, "@" .. name))
   local app = test.app(function(app)
     chunk(require("moongate"), app)
   end, {
     root = folder, database = "sqlite::memory:", migrations = folder .. "/migrations",
-    cache = "memory:1M",
+    cache = "memory:1M", upstreams = upstreams_of(code) or nil,
   })
+  stub_upstreams(app, code)
   local steps = 0
   for line in code:gmatch("%-%-> ([^\n]*)") do
-    local stubbed = line:match("^with (.*)$")
+    local stubbed = line:match("^with (%u.*)$")
     if stubbed then
       stub(app, stubbed)
-    else
+    elseif not line:find("^with upstream ") then
       check(app, read_line(line))
       steps = steps + 1
     end
@@ -108,6 +128,11 @@ describe("the reference's examples", function()
     local name = ("%s (%s:%d)"):format(example.name, example.file, example.line)
     if example.kind == "spec" then
       describe(name, setfenv(assert(loadstring(example.code, "@" .. name)), getfenv(1)))
+    elseif example.kind == "conf" then
+      it(name, function()
+        write("example.conf", example.code)
+        assert(native.test_configuration(folder .. "/example.conf"))
+      end)
     elseif example.kind == "" then
       it(name, function()
         run(example.code, name)
