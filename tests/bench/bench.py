@@ -8,6 +8,7 @@ import statistics
 import sys
 
 import claims
+import h2
 import idle
 import inside
 import relayed
@@ -19,7 +20,7 @@ from table import show, verdict
 from works import WORKS
 
 WARM_S = 1
-OTHERS = {"W4mem": relayed.run, "W5": idle.run, "W7": reloads.run, "stores": stores.run, "claims": claims.run}
+OTHERS = {"W4mem": relayed.run, "W5": idle.run, "W7": reloads.run, "W11": h2.run, "stores": stores.run, "claims": claims.run}
 
 
 def main():
