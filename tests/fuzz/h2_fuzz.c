@@ -2,6 +2,7 @@
 // is told of a stream behind its end; what is sent keeps within the windows, and is whole frames.
 // The first byte chooses the end, the second the pieces.
 #include "h2_rig.h"
+#include "http/h2_inside.h"
 
 static void must_be_frames(mg_str out, bool client) {
     mg_str_skip(&out, client ? sizeof MG_H2_PREFACE - 1 : 0);
@@ -20,7 +21,7 @@ static void must_lose_no_window(const mg_h2 *h) {
     for (uint32_t i = 0; i < h->streams.count; i++) {
         stored += h->streams.at[i]->stored;
     }
-    int64_t left = h->phase == 3 ? h->frame.left : 0; // DATA that has not come yet
+    int64_t left = h->phase == MG_H2_IN_DATA ? h->frame.left : 0; // DATA that has not come yet
     must(h->receive_left + (int64_t)h->taken + (int64_t)stored + left ==
          (int64_t)h->limits->connection_window);
 }
