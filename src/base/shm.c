@@ -31,6 +31,7 @@ typedef struct layout {
     uint64_t cache_at;
     mg_cell cells[MG_SHM_CELLS];
     lease leases[MG_SHM_LEASES];
+    _Alignas(64) unsigned char tickets[MG_SHM_TICKET_BYTES];
 } layout;
 
 enum {
@@ -147,6 +148,10 @@ void mg_shm_reset_cell(mg_shm *s, uint32_t index) {
     atomic_store(&c->pulse.progress, 0);
     c->traffic.connections = 0;
     memset((char *)c + behind, 0, sizeof *c - behind);
+}
+
+void *mg_shm_tickets(mg_shm *s) {
+    return s->map->tickets;
 }
 
 void *mg_shm_cache(mg_shm *s, size_t *bytes) {

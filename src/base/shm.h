@@ -30,7 +30,8 @@ enum {
     MG_CELL_NAME = 56,
     MG_SHM_CELLS = 256,
     MG_SHM_LEASES = 256,
-    MG_SHM_VERSION = 3,
+    MG_SHM_VERSION = 4,
+    MG_SHM_TICKET_BYTES = 512,
     MG_SHM_PROXY_BYTES = 24 << 20, // of addresses; what nobody touches takes no memory
 };
 
@@ -74,6 +75,9 @@ mg_cell *mg_shm_cell(mg_shm *s, uint32_t index); // index < MG_SHM_CELLS
 
 // A new worker takes the place: all is zero but the counters that only grow.
 void mg_shm_reset_cell(mg_shm *s, uint32_t index);
+
+// Room for the keys of session tickets (event/ticket_ring.h), zeroed at first.
+void *mg_shm_tickets(mg_shm *s);
 
 // Page-aligned room; NULL if none was asked for.
 void *mg_shm_cache(mg_shm *s, size_t *bytes);

@@ -232,13 +232,20 @@ mg_snapshot *mg_snapshot_ref(mg_snapshot *s) {
 void mg_snapshot_unref(mg_snapshot *s) {
     if (s != NULL && atomic_fetch_sub(&s->refs, 1) == 1) {
         munmap((void *)(uintptr_t)s->p, s->n);
-        close(s->fd);
+        mg_snapshot_hide(s);
         mg_free(s);
     }
 }
 
 int mg_snapshot_fd(const mg_snapshot *s) {
     return s->fd;
+}
+
+void mg_snapshot_hide(mg_snapshot *s) {
+    if (s->fd >= 0) {
+        close(s->fd);
+        s->fd = -1;
+    }
 }
 
 size_t mg_snapshot_count(const mg_snapshot *s) {

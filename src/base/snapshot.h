@@ -32,7 +32,10 @@ int mg_snapshot_memfd(void); // empty, sealable, close-on-exec; or a negative er
 int mg_snapshot_open(mg_snapshot **out, int fd, mg_error *err);
 mg_snapshot *mg_snapshot_ref(mg_snapshot *s);
 void mg_snapshot_unref(mg_snapshot *s);   // accepts NULL
-int mg_snapshot_fd(const mg_snapshot *s); // borrowed
+int mg_snapshot_fd(const mg_snapshot *s); // borrowed; -1 once it is hidden
+
+// Closes the descriptor: from here nobody can open the memory again.
+void mg_snapshot_hide(mg_snapshot *s);
 
 size_t mg_snapshot_count(const mg_snapshot *s);
 void mg_snapshot_at(const mg_snapshot *s, size_t i, mg_str *name, mg_str *text); // borrowed

@@ -44,6 +44,15 @@ void mg_config_deinit(mg_config *c) {
 // --- what comes above and goes below
 // ---------------------------------------------------------------------------------
 
+static void secure_all(mg_config *c) {
+    mg_endpoint *items = mg_arena_alloc(&c->arena, c->listen.n * sizeof *items);
+    for (size_t i = 0; i < c->listen.n; i++) {
+        items[i] = c->listen.items[i];
+        items[i].secure |= strncmp(items[i].address, "unix:", 5) != 0;
+    }
+    c->listen.items = items;
+}
+
 int mg_config_override(mg_config *c, const mg_config_overrides *o, mg_buf *faults) {
     int rc = MG_OK;
     const char *here = mg_config_here(&c->arena);
@@ -65,6 +74,9 @@ int mg_config_override(mg_config *c, const mg_config_overrides *o, mg_buf *fault
     }
     if (o->has_workers) {
         c->workers = o->workers;
+    }
+    if (o->tls) {
+        secure_all(c);
     }
     return rc;
 }

@@ -41,7 +41,8 @@ typedef struct mg_config_limits {
 
 typedef struct mg_config_timeouts {
     uint64_t handshake_ms, header_ms, body_grace_ms, send_ms, handler_ms, idle_ms, half_close_ms,
-        drain_ms, linger_ms, reload_ms, stall_warn_ms, stall_abort_ms, stall_kill_ms;
+        drain_ms, linger_ms, ticket_keys_ms, reload_ms, stall_warn_ms, stall_abort_ms,
+        stall_kill_ms;
 } mg_config_timeouts;
 
 typedef struct mg_config_log {
@@ -108,6 +109,7 @@ typedef struct mg_config_overrides {
     const char *app;     // NULL: as in the file
     bool has_workers;
     int workers;
+    bool tls; // TCP endpoints without certificates speak TLS too
 } mg_config_overrides;
 
 // Fills `c` (caller's memory) with the defaults and then with what `json` says. `file` names it in

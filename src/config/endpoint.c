@@ -9,15 +9,13 @@
     "as { address = \"unix:run/x.sock\", mode = \"0660\" }"
 
 #define AT(field) offsetof(mg_endpoint, field)
-#define RESERVED(name, instead)                                                                    \
-    { name, MG_CONFIG_RESERVED, 0, NULL, 0, 0, NULL, instead }
 
 const mg_config_key mg_endpoint_keys[] = {
     {"address", MG_CONFIG_ADDRESS, AT(address), NULL, 0, 0, NULL, "Where"},
     {"app", MG_CONFIG_CHOICE, AT(app), "\"main\"", 0, 0, "main", "Who answers there"},
     {"mode", MG_CONFIG_MODE, AT(mode), "false", 0, 0777, NULL,
      "Of a Unix socket; false: as the umask says"},
-    RESERVED("tls", "terminate TLS in front"),
+    {"tls", MG_CONFIG_TLS, AT(secure), "false", 0, 0, NULL, "TLS"},
     {"http2", MG_CONFIG_BOOL, AT(http2), "false", 0, 0, NULL,
      "HTTP/2 too: by ALPN; without TLS by prior knowledge"},
     {"proxy_protocol", MG_CONFIG_NETWORKS, AT(proxies), "false", 0, 0, NULL,
@@ -65,11 +63,9 @@ void mg_endpoint_write(mg_buf *out, const mg_endpoint *e) {
     char before = '{';
     for (size_t i = 0; i < mg_endpoint_key_count; i++) {
         const mg_config_key *key = &mg_endpoint_keys[i];
-        if (key->kind != MG_CONFIG_RESERVED) {
-            mg_buf_printf(out, "%c\"%s\":", before, key->path);
-            mg_config_write(out, key, e);
-            before = ',';
-        }
+        mg_buf_printf(out, "%c\"%s\":", before, key->path);
+        mg_config_write(out, key, e);
+        before = ',';
     }
     mg_buf_append_char(out, '}');
 }
@@ -77,7 +73,7 @@ void mg_endpoint_write(mg_buf *out, const mg_endpoint *e) {
 int mg_endpoint_read(mg_endpoint *out, mg_arena *a, mg_str text) {
     mg_buf faults = {0};
     mg_config c = {.arena = *a, .file = "endpoint", .root = "/"};
-    mg_config_reading r = {.config = &c, .faults = &faults};
+    mg_config_reading r = {.config = &c, .faults = &faults, .handed_on = true};
     mg_json_reader_init(&r.json, text, &r.decoded, 0);
     r.json.any_bytes = true; // a path may be any
     bool good =

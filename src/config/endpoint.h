@@ -7,6 +7,10 @@
 extern const mg_config_key mg_endpoint_keys[];
 extern const size_t mg_endpoint_key_count;
 
+// Those of its `tls`; offsets are of config/tls.c alone.
+extern const mg_config_key mg_tls_keys[];
+extern const size_t mg_tls_key_count;
+
 // Reads one item, an address or a table. False and a fault if it is wrong.
 bool mg_endpoint_take(mg_config_reading *r, mg_json_token t, mg_endpoint *out);
 

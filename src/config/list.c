@@ -2,9 +2,6 @@
 #include "config/value.h"
 #include "http/forwarded.h"
 
-// Reads one item and appends it, unless it is wrong.
-typedef void (*add_item)(mg_config_reading *r, mg_buf *items, mg_json_token t);
-
 static const char *text_item(mg_config_reading *r, mg_json_token t) {
     if (t != MG_JSON_STRING) {
         mg_config_skip(r, t);
@@ -58,8 +55,7 @@ static void add_endpoint(mg_config_reading *r, mg_buf *endpoints, mg_json_token 
     }
 }
 
-// A copy of the buffer's content in the arena.
-static void *settle(mg_config_reading *r, mg_buf *b) {
+void *mg_config_settle(mg_config_reading *r, mg_buf *b) {
     void *p = mg_arena_alloc(&r->config->arena, b->n);
     if (b->n > 0) {
         memcpy(p, b->p, b->n);
@@ -92,9 +88,8 @@ static bool begin_list(mg_config_reading *r, const mg_config_key *key, mg_json_t
     return t == MG_JSON_ARRAY;
 }
 
-// Reads the items into `items`; false: it is no list.
-static bool take_list(mg_config_reading *r, const mg_config_key *key, mg_json_token t, add_item add,
-                      mg_buf *items) {
+bool mg_config_take_list(mg_config_reading *r, const mg_config_key *key, mg_json_token t,
+                         mg_config_add_item add, mg_buf *items) {
     if (!begin_list(r, key, t)) {
         return false;
     }
@@ -112,12 +107,12 @@ static bool take_list(mg_config_reading *r, const mg_config_key *key, mg_json_to
 static void keep_texts(mg_config_reading *r, const mg_config_key *key, mg_buf *texts) {
     mg_config_texts *out = mg_config_field(r, key);
     out->n = texts->n / sizeof *out->items;
-    out->items = settle(r, texts);
+    out->items = mg_config_settle(r, texts);
 }
 
 void mg_config_take_texts(mg_config_reading *r, const mg_config_key *key, mg_json_token t) {
     mg_buf texts = {0};
-    if (take_list(r, key, t, add_text, &texts)) {
+    if (mg_config_take_list(r, key, t, add_text, &texts)) {
         keep_texts(r, key, &texts);
     }
 }
@@ -150,7 +145,7 @@ static void add_network(mg_config_reading *r, mg_buf *texts, mg_json_token t) {
 void mg_config_take_networks(mg_config_reading *r, const mg_config_key *key, mg_json_token t) {
     size_t faults = r->fault_count;
     mg_buf texts = {0};
-    if (t != MG_JSON_FALSE && take_list(r, key, t, add_network, &texts) && texts.n == 0 &&
+    if (t != MG_JSON_FALSE && mg_config_take_list(r, key, t, add_network, &texts) && texts.n == 0 &&
         r->fault_count == faults) {
         mg_config_fault(r, "is empty, allowed: a list of networks as { \"10.0.0.0/8\" }, or false");
     }
@@ -161,9 +156,9 @@ void mg_config_take_listen(mg_config_reading *r, const mg_config_key *key, mg_js
     size_t faults = r->fault_count;
     mg_buf endpoints = {0};
     mg_config_endpoints *out = mg_config_field(r, key);
-    if (take_list(r, key, t, add_endpoint, &endpoints)) {
+    if (mg_config_take_list(r, key, t, add_endpoint, &endpoints)) {
         out->n = endpoints.n / sizeof *out->items;
-        out->items = settle(r, &endpoints);
+        out->items = mg_config_settle(r, &endpoints);
     }
     if (out->n == 0 && r->fault_count == faults) {
         mg_config_fault(r, "is empty, allowed: one address or more, as { \"0.0.0.0:8080\" }");

@@ -45,6 +45,7 @@ static void append_what_may_be_inside(mg_buf *out, mg_config_kind kind) {
     if (kind == MG_CONFIG_LISTEN) {
         append_items(out, "An item may be a table instead of an address",
                      &(mg_config_table){mg_endpoint_keys, mg_endpoint_key_count});
+        append_items(out, "Its tls", &(mg_config_table){mg_tls_keys, mg_tls_key_count});
     } else if (kind == MG_CONFIG_UPSTREAMS) {
         append_items(out, "An upstream may be a table instead of a list of URLs",
                      &mg_upstream_table);

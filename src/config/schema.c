@@ -112,6 +112,7 @@ const mg_config_key mg_config_keys[] = {
     TIMEOUT(drain, "30", 0, "Requests in progress at a stop"),
     TIMEOUT(linger, "2", LEAST_MS,
             "Reading on after an error's answer, so that the peer can see it"),
+    TIMEOUT(ticket_keys, "14400", LEAST_MS, "A key seals TLS tickets; twice as long it opens them"),
     TIMEOUT(reload, "30", LEAST_MS, "New scripts until all workers have them ready"),
     TIMEOUT(stall_warn, "0.25", 0, "A stuck script is named in the log; 0: never"),
     TIMEOUT(stall_abort, "2", 0, "... is made to fail, its request gets 503; 0: never"),
@@ -219,6 +220,8 @@ void mg_config_append_allowed(mg_buf *out, const mg_config_key *key) {
         [MG_CONFIG_DATABASE] =
             "\"sqlite:PATH\", \"postgres://HOST/NAME\", { name = ... }, or false",
         [MG_CONFIG_NAMESERVERS] = "addresses as \"127.0.0.1:53,[::1]:53\", or false",
+        [MG_CONFIG_TLS] = "a table as { cert = \"a.pem\", key = \"a.key\" }, or false",
+        [MG_CONFIG_CERTIFICATES] = "a folder, or a list of { cert, key }",
         [MG_CONFIG_CACHE] = "\"memory:1M\" to \"memory:64G\", or false",
         [MG_CONFIG_UPSTREAMS] = "a table as { users = { \"http://127.0.0.1:9001\" } }",
         [MG_CONFIG_SHARE] = "a number",
@@ -236,8 +239,11 @@ void mg_config_append_allowed(mg_buf *out, const mg_config_key *key) {
         [MG_CONFIG_HTTP2] = "\"auto\" or false",
         [MG_CONFIG_PROXY_PROTOCOL] = "false",
     };
-    if (key->kind == MG_CONFIG_CHOICE) {
+    if (key->kind == MG_CONFIG_CHOICE || key->kind == MG_CONFIG_OPTIONAL_CHOICE) {
         append_choices(out, key->choices);
+        if (key->kind == MG_CONFIG_OPTIONAL_CHOICE) {
+            mg_buf_append_str(out, MG_STR(", or false"));
+        }
         return;
     }
     mg_buf_append_str(out, mg_str_of(texts[key->kind]));

@@ -85,7 +85,8 @@ void mg_config_refuse(mg_config_reading *r, const mg_config_key *key, mg_json_to
     if (key->kind == MG_CONFIG_SIZE) {
         mg_buf_append_str(&text, MG_STR(" (bytes, or a text as \"64K\", \"16M\", \"1G\")"));
     }
-    if (key->kind == MG_CONFIG_CHOICE && t == MG_JSON_STRING) {
+    if ((key->kind == MG_CONFIG_CHOICE || key->kind == MG_CONFIG_OPTIONAL_CHOICE) &&
+        t == MG_JSON_STRING) {
         suggest_choice(&text, key, r->json.text);
     }
     mg_config_fault(r, "is %.*s", (int)text.n, text.p);
@@ -240,6 +241,20 @@ static bool take_choice(mg_config_reading *r, const mg_config_key *key, mg_json_
     return false;
 }
 
+// false is the place before the first.
+static bool take_optional_choice(mg_config_reading *r, const mg_config_key *key, mg_json_token t) {
+    unsigned *place = mg_config_field(r, key);
+    if (t == MG_JSON_FALSE) {
+        *place = 0;
+        return true;
+    }
+    if (!take_choice(r, key, t)) {
+        return false;
+    }
+    ++*place;
+    return true;
+}
+
 static bool is_path(const mg_json_reader *json, mg_json_token t) {
     return t == MG_JSON_STRING && json->text.n > 0 && memchr(json->text.p, 0, json->text.n) == NULL;
 }
@@ -335,6 +350,8 @@ static bool take_many(mg_config_reading *r, const mg_config_key *key, mg_json_to
         [MG_CONFIG_UPSTREAMS] = mg_config_take_upstreams,
         [MG_CONFIG_SERVERS] = mg_config_take_servers,
         [MG_CONFIG_SPLIT] = mg_config_take_split,
+        [MG_CONFIG_TLS] = mg_config_take_tls,
+        [MG_CONFIG_CERTIFICATES] = mg_config_take_certificates,
     };
     if (key->kind >= sizeof takers / sizeof *takers || takers[key->kind] == NULL) {
         return false;
@@ -358,6 +375,7 @@ void mg_config_take(mg_config_reading *r, const mg_config_key *key, mg_json_toke
         [MG_CONFIG_SECONDS] = take_seconds,
         [MG_CONFIG_DESCRIPTORS] = take_descriptors,
         [MG_CONFIG_CHOICE] = take_choice,
+        [MG_CONFIG_OPTIONAL_CHOICE] = take_optional_choice,
         [MG_CONFIG_TARGET] = take_target,
         [MG_CONFIG_OPTIONAL_TARGET] = take_target,
         [MG_CONFIG_SHARE] = take_share,

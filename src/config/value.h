@@ -9,6 +9,7 @@
 typedef struct mg_config_reading {
     mg_config *config; // file and root are set
     void *into;        // the struct whose fields are read; NULL: `config`
+    bool handed_on;    // it is no file of an operator, but what mg_endpoint_write has written
     mg_json_reader json;
     mg_buf decoded; // the reader's
     mg_buf *faults;
@@ -37,7 +38,15 @@ void mg_config_skip(mg_config_reading *r, mg_json_token t);
 // end either way.
 void mg_config_take(mg_config_reading *r, const mg_config_key *key, mg_json_token t);
 
-// Lists (config/list.c).
+// Lists (config/list.c): reads one item after the other with `add`, which appends it to `items`
+// unless it is wrong. False, and a fault: it is no list.
+typedef void (*mg_config_add_item)(mg_config_reading *r, mg_buf *items, mg_json_token t);
+bool mg_config_take_list(mg_config_reading *r, const mg_config_key *key, mg_json_token t,
+                         mg_config_add_item add, mg_buf *items);
+
+// A copy of the buffer's content in the arena; empties it.
+void *mg_config_settle(mg_config_reading *r, mg_buf *b);
+
 void mg_config_take_listen(mg_config_reading *r, const mg_config_key *key, mg_json_token t);
 void mg_config_take_forwarded(mg_config_reading *r, const mg_config_key *key, mg_json_token t);
 void mg_config_take_networks(mg_config_reading *r, const mg_config_key *key, mg_json_token t);
@@ -45,6 +54,9 @@ void mg_config_take_texts(mg_config_reading *r, const mg_config_key *key, mg_jso
 
 // Named sets of servers (config/upstream.c).
 void mg_config_take_upstreams(mg_config_reading *r, const mg_config_key *key, mg_json_token t);
+// TLS (config/tls.c).
+void mg_config_take_tls(mg_config_reading *r, const mg_config_key *key, mg_json_token t);
+void mg_config_take_certificates(mg_config_reading *r, const mg_config_key *key, mg_json_token t);
 
 // What outlives requests (config/store.c).
 void mg_config_take_database(mg_config_reading *r, const mg_config_key *key, mg_json_token t);

@@ -62,12 +62,30 @@ static void write_descriptors(mg_buf *out, const mg_config_key *key, const void 
     }
 }
 
-static void write_choice(mg_buf *out, const mg_config_key *key, const void *field) {
-    const char *at = key->choices;
-    for (unsigned place = *(const unsigned *)field; place > 0; place--) {
+static void write_place(mg_buf *out, const char *choices, unsigned place) {
+    const char *at = choices;
+    for (; place > 0; place--) {
         at = strchr(at, '|') + 1;
     }
     mg_json_write_raw(out, (mg_str){at, strcspn(at, "|")});
+}
+
+static void write_choice(mg_buf *out, const mg_config_key *key, const void *field) {
+    write_place(out, key->choices, *(const unsigned *)field);
+}
+
+static void write_optional_choice(mg_buf *out, const mg_config_key *key, const void *field) {
+    unsigned place = *(const unsigned *)field;
+    if (place == 0) {
+        write_false(out);
+    } else {
+        write_place(out, key->choices, place - 1);
+    }
+}
+
+// Whether it is wanted: all else goes with the certificates (event/tls_store.h).
+static void write_tls(mg_buf *out, const mg_config_key *key, const void *field) {
+    write_bool(out, key, field);
 }
 
 static void write_texts(mg_buf *out, const mg_config_key *key, const void *field) {
@@ -158,6 +176,8 @@ void mg_config_write(mg_buf *out, const mg_config_key *key, const void *base) {
         [MG_CONFIG_SECONDS] = write_seconds,
         [MG_CONFIG_DESCRIPTORS] = write_descriptors,
         [MG_CONFIG_CHOICE] = write_choice,
+        [MG_CONFIG_OPTIONAL_CHOICE] = write_optional_choice,
+        [MG_CONFIG_TLS] = write_tls,
         [MG_CONFIG_TARGET] = write_text_or_false,
         [MG_CONFIG_OPTIONAL_TARGET] = write_text_or_false,
         [MG_CONFIG_TEXTS] = write_texts,

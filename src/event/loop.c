@@ -226,6 +226,8 @@ static void after_poll(uv_check_t *h) {
     }
     mg_timers_fire(loop);
     run_hooks(loop);
+    loop->shakes = 0;
+    loop->shakes_ns = 0;
 }
 
 // A mark in the list keeps the place, whatever hooks come and go while one runs.

@@ -31,6 +31,9 @@ struct mg_loop {
     uint32_t descriptors;      // real streams and watched descriptors
     uint32_t held_descriptors; // all else that is open: event/descriptors.h
     uint32_t descriptor_limit;
+    uint32_t shakes; // steps of TLS handshakes in this turn, and what they have cost
+    uint64_t shakes_ns;
+    uint32_t shakes_waiting; // those that came too late for this turn
     mg_link holders;
     const struct mg_connect_net *net; // connect.h; NULL: the real one
     bool virtual_clock;

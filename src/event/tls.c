@@ -7,6 +7,7 @@
 #include "event/tls.h"
 
 #include "base/mem.h"
+#include "event/loop_inside.h"
 #include "event/tls_inside.h"
 
 #include <errno.h>
@@ -18,6 +19,10 @@ enum {
     RECORD_BYTES = SSL3_RT_MAX_PLAIN_LENGTH,
     FLUSH_BYTES = 64 * 1024,   // what a long write encrypts before it hands on
     CHATTER_BYTES = 64 * 1024, // unsent answers to a peer that asks but does not read
+    // Of clients' handshakes in a turn of the loop: a signature takes up to a millisecond, and who
+    // is being served waits meanwhile.
+    SHAKES = 32,
+    SHAKES_NS = 2 * 1000 * 1000,
 };
 
 static int read_start(mg_stream *s);
@@ -43,6 +48,11 @@ static void free_stream(struct mg_tls_stream *t);
 static void feed(struct mg_tls_stream *t, const char *data, size_t n);
 static void feed_kept(struct mg_tls_stream *t);
 static void pump(struct mg_tls_stream *t);
+static void stop_waiting(struct mg_tls_stream *t);
+static bool may_shake(struct mg_tls_stream *t);
+static void count_shake(const struct mg_tls_stream *t, uint64_t since_ns);
+static bool is_text(struct mg_tls_stream *t);
+static void answer_text(struct mg_tls_stream *t);
 static bool shake_hands(struct mg_tls_stream *t);
 static void fail_handshake(struct mg_tls_stream *t);
 static void read_plain(struct mg_tls_stream *t);
@@ -180,6 +190,7 @@ static int shut(mg_stream *s) {
 static void close_both(mg_stream *s, bool reset) {
     struct mg_tls_stream *t = s->u.tls;
     mg_timer_stop(&t->later);
+    stop_waiting(t);
     if (!reset && t->inner.queued == 0 && s->output == MG_OUTPUT_OPEN) {
         say_goodbye(t);
     }
@@ -285,6 +296,7 @@ static struct mg_tls_stream *new_stream(mg_stream *s, const mg_tls_opening *o) {
     t->context = mg_tls_ref(o->context);
     t->on_ready = o->on_ready;
     t->before = o->before;
+    t->plain = o->plain;
     t->ssl = SSL_new(o->context->ssl);
     BIO *bio = mg_tls_bio_new(t);
     SSL_set_bio(t->ssl, bio, bio);
@@ -308,11 +320,13 @@ static void start_stream(struct mg_tls_stream *t, const mg_tls_opening *o) {
     mg_stream_prepare(t->outer, &tls_ops, o->events);
     t->outer->u.tls = t;
     mg_stream_uv_open(o->loop, &t->inner, &inner_events, o->fd, o->is_unix);
-    mg_timer_start(o->loop, &t->later, 0, 0, on_later); // the client speaks first
     int rc = mg_stream_read_start(&t->inner);
     if (rc != MG_OK) { // told as the handshake's fault
         t->end_due = true;
         t->end_status = rc;
+    }
+    if (t->host != NULL || rc != MG_OK) { // the client speaks first
+        mg_timer_start(o->loop, &t->later, 0, 0, on_later);
     }
 }
 
@@ -327,6 +341,7 @@ static void free_stream(struct mg_tls_stream *t) {
     mg_buf_deinit(&t->out);
     mg_buf_deinit(&t->reason);
     mg_free(t->host);
+    mg_free(t->asked);
     mg_free(t);
 }
 
@@ -356,19 +371,72 @@ static void feed_kept(struct mg_tls_stream *t) {
 static void pump(struct mg_tls_stream *t) {
     if (t->outer->closing || t->failed) {
         t->in_n = 0;
-        if (t->ready && t->outer->reading) {
-            mg_stream_end(t->outer, -EPROTO);
+        if (t->outer->reading && (t->ready || t->end_due)) {
+            mg_stream_end(t->outer, t->ready ? -EPROTO : t->end_status);
         }
-    } else if (t->ready || shake_hands(t)) {
+    } else if (t->ready) {
         read_plain(t);
+    } else if (is_text(t)) {
+        answer_text(t);
+    } else if (!may_shake(t)) {
+        mg_timer_start(mg_stream_loop(&t->inner), &t->later, 0, 0, on_later);
+    } else if (shake_hands(t)) {
+        read_plain(t);
+    }
+}
+
+static void stop_waiting(struct mg_tls_stream *t) {
+    if (t->waiting) {
+        t->waiting = false;
+        mg_stream_loop(&t->inner)->shakes_waiting--;
+    }
+}
+
+// Else it goes on in a later turn, in the order in which they came.
+static bool may_shake(struct mg_tls_stream *t) {
+    mg_loop *loop = mg_stream_loop(&t->inner);
+    bool first = t->waiting || loop->shakes_waiting == 0;
+    stop_waiting(t);
+    if (t->host != NULL || (first && loop->shakes < SHAKES && loop->shakes_ns < SHAKES_NS)) {
+        return true;
+    }
+    t->waiting = true;
+    loop->shakes_waiting++;
+    return false;
+}
+
+// A record of TLS never begins with a letter, and every other protocol's request does.
+static bool is_text(struct mg_tls_stream *t) {
+    if (t->begun || t->plain.n == 0 || t->in_n == 0) {
+        return false;
+    }
+    t->begun = true;
+    return t->in[0] >= 'A' && t->in[0] <= 'Z';
+}
+
+static void answer_text(struct mg_tls_stream *t) {
+    struct iovec v = {(void *)(uintptr_t)t->plain.p, t->plain.n};
+    t->failed = true;
+    t->in_n = 0;
+    mg_stream_write(&t->inner, &v, 1);
+    t->on_ready(t->outer, MG_ESYNTAX, "the client does not speak TLS");
+}
+
+static void count_shake(const struct mg_tls_stream *t, uint64_t since_ns) {
+    mg_loop *loop = mg_stream_loop(&t->inner);
+    if (t->host == NULL) {
+        loop->shakes++;
+        loop->shakes_ns += uv_hrtime() - since_ns;
     }
 }
 
 // True once the owner knows that all is well and still wants the stream.
 static bool shake_hands(struct mg_tls_stream *t) {
     ERR_clear_error();
+    uint64_t since = uv_hrtime();
     int rc = SSL_do_handshake(t->ssl);
     int error = SSL_get_error(t->ssl, rc);
+    count_shake(t, since);
     hand_on_chatter(t);
     if (rc == 1) {
         t->ready = true;
@@ -432,12 +500,13 @@ static void end_reading(struct mg_tls_stream *t, int ssl_error) {
     }
 }
 
-// The socket is read while the handshake goes on, and then while the owner reads.
+// The socket is read while the handshake goes on, and then while the owner reads. What waits for
+// its turn is enough.
 static void follow(struct mg_tls_stream *t) {
     if (t->outer->closing) {
         return;
     }
-    bool wanted = t->ready ? t->outer->reading : !t->failed;
+    bool wanted = t->ready || t->failed ? t->outer->reading : t->kept.n == 0;
     if (wanted) {
         mg_stream_read_start(&t->inner);
     } else {

@@ -19,20 +19,18 @@ typedef struct session {
     char *host;
 } session;
 
-static mg_tls_context *new_context(const SSL_METHOD *method);
 static int trust(const mg_tls_context *c, const char *ca_file, mg_str text, mg_error *err);
 static int load_keys(const mg_tls_context *c, const char *chain_file, const char *key_file,
                      mg_error *err);
-static int set_alpn(mg_tls_context *c, const char *names, mg_error *err);
+static int offer_alpn(mg_tls_context *c, const char *names, mg_error *err);
 static int choose_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_n,
                        const unsigned char *in, unsigned in_n, void *arg);
 static int no_password(char *buf, int size, int writing, void *arg);
 static int on_session(SSL *ssl, SSL_SESSION *s);
 static void forget(mg_tls_context *c, session *s);
-static int fault(mg_error *err, const char *what, const char *file);
 
 int mg_tls_client_new(mg_tls_context **out, const mg_tls_client_options *options, mg_error *err) {
-    mg_tls_context *c = new_context(TLS_client_method());
+    mg_tls_context *c = mg_tls_context_new(TLS_client_method());
     c->insecure = options->insecure;
     SSL_CTX_set_session_cache_mode(c->ssl, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
     SSL_CTX_sess_set_new_cb(c->ssl, on_session);
@@ -41,7 +39,7 @@ int mg_tls_client_new(mg_tls_context **out, const mg_tls_client_options *options
         rc = load_keys(c, options->chain_file, options->key_file, err);
     }
     if (rc == MG_OK && options->alpn != NULL) {
-        rc = set_alpn(c, options->alpn, err);
+        rc = offer_alpn(c, options->alpn, err);
     }
     if (rc == MG_OK && c->alpn_n > 0) {
         SSL_CTX_set_alpn_protos(c->ssl, c->alpn, c->alpn_n);
@@ -49,27 +47,6 @@ int mg_tls_client_new(mg_tls_context **out, const mg_tls_client_options *options
     if (rc != MG_OK) {
         mg_tls_unref(c);
         return rc;
-    }
-    *out = c;
-    return MG_OK;
-}
-
-int mg_tls_server_new(mg_tls_context **out, const char *chain_file, const char *key_file,
-                      const char *alpn, mg_error *err) {
-    mg_tls_context *c = new_context(TLS_server_method());
-    // The other side keeps the state: no cache of ours is needed.
-    SSL_CTX_set_session_cache_mode(c->ssl, SSL_SESS_CACHE_OFF);
-    SSL_CTX_set_options(c->ssl, SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
-    int rc = load_keys(c, chain_file, key_file, err);
-    if (rc == MG_OK && alpn != NULL) {
-        rc = set_alpn(c, alpn, err);
-    }
-    if (rc != MG_OK) {
-        mg_tls_unref(c);
-        return rc;
-    }
-    if (c->alpn_n > 0) {
-        SSL_CTX_set_alpn_select_cb(c->ssl, choose_alpn, c);
     }
     *out = c;
     return MG_OK;
@@ -88,6 +65,8 @@ void mg_tls_unref(mg_tls_context *c) {
         forget(c, MG_OF(c->sessions.next, session, link));
     }
     SSL_CTX_free(c->ssl);
+    mg_tls_store_unref(c->store);
+    mg_free(c->own_ring);
     mg_free(c->alpn);
     mg_free(c);
 }
@@ -135,7 +114,7 @@ SSL_SESSION *mg_tls_session_take(mg_tls_context *c, const char *host) {
     return taken;
 }
 
-static mg_tls_context *new_context(const SSL_METHOD *method) {
+mg_tls_context *mg_tls_context_new(const SSL_METHOD *method) {
     mg_tls_context *c = mg_calloc(1, sizeof *c);
     c->refs = 1;
     mg_link_init(&c->sessions);
@@ -150,7 +129,7 @@ static mg_tls_context *new_context(const SSL_METHOD *method) {
 }
 
 // As SSL_CTX_load_verify_file: every certificate and revocation list of the text, at least one.
-static bool trust_text(const mg_tls_context *c, mg_str text) {
+bool mg_tls_trust_text(const mg_tls_context *c, mg_str text) {
     X509_STORE *store = SSL_CTX_get_cert_store(c->ssl);
     BIO *bio = text.n <= INT_MAX ? BIO_new_mem_buf(text.p, (int)text.n) : NULL;
     STACK_OF(X509_INFO) *all = bio != NULL ? PEM_X509_INFO_read_bio(bio, NULL, NULL, NULL) : NULL;
@@ -170,11 +149,12 @@ static int trust(const mg_tls_context *c, const char *ca_file, mg_str text, mg_e
     if (ca_file == NULL) {
         return SSL_CTX_set_default_verify_paths(c->ssl) == 1
                    ? MG_OK
-                   : fault(err, "the system's certificates", "the store");
+                   : mg_tls_fault(err, "the system's certificates", "the store");
     }
     if (text.n > 0) {
-        return trust_text(c, text) ? MG_OK
-                                   : fault(err, "trusted certificates in PEM form", ca_file);
+        return mg_tls_trust_text(c, text)
+                   ? MG_OK
+                   : mg_tls_fault(err, "trusted certificates in PEM form", ca_file);
     }
     struct stat st;
     if (stat(ca_file, &st) != 0) {
@@ -182,7 +162,7 @@ static int trust(const mg_tls_context *c, const char *ca_file, mg_str text, mg_e
     }
     int good = S_ISDIR(st.st_mode) ? SSL_CTX_load_verify_dir(c->ssl, ca_file)
                                    : SSL_CTX_load_verify_file(c->ssl, ca_file);
-    return good == 1 ? MG_OK : fault(err, "trusted certificates in PEM form", ca_file);
+    return good == 1 ? MG_OK : mg_tls_fault(err, "trusted certificates in PEM form", ca_file);
 }
 
 static int load_keys(const mg_tls_context *c, const char *chain_file, const char *key_file,
@@ -190,17 +170,17 @@ static int load_keys(const mg_tls_context *c, const char *chain_file, const char
     ERR_clear_error();
     SSL_CTX_set_default_passwd_cb(c->ssl, no_password);
     if (SSL_CTX_use_certificate_chain_file(c->ssl, chain_file) != 1) {
-        return fault(err, "a certificate chain in PEM form", chain_file);
+        return mg_tls_fault(err, "a certificate chain in PEM form", chain_file);
     }
     if (SSL_CTX_use_PrivateKey_file(c->ssl, key_file, SSL_FILETYPE_PEM) != 1 ||
         SSL_CTX_check_private_key(c->ssl) != 1) {
-        return fault(err, "the certificate's private key in PEM form, without a password",
-                     key_file);
+        return mg_tls_fault(err, "the certificate's private key in PEM form, without a password",
+                            key_file);
     }
     return MG_OK;
 }
 
-static int set_alpn(mg_tls_context *c, const char *names, mg_error *err) {
+static int offer_alpn(mg_tls_context *c, const char *names, mg_error *err) {
     mg_str rest = mg_str_of(names);
     mg_str name;
     mg_buf wire = {0};
@@ -221,12 +201,21 @@ static int set_alpn(mg_tls_context *c, const char *names, mg_error *err) {
 // RFC 7301 section 3.2: a client that offers protocols, but none of ours, is refused.
 static int choose_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_n,
                        const unsigned char *in, unsigned in_n, void *arg) {
-    (void)ssl;
-    const mg_tls_context *c = arg;
+    (void)arg;
+    const struct mg_tls_stream *t = SSL_get_app_data(ssl);
+    const mg_tls_context *c = t->context;
     unsigned char *chosen = NULL;
     int rc = SSL_select_next_proto(&chosen, out_n, c->alpn, c->alpn_n, in, in_n);
     *out = chosen;
     return rc == OPENSSL_NPN_NEGOTIATED ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_ALERT_FATAL;
+}
+
+int mg_tls_set_alpn(mg_tls_context *c, const char *names, mg_error *err) {
+    int rc = names != NULL ? offer_alpn(c, names, err) : MG_OK;
+    if (c->alpn_n > 0) {
+        SSL_CTX_set_alpn_select_cb(c->ssl, choose_alpn, NULL);
+    }
+    return rc;
 }
 
 // OpenSSL would ask at the terminal.
@@ -250,15 +239,4 @@ static void forget(mg_tls_context *c, session *s) {
     SSL_SESSION_free(s->ssl);
     mg_free(s->host);
     mg_free(s);
-}
-
-// The first entry of OpenSSL's queue is the cause.
-static int fault(mg_error *err, const char *what, const char *file) {
-    unsigned long code = ERR_peek_error();
-    const char *reason =
-        ERR_SYSTEM_ERROR(code) ? strerror(ERR_GET_REASON(code)) : ERR_reason_error_string(code);
-    mg_error_set(err, MG_ECONFIG, "%s: %s; expected: %s", file,
-                 reason == NULL ? "not readable" : reason, what);
-    ERR_clear_error();
-    return MG_ECONFIG;
 }

@@ -4,8 +4,10 @@
 #include "base/buf.h"
 #include "base/list.h"
 #include "event/stream_ops.h"
+#include "event/ticket_ring.h"
 #include "event/timer.h"
 #include "event/tls.h"
+#include "event/tls_pair.h"
 
 #include <openssl/ssl.h>
 
@@ -17,6 +19,11 @@ struct mg_tls_context {
     bool insecure;
     uint8_t *alpn; // as on the wire
     unsigned alpn_n;
+    // of servers
+    mg_tls_store *store;
+    uint32_t source;            // whose certificates in it
+    const mg_ticket_ring *ring; // borrowed; NULL: see own_ring
+    mg_ticket_ring *own_ring;   // owned; NULL: see ring
 };
 
 // What a TLS stream has on the heap; freed once `inner` is closed.
@@ -25,7 +32,9 @@ struct mg_tls_stream {
     mg_stream *outer;
     mg_tls_context *context;
     SSL *ssl;
-    char *host; // NULL: the server's side
+    char *host;   // whom a client expects; NULL: the server's side
+    char *asked;  // of a server: the name that the client sent, in lower case; NULL: none
+    mg_str plain; // of a server: what a peer is answered that does not speak TLS; static
     void (*on_ready)(mg_stream *s, int status, const char *text);
     bool (*before)(mg_stream *s, const char *data, size_t n, size_t *used); // NULL: TLS has begun
     mg_timer later; // pumps what does not come from the socket
@@ -36,10 +45,25 @@ struct mg_tls_stream {
     uint32_t chatter; // bytes waiting in `inner` that no write asked for (KeyUpdate, alerts)
     int end_status;
     bool end_due; // the socket has ended
+    bool begun;   // something has come
+    bool waiting; // for a turn that has time for its handshake
     bool ready;
     bool failed;   // the handshake, or a record that cannot be read
     mg_buf reason; // why the certificate was refused; empty: it was not
 };
+
+mg_tls_context *mg_tls_context_new(const SSL_METHOD *method);
+
+// Trusts every certificate and revocation list of a PEM text. False: there is none.
+bool mg_tls_trust_text(const mg_tls_context *c, mg_str text);
+
+// Of servers: which protocols are chosen, in this order; NULL: whatever the client likes.
+int mg_tls_set_alpn(mg_tls_context *c, const char *names, mg_error *err);
+
+// Of servers: `ring` is borrowed; NULL, or keys in `section`: the context has a ring of its own.
+enum { MG_TLS_TICKET_S = 8 * 3600 };
+int mg_tls_set_tickets(mg_tls_context *c, const mg_tls_section *section, const mg_ticket_ring *ring,
+                       mg_error *err);
 
 // Remembers a session for the next connection to `host` (takes the reference), and takes one out;
 // NULL: there is none.

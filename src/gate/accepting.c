@@ -13,6 +13,7 @@ static bool is_lent(const mg_accepting *a, uint32_t slot) {
 
 static bool is_wanted(const mg_accepting *a, const mg_accepting_socket *s) {
     return a->server != NULL && s->endpoint.address != NULL &&
+           (!s->endpoint.secure || s->tls != NULL) &&
            (s->slot == a->own || s->slot == MG_SLOT_ALL || is_lent(a, s->slot));
 }
 
@@ -39,10 +40,74 @@ static void update(const mg_accepting *a, mg_accepting_socket *s) {
     }
 }
 
-static void take_endpoint(mg_accepting_socket *s, mg_str text) {
+// The protocols that are offered by ALPN, the one that is liked most first.
+static const char *alpn_of(const mg_endpoint *e) {
+    return e->http2 ? "h2,http/1.1" : "http/1.1";
+}
+
+static void tell_fault(const mg_accepting *a, const mg_accepting_socket *s, const char *what) {
+    mg_error text;
+    mg_error_set(&text, 0, "%s: nobody is let in: %s", s->endpoint.address, what);
+    a->on_fault(a->fault_arg, text.text);
+}
+
+// Certificates that cannot be served were refused long before.
+static void renew_tls(const mg_accepting *a, mg_accepting_socket *s) {
+    mg_error err = {"there are no certificates"};
+    const mg_tls_server_options o = {
+        .store = a->keys,
+        .address = s->endpoint.address,
+        .alpn = alpn_of(&s->endpoint),
+        .ring = a->tickets,
+    };
+    int rc = MG_ECONFIG;
+    if (a->keys != NULL) {
+        rc = s->tls != NULL ? mg_tls_server_renew(s->tls, &o, &err)
+                            : mg_tls_server_new(&s->tls, &o, &err);
+    }
+    if (rc != MG_OK) {
+        tell_fault(a, s, err.text);
+    }
+    s->endpoint.tls = s->tls;
+}
+
+static void drop_tls(mg_accepting_socket *s) {
+    mg_tls_unref(s->tls);
+    s->tls = s->endpoint.tls = NULL;
+}
+
+static void take_endpoint(const mg_accepting *a, mg_accepting_socket *s, mg_str text) {
     mg_arena_reset(&s->arena);
     if (mg_endpoint_read(&s->endpoint, &s->arena, text) != MG_OK) {
         s->endpoint.address = NULL; // what it wants is not known: nobody is let in
+    } else if (s->endpoint.secure) {
+        renew_tls(a, s);
+    } else {
+        drop_tls(s);
+    }
+}
+
+void mg_accepting_take_keys(mg_accepting *a, int fd, bool visible) {
+    mg_tls_store *fresh;
+    mg_error err;
+    if (mg_tls_store_open(&fresh, fd, &err) != MG_OK) {
+        a->on_fault(a->fault_arg, err.text);
+        return;
+    }
+    if (!visible) {
+        mg_tls_store_hide(fresh);
+    }
+    mg_tls_store_unref(a->keys);
+    a->keys = fresh;
+    for (size_t i = 0; i < a->count; i++) {
+        mg_accepting_socket *s = &a->sockets[i];
+        mg_tls_section section;
+        // One whose address is new, or leaves, is told of in a moment.
+        if (s->endpoint.address != NULL && s->endpoint.secure &&
+            mg_tls_store_section(fresh, s->endpoint.address, &section)) {
+            renew_tls(a, s);
+            update(a, s);
+        }
     }
 }
 
@@ -59,7 +124,7 @@ void mg_accepting_add(mg_accepting *a, uint32_t id, uint32_t slot, int fd, mg_st
     a->sockets = mg_realloc(a->sockets, (a->count + 1) * sizeof *a->sockets);
     mg_accepting_socket *s = &a->sockets[a->count++];
     *s = (mg_accepting_socket){.id = id, .slot = slot, .fd = fd};
-    take_endpoint(s, endpoint);
+    take_endpoint(a, s, endpoint);
     mg_descriptors_hold(a->loop, 1);
     update(a, s);
 }
@@ -68,13 +133,14 @@ void mg_accepting_change(mg_accepting *a, uint32_t id, mg_str endpoint) {
     mg_accepting_socket *s = find(a, id);
     if (s != NULL) {
         unlisten(a, s);
-        take_endpoint(s, endpoint);
+        take_endpoint(a, s, endpoint);
         update(a, s);
     }
 }
 
 static void close_socket(mg_accepting *a, mg_accepting_socket *s) {
     close(s->fd);
+    drop_tls(s);
     mg_arena_deinit(&s->arena);
     mg_descriptors_release(a->loop, 1);
 }
@@ -119,6 +185,8 @@ void mg_accepting_deinit(mg_accepting *a) {
     for (size_t i = 0; i < a->count; i++) {
         close_socket(a, &a->sockets[i]);
     }
+    mg_tls_store_unref(a->keys);
+    a->keys = NULL;
     mg_free(a->sockets);
     a->sockets = NULL;
     a->count = 0;

@@ -12,7 +12,8 @@ typedef struct mg_accepting_socket {
     uint32_t slot; // or MG_SLOT_ALL
     int fd;        // kept while the address is configured; the listener has a copy
     mg_endpoint endpoint;
-    mg_arena arena; // of the endpoint's texts
+    mg_arena arena;      // of the endpoint's texts
+    mg_tls_context *tls; // of a secure endpoint; NULL there: nobody is let in
     mg_listener *listener;
 } mg_accepting_socket;
 
@@ -22,15 +23,24 @@ typedef struct mg_accepting {
     uint32_t own;      // slot
     mg_accepting_socket *sockets;
     size_t count;
-    uint64_t lent[4]; // set of slots
+    uint64_t lent[4];    // set of slots
+    mg_tls_store *keys;  // NULL: no endpoint speaks TLS
+    const void *tickets; // the ring that all workers share, borrowed
+    void (*on_fault)(void *arg, const char *text);
+    void *fault_arg;
 } mg_accepting;
 
-// Zeroed but for `loop` and `own` before. Takes `fd`. `endpoint` is what mg_endpoint_write has
-// written.
+// Zeroed but for `loop`, `own`, `tickets` and who is told of faults before. Takes `fd`. `endpoint`
+// is what mg_endpoint_write has written.
 void mg_accepting_add(mg_accepting *a, uint32_t id, uint32_t slot, int fd, mg_str endpoint);
 
 // Who connects from now on finds that; who waits already is still taken as before.
 void mg_accepting_change(mg_accepting *a, uint32_t id, mg_str endpoint);
+
+// Certificates from now on: `fd` is taken. Who connects from now on finds them; all connections
+// stay. `visible`: others in this process may open the memory, too.
+void mg_accepting_take_keys(mg_accepting *a, int fd, bool visible);
+
 void mg_accepting_forget(mg_accepting *a, uint32_t id);
 void mg_accepting_lend(mg_accepting *a, uint32_t slot, bool lent);
 

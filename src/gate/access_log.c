@@ -217,6 +217,13 @@ RELAYED(bytes_sent, append_number, bytes_out)
 #undef FIELD
 #undef RELAYED
 
+static void put_tls(const mg_access_log *a, mg_buf *out, const mg_access_record *r) {
+    (void)a;
+    if (r->tls.n > 0) {
+        append_json(out, MG_STR(",\"tls\":"), r->tls);
+    }
+}
+
 // In the order in which they are written unless `log.fields` says another.
 static const struct {
     mg_str name;
@@ -224,12 +231,29 @@ static const struct {
 } own_fields[] = {
 #define ROW(name)                                                                                  \
     { {#name, sizeof #name - 1}, put_##name }
-    ROW(time),       ROW(client_ip),  ROW(method),     ROW(target),
-    ROW(host),       ROW(status),     ROW(bytes),      ROW(duration),
-    ROW(referer),    ROW(user_agent), ROW(request_id), ROW(route),
-    ROW(upstream),   ROW(server),     ROW(tries),      ROW(upstream_status),
-    ROW(connect),    ROW(first_byte), ROW(total),      ROW(bytes_received),
-    ROW(bytes_sent), ROW(aborted),
+    ROW(time),
+    ROW(client_ip),
+    ROW(method),
+    ROW(target),
+    ROW(host),
+    ROW(tls),
+    ROW(status),
+    ROW(bytes),
+    ROW(duration),
+    ROW(referer),
+    ROW(user_agent),
+    ROW(request_id),
+    ROW(route),
+    ROW(upstream),
+    ROW(server),
+    ROW(tries),
+    ROW(upstream_status),
+    ROW(connect),
+    ROW(first_byte),
+    ROW(total),
+    ROW(bytes_received),
+    ROW(bytes_sent),
+    ROW(aborted),
 #undef ROW
 };
 

@@ -40,8 +40,9 @@ void mg_access_log_choose(mg_access_log *a, const mg_texts *names);
 // quotes and backslashes are \xXX, and a peer that left before an answer began has status 499.
 // JSON: one object with the keys time, client_ip, method, target, host, status (0 for such a peer),
 // bytes, duration (seconds), referer, user_agent, request_id, route, aborted, and behind them what
-// the app notes; absent values are null. Of a proxied one before aborted also upstream, server (the
-// one tried last), tries, upstream_status, connect, first_byte and total (seconds since that try
-// began; null: it did not come to that), bytes_received and bytes_sent (content from and to it).
-// The combined form, which others' tools read, has none of these.
+// the app notes; absent values are null. Of one over TLS behind host also tls, its version. Of a
+// proxied one before aborted also upstream, server (the one tried last), tries, upstream_status,
+// connect, first_byte and total (seconds since that try began; null: it did not come to that),
+// bytes_received and bytes_sent (content from and to it). The combined form, which others' tools
+// read, has none of these.
 void mg_access_log_write(mg_access_log *a, const mg_access_record *r);

@@ -12,6 +12,7 @@
 typedef enum mg_message_type {
     // to a worker
     MG_MESSAGE_BEGIN = 1, // a: its slot; fd: the shared memory
+    MG_MESSAGE_KEYS,      // fd: certificates of all endpoints, from now on
     MG_MESSAGE_SOCKET,    // a: the socket's id; b: the slot that owns it; fd; text: its endpoint
     MG_MESSAGE_ENDPOINT,  // a: a socket's id; text: its endpoint from now on
     MG_MESSAGE_FORGET,    // a: a socket's id: its address has left the configuration

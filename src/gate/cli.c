@@ -50,6 +50,7 @@ static mg_cli_result take_control(parsing *p, const char *value);
 static mg_cli_result take_database(parsing *p, const char *value);
 static mg_cli_result take_folder(parsing *p, const char *value);
 static mg_cli_result take_status(parsing *p, const char *value);
+static mg_cli_result take_tls(parsing *p, const char *value);
 
 #define SERVING (BIT(RUN) | BIT(DEV) | BIT(COLLECT) | BIT(TRIAL) | BIT(WORKER))
 #define REMOTE  (BIT(RELOAD) | BIT(STOP) | BIT(STATUS))
@@ -66,6 +67,7 @@ static const option options[] = {
     {"--now", BIT(STOP), false, take_now},
     {"--spec", BIT(RELOAD), false, take_specs},
     {"--status", BIT(MIGRATE), false, take_status},
+    {"--tls", SERVING & ~BIT(RUN), false, take_tls},
     {"--workers", SERVING & ~BIT(DEV), true, take_workers},
 };
 enum { OPTIONS = sizeof options / sizeof options[0] };
@@ -221,6 +223,12 @@ static mg_cli_result take_folder(parsing *p, const char *value) {
 static mg_cli_result take_status(parsing *p, const char *value) {
     (void)value;
     p->cli->status = true;
+    return MG_CLI_GO;
+}
+
+static mg_cli_result take_tls(parsing *p, const char *value) {
+    (void)value;
+    p->cli->overrides.tls = true;
     return MG_CLI_GO;
 }
 

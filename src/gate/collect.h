@@ -5,8 +5,10 @@
 
 #include "gate/cli.h"
 
-// The child's descriptor that takes the snapshot: an empty memfd.
-enum { MG_COLLECT_OUT = 3 };
+// Descriptors of the child: empty memfds that take the snapshot and the certificates (what is in
+// the second is a throw-away pair, for endpoints without certificates), and the certificates that
+// are being served, if there are any.
+enum { MG_COLLECT_OUT = 3, MG_COLLECT_KEYS = 4, MG_COLLECT_KEYS_BEFORE = 5 };
 
 // Has the configuration evaluated by a process without root's privileges, checks it, reads all
 // scripts, writes the snapshot. Returns the process's exit status: 0, with what was left out on

@@ -98,8 +98,8 @@ static int start(mg_helper *h, const mg_helper_options *o, int out) {
     mg_poll_want(h->poll, MG_POLL_READ);
     mg_process_options process = {.file = o->file,
                                   .argv = o->argv,
-                                  .fds = &o->fd,
-                                  .fd_count = 1,
+                                  .fds = o->fds,
+                                  .fd_count = o->fd_count,
                                   .in = -1,
                                   .out = out,
                                   .err = out};

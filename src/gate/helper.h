@@ -14,7 +14,8 @@ typedef struct mg_helper_options {
     mg_processes *processes;
     const char *file; // path of the program
     char *const *argv;
-    int fd; // becomes its descriptor 3
+    const int *fds; // become its descriptors 3, 4, ...
+    size_t fd_count;
     uint64_t limit_ms;
 } mg_helper_options;
 

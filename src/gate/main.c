@@ -6,6 +6,7 @@
 #include "config/path.h"
 #include "event/process.h"
 #include "gate/app.h"
+#include "gate/certificates.h"
 #include "gate/cli.h"
 #include "gate/collect.h"
 #include "gate/control_client.h"
@@ -76,11 +77,15 @@ static void print_routes(void *arg, mg_lua_app *app) {
 static int load_only(const mg_cli *cli, const mg_config *config) {
     mg_lua_app_options options = {.root = NULL};
     mg_buf said = {0};
+    mg_buf doubts = {0}; // lines
     mg_error err;
     bool routes = cli->command == MG_COMMAND_ROUTES;
     int rc = mg_config_check(config, &err);
     if (rc == MG_OK) {
         rc = mg_app_check(config, &err);
+    }
+    if (rc == MG_OK && !routes) {
+        rc = mg_certificates_check(config, &doubts, &err);
     }
     if (rc == MG_OK) {
         mg_app_options(config, &options);
@@ -96,6 +101,7 @@ static int load_only(const mg_cli *cli, const mg_config *config) {
             fprintf(stderr, "%s: warning: %s\n", cli->conf, doubt);
         }
     }
+    print(&doubts, stderr);
     print(&said, stderr);
     return rc == MG_OK ? 0 : 1;
 }

@@ -152,6 +152,7 @@ static void on_tick(mg_timer *t) {
     uint64_t gap = now - m->ticked_ms;
     m->ticked_ms = now;
     mg_places_watch(m, gap < 2 * TICK_MS ? gap : 2 * TICK_MS);
+    mg_keys_rotate(m);
 }
 
 // --- life ---
@@ -201,6 +202,8 @@ static void release(mg_master *m) {
     }
     mg_loop_free(m->loop);
     mg_snapshot_unref(m->snapshot);
+    mg_tls_store_unref(m->keys);
+    mg_buf_deinit(&m->throwaway);
     mg_config_deinit(&m->config);
     mg_shm_free(m->shm);
     mg_logs_close(&m->logs);

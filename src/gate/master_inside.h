@@ -6,6 +6,7 @@
 #include "base/snapshot.h"
 #include "event/process.h"
 #include "event/signal.h"
+#include "event/tls_store.h"
 #include "gate/channel.h"
 #include "gate/cli.h"
 #include "gate/control.h"
@@ -61,6 +62,9 @@ struct mg_master {
     mg_config config; // of the generation that serves
     bool has_config;
     mg_snapshot *snapshot;
+    mg_tls_store *keys; // NULL: no endpoint speaks TLS
+    mg_buf throwaway;   // dev --tls: a certificate and its key
+    uint64_t rotated_ms;
     uint32_t generation; // 0: none yet
     uint32_t last_number;
     uint64_t started_ms;
@@ -122,6 +126,19 @@ void mg_sockets_abandon(mg_master *m);
 void mg_sockets_commit(mg_master *m, mg_buf *changes);
 void mg_sockets_tell(mg_master *m, const mg_place *p); // all, to a new worker
 void mg_sockets_close(mg_master *m, bool unlink_paths);
+
+// --- master_keys.c ---
+
+// A memfd for the child that reads certificates, or a negative code.
+int mg_keys_begin(mg_master *m, mg_error *err);
+
+// Judges what was read, for a generation of `config`. MG_ECONFIG and a text: it may not be served.
+int mg_keys_judge(mg_master *m, const mg_tls_store *fresh, const mg_config *config, mg_error *err);
+
+// `fresh` (taken; it may be NULL) is served from now on. All places are told, if it is another one.
+void mg_keys_take(mg_master *m, mg_tls_store *fresh, mg_buf *changes);
+void mg_keys_tell(mg_master *m, const mg_place *p); // to a new worker
+void mg_keys_rotate(mg_master *m); // of session tickets, when it is time; once a tick
 
 // --- reload.c, reload_prepare.c ---
 

@@ -155,6 +155,7 @@ void mg_place_start(mg_place *p, mg_snapshot *snapshot, uint32_t number, mg_str 
     mg_shm_mend(m->shm);
     mg_channel_send(p->channel,
                     &(mg_message){.type = MG_MESSAGE_BEGIN, .a = p->slot, .fd = mg_shm_fd(m->shm)});
+    mg_keys_tell(m, p);
     mg_sockets_tell(m, p);
     mg_channel_send(p->channel, &(mg_message){.type = MG_MESSAGE_PREPARE,
                                               .a = number,

@@ -83,6 +83,10 @@ static void release(mg_reload *r) {
         close(r->memfd);
     }
     mg_snapshot_unref(r->snapshot);
+    if (r->keys_fd >= 0) {
+        close(r->keys_fd);
+    }
+    mg_tls_store_unref(r->keys);
     mg_config_deinit(&r->config);
     mg_buf_deinit(&r->fault);
     mg_changes_deinit(&r->changes);
@@ -172,6 +176,8 @@ static void tell_reloading(const mg_master *m) {
 static void begin(mg_master *m, const mg_reload_request *request) {
     mg_reload *r = mg_calloc(1, sizeof *r);
     r->master = m;
+    r->memfd = -1;
+    r->keys_fd = -1;
     r->request = *request;
     r->number = ++m->last_number;
     r->start_us = mg_loop_now_us(m->loop);

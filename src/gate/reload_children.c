@@ -8,7 +8,7 @@
 #include <stdio.h>
 
 enum {
-    COLLECT_MS = 20000,
+    COLLECT_MS = 60000, // ten thousand new certificates take some ten seconds
     SPECS_MS = 120000,
     TRIAL_GRACE_MS = 5000, // it knows timeouts.reload itself
 };
@@ -29,22 +29,23 @@ const char *mg_reload_specs(const mg_reload *r) {
     return r->config.specs != NULL ? r->config.specs : (r->request.specs ? "spec" : NULL);
 }
 
-static int start_helper(mg_reload *r, char *const *argv, int fd, uint64_t limit_ms,
-                        void (*on_end)(void *arg, int status, mg_str said)) {
+static int start_helper(mg_reload *r, char *const *argv, const int *fds, size_t fd_count,
+                        uint64_t limit_ms, void (*on_end)(void *arg, int status, mg_str said)) {
     const mg_master *m = r->master;
     mg_helper_options o = {.loop = m->loop,
                            .processes = m->processes,
                            .file = m->self,
                            .argv = argv,
-                           .fd = fd,
+                           .fds = fds,
+                           .fd_count = fd_count,
                            .limit_ms = limit_ms};
     return mg_helper_start(&r->helper, &o, on_end, r);
 }
 
 int mg_reload_try(mg_reload *r) {
     char **argv = argv_for(r->master, MG_COMMAND_TRIAL);
-    int rc = start_helper(r, argv, mg_snapshot_fd(r->snapshot),
-                          r->config.timeouts.reload_ms + TRIAL_GRACE_MS, on_tried);
+    int fd = mg_snapshot_fd(r->snapshot);
+    int rc = start_helper(r, argv, &fd, 1, r->config.timeouts.reload_ms + TRIAL_GRACE_MS, on_tried);
     mg_free(argv);
     return rc;
 }
@@ -53,7 +54,8 @@ int mg_reload_run_specs(mg_reload *r) {
     const mg_master *m = r->master;
     char *argv[] = {m->self, (char *)(uintptr_t)mg_cli_command_name(MG_COMMAND_SPEC),
                     (char *)(uintptr_t)r->config.root, (char *)(uintptr_t)mg_reload_specs(r), NULL};
-    return start_helper(r, argv, mg_snapshot_fd(r->snapshot), SPECS_MS, on_specs_run);
+    int fd = mg_snapshot_fd(r->snapshot);
+    return start_helper(r, argv, &fd, 1, SPECS_MS, on_specs_run);
 }
 
 // A helper that did not say what was wrong.
@@ -133,12 +135,17 @@ static void on_specs_run(void *arg, int status, mg_str said) {
 }
 
 int mg_reload_collect(mg_reload *r) {
+    mg_master *m = r->master;
+    mg_error err;
     r->memfd = mg_snapshot_memfd();
-    if (r->memfd < 0) {
-        return r->memfd;
+    r->keys_fd = mg_keys_begin(m, &err);
+    if (r->memfd < 0 || r->keys_fd < 0) {
+        return r->memfd < 0 ? r->memfd : r->keys_fd;
     }
-    char **argv = argv_for(r->master, MG_COMMAND_COLLECT);
-    int rc = start_helper(r, argv, r->memfd, COLLECT_MS, on_collected);
+    // In the order of MG_COLLECT_OUT and so on.
+    const int fds[] = {r->memfd, r->keys_fd, m->keys != NULL ? mg_tls_store_fd(m->keys) : -1};
+    char **argv = argv_for(m, MG_COMMAND_COLLECT);
+    int rc = start_helper(r, argv, fds, m->keys != NULL ? 3 : 2, COLLECT_MS, on_collected);
     mg_free(argv);
     return rc;
 }

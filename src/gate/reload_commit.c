@@ -58,12 +58,16 @@ static void swap(mg_reload *r) {
     r->config = (mg_config){0};
     m->generation = r->number;
     m->wanted = r->wanted;
+    mg_tls_store *keys = r->keys;
+    r->keys = NULL;
     if (m->has_config) {
         take_logs(m, &before);
         mg_config_deinit(&before);
+        mg_keys_take(m, keys, &r->changes.text);
         mg_sockets_commit(m, &r->changes.text);
     } else {
         m->has_config = true;
+        mg_keys_take(m, keys, NULL);
         mg_sockets_commit(m, NULL);
         wanted = m->wanted; // they are there already
     }

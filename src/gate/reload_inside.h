@@ -15,6 +15,8 @@ struct mg_reload {
     mg_helper *helper; // what it waits for
     int memfd;
     mg_snapshot *snapshot;
+    int keys_fd;
+    mg_tls_store *keys;
     mg_config config;
     uint32_t wanted;
     mg_timer limit;

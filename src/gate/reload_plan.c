@@ -3,7 +3,10 @@
 #include "gate/reload_inside.h"
 
 #include "config/options.h"
+#include "event/ticket_ring.h"
 #include "gate/privileges.h"
+
+#include <unistd.h>
 
 static uint32_t workers_of(const mg_master *m, const mg_config *c) {
     return m->alone ? 1 : mg_config_workers(c);
@@ -20,15 +23,29 @@ static int begin_service(mg_reload *r, mg_error *err) {
     if (rc == MG_OK && m->shm == NULL) {
         rc = mg_shm_new(&m->shm, r->config.cache_bytes, err);
         rc = rc == MG_OK ? mg_cache_prepare(m->shm, err) : rc;
+        if (rc == MG_OK) {
+            rc = mg_ticket_ring_begin(mg_shm_tickets(m->shm));
+            rc = rc == MG_OK ? rc : mg_error_set(err, rc, "there is no randomness");
+        }
     }
     return rc;
 }
 
+static int open_collected(mg_reload *r, mg_error *err) {
+    int fd = r->memfd;
+    int keys = r->keys_fd;
+    r->memfd = r->keys_fd = -1;
+    int rc = mg_snapshot_open(&r->snapshot, fd, err);
+    if (rc != MG_OK) {
+        close(keys);
+        return rc;
+    }
+    return mg_tls_store_open(&r->keys, keys, err);
+}
+
 int mg_reload_plan(mg_reload *r, mg_error *err) {
     mg_master *m = r->master;
-    int fd = r->memfd;
-    r->memfd = -1;
-    int rc = mg_snapshot_open(&r->snapshot, fd, err);
+    int rc = open_collected(r, err);
     if (rc == MG_OK) {
         rc = mg_config_of_snapshot(&r->config, r->snapshot, m->cli->conf, &m->cli->overrides, err);
     }
@@ -48,6 +65,9 @@ int mg_reload_plan(mg_reload *r, mg_error *err) {
                           "%s: workers: 0 needs a restart: this server has a master", m->cli->conf);
     } else if (r->config.cache_bytes != m->config.cache_bytes) {
         mg_master_log(m, MG_LOG_WARN, "%s: cache: another size needs a restart", m->cli->conf);
+    }
+    if (rc == MG_OK) {
+        rc = mg_keys_judge(m, r->keys, &r->config, err);
     }
     if (rc == MG_OK) {
         rc = mg_sockets_plan(m, &r->config, r->wanted, err);

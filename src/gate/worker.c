@@ -89,6 +89,9 @@ static void begin(mg_worker *w, mg_message *m) {
     w->slot = m->a;
     w->accepting.loop = w->loop;
     w->accepting.own = m->a;
+    w->accepting.tickets = mg_shm_tickets(w->shm);
+    w->accepting.on_fault = mg_worker_on_warning;
+    w->accepting.fault_arg = w;
     mg_jobs_init(&w->jobs, w->shm, m->a);
     mg_worker_begin_cell(w);
 }
@@ -101,6 +104,10 @@ static void on_message(void *arg, mg_message *m) {
     switch (m->type) {
     case MG_MESSAGE_BEGIN:
         begin(w, m);
+        break;
+    case MG_MESSAGE_KEYS:
+        mg_accepting_take_keys(&w->accepting, m->fd, w->options->alone);
+        m->fd = -1;
         break;
     case MG_MESSAGE_SOCKET:
         mg_accepting_add(&w->accepting, m->a, m->b, m->fd, m->text);

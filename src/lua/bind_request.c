@@ -2,6 +2,7 @@
 // stale handle answers nil, "closed".
 
 #include "base/mem.h"
+#include "event/tls.h"
 #include "lua/args.h"
 #include "lua/bind.h"
 #include "lua/fields.h"
@@ -248,6 +249,63 @@ static int connection(lua_State *L) {
     return 6;
 }
 
+static void push_name(void *arg, mg_str name) {
+    lua_State *L = arg;
+    mg_lua_push_str(L, name);
+    lua_rawseti(L, -2, (int)lua_objlen(L, -2) + 1);
+}
+
+static void set_text(lua_State *L, const char *key, mg_str text) {
+    mg_lua_push_str(L, text);
+    lua_setfield(L, -2, key);
+}
+
+// A table of the client's certificate on top of the stack.
+static void push_tls_client(lua_State *L, const mg_stream *tls) {
+    mg_tls_client c = {.not_after = 0};
+    lua_createtable(L, 0, 4);
+    lua_newtable(L);
+    mg_tls_client_facts(tls, &c, push_name, L);
+    lua_setfield(L, -2, "names");
+    set_text(L, "subject", mg_buf_str(&c.subject));
+    set_text(L, "fingerprint", mg_buf_str(&c.fingerprint));
+    lua_pushnumber(L, (lua_Number)c.not_after);
+    lua_setfield(L, -2, "not_after");
+    mg_buf_deinit(&c.subject);
+    mg_buf_deinit(&c.fingerprint);
+}
+
+// request_tls(handle) -> nil without TLS; else version, cipher, server_name, alpn (nil: none),
+// resumed, client (a table, or nil)
+static int request_tls(lua_State *L) {
+    const mg_exchange *x = mg_vm_exchange(L, mg_vm_of(L), 1);
+    mg_peer peer = {.tls = NULL};
+    mg_tls_facts f;
+    if (x != NULL) {
+        mg_exchange_peer(x, &peer);
+    }
+    if (peer.tls == NULL) {
+        return 0;
+    }
+    mg_tls_facts_of(peer.tls, &f);
+    lua_pushstring(L, f.version);
+    lua_pushstring(L, f.cipher);
+    const mg_str maybe[] = {f.server_name, f.alpn};
+    for (size_t i = 0; i < 2; i++) {
+        if (maybe[i].n > 0) {
+            mg_lua_push_str(L, maybe[i]);
+        } else {
+            lua_pushnil(L);
+        }
+    }
+    lua_pushboolean(L, f.resumed);
+    if (!f.has_client) {
+        return 5;
+    }
+    push_tls_client(L, peer.tls);
+    return 6;
+}
+
 // connection_close(handle): the answer under way is the connection's last.
 static int connection_close(lua_State *L) {
     mg_exchange *x = mg_vm_exchange(L, mg_vm_of(L), 1);
@@ -296,6 +354,7 @@ void mg_bind_request(lua_State *L, mg_vm *vm) {
         {"body", request_body},
         {"connection", connection},
         {"connection_close", connection_close},
+        {"request_tls", request_tls},
         {"set_deadline", set_deadline},
         {"form_limits", form_limits},
         {NULL, NULL},

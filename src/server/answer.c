@@ -9,6 +9,12 @@
 
 #include <assert.h>
 
+static mg_str tls_version(const mg_exchange *x) {
+    mg_peer peer;
+    x->wire->peer(x, &peer);
+    return peer.tls != NULL ? mg_str_of(mg_tls_version(peer.tls)) : (mg_str){NULL, 0};
+}
+
 void mg_exchange_record(mg_exchange *x, bool aborted) {
     mg_server *s = x->server;
     if (x->noted != NULL && x->noted->on_end != NULL) {
@@ -24,6 +30,7 @@ void mg_exchange_record(mg_exchange *x, bool aborted) {
         .method = h->method_text,
         .target = h->target_text,
         .protocol = x->protocol,
+        .tls = x->secure ? tls_version(x) : (mg_str){NULL, 0},
         .host = h->host,
         .referer = referer != NULL ? referer->value : (mg_str){NULL, 0},
         .user_agent = agent != NULL ? agent->value : (mg_str){NULL, 0},

@@ -13,7 +13,7 @@ enum {
 
 static void set_state(mg_conn *c, mg_conn_state next) {
     static const uint8_t moves[] = {
-        [MG_CONN_HANDSHAKE] = 1 << MG_CONN_IDLE | 1 << MG_CONN_CLOSED,
+        [MG_CONN_HANDSHAKE] = 1 << MG_CONN_IDLE | 1 << MG_CONN_LINGER | 1 << MG_CONN_CLOSED,
         [MG_CONN_IDLE] = 1 << MG_CONN_IDLE | 1 << MG_CONN_HEAD | 1 << MG_CONN_TUNNEL |
                          1 << MG_CONN_LINGER | 1 << MG_CONN_CLOSED,
         [MG_CONN_HEAD] = 1 << MG_CONN_BUSY | 1 << MG_CONN_LINGER | 1 << MG_CONN_CLOSED,

@@ -3,7 +3,7 @@
 //   HANDSHAKE: what comes before requests, if the endpoint wants it: TLS, which is the stream's own
 //     |        matter; the header of a proxy, whose reader (server/proxied.h) owns it until then
 //     |
-//     |  ready             (too slow, not to be trusted, gone: CLOSED)
+//     |  ready             (too slow, not to be trusted, gone: CLOSED; speaks no TLS: LINGER)
 //     v
 //     +<------------ answered, the body read or discarded --------------+
 //     v                                                                 |

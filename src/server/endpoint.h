@@ -18,12 +18,14 @@ enum { MG_MODE_ANY = 0xffff }; // of a Unix socket: as the process's umask leave
 typedef struct mg_endpoint {
     const char *address; // "127.0.0.1:8080", "unix:/run/x.sock"
     unsigned app;
-    uint32_t mode;       // of a Unix socket's path, or MG_MODE_ANY
-    bool http2;          // spoken too: by ALPN, without TLS as the client begins
-    mg_texts proxies;    // who tells of its clients in the PROXY protocol; none: it is not spoken
-    mg_tls_context *tls; // NULL: none. Not of the configuration: whoever listens has made it
+    uint32_t mode;    // of a Unix socket's path, or MG_MODE_ANY
+    mg_texts proxies; // who tells of its clients in the PROXY protocol; none: it is not spoken
+    bool http2;       // spoken too: by ALPN, without TLS as the client begins
+    bool secure;      // TLS is spoken there
+    const mg_tls_settings *settings; // how; NULL where it was handed on: see event/tls_store.h
+    mg_tls_context *tls; // of a secure one. Not of the configuration: whoever listens has made it
 } mg_endpoint;
 
 static inline const char *mg_endpoint_scheme(const mg_endpoint *e) {
-    return e->tls != NULL ? "https" : "http";
+    return e->secure ? "https" : "http";
 }

@@ -10,6 +10,23 @@ const mg_refusal mg_body_too_large = {413, "the request's body is too large", 0}
 
 // --- request ---
 
+// "[::1]:8443" is "::1", "a.test:8443" is "a.test".
+static mg_str without_port(mg_str host) {
+    if (host.n > 0 && host.p[0] == '[') {
+        const char *end = memchr(host.p, ']', host.n);
+        return end == NULL ? host : (mg_str){host.p + 1, (size_t)(end - host.p) - 1};
+    }
+    const char *colon = host.n > 0 ? memchr(host.p, ':', host.n) : NULL;
+    return colon == NULL ? host : (mg_str){host.p, (size_t)(colon - host.p)};
+}
+
+// RFC 9110 section 7.4.
+static bool is_misdirected(const mg_exchange *x) {
+    mg_peer peer;
+    x->wire->peer(x, &peer);
+    return peer.tls != NULL && !mg_tls_has_authority(peer.tls, without_port(x->head.host));
+}
+
 void mg_exchange_start(mg_exchange *x) {
     mg_server *s = x->server;
     x->phase = MG_EXCHANGE_HANDLING;
@@ -19,6 +36,12 @@ void mg_exchange_start(mg_exchange *x) {
     if (s->on_access != NULL) {
         x->start_us = mg_loop_now_us(s->loop);
         x->start_wall_ms = mg_loop_wall_ms(s->loop);
+    }
+    if (x->secure && is_misdirected(x)) {
+        x->app = NULL; // it would answer for a name that is not at home here
+        mg_exchange_refuse(
+            x, (mg_refusal){421, "this connection's certificate is not for that host", 0});
+        return;
     }
     x->app->on_request(x->app, x);
 }

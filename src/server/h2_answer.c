@@ -124,6 +124,7 @@ static void peer(const mg_exchange *x, mg_peer *out) {
         .bytes_out = c->bytes_out,
         .opened_wall_ms = c->opened_wall_ms,
         .requests = c->requests,
+        .tls = mg_tls_is(&c->stream) ? &c->stream : NULL,
     };
 }
 

@@ -65,6 +65,7 @@ typedef struct mg_access_record {
     mg_str route;      // name or pattern; empty if none matched
     mg_str client_ip;
     mg_str protocol; // "HTTP/1.1"; empty if the request was not understood
+    mg_str tls;      // "TLSv1.3"; empty: none
     int status;      // 0: the peer left before an answer began
     uint64_t body_bytes_out;
     uint64_t duration_us;

@@ -17,6 +17,15 @@ enum {
     LOOKS_MOST = 256, // at idle connections, until one is found that may go
 };
 
+// What who begins with plain text is told.
+#define SPEAK_TLS                                                                                  \
+    "HTTP/1.1 400 Bad Request\r\n"                                                                 \
+    "Content-Type: text/plain; charset=utf-8\r\n"                                                  \
+    "Content-Length: 57\r\n"                                                                       \
+    "Connection: close\r\n"                                                                        \
+    "\r\n"                                                                                         \
+    "This port speaks HTTPS: the request came in plain HTTP.\r\n"
+
 // One listener and what its connections are to be.
 typedef struct mg_door {
     mg_server *server;
@@ -267,14 +276,20 @@ static void adopt(mg_server *s, mg_conn *c, const mg_endpoint *e) {
                  e->tls == NULL && !c->proxied);
 }
 
-// A handshake of TLS is over.
+// A handshake of TLS is over. That one fails is nothing special: any scanner causes it.
 static void on_ready(mg_stream *stream, int status, const char *text) {
     mg_conn *c = MG_OF(stream, mg_conn, stream);
-    (void)text; // any scanner causes one
+    if (status != 0) {
+        char name[MG_PEER_TEXT];
+        mg_peer_write(stream, name);
+        mg_server_log(c->server, MG_LOG_INFO, "%s: %s", name, text);
+    }
     if (status == 0 && mg_str_eq(mg_tls_alpn(stream), MG_STR("h2"))) {
         mg_h2_conn_open(c);
     } else if (status == 0) {
         mg_conn_idle(c, &mg_h1_idle);
+    } else if (status == MG_ESYNTAX) {
+        mg_conn_finish(c, true); // it has been answered
     } else {
         mg_conn_close(c, MG_GONE_CLIENT);
     }
@@ -322,9 +337,22 @@ static mg_conn *find_idle(const mg_server *s, bool spare) {
     return NULL;
 }
 
+// The one that has been at it longest; NULL: none for so long.
+static mg_conn *find_half_open(const mg_server *s, uint64_t for_ms) {
+    const mg_link *l = s->handshake.head.next;
+    if (l == &s->handshake.head) {
+        return NULL;
+    }
+    mg_conn *c = MG_OF(l, mg_conn, deadline.link);
+    uint64_t since = c->deadline.at_ms - s->handshake.wait_ms;
+    return mg_loop_now_ms(s->loop) >= since + for_ms ? c : NULL;
+}
+
 static mg_conn *least_missed(const mg_server *s) {
-    mg_conn *c = find_idle(s, true);
-    return c != NULL ? c : find_idle(s, false);
+    mg_conn *c = find_half_open(s, FRESH_MS);
+    c = c != NULL ? c : find_idle(s, true);
+    c = c != NULL ? c : find_idle(s, false);
+    return c != NULL ? c : find_half_open(s, 0);
 }
 
 static bool has_idle(const mg_holder *h) {
@@ -363,6 +391,7 @@ static int accept_peer(const mg_door *d, mg_stream *s) {
         .context = d->endpoint.tls,
         .events = &mg_conn_events,
         .on_ready = on_ready,
+        .plain = MG_STR(SPEAK_TLS),
         .before = d->proxies != NULL ? mg_proxied_before_tls : NULL,
     };
     return mg_listener_accept_tls(d->listener, s, &o);

@@ -19,6 +19,7 @@
 // connection may carry many.
 #pragma once
 
+#include "event/tls.h"
 #include "server/answer.h"
 
 #include <sys/socket.h>
@@ -29,7 +30,8 @@ typedef struct mg_peer {
     uint64_t bytes_in;
     uint64_t bytes_out;
     uint64_t opened_wall_ms;
-    uint32_t requests; // this one included
+    uint32_t requests;    // this one included
+    const mg_stream *tls; // borrowed; event/tls.h tells of it. NULL: it does not speak TLS
 } mg_peer;
 
 // A static table. Each function is for an exchange that has been started, or is refused before.

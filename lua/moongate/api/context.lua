@@ -128,6 +128,29 @@ ctx.client_ip = nil
 ---@type string
 ctx.scheme = nil
 
+---@class moongate.TlsClient
+---@field subject string of its verified certificate, as "CN=ada,O=Moon" (RFC 4514)
+---@field names string[] DNS names, addresses, mail addresses and URIs
+---@field fingerprint string SHA-256 of the certificate in hexadecimal digits
+---@field not_after number seconds since 1970
+
+---@class moongate.Tls
+---@field version string "TLSv1.3"
+---@field cipher string "TLS_AES_128_GCM_SHA256"
+---@field server_name? string that the client asked for (SNI)
+---@field alpn? string "http/1.1" or "h2"
+---@field resumed boolean a session was resumed
+---@field client? moongate.TlsClient if the endpoint asks for certificates and the client has shown one
+
+--- What is known of the connection's TLS; nil where it speaks none.
+---
+--- ```lua
+--- app:get("/", function(ctx) return ctx.tls and ctx.tls.version or "plain" end)
+--- --> GET / => 200 plain
+--- ```
+---@type moongate.Tls?
+ctx.tls = nil
+
 --- The host that is asked for, with its port if there is one.
 ---
 --- ```lua

@@ -52,6 +52,23 @@ function middleware.cors(options) end
 ---@return moongate.Middleware
 function middleware.secure_headers(fields) end
 
+---@class moongate.HttpsOptions
+---@field hsts? integer|false seconds that browsers are to stay on https, a year unless told
+---@field subdomains? boolean those too
+---@field preload? boolean browsers may ship it in their lists
+---@field port? integer of https, 443 unless told
+
+--- Sends plain requests to https (308), and says Strict-Transport-Security on https.
+---
+--- ```lua
+--- app:use(moongate.middleware.https({ hsts = 31536000 }))
+--- app:get("/", function() return "hello" end)
+--- --> GET / (Host: moon.example) => 308 (Location: https://moon.example/) ...
+--- ```
+---@param options? moongate.HttpsOptions
+---@return moongate.Middleware
+function middleware.https(options) end
+
 ---@class moongate.BasicAuthOptions
 ---@field users? table<string, string> name to password
 ---@field check? fun(user: string, password: string): boolean instead of `users`; may await

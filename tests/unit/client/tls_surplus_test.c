@@ -1,5 +1,6 @@
 // What comes behind a response in records of its own.
 #include "rig.h"
+#include "tls_server.h"
 
 #include "event/tls.h"
 
@@ -32,7 +33,7 @@ static void make_keys(void) {
     fclose(f);
     X509_free(c);
     EVP_PKEY_free(key);
-    assert_int_equal(mg_tls_server_new(&keys, path, path, "http/1.1", &err), MG_OK);
+    assert_int_equal(server_of_files(&keys, path, path, "http/1.1", &err), MG_OK);
     unlink(path);
 }
 

@@ -56,8 +56,7 @@ static void a_table_says_more(void **state) {
 
 static void what_is_not_there_yet_is_refused(void **state) {
     (void)state;
-    faults("[\":1\",{\"address\":\":2\",\"tls\":{\"cert\":\"x\"},\"http2\":1}]",
-           "f: listen[2].tls: is not available in this version: terminate TLS in front\n"
+    faults("[\":1\",{\"address\":\":2\",\"http2\":1}]",
            "f: listen[2].http2: is 1, allowed: true or false\n");
     faults("[{\"address\":\":2\",\"app\":\"admin\"}]",
            "f: listen[1].app: is \"admin\", allowed: \"main\"\n");
@@ -84,6 +83,84 @@ static void proxies_are_networks(void **state) {
            "\"10.0.0.0/8\", \"::1\" or \"unix\"\n");
 }
 
+static const mg_tls_settings *tls_of(const char *tls) {
+    mg_buf json = {0};
+    mg_buf_printf(&json, "{\"listen\":[{\"address\":\":1\",\"tls\":%s}]}", tls);
+    mg_buf_append_char(&json, '\0');
+    load(json.p);
+    mg_buf_deinit(&json);
+    assert_true(c.listen.items[0].secure);
+    return c.listen.items[0].settings;
+}
+
+static void tls_has_keys_of_its_own(void **state) {
+    (void)state;
+    const mg_tls_settings *s = tls_of("{\"cert\":\"a.pem\",\"key\":\"/b.key\"}");
+    assert_int_equal(s->file_count, 1);
+    assert_string_equal(s->files[0].cert, "/nowhere/a.pem");
+    assert_string_equal(s->files[0].key, "/b.key");
+    assert_int_equal(s->minimum, MG_TLS_1_2);
+    assert_int_equal(s->client, MG_TLS_CLIENT_NONE);
+    assert_null(s->client_ca);
+    assert_null(s->ticket_keys);
+    mg_config_deinit(&c);
+    s = tls_of("{\"certificates\":[{\"cert\":\"a\",\"key\":\"b\"},{\"cert\":\"c\",\"key\":\"d\"}],"
+               "\"minimum\":\"1.3\",\"client_ca\":\"ca\",\"client\":\"require\","
+               "\"ticket_keys\":\"t\"}");
+    assert_int_equal(s->file_count, 2);
+    assert_string_equal(s->files[1].key, "/nowhere/d");
+    assert_int_equal(s->minimum, MG_TLS_1_3);
+    assert_int_equal(s->client, MG_TLS_CLIENT_REQUIRE);
+    assert_string_equal(s->client_ca, "/nowhere/ca");
+    assert_string_equal(s->ticket_keys, "/nowhere/t");
+    mg_config_deinit(&c);
+    s = tls_of("{\"certificates\":\"conf/tls\",\"client_ca\":\"ca\",\"client\":\"request\"}");
+    assert_string_equal(s->folder, "/nowhere/conf/tls");
+    assert_int_equal(s->client, MG_TLS_CLIENT_REQUEST);
+    mg_config_deinit(&c);
+    load("{\"listen\":[{\"address\":\":1\",\"tls\":false}]}");
+    assert_false(c.listen.items[0].secure);
+    mg_config_deinit(&c);
+}
+
+static void tls_faults(const char *tls, const char *want) {
+    mg_buf list = {0};
+    mg_buf_printf(&list, "[{\"address\":\":1\",\"tls\":%s}]", tls);
+    mg_buf_append_char(&list, '\0');
+    faults(list.p, want);
+    mg_buf_deinit(&list);
+}
+
+static void what_is_wrong_in_tls_is_named(void **state) {
+    (void)state;
+    tls_faults("true", "f: listen[1].tls: is true, allowed: a table as { cert = \"a.pem\", key = "
+                       "\"a.key\" }, or false\n");
+    tls_faults("{\"cert\":\"a\"}", "f: listen[1].tls: has no key, allowed: { cert = \"site.pem\", "
+                                   "key = \"site.key\" }\n");
+    tls_faults("{\"minimum\":\"1.3\"}", "f: listen[1].tls: has no certificate, allowed: cert with "
+                                        "key, or certificates\n");
+    tls_faults("{\"cert\":\"a\",\"key\":\"b\",\"certificates\":\"c\"}",
+               "f: listen[1].tls: has cert or key, and certificates, allowed: one of both\n");
+    tls_faults("{\"certificates\":[]}",
+               "f: listen[1].tls.certificates: is empty, allowed: one certificate or more\n");
+    tls_faults(
+        "{\"certificates\":[{\"key\":\"x\"}]}",
+        "f: listen[1].tls.certificates[1]: has no cert, allowed: { cert = \"site.pem\", key = "
+        "\"site.key\" }\n");
+    tls_faults("{\"cert\":\"a\",\"key\":\"b\",\"minimum\":\"1.1\"}",
+               "f: listen[1].tls.minimum: is \"1.1\", allowed: \"1.2\" or \"1.3\" (did you mean "
+               "\"1.2\"?)\n");
+    tls_faults("{\"cert\":\"a\",\"key\":\"b\",\"client\":\"maybe\"}",
+               "f: listen[1].tls.client: is \"maybe\", allowed: \"request\" or \"require\", or "
+               "false\n");
+    tls_faults(
+        "{\"cert\":\"a\",\"key\":\"b\",\"client\":\"require\"}",
+        "f: listen[1].tls: client needs client_ca: who issues the certificates of clients\n");
+    tls_faults("{\"cret\":\"a\"}",
+               "f: listen[1].tls.cret: is no known key, allowed: cert, key, certificates, minimum, "
+               "client, client_ca, ticket_keys (did you mean \"cert\"?)\n");
+}
+
 static void a_wrong_item_is_named(void **state) {
     (void)state;
     faults("[7]", "f: listen[1]: is neither a text nor a table, " AN_ITEM);
@@ -91,9 +168,10 @@ static void a_wrong_item_is_named(void **state) {
     faults("[{\"mode\":\"0660\"}]", "f: listen[1]: has no address, " AN_ITEM);
     faults("[{\"address\":7}]", "f: listen[1].address: is 7, allowed: an address as "
                                 "\"0.0.0.0:8080\", \"[::]:8080\", \"unix:run/x.sock\"\n");
-    faults("[{\"address\":\":1\",\"moed\":1}]", "f: listen[1].moed: is no known key, allowed: "
-                                                "address, app, mode, http2, proxy_protocol (did you mean "
-                                                "\"mode\"?)\n");
+    faults("[{\"address\":\":1\",\"moed\":1}]",
+           "f: listen[1].moed: is no known key, allowed: "
+           "address, app, mode, tls, http2, proxy_protocol (did you mean "
+           "\"mode\"?)\n");
     faults("[\":1\",{\"address\":\":1\"}]",
            "f: listen[2]: \":1\" is listed twice, allowed: once\n");
 }
@@ -137,6 +215,21 @@ static void what_is_handed_on_is_the_same(void **state) {
         mg_buf_deinit(&again);
         mg_arena_deinit(&a);
     }
+    mg_config_deinit(&c);
+}
+
+static void that_tls_is_wanted_is_handed_on(void **state) {
+    (void)state;
+    mg_endpoint e;
+    mg_arena a = {0};
+    tls_of("{\"cert\":\"a\",\"key\":\"b\"}");
+    mg_buf text = text_of(&c.listen.items[0]);
+    assert_int_equal(mg_endpoint_read(&e, &a, mg_buf_str(&text)), MG_OK);
+    assert_true(e.secure);
+    assert_null(e.settings);
+    assert_string_equal(mg_endpoint_scheme(&e), "https");
+    mg_buf_deinit(&text);
+    mg_arena_deinit(&a);
     mg_config_deinit(&c);
 }
 
@@ -184,7 +277,7 @@ static void its_keys_are_among_the_defaults_that_are_printed(void **state) {
     assert_non_null(strstr(text.p, "\n  --   address = ...  Where (an address as "));
     assert_non_null(strstr(text.p, "\n  --   app = \"main\"  Who answers there (\"main\").\n"));
     assert_non_null(strstr(text.p, "\n  --   mode = false  Of a Unix socket"));
-    assert_null(strstr(text.p, "terminate TLS"));
+    assert_non_null(strstr(text.p, "\n  --   cert = ...  The certificate"));
     mg_buf_deinit(&text);
 }
 
@@ -194,9 +287,12 @@ int main(void) {
         cmocka_unit_test(a_table_says_more),
         cmocka_unit_test(what_is_not_there_yet_is_refused),
         cmocka_unit_test(proxies_are_networks),
+        cmocka_unit_test(tls_has_keys_of_its_own),
+        cmocka_unit_test(what_is_wrong_in_tls_is_named),
         cmocka_unit_test(a_wrong_item_is_named),
         cmocka_unit_test(a_mode_is_octal_and_of_a_unix_socket),
         cmocka_unit_test(what_is_handed_on_is_the_same),
+        cmocka_unit_test(that_tls_is_wanted_is_handed_on),
         cmocka_unit_test(another_setting_is_another_text),
         cmocka_unit_test(what_is_no_endpoint_is_not_read),
         cmocka_unit_test(is_found_by_its_address),

@@ -2,6 +2,7 @@
 
 #include "dns_server.h"
 #include "tls_certificates.h"
+#include "tls_server.h"
 
 #include "event/descriptors.h"
 #include "event/tls_inside.h"
@@ -162,7 +163,7 @@ static void show_keys(const char *name, const char *alpn) {
     snprintf(chain, sizeof chain, "%s.pem", name);
     snprintf(key, sizeof key, "%s.key", name);
     mg_tls_unref(their_keys);
-    assert_int_equal(mg_tls_server_new(&their_keys, path_of(chain), path_of(key), alpn, &err), 0);
+    assert_int_equal(server_of_files(&their_keys, path_of(chain), path_of(key), alpn, &err), 0);
 }
 
 static void accept_tls(bool is_unix) {

@@ -4,6 +4,7 @@
 #include "event/tls.h"
 #include "event/tls_inside.h"
 #include "tls_certificates.h"
+#include "tls_server.h"
 #include "wire.h"
 
 // One end of a TLS connection.
@@ -58,7 +59,7 @@ static inline mg_tls_context *server_of(const char *name, const char *alpn) {
     mg_error err = {""};
     snprintf(chain, sizeof chain, "%s.pem", name);
     snprintf(key, sizeof key, "%s.key", name);
-    if (mg_tls_server_new(&c, path_of(chain), path_of(key), alpn, &err) != 0) {
+    if (server_of_files(&c, path_of(chain), path_of(key), alpn, &err) != 0) {
         fail_msg("%s", err.text);
     }
     return c;

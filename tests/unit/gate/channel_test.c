@@ -72,7 +72,7 @@ static void messages_arrive_whole_and_in_order(void **state) {
     mg_channel_tell(a, MG_MESSAGE_READY, 7, 8);
     mg_channel_send(a, &(mg_message){MG_MESSAGE_FAILED, 1, 2, -1, MG_STR("why")});
     turn(2);
-    assert_text("11:7:8: 12:1:2:why ", mg_buf_str(&said));
+    assert_text("12:7:8: 13:1:2:why ", mg_buf_str(&said));
 }
 
 static void a_descriptor_comes_along(void **state) {
@@ -83,7 +83,7 @@ static void a_descriptor_comes_along(void **state) {
     take_fds = true;
     mg_channel_send(a, &(mg_message){MG_MESSAGE_SOCKET, 1, 2, pipes[1], MG_STR("x")});
     turn(2);
-    assert_text("2:1:2:x+fd ", mg_buf_str(&said));
+    assert_text("3:1:2:x+fd ", mg_buf_str(&said));
     assert_true(taken_fd >= 0);
     assert_int_equal(write(taken_fd, "y", 1), 1);
     assert_int_equal(read(pipes[0], &byte, 1), 1);
@@ -118,7 +118,7 @@ static void what_the_other_end_does_not_take_waits(void **state) {
     }
     turn(2);
     mg_str last = {said.p + said.n - 8, 8};
-    assert_text("11:9:9: ", last);
+    assert_text("12:9:9: ", last);
 }
 
 static void the_death_of_one_end_is_told_once(void **state) {
@@ -127,7 +127,7 @@ static void the_death_of_one_end_is_told_once(void **state) {
     mg_channel_close(a);
     a = NULL;
     turn(3);
-    assert_text("11:1:1: ", mg_buf_str(&said)); // what was said before is heard
+    assert_text("12:1:1: ", mg_buf_str(&said)); // what was said before is heard
     assert_int_equal(ends, 1);
     assert_null(b);
     mg_channel_tell(NULL, MG_MESSAGE_READY, 1, 1);
@@ -139,7 +139,7 @@ static void it_may_be_closed_while_it_delivers(void **state) {
     mg_channel_tell(a, MG_MESSAGE_READY, 1, 1);
     mg_channel_tell(a, MG_MESSAGE_READY, 2, 2);
     turn(3);
-    assert_text("11:1:1: ", mg_buf_str(&said));
+    assert_text("12:1:1: ", mg_buf_str(&said));
 }
 
 #define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)

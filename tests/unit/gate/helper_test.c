@@ -47,7 +47,8 @@ static int start_with(const char *script, int fd, uint64_t limit_ms) {
                            .processes = processes,
                            .file = "/bin/sh",
                            .argv = argv,
-                           .fd = fd,
+                           .fds = &fd,
+                           .fd_count = 1,
                            .limit_ms = limit_ms};
     return mg_helper_start(&helper, &o, on_end, &ends);
 }

@@ -3,6 +3,7 @@
 #include "server/endpoint.h"
 
 #include "rig.h"
+#include "tls_server.h"
 
 #include "event/tls_certificates.h"
 #include "server/requester.h"
@@ -194,7 +195,7 @@ static int set_up_tls(void **state) {
     mg_error err;
     peer = (secure_peer){0};
     assert_int_equal(
-        mg_tls_server_new(&certificate, path_of("good.pem"), path_of("good.key"), "http/1.1", &err),
+        server_of_files(&certificate, path_of("good.pem"), path_of("good.key"), "http/1.1", &err),
         0);
     assert_int_equal(
         mg_tls_client_new(&trusting, &(mg_tls_client_options){.ca_file = path_of("ca.pem")}, &err),

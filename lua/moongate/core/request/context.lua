@@ -290,6 +290,19 @@ function getters.connection(ctx)
   return setmetatable({ ctx[HANDLE] }, Connection)
 end
 
+--- Nil on a connection without TLS.
+function getters.tls(ctx)
+  local version, cipher, server_name, alpn, resumed, client = native.request_tls(ctx[HANDLE])
+  return version and {
+    version = version,
+    cipher = cipher,
+    server_name = server_name,
+    alpn = alpn,
+    resumed = resumed,
+    client = client,
+  }
+end
+
 -- --- the body ---
 
 -- A Future of a piece of the body (all: of the whole).

@@ -1,0 +1,62 @@
+// A certificate and its key for an afternoon of development, in memory alone.
+
+#include "event/tls.h"
+#include "event/tls_pair.h"
+
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/rand.h>
+#include <openssl/x509v3.h>
+
+enum { DAYS = 30, DAY_S = 86400 };
+
+static bool add_extension(X509 *c, int nid, const char *value) {
+    X509V3_CTX context;
+    X509V3_set_ctx_nodb(&context);
+    X509V3_set_ctx(&context, c, c, NULL, NULL, 0);
+    X509_EXTENSION *e = X509V3_EXT_conf_nid(NULL, &context, nid, value);
+    bool good = e != NULL && X509_add_ext(c, e, -1) == 1;
+    X509_EXTENSION_free(e);
+    return good;
+}
+
+static bool set_serial(X509 *c) {
+    uint64_t serial = 0;
+    return RAND_bytes((unsigned char *)&serial, sizeof serial) == 1 &&
+           ASN1_INTEGER_set_uint64(X509_get_serialNumber(c), serial >> 1 | 1) == 1;
+}
+
+static bool fill(X509 *c, EVP_PKEY *key) {
+    static const unsigned char name[] = "Moongate's throw-away certificate";
+    X509_NAME *subject = X509_get_subject_name(c);
+    return X509_set_version(c, X509_VERSION_3) == 1 && set_serial(c) &&
+           X509_gmtime_adj(X509_getm_notBefore(c), -DAY_S) != NULL &&
+           X509_gmtime_adj(X509_getm_notAfter(c), (long)DAYS * DAY_S) != NULL &&
+           X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_ASC, name, -1, -1, 0) == 1 &&
+           X509_set_issuer_name(c, subject) == 1 && X509_set_pubkey(c, key) == 1 &&
+           add_extension(c, NID_basic_constraints, "critical,CA:FALSE") &&
+           add_extension(c, NID_ext_key_usage, "serverAuth") &&
+           add_extension(c, NID_subject_alt_name,
+                         "DNS:localhost,DNS:*.localhost,IP:127.0.0.1,IP:::1") &&
+           X509_sign(c, key, EVP_sha256()) > 0;
+}
+
+static bool append_pem(mg_buf *out, X509 *c, EVP_PKEY *key) {
+    BIO *bio = BIO_new(BIO_s_secmem());
+    char *p = NULL;
+    bool good = PEM_write_bio_X509(bio, c) == 1 &&
+                PEM_write_bio_PrivateKey(bio, key, NULL, NULL, 0, NULL, NULL) == 1;
+    long n = BIO_get_mem_data(bio, &p);
+    mg_buf_append(out, p, good && n > 0 ? (size_t)n : 0);
+    BIO_free(bio);
+    return good;
+}
+
+int mg_tls_throwaway(mg_buf *out, mg_error *err) {
+    EVP_PKEY *key = EVP_EC_gen("P-256");
+    X509 *c = X509_new();
+    bool good = key != NULL && c != NULL && fill(c, key) && append_pem(out, c, key);
+    X509_free(c);
+    EVP_PKEY_free(key);
+    return good ? MG_OK : mg_tls_fault(err, "to be able to make a certificate", "OpenSSL");
+}
