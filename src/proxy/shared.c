@@ -35,7 +35,7 @@ _Static_assert(sizeof(room) + MG_SHARED_WORKERS * sizeof(row) <= MG_SHM_PROXY_BY
 struct mg_shared {
     room *room;
     row *own;
-    bool is_private;
+    void *memory; // of a room of this process alone; NULL: it is shared
 };
 
 // What is the same for servers and upstreams: keys, and who holds what.
@@ -97,20 +97,27 @@ static void be_counted(room *r, uint32_t worker) {
     }
 }
 
+// Zeros, with one row, aligned as the mapping is.
+static room *private_room(mg_shared *s) {
+    size_t align = _Alignof(room);
+    s->memory = mg_calloc(1, sizeof(room) + sizeof(row) + align);
+    char *at = s->memory;
+    return (void *)(at + (align - (uintptr_t)at % align));
+}
+
 mg_shared *mg_shared_new(void *memory, uint32_t worker) {
     assert(worker < MG_SHARED_WORKERS);
-    mg_shared *s = mg_malloc(sizeof *s);
-    s->is_private = memory == NULL;
-    worker = s->is_private ? 0 : worker;
-    s->room = s->is_private ? mg_calloc(1, sizeof(room) + sizeof(row)) : memory;
+    mg_shared *s = mg_calloc(1, sizeof *s);
+    worker = memory == NULL ? 0 : worker;
+    s->room = memory == NULL ? private_room(s) : memory;
     s->own = &s->room->rows[worker];
     be_counted(s->room, worker);
     return s;
 }
 
 void mg_shared_free(mg_shared *s) {
-    if (s != NULL && s->is_private) {
-        mg_free(s->room);
+    if (s != NULL) {
+        mg_free(s->memory);
     }
     mg_free(s);
 }

@@ -87,8 +87,8 @@ typedef struct mg_upstream_hold {
 // Bytes that the room takes.
 size_t mg_shared_bytes(void);
 
-// A view for worker number `worker` (< MG_SHARED_WORKERS) of a room that was zero at first and is
-// borrowed. `room` NULL: one of this process alone, which the view owns.
+// A view for worker number `worker` (< MG_SHARED_WORKERS) of a room that was zero at first, begins
+// at a multiple of 64 and is borrowed. `room` NULL: one of this process alone, which the view owns.
 mg_shared *mg_shared_new(void *room, uint32_t worker);
 
 // Nothing of it may be held any more. Accepts NULL.

@@ -30,7 +30,7 @@ static void at_once_are_a_share_of_those_in_flight(void **state) {
 
 static void workers_have_one_budget(void **state) {
     (void)state;
-    void *room = test_calloc(1, mg_shared_bytes());
+    void *room = room_new();
     cells a, b;
     cells_init(&a, room, 0, 0);
     cells_init(&b, room, 1, 0);
@@ -42,7 +42,7 @@ static void workers_have_one_budget(void **state) {
     assert_int_equal(begin_all(&b, 0.2), 10);
     cells_deinit(&b);
     mg_shared_free(a.shared);
-    test_free(room);
+    room_free(room);
 }
 
 // One request after the other: there are never three at once.

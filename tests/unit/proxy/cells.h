@@ -6,6 +6,8 @@
 
 #include "proxy/outlier.h"
 
+#include <sys/mman.h>
+
 enum { CELLS_MOST = 8 };
 
 typedef struct cells {
@@ -15,6 +17,18 @@ typedef struct cells {
     const mg_server_hold *list[CELLS_MOST];
     mg_server_group group;
 } cells;
+
+// A room for several workers.
+static inline void *room_new(void) {
+    void *room =
+        mmap(NULL, mg_shared_bytes(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    assert_ptr_not_equal(room, MAP_FAILED);
+    return room;
+}
+
+static inline void room_free(void *room) {
+    munmap(room, mg_shared_bytes());
+}
 
 static inline void cells_init(cells *c, void *room, uint32_t worker, size_t n) {
     char address[32];

@@ -133,7 +133,7 @@ static void a_probe_without_a_result_is_followed_by_another(void **state) {
 
 static void no_more_than_so_many_are_in_flight_or_wait(void **state) {
     (void)state;
-    void *room = test_calloc(1, mg_shared_bytes());
+    void *room = room_new();
     cells a, b;
     cells_init(&a, room, 0, 0);
     cells_init(&b, room, 9, 0);
@@ -152,7 +152,7 @@ static void no_more_than_so_many_are_in_flight_or_wait(void **state) {
     assert_false(mg_circuit_begin(&want, &b.upstream));
     cells_deinit(&a);
     cells_deinit(&b);
-    test_free(room);
+    room_free(room);
 }
 
 static void unless_configured_there_is_no_circuit(void **state) {

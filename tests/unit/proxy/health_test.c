@@ -35,7 +35,7 @@ static int set_up(void **state) {
         .head = {.first_line_bytes = 1000, .bytes = 4000, .lines = 20}, .dns = dns});
     assert_int_equal(mg_client_new(&client, loop, &options, NULL), MG_OK);
     mg_random_init(&drawn, 1);
-    room = test_calloc(1, mg_shared_bytes());
+    room = room_new();
     for (uint32_t i = 0; i < WORKERS; i++) {
         cells_init(&workers[i], room, i, 1);
     }
@@ -63,7 +63,7 @@ static int tear_down(void **state) {
     client = NULL;
     hang_up_all();
     mg_dns_free(dns);
-    test_free(room);
+    room_free(room);
     return mg_loop_free(loop);
 }
 
