@@ -23,7 +23,7 @@ typedef struct mg_call_wire mg_call_wire;
 struct mg_client {
     mg_loop *loop;
     mg_client_options options;
-    mg_rules *rules; // NULL: none
+    mg_rules *rules;   // NULL: none
     mg_dns *dns;       // its own unless options.dns is set
     mg_tls_cache *tls; // likewise
     mg_deadlines idle; // idle connections of all origins, the longest idle first

@@ -36,6 +36,8 @@ static void leave(mg_relay *r) {
     mg_relay_cancel_try(&r->tries[0]);
     mg_relay_cancel_try(&r->tries[1]);
     mg_buf_deinit(&r->kept);
+    mg_spool_free(r->spool);
+    r->spool = NULL;
     if (r->x->app == &r->app) { // else the exchange is lost
         r->x->app = r->outer;
     }

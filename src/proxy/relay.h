@@ -51,7 +51,7 @@ typedef struct mg_relay_options {
     mg_upstream *upstream;
     const mg_forward_rules *rules;
     mg_relay_timeouts timeouts;
-    bool buffer;   // the request's body is taken whole before a server is asked
+    bool buffer;   // the request's body is taken whole before a server is asked (proxy/spool.h)
     bool has_body; // `body` is sent instead of the request's own
     mg_str body;
     const mg_relay_events *events; // NULL: none

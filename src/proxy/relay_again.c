@@ -64,7 +64,7 @@ static void on_slow(mg_timer *timer) {
 // A body that is still to come goes to one server only.
 void mg_relay_begin_hedge(mg_relay *r) {
     uint64_t after_ms = mg_upstream_options_of(r->asked)->hedge_after_ms;
-    if (after_ms > 0 && r->body != MG_RELAY_STREAMS && mg_tries_is_idempotent(r->x->head.method)) {
+    if (after_ms > 0 && r->body < MG_RELAY_STREAMS && mg_tries_is_idempotent(r->x->head.method)) {
         mg_timer_start(r->x->server->loop, &r->hedge, after_ms, 0, on_slow);
     }
 }
@@ -85,6 +85,9 @@ void mg_relay_send_mirror(mg_relay *r) {
 }
 
 void mg_relay_begin_mirror(mg_relay *r) {
+    if (r->body == MG_RELAY_STORED) { // too large to be copied
+        return;
+    }
     r->mirror = mg_mirror_new(r->asked);
     mg_mirror_add(r->mirror, r->whole);
     if (r->body != MG_RELAY_STREAMS) {

@@ -4,10 +4,12 @@
 //   relay_try.c     a call to one server: what it is asked, what comes of it
 //   relay_again.c   another try: a retry, a hedge (proxy/tries.h decides)
 //   relay_upload.c  the request's body on its way to the server
+//   relay_spool.c   taken whole first
 #pragma once
 
 #include "proxy/mirror.h"
 #include "proxy/relay.h"
+#include "proxy/spool.h"
 #include "proxy/waiting.h"
 #include "server/options.h"
 
@@ -24,6 +26,7 @@ typedef enum mg_relay_body {
     MG_RELAY_NO_BODY,
     MG_RELAY_WHOLE, // it is there, and stays where it is
     MG_RELAY_STREAMS,
+    MG_RELAY_STORED, // in a file
 } mg_relay_body;
 
 // One call to one server. A relay has two: the second one is for whoever is asked next, while the
@@ -51,11 +54,13 @@ struct mg_relay {
 
     mg_relay_body body;
     mg_str whole;
-    mg_buf kept;    // what was sent of it, as long as another server can be asked
-    bool kept_all;  // it is all that was sent
-    bool blocked;   // the server takes no more for now
-    bool deaf;      // it takes no more at all: what comes is dropped
-    bool body_sent; // to its end
+    mg_buf kept;     // what was sent of it, as long as another server can be asked
+    bool kept_all;   // it is all that was sent
+    bool blocked;    // the server takes no more for now
+    bool deaf;       // it takes no more at all: what comes is dropped
+    bool body_sent;  // to its end
+    mg_spool *spool; // NULL: it is not taken whole first
+    bool storing;    // or reading: the spool is at work
 
     mg_relay_try tries[2];
     mg_relay_try *at;   // whose answer is, or will be, relayed; the other one is a hedge
@@ -115,7 +120,15 @@ bool mg_relay_retry_fault(mg_relay *r, const mg_call_fault *of);
 
 // --- relay_upload.c ---
 
-void mg_relay_begin_body(mg_relay *r);   // asks a server at once, or when it has come
-void mg_relay_take_body(mg_relay *r);    // more of it, its end or its refusal
-void mg_relay_begin_upload(mg_relay *r); // to a call that has just begun
-void mg_relay_upload(mg_relay *r);       // what has come, if there is room
+void mg_relay_begin_body(mg_relay *r);              // asks a server at once, or when it has come
+void mg_relay_take_body(mg_relay *r);               // more of it, its end or its refusal
+void mg_relay_begin_upload(mg_relay *r);            // to a call that has just begun
+void mg_relay_upload(mg_relay *r);                  // what has come, if there is room
+void mg_relay_send_whole(mg_relay *r, mg_str body); // which stays where it is
+void mg_relay_send_piece(mg_relay *r, mg_str piece);
+void mg_relay_send_end(mg_relay *r);
+
+// --- relay_spool.c ---
+
+void mg_relay_store(mg_relay *r); // what has come, until it is whole
+void mg_relay_upload_stored(mg_relay *r);

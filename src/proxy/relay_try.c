@@ -14,10 +14,15 @@ static int64_t upload_length(const mg_head *h) {
     return h->framing == MG_FRAMING_LENGTH ? (int64_t)h->length : -1;
 }
 
+static int64_t length_of(const mg_relay *r) {
+    return r->body == MG_RELAY_STORED ? (int64_t)mg_spool_bytes(r->spool)
+                                      : upload_length(&r->x->head);
+}
+
 // A try's own time ends with its head. A body that is still to come has its own.
 static uint32_t total_ms(const mg_relay *r, const mg_upstream_options *of) {
     uint64_t all = of->timeouts.total_ms;
-    uint64_t one = r->body == MG_RELAY_STREAMS || !of->retries.on ? 0 : of->retries.try_timeout_ms;
+    uint64_t one = r->body >= MG_RELAY_STREAMS || !of->retries.on ? 0 : of->retries.try_timeout_ms;
     return (uint32_t)(one == 0 || (all > 0 && all < one) ? all : one);
 }
 
@@ -39,9 +44,9 @@ static mg_call_options wanted(const mg_relay *r, const mg_ticket *ticket) {
         .lasting = true,
         .body = r->whole,
         .has_body = r->body == MG_RELAY_WHOLE,
-        .upload = r->body == MG_RELAY_STREAMS,
-        .duplex = r->body == MG_RELAY_STREAMS,
-        .length = upload_length(h),
+        .upload = r->body >= MG_RELAY_STREAMS,
+        .duplex = r->body >= MG_RELAY_STREAMS,
+        .length = length_of(r),
         .idempotent = mg_tries_is_idempotent(h->method),
         .stream = true,
         .max_bytes = UINT64_MAX,
@@ -110,7 +115,7 @@ static mg_relay_fault fault_of(const mg_call_fault *f) {
 static bool may_repeat(const mg_relay *r, const mg_call_fault *f) {
     bool harmless = f->unsent || mg_tries_is_idempotent(r->x->head.method);
     return r->state == MG_RELAY_ASKS && !r->repeated && f->stale && harmless &&
-           r->body == MG_RELAY_STREAMS && r->kept_all;
+           r->body >= MG_RELAY_STREAMS && r->kept_all;
 }
 
 // While another try is under way, that is all there is to it.

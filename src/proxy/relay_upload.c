@@ -9,7 +9,7 @@ enum { KEPT_BYTES = 64 * 1024 }; // of a body that is being sent, for another tr
 
 // --- before a server is asked ---
 
-static void send_whole(mg_relay *r, mg_str body) {
+void mg_relay_send_whole(mg_relay *r, mg_str body) {
     r->body = MG_RELAY_WHOLE;
     r->whole = body;
     r->bytes_out = body.n;
@@ -27,12 +27,14 @@ static void send_expectation(mg_relay *r) {
 // With what there is by now.
 static void ask_with_body(mg_relay *r) {
     mg_timer_stop(&r->soon);
-    if (mg_exchange_body_complete(r->x) && r->x->trailers.count == 0) {
-        send_whole(r, mg_exchange_content(r->x));
-        return;
+    if (r->spool == NULL && mg_exchange_body_complete(r->x) && r->x->trailers.count == 0) {
+        mg_relay_send_whole(r, mg_exchange_content(r->x));
+    } else if (r->o.buffer) {
+        mg_relay_store(r);
+    } else {
+        r->body = MG_RELAY_STREAMS;
+        mg_relay_ask(r);
     }
-    r->body = MG_RELAY_STREAMS;
-    mg_relay_ask(r);
 }
 
 static void on_time_to_ask(mg_timer *t) {
@@ -44,7 +46,7 @@ static void on_time_to_ask(mg_timer *t) {
 void mg_relay_begin_body(mg_relay *r) {
     mg_exchange *x = r->x;
     if (r->o.has_body) {
-        send_whole(r, r->o.body);
+        mg_relay_send_whole(r, r->o.body);
     } else if (x->head.framing == MG_FRAMING_NONE) {
         bool says_so = mg_fields_find(&x->head.fields, MG_FIELD_CONTENT_LENGTH) != NULL;
         r->body = says_so ? MG_RELAY_WHOLE : MG_RELAY_NO_BODY;
@@ -92,14 +94,14 @@ static void note(mg_relay *r, int rc) {
     r->deaf |= rc < 0 && rc != MG_EAGAIN;
 }
 
-static void send_piece(mg_relay *r, mg_str piece) {
+void mg_relay_send_piece(mg_relay *r, mg_str piece) {
     if (!r->deaf && piece.n > 0) {
         note(r, mg_call_send(r->at->call, piece.p, piece.n));
         r->bytes_out += piece.n;
     }
 }
 
-static void send_end(mg_relay *r) {
+void mg_relay_send_end(mg_relay *r) {
     mg_fields *trailers = mg_arena_alloc(&r->x->arena, sizeof *trailers);
     mg_fields_init(trailers, &r->x->arena);
     mg_forward_trailers(trailers, &r->x->trailers);
@@ -110,6 +112,9 @@ static void send_end(mg_relay *r) {
 
 void mg_relay_upload(mg_relay *r) {
     mg_exchange *x = r->x;
+    if (r->body == MG_RELAY_STORED && r->at->call != NULL) {
+        mg_relay_upload_stored(r);
+    }
     if (r->body != MG_RELAY_STREAMS || r->at->call == NULL || r->body_sent) {
         return;
     }
@@ -120,9 +125,9 @@ void mg_relay_upload(mg_relay *r) {
     mg_str content = mg_exchange_content(x);
     keep(r, content);
     mg_mirror_add(r->mirror, content);
-    send_piece(r, content);
+    mg_relay_send_piece(r, content);
     if (mg_exchange_body_complete(x) && !r->deaf) {
-        send_end(r);
+        mg_relay_send_end(r);
     }
     if (content.n > 0) {
         mg_exchange_take_content(x); // last: the client may turn out to be gone
@@ -131,10 +136,10 @@ void mg_relay_upload(mg_relay *r) {
 
 // It gets what an earlier one was sent already.
 void mg_relay_begin_upload(mg_relay *r) {
-    if (r->body == MG_RELAY_STREAMS) {
+    if (r->body >= MG_RELAY_STREAMS) {
         r->blocked = r->deaf = r->body_sent = false;
         r->bytes_out = 0;
-        send_piece(r, mg_buf_str(&r->kept));
+        mg_relay_send_piece(r, mg_buf_str(&r->kept));
         mg_relay_upload(r);
     }
 }

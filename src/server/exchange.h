@@ -123,8 +123,7 @@ void mg_exchange_want_body(mg_exchange *x, bool collect);
 void mg_exchange_await_body(mg_exchange *x);
 void mg_exchange_continue(mg_exchange *x);
 
-// Content that has come and was not yet taken; borrowed until the next call on `x` or return to the
-// loop.
+// Content that has come and was not taken; borrowed until the next call on `x` or the next turn.
 mg_str mg_exchange_content(const mg_exchange *x);
 
 // Takes all of it away; reading goes on if it was paused.
@@ -137,19 +136,14 @@ static inline bool mg_exchange_body_complete(const mg_exchange *x) {
 
 // --- the connection ---
 
-// What is known of it now.
+// What is known of it now. It is to end once what is under way is answered.
 void mg_exchange_peer(const mg_exchange *x, mg_peer *out);
-
-// It is to end once what is under way is answered.
 void mg_exchange_close(mg_exchange *x);
 
 // --- time ---
 
 // Replaces the server's handler deadline by `ms` from now; 0: none.
 void mg_exchange_set_deadline(mg_exchange *x, uint64_t ms);
-
-// The handler's deadline has passed.
-void mg_exchange_late(mg_exchange *x);
 
 static inline bool mg_exchange_committed(const mg_exchange *x) {
     return x->phase > MG_EXCHANGE_HANDLING;

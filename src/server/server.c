@@ -5,6 +5,7 @@
 #include "server/h1.h"
 #include "server/h2.h"
 #include "server/proxied.h"
+#include "server/wire.h"
 #include "server/requester.h"
 
 #include <stdarg.h>

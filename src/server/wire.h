@@ -84,6 +84,9 @@ bool mg_exchange_take_piece(mg_exchange *x, mg_str piece);
 // trailers set). False as above.
 bool mg_exchange_body_progress(mg_exchange *x);
 
+// The handler's deadline has passed.
+void mg_exchange_late(mg_exchange *x);
+
 // What waited for the peer has left.
 void mg_exchange_writable(mg_exchange *x);
 

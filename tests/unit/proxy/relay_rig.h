@@ -61,7 +61,7 @@ static inline void add_route(mg_routes *routes, uint32_t id, const char *pattern
     mg_routes_set(routes, id,
                   &(mg_route){.name = mg_str_of(pattern),
                               .deadline_ms = 0,
-                              .body_bytes = 1 << 20,
+                              .body_bytes = 4 << 20,
                               .answerer = mg_proxy_route_new(o)});
 }
 
@@ -76,12 +76,13 @@ static inline int set_up(void **state) {
     mg_upstream *shop = mg_upstreams_find(upstreams, MG_STR("shop"));
     assert_non_null(shop);
     router = mg_router_new();
-    mg_routes *routes = mg_routes_new(router, 2);
+    mg_routes *routes = mg_routes_new(router, 3);
     add_route(routes, 1, "/a/*path", &(mg_proxy_route_options){.upstream = shop});
     add_route(routes, 2, "/b/:id/*path",
               &(mg_proxy_route_options){
                   .upstream = shop,
                   .rules = {.path = MG_STR("/v2/*path/of/:id"), .host = MG_STR("upstream")}});
+    add_route(routes, 3, "/c/*path", &(mg_proxy_route_options){.upstream = shop, .buffer = true});
     mg_front_init(&front, &r.app);
     mg_front_set_routes(&front, routes);
     mg_server_set_app(r.server, MG_APP_MAIN, &front.app);

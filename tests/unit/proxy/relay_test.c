@@ -103,12 +103,97 @@ static void a_slow_client_holds_the_server_back(void **state) {
     UNTIL(peers[0].s.queued == 0);
 }
 
+// A body that comes with its head goes with it; one that comes later goes on as it comes.
+static void a_body_goes_on_as_it_comes(void **state) {
+    (void)state;
+    asks("POST /a/1 HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
+         "2\r\nhi\r\n0\r\n\r\n",
+         0, "Content-Length: 2\r\n\r\nhi");
+    mg_buf_clear(&peers[0].got);
+    says(0, OK_EMPTY);
+    UNTIL(client_has("200 OK"));
+    asks("PUT /a/2 HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\n", 0,
+         "Content-Length: 5\r\n\r\n"); // the head does not wait
+    asks("he", 0, "\r\n\r\nhe");
+    asks("llo", 0, "\r\n\r\nhello");
+    says(0, OK_HI);
+    UNTIL(client_has("\r\n\r\nhi"));
+    asks("POST /a/3 HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n", 0,
+         "Transfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n");
+    asks("0\r\nX-Sum: 7\r\nHost: b\r\n\r\n", 0, "0\r\nX-Sum: 7\r\n\r\n");
+}
+
+static void the_server_says_whether_the_client_is_to_go_on(void **state) {
+    (void)state;
+    asks("PUT /a/1 HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n", 0,
+         "Expect: 100-continue\r\nContent-Length: 2\r\n\r\n");
+    turns(5);
+    assert_int_equal(p.got.n, 0);
+    says(0, "HTTP/1.1 100 Continue\r\n\r\n");
+    UNTIL(client_has("HTTP/1.1 100 Continue\r\n\r\n"));
+    asks("hi", 0, "\r\n\r\nhi");
+    says(0, OK_EMPTY);
+    UNTIL(client_has("200 OK"));
+}
+
+static void an_early_answer_is_relayed_as_it_is(void **state) {
+    (void)state;
+    asks("POST /a/1 HTTP/1.1\r\nHost: h\r\nContent-Length: 500000\r\n\r\nabc", 0, "\r\n\r\nabc");
+    says(0, "HTTP/1.1 413 Too Large\r\nConnection: close\r\nContent-Length: 2\r\n\r\nno");
+    hangs_up(0);
+    UNTIL(client_has("\r\n\r\nno"));
+    assert_true(client_has("HTTP/1.1 413 "));
+    assert_true(client_has("Connection: close\r\n"));
+}
+
+// The first byte of it goes when the last one has come.
+static void a_body_is_taken_whole_on_wish(void **state) {
+    (void)state;
+    const char *head = "POST /c/1 HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\nab";
+    peer_write(&p, head, strlen(head));
+    turns(10);
+    assert_int_equal(accepted, 0);
+    asks("cd", 0, "Content-Length: 4\r\n\r\nabcd");
+    says(0, OK_EMPTY);
+    UNTIL(client_has("200 OK"));
+}
+
+// A megabyte is kept in memory, more in a file.
+static void a_large_body_is_taken_whole_into_a_file(void **state) {
+    (void)state;
+    enum { SIZE = 3 << 20 };
+    static char piece[65536];
+    memset(piece, 'x', sizeof piece);
+    const char *head = "POST /c/1 HTTP/1.1\r\nHost: h\r\nContent-Length: 3145728\r\n\r\n";
+    peer_write(&p, head, strlen(head));
+    for (size_t n = 0; n < SIZE; n += sizeof piece) {
+        assert_int_equal(accepted, 0);
+        peer_write(&p, piece, sizeof piece);
+        UNTIL(p.s.queued == 0);
+    }
+    UNTIL(has_got(0, "\r\n\r\n"));
+    const char *body = memmem(peers[0].got.p, peers[0].got.n, "\r\n\r\n", 4);
+    size_t before = (size_t)(body - peers[0].got.p) + 4;
+    UNTIL(peers[0].got.n == before + SIZE);
+    says(0, OK_EMPTY);
+    UNTIL(client_has("200 OK"));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        EACH(head_and_content_pass_both_ways),      EACH(a_path_is_made_of_parameters),
-        EACH(a_fault_is_told_without_its_reason),   EACH(a_silent_server_is_a_504),
-        EACH(an_answer_that_is_cut_off_has_no_end), EACH(a_client_that_leaves_cancels_the_call),
-        EACH(trailers_and_interim_answers_pass),    EACH(a_slow_client_holds_the_server_back),
+        EACH(head_and_content_pass_both_ways),
+        EACH(a_path_is_made_of_parameters),
+        EACH(a_fault_is_told_without_its_reason),
+        EACH(a_silent_server_is_a_504),
+        EACH(an_answer_that_is_cut_off_has_no_end),
+        EACH(a_client_that_leaves_cancels_the_call),
+        EACH(trailers_and_interim_answers_pass),
+        EACH(a_body_goes_on_as_it_comes),
+        EACH(the_server_says_whether_the_client_is_to_go_on),
+        EACH(an_early_answer_is_relayed_as_it_is),
+        EACH(a_body_is_taken_whole_on_wish),
+        EACH(a_large_body_is_taken_whole_into_a_file),
+        EACH(a_slow_client_holds_the_server_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
