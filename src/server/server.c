@@ -5,8 +5,8 @@
 #include "server/h1.h"
 #include "server/h2.h"
 #include "server/proxied.h"
-#include "server/wire.h"
 #include "server/requester.h"
+#include "server/wire.h"
 
 #include <stdarg.h>
 #include <stdio.h>
