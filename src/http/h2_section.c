@@ -167,7 +167,8 @@ static const char *join_authority(mg_h2_section *s) {
 static void join_cookies(mg_h2_section *s) {
     if (s->crumbs > 1) {
         mg_str name = mg_field_name(MG_FIELD_COOKIE);
-        mg_fields_set(&s->fields, name, mg_fields_join(&s->fields, name));
+        // An empty crumb at the end would leave a space there.
+        mg_fields_set(&s->fields, name, mg_str_trim(mg_fields_join(&s->fields, name)));
     }
 }
 
@@ -179,7 +180,10 @@ static mg_refusal judge_size(const mg_h2_section *s, const mg_h2_limits *limits)
     if (mg_h2_section_is_too_large(s)) {
         return (mg_refusal){431, "the header section is too large", 0};
     }
-    if (s->fields.count > limits->header_fields) {
+    // Host is among them, whichever way it came.
+    bool added =
+        s->pseudo[MG_H2_AUTHORITY].p != NULL && mg_fields_find(&s->fields, MG_FIELD_HOST) == NULL;
+    if (s->fields.count + added > limits->header_fields) {
         return (mg_refusal){431, "too many header fields", 0};
     }
     return (mg_refusal){0};

@@ -8,7 +8,8 @@
 
 static const mg_h2_limits limits = {
     .request_line = 8192, .header_bytes = 8192, .header_fields = 64};
-static const mg_guard_limits h1_limits = {.first_line_bytes = 8192, .bytes = 16384, .lines = 64};
+// One line more: the coding of content whose length is not said.
+static const mg_guard_limits h1_limits = {.first_line_bytes = 8192, .bytes = 16384, .lines = 65};
 
 static void add_all(mg_h2_section *s, mg_str rest) {
     while (rest.n > 0) {
