@@ -132,6 +132,7 @@ function ctx:redirect(url, status) end
 ---@field http_only? boolean not for the page's scripts
 ---@field same_site? "strict"|"lax"|"none"
 ---@field partitioned? boolean
+---@field on_error? boolean it is sent though the handler fails with a status of 500 or more; others are not
 
 --- Sets a cookie. Its value may not hold white space, quotes, commas, semicolons or backslashes:
 --- `moongate.url_encode` it where it may.

@@ -7,6 +7,7 @@ local slots = require("moongate.core.request.slots")
 local text = require("moongate.core.text")
 local check = require("moongate.core.check")
 local places = require("moongate.core.places")
+local headers_of = require("moongate.core.headers")
 local disposition = require("moongate.core.request.disposition")
 local Future = require("moongate.future")
 
@@ -383,14 +384,24 @@ function methods.redirect(ctx, url, status)
   stage(ctx, PLAIN, false, "")
 end
 
----@param options table? path, domain, max_age, expires, secure, http_only, same_site, partitioned
+---@param options table? path, domain, max_age, expires, secure, http_only, same_site, partitioned;
+--- on_error: the cookie is sent though the handler fails with a status of 500 or more
 function methods.cookie(ctx, name, value, options)
   check_open(ctx, 2)
+  local keep = type(options) == "table" and options.on_error
+  if keep then
+    options = headers_of.without(options, { on_error = true })
+  end
   local ok, line = pcall(native.http.set_cookie, name, check_text("cookie", value, 2), options)
   if not ok then
     error(line, 2)
   end
   add_field(ctx, "Set-Cookie", line)
+  if keep then
+    local fields = ctx[FIELDS]
+    fields.kept = fields.kept or {}
+    fields.kept[line] = true
+  end
   return ctx
 end
 

@@ -60,8 +60,42 @@ end
 
 -- --- answering ---
 
-local function clear_answer(ctx)
+-- What is said of content that is not sent.
+local OF_CONTENT = {
+  ["accept-ranges"] = true, etag = true, expires = true, ["last-modified"] = true,
+  ["content-disposition"] = true, ["content-encoding"] = true, ["content-language"] = true,
+  ["content-location"] = true, ["content-range"] = true, ["content-digest"] = true,
+  ["repr-digest"] = true, digest = true,
+}
+
+local function is_of_content(name, value, is_fault)
+  if name == "cache-control" then -- "no-store" and "private" are as true of an error
+    value = value:lower()
+    return value:find("max-age", 1, true) or value:find("public", 1, true)
+      or value:find("immutable", 1, true)
+  end
+  return OF_CONTENT[name] or is_fault and name == "set-cookie"
+end
+
+-- Fields that described the failed handler's content are not true of the error in its place, and a
+-- fault is no reason to be logged in.
+local function without_content(fields, is_fault)
+  local kept = {}
+  for i = 1, #fields, 2 do
+    local name, value = fields[i], fields[i + 1]
+    if (fields.kept and fields.kept[value]) or not is_of_content(name:lower(), value, is_fault) then
+      kept[#kept + 1] = name
+      kept[#kept + 1] = value
+    end
+  end
+  return kept
+end
+
+local function clear_answer(ctx, err)
   ctx[PHASE], ctx[KIND], ctx[STATUS], ctx[TYPE], ctx[BODY] = OPEN, PLAIN, 200, false, false
+  if ctx[FIELDS] then
+    ctx[FIELDS] = without_content(ctx[FIELDS], status_of(err) >= 500)
+  end
 end
 
 local function call_on_error(ctx, script, err)
@@ -72,15 +106,28 @@ local function call_on_error(ctx, script, err)
   end
 end
 
--- In a task of its own: ctx's scope is cancelled, this task is not.
+-- What app:on_error maps to an answer that is the client's own matter is nobody's fault.
+local function log_unless_mapped(task)
+  local ctx = task.a
+  if not (ctx[PHASE] == STAGED and ctx[STATUS] < 500) then
+    task.c = false
+    log_failure(ctx, task.b)
+  end
+end
+
+-- In a task of its own: ctx's scope is cancelled, this task is not. task.c: the error is to be
+-- logged yet.
 local function answer_error(task)
   local ctx, err = task.a, task.b
   local app, page = ctx[APP].app, ctx[APP].page
   task.shielded = true
   ctx[TASK] = task
-  clear_answer(ctx)
+  clear_answer(ctx, err)
   if app.on_error then
     call_on_error(ctx, app.on_error, err)
+  end
+  if task.c then
+    log_unless_mapped(task)
   end
   if ctx[PHASE] == OPEN and not (page and page(ctx, err, status_of(err))) then
     stage_problem(ctx, err)
@@ -108,7 +155,7 @@ local function answer_plainly(ctx, err)
   if ctx[PHASE] == COMMITTED then
     return give_up(ctx, err)
   end
-  clear_answer(ctx)
+  clear_answer(ctx, err)
   local code = errors.code(err)
   code = (code == "timeout" or code == "reload") and code or "error"
   ctx[FIELDS] = code == "reload" and { "Retry-After", "1" }
@@ -117,21 +164,55 @@ local function answer_plainly(ctx, err)
   give_up(ctx, err) -- if that did not end it
 end
 
--- on_error itself failed, or what it staged cannot be sent.
-local function answer_failed(task, err)
+-- What ctx:fail said in app:on_error.
+local function answer_status(task)
+  local ctx, err = task.a, task.b
+  task.shielded = true
+  ctx[TASK] = task
+  clear_answer(ctx, err)
+  stage_problem(ctx, err)
+  send(ctx)
+  ctx[TASK] = false
+end
+
+-- What was staged cannot be sent.
+local function status_failed(task, err)
   local ctx = task.a
   ctx[TASK] = false
   if ctx[PHASE] ~= OVER then
-    if not is_own_end(task, err) then
-      log_failure(ctx, err)
-    end
+    log_failure(ctx, err)
     answer_plainly(ctx, err)
   end
 end
 
-local function start_answer(ctx, err)
+-- on_error itself failed, or what it staged cannot be sent.
+local function answer_failed(task, err)
+  local ctx = task.a
+  local on_purpose = errors.code(err) == "status" and not is_own_end(task, err)
+  ctx[TASK] = false
+  if task.c and not (on_purpose and status_of(err) < 500) then
+    log_failure(ctx, task.b)
+  end
+  if ctx[PHASE] == OVER then
+    return
+  elseif on_purpose and ctx[PHASE] ~= COMMITTED then
+    return sched.start(ctx, answer_status, status_failed, ctx, err)
+  elseif not is_own_end(task, err) then
+    log_failure(ctx, err)
+  end
+  answer_plainly(ctx, err)
+end
+
+-- `unlogged`: nobody was told of the error yet.
+local function start_answer(ctx, err, unlogged)
   ctx[ANSWERING] = true
-  sched.start(ctx, answer_error, answer_failed, ctx, err)
+  sched.start(ctx, answer_error, answer_failed, ctx, err, unlogged)
+end
+
+-- Whether app:on_error is asked first.
+local function may_be_mapped(ctx)
+  return ctx[APP].app.on_error and ctx[PHASE] ~= COMMITTED and ctx[PHASE] ~= OVER
+    and not ctx[ANSWERING]
 end
 
 -- --- why ---
@@ -141,7 +222,9 @@ end
 function M.failed(task, err)
   local ctx = task.a
   ctx[TASK] = false
-  if not is_own_end(task, err) then
+  local unlogged = not is_own_end(task, err)
+  if unlogged and not may_be_mapped(ctx) then
+    unlogged = false
     log_failure(ctx, err)
   end
   if ctx[PHASE] == OVER or ctx[ANSWERING] then
@@ -151,7 +234,7 @@ function M.failed(task, err)
   if ctx[PHASE] == COMMITTED then
     return give_up(ctx, err)
   end
-  start_answer(ctx, err)
+  start_answer(ctx, err, unlogged)
 end
 
 --- The handler is not waited for any longer: `err` is answered in its place, if need be at once.
@@ -164,7 +247,7 @@ function M.overrule(ctx, err, why)
     return answer_plainly(ctx, err)
   end
   native.set_deadline(ctx[HANDLE], ON_ERROR_SECONDS)
-  start_answer(ctx, err)
+  start_answer(ctx, err, false)
 end
 
 return M
