@@ -1,5 +1,6 @@
 --- moongate: what route scripts require.
 local places = require("moongate.core.places")
+local retiring = require("moongate.core.app.retiring")
 local suggest = require("moongate.core.suggest")
 local Future = require("moongate.future")
 local time = require("moongate.time")
@@ -41,4 +42,12 @@ for _, name in ipairs({ "middleware", "log", "json", "files", "http" }) do
 end
 places.know(M)
 
-return suggest.close(M, "moongate")
+local getters = {}
+
+--- Resolved with "reload" or "stop" when the scripts that ask are to go.
+---@return moongate.Future
+function getters.retiring()
+  return retiring.of(Future._current_root())
+end
+
+return suggest.close(M, "moongate", getters)

@@ -143,7 +143,7 @@ local function run_once(control)
     return
   end
   control.running = true
-  local run = M.spawn_in(control.root, 2, job.fn)
+  local run = named("job " .. job.name, M.spawn_in(control.root, 2, job.fn))
   run._job = "runs"
   sched.hold(sched.current, run)
   local ok, why = pcall(run.try_await, run)

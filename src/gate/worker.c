@@ -46,9 +46,12 @@ static void on_stop_late(mg_timer *t) {
 
 static void on_drained(void *arg) {
     mg_worker *w = arg;
+    uint64_t drain_ms = w->current->config.timeouts.drain_ms;
+    uint64_t now = mg_loop_now_ms(w->loop);
+    uint64_t left_ms = now < w->drain_until_ms ? w->drain_until_ms - now : 0;
     mg_worker_become(w, MG_WORKER_LEAVING);
-    mg_timer_start(w->loop, &w->drain_timer, w->current->config.timeouts.drain_ms, 0, on_stop_late);
-    mg_lua_app_stop(w->current->app, on_app_stopped, w);
+    mg_timer_start(w->loop, &w->drain_timer, left_ms + drain_ms, 0, on_stop_late);
+    mg_lua_app_stop(w->current->app, left_ms, drain_ms, on_app_stopped, w);
 }
 
 static void on_drain_late(mg_timer *t) {
@@ -71,7 +74,9 @@ void mg_worker_stop(mg_worker *w, uint64_t idle_ms) {
     uint64_t drain_ms = w->current->config.timeouts.drain_ms;
     mg_accepting_end(&w->accepting);
     mg_accepting_deinit(&w->accepting); // so that nobody waits at a door that stays shut
+    w->drain_until_ms = mg_loop_now_ms(w->loop) + drain_ms;
     mg_timer_start(w->loop, &w->drain_timer, drain_ms, 0, on_drain_late);
+    mg_lua_app_announce_stop(w->current->app);
     mg_server_drain(w->server, idle_ms < drain_ms ? idle_ms : drain_ms, on_drained, w);
 }
 

@@ -340,13 +340,6 @@ static void push_callback(mg_lua_app *a, lua_CFunction callback) {
     lua_pushcclosure(a->L, callback, 1);
 }
 
-// Calls boot[name](served, callback). The callback comes in a later turn.
-static void call_boot(mg_lua_app *a, const char *name, lua_CFunction callback) {
-    push_boot(a, name);
-    push_callback(a, callback);
-    finish_call(a, name, 2);
-}
-
 void mg_lua_app_commit(mg_lua_app *a) {
     luaJIT_setmode(a->L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_ON);
     push_boot(a, "commit");
@@ -407,10 +400,20 @@ void mg_lua_app_start(mg_lua_app *a, void (*on_ready)(void *arg, const char *mes
     finish_call(a, "start", a->load_ms > 0 ? 4 : 2);
 }
 
-void mg_lua_app_stop(mg_lua_app *a, void (*on_stopped)(void *arg), void *arg) {
+void mg_lua_app_stop(mg_lua_app *a, uint64_t work_ms, uint64_t stop_ms,
+                     void (*on_stopped)(void *arg), void *arg) {
     a->on_stopped = on_stopped;
     a->stopped_arg = arg;
-    call_boot(a, "stop", tell_stopped);
+    push_boot(a, "stop");
+    push_callback(a, tell_stopped);
+    lua_pushnumber(a->L, (lua_Number)work_ms / 1000);
+    lua_pushnumber(a->L, (lua_Number)stop_ms / 1000);
+    finish_call(a, "stop", 4);
+}
+
+void mg_lua_app_announce_stop(mg_lua_app *a) {
+    push_boot(a, "announce");
+    finish_call(a, "announce", 1);
 }
 
 void mg_lua_app_print_routes(mg_lua_app *a, mg_buf *out) {

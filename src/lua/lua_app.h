@@ -79,7 +79,12 @@ mg_lua_pins mg_lua_app_pins(mg_lua_app *a);
 size_t mg_lua_app_memory(const mg_lua_app *a);
 
 // Runs on_stop, cancels what the app does in the background, then calls `on_stopped`.
-void mg_lua_app_stop(mg_lua_app *a, void (*on_stopped)(void *arg), void *arg);
+// Background work has `work_ms` before that, on_stop `stop_ms`.
+void mg_lua_app_stop(mg_lua_app *a, uint64_t work_ms, uint64_t stop_ms,
+                     void (*on_stopped)(void *arg), void *arg);
+
+// It is going to be stopped: jobs end, and whoever waits for that (ctx.retiring) is told.
+void mg_lua_app_announce_stop(mg_lua_app *a);
 
 // Appends the table of routes.
 void mg_lua_app_print_routes(mg_lua_app *a, mg_buf *out);

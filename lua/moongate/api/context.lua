@@ -197,6 +197,23 @@ ctx.state = nil
 ---@type { name: string?, pattern: string?, where: string? }
 ctx.route = nil
 
+--- Resolved, with "reload" or "stop", when these scripts are to go: a long stream ends well then. It is
+--- one for all requests; `moongate.retiring` is the same without a request.
+---
+--- ```lua
+--- app:get("/events", function(ctx)
+---   ctx:stream("text/event-stream", function(out)
+---     repeat
+---       out:write("data: tick\n\n")
+---       local why = moongate.Future.race({ ctx.retiring, ctx:sleep(1) }):await()
+---     until why or ctx.query.once
+---   end)
+--- end)
+--- --> GET /events?once=1 => 200 data: tick...
+--- ```
+---@type moongate.Future
+ctx.retiring = nil
+
 --- The answer as it is staged, for middleware behind `next()`. It is read here alone: what changes
 --- it are `ctx:status`, `ctx:header` and another answer.
 ---

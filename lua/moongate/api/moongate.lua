@@ -25,6 +25,23 @@ moongate.Future = nil
 ---@type moongate.middleware
 moongate.middleware = nil
 
+--- Resolved, with "reload" or "stop", when the scripts that ask are to go: work in the background ends
+--- well then. A reload and a stop wait for it within `timeouts.drain`.
+---
+--- ```lua
+--- app:on_start(function()
+---   moongate.spawn(function()
+---     repeat
+---       local why = moongate.Future.race({ moongate.retiring, moongate.sleep(60) }):await()
+---     until why
+---   end)
+--- end)
+--- app:get("/", function() return moongate.retiring:state() end)
+--- --> GET / => 200 pending
+--- ```
+---@type moongate.Future
+moongate.retiring = nil
+
 --- The [log](log.md): `moongate.log.info("started", { port = 8080 })`.
 ---@type moongate.Log
 moongate.log = nil

@@ -108,9 +108,15 @@ end
 --- Nothing of the scripts runs any more behind this.
 M.close = finalizers.close
 
---- Ends it; `done()` is called when its on_stop functions are through.
-function M.stop(served, done)
-  serve.stop(served, done)
+--- The server is about to stop: whoever goes on for long is told (ctx.retiring), jobs tick no more.
+function M.announce(served)
+  serve.announce(served)
+end
+
+--- Ends it; `done()` is called when its on_stop functions are through. `seconds`, if given, are
+--- what its background work has before; `stop_seconds` what on_stop has.
+function M.stop(served, done, seconds, stop_seconds)
+  serve.stop(served, done, seconds, stop_seconds)
 end
 
 local function place_of(middleware)

@@ -4,13 +4,16 @@
 --- have ended so, and by what name: that line is as good.
 local util = require("jit.util")
 
+local getinfo, getlocal = debug.getinfo, debug.getlocal -- scripts get others
+local debug_getmetatable = debug.getmetatable
+
 local M = {}
 
 -- Where operands lie in an instruction: A behind the opcode, then C (or D of 16 bits), then B.
 local A_OPERAND, C_OPERAND, B_OPERAND = 256, 65536, 16777216
 
 -- "@.../lua/moongate/": how the sources of the framework begin.
-local FRAMEWORK = debug.getinfo(1, "S").source:gsub("core/places%.lua$", "")
+local FRAMEWORK = getinfo(1, "S").source:gsub("core/places%.lua$", "")
 M.FRAMEWORK = FRAMEWORK
 
 ---@param source string of debug.getinfo
@@ -23,7 +26,7 @@ end
 ---@return function?
 function M.function_of(value)
   if type(value) == "table" then
-    value = (debug.getmetatable(value) or {}).__call
+    value = (debug_getmetatable(value) or {}).__call
   end
   return type(value) == "function" and value or nil
 end
@@ -31,7 +34,7 @@ end
 --- Is it a script's function?
 ---@return boolean
 function M.is_script(fn)
-  local info = type(fn) == "function" and debug.getinfo(fn, "S")
+  local info = type(fn) == "function" and getinfo(fn, "S")
   return info and info.what ~= "C" and not M.is_framework(info.source)
 end
 
@@ -94,7 +97,7 @@ end
 
 -- The slots of the frame at `level` that its line may be indexing by `key` just now.
 local function indexed_slots(level, key)
-  local info = debug.getinfo(level + 1, "fl")
+  local info = getinfo(level + 1, "fl")
   local slots, pc = {}, 1
   local fn = info.func
   local op, ins = opcode(fn, pc)
@@ -116,12 +119,12 @@ end
 ---@param key any
 ---@param is_it fun(value: any): boolean
 function M.indexed(level, key, is_it)
-  local info = debug.getinfo(level + 1, "f")
+  local info = getinfo(level + 1, "f")
   if not M.is_script(info and info.func) then
     return nil
   end
   for _, slot in ipairs(indexed_slots(level + 1, key)) do
-    local _, value = debug.getlocal(level + 1, slot + 1)
+    local _, value = getlocal(level + 1, slot + 1)
     if is_it(value) then
       return value
     end
@@ -135,7 +138,7 @@ end
 --- "file:line" where `fn` is declared.
 ---@return string
 function M.declared(fn)
-  local info = debug.getinfo(M.function_of(fn), "S")
+  local info = getinfo(M.function_of(fn), "S")
   return source_of(info) .. ":" .. info.linedefined
 end
 
@@ -145,14 +148,14 @@ end
 ---@param name string
 ---@return string?
 function M.called_at(level, name)
-  local info = debug.getinfo(level + 1, "fl")
+  local info = getinfo(level + 1, "fl")
   local found
   for _, call in ipairs(M.is_script(info and info.func) and calls(info.func) or {}) do
     if call.name == name and call.line <= info.currentline then
       found = call.line
     end
   end
-  return found and (source_of(debug.getinfo(info.func, "S")) .. ":" .. found)
+  return found and (source_of(getinfo(info.func, "S")) .. ":" .. found)
 end
 
 --- "file:line" where `fn`, which left no frame, ended by a call of `name`: of the first one if
@@ -170,7 +173,7 @@ function M.tail_place(fn, name)
     end
     found = found or call
   end
-  return found and (source_of(debug.getinfo(fn, "S")) .. ":" .. found.line) or M.declared(fn)
+  return found and (source_of(getinfo(fn, "S")) .. ":" .. found.line) or M.declared(fn)
 end
 
 --- "file:line" of the first statement of `fn` that returns `n` values; where it is declared if
@@ -185,7 +188,7 @@ function M.returned_at(fn, n)
   while op do
     local values = op == RET and math.floor(ins / C_OPERAND) - 1 or op == RET1 and 1
     if values == n then
-      return source_of(debug.getinfo(fn, "S")) .. ":" .. util.funcinfo(fn, pc).currentline
+      return source_of(getinfo(fn, "S")) .. ":" .. util.funcinfo(fn, pc).currentline
     end
     pc = pc + 1
     op, ins = opcode(fn, pc)
@@ -222,7 +225,7 @@ local HOLDS = { handler = true, middleware = true, script = true }
 -- The script's function that a frame of the framework holds, to call it.
 local function script_held(co, level)
   for i = 1, 20 do
-    local name, value = debug.getlocal(co, level, i)
+    local name, value = getlocal(co, level, i)
     if not name then
       return nil
     end
@@ -264,7 +267,7 @@ end
 function M.traceback(co)
   local lines, others, place, callee = {}, 0, nil, nil
   for level = 0, FRAMES do
-    local info = debug.getinfo(co, level, "Slnf")
+    local info = getinfo(co, level, "Slnf")
     if not info then
       break
     end

@@ -67,12 +67,17 @@ end
 ---@generic T: table
 ---@param names T a table that scripts index, or the class of what they index
 ---@param what string "moongate"
+---@param getters table<string, fun(): any>? further names, whose values are made when asked for
 ---@return T names
-function M.close(names, what)
+function M.close(names, what, getters)
+  getters = getters or {}
   return setmetatable(names, {
     __index = function(_, key)
-      if type(key) ~= "string" or key:sub(1, 1) ~= "_" then
-        error(what .. " has no '" .. tostring(key) .. "'" .. M.for_name(key, names), 2)
+      local getter = getters[key]
+      if getter then
+        return getter()
+      elseif type(key) ~= "string" or key:sub(1, 1) ~= "_" then
+        error(what .. " has no '" .. tostring(key) .. "'" .. M.for_name(key, names, getters), 2)
       end
     end,
   })

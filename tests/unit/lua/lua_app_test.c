@@ -164,13 +164,13 @@ static void what_harms_nobody_is_allowed(void **state) {
                           "assert(os.execute('exit 3') ~= 0)\n"
                           "assert(io.popen('echo x'):read('*l') == 'x')\n"
                           "local own = setmetatable({}, { __index = _G })\n"
-                          "local function f() return app, x end\n"
+                          "local function f() return app, vim end\n"
                           "assert(debug.getupvalue(f, 1) == 'app')\n"
                           "assert(debug.setupvalue(f, 1, 7) == 'app' and f() == 7)\n"
                           "assert(debug.getlocal(1, 1) == 'app')\n"
                           "assert(debug.getinfo(1, 'l').currentline == 12)\n"
                           "assert(debug.setmetatable(own, nil))\n"
-                          "assert(setfenv(f, { x = 1 }) == f and select(2, f()) == 1)\n"
+                          "assert(setfenv(f, { vim = 1 }) == f and select(2, f()) == 1)\n"
                           "local function g() local y = own setfenv(1, { x = 2 }) y.x = x end g()\n"
                           "assert(own.x == 2)\n"
                           "jit.off(true, true) jit.on() jit.on(f) jit.flush()\n"
@@ -323,7 +323,7 @@ static void on_stop_runs_before_the_end(void **state) {
          "return app\n");
     mg_lua_app_start(app, on_ready, &readies);
     rig_settle(&r);
-    mg_lua_app_stop(app, on_stopped, &stops);
+    mg_lua_app_stop(app, 0, 1000, on_stopped, &stops);
     rig_pass(&r, 499);
     assert_int_equal(stops, 0);
     rig_pass(&r, 1);

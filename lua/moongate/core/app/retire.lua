@@ -6,14 +6,19 @@ local sched = require("moongate.core.sched")
 local scopes = require("moongate.core.scope")
 local errors = require("moongate.core.errors")
 local timers = require("moongate.core.timer")
+local retiring = require("moongate.core.app.retiring")
 local Future = require("moongate.future")
 local log = require("moongate.log")
 
 local M = {}
 
+local NAMED = 5 -- strands of work that the log names
+
 ---@class moongate.Retired what becomes of scripts that others replaced
 ---@field left integer requests and streams under way
----@field seconds number that the background has, and then on_stop
+---@field seconds number that the background has
+---@field stop_seconds number that on_stop has then
+---@field stops boolean no others did: the server stops
 ---@field cancelled boolean the background's seconds have passed
 ---@field over boolean nothing holds the scripts: on_stop runs
 ---@field stopped boolean on_stop is through
@@ -48,8 +53,13 @@ local function end_failed(_, err)
 end
 
 --- The server stops: runs on_stop, then cancels what the app still does in the background and calls
---- `done()`.
-function M.stop(target, done)
+--- `done()`. With `seconds` that is waited for first, so long at most; on_stop has `stop_seconds`
+--- then.
+function M.stop(target, done, seconds, stop_seconds)
+  if seconds then
+    return M.begin(target, 0, seconds, done, stop_seconds)
+  end
+  retiring.announce(target.root, "stop")
   local scope = scopes.new_root()
   Future._end_app(target.root) -- on_stop may take longer than there is time
   sched.start_soon(scope, run_stop, stop_failed, target, false, function()
@@ -64,8 +74,31 @@ end
 
 -- --- the background ---
 
-local function why_reload()
-  return errors.new("reload", "the scripts were reloaded")
+local function why_over(target)
+  local stops = target.retired.stops
+  return errors.new(stops and "cancelled" or "reload",
+    stops and "the app stops" or "the scripts were reloaded")
+end
+
+local function is_work(future)
+  return future._job == "runs" or (not future._job and future._consumers == 0)
+end
+
+-- "job beat at lua/app.lua:9, spawn at lua/app.lua:12": what goes on in the background.
+local function names_of(target)
+  local names = {}
+  for _, scope in ipairs({ target.root, target.root.shared }) do
+    for _, future in ipairs(scopes.children(scope)) do
+      if is_work(future) and #names < NAMED then
+        names[#names + 1] = (future._what or "work") .. " at " .. future:_where()
+      end
+    end
+  end
+  local others = M.background(target) - #names
+  if others > 0 then
+    names[#names + 1] = others .. (names[1] and " more" or " of requests that were answered")
+  end
+  return table.concat(names, ", ")
 end
 
 --- How many strands of work go on in the background. A job that waits for its tick is at rest, and
@@ -75,7 +108,7 @@ function M.background(target)
   local count = target.closing
   for _, scope in ipairs({ target.root, target.root.shared }) do
     for _, future in ipairs(scopes.children(scope)) do
-      if future._job == "runs" or (not future._job and future._consumers == 0) then
+      if is_work(future) then
         count = count + 1
       end
     end
@@ -95,14 +128,14 @@ end
 local function cancel_background(target)
   local retired = target.retired
   retired.cancelled = true
-  scopes.cancel(target.root, why_reload())
+  scopes.cancel(target.root, why_over(target))
   if retired.left > 0 then -- what its requests wait for goes on
-    scopes.cancel_unwanted(target.root.shared, why_reload())
+    scopes.cancel_unwanted(target.root.shared, why_over(target))
   else
-    scopes.cancel(target.root.shared, why_reload())
+    scopes.cancel(target.root.shared, why_over(target))
   end
   for ctx in pairs(target.detached) do
-    scopes.cancel(ctx, why_reload())
+    scopes.cancel(ctx, why_over(target))
   end
 end
 
@@ -126,8 +159,15 @@ local function tell(target)
 end
 
 local function on_stop_late(target)
-  scopes.cancel(target.retired.scope, why_reload())
+  scopes.cancel(target.retired.scope, why_over(target))
   soon(tell, target)
+end
+
+local function on_stop_overdue(target)
+  if target.retired.stops then
+    log.warn("on_stop did not come to its end")
+  end
+  on_stop_late(target)
 end
 
 -- What on_stop and the last on_close functions leave behind has no time at all.
@@ -144,7 +184,7 @@ local function begin_stop(target)
   local retired = target.retired
   retired.over = true
   timers.stop(retired.timer)
-  retired.timer = timers.after(retired.seconds, on_stop_late, target)
+  retired.timer = timers.after(retired.stop_seconds, on_stop_overdue, target)
   sched.start_soon(retired.scope, run_stop, stop_failed, target, false, function()
     retired.stopped = true
     on_stop_done(target)
@@ -166,7 +206,7 @@ local function look(target)
     return
   end
   if retired.cancelled then
-    scopes.cancel(target.root.shared, why_reload()) -- nobody is left to wait for it
+    scopes.cancel(target.root.shared, why_over(target)) -- nobody is left to wait for it
   end
   if retired.cancelled or is_idle(target) then
     begin_stop(target)
@@ -184,7 +224,11 @@ end
 
 --- The background ends now.
 function M.hurry(target)
-  if not target.retired.over then
+  local retired = target.retired
+  if not retired.over then
+    if retired.stops and M.background(target) > 0 then
+      log.warn(("the stop waited %g s and cancels: %s"):format(retired.seconds, names_of(target)))
+    end
     cancel_background(target)
     M.check(target)
   end
@@ -194,13 +238,21 @@ end
 --- cancelled with code "reload". Once nothing is left on_stop runs, for as many seconds at most;
 --- then `done()` is called, once.
 ---@param left integer requests and streams under way
-function M.begin(target, left, seconds, done)
+---@param stop_seconds number? that on_stop has, if not as many; then the whole server stops, and
+--- what is waited for and cancelled is logged
+function M.begin(target, left, seconds, done, stop_seconds)
   target.retired = {
-    left = left, seconds = seconds, done = done, scope = scopes.new_root(),
-    cancelled = false, over = false, stopped = false, looking = true, timer = false,
+    left = left, seconds = seconds, stop_seconds = stop_seconds or seconds, done = done,
+    scope = scopes.new_root(), cancelled = false, over = false, stopped = false, looking = true,
+    timer = false, stops = stop_seconds ~= nil,
   }
+  retiring.announce(target.root, stop_seconds and "stop" or "reload")
   for _, job in ipairs(target.jobs_under_way) do
     job.stop()
+  end
+  Future._end_app(target.root) -- what nobody has looked at is told now
+  if stop_seconds and seconds > 0 and M.background(target) > 0 then
+    log.info(("the stop waits %g s at most for: %s"):format(seconds, names_of(target)))
   end
   target.retired.timer = timers.after(seconds, M.hurry, target)
   soon(look, target)

@@ -8,6 +8,7 @@ local scopes = require("moongate.core.scope")
 local errors = require("moongate.core.errors")
 local fallback = require("moongate.core.app.fallback")
 local retire = require("moongate.core.app.retire")
+local retiring = require("moongate.core.app.retiring")
 local static = require("moongate.core.app.static")
 local proxy = require("moongate.core.proxy.route")
 local starting = require("moongate.core.app.starting")
@@ -186,6 +187,14 @@ end
 function M.commit(target)
   for i, job in ipairs(target.app.jobs or {}) do
     target.jobs_under_way[i] = time.run_job(target.root, job)
+  end
+end
+
+--- The server is about to stop.
+function M.announce(target)
+  retiring.announce(target.root, "stop")
+  for _, job in ipairs(target.jobs_under_way) do
+    job.stop()
   end
 end
 

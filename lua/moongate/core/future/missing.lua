@@ -11,6 +11,7 @@ local settling = require("moongate.core.future.settle")
 local suggest = require("moongate.core.suggest")
 
 local Future = settling.Future
+local getlocal = debug.getlocal -- scripts get another one
 local UNDERSCORE = 95
 local SLOTS = 250 -- of a frame
 
@@ -115,7 +116,7 @@ function sched.explain(err, co)
     return
   end
   for i = 1, SLOTS do
-    local name, value = debug.getlocal(co, 0, i)
+    local name, value = getlocal(co, 0, i)
     if not name then
       return
     elseif M.is(value) then

@@ -9,6 +9,7 @@ local settling = require("moongate.core.future.settle")
 local time = require("moongate.time")
 local log = require("moongate.log")
 local places = require("moongate.core.places")
+local retiring = require("moongate.core.app.retiring")
 local slots = require("moongate.core.request.slots")
 local headers_of = require("moongate.core.headers")
 local suggest = require("moongate.core.suggest")
@@ -217,6 +218,12 @@ function getters.log(ctx)
     ctx[LOG] = own
   end
   return own
+end
+
+--- Resolved with "reload" or "stop" when these scripts are to go: a long stream ends well then.
+---@return moongate.Future
+function getters.retiring(ctx)
+  return retiring.of(ctx[ROOT])
 end
 
 --- What is staged: status, headers and body, for middleware behind next().

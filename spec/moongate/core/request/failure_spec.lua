@@ -173,7 +173,8 @@ describe("a handler that raises", function()
       ctx:fail(403, "no")
     end)
     local res = app:get("/")
-    assert.same({ "no-store", "a=b; Path=/" }, { res.headers["cache-control"], res.headers["set-cookie"] })
+    assert.same({ "no-store", "a=b; Path=/" },
+      { res.headers["cache-control"], res.headers["set-cookie"] })
   end)
 
   it("is not logged if app:on_error makes it the client's own matter", function()
