@@ -41,7 +41,7 @@ struct mg_worker {
     mg_timer cell_timer;
     mg_timer drain_timer;
     uint64_t drain_until_ms; // requests, then background work
-    uint64_t descriptors; // RLIMIT_NOFILE
+    uint64_t descriptors;    // RLIMIT_NOFILE
     uint64_t requests_seen;
     uint32_t calm_ticks;
     void (*on_end)(void *arg);
