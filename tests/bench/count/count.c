@@ -34,23 +34,33 @@ typedef struct work {
     int depth;        // requests of a batch
     bool interpreted; // what cannot be compiled whole: which parts are is left to chance
     bool logged;      // with a line of the access log, up to the log's own thread
+    bool http2;       // the request is a block of HPACK
 } work;
 
 #define FIELDS                                                                                     \
     "Host: localhost:8080\r\nUser-Agent: count/1.0\r\nAccept: */*\r\nAccept-Encoding: gzip\r\n"
 
+// GET of /text over http, with those fields, nothing indexed.
+#define BLOCK                                                                                      \
+    "\x82\x86\x04\x05/text\x01\x0elocalhost:8080"                                                  \
+    "\x0f\x2b\x09"                                                                                 \
+    "count/1.0"                                                                                    \
+    "\x0f\x04\x03*/*\x0f\x01\x04gzip"
+
 static const work works[] = {
-    {"text", "GET /text HTTP/1.1\r\n" FIELDS "\r\n", 1, false, false},
-    {"json", "GET /users/42 HTTP/1.1\r\n" FIELDS "\r\n", 1, false, false},
-    {"json_logged", "GET /users/42 HTTP/1.1\r\n" FIELDS "\r\n", 1, false, true},
-    {"json_pipelined", "GET /users/42 HTTP/1.1\r\n" FIELDS "\r\n", DEPTH, false, false},
-    {"sleep", "GET /sleep HTTP/1.1\r\n" FIELDS "\r\n", 1, false, false},
+    {"text", "GET /text HTTP/1.1\r\n" FIELDS "\r\n", 1, false, false, false},
+    {"json", "GET /users/42 HTTP/1.1\r\n" FIELDS "\r\n", 1, false, false, false},
+    {"json_logged", "GET /users/42 HTTP/1.1\r\n" FIELDS "\r\n", 1, false, true, false},
+    {"json_pipelined", "GET /users/42 HTTP/1.1\r\n" FIELDS "\r\n", DEPTH, false, false, false},
+    {"sleep", "GET /sleep HTTP/1.1\r\n" FIELDS "\r\n", 1, false, false, false},
     {"echo",
      "POST /echo HTTP/1.1\r\n" FIELDS "Content-Length: 32\r\n\r\n0123456789abcdef0123456789abcdef",
-     1, false, false},
+     1, false, false, false},
     {"onion", "GET /onion/7 HTTP/1.1\r\n" FIELDS "Authorization: Bearer x\r\nX-Tag: blue\r\n\r\n",
-     1, true, false},
-    {"cached", "GET /cached HTTP/1.1\r\n" FIELDS "\r\n", 1, false, false},
+     1, true, false, false},
+    {"cached", "GET /cached HTTP/1.1\r\n" FIELDS "\r\n", 1, false, false, false},
+    {"h2_text", BLOCK, 1, false, false, true},
+    {"h2_text_many", BLOCK, DEPTH, false, false, true},
 };
 
 // LuaJIT seeds itself with the first of these: it decides when a loop is compiled, and where code
@@ -84,10 +94,19 @@ typedef struct peer {
     mg_stream stream;
     size_t got;
     bool ended;
+    bool http2;
+    uint32_t next_id; // of its streams
 } peer;
 
+static bool is_fine(const peer *p, const char *data, size_t n) {
+    if (p->http2) {
+        return n > 9 && data[3] != 7; // no GOAWAY
+    }
+    return strncmp(data, "HTTP/1.1 200", n < 12 ? n : 12) == 0;
+}
+
 static void on_read(mg_stream *s, const char *data, size_t n) {
-    if (strncmp(data, "HTTP/1.1 200", n < 12 ? n : 12) != 0) {
+    if (!is_fine(MG_OF(s, peer, stream), data, n)) {
         fprintf(stderr, "count: %.*s\n", (int)n, data);
         exit(1);
     }
@@ -118,16 +137,51 @@ static void settle(mg_loop *loop) {
     }
 }
 
-static void ask(mg_loop *loop, peer *p, mg_str batch, int times) {
-    struct iovec v = {(void *)(uintptr_t)batch.p, batch.n};
+// HEADERS with the end of the head and of the stream.
+static void append_h2(peer *p, mg_buf *out, mg_str block) {
+    const uint32_t id = p->next_id;
+    const uint8_t header[9] = {
+        0, 0, (uint8_t)block.n, 1, 5, 0, (uint8_t)(id >> 16), (uint8_t)(id >> 8), (uint8_t)id};
+    mg_buf_append(out, header, sizeof header);
+    mg_buf_append_str(out, block);
+    p->next_id += 2;
+}
+
+static void make_batch(peer *p, const work *w, mg_buf *out) {
+    mg_buf_clear(out);
+    for (int i = 0; i < w->depth; i++) {
+        if (w->http2) {
+            append_h2(p, out, mg_str_of(w->request));
+        } else {
+            mg_buf_append_str(out, mg_str_of(w->request));
+        }
+    }
+}
+
+static void ask(mg_loop *loop, peer *p, const work *w, mg_buf *batch, int times) {
     for (int i = 0; i < times; i++) {
         size_t before = p->got;
+        if (w->http2 || i == 0) {
+            make_batch(p, w, batch);
+        }
+        struct iovec v = {batch->p, batch->n};
         if (mg_stream_write(&p->stream, &v, 1) != 0) {
             abort();
         }
         while (p->got == before && !p->ended) {
             mg_loop_turn(loop, false, true, UINT64_MAX);
         }
+    }
+}
+
+// The client's preface, its SETTINGS, and that it has seen the server's.
+static void greet(peer *p) {
+    static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+                                  "\0\0\0\4\0\0\0\0\0"
+                                  "\0\0\0\4\1\0\0\0\0";
+    struct iovec v = {(void *)(uintptr_t)preface, sizeof preface - 1};
+    if (mg_stream_write(&p->stream, &v, 1) != 0) {
+        abort();
     }
 }
 
@@ -139,17 +193,18 @@ static void count(mg_loop *loop, mg_server *server, const work *w) {
     static peer p;
     server->on_access = w->logged ? on_access : NULL;
     mg_buf batch = {0};
-    for (int i = 0; i < w->depth; i++) {
-        mg_buf_append_str(&batch, mg_str_of(w->request));
-    }
-    p = (peer){0};
-    mg_server_connect_pair(server, &p.stream, &peer_events, WINDOW, false);
+    p = (peer){.http2 = w->http2, .next_id = 1};
+    mg_server_connect_pair(server, &p.stream, &peer_events, WINDOW, w->http2);
     mg_stream_read_start(&p.stream);
+    if (w->http2) {
+        greet(&p);
+        settle(loop);
+    }
     int requests = COUNTED_BATCHES * DEPTH;
-    ask(loop, &p, mg_buf_str(&batch), WARM_BATCHES * DEPTH / w->depth);
+    ask(loop, &p, w, &batch, WARM_BATCHES * DEPTH / w->depth);
     CALLGRIND_START_INSTRUMENTATION;
     CALLGRIND_ZERO_STATS;
-    ask(loop, &p, mg_buf_str(&batch), requests / w->depth);
+    ask(loop, &p, w, &batch, requests / w->depth);
     CALLGRIND_DUMP_STATS_AT(w->name);
     CALLGRIND_STOP_INSTRUMENTATION;
     if (p.ended) {
@@ -194,7 +249,8 @@ static void open_services(mg_services *services, mg_loop *loop) {
 }
 
 int main(int argc, char **argv) {
-    static const mg_server_options options = {
+    const mg_server_options options = {
+        .h2 = mg_h2_default_limits,
         .request_line_bytes = 8192,
         .header_bytes = 32768,
         .header_fields = 100,
