@@ -85,6 +85,37 @@ describe("a server with http2", function()
   end)
 end)
 
+describe("a server with http2 and tls", function()
+  it("lets ALPN choose", function()
+    local folder = process.temp_folder()
+    local key, pair = folder .. "/site.key", folder .. "/site.pem"
+    local made = process.run({ "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+      "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", "/CN=localhost", "-addext",
+      "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", key, "-out", pair })
+    assert.equal(0, made.status, made.err)
+    local port = servers.free_port()
+    local server = servers.start({
+      listen = { {
+        address = "127.0.0.1:" .. port, http2 = true, tls = { cert = pair, key = key },
+      } },
+    }, { wait_for = port })
+    local function ask(...)
+      local result = process.run({
+        "curl", "-sS", "-4", "--cacert", pair, "-w", "%{http_version}", ...
+      })
+      assert.equal(0, result.status, result.err)
+      return result.out
+    end
+    local url = "https://localhost:" .. port .. "/text"
+    assert.equal("hello\n2", ask("--http2", url))
+    assert.equal("hello\n1.1", ask("--http1.1", url))
+    assert.equal("421", ask("--http2", "-H", "Host: other.test", "-o", "/dev/null", "-w",
+      "%{http_code}", url))
+    server:stop()
+    process.remove_folder(folder)
+  end)
+end)
+
 describe("a server without http2", function()
   it("refuses the client's preface as a request that it cannot read", function()
     local server = servers.start()
