@@ -130,6 +130,9 @@ static void on_failed(mg_relay_try *t) {
     } else if (again) {
         r->repeated = true;
         again = mg_relay_ask_another(r, MG_CHOICE_REPEAT);
+        if (again) {
+            mg_relay_begin_upload(r);
+        }
     } else {
         again = r->state == MG_RELAY_ASKS && mg_relay_retry_fault(r, f);
     }

@@ -88,6 +88,25 @@ static void a_body_in_pieces_is_sent_again(void **state) {
     client_gets("200 OK");
 }
 
+// Without any retries: the server had closed the connection before it saw the request (rule of
+// every pool), and what was sent of the body goes again over a fresh one.
+static void an_upload_on_a_stale_connection_begins_again(void **state) {
+    (void)state;
+    shop->options.retries.on = false;
+    asks(GET, 0, "GET /a/x ");
+    mg_buf_clear(&peers[0].got);
+    says(0, GOOD);
+    client_gets("200 OK");
+    asks("PUT /a/x HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\nab", 0, "\r\n\r\nab");
+    hangs_up(0);
+    UNTIL(has_got(1, "\r\n\r\nab"));
+    peer_write(&p, "cd", 2);
+    UNTIL(has_got(1, "abcd"));
+    says(1, GOOD);
+    client_gets("200 OK");
+    nothing_is_under_way();
+}
+
 static void a_longer_body_is_not_kept(void **state) {
     (void)state;
     static char piece[70000];
@@ -252,6 +271,7 @@ int main(void) {
         BOTH(a_post_is_relayed_as_it_came),
         BOTH(a_closed_connection_is_tried_elsewhere),
         BOTH(a_body_in_pieces_is_sent_again),
+        BOTH(an_upload_on_a_stale_connection_begins_again),
         BOTH(a_longer_body_is_not_kept),
         BOTH(a_post_that_nobody_saw_is_tried_again),
         BOTH(without_a_budget_it_is_relayed_as_it_came),
