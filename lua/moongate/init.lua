@@ -16,6 +16,7 @@ local M = {
   files = require("moongate.files"),
   http = require("moongate.http"),
   cache = require("moongate.cache").get,
+  upstream = require("moongate.upstream").get,
   database = database.open,
   blob = database.blob,
   sleep = time.sleep,

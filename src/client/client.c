@@ -111,7 +111,8 @@ static bool same_text(const char *have, mg_str want) {
 static bool is_origin(const mg_origin *o, const mg_call_origin *from) {
     return o->port == from->port && o->is_tls == from->tls && o->insecure == from->insecure &&
            same_text(o->host, from->host) && same_text(o->unix_path, from->unix_path) &&
-           same_text(o->ca, from->ca) && mg_str_eq(mg_buf_str(&o->rules_text), from->rules) &&
+           same_text(o->ca, from->ca) && same_text(o->cert, from->cert) &&
+           same_text(o->key, from->key) && mg_str_eq(mg_buf_str(&o->rules_text), from->rules) &&
            same_text(o->server_name, from->server_name.n > 0 ? from->server_name : from->host);
 }
 
@@ -146,6 +147,8 @@ static mg_origin *new_origin(mg_client *c, const mg_call_origin *from) {
     o->unix_path = copy_or_null(from->unix_path);
     o->server_name = copy_or_null(from->server_name.n > 0 ? from->server_name : from->host);
     o->ca = copy_or_null(from->ca);
+    o->cert = copy_or_null(from->cert);
+    o->key = copy_or_null(from->key);
     mg_buf_append_str(&o->rules_text, from->rules);
     (void)mg_rules_new(&o->rules, from->rules, NULL); // they were checked
     o->port = from->port;
@@ -179,22 +182,52 @@ static void free_origin_if_unused(mg_origin *o) {
     mg_free(o->unix_path);
     mg_free(o->server_name);
     mg_free(o->ca);
+    mg_free(o->cert);
+    mg_free(o->key);
     mg_buf_deinit(&o->rules_text);
     mg_rules_free(o->rules);
     mg_free(o);
 }
 
-static mg_origin *origin_of(mg_client *c, const mg_call_origin *from) {
-    mg_link *bucket = &c->buckets[hash_of(from->port, from->host) % MG_CLIENT_BUCKETS];
+static mg_link *bucket_of(mg_client *c, const mg_call_origin *from) {
+    return &c->buckets[hash_of(from->port, from->host) % MG_CLIENT_BUCKETS];
+}
+
+static mg_origin *find_origin(mg_client *c, const mg_call_origin *from) {
+    mg_link *bucket = bucket_of(c, from);
     for (mg_link *l = bucket->next; l != bucket; l = l->next) {
         mg_origin *o = MG_OF(l, mg_origin, link);
         if (is_origin(o, from)) {
             return o;
         }
     }
-    mg_origin *o = new_origin(c, from);
-    mg_link_append(bucket, &o->link);
+    return NULL;
+}
+
+static mg_origin *origin_of(mg_client *c, const mg_call_origin *from) {
+    mg_origin *o = find_origin(c, from);
+    if (o == NULL) {
+        o = new_origin(c, from);
+        mg_link_append(bucket_of(c, from), &o->link);
+    }
+    o->draining = false;
     return o;
+}
+
+void mg_client_limit(mg_client *c, uint32_t connections, uint32_t idle_connections) {
+    c->options.connections = connections;
+    c->options.idle_connections = idle_connections;
+}
+
+void mg_client_drain(mg_client *c, const mg_call_origin *origin) {
+    mg_origin *o = find_origin(c, origin);
+    if (o == NULL) {
+        return;
+    }
+    o->draining = true;
+    for (size_t n = o->idle_count; n > 0; n--) { // the origin goes with its last connection
+        mg_outbound_close(MG_OF(o->idle.next, mg_outbound, link));
+    }
 }
 
 // --- who waits ---
@@ -413,7 +446,7 @@ void mg_origin_take_back(mg_origin *o, mg_outbound *c) {
     o->idle_count++;
     o->client->idle_count++;
     mg_origin_pump(o);
-    if (o->idle_count > o->client->options.idle_connections) {
+    if (o->idle_count > 0 && (o->draining || o->idle_count > o->client->options.idle_connections)) {
         mg_outbound_close(MG_OF(o->idle.next, mg_outbound, link));
     } else if (o->idle_count > 0) {
         relieve(o->client);

@@ -35,6 +35,14 @@ int mg_client_new(mg_client **out, mg_loop *loop, const mg_client_options *optio
 // within mg_loop_free at the latest. Accepts NULL.
 void mg_client_free(mg_client *c);
 
+// Other limits than those that it was made with, for connections that are opened or kept from now
+// on.
+void mg_client_limit(mg_client *c, uint32_t connections, uint32_t idle_connections);
+
+// The origin is not wanted any more: its idle connections close, busy ones once they are free. A
+// call to it begins anew.
+void mg_client_drain(mg_client *c, const mg_call_origin *origin);
+
 typedef struct mg_client_stats {
     uint32_t origins, connections, idle, waiting;
     uint64_t calls, reused, dialled, failed;

@@ -50,7 +50,8 @@ struct mg_origin {
     char *host;
     char *unix_path; // NULL: none
     char *server_name;
-    char *ca; // NULL: the client's
+    char *ca;         // NULL: the client's
+    char *cert, *key; // NULL: none
     mg_buf rules_text;
     mg_rules *rules; // NULL: none but the client's
     mg_link starved; // in mg_client.starved
@@ -63,7 +64,8 @@ struct mg_origin {
     bool is_tls;
     bool insecure;
     bool pumping;
-    char name[]; // "https://host:port", for texts
+    bool draining; // its connections close when they are free
+    char name[];   // "https://host:port", for texts
 };
 
 typedef enum mg_outbound_state {

@@ -162,6 +162,16 @@ int mg_dns_start(mg_dns_lookup **out, mg_dns *d, const char *host, mg_dns_cb on_
     return MG_OK;
 }
 
+uint64_t mg_dns_life_ms(mg_dns *d, const char *host) {
+    char name[MG_DNS_NAME_BYTES + 1];
+    mg_dns_answer *literal = mg_dns_name_read(host, name);
+    if (literal != NULL) {
+        mg_dns_answer_unref(literal);
+        return 0;
+    }
+    return mg_dns_cache_life_ms(d->cache, name, mg_loop_now_ms(d->loop));
+}
+
 void mg_dns_cancel(mg_dns_lookup *l) {
     if (l != NULL) {
         mg_link_remove(&l->link);

@@ -41,5 +41,12 @@ typedef void (*mg_dns_cb)(void *arg, int status, const struct sockaddr_storage *
 // exactly once, never inside this call. `*out` is valid until then.
 int mg_dns_start(mg_dns_lookup **out, mg_dns *d, const char *host, mg_dns_cb on_done, void *arg);
 
+// How long what is known of `host` holds yet, in milliseconds; 0: nothing is remembered of it (it
+// stands in the hosts file, or its answer failed).
+uint64_t mg_dns_life_ms(mg_dns *d, const char *host);
+
+// Whether this machine has a way to the address at all; nothing is sent.
+bool mg_dns_has_route(const struct sockaddr_storage *address);
+
 // No call comes after this. The question goes on for others and for the memory.
 void mg_dns_cancel(mg_dns_lookup *l);

@@ -83,6 +83,11 @@ mg_dns_answer *mg_dns_cache_find(mg_dns_cache *c, const char *name, uint64_t now
     return e->answer;
 }
 
+uint64_t mg_dns_cache_life_ms(mg_dns_cache *c, const char *name, uint64_t now_ms) {
+    const entry *e = find(c, name);
+    return e != NULL && e->until_ms > now_ms ? e->until_ms - now_ms : 0;
+}
+
 void mg_dns_cache_put(mg_dns_cache *c, const char *name, mg_dns_answer *a, uint64_t until_ms) {
     entry *e = find(c, name);
     if (e != NULL) {

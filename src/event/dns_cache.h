@@ -29,6 +29,8 @@ void mg_dns_cache_clear(mg_dns_cache *c);
 // What is known of `name` at `now_ms`, borrowed; NULL: nothing. An expired entry goes.
 mg_dns_answer *mg_dns_cache_find(mg_dns_cache *c, const char *name, uint64_t now_ms);
 
+uint64_t mg_dns_cache_life_ms(mg_dns_cache *c, const char *name, uint64_t now_ms); // 0: unknown
+
 // Remembers `a` (takes a reference of its own) instead of what was known of `name`. In a full cache
 // the entry that was put first makes room.
 void mg_dns_cache_put(mg_dns_cache *c, const char *name, mg_dns_answer *a, uint64_t until_ms);

@@ -1,5 +1,7 @@
 #include "event/dns_name.h"
 
+#include "event/dns.h"
+
 #include "base/error.h"
 
 #include <arpa/inet.h>
@@ -92,12 +94,20 @@ static mg_dns_answer *literal(const char *host) {
 }
 
 // Nothing is sent: the system only looks for a route.
-static bool can_reach(const struct sockaddr_in6 *to) {
-    int fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+bool mg_dns_has_route(const struct sockaddr_storage *address) {
+    struct sockaddr_storage to = *address;
+    if (to.ss_family == AF_INET6) {
+        ((struct sockaddr_in6 *)&to)->sin6_port = htons(9);
+    } else {
+        ((struct sockaddr_in *)&to)->sin_port = htons(9);
+    }
+    int fd = socket(to.ss_family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0) {
         return false;
     }
-    bool yes = connect(fd, (const struct sockaddr *)to, sizeof *to) == 0;
+    socklen_t n =
+        to.ss_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
+    bool yes = connect(fd, (const struct sockaddr *)&to, n) == 0;
     close(fd);
     return yes;
 }
@@ -108,10 +118,7 @@ static mg_dns_answer *loopback(void) {
     mg_dns_answer *a = mg_dns_answer_new(MG_OK, "", 2);
     struct sockaddr_storage six = {0};
     mg_dns_set_v6(&six, &in6addr_loopback);
-    struct sockaddr_in6 to;
-    memcpy(&to, &six, sizeof to);
-    to.sin6_port = htons(9);
-    size_t at = can_reach(&to) ? 0 : 1;
+    size_t at = mg_dns_has_route(&six) ? 0 : 1;
     a->addresses[at] = six;
     mg_dns_set_v4(&a->addresses[1 - at], (struct in_addr){htonl(INADDR_LOOPBACK)});
     return a;

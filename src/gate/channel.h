@@ -25,9 +25,11 @@ typedef enum mg_message_type {
     // from a worker
     MG_MESSAGE_READY,  // a: a generation
     MG_MESSAGE_FAILED, // a: a generation; text: why
+    // from either
+    MG_MESSAGE_ORDER, // text: what a script said of an upstream (gate/orders.h)
 } mg_message_type;
 
-enum { MG_MESSAGE_TEXT = 8 * 1024, MG_SLOT_ALL = 0xffff };
+enum { MG_MESSAGE_TEXT = 64 * 1024, MG_SLOT_ALL = 0xffff };
 
 typedef struct mg_message {
     mg_message_type type;

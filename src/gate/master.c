@@ -205,6 +205,7 @@ static void release(mg_master *m) {
     mg_tls_store_unref(m->keys);
     mg_buf_deinit(&m->throwaway);
     mg_config_deinit(&m->config);
+    mg_orders_deinit(&m->orders);
     mg_shm_free(m->shm);
     mg_logs_close(&m->logs);
     mg_free(m->self);

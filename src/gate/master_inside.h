@@ -14,6 +14,7 @@
 #include "gate/generation.h"
 #include "gate/lending.h"
 #include "gate/logs.h"
+#include "gate/orders.h"
 #include "gate/place_life.h"
 #include "gate/reload_queue.h"
 #include "gate/worker.h"
@@ -79,6 +80,7 @@ struct mg_master {
 
     mg_reload *reload; // under way
     mg_reload_queue waiting;
+    mg_orders orders; // of scripts, for upstreams: workers to come are told
     mg_control *control;
     mg_dev *dev;
 

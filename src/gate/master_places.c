@@ -133,6 +133,17 @@ static int start_inside(mg_place *p, int fd) {
     return mg_worker_open(&p->inside, m->loop, fd, &o, on_inside_end, p);
 }
 
+static void send_order(mg_place *p, mg_str order) {
+    mg_channel_send(p->channel, &(mg_message){.type = MG_MESSAGE_ORDER, .fd = -1, .text = order});
+}
+
+static void tell_orders(mg_place *p) {
+    const mg_orders *o = &p->master->orders;
+    for (size_t i = 0; i < o->n; i++) {
+        send_order(p, mg_buf_str(&o->texts[i]));
+    }
+}
+
 void mg_place_start(mg_place *p, mg_snapshot *snapshot, uint32_t number, mg_str fault) {
     mg_master *m = p->master;
     int fds[2];
@@ -157,6 +168,7 @@ void mg_place_start(mg_place *p, mg_snapshot *snapshot, uint32_t number, mg_str 
                     &(mg_message){.type = MG_MESSAGE_BEGIN, .a = p->slot, .fd = mg_shm_fd(m->shm)});
     mg_keys_tell(m, p);
     mg_sockets_tell(m, p);
+    tell_orders(p);
     mg_channel_send(p->channel, &(mg_message){.type = MG_MESSAGE_PREPARE,
                                               .a = number,
                                               .fd = mg_snapshot_fd(snapshot),
@@ -180,6 +192,20 @@ void mg_place_stop(mg_place *p, bool gently) {
 
 // --- what a worker says ---
 
+// All are told, also who said it: what two say at the same time comes to all in one order.
+static void on_order(mg_master *m, mg_str order) {
+    int rc = mg_orders_keep(&m->orders, order);
+    if (rc != MG_OK) {
+        mg_master_log(m, MG_LOG_ERROR, "an order for an upstream is lost: %s", mg_strerror(rc));
+        return;
+    }
+    for (uint32_t slot = 0; slot < MG_SHM_CELLS; slot++) {
+        if (m->places[slot] != NULL && m->places[slot]->channel != NULL) {
+            send_order(m->places[slot], order);
+        }
+    }
+}
+
 static void on_message(void *arg, mg_message *msg) {
     mg_place *p = arg;
     mg_master *m = p->master;
@@ -200,6 +226,8 @@ static void on_message(void *arg, mg_message *msg) {
         } else {
             mg_reload_on_failed(m, p, msg->a, msg->text);
         }
+    } else if (msg->type == MG_MESSAGE_ORDER) {
+        on_order(m, msg->text);
     }
 }
 

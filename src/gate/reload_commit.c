@@ -57,6 +57,7 @@ static void swap(mg_reload *r) {
     m->config = r->config;
     r->config = (mg_config){0};
     m->generation = r->number;
+    mg_orders_prune(&m->orders, &m->config.upstreams);
     m->wanted = r->wanted;
     mg_tls_store *keys = r->keys;
     r->keys = NULL;

@@ -6,6 +6,7 @@
 #include "config/part.h"
 #include "config/path.h"
 #include "config/write.h"
+#include "proxy/upstream.h"
 #include "store/memory_cache.h"
 #include "store/postgres.h"
 #include "store/sqlite.h"
@@ -22,8 +23,9 @@ struct mg_service_set {
     mg_services lent;
     uint32_t refs;
     service *client;
-    service *cache;      // NULL: none
-    service **databases; // as many as are lent
+    mg_upstreams *upstreams; // a set of its own, whose servers are shared with the one before
+    service *cache;          // NULL: none
+    service **databases;     // as many as are lent
     mg_named_database *names;
     mg_arena arena; // of the names
 };
@@ -61,6 +63,13 @@ static void free_client(void *made) {
     mg_client_free(made);
 }
 
+// Of responses, whoever asks.
+static mg_guard_limits head_limits(const mg_config *c) {
+    return (mg_guard_limits){.first_line_bytes = 8192,
+                             .bytes = (uint32_t)c->limits.header_bytes,
+                             .lines = (uint32_t)c->limits.header_fields};
+}
+
 static int make_client(mg_client **out, mg_loop *loop, const mg_config *part,
                        const mg_service_options *o, mg_error *err) {
     mg_buf rules = {0};
@@ -74,9 +83,7 @@ static int make_client(mg_client **out, mg_loop *loop, const mg_config *part,
         .ca_text = part->http.ca.text,
         .nameservers = part->http.nameservers,
         .rules = mg_buf_str(&rules),
-        .head = {.first_line_bytes = 8192,
-                 .bytes = (uint32_t)part->limits.header_bytes,
-                 .lines = (uint32_t)part->limits.header_fields},
+        .head = head_limits(part),
         .on_warning = o->on_warning,
         .log_arg = o->log_arg,
     };
@@ -103,6 +110,37 @@ static int open_client(mg_service_set *s, mg_loop *loop, const mg_service_option
     s->lent.client = s->client != NULL ? s->client->made : NULL;
     mg_buf_deinit(&signature);
     return rc;
+}
+
+// --- upstreams ---
+
+static int open_upstreams(mg_service_set *s, mg_loop *loop, const mg_service_options *o,
+                          mg_error *err) {
+    const mg_config *c = o->config;
+    mg_error why;
+    const mg_upstreams_setup setup = {
+        .loop = loop,
+        .before = o->before != NULL ? o->before->upstreams : NULL,
+        .nameservers = c->http.nameservers,
+        .ca = c->http.ca.path,
+        .ca_text = c->http.ca.text,
+        .head = head_limits(c),
+        .room = mg_shm_proxy(o->shm),
+        .worker = o->worker,
+        .on_warning = o->on_warning,
+        .log_arg = o->log_arg,
+    };
+    if (c->upstreams.n == 0) { // a resolver for nobody would cost memory
+        return MG_OK;
+    }
+    int rc = mg_upstreams_new(&s->upstreams, &c->upstreams, &setup, &why);
+    s->lent.upstreams = s->upstreams;
+    s->lent.order_upstream = o->order_upstream;
+    s->lent.order_arg = o->log_arg;
+    if (rc == MG_OK && o->orders != NULL) {
+        mg_orders_follow(o->orders, c->root, s->upstreams);
+    }
+    return rc == MG_OK ? rc : mg_error_set(err, rc, "%s: upstreams: %s", c->file, why.text);
 }
 
 // --- the cache ---
@@ -209,6 +247,9 @@ int mg_service_set_new(mg_service_set **out, mg_loop *loop, const mg_service_opt
     s->refs = 1;
     int rc = open_client(s, loop, o, err);
     if (rc == MG_OK) {
+        rc = open_upstreams(s, loop, o, err);
+    }
+    if (rc == MG_OK) {
         rc = open_cache(s, loop, o, err);
     }
     if (rc == MG_OK) {
@@ -238,6 +279,7 @@ void mg_service_set_unref(mg_service_set *s) {
     }
     service_unref(s->cache);
     service_unref(s->client);
+    mg_upstreams_unref(s->upstreams);
     mg_free(s->databases);
     mg_free(s->names);
     mg_arena_deinit(&s->arena);

@@ -1,5 +1,5 @@
 // gate/services.h: makes what a worker lends to its scripts: the HTTP client, its view of the
-// shared cache, its databases.
+// shared cache, its databases, its upstreams.
 //
 // Counted: each generation holds a reference to its set. What a reload does not change is shared
 // with the set before, each service for itself: a changed database leaves the client its
@@ -8,6 +8,7 @@
 
 #include "base/shm.h"
 #include "config/config.h"
+#include "gate/orders.h"
 #include "lua/services.h"
 
 typedef struct mg_service_set mg_service_set;
@@ -15,10 +16,13 @@ typedef struct mg_service_set mg_service_set;
 // Borrowed for the call.
 typedef struct mg_service_options {
     const mg_config *config;
-    mg_service_set *before; // whose services are shared where they fit; NULL: none
-    mg_shm *shm;            // outlives the set
-    uint64_t holder;        // of leases in the cache: the process's own number
-    void (*on_warning)(void *arg, const char *text);
+    mg_service_set *before;  // whose services are shared where they fit; NULL: none
+    mg_shm *shm;             // outlives the set
+    uint64_t holder;         // of leases in the cache: the process's own number
+    uint32_t worker;         // its slot, for what all workers know of upstreams
+    const mg_orders *orders; // of upstreams; NULL: none
+    int (*order_upstream)(void *arg, mg_str upstream, mg_str verb, mg_str what, mg_error *err);
+    void (*on_warning)(void *arg, const char *text); // `log_arg` is for both
     void *log_arg;
 } mg_service_options;
 

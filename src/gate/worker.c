@@ -136,6 +136,9 @@ static void on_message(void *arg, mg_message *m) {
     case MG_MESSAGE_ABANDON:
         mg_worker_abandon(w);
         break;
+    case MG_MESSAGE_ORDER:
+        mg_worker_take_order(w, m->text);
+        break;
     case MG_MESSAGE_REOPEN:
         mg_logs_reopen(&w->logs);
         break;
@@ -196,6 +199,7 @@ void mg_worker_free(mg_worker *w) {
     }
     mg_server_free(w->server);
     mg_worker_free_generations(w);
+    mg_orders_deinit(&w->orders);
     mg_stall_close(w->stall);
     mg_accepting_deinit(&w->accepting);
     mg_jobs_deinit(&w->jobs);

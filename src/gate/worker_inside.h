@@ -35,8 +35,9 @@ struct mg_worker {
     mg_logs next_logs; // of `next`, if they differ
     mg_generation *current;
     mg_generation *next;
-    char *fault;     // dev: what `next` serves, because its scripts cannot be loaded
-    mg_link retired; // generations that requests still hold, oldest first
+    char *fault;      // dev: what `next` serves, because its scripts cannot be loaded
+    mg_orders orders; // of scripts, for upstreams
+    mg_link retired;  // generations that requests still hold, oldest first
     mg_stall *stall;
     mg_timer cell_timer;
     mg_timer drain_timer;
@@ -68,6 +69,10 @@ void mg_worker_prepare(mg_worker *w, mg_message *m); // answers with READY or FA
 void mg_worker_abandon(mg_worker *w);                // what has been prepared
 void mg_worker_commit(mg_worker *w, uint32_t number);
 void mg_worker_free_generations(mg_worker *w);
+
+// What a script, here or in another worker, says of an upstream.
+int mg_worker_order(void *worker, mg_str upstream, mg_str verb, mg_str what, mg_error *err);
+void mg_worker_take_order(mg_worker *w, mg_str order);
 
 // --- worker_server.c ---
 

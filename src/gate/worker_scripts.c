@@ -84,12 +84,52 @@ static int services_for(mg_worker *w, const mg_snapshot *s, mg_service_set **out
             .before = w->current != NULL ? w->current->services : NULL,
             .shm = w->shm,
             .holder = (uint64_t)getpid(),
+            .worker = w->slot,
+            .orders = &w->orders,
+            .order_upstream = mg_worker_order,
             .on_warning = mg_worker_on_warning,
             .log_arg = w,
         };
         rc = mg_service_set_new(out, w->loop, &o, err);
     }
     mg_config_deinit(&c);
+    return rc;
+}
+
+// --- what scripts say of upstreams ---
+
+// The sets of all generations share what they are told of.
+static mg_upstreams *upstreams_of(const mg_worker *w) {
+    mg_generation *g = w->current != NULL ? w->current : w->next;
+    return g != NULL && g->services != NULL ? mg_service_set_lent(g->services)->upstreams : NULL;
+}
+
+static const char *root_of(const mg_worker *w) {
+    return w->current != NULL ? w->current->config.root : w->next->config.root;
+}
+
+void mg_worker_take_order(mg_worker *w, mg_str order) {
+    (void)mg_orders_keep(&w->orders, order); // the master has kept it
+    mg_upstreams *us = upstreams_of(w);
+    if (us != NULL) {
+        mg_order_follow(order, root_of(w), us);
+    }
+}
+
+// Here it holds at once. The master tells it to all, this worker too: what two say at the same time
+// comes to all in the same order.
+int mg_worker_order(void *worker, mg_str upstream, mg_str verb, mg_str what, mg_error *err) {
+    mg_worker *w = worker;
+    mg_buf text = {0};
+    mg_order_write(&text, upstream, verb, what);
+    int rc = mg_order_check(mg_buf_str(&text), root_of(w), err);
+    if (rc == MG_OK) {
+        mg_worker_take_order(w, mg_buf_str(&text));
+        mg_channel_send(
+            w->master,
+            &(mg_message){.type = MG_MESSAGE_ORDER, .fd = -1, .text = mg_buf_str(&text)});
+    }
+    mg_buf_deinit(&text);
     return rc;
 }
 
@@ -194,6 +234,7 @@ void mg_worker_commit(mg_worker *w, uint32_t number) {
     mg_generation *old = w->current;
     w->next = NULL;
     w->current = g;
+    mg_orders_prune(&w->orders, &g->config.upstreams);
     mg_free(w->fault);
     w->fault = NULL;
     mg_worker_serve(w, g);

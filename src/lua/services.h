@@ -1,6 +1,7 @@
 // lua/services.h: what a worker lends to the scripts of all its generations: it outlives them.
 #pragma once
 
+#include "base/error.h"
 #include "store/cache.h"
 #include "store/database.h"
 
@@ -17,6 +18,10 @@ typedef struct mg_services {
     mg_client *client;
     mg_upstreams *upstreams;
     mg_cache *cache;
+    // What a script says of an upstream's servers (gate/orders.h), for all workers. A negative code
+    // and a text if it cannot be. NULL: nobody listens.
+    int (*order_upstream)(void *arg, mg_str upstream, mg_str verb, mg_str what, mg_error *err);
+    void *order_arg;
     const mg_named_database *databases;
     uint32_t database_count;
 } mg_services;

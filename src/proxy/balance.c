@@ -1,16 +1,86 @@
-// Which of several servers.
+// Which of several servers: what `balance` and `hash` of an upstream say.
 
+#include "proxy/balance.h"
+
+#include "http/cookie.h"
 #include "proxy/upstream_inside.h"
+#include "server/requester.h"
+
+#include <math.h>
+
+enum {
+    WHOLE = 256,     // a server's own weight, in parts of which it is counted
+    LEAST_PART = 26, // a tenth: what it begins with
+    SPREAD = 5,      // hash: a server takes 5/4 of its share, and no more
+    SPREAD_OF = 4,
+    FADE_S = 5,          // a latency of so long ago counts half
+    FAILED_US = 1000000, // a try that failed counts as slow as this, at least
+    STAMP_BITS = 24,
+    STAMP_MS = 64, // a unit of the stamp beside a latency
+};
+
+// --- weight ---
+
+uint32_t mg_member_weight(const mg_member *m, const mg_upstream_options *o, uint64_t now_ms) {
+    uint64_t since =
+        atomic_load_explicit(&m->server->hold.cell->slow_since_ms, memory_order_relaxed);
+    uint64_t age = now_ms > since ? now_ms - since : 0;
+    if (o->slow_start_ms == 0 || age >= o->slow_start_ms) {
+        return m->weight * WHOLE;
+    }
+    uint64_t part = age * WHOLE / o->slow_start_ms;
+    return m->weight * (uint32_t)(part > LEAST_PART ? part : LEAST_PART);
+}
+
+// --- latency: microseconds and when that was, in one word ---
+
+double mg_balance_latency_us(const mg_server_cell *c, uint64_t now_ms) {
+    uint64_t word = atomic_load_explicit(&c->latency, memory_order_relaxed);
+    uint64_t stamp = word & (((uint64_t)1 << STAMP_BITS) - 1);
+    uint64_t age = (now_ms / STAMP_MS - stamp) & (((uint64_t)1 << STAMP_BITS) - 1);
+    double s = (double)age * STAMP_MS / 1000;
+    return (double)(word >> STAMP_BITS) * FADE_S / (FADE_S + s);
+}
+
+// What fades without being asked again would else be never asked again.
+void mg_balance_learn(mg_server_cell *c, uint64_t us, bool failed, uint64_t now_ms) {
+    double before = mg_balance_latency_us(c, now_ms);
+    double sample = (double)us;
+    if (failed && sample < FAILED_US) {
+        sample = FAILED_US;
+    }
+    double next = before == 0 ? sample : before + (sample - before) / 8;
+    if (failed && next < sample) {
+        next = sample;
+    }
+    uint64_t stamp = (now_ms / STAMP_MS) & (((uint64_t)1 << STAMP_BITS) - 1);
+    uint64_t whole = next < 1 ? 1 : next < 1e12 ? (uint64_t)next : (uint64_t)1e12;
+    atomic_store_explicit(&c->latency, whole << STAMP_BITS | stamp, memory_order_relaxed);
+}
+
+// --- in turn ---
+
+typedef struct drawing {
+    mg_upstream *u;
+    mg_member *const *candidates;
+    size_t n;
+    uint64_t now_ms;
+} drawing;
+
+static uint32_t weight_of(const drawing *d, size_t i) {
+    return mg_member_weight(d->candidates[i], &d->u->options, d->now_ms);
+}
 
 // Smooth weighted round robin (as nginx has it): over a round each gets its weight, and nobody
 // gets his share in one run.
-static mg_member *next_in_turn(mg_member *const *candidates, size_t n) {
+static mg_member *next_in_turn(const drawing *d) {
     int64_t all = 0;
     mg_member *best = NULL;
-    for (size_t i = 0; i < n; i++) {
-        mg_member *m = candidates[i];
-        m->current += m->weight;
-        all += m->weight;
+    for (size_t i = 0; i < d->n; i++) {
+        mg_member *m = d->candidates[i];
+        uint32_t weight = weight_of(d, i);
+        m->current += weight;
+        all += weight;
         if (best == NULL || m->current > best->current) {
             best = m;
         }
@@ -19,9 +89,188 @@ static mg_member *next_in_turn(mg_member *const *candidates, size_t n) {
     return best;
 }
 
+// --- drawn ---
+
+static uint64_t weight_of_all(const drawing *d) {
+    uint64_t all = 0;
+    for (size_t i = 0; i < d->n; i++) {
+        all += weight_of(d, i);
+    }
+    return all;
+}
+
+static size_t draw(const drawing *d, uint64_t all) {
+    uint64_t at = mg_random_below(&d->u->set->base->random, all);
+    for (size_t i = 0; i < d->n; i++) {
+        uint32_t weight = weight_of(d, i);
+        if (at < weight) {
+            return i;
+        }
+        at -= weight;
+    }
+    return d->n - 1;
+}
+
+static double load_of(const mg_member *m) {
+    return (double)mg_server_in_flight(&m->server->hold) + 1;
+}
+
+// Of which nothing is known yet a latency would be a guess: then the load alone decides.
+static mg_member *better(const drawing *d, size_t i, size_t k) {
+    mg_member *a = d->candidates[i];
+    mg_member *b = d->candidates[k];
+    double known_a = mg_balance_latency_us(a->server->hold.cell, d->now_ms);
+    double known_b = mg_balance_latency_us(b->server->hold.cell, d->now_ms);
+    bool both = known_a > 0 && known_b > 0;
+    double cost_a = load_of(a) * (both ? known_a : 1) / weight_of(d, i);
+    double cost_b = load_of(b) * (both ? known_b : 1) / weight_of(d, k);
+    return cost_b < cost_a ? b : a;
+}
+
+// The power of two choices (Mitzenmacher): two different ones, drawn without their weights, of
+// which the better one is taken by them.
+static mg_member *of_two(const drawing *d) {
+    mg_random *r = &d->u->set->base->random;
+    size_t i = mg_random_below(r, d->n);
+    size_t k = mg_random_below(r, d->n - 1);
+    return better(d, i, k + (k >= i));
+}
+
+// The one with the fewest for its weight; among equals one is drawn, else all workers would take
+// the same.
+static mg_member *least_loaded(const drawing *d) {
+    size_t begin = mg_random_below(&d->u->set->base->random, d->n);
+    mg_member *best = NULL;
+    double least = 0;
+    for (size_t i = 0; i < d->n; i++) {
+        size_t at = (begin + i) % d->n;
+        double load = load_of(d->candidates[at]) / weight_of(d, at);
+        if (best == NULL || load < least) {
+            best = d->candidates[at];
+            least = load;
+        }
+    }
+    return best;
+}
+
+// --- by a key ---
+
+static mg_str cookie_of(const mg_fields *fields, mg_str wanted) {
+    mg_str rest = mg_fields_join(fields, MG_STR("Cookie"));
+    mg_str name;
+    mg_str value;
+    while (mg_cookie_next(&rest, &name, &value)) {
+        if (mg_str_eq(name, wanted)) {
+            return value;
+        }
+    }
+    return (mg_str){NULL, 0};
+}
+
+mg_str mg_balance_cookie(const mg_exchange *x, const char *name) {
+    return cookie_of(&x->head.fields, mg_str_of(name));
+}
+
+static mg_str query_of(mg_str query, mg_str wanted) {
+    mg_str key;
+    mg_str value;
+    while (mg_query_next(&query, &key, &value)) {
+        if (mg_str_eq(key, wanted)) {
+            return value;
+        }
+    }
+    return (mg_str){NULL, 0};
+}
+
+// Empty: the request does not have it.
+static mg_str key_of(const mg_upstream_options *o, mg_exchange *x) {
+    if (x == NULL) {
+        return (mg_str){NULL, 0};
+    }
+    switch (o->hash_by) {
+    case MG_HASH_HEADER:
+        return mg_fields_join(&x->head.fields, mg_str_of(o->hash_name));
+    case MG_HASH_COOKIE:
+        return mg_balance_cookie(x, o->hash_name);
+    case MG_HASH_QUERY:
+        return query_of(x->head.target.query, mg_str_of(o->hash_name));
+    case MG_HASH_IP:
+        return mg_exchange_requester(x)->client_ip;
+    default:
+        return x->head.target.path;
+    }
+}
+
+static uint64_t mix(uint64_t z) {
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+    return z ^ (z >> 31);
+}
+
+uint64_t mg_balance_hash(mg_str key) {
+    uint64_t h = 0xcbf29ce484222325u; // FNV-1a
+    for (size_t i = 0; i < key.n; i++) {
+        h = (h ^ (unsigned char)key.p[i]) * 0x100000001b3u;
+    }
+    return mix(h);
+}
+
+// Rendezvous hashing with weights: each server has a score for a key that others have no say in, so
+// that only the keys of a server that comes or goes move.
+static double score_of(uint64_t key, const mg_member *m) {
+    double u = ((double)(mix(key ^ m->server->hash) >> 11) + 0.5) * 0x1p-53;
+    return -(double)m->weight / log(u);
+}
+
+// The highest score among those that have room: no server has more than 5/4 of its share in flight
+// (consistent hashing with bounded loads; Mirrokni, Thorup, Zadimoghaddam).
+static mg_member *by_key(const drawing *d, uint64_t key) {
+    double all = 1;
+    double weights = 0;
+    for (size_t i = 0; i < d->n; i++) {
+        all += load_of(d->candidates[i]) - 1;
+        weights += weight_of(d, i);
+    }
+    mg_member *best = NULL;
+    mg_member *first = NULL; // without the bound: there is always one within it, but for rounding
+    double best_score = 0;
+    double first_score = 0;
+    for (size_t i = 0; i < d->n; i++) {
+        mg_member *m = d->candidates[i];
+        double score = score_of(key, m);
+        double room = ceil(all * weight_of(d, i) / weights * SPREAD / SPREAD_OF);
+        if (first == NULL || score > first_score) {
+            first = m;
+            first_score = score;
+        }
+        if (load_of(m) <= room && (best == NULL || score > best_score)) {
+            best = m;
+            best_score = score;
+        }
+    }
+    return best != NULL ? best : first;
+}
+
+// --- which ---
+
 mg_member *mg_balance_pick(mg_upstream *u, const mg_choice *choice, mg_member *const *candidates,
                            size_t n) {
-    (void)u;
-    (void)choice;
-    return n == 1 ? candidates[0] : next_in_turn(candidates, n);
+    const drawing d = {u, candidates, n, mg_loop_now_ms(u->set->base->loop)};
+    if (n == 1) {
+        return candidates[0];
+    }
+    mg_str key;
+    switch (u->options.balance) {
+    case MG_BALANCE_ROUND_ROBIN:
+        return next_in_turn(&d);
+    case MG_BALANCE_LEAST_REQUESTS:
+        return least_loaded(&d);
+    case MG_BALANCE_RANDOM:
+        return candidates[draw(&d, weight_of_all(&d))];
+    case MG_BALANCE_HASH:
+        key = key_of(&u->options, choice->exchange);
+        return key.n > 0 ? by_key(&d, mg_balance_hash(key)) : of_two(&d);
+    default:
+        return of_two(&d);
+    }
 }

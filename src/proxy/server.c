@@ -1,156 +1,17 @@
-// Servers, the pools of their connections, and what all upstreams of a worker have in common.
+// Servers: an address of a URL each, shared by all sets of a worker.
 
 #include "base/mem.h"
+#include "base/network.h"
+#include "proxy/state.h"
 #include "proxy/upstream_inside.h"
-
-#include <stdio.h>
-
-// --- the base ---
-
-int mg_upstream_base_new(mg_upstream_base **out, const mg_upstreams_setup *setup, mg_error *err) {
-    mg_upstream_base *b = mg_calloc(1, sizeof *b);
-    b->refs = 1;
-    b->loop = setup->loop;
-    b->nameservers = setup->nameservers != NULL ? mg_strdup(setup->nameservers) : NULL;
-    b->head = setup->head;
-    b->changes = (mg_changes){setup->on_warning, setup->log_arg};
-    b->shared = mg_shared_new(setup->room, setup->worker);
-    mg_link_init(&b->pools);
-    mg_link_init(&b->sets);
-    mg_random_init(&b->random, setup->seed);
-    b->tls = mg_tls_cache_new(b->loop, setup->ca, setup->ca_text);
-    const mg_dns_options dns = {.nameservers = b->nameservers};
-    int rc = mg_dns_new(&b->dns, b->loop, &dns);
-    if (rc != MG_OK) {
-        mg_upstream_base_unref(b);
-        return mg_error_set(err, rc, "the resolver cannot start: %s", mg_strerror(rc));
-    }
-    *out = b;
-    return MG_OK;
-}
-
-mg_upstream_base *mg_upstream_base_ref(mg_upstream_base *b) {
-    b->refs++;
-    return b;
-}
-
-void mg_upstream_base_unref(mg_upstream_base *b) {
-    if (--b->refs > 0) {
-        return;
-    }
-    mg_tls_cache_free(b->tls);
-    mg_dns_free(b->dns);
-    mg_shared_free(b->shared);
-    mg_free(b->nameservers);
-    mg_free(b);
-}
-
-// --- pools ---
-
-// What connections are made from. What is not here may change without losing one.
-static void append_signature(mg_buf *out, const mg_upstream_options *o) {
-    mg_buf_printf(out, "idle=%llu checks=%d\n", (unsigned long long)o->idle_ms, o->health.on);
-}
-
-static mg_upstream_pool *find_pool(const mg_upstream_base *b, const char *name, mg_str signature) {
-    for (mg_link *l = b->pools.next; l != &b->pools; l = l->next) {
-        mg_upstream_pool *p = MG_OF(l, mg_upstream_pool, link);
-        if (strcmp(p->name, name) == 0 && mg_str_eq(mg_buf_str(&p->signature), signature)) {
-            return p;
-        }
-    }
-    return NULL;
-}
-
-static mg_client_options client_options(const mg_upstream_base *b, const mg_upstream_options *o) {
-    return (mg_client_options){
-        .connections = (uint32_t)o->connections,
-        .waiting = UINT32_MAX,
-        .idle_connections = (uint32_t)o->connections,
-        .idle_ms = (uint32_t)o->idle_ms,
-        .head = b->head,
-        .dns = b->dns,
-        .tls = b->tls,
-        .on_warning = b->changes.on_warning,
-        .log_arg = b->changes.arg,
-    };
-}
-
-static int open_client(mg_upstream_pool *p, const mg_upstream_options *o, mg_error *err) {
-    mg_client_options options = client_options(p->base, o);
-    int rc = mg_client_new(&p->client, p->base->loop, &options, err);
-    if (rc == MG_OK && o->health.on) {
-        options = mg_check_client(&options);
-        rc = mg_client_new(&p->checks, p->base->loop, &options, err);
-    }
-    return rc;
-}
-
-// There is room for more than anybody needs, so it is told once.
-static void tell_private(const mg_upstream_base *b, const char *name) {
-    static bool told;
-    mg_error text;
-    if (told || b->changes.on_warning == NULL) {
-        return;
-    }
-    told = true;
-    mg_error_set(&text, MG_OK,
-                 "upstream %s: the memory that workers share has no place for it: what one knows "
-                 "of its servers, others do not",
-                 name);
-    b->changes.on_warning(b->changes.arg, text.text);
-}
-
-int mg_upstream_pool_get(mg_upstream_pool **out, mg_upstream_base *b, const mg_upstream_options *o,
-                         mg_error *err) {
-    mg_buf signature = {0};
-    append_signature(&signature, o);
-    mg_upstream_pool *p = find_pool(b, o->name, mg_buf_str(&signature));
-    if (p != NULL) {
-        mg_buf_deinit(&signature);
-        p->refs++;
-        *out = p;
-        return MG_OK;
-    }
-    p = mg_calloc(1, sizeof *p);
-    p->refs = 1;
-    p->base = mg_upstream_base_ref(b);
-    p->name = mg_strdup(o->name);
-    p->signature = signature;
-    mg_link_init(&p->servers);
-    mg_link_init(&p->waiters);
-    mg_link_append(&b->pools, &p->link);
-    if (!mg_shared_hold_upstream(b->shared, mg_str_of(o->name), &p->hold)) {
-        tell_private(b, o->name);
-    }
-    int rc = open_client(p, o, err);
-    if (rc != MG_OK) {
-        mg_upstream_pool_unref(p);
-        return rc;
-    }
-    *out = p;
-    return MG_OK;
-}
-
-void mg_upstream_pool_unref(mg_upstream_pool *p) {
-    if (p == NULL || --p->refs > 0) {
-        return;
-    }
-    mg_link_remove(&p->link);
-    mg_timer_stop(&p->turn);
-    mg_client_free(p->client);
-    mg_client_free(p->checks);
-    mg_shared_drop_upstream(&p->hold);
-    mg_upstream_base_unref(p->base);
-    mg_buf_deinit(&p->signature);
-    mg_free(p->name);
-    mg_free(p);
-}
-
-// --- servers ---
 
 static mg_str kept(mg_arena *a, const mg_buf *text) {
     return (mg_str){mg_arena_copy(a, mg_buf_str(text)), text->n};
+}
+
+static mg_str copied(mg_arena *a, const char *text) {
+    mg_str s = text != NULL ? mg_str_of(text) : (mg_str){"", 0};
+    return (mg_str){mg_arena_copy(a, s), s.n};
 }
 
 // The port only where it is not the scheme's own (RFC 9110 section 4.2.3).
@@ -169,66 +30,110 @@ static mg_str authority_of(mg_arena *a, const mg_upstream_server_options *o) {
     return s;
 }
 
-static mg_str address_of(mg_arena *a, const mg_upstream_server_options *o) {
+// "10.0.0.1", "fd00::1": where it is dialled, or the host of its URL.
+static mg_str host_of(mg_arena *a, const mg_upstream_server_options *o,
+                      const struct sockaddr_storage *address) {
+    char text[MG_IP_TEXT_BYTES];
+    mg_ip ip;
+    if (o->unix_path != NULL) {
+        return MG_STR("localhost");
+    }
+    if (address == NULL || !mg_ip_of(address, &ip)) {
+        return copied(a, o->host);
+    }
+    mg_ip_write(&ip, text);
+    return copied(a, text);
+}
+
+static mg_str address_of(mg_arena *a, const mg_upstream_server_options *o, mg_str host) {
     mg_buf text = {0};
     if (o->unix_path != NULL) {
         mg_buf_printf(&text, "unix:%s", o->unix_path);
     } else {
-        mg_buf_printf(&text, strchr(o->host, ':') != NULL ? "[%s]:%u" : "%s:%u", o->host, o->port);
+        bool v6 = memchr(host.p, ':', host.n) != NULL;
+        mg_buf_printf(&text, v6 ? "[%s]:%u" : "%s:%u", host.p, o->port);
     }
     mg_str s = kept(a, &text);
     mg_buf_deinit(&text);
     return s;
 }
 
-static mg_str copied(mg_arena *a, const char *text) {
-    mg_str s = text != NULL ? mg_str_of(text) : (mg_str){"", 0};
-    return (mg_str){mg_arena_copy(a, s), s.n};
+// By this all workers know it: the address of a name comes first, since the text may be cut.
+static mg_str key_of(mg_arena *a, const mg_upstream_server *s, bool resolved) {
+    if (!resolved) {
+        return s->url;
+    }
+    mg_buf text = {0};
+    mg_buf_printf(&text, "%s %s", s->address.p, s->url.p);
+    mg_str key = kept(a, &text);
+    mg_buf_deinit(&text);
+    return key;
 }
 
-static mg_server_state *new_server(mg_upstream_pool *p, const mg_upstream_server_options *o) {
+static mg_call_origin origin_of(mg_arena *a, const mg_upstream_server_options *o,
+                                const mg_upstream_tls *tls, mg_str host) {
+    return (mg_call_origin){
+        .tls = o->tls,
+        .port = o->port,
+        .insecure = tls->insecure,
+        .host = host,
+        .unix_path = copied(a, o->unix_path),
+        .ca = copied(a, tls->ca),
+        .cert = copied(a, tls->cert),
+        .key = copied(a, tls->key),
+        .server_name = copied(a, tls->server_name != NULL ? tls->server_name : o->host),
+    };
+}
+
+static mg_server_state *new_server(mg_upstream_pool *p, const mg_upstream_server_options *o,
+                                   const mg_upstream_tls *tls,
+                                   const struct sockaddr_storage *address) {
     mg_server_state *s = mg_calloc(1, sizeof *s);
     mg_arena *a = &s->arena;
     s->pool = p;
     p->refs++;
     mg_link_init(&s->tickets);
     mg_link_append(&p->servers, &s->link);
+    mg_str host = host_of(a, o, address);
     s->seen = (mg_upstream_server){
         .client = p->client,
         .url = copied(a, o->url),
-        .address = address_of(a, o),
+        .address = address_of(a, o, host),
         .authority = authority_of(a, o),
-        .origin =
-            {
-                .tls = o->tls,
-                .port = o->port,
-                .host = copied(a, o->unix_path != NULL ? "localhost" : o->host),
-                .unix_path = copied(a, o->unix_path),
-            },
+        .origin = origin_of(a, o, tls, host),
     };
-    if (!mg_shared_hold_server(p->base->shared, mg_str_of(p->name), s->seen.url, &s->hold)) {
-        tell_private(p->base, p->name);
+    mg_str key = key_of(a, &s->seen, address != NULL);
+    s->hash = (uint64_t)mg_str_hash(key) * 0x9e3779b97f4a7c15u;
+    if (!mg_shared_hold_server(p->base->shared, mg_str_of(p->name), key, &s->hold)) {
+        mg_upstream_tell_private(p->base, p->name);
     }
+    uint64_t never = 0; // whichever worker sees it first says when it came
+    atomic_compare_exchange_strong(&s->hold.cell->slow_since_ms, &never,
+                                   mg_loop_now_ms(p->base->loop));
     return s;
 }
 
-static mg_server_state *find_server(const mg_upstream_pool *p,
-                                    const mg_upstream_server_options *o) {
-    for (mg_link *l = p->servers.next; l != &p->servers; l = l->next) {
-        mg_server_state *s = MG_OF(l, mg_server_state, link);
-        if (mg_str_eq(s->seen.url, mg_str_of(o->url))) {
-            return s;
-        }
-    }
-    return NULL;
+static bool is_server(const mg_server_state *s, const mg_upstream_server_options *o,
+                      const struct sockaddr_storage *address) {
+    mg_arena a = {0};
+    bool same = mg_str_eq(s->seen.url, mg_str_of(o->url)) &&
+                mg_str_eq(s->seen.origin.host, host_of(&a, o, address));
+    mg_arena_deinit(&a);
+    return same;
 }
 
-mg_server_state *mg_server_join(mg_upstream_pool *p, const mg_upstream_server_options *o) {
-    mg_server_state *s = find_server(p, o);
-    if (s == NULL) {
-        s = new_server(p, o);
+mg_server_state *mg_server_join(mg_upstream_pool *p, const mg_upstream_server_options *o,
+                                const mg_upstream_tls *tls,
+                                const struct sockaddr_storage *address) {
+    mg_server_state *s = NULL;
+    for (mg_link *l = p->servers.next; s == NULL && l != &p->servers; l = l->next) {
+        mg_server_state *other = MG_OF(l, mg_server_state, link);
+        s = is_server(other, o, address) ? other : NULL;
     }
+    s = s != NULL ? s : new_server(p, o, tls, address);
     s->members++;
+    uint64_t gone = MG_DRAIN_GONE;
+    atomic_compare_exchange_strong(&s->hold.cell->draining, &gone, MG_DRAIN_NOT);
     return s;
 }
 
@@ -244,8 +149,13 @@ void mg_server_release(mg_server_state *s) {
     mg_upstream_pool_unref(p);
 }
 
+// It drains from its last member on: what is under way ends, nothing else begins.
 void mg_server_leave(mg_server_state *s) {
     s->members--;
+    if (s->members == 0) {
+        atomic_store(&s->hold.cell->draining, MG_DRAIN_GONE);
+        mg_client_drain(s->seen.client, &s->seen.origin);
+    }
     mg_server_release(s);
 }
 

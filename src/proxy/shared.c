@@ -388,6 +388,7 @@ bool mg_shared_next_server(void *memory, uint32_t *place, mg_server_view *out) {
         out->in_flight += count(&c->in_flight);
         out->tries += total(&c->tries);
         out->failed += total(&c->failed);
+        out->reused += total(&c->reused);
     }
     ++*place;
     return true;

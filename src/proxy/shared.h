@@ -38,6 +38,7 @@ typedef struct mg_server_cell {
     _Atomic uint64_t ejection;      // proxy/outlier.h
     _Atomic uint64_t slow_since_ms; // its slow start began; 0: it never had one
     _Atomic uint64_t latency;       // proxy/balance.h: its moving average
+    _Atomic uint64_t draining;      // proxy/state.h: why it takes nothing new; 0: it does
     _Atomic uint64_t logged;        // proxy/changes.h: which log lines were written lately
 } mg_server_cell;
 
@@ -55,8 +56,8 @@ typedef struct mg_upstream_cell {
 typedef struct mg_server_counts {
     _Atomic uint32_t in_flight; // tries
     _Atomic uint32_t spare;
-    _Atomic uint64_t tries;
-    _Atomic uint64_t failed; // of them
+    _Atomic uint64_t tries, failed;
+    _Atomic uint64_t reused; // tries that needed no new connection
 } mg_server_counts;
 
 typedef struct mg_upstream_counts {
@@ -136,7 +137,7 @@ void mg_shared_forget_worker(void *room, uint32_t worker);
 typedef struct mg_server_view {
     const mg_server_cell *cell;
     uint32_t in_flight;
-    uint64_t tries, failed;
+    uint64_t tries, failed, reused;
 } mg_server_view;
 typedef struct mg_upstream_view {
     const mg_upstream_cell *cell;

@@ -1,7 +1,10 @@
 #include "proxy/upstream_inside.h"
 
 #include "base/mem.h"
+#include "http/cookie.h"
 #include "proxy/admission.h"
+#include "proxy/balance.h"
+#include "proxy/members.h"
 #include "proxy/mirror.h"
 #include "proxy/waiting.h"
 
@@ -9,38 +12,9 @@ enum { RETRY_AFTER_S = 1 };
 
 // --- an upstream ---
 
-static void leave_members(mg_upstream *u) {
-    for (size_t i = 0; i < u->member_count; i++) {
-        mg_check_stop(u->members[i].check);
-        mg_server_leave(u->members[i].server);
-    }
-    mg_free(u->holds);
-    mg_free(u->members);
-    mg_free(u->candidates);
-}
-
-static void join_members(mg_upstream *u) {
-    size_t n = u->options.servers.n;
-    u->members = mg_calloc(n + 1, sizeof *u->members);
-    u->candidates = mg_calloc(n + 1, sizeof *u->candidates);
-    u->holds = mg_calloc(n + 1, sizeof *u->holds);
-    u->group = (mg_server_group){&u->pool->hold, u->holds, n};
-    u->member_count = n;
-    for (size_t i = 0; i < n; i++) {
-        const mg_upstream_server_options *o = &u->options.servers.items[i];
-        u->members[i] = (mg_member){
-            .server = mg_server_join(u->pool, o),
-            .weight = (uint32_t)o->weight,
-            .backup = o->backup,
-        };
-        u->holds[i] = &u->members[i].server->hold;
-        mg_member_begin_checks(&u->members[i], &u->options);
-    }
-}
-
 static void free_upstream(mg_upstream *u) {
     mg_link_remove(&u->link);
-    leave_members(u);
+    mg_members_end(u);
     mg_upstream_pool_unref(u->pool);
     mg_arena_deinit(&u->arena);
     mg_free(u);
@@ -56,7 +30,7 @@ static int add_upstream(mg_upstreams *us, const mg_upstream_options *o, mg_error
     }
     int rc = mg_upstream_pool_get(&u->pool, us->base, &u->options, err);
     if (rc == MG_OK) {
-        join_members(u);
+        mg_members_begin(u);
     }
     return rc;
 }
@@ -67,13 +41,9 @@ const mg_upstream_options *mg_upstream_options_of(const mg_upstream *u) {
 
 // --- a set ---
 
-static bool same_text(const char *a, const char *b) {
-    return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
-}
-
 static int base_for(mg_upstream_base **out, const mg_upstreams_setup *setup, mg_error *err) {
     mg_upstream_base *b = setup->before != NULL ? setup->before->base : NULL;
-    if (b == NULL || !same_text(b->nameservers, setup->nameservers)) {
+    if (b == NULL || !mg_upstream_base_fits(b, setup)) {
         return mg_upstream_base_new(out, setup, err);
     }
     *out = mg_upstream_base_ref(b);
@@ -130,6 +100,9 @@ void mg_upstreams_unref(mg_upstreams *us) {
 }
 
 mg_upstream *mg_upstreams_find(const mg_upstreams *us, mg_str name) {
+    if (us == NULL) {
+        return NULL;
+    }
     for (mg_link *l = us->upstreams.next; l != &us->upstreams; l = l->next) {
         mg_upstream *u = MG_OF(l, mg_upstream, link);
         if (mg_str_eq(mg_str_of(u->options.name), name)) {
@@ -142,6 +115,26 @@ mg_upstream *mg_upstreams_find(const mg_upstreams *us, mg_str name) {
 mg_upstream *mg_upstreams_next(const mg_upstreams *us, const mg_upstream *before) {
     mg_link *l = before != NULL ? before->link.next : us->upstreams.next;
     return l != &us->upstreams ? MG_OF(l, mg_upstream, link) : NULL;
+}
+
+// --- what scripts say while it runs ---
+
+void mg_upstreams_set_servers(mg_upstreams *us, mg_str name, const mg_upstream_servers *servers) {
+    for (mg_link *l = us->base->sets.next; l != &us->base->sets; l = l->next) {
+        mg_upstream *u = mg_upstreams_find(MG_OF(l, mg_upstreams, link), name);
+        if (u != NULL && u->pool != NULL) {
+            mg_members_set(u, servers);
+        }
+    }
+}
+
+void mg_upstreams_drain(mg_upstreams *us, mg_str name, mg_str url, bool drain) {
+    for (mg_link *l = us->base->sets.next; l != &us->base->sets; l = l->next) {
+        mg_upstream *u = mg_upstreams_find(MG_OF(l, mg_upstreams, link), name);
+        if (u != NULL && u->pool != NULL) {
+            mg_members_drain(u, url, drain);
+        }
+    }
 }
 
 // --- choosing ---
@@ -167,7 +160,7 @@ static size_t gather(mg_upstream *u, const wanted *w) {
     size_t n = 0;
     for (size_t i = 0; i < u->member_count; i++) {
         mg_member *m = &u->members[i];
-        if (m->backup == w->backup &&
+        if (!m->draining && m->backup == w->backup &&
             (w->choice == NULL || !was_tried(w->choice, &m->server->seen)) &&
             (!w->usable || mg_server_is_usable(&u->options, &m->server->hold, w->now_ms))) {
             u->candidates[n++] = m;
@@ -211,8 +204,69 @@ static int refuse(mg_no_server *why, const char *text, mg_upstream *full) {
     return MG_EAGAIN;
 }
 
+// --- splits ---
+
+static const mg_upstream_arm *arm_of(const mg_upstream_options *o, mg_str name) {
+    for (size_t i = 0; name.n > 0 && i < o->arm_count; i++) {
+        if (o->arms[i].weight > 0 && mg_str_eq(mg_str_of(o->arms[i].upstream), name)) {
+            return &o->arms[i];
+        }
+    }
+    return NULL;
+}
+
+static const mg_upstream_arm *draw_arm(const mg_upstream_options *o, mg_random *r) {
+    uint64_t all = 0;
+    for (size_t i = 0; i < o->arm_count; i++) {
+        all += o->arms[i].weight;
+    }
+    uint64_t at = all > 0 ? mg_random_below(r, all) : 0;
+    for (size_t i = 0; all > 0; i++) {
+        if (at < o->arms[i].weight) {
+            return &o->arms[i];
+        }
+        at -= o->arms[i].weight;
+    }
+    return NULL;
+}
+
+static mg_str cookie_for(const mg_upstream_options *o, mg_exchange *x, const char *arm) {
+    mg_buf text = {0};
+    const mg_cookie cookie = {
+        .name = mg_str_of(o->sticky),
+        .value = mg_str_of(arm),
+        .path = MG_STR("/"),
+        .same_site = MG_SAME_SITE_LAX,
+        .secure = x->secure,
+        .http_only = true,
+    };
+    (void)mg_cookie_write(&text, &cookie, NULL); // both were checked
+    mg_str kept = {mg_arena_copy(&x->arena, mg_buf_str(&text)), text.n};
+    mg_buf_deinit(&text);
+    return kept;
+}
+
+// A client that has the cookie keeps to its arm, as long as that gets anybody; another is given it.
+static mg_upstream *part_of(mg_upstream *u, const mg_choice *choice, mg_str *set_cookie) {
+    const mg_upstream_options *o = &u->options;
+    mg_exchange *x = choice->exchange;
+    bool sticky = o->sticky != NULL && x != NULL;
+    const mg_upstream_arm *arm = sticky ? arm_of(o, mg_balance_cookie(x, o->sticky)) : NULL;
+    if (arm == NULL) {
+        arm = draw_arm(o, &u->set->base->random);
+        *set_cookie = sticky && arm != NULL ? cookie_for(o, x, arm->upstream) : *set_cookie;
+    }
+    return arm != NULL ? mg_upstreams_find(u->set, mg_str_of(arm->upstream)) : NULL;
+}
+
+// --- tickets ---
+
 int mg_upstream_choose(mg_upstream *u, const mg_choice *choice, mg_ticket *out, mg_no_server *why) {
-    if (u->member_count == 0) {
+    mg_str set_cookie = {"", 0};
+    if (u->options.arm_count > 0) {
+        u = part_of(u, choice, &set_cookie);
+    }
+    if (u == NULL || u->member_count == 0) {
         return refuse(why, "no server is configured", NULL);
     }
     uint64_t now_ms = mg_loop_now_ms(u->set->base->loop);
@@ -230,7 +284,8 @@ int mg_upstream_choose(mg_upstream *u, const mg_choice *choice, mg_ticket *out, 
     size_t n = gather_candidates(u, choice, now_ms);
     if (n == 0) {
         mg_admission_undo(&admission, &u->options, &u->pool->hold, now_ms);
-        return refuse(why, "all servers were tried", NULL);
+        return refuse(why, choice->tried_count > 0 ? "all servers were tried" : "all servers drain",
+                      NULL);
     }
     mg_server_state *s = mg_balance_pick(u, choice, u->candidates, n)->server;
     *out = (mg_ticket){
@@ -239,7 +294,7 @@ int mg_upstream_choose(mg_upstream *u, const mg_choice *choice, mg_ticket *out, 
         .began_us = mg_loop_now_us(u->set->base->loop),
         .kind = choice->kind,
         .admission = admission,
-        .set_cookie = {"", 0},
+        .set_cookie = set_cookie,
     };
     mg_link_append(&s->tickets, &out->link);
     mg_count_up(&s->hold.own->in_flight);
@@ -253,12 +308,19 @@ void mg_ticket_end(mg_ticket *t, const mg_outcome *outcome) {
     mg_upstream *u = t->upstream;
     mg_upstreams *us = u->set;
     mg_result result = mg_result_of(outcome);
+    uint64_t now_ms = mg_loop_now_ms(us->base->loop);
     mg_count_down(&s->hold.own->in_flight);
+    if (outcome->reused) {
+        mg_count_total(&s->hold.own->reused);
+    }
     if (result == MG_RESULT_BAD) {
         mg_count_total(&s->hold.own->failed);
     }
-    mg_admission_end(&t->admission, &u->options, &u->group, &s->hold, result,
-                     mg_loop_now_ms(us->base->loop), &us->base->changes);
+    if (result != MG_RESULT_NONE) {
+        mg_balance_learn(s->hold.cell, outcome->first_byte_us, result == MG_RESULT_BAD, now_ms);
+    }
+    mg_admission_end(&t->admission, &u->options, &u->group, &s->hold, result, now_ms,
+                     &us->base->changes);
     mg_link_remove(&t->link);
     mg_waiting_look(s->pool);
     mg_server_release(s);

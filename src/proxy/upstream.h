@@ -41,7 +41,7 @@ int mg_upstreams_new(mg_upstreams **out, const mg_upstreams_options *options,
 mg_upstreams *mg_upstreams_ref(mg_upstreams *us); // accepts NULL
 void mg_upstreams_unref(mg_upstreams *us);        // accepts NULL; tickets hold it too
 
-// NULL: there is none of that name. Lives as long as the set.
+// NULL: there is none of that name, or no set. Lives as long as the set.
 mg_upstream *mg_upstreams_find(const mg_upstreams *us, mg_str name);
 
 // All, one after the other: the first if `before` is NULL; NULL behind the last.

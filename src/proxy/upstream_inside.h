@@ -1,7 +1,10 @@
 // proxy/upstream_inside.h: what the files of this room know of each other's upstreams.
 //
 //   upstream.c   sets, upstreams, tickets
-//   server.c     servers and the pools of their connections, which sets share
+//   members.c    an upstream's servers as they are now
+//   server.c     servers, which sets share
+//   pool.c       their connections, and what all upstreams of a worker have in common
+//   names.c      what the names of servers mean
 //   balance.c    which of several servers
 #pragma once
 
@@ -11,6 +14,7 @@
 #include "event/tls_cache.h"
 #include "proxy/changes.h"
 #include "proxy/health.h"
+#include "proxy/names.h"
 #include "proxy/outlier.h"
 #include "proxy/upstream.h"
 
@@ -20,7 +24,9 @@ typedef struct mg_upstream_base {
     mg_loop *loop;
     mg_dns *dns;
     mg_tls_cache *tls;
-    char *nameservers; // NULL: resolv.conf
+    mg_names *names;
+    bool has_net;     // of specs: names are asked for there, and stay names here
+    mg_buf signature; // of what it was made from
     mg_guard_limits head;
     mg_random random;
     mg_shared *shared;
@@ -52,6 +58,7 @@ typedef struct mg_server_state {
     mg_upstream_pool *pool;
     mg_arena arena;   // of its texts
     uint32_t members; // upstreams that have it; 0: it drains
+    uint64_t hash;    // of what it is, for MG_BALANCE_HASH
     mg_server_hold hold;
     mg_link tickets;
 } mg_server_state;
@@ -61,6 +68,7 @@ typedef struct mg_member {
     mg_server_state *server;
     uint32_t weight;
     bool backup;
+    bool draining;   // moongate.upstream():drain: nothing new goes there
     int64_t current; // of the smooth weighted round robin
     mg_check *check; // NULL: none is wanted
 } mg_member;
@@ -70,7 +78,13 @@ struct mg_upstream {
     mg_upstreams *set;
     mg_arena arena; // of the options
     mg_upstream_options options;
-    mg_upstream_pool *pool; // NULL: a split
+    mg_upstream_pool *pool;      // NULL: a split
+    mg_upstream_servers servers; // that hold now: configured, or set by a script
+    mg_arena set_arena;          // of those that were set
+    char **drained;              // URLs
+    size_t drained_count;
+    struct mg_member_name *names; // of servers whose host is one, as many as there are servers
+    size_t name_count;
     mg_member *members;
     size_t member_count;
     mg_member **candidates; // room for all members; of one choice
@@ -87,10 +101,11 @@ struct mg_upstreams {
     uint32_t mirror_count;
 };
 
-// --- server.c ---
+// --- pool.c ---
 
 // With a reference.
 int mg_upstream_base_new(mg_upstream_base **out, const mg_upstreams_setup *setup, mg_error *err);
+bool mg_upstream_base_fits(const mg_upstream_base *b, const mg_upstreams_setup *setup);
 mg_upstream_base *mg_upstream_base_ref(mg_upstream_base *b);
 void mg_upstream_base_unref(mg_upstream_base *b);
 
@@ -99,15 +114,33 @@ int mg_upstream_pool_get(mg_upstream_pool **out, mg_upstream_base *b, const mg_u
                          mg_error *err);
 void mg_upstream_pool_unref(mg_upstream_pool *p); // accepts NULL
 
-// One more member that is this server; made if need be.
-mg_server_state *mg_server_join(mg_upstream_pool *p, const mg_upstream_server_options *o);
+// There is no place for it in the memory that workers share.
+void mg_upstream_tell_private(const mg_upstream_base *b, const char *name);
+
+// --- server.c ---
+
+// One more member that is this server; made if need be. `address` NULL: its host is dialled.
+mg_server_state *mg_server_join(mg_upstream_pool *p, const mg_upstream_server_options *o,
+                                const mg_upstream_tls *tls, const struct sockaddr_storage *address);
 void mg_server_leave(mg_server_state *s);
 
 // The checks of a member, as its upstream's options say.
 void mg_member_begin_checks(mg_member *m, const mg_upstream_options *o);
 void mg_server_release(mg_server_state *s); // goes, if nobody has it any more
 
+// --- members.c ---
+
+void mg_members_begin(mg_upstream *u); // those of its options
+void mg_members_end(mg_upstream *u);
+
+// `servers` NULL: those of its options again.
+void mg_members_set(mg_upstream *u, const mg_upstream_servers *servers);
+void mg_members_drain(mg_upstream *u, mg_str url, bool drain);
+
 // --- balance.c ---
+
+// Its weight while it comes slowly, in 1/256.
+uint32_t mg_member_weight(const mg_member *m, const mg_upstream_options *o, uint64_t now_ms);
 
 // One of `n` candidates, of which there is at least one.
 mg_member *mg_balance_pick(mg_upstream *u, const mg_choice *choice, mg_member *const *candidates,

@@ -71,6 +71,13 @@ moongate.http = nil
 ---@return moongate.Cache
 function moongate.cache() end
 
+--- The [upstream](upstream.md) of that name: its servers, and others than those of the configuration.
+--- A name that the configuration does not have raises.
+---@param name string
+---@return moongate.Upstream
+---@nodiscard
+function moongate.upstream(name) end
+
 --- A [database](database.md) of the configuration, for work without a request.
 ---
 --- ```lua

@@ -9,6 +9,7 @@ local modules = require("moongate.core.scripts.modules")
 local serve = require("moongate.core.app.serve")
 local files = require("moongate.files")
 local info = require("moongate.core.info")
+local upstream = require("moongate.upstream")
 local dev = require("moongate.core.app.dev")
 local finalizers = require("moongate.core.scripts.finalizers")
 
@@ -32,12 +33,13 @@ end
 ---@param path string the script that returns the app
 ---@param options table? handler_seconds; read(path) -> text or nil, instead of the disk;
 --- generation, worker (for moongate.info); dev: faults are shown to browsers; serving: the state
---- has no other use; ffi: scripts may have it
+--- has no other use; ffi: scripts may have it; upstreams: list of their names
 ---@return table? served
 ---@return string? message with file and line
 function M.load(root, path, options)
   options = options or {}
   info.generation, info.worker = options.generation or 1, options.worker or 0
+  upstream.know(options.upstreams)
   close_state(root, options)
   local loader = env.new(root, options.read)
   sched.loading = true

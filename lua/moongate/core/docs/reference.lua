@@ -10,7 +10,8 @@ local PAGES = {
   { "moongate", "moongate" }, { "app", "The app" }, { "context", "ctx: the request" },
   { "answer", "ctx: the answer" }, { "async", "ctx: what is awaited" }, { "future", "Futures" },
   { "http", "HTTP calls" }, { "database", "Databases" },
-  { "cache", "The cache" }, { "files", "Files" }, { "json", "JSON" }, { "log", "The log" },
+  { "cache", "The cache" }, { "upstream", "Upstreams" }, { "files", "Files" }, { "json", "JSON" },
+  { "log", "The log" },
   { "errors", "Errors" }, { "middleware", "Middleware" }, { "stream", "Raw streams" },
   { "test", "Specs: moongate.test" },
 }

@@ -1,0 +1,35 @@
+#include "proxy/state.h"
+
+#include "proxy/outlier.h"
+#include "proxy/verdict.h"
+
+#include <stdio.h>
+
+static const char *draining(uint64_t word, char *why) {
+    snprintf(why, MG_STATE_WHY_BYTES, "%s",
+             word == MG_DRAIN_ASKED ? "a script said so" : "it is not among the servers any more");
+    return "draining";
+}
+
+static const char *ejected(const mg_ejection *e, uint64_t now_ms, char *why) {
+    snprintf(why, MG_STATE_WHY_BYTES, "%u failures in a row, for %.1f s more", e->failures,
+             (double)(e->until_ms - now_ms) / 1000);
+    return "ejected";
+}
+
+const char *mg_server_state_text(const mg_server_cell *c, uint64_t now_ms,
+                                 char why[MG_STATE_WHY_BYTES]) {
+    const mg_server_hold h = {.cell = (mg_server_cell *)(uintptr_t)c};
+    uint64_t drains = atomic_load(&c->draining);
+    mg_health health = mg_health_of(c);
+    mg_ejection ejection = mg_ejection_of(&h);
+    why[0] = '\0';
+    if (drains != MG_DRAIN_NOT) {
+        return draining(drains, why);
+    }
+    if (health.verdict == MG_VERDICT_DOWN) {
+        (void)mg_health_text(&health, why, MG_STATE_WHY_BYTES);
+        return "down";
+    }
+    return ejection.until_ms > now_ms ? ejected(&ejection, now_ms, why) : "up";
+}
