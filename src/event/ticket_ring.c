@@ -86,8 +86,8 @@ static bool next_line(mg_str *rest, mg_str *line) {
 
 static int refuse(mg_error *err, const char *file, size_t line, const char *what) {
     return mg_error_set(err, MG_ECONFIG,
-                        "%s: key %zu %s, allowed: at most %d lines of %d random bytes in base64, "
-                        "as \"openssl rand -base64 -A %d\" makes them",
+                        "%s: key %zu %s, allowed: at most %d lines of %d random bytes in hex, "
+                        "as \"openssl rand -hex %d\" makes them",
                         file, line, what, MG_TICKET_KEYS, MG_TICKET_KEY_BYTES, MG_TICKET_KEY_BYTES);
 }
 
@@ -101,7 +101,7 @@ int mg_ticket_keys_read(mg_ticket_ring *out, mg_str text, const char *file, mg_e
         mg_buf_clear(&key);
         if (n == MG_TICKET_KEYS) {
             rc = refuse(err, file, n + 1, "is one too many");
-        } else if (mg_base64_decode(&key, line, 0) != MG_OK || key.n != MG_TICKET_KEY_BYTES) {
+        } else if (mg_hex_decode(&key, line) != MG_OK || key.n != MG_TICKET_KEY_BYTES) {
             rc = refuse(err, file, n + 1, "is something else");
         } else {
             memcpy(&out->keys[n++], key.p, sizeof *out->keys);

@@ -33,7 +33,7 @@ int mg_ticket_ring_begin(mg_ticket_ring *r);
 // The announced key seals from now on, a fresh one is announced, the oldest is gone. -EIO likewise.
 int mg_ticket_ring_rotate(mg_ticket_ring *r);
 
-// Keys that an operator gives: lines of 80 random bytes in base64, at most four. The first seals,
+// Keys that an operator gives: lines of 80 random bytes in hex, at most four. The first seals,
 // all open. MG_ECONFIG and a text that names `file`.
 int mg_ticket_keys_read(mg_ticket_ring *out, mg_str text, const char *file, mg_error *err);
 

@@ -101,7 +101,9 @@ static void read_throwaway(mg_buf *out) {
     while ((n = pread(MG_COLLECT_KEYS, mg_buf_reserve(out, 4096), 4096, (off_t)out->n)) > 0) {
         out->n += (size_t)n;
     }
-    if (out->n > 0 && ftruncate(MG_COLLECT_KEYS, 0) != 0) {
+    // Both share one place in the file.
+    if (out->n > 0 &&
+        (ftruncate(MG_COLLECT_KEYS, 0) != 0 || lseek(MG_COLLECT_KEYS, 0, SEEK_SET) != 0)) {
         mg_buf_clear(out);
     }
 }

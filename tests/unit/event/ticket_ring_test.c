@@ -62,7 +62,7 @@ static mg_buf lines_of(int count, size_t bytes) {
     char key[200];
     for (int i = 0; i < count; i++) {
         memset(key, 'a' + i, sizeof key);
-        mg_base64_encode(&text, (mg_str){key, bytes}, 0);
+        mg_hex_encode(&text, (mg_str){key, bytes});
         mg_buf_append_str(&text, MG_STR("\r\n"));
     }
     return text;
