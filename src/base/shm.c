@@ -69,7 +69,9 @@ int mg_shm_new(mg_shm **out, size_t cache_bytes, mg_error *err) {
     }
     size_t bytes = CACHE_AT + whole_pages(cache_bytes);
     int fd = memfd_create("moongate", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-    if (fd < 0 || ftruncate(fd, (off_t)bytes) != 0 ||
+    // Whoever is handed it can map it; a path in /proc opens it for nobody else: a worker's user is
+    // another one, and in it lie the keys of session tickets.
+    if (fd < 0 || fchmod(fd, 0600) != 0 || ftruncate(fd, (off_t)bytes) != 0 ||
         fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0) {
         int rc = -errno;
         if (fd >= 0) {

@@ -155,6 +155,10 @@ int mg_snapshot_write(mg_snapshot_writer *w, int fd) {
 
 int mg_snapshot_memfd(void) {
     int fd = memfd_create("moongate-snapshot", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (fd >= 0 && fchmod(fd, 0600) != 0) { // not to be opened by way of /proc
+        close(fd);
+        fd = -1;
+    }
     return fd < 0 ? -errno : fd;
 }
 

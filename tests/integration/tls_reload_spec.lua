@@ -207,14 +207,20 @@ describe("private keys", function()
 local app = require("moongate").app()
 local seen = {}
 local function try(path)
-  if io.open(path, "rb") then
+  local f = io.open(path, "rb")
+  if f then
+    f:close()
     seen[#seen + 1] = path
   end
 end
 try(%q)
 try("/proc/self/mem")
-for fd = 0, 99 do
-  try("/proc/self/fd/" .. fd)
+-- Memory that is shared begins with such a word; logs and pipes may be there.
+for fd = 3, 99 do
+  local f = io.open("/proc/self/fd/" .. fd, "rb")
+  if f and (f:seek("end") or 0) > 0 and f:seek("set") and (f:read(5) or ""):find("^m[go]") then
+    seen[#seen + 1] = fd
+  end
 end
 app:get("/", function()
   return "seen: " .. table.concat(seen, " ")
