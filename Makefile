@@ -40,7 +40,7 @@ DEPS    := $(B)/deps.mk.done
 LINK     = $$(cat $(B)/link.flags) -lm -ldl
 .SECONDARY:
 .DELETE_ON_ERROR:
-.PHONY: all run test check unit spec integration fuzz bench docs fresh install uninstall clean help \
+.PHONY: all run test check unit spec integration endurance fuzz bench docs fresh install uninstall clean help \
         format lint asan-binary fuzzers units
 
 all: $(B)/moongate $(B)/moongate.so ## build build/moongate (MODE=release, debug, asan or fuzz)
@@ -112,6 +112,10 @@ spec: build/packages-test all ## busted specs, plain and inside moongate
 
 integration: build/packages-test all ## black-box tests of the binary
 	@tests/run.sh integration $(MODE)
+
+endurance: build/packages-test all ## 100,000 requests to a server that closes at random, and a minute of faults, reloads and killed workers
+	@ENDURANCE_GETS=100000 PROXY_STORM_SECONDS=60 busted --run=integration \
+	  tests/integration/proxy_stale_spec.lua tests/integration/proxy_storm_spec.lua
 
 fuzz: build/packages-test fuzzers ## run each fuzzer for a bounded time (FUZZ_SECONDS=, default 3)
 	@tests/run.sh fuzz

@@ -75,7 +75,10 @@ function M.with(up, options, fn, lines)
   if not ok then
     local log = gateway:stderr()
     gateway:kill()
-    error(err .. "\nthe gateway said:\n" .. log:sub(-2000), 0)
+    if type(err) == "string" then
+      err = err .. "\nthe gateway said:\n" .. log:sub(-2000)
+    end
+    error(err, 0) -- a table: an assertion's own
   end
   gateway:stop()
 end

@@ -3,7 +3,8 @@
 // repeated answer shows: "NAME ID METHOD BODY-BYTES SIZE\n" and SIZE bytes of a pattern.
 //
 // A fault is a share of the requests, from 0 to 1:
-//   idle_close, idle_reset  the connection ends up to `within_ms` after an answer, whatever has come meanwhile
+//   idle_close, idle_reset  the connection ends up to `within_ms` after an answer, whatever has come meanwhile, but not
+//                           within the next answer
 //   stale                   of a connection that has answered before: it ends when a request has come, with no byte of an answer
 //   fresh                   the same of one that has answered nothing yet
 //   cut                     the answer ends at any byte
@@ -77,7 +78,8 @@ exports.attach = (server, observed, options) => {
   function end_idle_soon(socket) {
     const reset = happens("idle_reset");
     if (reset || happens("idle_close")) {
-      setTimeout(() => (reset ? socket.resetAndDestroy() : socket.destroy()), random() * (options.within_ms || 5));
+      const end = () => (reset ? socket.resetAndDestroy() : socket.destroy());
+      setTimeout(() => socket.drips || end(), random() * (options.within_ms || 5));
     }
   }
 
@@ -93,7 +95,9 @@ exports.attach = (server, observed, options) => {
       return false;
     }
     if (happens("drip")) {
+      socket.drips = true;
       await drip(socket, text);
+      socket.drips = false;
     } else {
       socket.write(text, "latin1");
     }
@@ -117,7 +121,7 @@ exports.attach = (server, observed, options) => {
       const total = [...counted.values()].reduce((sum, times) => sum + times, 0);
       return { total, different: counted.size, repeated };
     },
-    times: (key) => counted.get(key) || 0,
+    times: (key) => ({ times: counted.get(key) || 0 }),
     forget: () => counted.clear(),
   };
 };
