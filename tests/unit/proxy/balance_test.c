@@ -1,5 +1,24 @@
-// Who is chosen.
+// Who is chosen: what is drawn is fixed by a seed.
 #include "rig.h"
+
+#include "proxy/balance.h"
+#include "server/requester.h"
+
+enum { DRAWS = 20000, KEYS = 10000 };
+
+static int seen[RIG_SERVERS];
+
+static mg_upstream *begin(mg_upstreams **us, size_t n, mg_balance balance) {
+    rig_begin(n);
+    memset(seen, 0, sizeof seen);
+    shop.balance = balance;
+    *us = rig_set(NULL);
+    return mg_upstreams_find(*us, MG_STR("shop"));
+}
+
+static mg_server_cell *cell_of(const mg_upstream *u, size_t i) {
+    return u->members[i].server->hold.cell;
+}
 
 static void each_in_turn_by_its_weight_and_never_in_a_run(void **state) {
     (void)state;
@@ -16,9 +35,193 @@ static void each_in_turn_by_its_weight_and_never_in_a_run(void **state) {
     rig_end(us);
 }
 
+static void random_heeds_weights(void **state) {
+    (void)state;
+    rig_begin(3);
+    memset(seen, 0, sizeof seen);
+    servers[1].weight = 3;
+    shop.balance = MG_BALANCE_RANDOM;
+    mg_upstreams *us = rig_set(NULL);
+    mg_upstream *u = mg_upstreams_find(us, MG_STR("shop"));
+    for (int i = 0; i < DRAWS; i++) {
+        seen[once(u)]++;
+    }
+    assert_in_range(seen[0], DRAWS / 5 - 300, DRAWS / 5 + 300);
+    assert_in_range(seen[1], DRAWS * 3 / 5 - 300, DRAWS * 3 / 5 + 300);
+    assert_in_range(seen[2], DRAWS / 5 - 300, DRAWS / 5 + 300);
+    rig_end(us);
+}
+
+// Also for a server that comes while others are loaded: it gets what makes it equal, no more.
+static void least_requests_fills_the_emptiest(void **state) {
+    (void)state;
+    mg_upstreams *us;
+    mg_upstream *u = begin(&us, 2, MG_BALANCE_LEAST_REQUESTS);
+    mg_ticket t[9];
+    for (int i = 0; i < 6; i++) {
+        seen[choose(u, &t[i])]++;
+    }
+    assert_int_equal(seen[0], 3);
+    assert_int_equal(seen[1], 3);
+    shop.servers.n = 3;
+    snprintf(urls[2], sizeof urls[2], "http://127.0.0.1:9003");
+    servers[2] = (mg_upstream_server_options){
+        .url = urls[2], .host = "127.0.0.1", .port = 9003, .weight = 1};
+    mg_upstreams *more = rig_set(us); // as a reload or set_servers has it
+    u = mg_upstreams_find(more, MG_STR("shop"));
+    for (int i = 6; i < 9; i++) {
+        seen[choose(u, &t[i])]++;
+    }
+    assert_int_equal(seen[2], 3);
+    for (int i = 0; i < 9; i++) {
+        end_ticket(&t[i]);
+    }
+    mg_upstreams_unref(us);
+    rig_end(more);
+}
+
+static void of_two_the_quicker_one_is_taken(void **state) {
+    (void)state;
+    mg_upstreams *us;
+    mg_upstream *u = begin(&us, 2, MG_BALANCE_P2C);
+    mg_balance_learn(cell_of(u, 0), 50000, false, 0);
+    mg_balance_learn(cell_of(u, 1), 1000, false, 0);
+    mg_ticket t[8];
+    for (int i = 0; i < 8; i++) {
+        assert_int_equal(choose(u, &t[i]), 1); // until 50 of them wait there
+    }
+    for (int i = 0; i < 8; i++) {
+        end_ticket(&t[i]);
+    }
+    rig_end(us);
+}
+
+// It has nothing in flight, and answers quickest of all.
+static void a_server_that_refuses_at_once_does_not_draw_the_load(void **state) {
+    (void)state;
+    mg_upstreams *us;
+    mg_upstream *u = begin(&us, 2, MG_BALANCE_P2C);
+    for (int i = 0; i < 1000; i++) {
+        mg_ticket t;
+        int at = choose(u, &t);
+        seen[at]++;
+        const mg_outcome bad = {.code = "connect", .total_us = 50};
+        const mg_outcome good = {.status = 200, .first_byte_us = 5000, .total_us = 5000};
+        mg_ticket_end(&t, at == 0 ? &bad : &good);
+    }
+    assert_true(seen[0] < 50);
+    rig_end(us);
+}
+
+static void what_was_slow_is_tried_again_after_a_while(void **state) {
+    (void)state;
+    mg_server_cell c = {0};
+    mg_balance_learn(&c, 8000, false, 1000);
+    double fresh = mg_balance_latency_us(&c, 1000);
+    assert_true(fresh > 7000 && fresh < 8100);
+    assert_true(mg_balance_latency_us(&c, 6000) < fresh * 0.52);
+    assert_true(mg_balance_latency_us(&c, 60000) < fresh * 0.1);
+}
+
+static void a_server_that_comes_slowly_has_a_tenth_at_first(void **state) {
+    (void)state;
+    rig_begin(1);
+    shop.slow_start_ms = 10000;
+    mg_upstreams *us = rig_set(NULL);
+    const mg_member *m = &mg_upstreams_find(us, MG_STR("shop"))->members[0];
+    atomic_store(&m->server->hold.cell->slow_since_ms, 1000);
+    assert_int_equal(mg_member_weight(m, &shop, 1000), 26);
+    assert_int_equal(mg_member_weight(m, &shop, 6000), 128);
+    assert_int_equal(mg_member_weight(m, &shop, 11000), 256);
+    assert_int_equal(mg_member_weight(m, &shop, 500), 26); // it will come
+    rig_end(us);
+}
+
+// --- by a key ---
+
+// The exchange of a GET of that path.
+static int by_path(mg_upstream *u, int key) {
+    mg_exchange x = {0};
+    char path[24];
+    mg_ticket t;
+    snprintf(path, sizeof path, "/item/%d", key);
+    x.head.target.path = mg_str_of(path);
+    const mg_choice c = {.exchange = &x, .kind = MG_CHOICE_FIRST};
+    assert_int_equal(mg_upstream_choose(u, &c, &t, NULL), MG_OK);
+    int i = number_of(&t);
+    end_ticket(&t);
+    return i;
+}
+
+static mg_upstreams *hashing(size_t n, mg_upstreams *before) {
+    shop.servers.n = n;
+    shop.balance = MG_BALANCE_HASH;
+    shop.hash_by = MG_HASH_PATH;
+    return rig_set(before);
+}
+
+static void only_the_keys_of_a_server_that_goes_move(void **state) {
+    (void)state;
+    static int with[KEYS];
+    for (size_t n = 3; n <= 10; n++) {
+        rig_begin(n);
+        memset(seen, 0, sizeof seen);
+        mg_upstreams *all = hashing(n, NULL);
+        mg_upstreams *fewer = hashing(n - 1, all);
+        mg_upstream *a = mg_upstreams_find(all, MG_STR("shop"));
+        mg_upstream *b = mg_upstreams_find(fewer, MG_STR("shop"));
+        for (int key = 0; key < KEYS; key++) {
+            with[key] = by_path(a, key);
+            seen[with[key]]++;
+            int without = by_path(b, key);
+            if (with[key] != (int)n - 1) {
+                assert_int_equal(without, with[key]);
+            }
+        }
+        for (size_t i = 0; i < n; i++) { // and each has its share
+            assert_in_range(seen[i], KEYS * 8 / 10 / (int)n, KEYS * 12 / 10 / (int)n);
+        }
+        mg_upstreams_unref(all);
+        rig_end(fewer);
+    }
+}
+
+// One key that everybody asks for: its server takes 5/4 of its share, then others help.
+static void no_server_has_more_in_flight_than_its_bound(void **state) {
+    (void)state;
+    enum { SERVERS = 4, ASKED = 40 };
+    rig_begin(SERVERS);
+    memset(seen, 0, sizeof seen);
+    mg_upstreams *us = hashing(SERVERS, NULL);
+    mg_upstream *u = mg_upstreams_find(us, MG_STR("shop"));
+    mg_exchange x = {0};
+    x.head.target.path = MG_STR("/hot");
+    const mg_choice c = {.exchange = &x, .kind = MG_CHOICE_FIRST};
+    mg_ticket t[ASKED];
+    for (int i = 0; i < ASKED; i++) {
+        assert_int_equal(mg_upstream_choose(u, &c, &t[i], NULL), MG_OK);
+        seen[number_of(&t[i])]++;
+    }
+    for (int i = 0; i < SERVERS; i++) {
+        assert_in_range(seen[i], 1, ASKED * 5 / 4 / SERVERS + 1);
+    }
+    for (int i = 0; i < ASKED; i++) {
+        end_ticket(&t[i]);
+    }
+    rig_end(us);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_in_turn_by_its_weight_and_never_in_a_run),
+        cmocka_unit_test(random_heeds_weights),
+        cmocka_unit_test(least_requests_fills_the_emptiest),
+        cmocka_unit_test(of_two_the_quicker_one_is_taken),
+        cmocka_unit_test(a_server_that_refuses_at_once_does_not_draw_the_load),
+        cmocka_unit_test(what_was_slow_is_tried_again_after_a_while),
+        cmocka_unit_test(a_server_that_comes_slowly_has_a_tenth_at_first),
+        cmocka_unit_test(only_the_keys_of_a_server_that_goes_move),
+        cmocka_unit_test(no_server_has_more_in_flight_than_its_bound),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
