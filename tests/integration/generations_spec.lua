@@ -28,9 +28,8 @@ app:get("/until", function(ctx)
     local told
     repeat
       ctx:sleep(0.02):await()
-      told = io.open(%q)
+      told = ctx:stat_file(%q):try_await()
     until told
-    told:close()
     out:write("ended\n")
   end)
 end)]]

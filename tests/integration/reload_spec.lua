@@ -97,9 +97,8 @@ describe("a reload", function()
             i = i + 1
             out:write(i .. "\n")
             ctx:sleep(0.02):await()
-            told = io.open(%q)
+            told = ctx:stat_file(%q):try_await()
           until told
-          told:close()
           out:write("last of " .. i .. "\n")
         end)
       end)]]):format(last))

@@ -130,7 +130,8 @@ end
 ---@param err any
 ---@param co thread
 function M.stitch(err, co)
-  if type(err) ~= "table" or field(err, "code") == "status" or M.is_cancellation(err) then
+  local code = field(err, "code")
+  if type(err) ~= "table" or code == "status" or code == "memory" or M.is_cancellation(err) then
     return
   end
   local notes = err

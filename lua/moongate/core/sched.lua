@@ -125,10 +125,14 @@ local function failure_of(err)
   return stall and errors.new("stall", stall) or errors.wrap(err)
 end
 
+local function tell_where(err, co)
+  M.explain(err, co)
+  errors.stitch(err, co)
+end
+
 local function fail(task, err)
   local wrapped = failure_of(err)
-  M.explain(wrapped, task.co)
-  errors.stitch(wrapped, task.co)
+  pcall(tell_where, wrapped, task.co) -- which there may be no memory for
   tasks[task] = nil
   if task.held then
     let_go(task, wrapped)
