@@ -67,6 +67,7 @@ static void append_status(void *arg, mg_buf *out) {
         .address_count = list_addresses(m, addresses),
         .workers = workers,
         .worker_count = list_workers(m, workers),
+        .proxy = mg_shm_proxy(m->shm),
     };
     mg_status_append(&s, out);
     mg_arena_deinit(&arena);

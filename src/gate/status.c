@@ -4,6 +4,7 @@
 
 #include "base/json.h"
 #include "base/version.h"
+#include "gate/status_upstreams.h"
 
 #include <stdio.h>
 #include <unistd.h>
@@ -93,5 +94,9 @@ void mg_status_append(const mg_status *s, mg_buf *out) {
         mg_buf_append_str(out, i > 0 ? MG_STR(",") : MG_STR(""));
         add_worker(&s->workers[i], s->now_ms, out);
     }
-    mg_buf_append_str(out, MG_STR("]}\n"));
+    mg_buf_append_char(out, ']');
+    if (s->proxy != NULL) {
+        mg_status_append_upstreams(s->proxy, s->now_ms, out);
+    }
+    mg_buf_append_str(out, MG_STR("}\n"));
 }

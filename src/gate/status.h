@@ -24,6 +24,7 @@ typedef struct mg_status {
     size_t address_count;
     const mg_status_worker *workers;
     size_t worker_count;
+    void *proxy; // what workers know of upstreams (mg_shm_proxy); NULL: nothing is told of it
 } mg_status;
 
 // One object with a line end.

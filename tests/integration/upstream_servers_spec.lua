@@ -211,3 +211,28 @@ describe("a name", function()
     ask(3)
   end)
 end)
+
+describe("moongate status", function()
+  it("shows each server, how it is and why, and how often a connection served again", function()
+    start({ a, b })
+    ask(6)
+    post("/drain?url=" .. url_of(b))
+    both_say({ "up", "draining" }, "state")
+    local up = gateway:status().upstreams[1]
+    assert.equal("up", up.upstream)
+    assert.equal("closed", up.circuit)
+    local by_url, tries = {}, 0
+    for _, server in ipairs(up.servers) do
+      by_url[server.server] = server
+      tries = tries + server.tries
+    end
+    assert.equal(6, tries)
+    assert.equal("up", by_url[url_of(a)].state)
+    assert.equal("draining", by_url[url_of(b)].state)
+    assert.equal("a script said so", by_url[url_of(b)].why)
+    assert.equal(0, by_url[url_of(a)].in_flight)
+    assert.matches("upstream up: circuit closed, 0 in flight", gateway:command("status").out)
+    assert.matches(url_of(b):gsub("%p", "%%%0") .. " +draining .*: a script said so",
+      gateway:command("status").out)
+  end)
+end)
