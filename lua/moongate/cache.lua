@@ -185,7 +185,7 @@ local function take_off(key, where)
     future = Future._new(nil, 1),
   }, Flight)
   flight.future._looked_at = true
-  flight.future._keep = true -- it is made though nobody else waits any more
+  flight.future.keep = true -- it is made though nobody else waits any more
   flights[key] = flight
   task.making = flight
   sched.hold(task, flight)

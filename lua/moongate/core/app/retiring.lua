@@ -11,7 +11,7 @@ function M.of(root)
   local future = root.retiring
   if not future then
     future = Future._named("retiring", Future._new(nil, 3))
-    future._keep, future._uncancellable = true, true
+    future.keep, future._uncancellable = true, true
     root.retiring = future
     if root.goes then
       future:resolve(root.goes)

@@ -102,7 +102,7 @@ setmetatable(Future, {
 
 -- What some Futures have is false of the others.
 for _, name in ipairs({
-  "_stand_in", "_toward", "_reaction", "_group", "_task", "_beside", "_died", "_keep",
+  "_stand_in", "_toward", "_reaction", "_group", "_task", "_beside", "_died", "keep",
   "_uncancellable", "_operation", "_job", "_scarce", "_internal", "_path", "_limit",
 }) do
   Future[name] = false

@@ -17,7 +17,7 @@ local DORMANT = "dormant" -- pending, in truth: see M.adopt
 
 ---@class moongate.Future
 ---@field _uncancellable boolean? the scope's end does not stop it (a write under way)
----@field _keep boolean? it goes on though its last consumer is gone
+---@field keep boolean? it goes on though its last consumer is gone
 local Future = {} -- how its instances are indexed: core/future/missing.lua
 
 local M = { Future = Future, DORMANT = DORMANT }
@@ -269,7 +269,7 @@ end
 local function leave(future, scope)
   local left = future._consumers - 1
   future._consumers = left
-  if left > 0 or future._state ~= PENDING or scope[CANCELLED] or future._keep
+  if left > 0 or future._state ~= PENDING or scope[CANCELLED] or future.keep
     or future._uncancellable then
     return
   end

@@ -335,7 +335,7 @@ local function whole_body(ctx, level)
   local future = ctx[BODY_FUTURE]
   if not future then
     future = named("body", read_body(ctx, true, level + 1))
-    future._keep = true
+    future.keep = true
     ctx[BODY_FUTURE] = future
   end
   return future

@@ -63,7 +63,7 @@ describe("what lives long keeps nothing of those who came and went:", function()
 
   before_each(function()
     shared = moongate.future()
-    shared._keep = true
+    shared.keep = true
   end)
 
   after_each(function()
