@@ -128,6 +128,7 @@ static int open_upstreams(mg_service_set *s, mg_loop *loop, const mg_service_opt
         .room = mg_shm_proxy(o->shm),
         .worker = o->worker,
         .on_warning = o->on_warning,
+        .on_news = o->on_news,
         .log_arg = o->log_arg,
     };
     if (c->upstreams.n == 0) { // a resolver for nobody would cost memory

@@ -22,7 +22,8 @@ typedef struct mg_service_options {
     uint32_t worker;         // its slot, for what all workers know of upstreams
     const mg_orders *orders; // of upstreams; NULL: none
     int (*order_upstream)(void *arg, mg_str upstream, mg_str verb, mg_str what, mg_error *err);
-    void (*on_warning)(void *arg, const char *text); // `log_arg` is for both
+    void (*on_warning)(void *arg, const char *text); // `log_arg` is for these
+    void (*on_news)(void *arg, const char *text);    // lines that are no warnings
     void *log_arg;
 } mg_service_options;
 

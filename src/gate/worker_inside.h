@@ -88,6 +88,7 @@ int mg_worker_open_stall(mg_worker *w, const mg_config_timeouts *c);
 void mg_worker_take_logs(mg_worker *w); // those of the generation that serves now
 void mg_worker_on_log(void *arg, const mg_log_event *event);
 void mg_worker_on_warning(void *arg, const char *text);
+void mg_worker_on_news(void *arg, const char *text);
 
 // --- worker_cell.c ---
 

@@ -56,6 +56,10 @@ void mg_worker_on_warning(void *arg, const char *text) {
     mg_log_printf(((mg_worker *)arg)->logs.error, MG_LOG_WARN, "%s", text);
 }
 
+void mg_worker_on_news(void *arg, const char *text) {
+    mg_log_printf(((mg_worker *)arg)->logs.error, MG_LOG_INFO, "%s", text);
+}
+
 int mg_worker_open_logs(mg_worker *w, const mg_config_log *c, mg_error *err) {
     return mg_logs_open(&w->logs, c, err);
 }

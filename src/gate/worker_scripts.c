@@ -88,6 +88,7 @@ static int services_for(mg_worker *w, const mg_snapshot *s, mg_service_set **out
             .orders = &w->orders,
             .order_upstream = mg_worker_order,
             .on_warning = mg_worker_on_warning,
+            .on_news = mg_worker_on_news,
             .log_arg = w,
         };
         rc = mg_service_set_new(out, w->loop, &o, err);

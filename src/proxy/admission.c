@@ -71,7 +71,7 @@ mg_result mg_result_of(const mg_outcome *outcome) {
 static void tell_ejected(const mg_outlier_options *o, const mg_server_hold *s, uint64_t now_ms,
                          const mg_changes *to) {
     uint64_t until_ms = mg_ejection_of(s).until_ms;
-    mg_changes_tell(to, &s->cell->logged, now_ms,
+    mg_changes_tell(to, MG_LOG_WARN, &s->cell->logged, now_ms,
                     "upstream %s: %s is left out for %.1f s: it failed %llu times in a row",
                     s->cell->upstream, s->cell->address,
                     until_ms > now_ms ? (double)(until_ms - now_ms) / 1000 : 0,
@@ -82,10 +82,10 @@ static void tell_circuit(const mg_circuit_options *o, const mg_upstream_hold *h,
                          const mg_changes *to) {
     mg_upstream_cell *c = h->cell;
     if (mg_circuit_of(c, now_ms) == MG_CIRCUIT_CLOSED) {
-        mg_changes_tell(to, &c->logged, now_ms, "upstream %s: the circuit is closed again",
-                        c->name);
+        mg_changes_tell(to, MG_LOG_INFO, &c->logged, now_ms,
+                        "upstream %s: the circuit is closed again", c->name);
     } else {
-        mg_changes_tell(to, &c->logged, now_ms,
+        mg_changes_tell(to, MG_LOG_WARN, &c->logged, now_ms,
                         "upstream %s: the circuit is open for %.1f s: too many requests failed",
                         c->name, (double)o->open_ms / 1000);
     }

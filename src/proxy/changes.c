@@ -39,11 +39,12 @@ static bool take_line(_Atomic uint64_t *logged, uint64_t now_ms, uint64_t *missi
     return room;
 }
 
-void mg_changes_tell(const mg_changes *to, _Atomic uint64_t *logged, uint64_t now_ms,
-                     const char *format, ...) {
+void mg_changes_tell(const mg_changes *to, mg_log_level level, _Atomic uint64_t *logged,
+                     uint64_t now_ms, const char *format, ...) {
+    void (*tell)(void *arg, const char *text) = level == MG_LOG_INFO ? to->on_news : to->on_warning;
     char text[TEXT_BYTES];
     uint64_t missing;
-    if (to->on_warning == NULL || !take_line(logged, now_ms, &missing)) {
+    if (tell == NULL || !take_line(logged, now_ms, &missing)) {
         return;
     }
     va_list args;
@@ -54,5 +55,5 @@ void mg_changes_tell(const mg_changes *to, _Atomic uint64_t *logged, uint64_t no
         snprintf(text + n, sizeof text - (size_t)n, " (%llu changes before it were not logged)",
                  (unsigned long long)missing);
     }
-    to->on_warning(to->arg, text);
+    tell(to->arg, text);
 }

@@ -2,6 +2,7 @@
 // whichever worker writes them. Owns nothing.
 #pragma once
 
+#include "base/log.h"
 #include "proxy/shared.h"
 
 enum {
@@ -11,10 +12,12 @@ enum {
 
 typedef struct mg_changes {
     void (*on_warning)(void *arg, const char *text); // NULL: nobody reads it
+    void (*on_news)(void *arg, const char *text);    // what is good to know; NULL: likewise
     void *arg;
 } mg_changes;
 
-// A line, unless there were too many; the first one behind those says how many are missing.
-// `logged` is the cell's word for this.
-void mg_changes_tell(const mg_changes *to, _Atomic uint64_t *logged, uint64_t now_ms,
-                     const char *format, ...) __attribute__((format(printf, 4, 5)));
+// A warning, or news (MG_LOG_INFO), unless there were too many; the first one behind those says how
+// many are missing. `logged` is the cell's word for this.
+void mg_changes_tell(const mg_changes *to, mg_log_level level, _Atomic uint64_t *logged,
+                     uint64_t now_ms, const char *format, ...)
+    __attribute__((format(printf, 5, 6)));

@@ -41,10 +41,10 @@ static void tell(const mg_check *c, uint64_t now_ms) {
     mg_health health = mg_health_of(cell);
     char why[64];
     if (health.verdict == MG_VERDICT_UP) {
-        mg_changes_tell(&c->setup.changes, &cell->logged, now_ms, "upstream %s: %s is up",
-                        cell->upstream, cell->address);
+        mg_changes_tell(&c->setup.changes, MG_LOG_INFO, &cell->logged, now_ms,
+                        "upstream %s: %s is up", cell->upstream, cell->address);
     } else {
-        mg_changes_tell(&c->setup.changes, &cell->logged, now_ms,
+        mg_changes_tell(&c->setup.changes, MG_LOG_WARN, &cell->logged, now_ms,
                         "upstream %s: %s is down: %llu %s failed in a row, at last: %s",
                         cell->upstream, cell->address, (unsigned long long)c->setup.options->down,
                         pronoun(c), mg_health_text(&health, why, sizeof why));

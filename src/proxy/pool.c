@@ -27,7 +27,7 @@ int mg_upstream_base_new(mg_upstream_base **out, const mg_upstreams_setup *setup
     append_base(&b->signature, setup);
     b->head = setup->head;
     b->has_net = mg_connect_has_net(b->loop);
-    b->changes = (mg_changes){setup->on_warning, setup->log_arg};
+    b->changes = (mg_changes){setup->on_warning, setup->on_news, setup->log_arg};
     b->shared = mg_shared_new(setup->room, setup->worker);
     mg_link_init(&b->pools);
     mg_link_init(&b->sets);

@@ -31,7 +31,8 @@ typedef struct mg_upstreams_setup {
     uint64_t seed;        // of what is drawn; 0: the system's
     void *room;           // proxy/shared.h, of all workers; NULL: one of this set's own
     uint32_t worker;      // this one's number
-    void (*on_warning)(void *arg, const char *text);
+    void (*on_warning)(void *arg, const char *text); // `log_arg` is for both; both may be NULL
+    void (*on_news)(void *arg, const char *text);
     void *log_arg;
 } mg_upstreams_setup;
 

@@ -17,7 +17,7 @@ static void on_warning(void *arg, const char *text) {
     lines++;
 }
 
-static const mg_changes to = {on_warning, NULL};
+static const mg_changes to = {on_warning, on_warning, NULL};
 
 static int setup(void **state) {
     cells *c = test_calloc(1, sizeof *c);

@@ -76,7 +76,7 @@ static void check_by(int worker) {
         .server = &server,
         .hold = &workers[worker].servers[0],
         .random = &drawn,
-        .changes = {on_warning, NULL},
+        .changes = {on_warning, on_warning, NULL},
     });
 }
 
