@@ -1,5 +1,4 @@
-// gate/master_inside.h: what the files of the master know of each other. For gate/master*.c
-// and gate/reload*.c alone.
+// gate/master_inside.h: what gate/master*.c and gate/reload*.c know of each other.
 #pragma once
 
 #include "base/shm.h"
@@ -43,8 +42,7 @@ typedef struct mg_master_socket {
     char *address;  // as the configuration says it: by this it is known
     char *endpoint; // all that the configuration says of it (config/endpoint.h)
     char *shown;    // the address as bound
-    bool is_unix;
-    bool listening, leaving;
+    bool is_unix, listening, leaving;
 } mg_master_socket;
 
 struct mg_master {
@@ -95,7 +93,7 @@ void mg_master_log(mg_master *m, mg_log_level level, const char *fmt, ...)
 // Gracefully; a second time, or `now`: at once.
 void mg_master_ask_stop(mg_master *m, bool now);
 
-// A worker has gone, perhaps the last one of a master that stops. `now`: it ends anyway.
+// A worker has gone, perhaps the last one; `now`: it ends anyway.
 void mg_master_stop(mg_master *m, bool now);
 
 // --- master_control.c ---
