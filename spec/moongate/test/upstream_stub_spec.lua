@@ -113,3 +113,57 @@ describe("several servers", function()
     assert.is_not.equal(seen[1], seen[2])
   end)
 end)
+
+describe("in virtual time", function()
+  it("another server is asked when one fails", function()
+    serve({ servers = { ONE, TWO }, balance = "round_robin", retries = { count = 1 } })
+      :stub_upstream("users", { test.fail("connect"), "two" })
+    for _ = 1, 4 do
+      assert.equal("two", app:get("/a").body)
+    end
+    assert.equal(4, #app:requests_to("users"))
+  end)
+
+  it("a POST that was read is not repeated", function()
+    serve({ servers = { ONE }, retries = { count = 1 } })
+      :stub_upstream("users", { test.fail("closed") })
+    assert.equal(502, app:post("/a", { body = "pay" }).status)
+    assert.equal(1, #app:requests_to("users"))
+  end)
+
+  it("a server that fails is left out, and comes back", function()
+    serve({ servers = { ONE, TWO }, balance = "round_robin",
+      outlier = { failures = 2, eject = 10 } })
+      :stub_upstream("users", { { status = 500 }, "two" })
+    for _ = 1, 20 do
+      app:get("/a")
+    end
+    local failed = 0
+    for _, request in ipairs(app:requests_to("users")) do
+      failed = failed + (request.server == ONE and 1 or 0)
+    end
+    assert.equal(2, failed)
+    app:stub_upstream("users", { "one" })
+    app.clock:advance(11)
+    local bodies = { app:get("/a").body, app:get("/a").body }
+    table.sort(bodies)
+    assert.same({ "one", "two" }, bodies)
+  end)
+
+  it("a second server is asked if the first is slow, and the loser is cancelled", function()
+    serve({ servers = { ONE, TWO }, balance = "round_robin", hedge = { after = 0.3 } })
+      :stub_upstream("users", { test.never(), test.never() })
+    app:stub_upstream("users", { [TWO] = test.after(0.1, "two") })
+    local first
+    repeat -- until it is the turn of the one that never answers
+      local before, at = #app:requests_to("users"), app.clock:elapsed()
+      assert.equal("two", app:get("/a").body)
+      first = app:requests_to("users")[before + 1]
+      if first.server == ONE then
+        assert.near(0.4, app.clock:elapsed() - at, 0.02)
+      end
+    until first.server == ONE
+    app.clock:settle()
+    assert.is_true(first.cancelled)
+  end)
+end)
