@@ -9,7 +9,7 @@ from load import rss_bytes, wrk
 from servers import Refused, Server, available, connected_ports, raise_descriptor_limit
 from table import show
 
-WAITING = 5000
+WAITING = 4000
 WHO = {"nginx": "nginx (proxy)", "haproxy": "haproxy", "h2o": "h2o", "moongate": "moongate (proxy)"}
 GOAL_BYTES = 3 * 1024
 GOAL_FLAT_MIB = 2

@@ -11,6 +11,7 @@ app:group("/lua", {
   group:proxy("/*path", "origin", { strip = "/lua" })
 end)
 
+app:proxy("/", "origin")
 app:proxy("/*path", "origin")
 
 return app

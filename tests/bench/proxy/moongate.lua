@@ -4,8 +4,8 @@ return {
   workers = 1,
   app = "app.lua",
   upstreams = {
-    origin = { servers = { "http://127.0.0.1:18090" }, connections = 9000, idle = 256,
-      timeouts = { idle = 600, first_byte = 600 } },
+    origin = { servers = { "http://127.0.0.1:18090" }, connections = 4096, idle = 600,
+      timeouts = { first_byte = 600 } },
   },
   log = { access = false, level = "warn" },
   limits = { requests_per_connection = 1000000000, body = "2G" },
