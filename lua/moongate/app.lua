@@ -274,8 +274,8 @@ function App:static(prefix, folder, options)
 end
 
 --- Passes on what comes for `pattern` to an upstream of the configuration, whatever its method,
---- and relays what that answers. Options: strip, path, host, headers, timeouts, buffer, and those of
---- any route; `methods` instead of HTTP's own and those that routes name.
+--- and relays what that answers. Options: strip, path, host, headers, timeouts, buffer, and those
+--- of any route; `methods` instead of HTTP's own and those that routes name.
 function App:proxy(pattern, upstream, options)
   local shared = shared_of(self)
   local proxy = require("moongate.core.proxy.route")

@@ -21,8 +21,8 @@ describe("moongate.upstream", function()
 
   it("says so if there are none at all", function()
     upstream.know({})
-    assert.equal("there is no upstream 'a', allowed: none, since the configuration has no upstreams",
-      upstream.fault("a"))
+    assert.equal("there is no upstream 'a', allowed: none, since the configuration has no "
+      .. "upstreams", upstream.fault("a"))
   end)
 
   it("takes any name where there is no configuration", function()
