@@ -34,9 +34,12 @@ function upstream:servers() end
 ---
 --- ```lua
 --- app:every("find users", 10, function()
----   local answer = moongate.http("http://registry.internal/users"):await()
+---   local answer = moongate.http.get("http://registry.internal/users"):await()
 ---   moongate.upstream("users"):set_servers(answer:json())
 --- end)
+--- app:proxy("/users/*path", "users")
+--- --> with upstream users => 200 Ada
+--- --> GET /users/7 => 200 Ada
 --- ```
 ---@param servers? (string | { url: string, weight?: integer, backup?: boolean })[]
 function upstream:set_servers(servers) end
