@@ -195,7 +195,9 @@ static void set_session_context(const mg_tls_context *c, const mg_tls_section *s
     unsigned char digest[MG_DIGEST_MAX];
     mg_buf text = {0};
     mg_buf_printf(&text, "%u:", section->client);
-    mg_buf_append_str(&text, section->client == 0 ? (mg_str){0} : section->client_ca);
+    if (section->client != 0) {
+        mg_buf_append_str(&text, section->client_ca);
+    }
     size_t n = mg_digest(MG_SHA256, mg_buf_str(&text), digest);
     SSL_CTX_set_session_id_context(c->ssl, digest, (unsigned)n);
     mg_buf_deinit(&text);

@@ -75,13 +75,13 @@ static uint32_t weight_of(const drawing *d, size_t i) {
 // gets his share in one run.
 static mg_member *next_in_turn(const drawing *d) {
     int64_t all = 0;
-    mg_member *best = NULL;
+    mg_member *best = d->candidates[0];
     for (size_t i = 0; i < d->n; i++) {
         mg_member *m = d->candidates[i];
         uint32_t weight = weight_of(d, i);
         m->current += weight;
         all += weight;
-        if (best == NULL || m->current > best->current) {
+        if (m->current > best->current) {
             best = m;
         }
     }

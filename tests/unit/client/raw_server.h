@@ -66,7 +66,7 @@ static inline void on_peer_closed(mg_stream *s) {
 }
 
 static const mg_stream_events raw_events = {on_peer_read, on_peer_end, on_peer_drain,
-                                             on_peer_closed};
+                                            on_peer_closed};
 
 static inline void on_connection(void *arg, mg_listener *l) {
     (void)arg;
