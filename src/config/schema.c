@@ -86,7 +86,7 @@ const mg_config_key mg_config_keys[] = {
           "After so many a connection is closed, announced"),
     LIMIT(h2_streams, COUNT, "100", 1, 65536, "Requests at a time on a connection of HTTP/2"),
     LIMIT(h2_resets, COUNT, "2000", 1, 1000000,
-          "Its requests cancelled unanswered, at once; a tenth each second"),
+          "Requests cancelled unanswered, at once; a tenth a second"),
     LIMIT(h2_faults, COUNT, "500", 1, 1000000, "... that had to be reset for faults, likewise"),
     LIMIT(h2_settings, COUNT, "100", 1, 1000000, "... SETTINGS frames, likewise"),
     LIMIT(h2_pings, COUNT, "1000", 1, 1000000, "... PING frames, likewise"),
@@ -132,7 +132,7 @@ const mg_config_key mg_config_keys[] = {
     CHOICE("log.format", AT(log.access_format), "\"combined\"", "combined|json",
            "The form of the access log"),
     OTHER("log.fields", TEXTS, AT(log.fields), "[]",
-          "Fields of its JSON form, those of ctx:log_field too, in that order; []: all"),
+          "Fields of its JSON form and of ctx:log_field, in that order; []: all"),
 
     RESERVED("admin"),
 };

@@ -52,7 +52,7 @@ static int base_for(mg_upstream_base **out, const mg_upstreams_setup *setup, mg_
 
 int mg_upstreams_new(mg_upstreams **out, const mg_upstreams_options *options,
                      const mg_upstreams_setup *setup, mg_error *err) {
-    mg_upstream_base *base;
+    mg_upstream_base *base = NULL;
     int rc = base_for(&base, setup, err);
     if (rc != MG_OK) {
         return rc;

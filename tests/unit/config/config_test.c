@@ -181,11 +181,11 @@ static void an_unknown_key_brings_a_suggestion(void **state) {
         "log (did "
         "you mean "
         "\"workers\"?)\n");
-    faults("{\"log\":{\"acess\":[{\"x\":[]}]}}",
-           "f: log.acess: is no known key, allowed: level, file, error_format, access, format (did "
-           "you mean \"access\"?)\n");
-    faults("{\"log\":{\"zzz\":1}}",
-           "f: log.zzz: is no known key, allowed: level, file, error_format, access, format\n");
+    faults("{\"log\":{\"acess\":[{\"x\":[]}]}}", "f: log.acess: is no known key, allowed: level, "
+                                                 "file, error_format, access, format, fields (did "
+                                                 "you mean \"access\"?)\n");
+    faults("{\"log\":{\"zzz\":1}}", "f: log.zzz: is no known key, allowed: level, file, "
+                                    "error_format, access, format, fields\n");
 }
 
 static void keys_of_later_versions_say_so(void **state) {

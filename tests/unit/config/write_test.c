@@ -33,6 +33,7 @@ static const struct {
     {"log.error_format", "\"json\""},
     {"log.access", "false"},
     {"log.format", "\"json\""},
+    {"log.fields", "[\"status\"]"},
 };
 
 static const char *other_of(const mg_config_key *key) {
@@ -81,11 +82,16 @@ static mg_buf written(const mg_config_key *key, const char *value) {
     return out;
 }
 
+// Of upstreams nothing is compared as a whole: proxy/upstream knows which server stays.
+static bool is_written(const mg_config_key *key) {
+    return key->fallback != NULL && key->kind != MG_CONFIG_UPSTREAMS;
+}
+
 static void what_is_written_gives_the_same_again(void **state) {
     (void)state;
     for (size_t i = 0; i < mg_config_key_count; i++) {
         const mg_config_key *key = &mg_config_keys[i];
-        if (key->fallback == NULL) {
+        if (!is_written(key)) {
             continue;
         }
         mg_buf usual = written(key, NULL);
@@ -100,7 +106,7 @@ static void another_value_is_written_otherwise(void **state) {
     (void)state;
     for (size_t i = 0; i < mg_config_key_count; i++) {
         const mg_config_key *key = &mg_config_keys[i];
-        if (key->fallback == NULL) {
+        if (!is_written(key)) {
             continue;
         }
         mg_buf usual = written(key, NULL);

@@ -528,12 +528,13 @@ static void the_signal_is_given_back(void **state) {
 static void a_module_that_is_ended_while_it_loads_can_be_required_again(void **state) {
     (void)state;
     open_stall(WARN_MS, ABORT_MS);
-    serve("package.preload.slow = function()\n"
-          "  if not app.calm then while true do pcall(function() while true do end end) end end\n"
+    serve("local calm\n"
+          "package.preload.slow = function()\n"
+          "  if not calm then while true do pcall(function() while true do end end) end end\n"
           "  return { calm = true }\n"
           "end\n"
           "app:get('/slow', function() return require('slow') end)\n"
-          "app:get('/await', function(ctx) app.calm = true ctx:sleep(0.001):await() return 1 .. '' "
+          "app:get('/await', function(ctx) calm = true ctx:sleep(0.001):await() return 1 .. '' "
           "end)\n");
     assert_int_equal(get("/slow"), 503);
     assert_int_equal(get("/await"), 200);

@@ -2,7 +2,7 @@
 local reference = require("moongate.core.docs.reference")
 local help = require("moongate.core.docs.help")
 local site = require("moongate.core.docs.site")
-local json = require("moongate.json")
+local json = require("moongate.native").json -- all that is there of it
 
 local M = {}
 

@@ -1,6 +1,6 @@
 --- Writes the reference into a folder: Markdown, HTML and man pages.
 local html = require("moongate.core.docs.html")
-local json = require("moongate.json")
+local json = require("moongate.native").json -- all that is there of it
 local man = require("moongate.core.docs.man")
 local markdown = require("moongate.core.docs.markdown")
 local terminal = require("moongate.core.docs.terminal")
