@@ -114,11 +114,11 @@ describe("a server", function()
     server:stop()
   end)
 
-  it("refuses TLS plainly", function()
+  it("refuses TLS with a certificate that is not there, and names it", function()
     local listen = { { address = "127.0.0.1:1", tls = { cert = "a.pem", key = "a.key" } } }
-    local said = run_refused({ listen = listen, app = "lua/app.lua" })
-    assert.truthy(said:find("TLS", 1, true))
-    assert.truthy(said:find("listen", 1, true))
+    local said, status = run_refused({ listen = listen, app = "lua/app.lua" })
+    assert.equal(1, status)
+    assert.truthy(said:find("/a.pem: No such file or directory", 1, true), said)
   end)
 
   it("raises its limit of open files to the hard one", function()

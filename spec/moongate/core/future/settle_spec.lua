@@ -177,9 +177,10 @@ describe("what is derived again and again", function()
     for i, fn in ipairs(derivations) do
       derive(fn, 100) -- tables grow, loops are compiled
       local kilobytes = growth(function()
-        derive(fn, 3000)
+        derive(fn, 9000)
       end)
-      assert.is_true(kilobytes < 400, ("derivation %d: %d KB"):format(i, kilobytes))
+      -- A table that grows for all may cost some hundred; a Future that is kept costs a third each.
+      assert.is_true(kilobytes < 1000, ("derivation %d: %d KB"):format(i, kilobytes))
     end
   end)
 end)
