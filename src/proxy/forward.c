@@ -197,15 +197,38 @@ static mg_str forwarded_for(mg_fields *out, const mg_forward_from *from) {
 }
 
 // RFC 7239 section 4: an IPv6 address is in brackets, and quoted for its colons.
-static mg_str forwarded_element(mg_arena *arena, const mg_requester *who) {
-    mg_buf b = {0};
-    mg_str node = is_ip(who->peer_ip) ? who->peer_ip : MG_STR("unknown");
+static void append_node(mg_buf *b, mg_str peer) {
+    mg_str node = is_ip(peer) ? peer : MG_STR("unknown");
     bool v6 = memchr(node.p, ':', node.n) != NULL;
-    mg_buf_printf(&b, v6 ? "for=\"[%.*s]\";" : "for=%.*s;", (int)node.n, node.p);
+    mg_buf_append_str(b, v6 ? MG_STR("for=\"[") : MG_STR("for="));
+    mg_buf_append_str(b, node);
+    mg_buf_append_str(b, v6 ? MG_STR("]\"") : MG_STR(""));
+}
+
+static void append_element(mg_buf *b, const mg_requester *who) {
+    append_node(b, who->peer_ip);
     if (who->host.n > 0) {
-        mg_buf_printf(&b, "host=\"%.*s\";", (int)who->host.n, who->host.p);
+        mg_buf_append_str(b, MG_STR(";host=\""));
+        mg_buf_append_str(b, who->host);
+        mg_buf_append_char(b, '"');
     }
-    mg_buf_printf(&b, "proto=%.*s", (int)who->scheme.n, who->scheme.p);
+    mg_buf_append_str(b, MG_STR(";proto="));
+    mg_buf_append_str(b, who->scheme);
+}
+
+// In front stands what a believed proxy said of its client, in whichever field it said so.
+static mg_str forwarded_of(mg_arena *arena, const mg_forward_from *from) {
+    const mg_requester *who = from->who;
+    mg_buf b = {0};
+    if (who->trusted && from->forwarded) {
+        mg_buf_append_str(&b, values_of(arena, &from->head->fields, MG_FIELD_FORWARDED));
+    } else if (who->trusted && !mg_str_eq(who->client_ip, who->peer_ip)) {
+        append_node(&b, who->client_ip);
+    }
+    if (b.n > 0) {
+        mg_buf_append_str(&b, MG_STR(", "));
+    }
+    append_element(&b, who);
     mg_str kept = {mg_arena_copy(arena, mg_buf_str(&b)), b.n};
     mg_buf_deinit(&b);
     return kept;
@@ -218,14 +241,7 @@ static void add_requester(mg_fields *out, const mg_forward_from *from) {
     if (who->host.n > 0) {
         add(out, MG_FIELD_X_FORWARDED_HOST, who->host);
     }
-    if (from->forwarded) {
-        mg_str before = {NULL, 0};
-        if (who->trusted) {
-            before = values_of(out->arena, &from->head->fields, MG_FIELD_FORWARDED);
-        }
-        mg_str element = forwarded_element(out->arena, who);
-        add(out, MG_FIELD_FORWARDED, joined(out->arena, before, element));
-    }
+    add(out, MG_FIELD_FORWARDED, forwarded_of(out->arena, from));
 }
 
 // RFC 9110 section 7.6.3: the version that the message came in, and who passed it on.

@@ -30,12 +30,12 @@ typedef struct mg_forward_from {
     const mg_head *head;
     mg_str protocol; // "HTTP/1.1"
     const mg_requester *who;
-    bool forwarded; // Forwarded is written besides X-Forwarded-*
+    bool forwarded; // Forwarded is what a trusted peer is believed by, not X-Forwarded-For
 } mg_forward_from;
 
 // Fills the empty list `out` with the fields of a request, without those of framing and Host: its
 // own, but for those that end here, then who asked. What an untrusted peer says of that is dropped;
-// a trusted one's X-Forwarded-For is continued.
+// a trusted one's X-Forwarded-For is continued, and Forwarded (RFC 7239) says the same.
 void mg_forward_request(mg_fields *out, const mg_forward_from *from, const mg_forward_rules *rules);
 
 // The same of a response. MG_ELIMIT: it has too many.

@@ -119,7 +119,8 @@ static void via_tells_the_version_that_a_request_came_in(void **state) {
     const mg_requester who = {MG_STR("::1"), MG_STR("http"), MG_STR(""), MG_STR("::1"), false};
     const mg_forward_from from = {.head = &h, .protocol = MG_STR("HTTP/2.0"), .who = &who};
     mg_forward_request(&out, &from, &nothing);
-    assert_fields("X-Forwarded-For: ::1\nX-Forwarded-Proto: http\nVia: 2.0 moongate\n");
+    assert_fields("X-Forwarded-For: ::1\nX-Forwarded-Proto: http\n"
+                  "Forwarded: for=\"[::1]\";proto=http\nVia: 2.0 moongate\n");
 }
 
 static void what_is_of_the_connection_ends_here(void **state) {
@@ -135,7 +136,9 @@ static void what_is_of_the_connection_ends_here(void **state) {
     forward(&h, &stranger, false, &nothing);
     assert_fields("Accept: x\nAuthorization: Basic eA==\nTrailer: X-Sum\nCookie: a=b\n"
                   "X-Forwarded-For: 192.0.2.7\nX-Forwarded-Proto: http\n"
-                  "X-Forwarded-Host: a.example\nVia: 1.1 moongate\n");
+                  "X-Forwarded-Host: a.example\n"
+                  "Forwarded: for=192.0.2.7;host=\"a.example\";proto=http\n"
+                  "Via: 1.1 moongate\n");
 }
 
 static void a_stranger_is_not_believed(void **state) {
@@ -160,7 +163,9 @@ static void a_proxys_list_is_continued_as_one(void **state) {
     forward(&h, &proxied, false, &nothing);
     assert_fields("X-Forwarded-Port: 443\n"
                   "X-Forwarded-For: 203.0.113.9, 10.0.0.3, 10.0.0.2, 10.0.0.1\n"
-                  "X-Forwarded-Proto: https\nX-Forwarded-Host: a.example\nVia: 1.1 moongate\n");
+                  "X-Forwarded-Proto: https\nX-Forwarded-Host: a.example\n"
+                  "Forwarded: for=203.0.113.9, for=10.0.0.1;host=\"a.example\";proto=https\n"
+                  "Via: 1.1 moongate\n");
 }
 
 static void forwarded_is_continued_where_it_is_believed(void **state) {
@@ -186,7 +191,8 @@ static void a_local_socket_has_no_address(void **state) {
     mg_fields_init(&out, &arena);
     h.fields = FIELD_LIST(&arena, "X-Forwarded-For", "203.0.113.9");
     forward(&h, &who, false, &nothing);
-    assert_fields("X-Forwarded-For: 203.0.113.9\nX-Forwarded-Proto: http\nVia: 1.1 moongate\n");
+    assert_fields("X-Forwarded-For: 203.0.113.9\nX-Forwarded-Proto: http\n"
+                  "Forwarded: for=unknown;proto=http\nVia: 1.1 moongate\n");
 }
 
 static void rules_set_and_remove_fields(void **state) {
@@ -197,6 +203,7 @@ static void rules_set_and_remove_fields(void **state) {
     mg_fields removed = FIELD_LIST(&arena, "cookie", "");
     forward(&h, &stranger, false, &(mg_forward_rules){.set = &set, .removed = &removed});
     assert_fields("X-Forwarded-For: 192.0.2.7\nX-Forwarded-Host: a.example\n"
+                  "Forwarded: for=192.0.2.7;host=\"a.example\";proto=http\n"
                   "Via: 1.1 moongate\nX-User: 7\nX-Forwarded-Proto: https\n");
 }
 

@@ -7,7 +7,8 @@ static void head_and_content_pass_both_ways(void **state) {
     (void)state;
     asks("GET /a/%7ex?q HTTP/1.1\r\nHost: h\r\nX-A: 1\r\nConnection: X-B\r\nX-B: 2\r\n\r\n", 0,
          "\r\n\r\n");
-    assert_text("GET /a/%7ex?q HTTP/1.1\r\nHost: h\r\nX-A: 1\r\n" FROM "X-Forwarded-Host: h\r\n" VIA
+    assert_text("GET /a/%7ex?q HTTP/1.1\r\nHost: h\r\nX-A: 1\r\n" FROM
+                "X-Forwarded-Host: h\r\nForwarded: for=unknown;host=\"h\";proto=http\r\n" VIA
                 "\r\n",
                 mg_buf_str(&peers[0].got));
     mg_buf_clear(&peers[0].got);
