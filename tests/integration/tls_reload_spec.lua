@@ -162,7 +162,10 @@ describe("a reload", function()
     assert.equal(0, run.status)
   end)
 
-  it("a hundred times leaves memory as it was", function()
+  -- A sanitizer keeps back what was freed.
+  local kept_back_kb = servers.BINARY:find("asan", 1, true) and 200000 or 0
+
+  it("many times leaves memory as it was", function()
     tls.make(folder, "c.test", { rsa = true })
     start({ certificates = folder })
     local function worker_kb()
@@ -182,7 +185,7 @@ describe("a reload", function()
     turn(10)
     local before = worker_kb()
     turn(20)
-    assert.is_true(worker_kb() < before * 1.15 + 4096)
+    assert.is_true(worker_kb() < before * 1.15 + 4096 + kept_back_kb)
   end)
 end)
 

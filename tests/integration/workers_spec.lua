@@ -109,6 +109,7 @@ describe("workers", function()
     local port = servers.free_port("::1")
     local path = "/tmp/moongate-test-" .. port .. ".sock"
     start({ listen = { "[::1]:" .. port, "unix:" .. path } }, nil, nil, { wait_for = path })
+    service:wait_for_log("listening on http://%[::1%]")
     local conn = wire.connect("::1", port)
     assert.equal("one", conn:request(wire.get("/")).body)
     conn:close()
