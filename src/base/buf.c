@@ -69,3 +69,11 @@ size_t mg_format_u64(char *out, uint64_t v) {
     memcpy(out, digits + at, sizeof digits - at);
     return sizeof digits - at;
 }
+
+void mg_buf_append_behind(mg_buf *b, size_t *at, mg_str s) {
+    if (*at > 0 && b->cap - b->n < s.n) {
+        mg_buf_consume(b, *at);
+        *at = 0;
+    }
+    mg_buf_append_str(b, s);
+}

@@ -37,6 +37,10 @@ void mg_buf_printf(mg_buf *b, const char *fmt, ...) __attribute__((format(printf
 // Drops `n` bytes from the front (moves the rest).
 void mg_buf_consume(mg_buf *b, size_t n);
 
+// Appends to a buffer of which the first `*at` bytes are done with: they go, and `*at` becomes 0,
+// rather than that it grows.
+void mg_buf_append_behind(mg_buf *b, size_t *at, mg_str s);
+
 static inline void mg_buf_clear(mg_buf *b) {
     b->n = 0;
 }

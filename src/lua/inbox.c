@@ -6,11 +6,7 @@ void mg_inbox_deinit(mg_inbox *in) {
 }
 
 void mg_inbox_add(mg_inbox *in, mg_str data) {
-    if (in->at > 0 && in->bytes.cap - in->bytes.n < data.n) {
-        mg_buf_consume(&in->bytes, in->at);
-        in->at = 0;
-    }
-    mg_buf_append_str(&in->bytes, data);
+    mg_buf_append_behind(&in->bytes, &in->at, data);
 }
 
 static mg_str held(const mg_inbox *in) {

@@ -338,11 +338,7 @@ static void hold(mg_conn *c, const char *data, size_t n) {
         c->held = mg_calloc(1, sizeof *c->held);
     }
     mg_held *h = c->held;
-    if (h->at > 0 && h->bytes.cap - h->bytes.n < n) {
-        mg_buf_consume(&h->bytes, h->at);
-        h->at = 0;
-    }
-    mg_buf_append(&h->bytes, data, n);
+    mg_buf_append_behind(&h->bytes, &h->at, (mg_str){data, n});
     if (!c->full && mg_conn_held(c) >= c->server->options.pipeline_bytes) {
         c->full = true;
         if (!c->paused) {

@@ -42,7 +42,7 @@ void mg_h2_arm(mg_h2_exchange *e) {
 
 static void wait_for_turn(mg_h2_exchange *e, mg_str data) {
     bool first = mg_h2_waiting(e) == 0;
-    mg_buf_append_str(&e->waiting, data);
+    mg_buf_append_behind(&e->waiting, &e->waiting_at, data);
     count_waiting(e);
     if (first) {
         mg_deadline_stop(&e->deadline);

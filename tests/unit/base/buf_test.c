@@ -80,6 +80,23 @@ static void consumes_from_the_front(void **state) {
     mg_buf_deinit(&b);
 }
 
+static void what_is_done_with_makes_room_for_what_comes_behind(void **state) {
+    (void)state;
+    mg_buf b = {0};
+    size_t at = 0;
+    mg_buf_append_behind(&b, &at, MG_STR("abcdef"));
+    assert_int_equal(at, 0);
+    size_t cap = b.cap;
+    char piece[64] = {0};
+    for (int i = 0; i < 1000; i++) {
+        mg_buf_append_behind(&b, &at, (mg_str){piece, sizeof piece});
+        at = b.n - 3;
+    }
+    assert_true(b.cap <= cap + 2 * sizeof piece);
+    assert_int_equal(b.n - at, 3);
+    mg_buf_deinit(&b);
+}
+
 static void clear_keeps_the_memory(void **state) {
     (void)state;
     mg_buf b = {0};
@@ -101,6 +118,7 @@ int main(void) {
         cmocka_unit_test(appends_numbers_and_characters),
         cmocka_unit_test(prints_text_longer_than_its_room),
         cmocka_unit_test(consumes_from_the_front),
+        cmocka_unit_test(what_is_done_with_makes_room_for_what_comes_behind),
         cmocka_unit_test(clear_keeps_the_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

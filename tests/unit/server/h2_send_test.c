@@ -1,5 +1,6 @@
 #include "h2_peer.h"
 
+#include "server/h2_inside.h"
 #include "server/wire.h"
 
 enum { WINDOW = 256 * 1024, LARGE = 300000 };
@@ -89,6 +90,21 @@ static void what_waits_ends_with_its_end(void **state) {
     assert_int_equal(a->body.n, 65536);
     assert_int_equal(a->trailers.count, 1);
     assert_int_equal(p.conn->state, MG_CONN_IDLE);
+}
+
+static void what_has_been_sent_is_not_kept_while_more_waits(void **state) {
+    (void)state;
+    h2_call *a;
+    mg_exchange *x = begin(&a, true);
+    mg_exchange_write(x, (mg_str){large, 65535 + 5000});
+    for (int i = 0; i < 100; i++) {
+        assert_int_equal(mg_exchange_write(x, (mg_str){large, 10000}), MG_OK);
+        mg_h2_taken(&p.h2, &a->stream, &p.out, 10000);
+        h2_settle(&r, &p);
+        assert_true(mg_exchange_backlog(x) > 0);
+    }
+    assert_true(mg_h2_exchange_of(x)->waiting.cap <= 128 * 1024);
+    mg_exchange_abort(x);
 }
 
 static void a_slow_reader_holds_up_nobody_else(void **state) {
@@ -190,6 +206,7 @@ int main(void) {
         TEST(large_answers_arrive_whole),
         TEST(who_sends_waits_for_the_windows),
         TEST(what_waits_ends_with_its_end),
+        TEST(what_has_been_sent_is_not_kept_while_more_waits),
         TEST(a_slow_reader_holds_up_nobody_else),
         TEST(a_peer_that_gives_no_window_is_a_slow_reader),
         TEST(whole_answers_are_timed_too),
