@@ -65,7 +65,7 @@ int mg_fields_add_id(mg_fields *l, mg_field_id id, mg_str value);
 // Room for `n` more, so that none of them moves the list.
 void mg_fields_reserve(mg_fields *l, uint32_t n);
 
-// Adds a field of another list as it is, which was found to be allowed when it entered that.
+// Adds a field as it is that was found to be allowed: when it entered another list, or just now.
 // MG_ELIMIT as above.
 int mg_fields_pass(mg_fields *l, const mg_field *f);
 

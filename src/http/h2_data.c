@@ -112,16 +112,13 @@ static void accept_frame(mg_h2_step *t, mg_h2_stream *s) {
 void mg_h2_on_data(mg_h2_step *t, const uint8_t *p) {
     mg_h2 *h = t->h;
     mg_h2_frame *f = &h->frame;
-    f->padding = (f->flags & MG_H2_FLAG_PADDED) != 0 ? p[0] : 0;
-    if (f->padding > f->left) {
-        mg_h2_die(t, MG_H2_PROTOCOL_ERROR, "more padding than payload");
+    if (!mg_h2_take_padding(t, p)) {
         return;
     }
     if ((int64_t)f->length > h->receive_left) {
         mg_h2_die(t, MG_H2_FLOW_CONTROL_ERROR, "more DATA than the connection's window");
         return;
     }
-    f->left -= f->padding;
     h->receive_left -= (int32_t)f->length;
     h->taken += f->length - f->left;
     h->current = NULL;

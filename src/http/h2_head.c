@@ -86,8 +86,7 @@ static bool depends_on_itself(const mg_h2_frame *f, const uint8_t *p) {
     return (f->flags & MG_H2_FLAG_PRIORITY) != 0 && mg_h2_get31(p + padded) == f->id;
 }
 
-// Takes the padding off what is left. False: there is more of it than that.
-static bool take_padding(mg_h2_step *t, const uint8_t *p) {
+bool mg_h2_take_padding(mg_h2_step *t, const uint8_t *p) {
     mg_h2_frame *f = &t->h->frame;
     f->padding = (f->flags & MG_H2_FLAG_PADDED) != 0 ? p[0] : 0;
     if (f->padding > f->left) {
@@ -101,7 +100,7 @@ static bool take_padding(mg_h2_step *t, const uint8_t *p) {
 void mg_h2_on_headers(mg_h2_step *t, const uint8_t *p) {
     mg_h2 *h = t->h;
     uint32_t id = h->frame.id;
-    if (!take_padding(t, p)) {
+    if (!mg_h2_take_padding(t, p)) {
         return;
     }
     if (id % 2 == 0) {

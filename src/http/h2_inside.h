@@ -32,6 +32,10 @@ void mg_h2_die(mg_h2_step *t, mg_h2_code code, const char *reason);
 void mg_h2_stream_error(mg_h2_step *t, mg_h2_stream *s, mg_h2_code code, const char *reason);
 void mg_h2_closed_stream_error(mg_h2_step *t, uint32_t id, mg_h2_code code);
 
+// Of a frame whose payload begins at `p`: takes the padding off what is left. False: there is more
+// of it than that, and the connection ends.
+bool mg_h2_take_padding(mg_h2_step *t, const uint8_t *p);
+
 // Counts a frame of that kind. False: it was one too many, and the connection is over.
 bool mg_h2_count_nothing(mg_h2_step *t, mg_h2_budget kind);
 

@@ -99,11 +99,8 @@ static void add_field(mg_h2_section *s, mg_str name, mg_str value) {
     }
     s->crumbs += id == MG_FIELD_COOKIE;
     // Within the section's limit, which is not larger than the list's.
-    if (id != MG_FIELD_OTHER) {
-        mg_fields_add_id(&s->fields, id, copy(s, value));
-    } else {
-        mg_fields_add(&s->fields, copy(s, name), copy(s, value));
-    }
+    mg_field f = {id != MG_FIELD_OTHER ? mg_field_name(id) : copy(s, name), copy(s, value), id};
+    (void)mg_fields_pass(&s->fields, &f);
 }
 
 void mg_h2_section_add(mg_h2_section *s, mg_str name, mg_str value) {

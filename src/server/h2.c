@@ -354,17 +354,25 @@ static size_t take(mg_conn *c, const char *data, size_t n) {
     return n;
 }
 
-// What has been asked may be served for a while, but for what was still to come.
+// Whose request has not come whole, and never will; NULL: none.
+static mg_h2_exchange *first_unfinished(const mg_h2_conn *h) {
+    for (mg_link *l = h->exchanges.next; l != &h->exchanges; l = l->next) {
+        mg_h2_exchange *e = MG_OF(l, mg_h2_exchange, link);
+        if (!mg_h2_is_closed(&e->stream) && !e->stream.ended && !e->stream.tunnel) {
+            return e;
+        }
+    }
+    return NULL;
+}
+
+// What has been asked may be served for a while, but for what was still to come. Whoever is told
+// that its request is lost may end others: each look begins at the front.
 static void on_fin(mg_conn *c) {
     mg_h2_conn *h = of(c);
     bool outermost = mg_h2_conn_begin_work(h);
-    mg_link *next;
-    for (mg_link *l = h->exchanges.next; l != &h->exchanges; l = next) {
-        mg_h2_exchange *e = MG_OF(l, mg_h2_exchange, link);
-        next = l->next;
-        if (!mg_h2_is_closed(&e->stream) && !e->stream.ended && !e->stream.tunnel) {
-            mg_h2_exchange_reset(e, MG_H2_CANCEL);
-        }
+    mg_h2_exchange *e;
+    while ((e = first_unfinished(h)) != NULL) {
+        mg_h2_exchange_reset(e, MG_H2_CANCEL);
     }
     h->left = true; // no more requests come
     mg_conn_arm(c);
@@ -392,6 +400,7 @@ void mg_h2_head_late(mg_deadline *d) {
 
 static void on_stop(mg_conn *c) {
     mg_h2_conn *h = of(c);
+    bool outermost = mg_h2_conn_begin_work(h);
     mg_h2_conn_leave(h);
     mg_link *next;
     for (mg_link *l = h->exchanges.next; l != &h->exchanges; l = next) {
@@ -401,6 +410,7 @@ static void on_stop(mg_conn *c) {
             t->events->on_stop(t);
         }
     }
+    mg_h2_conn_end_work(h, outermost);
 }
 
 static bool on_closed(mg_conn *c, mg_gone why) {
