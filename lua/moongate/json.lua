@@ -10,6 +10,9 @@ local check = require("moongate.core.check")
 ---@class moongate.json
 local M = {}
 
+local OF_ENCODE = { pretty = true, strict = true }
+local OF_DECODE = { max_depth = true }
+
 --- The text of `value`. Raises with the path of what JSON cannot say: functions and the like, nan
 --- and infinities, mixed keys, gaps, and more than 128 levels, which mostly are a table that holds
 --- itself. Bytes that are not UTF-8 become U+FFFD, as a browser shows them: what a peer sent is no
@@ -19,7 +22,7 @@ local M = {}
 ---@return string
 function M.encode(value, options)
   if options ~= nil then
-    check.options("json.encode", options, { pretty = true, strict = true })
+    check.options("json.encode", options, OF_ENCODE)
   end
   return native.encode(value, options)
 end
@@ -32,7 +35,7 @@ end
 ---@return string?
 function M.decode(text, options)
   if options ~= nil then
-    check.options("json.decode", options, { max_depth = true })
+    check.options("json.decode", options, OF_DECODE)
   end
   return native.decode(text, options)
 end

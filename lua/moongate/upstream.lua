@@ -43,10 +43,10 @@ end
 ---@param name string
 ---@return string?
 function M.fault(name)
-  local all = M.names()
-  if not all or known[name] then
+  if not known or known[name] then
     return nil
   end
+  local all = M.names()
   return ("there is no upstream '%s', allowed: %s%s"):format(name,
     #all > 0 and table.concat(all, ", ") or "none, since the configuration has no upstreams",
     suggest.for_name(name, known))
@@ -77,7 +77,9 @@ end
 --- Its servers as they are now: each address of a name is one.
 ---@return moongate.UpstreamServer[]
 function Upstream:servers()
-  return json.array(native.upstream_servers(name_of(self)))
+  local name = name_of(self)
+  Future._refuse_loading("servers", 2)
+  return json.array(native.upstream_servers(name))
 end
 
 --- Other servers from now on, in all workers: URLs, or tables { url =, weight =, backup = }. Those
@@ -120,7 +122,9 @@ end
 --- The same, and what there is to say of all of it.
 ---@return moongate.UpstreamStatus
 function Upstream:status()
-  local status = native.upstream_status(name_of(self))
+  local name = name_of(self)
+  Future._refuse_loading("status", 2)
+  local status = native.upstream_status(name)
   status.servers = json.array(status.servers)
   return status
 end

@@ -145,15 +145,6 @@ typedef struct list {
     size_t most;
 } list;
 
-static void *settle(mg_config_reading *r, mg_buf *b) {
-    void *p = mg_arena_alloc(&r->config->arena, b->n);
-    if (b->n > 0) {
-        memcpy(p, b->p, b->n);
-    }
-    mg_buf_deinit(b);
-    return p;
-}
-
 static void add_item(mg_config_reading *r, const list *l, mg_json_token t, size_t i,
                      mg_buf *items) {
     size_t before = r->path.n;
@@ -195,7 +186,7 @@ static size_t take_list(mg_config_reading *r, const list *l, mg_json_token t, vo
         mg_config_fault(r, "has %zu items, allowed: up to %zu", i, l->most);
     }
     size_t n = items.n / l->bytes;
-    *out = settle(r, &items);
+    *out = mg_config_settle(r, &items);
     return n;
 }
 
@@ -453,7 +444,7 @@ void mg_config_take_upstreams(mg_config_reading *r, const mg_config_key *key, mg
         add_named(r, &all);
     }
     out->n = all.n / sizeof *out->items;
-    out->items = settle(r, &all);
+    out->items = mg_config_settle(r, &all);
     if (out->n > UPSTREAMS_MOST) {
         mg_config_fault(r, "has %zu upstreams, allowed: up to %d", out->n, UPSTREAMS_MOST);
     }

@@ -114,6 +114,9 @@ int mg_ticket_keys_read(mg_ticket_ring *out, mg_str text, const char *file, mg_e
     // What is not given opens nothing: nobody knows its keys.
     for (size_t i = n; rc == MG_OK && i < MG_TICKET_KEYS; i++) {
         rc = fill(&out->keys[i]);
+        if (rc != MG_OK) {
+            mg_error_set(err, rc, "%s: there is no randomness", file);
+        }
     }
     atomic_store(&out->turns, MG_TICKET_KEYS);
     return rc;

@@ -25,7 +25,6 @@ static int load_keys(const mg_tls_context *c, const char *chain_file, const char
 static int offer_alpn(mg_tls_context *c, const char *names, mg_error *err);
 static int choose_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_n,
                        const unsigned char *in, unsigned in_n, void *arg);
-static int no_password(char *buf, int size, int writing, void *arg);
 static int on_session(SSL *ssl, SSL_SESSION *s);
 static void forget(mg_tls_context *c, session *s);
 
@@ -168,7 +167,7 @@ static int trust(const mg_tls_context *c, const char *ca_file, mg_str text, mg_e
 static int load_keys(const mg_tls_context *c, const char *chain_file, const char *key_file,
                      mg_error *err) {
     ERR_clear_error();
-    SSL_CTX_set_default_passwd_cb(c->ssl, no_password);
+    SSL_CTX_set_default_passwd_cb(c->ssl, mg_tls_no_password);
     if (SSL_CTX_use_certificate_chain_file(c->ssl, chain_file) != 1) {
         return mg_tls_fault(err, "a certificate chain in PEM form", chain_file);
     }
@@ -216,15 +215,6 @@ int mg_tls_set_alpn(mg_tls_context *c, const char *names, mg_error *err) {
         SSL_CTX_set_alpn_select_cb(c->ssl, choose_alpn, NULL);
     }
     return rc;
-}
-
-// OpenSSL would ask at the terminal.
-static int no_password(char *buf, int size, int writing, void *arg) {
-    (void)buf;
-    (void)size;
-    (void)writing;
-    (void)arg;
-    return -1;
 }
 
 static int on_session(SSL *ssl, SSL_SESSION *s) {

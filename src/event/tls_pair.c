@@ -12,8 +12,7 @@
 
 // --- reading ---
 
-// OpenSSL would ask at the terminal.
-static int no_password(char *buf, int size, int writing, void *arg) {
+int mg_tls_no_password(char *buf, int size, int writing, void *arg) {
     (void)buf;
     (void)size;
     (void)writing;
@@ -41,7 +40,7 @@ STACK_OF(X509) * mg_tls_certificates(mg_str text) {
     BIO *bio = bio_of(text);
     STACK_OF(X509) *all = sk_X509_new_null();
     X509 *one;
-    while (bio != NULL && (one = PEM_read_bio_X509(bio, NULL, no_password, NULL)) != NULL) {
+    while (bio != NULL && (one = PEM_read_bio_X509(bio, NULL, mg_tls_no_password, NULL)) != NULL) {
         sk_X509_push(all, one);
     }
     BIO_free(bio);
@@ -57,7 +56,7 @@ STACK_OF(X509) * mg_tls_certificates(mg_str text) {
 
 static int read_key(mg_tls_pair *out, mg_str key, const mg_tls_files *names, mg_error *err) {
     BIO *bio = bio_of(key);
-    out->key = bio != NULL ? PEM_read_bio_PrivateKey(bio, NULL, no_password, NULL) : NULL;
+    out->key = bio != NULL ? PEM_read_bio_PrivateKey(bio, NULL, mg_tls_no_password, NULL) : NULL;
     BIO_free(bio);
     if (out->key == NULL) {
         return mg_tls_fault(err, "the certificate's private key in PEM form, without a password",

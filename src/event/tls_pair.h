@@ -20,6 +20,9 @@ int mg_tls_pair_read(mg_tls_pair *out, mg_str cert, mg_str key, const mg_tls_fil
                      mg_error *err);
 void mg_tls_pair_free(mg_tls_pair *p); // what is in it
 
+// For OpenSSL, which would ask for a key's password at the terminal: there is none.
+int mg_tls_no_password(char *buf, int size, int writing, void *arg);
+
 enum { MG_TLS_FINGERPRINT = 32, MG_TLS_NAME_MAX = 255 };
 
 // What is to be known of a certificate without reading it again. Times in seconds since 1970.

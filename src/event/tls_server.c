@@ -69,12 +69,11 @@ static int on_certificate(SSL *ssl, void *arg) {
     const struct mg_tls_stream *t = stream_of(ssl);
     mg_tls_choice choice, standard;
     (void)arg;
-    if (t->asked == NULL) {
+    if (t->asked == NULL || !choose(t, &choice)) {
         return 1;
     }
-    bool found = choose(t, &choice);
     mg_tls_store_default(t->context->store, t->context->source, &standard);
-    if (!found || same_choice(&choice, &standard)) {
+    if (same_choice(&choice, &standard)) {
         return 1;
     }
     SSL_certs_clear(ssl);

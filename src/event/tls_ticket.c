@@ -117,8 +117,11 @@ static SSL_TICKET_RETURN on_shown(SSL *ssl, SSL_SESSION *session, const unsigned
 
 static int take_own_keys(mg_tls_context *c, mg_str text, mg_error *err) {
     c->own_ring = mg_calloc(1, sizeof *c->own_ring);
-    return text.n > 0 ? mg_ticket_keys_read(c->own_ring, text, "ticket_keys", err)
-                      : mg_ticket_ring_begin(c->own_ring);
+    if (text.n > 0) {
+        return mg_ticket_keys_read(c->own_ring, text, "ticket_keys", err);
+    }
+    int rc = mg_ticket_ring_begin(c->own_ring);
+    return rc == MG_OK ? rc : mg_error_set(err, rc, "ticket_keys: there is no randomness");
 }
 
 int mg_tls_set_tickets(mg_tls_context *c, const mg_tls_section *section, const mg_ticket_ring *ring,

@@ -85,12 +85,12 @@ static int judge(const mg_tls_store *store, mg_buf *doubts, mg_error *err) {
 
 int mg_certificates_check(const mg_config *c, mg_buf *doubts, mg_error *err) {
     mg_tls_store *store = NULL;
+    if (!mg_certificates_wanted(c)) {
+        return MG_OK;
+    }
     int fd = mg_snapshot_memfd();
-    if (!mg_certificates_wanted(c) || fd < 0) {
-        if (fd >= 0) {
-            close(fd);
-        }
-        return fd < 0 ? mg_error_set(err, fd, "certificates: %s", mg_strerror(fd)) : MG_OK;
+    if (fd < 0) {
+        return mg_error_set(err, fd, "certificates: %s", mg_strerror(fd));
     }
     int rc = mg_certificates_write(fd, c, (mg_str){0}, NULL, doubts, err);
     if (rc == MG_OK) {

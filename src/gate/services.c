@@ -23,9 +23,8 @@ struct mg_service_set {
     mg_services lent;
     uint32_t refs;
     service *client;
-    mg_upstreams *upstreams; // a set of its own, whose servers are shared with the one before
-    service *cache;          // NULL: none
-    service **databases;     // as many as are lent
+    service *cache;      // NULL: none
+    service **databases; // as many as are lent
     mg_named_database *names;
     mg_arena arena; // of the names
 };
@@ -120,7 +119,7 @@ static int open_upstreams(mg_service_set *s, mg_loop *loop, const mg_service_opt
     mg_error why;
     const mg_upstreams_setup setup = {
         .loop = loop,
-        .before = o->before != NULL ? o->before->upstreams : NULL,
+        .before = o->before != NULL ? o->before->lent.upstreams : NULL,
         .nameservers = c->http.nameservers,
         .ca = c->http.ca.path,
         .ca_text = c->http.ca.text,
@@ -134,12 +133,11 @@ static int open_upstreams(mg_service_set *s, mg_loop *loop, const mg_service_opt
     if (c->upstreams.n == 0) { // a resolver for nobody would cost memory
         return MG_OK;
     }
-    int rc = mg_upstreams_new(&s->upstreams, &c->upstreams, &setup, &why);
-    s->lent.upstreams = s->upstreams;
+    int rc = mg_upstreams_new(&s->lent.upstreams, &c->upstreams, &setup, &why);
     s->lent.order_upstream = o->order_upstream;
     s->lent.order_arg = o->log_arg;
     if (rc == MG_OK && o->orders != NULL) {
-        mg_orders_follow(o->orders, c->root, s->upstreams);
+        mg_orders_follow(o->orders, c->root, s->lent.upstreams);
     }
     return rc == MG_OK ? rc : mg_error_set(err, rc, "%s: upstreams: %s", c->file, why.text);
 }
@@ -280,7 +278,7 @@ void mg_service_set_unref(mg_service_set *s) {
     }
     service_unref(s->cache);
     service_unref(s->client);
-    mg_upstreams_unref(s->upstreams);
+    mg_upstreams_unref(s->lent.upstreams); // a set of its own, whose servers others may share
     mg_free(s->databases);
     mg_free(s->names);
     mg_arena_deinit(&s->arena);

@@ -34,6 +34,26 @@ static inline int mg_lua_refuse(lua_State *L, const char *why) {
     return 2;
 }
 
+// Pushes false, a code and a text, and returns 3: a call has failed.
+static inline int mg_lua_push_failure(lua_State *L, const char *code, const char *text) {
+    lua_pushboolean(L, 0);
+    lua_pushstring(L, code);
+    lua_pushstring(L, text);
+    return 3;
+}
+
+// Milliseconds of the number of seconds at `index`: 0 only if it is none, or not above 0.
+static inline uint32_t mg_lua_milliseconds(lua_State *L, int index) {
+    double ms = lua_tonumber(L, index) * 1000;
+    return ms <= 0 ? 0 : ms < 1 ? 1 : ms < UINT32_MAX ? (uint32_t)(ms + 0.5) : UINT32_MAX;
+}
+
+// Sets `key` of the table on top.
+static inline void mg_lua_set_text(lua_State *L, const char *key, mg_str text) {
+    mg_lua_push_str(L, text);
+    lua_setfield(L, -2, key);
+}
+
 // Takes the value on top into the registry, where the address `key` names it.
 static inline void mg_lua_keep(lua_State *L, char *key) {
     lua_pushlightuserdata(L, key);

@@ -72,28 +72,21 @@ static bool push_leased(lua_State *L, const mg_cache_result *r) {
     return push_whether(L, r, MG_EAGAIN);
 }
 
-static int push_failure(lua_State *L, const char *code, const char *text) {
-    lua_pushboolean(L, 0);
-    lua_pushstring(L, code);
-    lua_pushstring(L, text);
-    return 3;
-}
-
 static int push_fault(lua_State *L, const mg_cache_result *r) {
     switch (r->code) {
     case MG_EAGAIN:
-        return push_failure(L, "cache", "busy: the shard of this key is locked");
+        return mg_lua_push_failure(L, "cache", "busy: the shard of this key is locked");
     case MG_ELIMIT:
-        return push_failure(
+        return mg_lua_push_failure(
             L, "limit",
             "the key is longer than 1 KiB, or the value is too large: at most 1 MiB, of a "
             "small cache less");
     case -ERANGE:
-        return push_failure(L, "cache", "the sum does not fit into 64 bits");
+        return mg_lua_push_failure(L, "cache", "the sum does not fit into 64 bits");
     case MG_ESYNTAX:
-        return push_failure(L, "cache", "the value there is no integer");
+        return mg_lua_push_failure(L, "cache", "the value there is no integer");
     default:
-        return push_failure(L, "cache", r->text != NULL ? r->text : mg_strerror(r->code));
+        return mg_lua_push_failure(L, "cache", r->text != NULL ? r->text : mg_strerror(r->code));
     }
 }
 
@@ -107,8 +100,8 @@ static inline int push_result(lua_State *L, push_value push, const mg_cache_resu
 }
 
 static int push_no_cache(lua_State *L) {
-    return push_failure(L, "cache",
-                        "no cache is configured: cache = \"memory:64M\" in the configuration");
+    return mg_lua_push_failure(
+        L, "cache", "no cache is configured: cache = \"memory:64M\" in the configuration");
 }
 
 // --- what is not settled at once ---
@@ -208,7 +201,7 @@ static int cache_set(lua_State *L) {
         e.tag = TAG_JSON;
     } else {
         mg_scratch_give(L, 4);
-        return push_failure(L, "json", lua_tostring(L, -1));
+        return mg_lua_push_failure(L, "json", lua_tostring(L, -1));
     }
     mg_cache_call *call = mg_cache_set(c, &e, &r);
     mg_scratch_give(L, 4);

@@ -37,16 +37,9 @@ struct wait_op {
 
 // --- results ---
 
-static int push_failure(lua_State *L, const char *code, const char *text) {
-    lua_pushboolean(L, 0);
-    lua_pushstring(L, code);
-    lua_pushstring(L, text);
-    return 3;
-}
-
 static int push_fault(lua_State *L, const mg_call *call) {
     const mg_call_fault *f = mg_call_fault_of(call);
-    push_failure(L, f->code, f->text);
+    mg_lua_push_failure(L, f->code, f->text);
     lua_pushboolean(L, f->unsent);
     return 4;
 }
@@ -204,7 +197,7 @@ static void on_stream_change(void *arg, mg_call *call) {
 
 static int push_holder(lua_State *L, mg_op *op) {
     (void)op;
-    return push_failure(L, "closed", "the call is over"); // it never finishes
+    return mg_lua_push_failure(L, "closed", "the call is over"); // it never finishes
 }
 
 static void release_holder(mg_op *op) {
@@ -237,7 +230,7 @@ static int http_open(lua_State *L) {
 // As fields of the error that an operation makes.
 static int push_stream_fault(lua_State *L, const mg_call *call) {
     const mg_call_fault *f = mg_call_fault_of(call);
-    push_failure(L, f->code, f->text);
+    mg_lua_push_failure(L, f->code, f->text);
     lua_createtable(L, 0, 2); // `where` comes along
     lua_pushboolean(L, f->unsent);
     lua_setfield(L, -2, "unsent");
@@ -268,7 +261,7 @@ static int push_wait(lua_State *L, mg_op *op) {
     const wait_op *w = (const wait_op *)op;
     const holder_op *h = find_holder(op->vm, w->holder);
     if (h == NULL) {
-        return push_failure(L, "closed", "the call is over");
+        return mg_lua_push_failure(L, "closed", "the call is over");
     }
     if (w->what == WAIT_CONTENT) {
         return push_content(L, h->call);

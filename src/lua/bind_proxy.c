@@ -98,24 +98,17 @@ static void push_retry_after(lua_State *L, uint32_t seconds) {
     lua_setfield(L, -2, "Retry-After");
 }
 
-static int push_failure(lua_State *L, const char *code, const char *text) {
-    lua_pushboolean(L, 0);
-    lua_pushstring(L, code);
-    lua_pushstring(L, text);
-    return 3;
-}
-
 static int push_head(lua_State *L, mg_op *op) {
     const head_op *h = (const head_op *)op;
     if (h->lost) {
-        return push_failure(L, "closed", "the request is over");
+        return mg_lua_push_failure(L, "closed", "the request is over");
     }
     if (h->fault == NULL) {
         lua_pushboolean(L, 1);
         lua_pushinteger(L, h->status);
         return 2;
     }
-    push_failure(L, "status", h->fault);
+    mg_lua_push_failure(L, "status", h->fault);
     lua_createtable(L, 0, 4); // `where` comes along
     lua_pushinteger(L, h->status);
     lua_setfield(L, -2, "status");
@@ -178,7 +171,7 @@ static const mg_relay_events relay_events = {on_head, on_fault, on_end};
 
 static int push_end(lua_State *L, mg_op *op) {
     if (!((const end_op *)op)->whole) {
-        return push_failure(L, "closed", "the answer was broken off");
+        return mg_lua_push_failure(L, "closed", "the answer was broken off");
     }
     lua_pushboolean(L, 1);
     return 1;
@@ -210,11 +203,6 @@ static mg_str kept_text(lua_State *L, int index, mg_arena *arena) {
         s.p = mg_arena_copy(arena, s);
     }
     return s;
-}
-
-static uint32_t milliseconds(lua_State *L, int index) {
-    double ms = lua_tonumber(L, index) * 1000;
-    return ms <= 0 ? 0 : ms < 1 ? 1 : ms < UINT32_MAX ? (uint32_t)ms : UINT32_MAX;
 }
 
 // Copies the list at `index`, if it is one, into the arena.
@@ -271,8 +259,8 @@ static const char *start(lua_State *L, mg_script_relay *s, mg_upstream *u) {
         .exchange = x,
         .upstream = u,
         .rules = &s->rules,
-        .timeouts = {milliseconds(L, AT_CONNECT), milliseconds(L, AT_FIRST_BYTE),
-                     milliseconds(L, AT_IDLE)},
+        .timeouts = {mg_lua_milliseconds(L, AT_CONNECT), mg_lua_milliseconds(L, AT_FIRST_BYTE),
+                     mg_lua_milliseconds(L, AT_IDLE)},
         .buffer = lua_toboolean(L, AT_BUFFER),
         .has_body = has_body,
         .body = kept_text(L, AT_BODY, &x->arena),

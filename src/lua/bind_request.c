@@ -255,11 +255,6 @@ static void push_name(void *arg, mg_str name) {
     lua_rawseti(L, -2, (int)lua_objlen(L, -2) + 1);
 }
 
-static void set_text(lua_State *L, const char *key, mg_str text) {
-    mg_lua_push_str(L, text);
-    lua_setfield(L, -2, key);
-}
-
 // A table of the client's certificate on top of the stack.
 static void push_tls_client(lua_State *L, const mg_stream *tls) {
     mg_tls_client c = {.not_after = 0};
@@ -267,8 +262,8 @@ static void push_tls_client(lua_State *L, const mg_stream *tls) {
     lua_newtable(L);
     mg_tls_client_facts(tls, &c, push_name, L);
     lua_setfield(L, -2, "names");
-    set_text(L, "subject", mg_buf_str(&c.subject));
-    set_text(L, "fingerprint", mg_buf_str(&c.fingerprint));
+    mg_lua_set_text(L, "subject", mg_buf_str(&c.subject));
+    mg_lua_set_text(L, "fingerprint", mg_buf_str(&c.fingerprint));
     lua_pushnumber(L, (lua_Number)c.not_after);
     lua_setfield(L, -2, "not_after");
     mg_buf_deinit(&c.subject);
@@ -279,11 +274,12 @@ static void push_tls_client(lua_State *L, const mg_stream *tls) {
 // resumed, client (a table, or nil)
 static int request_tls(lua_State *L) {
     const mg_exchange *x = mg_vm_exchange(L, mg_vm_of(L), 1);
-    mg_peer peer = {.tls = NULL};
+    mg_peer peer;
     mg_tls_facts f;
-    if (x != NULL) {
-        mg_exchange_peer(x, &peer);
+    if (x == NULL) {
+        return mg_lua_refuse(L, "closed");
     }
+    mg_exchange_peer(x, &peer);
     if (peer.tls == NULL) {
         return 0;
     }

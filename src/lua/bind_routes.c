@@ -44,9 +44,9 @@ static mg_answerer *folder_of(lua_State *L) {
 
 static uint32_t milliseconds_field(lua_State *L, const char *key) {
     lua_getfield(L, -1, key);
-    double seconds = lua_tonumber(L, -1);
+    uint32_t ms = mg_lua_milliseconds(L, -1);
     lua_pop(L, 1);
-    return seconds > 0 && seconds < 0.001 ? 1 : (uint32_t)(seconds * 1000 + 0.5);
+    return ms;
 }
 
 // { name, value, ... }, checked by core/proxy/options.lua; the texts are borrowed.

@@ -199,23 +199,16 @@ static int take_over(lua_State *L) {
 
 // --- reading ---
 
-static int push_failure(lua_State *L, const char *code, const char *message) {
-    lua_pushboolean(L, 0);
-    lua_pushstring(L, code);
-    lua_pushstring(L, message);
-    return 3;
-}
-
 // Pushes true and the piece, nil at the end; or false, a code and a message.
 static int push_piece(lua_State *L, stream *s, mg_want *w) {
     mg_str piece;
     size_t used = 0;
     mg_inbox_verdict verdict = mg_inbox_look(&s->in, w, &piece, &used);
     if (verdict == MG_INBOX_LIMIT) {
-        return push_failure(L, "limit", "more came before the delimiter than may");
+        return mg_lua_push_failure(L, "limit", "more came before the delimiter than may");
     }
     if (verdict == MG_INBOX_BROKEN) {
-        return push_failure(L, "closed", "the peer ended before the delimiter");
+        return mg_lua_push_failure(L, "closed", "the peer ended before the delimiter");
     }
     lua_pushboolean(L, 1);
     if (verdict == MG_INBOX_PIECE) {
@@ -230,7 +223,7 @@ static int push_piece(lua_State *L, stream *s, mg_want *w) {
 static int push_read(lua_State *L, mg_op *op) {
     read_op *r = (read_op *)op;
     if (r->s == NULL) {
-        return push_failure(L, "closed", "the stream is closed");
+        return mg_lua_push_failure(L, "closed", "the stream is closed");
     }
     return push_piece(L, r->s, &r->want);
 }
@@ -302,7 +295,7 @@ static int tunnel_read(lua_State *L) {
 
 static int push_room(lua_State *L, mg_op *op) {
     if (((const room_op *)op)->failed) {
-        return push_failure(L, "closed", "the stream is closed");
+        return mg_lua_push_failure(L, "closed", "the stream is closed");
     }
     lua_pushboolean(L, 1);
     return 1;

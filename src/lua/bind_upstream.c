@@ -12,11 +12,6 @@ static mg_upstream *check_upstream(lua_State *L, const mg_vm *vm) {
     return u;
 }
 
-static void set_text(lua_State *L, const char *name, mg_str text) {
-    mg_lua_push_str(L, text);
-    lua_setfield(L, -2, name);
-}
-
 static void set_number(lua_State *L, const char *name, double v) {
     lua_pushnumber(L, v);
     lua_setfield(L, -2, name);
@@ -24,13 +19,13 @@ static void set_number(lua_State *L, const char *name, double v) {
 
 static void push_member(lua_State *L, const mg_upstream_member *m) {
     lua_createtable(L, 0, 8);
-    set_text(L, "url", m->server->url);
-    set_text(L, "address", m->server->address);
+    mg_lua_set_text(L, "url", m->server->url);
+    mg_lua_set_text(L, "address", m->server->address);
     set_number(L, "weight", m->weight);
     lua_pushboolean(L, m->backup);
     lua_setfield(L, -2, "backup");
-    set_text(L, "state", mg_str_of(m->state));
-    set_text(L, "why", mg_str_of(m->why));
+    mg_lua_set_text(L, "state", mg_str_of(m->state));
+    mg_lua_set_text(L, "why", mg_str_of(m->why));
     set_number(L, "in_flight", m->in_flight);
     set_number(L, "latency", m->latency_ms / 1000);
 }
@@ -59,11 +54,11 @@ static int upstream_status(lua_State *L) {
     mg_upstream_now now;
     mg_upstream_read_now(u, &now);
     lua_createtable(L, 0, 4);
-    set_text(L, "name", mg_str_of(mg_upstream_options_of(u)->name));
+    mg_lua_set_text(L, "name", mg_str_of(mg_upstream_options_of(u)->name));
     push_members(L, u);
     lua_setfield(L, -2, "servers");
     set_number(L, "in_flight", now.in_flight);
-    set_text(L, "circuit", mg_str_of(now.circuit));
+    mg_lua_set_text(L, "circuit", mg_str_of(now.circuit));
     return 1;
 }
 

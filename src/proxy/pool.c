@@ -136,8 +136,10 @@ int mg_upstream_pool_get(mg_upstream_pool **out, mg_upstream_base *b, const mg_u
     if (p != NULL) {
         mg_buf_deinit(&signature);
         int rc = tune(p, o, err);
-        p->refs += rc == MG_OK;
-        *out = p;
+        if (rc == MG_OK) {
+            p->refs++;
+            *out = p;
+        }
         return rc;
     }
     p = mg_calloc(1, sizeof *p);

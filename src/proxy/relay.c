@@ -162,23 +162,13 @@ void mg_relay_take_head(mg_relay *r) {
 // --- what cannot be said at once ---
 
 static void on_soon(mg_timer *t) {
-    mg_relay *r = MG_OF(t, mg_relay, soon);
-    if (r->done) {
-        mg_relay_finish(r);
-    } else {
-        fail_for_its_fields(r);
-    }
+    mg_relay_finish(MG_OF(t, mg_relay, soon));
 }
 
 void mg_relay_on(mg_relay *r, const mg_answer *a) {
     assert(r->state == MG_RELAY_STAGED);
-    mg_answer own;
-    bool wrong = a == NULL && mg_relay_answer(r, &own) != MG_OK;
-    if (!wrong) {
-        commit(r, a != NULL ? a : &own);
-    }
-    if (wrong || r->done) {
-        r->done = !wrong;
+    commit(r, a);
+    if (r->done) {
         mg_timer_start(r->x->server->loop, &r->soon, 0, 0, on_soon);
     } else {
         mg_call_resume(r->at->call);

@@ -69,7 +69,7 @@ const mg_response *mg_relay_head(const mg_relay *r);
 // caller's to change; it lies in the exchange's arena. MG_ELIMIT: it has too many fields.
 int mg_relay_answer(const mg_relay *r, mg_answer *out);
 
-// Commits the head: `a`, or NULL: as mg_relay_answer gives it. The content follows.
+// Commits the head: `a`. The content follows.
 void mg_relay_on(mg_relay *r, const mg_answer *a);
 
 // Gives up: the call ends, the exchange is its app's again: to be answered otherwise, or, behind

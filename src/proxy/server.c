@@ -4,6 +4,7 @@
 #include "base/network.h"
 #include "proxy/state.h"
 #include "proxy/upstream_inside.h"
+#include "proxy/verdict.h"
 
 static mg_str kept(mg_arena *a, const mg_buf *text) {
     return (mg_str){mg_arena_copy(a, mg_buf_str(text)), text->n};
@@ -161,6 +162,7 @@ void mg_server_leave(mg_server_state *s) {
 
 void mg_member_begin_checks(mg_member *m, const mg_upstream_options *o) {
     if (!o->health.on) {
+        mg_health_forget(&m->server->hold); // what checks said before a reload took them away
         return;
     }
     mg_upstream_base *b = m->server->pool->base;

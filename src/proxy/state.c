@@ -12,7 +12,7 @@ static const char *draining(uint64_t word, char *why) {
 }
 
 static const char *ejected(const mg_ejection *e, uint64_t now_ms, char *why) {
-    snprintf(why, MG_STATE_WHY_BYTES, "%u failures in a row, for %.1f s more", e->failures,
+    snprintf(why, MG_STATE_WHY_BYTES, "it failed too often, for %.1f s more",
              (double)(e->until_ms - now_ms) / 1000);
     return "ejected";
 }

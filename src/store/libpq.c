@@ -40,6 +40,10 @@ int mg_libpq_load(mg_error *err) {
                  ? mg_error_set(err, MG_ECONFIG,
                                 "PostgreSQL needs libpq (Debian's package libpq5): %s", dlerror())
                  : find_functions(err);
+        if (rc != MG_OK && library != NULL) { // the next call is to fail too
+            dlclose(library);
+            library = NULL;
+        }
     }
     pthread_mutex_unlock(&lock);
     return rc;

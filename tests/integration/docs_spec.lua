@@ -6,13 +6,6 @@ local function moongate(...)
   return process.run({ servers.BINARY, ... })
 end
 
-local function read(path)
-  local file = assert(io.open(path, "r"))
-  local text = file:read("*a")
-  file:close()
-  return text
-end
-
 describe("moongate help", function()
   it("shows an entry of the reference, a setting, a guide, a command", function()
     for name, first in pairs({
@@ -46,13 +39,14 @@ describe("moongate docs", function()
     local result = moongate("docs", folder)
     assert.equal("", result.err)
     assert.equal(0, result.status)
-    assert.truthy(read(folder .. "/html/context.html"):find("ctx.path", 1, true))
-    assert.truthy(read(folder .. "/markdown/guide-recipes.md"):find("# Recipes", 1, true))
-    assert.truthy(read(folder .. "/man/moongate.1"):find(".TH MOONGATE 1", 1, true))
+    assert.truthy(process.read_file(folder .. "/html/context.html"):find("ctx.path", 1, true))
+    local recipes = process.read_file(folder .. "/markdown/guide-recipes.md")
+    assert.truthy(recipes:find("# Recipes", 1, true))
+    assert.truthy(process.read_file(folder .. "/man/moongate.1"):find(".TH MOONGATE 1", 1, true))
   end)
 
   it("knows every setting that check --defaults prints", function()
-    local settings = read(folder .. "/markdown/configuration.md")
+    local settings = process.read_file(folder .. "/markdown/configuration.md")
     local table_of, count = "", 0
     for line in moongate("check", "--defaults").out:gmatch("[^\n]+") do
       local indent, name, rest = line:match("^(%s+)([%w_]+) = (.*)$")

@@ -6,13 +6,6 @@ local function moongate(...)
   return process.run({ servers.BINARY, ... })
 end
 
-local function read(path)
-  local file = assert(io.open(path, "r"))
-  local text = file:read("*a")
-  file:close()
-  return text
-end
-
 describe("moongate new", function()
   local parent, folder
 
@@ -38,19 +31,19 @@ describe("moongate new", function()
 
   it("names the declarations for LuaLS where they are", function()
     moongate("new", folder)
-    local path = read(folder .. "/.luarc.json"):match('"([^"]+/moongate/api)"')
-    assert.truthy(read(path .. "/context.lua"):find("---@meta", 1, true))
+    local path = process.read_file(folder .. "/.luarc.json"):match('"([^"]+/moongate/api)"')
+    assert.truthy(process.read_file(path .. "/context.lua"):find("---@meta", 1, true))
   end)
 
   it("takes an empty folder, and refuses one that is not", function()
     assert.is_true(process.make_folder(folder))
     assert.equal(0, moongate("new", folder).status)
-    local before = read(folder .. "/lua/app.lua")
+    local before = process.read_file(folder .. "/lua/app.lua")
     local result = moongate("new", folder)
     assert.equal(1, result.status)
     assert.equal("moongate: " .. folder .. " is not empty: a new or empty folder is wanted\n",
       result.err)
-    assert.equal(before, read(folder .. "/lua/app.lua"))
+    assert.equal(before, process.read_file(folder .. "/lua/app.lua"))
   end)
 
   it("says what hinders it", function()

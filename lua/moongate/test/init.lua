@@ -38,19 +38,11 @@ native.test_on_log(function(level, message, fields)
   end
 end)
 
-local function is_there(path)
-  local file = io.open(path, "r")
-  if file then
-    file:close()
-  end
-  return file ~= nil
-end
-
 -- A path as a spec names it: against the working directory, else against the project's folder.
 local function absolute(path)
   if path:sub(1, 1) == "/" or M.folder ~= "" then
     return path:sub(1, 1) == "/" and path or M.folder .. path
-  elseif not is_there(path) and is_there((project.folder or "") .. path) then
+  elseif not project.exists(path) and project.exists((project.folder or "") .. path) then
     return (project.folder or "") .. path
   end
   return path

@@ -10,13 +10,17 @@ local LEVELS = 40
 ---@type string?
 M.folder = nil
 
-local function exists(path)
+--- Whether there is a file of that path that can be read.
+---@param path string
+---@return boolean
+function M.exists(path)
   local file = io.open(path, "r")
   if file then
     file:close()
   end
   return file ~= nil
 end
+local exists = M.exists
 
 local function has_mark(folder)
   for _, mark in ipairs(MARKS) do

@@ -101,8 +101,6 @@ function M.render(text)
   return table.concat(out, "\n")
 end
 
-
-
 local function links(pages, here)
   local out = {}
   for _, group in ipairs(pages) do

@@ -1,7 +1,6 @@
 --- The reference as data: what the files of lua/moongate/api and lua/moongate/guide say, in pages
 --- and entries, and the examples in them.
 local source = require("moongate.core.docs.source")
-local suggest = require("moongate.core.suggest")
 
 local M = {}
 
@@ -34,7 +33,6 @@ local OWNERS = {
 ---@field kind "function"|"field"|"class"|"alias"
 ---@field item moongate.docs.Item
 ---@field page string its page's id
----@field anchor string
 
 ---@class moongate.docs.Page
 ---@field id string
@@ -54,10 +52,6 @@ local function read(path)
   local text = file:read("*a")
   file:close()
   return text
-end
-
-local function anchor_of(name)
-  return (name:gsub("[^%w]+", "-"):lower())
 end
 
 -- The examples of a text: fenced blocks that begin with ```lua.
@@ -95,7 +89,7 @@ end
 
 local function add_entry(reference, page, item, name)
   local entry = {
-    name = name, kind = item.kind, item = item, page = page.id, anchor = anchor_of(name),
+    name = name, kind = item.kind, item = item, page = page.id,
   }
   page.entries[#page.entries + 1] = entry
   reference.entries[#reference.entries + 1] = entry
@@ -152,14 +146,6 @@ function M.load()
     read_guide(reference, id, folder .. "guide/" .. id .. ".md")
   end
   return reference
-end
-
---- The nearest names to one that is not there, for "did you mean".
----@param reference moongate.docs.Reference
----@param name string
----@return string?
-function M.nearest(reference, name)
-  return suggest.nearest(name, reference.by_name)
 end
 
 return M

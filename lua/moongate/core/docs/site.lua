@@ -75,7 +75,6 @@ local function first_sentence(text)
   return (terminal.plain(paragraph:gsub("\n", " ")):match("^(.-%.)%s") or terminal.plain(paragraph))
     :sub(1, 160)
 end
-M.first_sentence = first_sentence
 
 local function index_of(groups, facts)
   local list = {}

@@ -51,9 +51,14 @@ end
 
 M.check_open = check_open
 
--- What a relayed answer's server said goes with its content, but what scripts have set stays.
-local function leave_relayed(ctx)
-  local theirs, fields, own = ctx[BODY].theirs, ctx[FIELDS] or {}, {}
+--- What a relayed answer's server said goes with its content, but what scripts have set stays.
+--- Nothing if no such answer is staged, or nobody has looked at its fields.
+function M.leave_relayed(ctx)
+  if ctx[KIND] ~= RELAY or ctx[PHASE] ~= STAGED or not ctx[BODY].all then
+    return
+  end
+  local fields = ctx[FIELDS] or {}
+  local theirs, own = ctx[BODY].theirs, { kept = fields.kept }
   for i = 1, #fields, 2 do
     if not theirs[fields[i] .. "\0" .. fields[i + 1]] then
       own[#own + 1] = fields[i]
@@ -64,10 +69,10 @@ local function leave_relayed(ctx)
   ctx[TYPE] = ctx[TYPE] ~= ctx[BODY].type and ctx[TYPE]
 end
 
+local leave_relayed = M.leave_relayed
+
 local function stage(ctx, kind, content_type, body)
-  if ctx[KIND] == RELAY and ctx[PHASE] == STAGED and ctx[BODY].all then
-    leave_relayed(ctx)
-  end
+  leave_relayed(ctx)
   ctx[PHASE], ctx[KIND], ctx[BODY] = STAGED, kind, body
   if content_type then
     ctx[TYPE] = content_type
@@ -175,13 +180,14 @@ end
 
 -- The fields of a relayed answer stay in C until somebody wants to look at them, to add to them or
 -- to take one away. Those that scripts have set stand instead of the server's of the same name.
-local function fetch_fields(ctx)
+function M.fetch_fields(ctx)
   local relayed = ctx[BODY]
   if ctx[KIND] ~= RELAY or ctx[PHASE] ~= STAGED or relayed.all then
     return
   end
   local fields, theirs = native.proxy_fields(ctx[HANDLE]) or {}, {}
   local own = ctx[FIELDS] or {}
+  fields.kept = own.kept
   relayed.all, relayed.theirs, ctx[FIELDS] = true, theirs, fields
   for i = #fields - 1, 1, -2 do
     if fields[i]:lower() == "content-type" then
@@ -206,6 +212,7 @@ local function fetch_fields(ctx)
     end
   end
 end
+local fetch_fields = M.fetch_fields
 
 -- Vary is a set that middleware and handlers add to: nobody's part is lost, "*" says it all.
 local function merge_vary(ctx, values)

@@ -1,6 +1,7 @@
 --- ctx.answer: what is staged, for middleware behind next(); and what became of it, for
 --- app:on_response.
 local native = require("moongate.native")
+local answer = require("moongate.core.request.answer")
 local headers_of = require("moongate.core.headers")
 local slots = require("moongate.core.request.slots")
 local suggest = require("moongate.core.suggest")
@@ -20,6 +21,7 @@ end
 --- Names in lower case to values, looked up in any case; lines of one name are joined. What the
 --- wire adds (Date, Content-Length) is not among them.
 function getters.headers(ctx)
+  answer.fetch_fields(ctx)
   local headers = { ["content-type"] = ctx[TYPE] or nil }
   local fields = ctx[FIELDS] or {}
   for i = 1, #fields, 2 do
@@ -43,12 +45,12 @@ end
 ---@class moongate.Answer
 local Answer = {}
 
-function Answer.__index(answer, key)
+function Answer.__index(view, key)
   local getter = getters[key]
   if not getter then
     error("ctx.answer has no '" .. tostring(key) .. "'" .. suggest.for_name(key, getters), 2)
   end
-  return getter(rawget(answer, 1))
+  return getter(rawget(view, 1))
 end
 
 function Answer.__newindex(_, key)

@@ -300,6 +300,9 @@ end
 --- Nil on a connection without TLS.
 function getters.tls(ctx)
   local version, cipher, server_name, alpn, resumed, client = native.request_tls(ctx[HANDLE])
+  if not version and cipher == "closed" then
+    closed()
+  end
   return version and {
     version = version,
     cipher = cipher,

@@ -80,7 +80,7 @@ end
 -- Fields that described the failed handler's content are not true of the error in its place, and a
 -- fault is no reason to be logged in.
 local function without_content(fields, is_fault)
-  local kept = {}
+  local kept = { kept = fields.kept }
   for i = 1, #fields, 2 do
     local name, value = fields[i], fields[i + 1]
     if (fields.kept and fields.kept[value]) or not is_of_content(name:lower(), value, is_fault) then
@@ -92,6 +92,7 @@ local function without_content(fields, is_fault)
 end
 
 local function clear_answer(ctx, err)
+  answer.leave_relayed(ctx)
   ctx[PHASE], ctx[KIND], ctx[STATUS], ctx[TYPE], ctx[BODY] = OPEN, PLAIN, 200, false, false
   if ctx[FIELDS] then
     ctx[FIELDS] = without_content(ctx[FIELDS], status_of(err) >= 500)

@@ -135,8 +135,4 @@ describe("the reference", function()
       look(entry.item.doc, entry.name)
     end
   end)
-
-  it("finds what a misspelt name means", function()
-    assert.equal("ctx:json", reference.nearest(loaded, "ctx:jsno"))
-  end)
 end)

@@ -59,6 +59,40 @@ describe("ctx:proxy", function()
     assert.equal('{"n":1}', app:requests_to("users")[1].body)
   end)
 
+  it("is seen by middleware with its fields", function()
+    local seen
+    serve(function(target)
+      target:use(function(ctx, next)
+        next()
+        seen = { ctx.answer.status, ctx.answer.headers["X-From"] }
+      end)
+      proxying(target)
+    end)
+    assert.equal("users", app:get("/a").headers["x-from"])
+    assert.same({ 201, "users" }, seen)
+  end)
+
+  it("leaves no field of its own on a failure in its place, looked at or not", function()
+    for _, look in ipairs({ false, true }) do
+      serve(function(target)
+        target:get("/x", function(ctx)
+          ctx:proxy("users")
+          ctx:header("X-Own", "1")
+          if look then
+            assert.equal("users", ctx:answer_header("X-From"))
+          end
+          error("boom")
+        end)
+      end)
+      local res = app:get("/x")
+      assert.equal(500, res.status)
+      assert.is_nil(res.headers["x-from"])
+      assert.equal("1", res.headers["x-own"])
+      app:assert_no_leaks()
+    end
+    app = nil
+  end)
+
   it("returns the status and the headers", function()
     local status, from, none
     serve(function(target)
