@@ -184,6 +184,10 @@ void mg_loop_set_pulse(mg_loop *loop, mg_pulse *pulse) {
     }
 }
 
+bool mg_loop_has_tasks(const mg_loop *loop) {
+    return loop->tasks > 0;
+}
+
 bool mg_loop_has_outside_work(const mg_loop *loop) {
     return loop->tasks > 0 || loop->descriptors > 0;
 }

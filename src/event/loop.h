@@ -79,6 +79,9 @@ struct mg_pulse; // base/shm.h
 // Shows in `pulse` (borrowed; NULL: no more) whether the loop works or waits. Real clock only.
 void mg_loop_set_pulse(mg_loop *loop, struct mg_pulse *pulse);
 
+// True while work of threads is out, or on its way there and back.
+bool mg_loop_has_tasks(const mg_loop *loop);
+
 // True if a task runs in a thread, or a real descriptor (not a memory pair, not a listener) is
 // open.
 bool mg_loop_has_outside_work(const mg_loop *loop);

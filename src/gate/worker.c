@@ -198,12 +198,13 @@ void mg_worker_free(mg_worker *w) {
         }
     }
     mg_server_free(w->server);
+    mg_channel_close(w->master); // nothing is said any more
+    w->master = NULL;
     mg_worker_free_generations(w);
     mg_orders_deinit(&w->orders);
     mg_stall_close(w->stall);
     mg_accepting_deinit(&w->accepting);
     mg_jobs_deinit(&w->jobs);
-    mg_channel_close(w->master);
     mg_loop_set_pulse(w->loop, NULL);
     mg_logs_close(&w->logs);
     mg_shm_free(w->shm);

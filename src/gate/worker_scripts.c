@@ -262,5 +262,10 @@ void mg_worker_free_generations(mg_worker *w) {
     if (w->current != NULL) {
         mg_stall_forget(w->stall, mg_lua_app_vm(w->current->app));
         mg_generation_free(w->current);
+        w->current = NULL;
+    }
+    // A thread that still loads scripts is lent this worker's logs and services.
+    while (mg_loop_has_tasks(w->loop)) {
+        mg_loop_turn(w->loop, true, false, 0);
     }
 }

@@ -345,6 +345,22 @@ static void one_that_stops_loads_nothing_more(void **state) {
     assert_string_equal(prepare(2, APP("")), "failed 2: the worker is stopping\n");
 }
 
+// tear_down frees it and finds what nobody closed.
+static void one_that_ends_while_scripts_load_waits_for_their_thread(void **state) {
+    (void)state;
+    snprintf(config, sizeof config, "{" CONFIG ",\"database\":\"sqlite::memory:\"}", log_file);
+    serve(APP("app:on_start(function() moongate.database():query('SELECT 1'):await() end)"));
+    mg_snapshot *s =
+        snapshot_of(config, "local begun = os.clock() while os.clock() - begun < 0.02 do end\n"
+                            "return require('moongate').app()\n");
+    mg_channel_send(master, &(mg_message){MG_MESSAGE_PREPARE, 2, 0, mg_snapshot_fd(s), {0}});
+    mg_snapshot_unref(s);
+    while (w->next == NULL) {
+        mg_loop_turn(loop, false, false, 0);
+    }
+    assert_int_equal(w->next->state, MG_GENERATION_LOADING);
+}
+
 static void one_whose_master_has_gone_drains(void **state) {
     (void)state;
     serve(APP(""));
@@ -374,6 +390,7 @@ int main(void) {
         TEST(requests_that_do_not_end_are_cut_off),
         TEST(an_on_stop_without_end_is_not_waited_for),
         TEST(one_that_stops_loads_nothing_more),
+        TEST(one_that_ends_while_scripts_load_waits_for_their_thread),
         TEST(one_whose_master_has_gone_drains),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
