@@ -21,7 +21,7 @@ describe("moongate.http", function()
       local res = app:run(function()
         return http[method]("http://a/", { query = { n = 1 } }):await()
       end)
-      assert.equal(method, res.body)
+      assert.equal(method == "head" and "" or method, res.body)
     end
   end)
 

@@ -79,8 +79,7 @@ mg_connect *mg_connect_start(const mg_connect_options *options) {
     const mg_connect_net *net = c->o.loop->net;
     if (net != NULL) {
         enter(c, DIAL);
-        net->on_connect(net->arg, c, c->o.unix_path != NULL ? c->o.unix_path : c->o.host,
-                        c->o.unix_path != NULL ? 0 : c->o.port);
+        net->on_connect(net->arg, c, &c->o);
     } else if (c->o.unix_path != NULL) {
         mg_timer_start(c->o.loop, &c->soon, 0, 0, on_unix);
     } else {
@@ -302,6 +301,6 @@ void mg_connect_accept(mg_connect *c, mg_stream *peer, const mg_stream_events *e
     succeed(c);
 }
 
-void mg_connect_refuse(mg_connect *c, int status) {
-    fail(c, "connect", mg_strerror(status));
+void mg_connect_refuse(mg_connect *c, const mg_connect_fault *fault) {
+    fail(c, fault->code, fault->text);
 }

@@ -59,8 +59,8 @@ const char *mg_connect_doing(const mg_connect *c);
 // spoken on them.
 typedef struct mg_connect_net {
     // One that is to be answered, later, by mg_connect_accept or mg_connect_refuse; never, if it is
-    // not to be answered. Unix sockets have port 0.
-    void (*on_connect)(void *arg, mg_connect *c, const char *host, uint16_t port);
+    // not to be answered. `wanted` is lent for the call.
+    void (*on_connect)(void *arg, mg_connect *c, const mg_connect_options *wanted);
     void (*on_gone)(void *arg, mg_connect *c); // it is over: given up, or too late
     void *arg;
 } mg_connect_net;
@@ -74,4 +74,4 @@ bool mg_connect_has_net(const mg_loop *loop);
 // It is open: `peer`, the caller's memory, is its other end. on_done comes inside of this.
 void mg_connect_accept(mg_connect *c, mg_stream *peer, const mg_stream_events *events,
                        size_t window);
-void mg_connect_refuse(mg_connect *c, int status); // as a dial that failed with that code
+void mg_connect_refuse(mg_connect *c, const mg_connect_fault *fault); // borrowed

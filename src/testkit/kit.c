@@ -165,6 +165,7 @@ static int kit_gc(lua_State *L) {
     close_server(k);
     mg_testkit_close_stores(k);
     mg_testkit_close_upstreams(k);
+    mg_testkit_close_client(k);
     mg_vm_free(k->vm);
     mg_loop_free(k->loop);
     mg_testkit_net_deinit(&k->net);
@@ -215,6 +216,10 @@ int mg_testkit_open(lua_State *L) {
     k->database.name = "default";
     k->services.databases = &k->database;
     k->vm->services = &k->services;
+    mg_error err;
+    if (mg_testkit_open_client(k, &err) != MG_OK) {
+        return luaL_error(L, "%s", err.text);
+    }
     mg_vm_attach(k->vm);
     mg_push_native(L, k->vm);
     lua_insert(L, -3);

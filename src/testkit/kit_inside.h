@@ -29,6 +29,8 @@ int mg_testkit_configuration(lua_State *L); // configuration.c
 // --- net.c ---
 
 void mg_testkit_close_upstreams(mg_testkit *k);
+int mg_testkit_open_client(mg_testkit *k, mg_error *err);
+void mg_testkit_close_client(mg_testkit *k);
 
 // --- stores.c ---
 

@@ -1,35 +1,40 @@
 #include "testkit/net.h"
 
 #include "base/mem.h"
+#include "client/client.h"
 #include "config/config.h"
 #include "proxy/upstream.h"
 #include "testkit/kit_inside.h"
 #include "testkit/peer.h"
-
-#include <errno.h>
 
 typedef struct dial {
     mg_link untold;
     mg_connect *connect;
     uint64_t number;
     uint16_t port;
-    char host[];
+    char *host; // or the path of a Unix socket, whose port is 0
+    char *server_name;
 } dial;
 
-static void on_connect(void *arg, mg_connect *c, const char *host, uint16_t port) {
+static void on_connect(void *arg, mg_connect *c, const mg_connect_options *wanted) {
     mg_testkit_net *n = arg;
-    size_t bytes = strlen(host) + 1;
-    dial *d = mg_calloc(1, sizeof *d + bytes);
+    const char *path = wanted->unix_path;
+    const char *name = wanted->server_name;
+    dial *d = mg_calloc(1, sizeof *d);
     d->connect = c;
-    d->port = port;
-    memcpy(d->host, host, bytes);
+    d->port = path != NULL ? 0 : wanted->port;
+    d->host = mg_strdup(path != NULL ? path : wanted->host);
+    d->server_name = mg_strdup(name != NULL ? name : "");
     d->number = mg_slots_add(&n->dials, d);
     mg_link_append(&n->untold, &d->untold);
+    mg_loop_turn_soon(n->loop); // the spec looks before time goes on
 }
 
 static void forget(mg_testkit_net *n, dial *d) {
     mg_slots_remove(&n->dials, d->number);
     mg_link_remove(&d->untold);
+    mg_free(d->host);
+    mg_free(d->server_name);
     mg_free(d);
 }
 
@@ -45,7 +50,7 @@ static void on_gone(void *arg, mg_connect *c) {
 }
 
 void mg_testkit_net_init(mg_testkit_net *n, mg_loop *loop) {
-    *n = (mg_testkit_net){.seam = {on_connect, on_gone, n}};
+    *n = (mg_testkit_net){.seam = {on_connect, on_gone, n}, .loop = loop};
     mg_link_init(&n->untold);
     mg_connect_use(loop, &n->seam);
 }
@@ -54,7 +59,7 @@ void mg_testkit_net_deinit(mg_testkit_net *n) {
     mg_slots_deinit(&n->dials);
 }
 
-// test_next_dial() -> number, host or path, port | nothing: all have been told
+// test_next_dial() -> number, host or path, port, server's name | nothing: all have been told
 static int next_dial(lua_State *L) {
     mg_testkit_net *n = &mg_testkit_of(L)->net;
     mg_link *l = mg_link_shift(&n->untold);
@@ -65,7 +70,8 @@ static int next_dial(lua_State *L) {
     lua_pushnumber(L, (lua_Number)d->number);
     lua_pushstring(L, d->host);
     lua_pushinteger(L, d->port);
-    return 3;
+    lua_pushstring(L, d->server_name);
+    return 4;
 }
 
 // Takes the dial at 1 out. NULL: it has been given up.
@@ -89,16 +95,34 @@ static int accept_dial(lua_State *L) {
     return 1;
 }
 
-// test_refuse(number)
+// test_refuse(number, code, text)
 static int refuse_dial(lua_State *L) {
+    static const char *const codes[] = {"dns", "denied", "connect", "tls", "timeout", NULL};
+    const char *code = codes[luaL_checkoption(L, 2, NULL, codes)];
+    const char *text = luaL_checkstring(L, 3);
     mg_connect *c = take(L);
     if (c != NULL) {
-        mg_connect_refuse(c, -ECONNREFUSED);
+        mg_connect_refuse(c, &(mg_connect_fault){code, text});
     }
     return 0;
 }
 
-// --- the app's upstreams ---
+// --- the app's client and its upstreams ---
+
+// Each call has a server of its own, so that no connection is kept for another one.
+int mg_testkit_open_client(mg_testkit *k, mg_error *err) {
+    const mg_client_options options = {
+        .connections = UINT32_MAX,
+        .waiting = UINT32_MAX,
+        .head = {.first_line_bytes = 8192, .bytes = 64 * 1024, .lines = 100},
+    };
+    return mg_client_new(&k->services.client, k->loop, &options, err);
+}
+
+void mg_testkit_close_client(mg_testkit *k) {
+    mg_client_free(k->services.client);
+    k->services.client = NULL;
+}
 
 void mg_testkit_close_upstreams(mg_testkit *k) {
     mg_upstreams_unref(k->services.upstreams);

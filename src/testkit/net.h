@@ -9,6 +9,7 @@
 
 typedef struct mg_testkit_net {
     mg_connect_net seam;
+    mg_loop *loop;
     mg_slots dials; // under way, by the number that the spec knows
     mg_link untold; // those that it does not know yet
 } mg_testkit_net;

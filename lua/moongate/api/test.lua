@@ -25,7 +25,6 @@ local test = {}
 ---@field timeouts? table as in the configuration
 ---@field trusted_proxies? string[] as in the configuration
 ---@field forwarded? string|string[] as in the configuration
----@field http? boolean real calls answer what is not stubbed
 ---@field database? string "sqlite::memory:" is empty and ends with the app; "postgres://..." is a server that is there
 ---@field cache? string "memory:1M": a real cache answers what is not stubbed
 ---@field configuration? true|string the project's conf/moongate.lua, or another file: limits, timeouts, trusted_proxies, forwarded and upstreams are as it says
@@ -245,7 +244,8 @@ function app:raw(bytes) end
 ---@return moongate.test.App self
 function app:stub(name, answer) end
 
---- A stub of HTTP requests.
+--- A stub of HTTP requests: a server in memory, which the real client calls. So what a call says of
+--- its time, retries, redirects, `max` and `stream` holds, in virtual time.
 ---
 --- ```lua spec
 --- local test = require("moongate.test")
@@ -259,9 +259,26 @@ function app:stub(name, answer) end
 ---   app:assert_called("http_request", "http://api/x", 1)
 ---   app:close()
 --- end)
+---
+--- it("reads what is answered in pieces", function()
+---   local moongate = require("moongate")
+---   local app = test.app(function(app)
+---     app:get("/", function(ctx)
+---       local res = ctx:http_request({ url = "http://api/feed", stream = true }):await()
+---       for piece in res:chunks() do return piece end
+---     end)
+---   end)
+---   app:stub_http("http://api/feed", { body = function(out)
+---     out:write("first")
+---     moongate.sleep(60):await()
+---     out:write("second")
+---   end })
+---   assert.equal("first", app:get("/").body)
+---   app:close()
+--- end)
 --- ```
 ---@param matcher any "GET http://host/path", a URL for all methods, { method =, url =, pattern = }, or a function of the request { method, url, headers, body }
----@param answer any { status =, headers =, body = or json = }, the body of a 200, or a function of the request
+---@param answer any { status =, headers =, cookies =, body = or json = }, the body of a 200, or a function of the request. A function as `body` writes pieces with out:write(text) until it returns, or breaks off with out:close(). test.fail(code) knows dns, denied, connect, tls, timeout, closed and protocol
 ---@return moongate.test.App self
 function app:stub_http(matcher, answer) end
 
@@ -288,9 +305,26 @@ function app:stub_http(matcher, answer) end
 ---@return moongate.test.App self
 function app:stub_upstream(name, by_server) end
 
---- The requests that the servers of an upstream have had, in order: { method, path, headers, body,
---- server (its URL), at (virtual seconds), cancelled (the gateway gave it up) }.
----@param name string
+--- The requests that the servers of an upstream have had, in order, or those that a matcher of
+--- `app:stub_http` means, each try and each redirect for itself: { method, url, path, headers, body,
+--- server (its URL), at (virtual seconds), cancelled (the app gave it up) }.
+---
+--- ```lua spec
+--- local test = require("moongate.test")
+---
+--- it("tries again", function()
+---   local app = test.app(function(app)
+---     app:get("/", function(ctx)
+---       return ctx:http_request({ url = "http://api/", retries = 1 }):await().body
+---     end)
+---   end)
+---   app:stub_http("http://api/", test.sequence({ test.fail("closed"), "second" }))
+---   assert.equal("second", app:get("/").body)
+---   assert.equal(2, #app:requests_to("http://api/"))
+---   app:close()
+--- end)
+--- ```
+---@param name any of an upstream; or a URL, { pattern = } and the like
 ---@return table[]
 function app:requests_to(name) end
 
@@ -341,7 +375,7 @@ function app:stub_database(matcher, answer) end
 ---@return moongate.test.App self
 function app:stub_cache(matcher, answer) end
 
---- A stub of the content that `ctx:read_file` and `ctx:file_chunks` find.
+--- A stub of the content that `ctx:read_file` and `ctx:file_chunks` find, and of its size.
 ---
 --- ```lua spec
 --- local test = require("moongate.test")

@@ -16,16 +16,21 @@ local M = {}
 local Maker = {}
 Maker.__index = Maker
 
--- `refuses`: takes the answer out if it is that a connection is not to be had.
-local function maker(fn, refuses)
-  return setmetatable({ make = fn, refuses = refuses or false }, Maker)
+-- `refusal`: see take_refusal.
+local function maker(fn, refusal)
+  return setmetatable({ make = fn, refusal = refusal or false }, Maker)
+end
+
+--- What functions say when they are called with these arguments.
+function M.evaluate(answer, ...)
+  while type(answer) == "function" do
+    answer = answer(...)
+  end
+  return answer
 end
 
 local function evaluate(call, answer)
-  while type(answer) == "function" do
-    answer = answer(unpack(call.args, 1, call.args.n))
-  end
-  return answer
+  return (M.evaluate(answer, unpack(call.args, 1, call.args.n)))
 end
 
 local function shaped(call, value)
@@ -85,30 +90,42 @@ function M.after(seconds, answer)
       timers.stop(timer)
     end
     return future
+  end, function()
+    local code, message, more = M.take_refusal(answer)
+    return code, message, code and seconds + more
   end)
 end
+
+-- Faults of who has no connection yet.
+local OF_CONNECTIONS = { dns = true, denied = true, connect = true, tls = true, timeout = true }
 
 --- Rejected with an error of that code.
 ---@param code string
 ---@param message string?
 function M.fail(code, message)
   check.string("test.fail: the code", code)
+  message = message or "stubbed failure: " .. code
   return maker(function(call, level)
     local future = Future._new(call.scope, level + 1)
-    local err = errors.new(code, message or ("stubbed failure: " .. code))
+    local err = errors.new(code, message)
     err.where = future:_where()
     future:reject(err)
     return future
-  end, code == "connect" and function()
-    return true
+  end, OF_CONNECTIONS[code] and function()
+    return code, message, 0
   end)
 end
 
---- Whether `answer` says that its server takes no connection now: test.fail("connect"), alone or as
---- the next of a sequence, which goes on behind it.
+--- How a connection to a server with that answer fails, if it does: test.fail("connect"), late or
+--- as the next of a sequence, which goes on behind it.
+---@return string? code
+---@return string? message
+---@return number? seconds until it does
 function M.take_refusal(answer)
-  local refuses = getmetatable(answer) == Maker and answer.refuses
-  return refuses and refuses() or false
+  local refusal = getmetatable(answer) == Maker and answer.refusal
+  if refusal then
+    return refusal()
+  end
 end
 
 --- One answer after the other, each for one call. A call beyond the last is refused: what is asked
@@ -128,9 +145,9 @@ function M.sequence(list)
     end
     return (future_of(call, list[at], level + 1))
   end, function()
-    local refuses = M.take_refusal(list[at + 1])
-    at = refuses and at + 1 or at
-    return refuses
+    local code, message, seconds = M.take_refusal(list[at + 1])
+    at = code and at + 1 or at
+    return code, message, seconds
   end)
 end
 

@@ -1,17 +1,17 @@
 --- The virtual clock of a spec, and the loop beneath it.
 local native = require("moongate.native")
-local upstream_stub = require("moongate.test.upstream_stub")
+local net = require("moongate.test.net")
 
 local Clock = {}
 Clock.__index = Clock
 
 local TURNS = 1000000
 
--- Turns the loop once, and has the servers of stubbed upstreams look at what came of it. False:
--- nothing happened.
+-- Turns the loop once, and has the servers of specs look at what came of it. False: nothing
+-- happened.
 local function turn(may_jump, limit)
   local progress = native.test_turn(may_jump, limit)
-  return upstream_stub.poll() or progress ~= "idle"
+  return net.poll() or progress ~= "idle"
 end
 
 ---@return table

@@ -1,15 +1,17 @@
---- What a stubbed HTTP call is asked and answers: requests and responses as the real client has
---- them.
+--- Stubs of HTTP calls: for each try of a call a server stands in the network of the spec
+--- (net.lua), told from all others by the name that the call wants its server to have.
 local native = require("moongate.native")
-local check = require("moongate.core.check")
+local headers_of = require("moongate.core.headers")
 local options = require("moongate.core.http.options")
-local response = require("moongate.core.http.response")
 
 local M = {}
 
-local ANSWER = {
-  status = check.positive_integer, headers = true, cookies = true, body = check.string, json = true,
-}
+local STARTS = { "http_call", "http_open" }
+local net, tries, started
+
+for _, name in ipairs(STARTS) do
+  M[name] = native[name]
+end
 
 --- { method, url, headers, body } of a call's arguments; nil, message if it is none that can be.
 function M.request(...)
@@ -20,38 +22,52 @@ function M.request(...)
   return request
 end
 
--- A copy of the fields, with the body's type unless the spec gives one.
-local function typed_headers(fields)
-  local headers, typed = {}, false
-  for name, value in pairs(fields.headers or {}) do
-    headers[name] = value
-    typed = typed or name:lower() == "content-type"
-  end
-  if fields.json ~= nil and not typed then
-    headers["content-type"] = "application/json"
-  end
-  return headers
+-- The server that answers it, once.
+local function add_server(request, written)
+  tries = tries + 1
+  local name = "call-" .. tries .. ".spec"
+  net.servers[name] = {
+    name = request.url, url = request.url, connections = 0,
+    choose = function()
+      net.servers[name] = nil
+      return started(request, written)
+    end,
+  }
+  return name
 end
 
---- Makes a response of a spec's answer: a string (the body of a 200), or { status, headers, body or
---- json }.
-function M.response(answer, request)
-  if type(answer) == "string" then
-    answer = { body = answer }
-  elseif type(answer) ~= "table" then
-    check.fail("a stub of HTTP answers { status =, headers =, body = or json = } or a body, not "
-      .. type(answer))
-  elseif getmetatable(answer) then
-    return answer -- a response already
+local function copy_with_name(given, name)
+  local copy = { server_name = name }
+  for key, value in pairs(given or {}) do
+    copy[key] = key ~= "server_name" and value or name
   end
-  local fields = check.options("the stub's answer", answer, ANSWER)
-  return response.made({
-    status = fields.status or 200,
-    headers = typed_headers(fields),
-    body = answer.json ~= nil and native.json.encode(answer.json) or fields.body or "",
-    url = request.url,
-    cookies = fields.cookies,
-  })
+  return copy
+end
+
+--- From now on each try of a call goes to a server of its own in the app's network, whose answer is
+--- what `answer_for(request)` gives when it connects.
+---@param app moongate.test.App
+---@param answer_for fun(request: table, written: boolean): any `written`: the body is yet to come
+function M.install(app, answer_for)
+  net, tries, started = app.net, 0, answer_for
+  for _, name in ipairs(STARTS) do
+    local real = M[name]
+    native[name] = function(method, url, headers, body, given)
+      local request = {
+        method = method, url = url, headers = headers_of.lowered(headers), body = body,
+      }
+      local server = add_server(request, given and given.upload)
+      local handle, wrong = real(method, url, headers, body, copy_with_name(given, server))
+      net.servers[server] = handle and net.servers[server]
+      return handle, wrong
+    end
+  end
+end
+
+function M.remove()
+  for _, name in ipairs(STARTS) do
+    native[name] = M[name]
+  end
 end
 
 return M

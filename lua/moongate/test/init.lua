@@ -15,6 +15,7 @@ local Clock = require("moongate.test.clock")
 local wire = require("moongate.test.wire")
 local answers = require("moongate.test.answers")
 local stubs = require("moongate.test.stubs")
+local net = require("moongate.test.net")
 local upstream_stub = require("moongate.test.upstream_stub")
 local leaks = require("moongate.test.leaks")
 local migrations = require("moongate.test.migrations")
@@ -126,7 +127,7 @@ end
 
 local OPTIONS = {
   root = check.string, limits = true, timeouts = true, trusted_proxies = true, forwarded = true,
-  http = true, database = true, cache = true, migrations = check.string, http2 = is_boolean,
+  database = true, cache = true, migrations = check.string, http2 = is_boolean,
   upstreams = true,
   configuration = function(name, value)
     return value == true and value or check.string(name, value)
@@ -150,7 +151,7 @@ end
 --- function that declares routes on the app it is given; without one it is the project's app, and
 --- options may stand here
 ---@param options table? root (project folder), limits and timeouts (as in the configuration),
---- trusted_proxies, forwarded; http, database, cache: the real one answers what is not stubbed;
+--- trusted_proxies, forwarded; database, cache: the real one answers what is not stubbed;
 --- database: "sqlite::memory:" is empty and ends with the app, "postgres://..." is a server that is
 --- there; migrations: the folder of .sql files that are run in it, in their order, before the
 --- app starts; upstreams: as in the configuration, their servers are to be stubbed; configuration:
@@ -184,8 +185,9 @@ function M.app(source, options)
   }, App)
   log_lines = app.logs
   Future._deferreds = {}
+  net.install(app)
   stubs.install(app, {
-    http = options.http, database = options.database, cache = options.cache,
+    database = options.database, cache = options.cache,
   })
   upstream_stub.install(app, options.upstreams)
   if options.migrations then
@@ -240,11 +242,13 @@ function App:stub(name, answer)
   return self
 end
 
---- A stub of HTTP requests.
+--- A stub of HTTP requests: a server in memory, which the real client calls. So what the call says
+--- of its own time, tries, redirects and pieces holds.
 ---@param matcher any "GET http://host/path", a URL for all methods, { method =, url =, pattern = },
 --- or a function of the request { method, url, headers, body }
----@param answer any { status =, headers =, body = or json = }, the body of a 200 as a string, or a
---- function of the request
+---@param answer any { status =, headers =, cookies =, body = or json = }, the body of a 200 as a
+--- string, or a function of the request; a function as `body` is called with `out` and writes
+--- pieces with out:write(text), until it returns or calls out:close() to break off
 function App:stub_http(matcher, answer)
   stubs.add(self, "http_request", matcher, answer)
   return self
@@ -272,19 +276,18 @@ function App:stub_cache(matcher, answer)
   return self
 end
 
---- A stub of the content that ctx:read_file and ctx:file_chunks find.
+--- A stub of the content that ctx:read_file and ctx:file_chunks find, and of its size.
 ---@param matcher any a path as it is asked for
 ---@param answer any the content, or a function of the path
 function App:stub_file(matcher, answer)
   stubs.add(self, "read_file", matcher, answer)
   stubs.add(self, "file_chunks", matcher, answer)
+  stubs.add(self, "stat_file", matcher, answer)
   return self
 end
 
 --- What the servers of an upstream answer (test.app's option `upstreams` says which there are), as
---- for stub_http: by server, which is its URL, "host:port" or its number. test.fail("connect"): it
---- takes no connection; test.fail("closed"): it closes without an answer, with another code with a
---- reset; test.never(), test.after and test.sequence as elsewhere.
+--- for stub_http: by server, which is its URL, "host:port" or its number.
 ---@param name string
 ---@param by_server table<string|integer, any>
 function App:stub_upstream(name, by_server)
@@ -292,12 +295,16 @@ function App:stub_upstream(name, by_server)
   return self
 end
 
---- The requests that the servers of an upstream have had, in order: { method, path, headers, body,
---- server (its URL), at (virtual seconds), cancelled }.
----@param name string
+--- The requests that the servers of an upstream have had, in order, or those that a matcher of
+--- stub_http means, each try and redirect for itself: { method, url, path, headers, body, server
+--- (its URL), at (virtual seconds), cancelled }.
+---@param name any
 ---@return table[]
 function App:requests_to(name)
-  return upstream_stub.requests(self, name)
+  if type(name) == "string" and not name:find("://", 1, true) then
+    return upstream_stub.requests(self, name)
+  end
+  return net.requests(self, stubs.of_http(name))
 end
 
 --- The calls of that name so far, in order: { name, the arguments; of HTTP also request }.
@@ -375,7 +382,7 @@ function App:close()
   end
   self.peers = {}
   scopes.cancel_app(self.served.root, errors.new("cancelled", "the spec's app is closed"))
-  upstream_stub.remove(self)
+  net.remove(self)
   self.clock:settle()
   Future._end_app(self.served.root)
   stubs.remove(self)

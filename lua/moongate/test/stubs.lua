@@ -20,7 +20,7 @@ local M = {}
 local SUBJECTS = { "http", "cache", "files" }
 local native = require("moongate.native")
 local array = native.json.array
-local STATEMENT = "query_database"
+local HTTP, STATEMENT = "http_request", "query_database"
 local methods = context.methods
 local subject_of = { [STATEMENT] = "database" } -- name of a call -> its subject
 local originals = {} -- name of a call -> the real function
@@ -56,14 +56,14 @@ local STUB_TO_WRITE = {
 
 local function refuse(record, level)
   error(matchers.describe(record) .. " is not stubbed, and specs have no network; write for "
-    .. "example:\n  " .. STUB_TO_WRITE[subject_of[record.name]](record), level + 1)
+    .. "example:\n  " .. STUB_TO_WRITE[subject_of[record.name]](record), level and level + 1 or 0)
 end
 
 -- --- a call ---
 
 local function note(app, name, ...)
   local record = { name = name, n = select("#", ...), ... }
-  if name == "http_request" then
+  if name == HTTP then
     record.request, record.problem = http_stub.request(...)
   end
   app.calls[#app.calls + 1] = record
@@ -87,12 +87,7 @@ local function to_future(name, call, answer, level)
 end
 
 local function follow(rule, scope, level, record)
-  local call = { scope = scope, args = rule.args(record) }
-  if rule.shape then
-    call.shape = function(value)
-      return rule.shape(value, record)
-    end
-  end
+  local call = { scope = scope, args = rule.args(record), shape = rule.shape }
   return (to_future(record.name, call, rule.answer, level + 1))
 end
 
@@ -118,7 +113,7 @@ local function check_options(record)
 end
 
 local function check_request(record, level)
-  if record.name == "http_request" and not record.request then
+  if record.name == HTTP and not record.request then
     error((record.problem:gsub("^[^\n:]+:%d+: ", "")), level + 1)
   end
 end
@@ -127,13 +122,22 @@ end
 local function stubbed(record, scope, level)
   local app, name = current, record.name
   local rule = rule_for(app, record)
-  if rule then
+  if rule and name == HTTP then
+    return nil -- the real client calls a server that answers so
+  elseif rule then
     return (follow(rule, scope, level + 1, record))
   elseif app.stubs[name] ~= nil then
     return (follow_general(app.stubs[name], scope, level + 1, record))
   elseif is_refused(app, name) then
     refuse(record, level + 1)
   end
+end
+
+-- What the server of one try of a call says. A body that is yet to come is waited for.
+local function answer_of_server(request, written)
+  local record = { name = HTTP, n = 1, request.url, request = request }
+  local rule = rule_for(current, record) or refuse(record)
+  return written and rule.answer or answers.evaluate(rule.answer, request)
 end
 
 local function first_row(rows)
@@ -188,6 +192,7 @@ function M.install(app, real)
   app.stubs, app.stubs_for, app.real = {}, {}, real or {}
   current = app
   statements.stub = statement
+  http_stub.install(app, answer_of_server)
   for name, subject in pairs(subject_of) do
     if name ~= STATEMENT and name ~= subject then -- ctx:cache() gives an object, whose calls count
       replace(name, require("moongate." .. subject).calls)
@@ -206,6 +211,7 @@ function M.remove(app)
     methods[name] = fn
   end
   originals, own = {}, {}
+  http_stub.remove()
   statements.stub, current = false, nil
 end
 
@@ -239,23 +245,19 @@ local function but_the_first(record)
   return { n = math.max(record.n - 1, 0), unpack(record, 2, record.n) }
 end
 
-local function the_request(record)
-  return { n = 1, record.request }
-end
-
-local function http_shape(value, record)
-  return http_stub.response(value, record.request)
-end
-
 -- Rows are a list, also when there are none.
 local function rows_shape(value)
   return type(value) == "table" and not getmetatable(value) and array(value) or value
 end
 
+local function info_of(content)
+  return { kind = "file", size = #content, modified = 0, mode = "0644" }
+end
+
 -- `args`: what a function as the answer gets. `shape`: makes of its value what the real call gives.
 local RULES = {
-  http_request = { args = the_request, shape = http_shape },
   query_database = { args = but_the_first, shape = rows_shape },
+  stat_file = { shape = info_of },
 }
 
 --- A stub for the calls that the matcher means, before all older ones; `last`: behind them.
@@ -296,6 +298,15 @@ function M.calls_of(app, name, matcher)
     end
   end
   return list
+end
+
+--- Whether a request that a server had is one that the matcher of HTTP means.
+---@return fun(request: table): boolean
+function M.of_http(matcher)
+  local matches = matchers.compile(HTTP, matcher)
+  return function(request)
+    return matches({ request = request })
+  end
 end
 
 --- In words, all calls of that name.

@@ -147,7 +147,8 @@ describe("a call to another server", function()
           }):try_await()
           return err.where .. " " .. err.code
         end)
-      end, { http = true })
+      end)
+      app:stub_http({ pattern = "." }, "")
       assert.matches("text_spec%.lua:%d+ file$", app:get("/").body)
       app:assert_no_leaks()
     end

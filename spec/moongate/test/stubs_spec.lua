@@ -225,28 +225,17 @@ describe("what was called", function()
 end)
 
 describe("a subject that is there", function()
-  local real = http.calls.http_request
-
-  after_each(function()
-    app:assert_no_leaks()
-    http.calls.http_request = real
-  end)
-
   it("is asked for what is not stubbed, and its calls are recorded", function()
-    http.calls.http_request = function(scope, level, url)
-      local future = Future._new(scope, level + 1)
-      future:resolve({ body = "the real " .. url })
-      return future
-    end
     app = test.app(function(a)
       a:get("/", function(ctx)
-        return ctx:http_request("http://b/"):await().body
+        return { found = ctx:query_cache("b"):await() ~= nil }
       end)
-    end, { http = true })
-    app:stub_http("http://a/", "stubbed")
-    assert.equal("stubbed", request("http://a/").body)
-    assert.equal("the real http://b/", app:get("/").body)
-    app:assert_called("http_request", nil, 2)
+    end, { cache = "memory:1M" })
+    app:stub_cache("a", "stubbed")
+    assert.equal("stubbed", lookup("a"))
+    assert.is_false(app:get("/"):json().found)
+    app:assert_called("query_cache", nil, 2)
     assert.matches("is not stubbed", message_of(query, "SELECT 1"))
+    app:assert_no_leaks()
   end)
 end)

@@ -10,7 +10,7 @@ local app
 
 before_each(function()
   app = test.app(function() end)
-  app.real = { http = true }
+  app:stub_http({ pattern = "." }, "")
 end)
 after_each(function()
   app:assert_no_leaks()
