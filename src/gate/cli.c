@@ -38,6 +38,7 @@ struct parsing {
 };
 
 static mg_cli_result take_defaults(parsing *p, const char *value);
+static mg_cli_result take_dev(parsing *p, const char *value);
 static mg_cli_result take_listen(parsing *p, const char *value);
 static mg_cli_result take_workers(parsing *p, const char *value);
 static mg_cli_result take_app(parsing *p, const char *value);
@@ -60,6 +61,7 @@ static const option options[] = {
     {"--control", REMOTE, true, take_control},
     {"--database", BIT(MIGRATE), true, take_database},
     {"--defaults", BIT(CHECK), false, take_defaults},
+    {"--dev", BIT(COLLECT), false, take_dev},
     {"--dry-run", BIT(RELOAD), false, take_dry_run},
     {"--folder", BIT(MIGRATE), true, take_folder},
     {"--json", BIT(STATUS), false, take_json},
@@ -159,6 +161,12 @@ static mg_cli_result no_option(parsing *p, mg_str name) {
 static mg_cli_result take_defaults(parsing *p, const char *value) {
     (void)value;
     p->cli->defaults = true;
+    return MG_CLI_GO;
+}
+
+static mg_cli_result take_dev(parsing *p, const char *value) {
+    (void)value;
+    p->cli->dev = true;
     return MG_CLI_GO;
 }
 

@@ -40,6 +40,7 @@ typedef struct mg_cli {
     bool json;            // status --json
     bool now;             // stop --now
     bool status;          // migrate --status
+    bool dev;             // _collect --dev: for `moongate dev`
     const char *folder;   // migrate --folder; NULL: lua/migrations. docs, new: where to
     const char *topic;    // help NAME
     const char *database; // migrate --database; NULL: the default one

@@ -2,8 +2,8 @@
 
 #include "base/snapshot.h"
 #include "config/check.h"
-#include "config/path.h"
 #include "event/tls_store.h"
+#include "gate/awaits.h"
 #include "gate/certificates.h"
 #include "gate/generation.h"
 #include "gate/privileges.h"
@@ -62,34 +62,13 @@ static void give_up_root(void) {
     }
 }
 
-static bool is_collected(const collecting *c, const char *path) {
-    for (size_t i = 0; i < c->writer.count; i++) {
-        if (mg_str_eq(mg_snapshot_writer_name(&c->writer, i), mg_str_of(path))) {
-            return true;
-        }
-    }
-    return false;
-}
-
-// An app outside of the project's folder comes along alone.
-static int add_app(collecting *c, const mg_config *config) {
-    if (is_collected(c, config->app)) {
-        return MG_OK;
-    }
-    if (access(config->app, R_OK) != 0) {
-        return mg_error_set(&c->err, MG_ECONFIG, "%s: app: %s cannot be read: %s", config->file,
-                            config->app, strerror(errno));
-    }
-    return mg_scripts_add_file(&c->scripts, config->app, &c->err);
-}
-
 // All workers trust the same certificates, until a reload, whatever happens on the disk meanwhile.
 // A folder stays where it is.
 static int add_ca(collecting *c, const mg_config *config) {
     struct stat st;
     mg_error err;
     if (config->http.ca.path == NULL || stat(config->http.ca.path, &st) != 0 ||
-        !S_ISREG(st.st_mode) || is_collected(c, config->http.ca.path) ||
+        !S_ISREG(st.st_mode) || mg_scripts_have(&c->scripts, config->http.ca.path) ||
         mg_scripts_add_file(&c->scripts, config->http.ca.path, &err) == MG_OK) {
         return MG_OK;
     }
@@ -198,38 +177,6 @@ static int check(collecting *c, const mg_cli *cli, mg_str json, mg_config *confi
     return rc;
 }
 
-// --- scripts ---
-
-// `/` as a whole is never meant: a container's /conf/moongate.lua has /lua beside it.
-static int add_below_root(collecting *c, const mg_config *config) {
-    static const char *const usual[] = {"/lua", "/conf", "/spec"};
-    if (strcmp(config->root, "/") != 0) {
-        return mg_scripts_add(&c->scripts, config->root);
-    }
-    for (size_t i = 0; i < sizeof usual / sizeof *usual; i++) {
-        mg_scripts_add(&c->scripts, usual[i]);
-    }
-    return MG_OK;
-}
-
-static int add_scripts(collecting *c, const mg_config *config) {
-    mg_arena arena = {0};
-    int rc = MG_OK;
-    mg_scripts_init(&c->scripts, &c->writer);
-    for (size_t i = 0; rc == MG_OK && i < config->scripts.n; i++) {
-        const char *item = config->scripts.items[i];
-        const char *path = mg_config_absolute(&arena, config->root, mg_str_of(item));
-        rc = strcmp(item, ".") == 0 ? add_below_root(c, config) : mg_scripts_add(&c->scripts, path);
-        if (rc != MG_OK) {
-            mg_error_set(&c->err, MG_ECONFIG, "%s: scripts[%zu]: %s: %s", config->file, i + 1, path,
-                         mg_strerror(rc));
-        }
-    }
-    mg_scripts_follow_links(&c->scripts);
-    mg_arena_deinit(&arena);
-    return rc;
-}
-
 static int collect(collecting *c, const mg_cli *cli) {
     mg_buf text = {0};
     mg_buf json = {0};
@@ -242,13 +189,13 @@ static int collect(collecting *c, const mg_cli *cli) {
         rc = check(c, cli, mg_buf_str(&json), &config);
     }
     if (rc == MG_OK) {
-        rc = add_scripts(c, &config);
+        rc = mg_scripts_add_project(&c->scripts, &config, &c->err);
+    }
+    if (rc == MG_OK && cli->dev) {
+        rc = mg_awaits_check(&c->writer, config.root, &c->doubts, &c->err);
     }
     if (rc == MG_OK) {
         rc = add_framework(c);
-    }
-    if (rc == MG_OK) {
-        rc = add_app(c, &config);
     }
     if (rc == MG_OK) {
         rc = add_ca(c, &config);
@@ -267,6 +214,7 @@ static int collect(collecting *c, const mg_cli *cli) {
 
 int mg_collect_main(const mg_cli *cli) {
     collecting c = {.writer = {0}};
+    mg_scripts_init(&c.scripts, &c.writer);
     setpriority(PRIO_PROCESS, 0, 10); // those who serve come first
     int rc = collect(&c, cli);
     if (rc == MG_OK) {

@@ -6,6 +6,7 @@
 #include "config/path.h"
 #include "event/process.h"
 #include "gate/app.h"
+#include "gate/awaits.h"
 #include "gate/certificates.h"
 #include "gate/cli.h"
 #include "gate/collect.h"
@@ -73,6 +74,20 @@ static void print_routes(void *arg, mg_lua_app *app) {
     print(&text, stdout);
 }
 
+// Forgotten awaits fail the check: what is told is certain, and a line can say that it is meant.
+static int check_awaits(const mg_config *config, mg_error *err) {
+    mg_buf awaits = {0};
+    int rc = mg_awaits_check_project(config, &awaits, err);
+    if (rc == MG_OK && awaits.n > 0) {
+        rc = mg_error_set(err, MG_ELUA,
+                          "%s: awaits are forgotten in the lines above; one that is meant so ends "
+                          "in -- moongate: not awaited",
+                          config->file);
+    }
+    print(&awaits, stderr);
+    return rc;
+}
+
 // Loads the app without serving it; prints the routes, or that all is well.
 static int load_only(const mg_cli *cli, const mg_config *config) {
     mg_lua_app_options options = {.root = NULL};
@@ -91,6 +106,9 @@ static int load_only(const mg_cli *cli, const mg_config *config) {
         mg_app_options(config, &options);
         options.load_cpu_ms = CHECK_LOAD_MS;
         rc = mg_trial(&options, routes ? print_routes : NULL, NULL, &said, &err);
+    }
+    if (rc == MG_OK && !routes) {
+        rc = check_awaits(config, &err);
     }
     if (rc != MG_OK) {
         fprintf(stderr, "%s\n", err.text);

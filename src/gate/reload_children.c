@@ -17,11 +17,16 @@ static void on_collected(void *arg, int status, mg_str said);
 static void on_tried(void *arg, int status, mg_str said);
 static void on_specs_run(void *arg, int status, mg_str said);
 
-// The command line again, as another command.
-static char **argv_for(const mg_master *m, mg_command command) {
-    char **argv = mg_calloc((size_t)m->argc + 1, sizeof *argv);
+static bool is_dev(const mg_master *m) {
+    return m->cli->command == MG_COMMAND_DEV;
+}
+
+// The command line again, as another command, which may be told of `moongate dev`.
+static char **argv_for(const mg_master *m, mg_command command, const char *dev) {
+    char **argv = mg_calloc((size_t)m->argc + 2, sizeof *argv);
     memcpy(argv, m->argv, (size_t)m->argc * sizeof *argv);
     argv[1] = (char *)(uintptr_t)mg_cli_command_name(command);
+    argv[m->argc] = is_dev(m) ? (char *)(uintptr_t)dev : NULL;
     return argv;
 }
 
@@ -43,7 +48,7 @@ static int start_helper(mg_reload *r, char *const *argv, const int *fds, size_t 
 }
 
 int mg_reload_try(mg_reload *r) {
-    char **argv = argv_for(r->master, MG_COMMAND_TRIAL);
+    char **argv = argv_for(r->master, MG_COMMAND_TRIAL, NULL);
     int fd = mg_snapshot_fd(r->snapshot);
     int rc = start_helper(r, argv, &fd, 1, r->config.timeouts.reload_ms + TRIAL_GRACE_MS, on_tried);
     mg_free(argv);
@@ -73,11 +78,12 @@ static void fail_silent(mg_reload *r, const char *what, int status) {
 static void tell_warnings(const mg_reload *r, mg_str said) {
     mg_master *m = r->master;
     const char *doubt = mg_config_doubt(&r->config, r->wanted);
-    while (said.n > 0 && said.p[said.n - 1] == '\n') {
-        said.n--;
-    }
-    if (said.n > 0) {
-        mg_master_log(m, MG_LOG_WARN, "%.*s", (int)said.n, said.p);
+    while (said.n > 0) {
+        const char *end = memchr(said.p, '\n', said.n);
+        size_t n = end != NULL ? (size_t)(end - said.p) : said.n;
+        mg_master_log(m, MG_LOG_WARN, "%.*s", (int)n, said.p);
+        n += end != NULL ? 1 : 0;
+        said = (mg_str){said.p + n, said.n - n};
     }
     if (doubt != NULL) {
         mg_master_log(m, MG_LOG_WARN, "%s: %s", m->cli->conf, doubt);
@@ -102,11 +108,10 @@ static void on_collected(void *arg, int status, mg_str said) {
 
 static void on_tried(void *arg, int status, mg_str said) {
     mg_reload *r = arg;
-    bool dev = r->master->cli->command == MG_COMMAND_DEV;
     r->helper = NULL;
     if (status != 0 && (said.n == 0 || status == MG_HELPER_LATE)) {
         fail_silent(r, "the scripts cannot be loaded: their trial", status);
-    } else if (status != 0 && dev) {
+    } else if (status != 0 && is_dev(r->master)) {
         mg_buf_append_str(&r->fault, said); // a page shows it
         mg_reload_go_on(r);
     } else if (status != 0) {
@@ -144,7 +149,7 @@ int mg_reload_collect(mg_reload *r) {
     }
     // In the order of MG_COLLECT_OUT and so on.
     const int fds[] = {r->memfd, r->keys_fd, m->keys != NULL ? mg_tls_store_fd(m->keys) : -1};
-    char **argv = argv_for(m, MG_COMMAND_COLLECT);
+    char **argv = argv_for(m, MG_COMMAND_COLLECT, "--dev");
     int rc = start_helper(r, argv, fds, m->keys != NULL ? 3 : 2, COLLECT_MS, on_collected);
     mg_free(argv);
     return rc;

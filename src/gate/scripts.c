@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "config/path.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -289,4 +290,56 @@ void mg_scripts_follow_links(mg_scripts *s) {
     if (s->left_out_count > NAMED) {
         mg_buf_printf(&s->left_out, " and %zu more", s->left_out_count - NAMED);
     }
+}
+
+// --- a project ---------------------------------------------------------------
+
+bool mg_scripts_have(const mg_scripts *s, const char *path) {
+    for (size_t i = 0; i < s->writer->count; i++) {
+        if (mg_str_eq(mg_snapshot_writer_name(s->writer, i), mg_str_of(path))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+// `/` as a whole is never meant: a container's /conf/moongate.lua has /lua beside it.
+static int add_below_root(mg_scripts *s, const mg_config *config) {
+    static const char *const usual[] = {"/lua", "/conf", "/spec"};
+    if (strcmp(config->root, "/") != 0) {
+        return mg_scripts_add(s, config->root);
+    }
+    for (size_t i = 0; i < sizeof usual / sizeof *usual; i++) {
+        mg_scripts_add(s, usual[i]);
+    }
+    return MG_OK;
+}
+
+// An app outside of the project's folder comes along alone.
+static int add_app(mg_scripts *s, const mg_config *config, mg_error *err) {
+    if (mg_scripts_have(s, config->app)) {
+        return MG_OK;
+    }
+    if (access(config->app, R_OK) != 0) {
+        return mg_error_set(err, MG_ECONFIG, "%s: app: %s cannot be read: %s", config->file,
+                            config->app, strerror(errno));
+    }
+    return mg_scripts_add_file(s, config->app, err);
+}
+
+int mg_scripts_add_project(mg_scripts *s, const mg_config *config, mg_error *err) {
+    mg_arena arena = {0};
+    int rc = MG_OK;
+    for (size_t i = 0; rc == MG_OK && i < config->scripts.n; i++) {
+        const char *item = config->scripts.items[i];
+        const char *path = mg_config_absolute(&arena, config->root, mg_str_of(item));
+        rc = strcmp(item, ".") == 0 ? add_below_root(s, config) : mg_scripts_add(s, path);
+        if (rc != MG_OK) {
+            mg_error_set(err, MG_ECONFIG, "%s: scripts[%zu]: %s: %s", config->file, i + 1, path,
+                         mg_strerror(rc));
+        }
+    }
+    mg_scripts_follow_links(s);
+    mg_arena_deinit(&arena);
+    return rc == MG_OK ? add_app(s, config, err) : rc;
 }

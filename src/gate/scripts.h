@@ -7,6 +7,7 @@
 
 #include "base/arena.h"
 #include "base/snapshot.h"
+#include "config/config.h"
 
 typedef struct mg_scripts {
     mg_snapshot_writer *writer; // borrowed
@@ -35,3 +36,10 @@ void mg_scripts_follow_links(mg_scripts *s);
 
 // One file, which must come along: MG_ECONFIG and a text if it cannot be read or is too large.
 int mg_scripts_add_file(mg_scripts *s, const char *path, mg_error *err);
+
+// All that `scripts` of a configuration names, the links in it, and the app. MG_ECONFIG and a text
+// if something that is named cannot be read.
+int mg_scripts_add_project(mg_scripts *s, const mg_config *config, mg_error *err);
+
+// Whether a file of this path was read.
+bool mg_scripts_have(const mg_scripts *s, const char *path);

@@ -180,6 +180,22 @@ return app
     assert_says(result, "app%.lua:2")
   end)
 
+  it("names forgotten awaits that no run notices, but those that a comment means", function()
+    local app = table.concat({
+      'local app = require("moongate").app()',
+      'app:get("/", function(ctx)',
+      '  if ctx:query_cache("k") then return "there" end%s',
+      "  return 404",
+      "end)",
+      "return app",
+    }, "\n")
+    local result = check_app(app:format(""))
+    assert.equal(1, result.status)
+    assert_says(result, "^lua/app%.lua:3: ctx:query_cache%(%.%.%.%) is a Future, which is always "
+      .. "true: write ctx:query_cache%(%.%.%.%):await%(%)\n", "moongate: not awaited")
+    assert.equal(0, check_app(app:format(" -- moongate: not awaited")).status)
+  end)
+
   it("prints its defaults as a configuration that it accepts", function()
     local defaults = moongate("check", "--defaults")
     assert.equal(0, defaults.status)

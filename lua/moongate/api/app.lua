@@ -11,6 +11,7 @@
 local app = {}
 
 ---@alias moongate.Handler fun(ctx: moongate.Context): any, any what it returns: a string (text), a table (JSON), a status alone or with one of these behind it, or nothing once ctx has the answer
+
 ---@alias moongate.Middleware fun(ctx: moongate.Context, next: fun(): nil): any, any wraps handlers: acts before and after `next()`, or answers without calling it
 
 ---@class moongate.RouteOptions of a route

@@ -81,6 +81,9 @@ function TAGS.class(item, rest)
 end
 
 function TAGS.alias(item, rest)
+  if item.name then
+    return "one block declares one name"
+  end
   item.kind = "alias"
   item.name = rest:match("^[%w_.]+")
   item.type = (M.split_type((rest:gsub("^[%w_.]+%s*", ""))))
