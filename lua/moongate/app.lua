@@ -331,7 +331,28 @@ function App:on_response(fn)
   return self
 end
 
-local JOB_OPTIONS = { each_worker = true }
+local function jitter_of(name, value)
+  return value == 0 and 0 or check.seconds(name, value)
+end
+
+local JOB_OPTIONS = { each_worker = true, jitter = jitter_of }
+
+-- When a job ticks: { seconds } or { cron, when }.
+local function times_of(when, jitter)
+  if type(when) ~= "string" then
+    local seconds = check.seconds("every: seconds", when)
+    if jitter > seconds then
+      check.fail(("every: options.jitter: %g s is more than the %g s between two ticks"):format(
+        jitter, seconds))
+    end
+    return { seconds = seconds }
+  end
+  local cron, message = require("moongate.core.app.cron").parse(when)
+  if not cron then
+    check.fail('every: "' .. when .. '": ' .. message)
+  end
+  return { cron = cron, when = when }
+end
 
 local function keep_job(shared, job)
   local first = shared.job_names[job.name]
@@ -342,19 +363,20 @@ local function keep_job(shared, job)
   table.insert(shared.jobs, job)
 end
 
---- A job every `seconds`: once per service, or { each_worker = true }.
-function App:every(name, seconds, options, fn)
+--- A job every so many seconds, or whenever a cron expression says: once per service, or
+--- { each_worker = true }. { jitter = seconds }: each tick comes up to so much later.
+function App:every(name, when, options, fn)
   local shared = shared_of(self)
   if fn == nil then
     options, fn = {}, options
   end
   check.string("every: name", name)
-  check.seconds("every: seconds", seconds)
   check.callable("every: " .. name, fn)
-  local each_worker = check.options("every: options", options, JOB_OPTIONS).each_worker or false
-  keep_job(shared, {
-    name = name, seconds = seconds, fn = fn, each_worker = each_worker, where = check.caller(),
-  })
+  options = check.options("every: options", options, JOB_OPTIONS)
+  local job = times_of(when, options.jitter or 0)
+  job.name, job.fn, job.where = name, fn, check.caller()
+  job.each_worker, job.jitter = options.each_worker or false, options.jitter
+  keep_job(shared, job)
   return self
 end
 

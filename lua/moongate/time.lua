@@ -3,6 +3,7 @@ local sched = require("moongate.core.sched")
 local Future = require("moongate.future")
 local scopes = require("moongate.core.scope")
 local timers = require("moongate.core.timer")
+local ticks = require("moongate.core.app.ticks")
 local log = require("moongate.log")
 
 local native = sched.native
@@ -139,7 +140,8 @@ end
 -- coroutine of its own: whatever ends the run does not end the job.
 local function run_once(control)
   local job = control.job
-  if not native.job_begin(job.name, job.each_worker, job.seconds, job.where or "?") then
+  local period = ticks.period(job, control.times)
+  if not native.job_begin(job.name, job.each_worker, period, job.where or "?") then
     return
   end
   control.running = true
@@ -156,14 +158,22 @@ local function run_once(control)
   end
 end
 
-local function tick_on(task)
-  local control = task.b
-  while not control.stopped do
-    local tick = M.sleep_in(control.root, native.job_wait(control.job.name, control.job.seconds), 2)
+local function wait_for_tick(control)
+  local seconds = ticks.wait(control.job, control.times)
+  while seconds do
+    local tick = M.sleep_in(control.root, seconds, 2)
     tick._job = true
     control.ticks = true
     tick:await()
     control.ticks = false
+    seconds = ticks.more(control.job, control.times)
+  end
+end
+
+local function tick_on(task)
+  local control = task.b
+  while not control.stopped do
+    wait_for_tick(control)
     run_once(control)
   end
   control.future:resolve()
@@ -189,10 +199,12 @@ function ticking_failed(task, err)
 end
 
 --- Runs a declared job until it is stopped. A run in progress ends before the next tick.
----@param job { name: string, seconds: number, fn: function, each_worker: boolean, where: string? }
+---@param job table as for core/app/ticks.lua; fn: function, each_worker: boolean, where: string?
 ---@return { future: moongate.Future, stop: fun() } stop: no more ticks; a run in progress goes on
 function M.run_job(root, job)
-  local control = { root = root, job = job, running = false, ticks = false, stopped = false }
+  local control = {
+    root = root, job = job, running = false, ticks = false, stopped = false, times = {},
+  }
   control.future = Future._new(root, 2)
   control.future._job, control.future._cancel = true, cancel_spawned
   start_ticking(control)

@@ -184,6 +184,79 @@ describe("app:every", function()
   end)
 end)
 
+describe("app:every with a cron expression", function()
+  local function every(when, options, fn)
+    app.clock:advance(3600 - moongate.now() % 3600) -- to a full hour of UTC
+    app:close()
+    local runs = {}
+    app = test.app(function(a)
+      a:every("job", when, options, function()
+        runs[#runs + 1] = os.date("!%H:%M:%S", math.floor(moongate.now()))
+        if fn then
+          fn(#runs)
+        end
+      end)
+    end)
+    return runs
+  end
+
+  local function hour(text)
+    return (text:gsub("^%d%d", "hh"))
+  end
+
+  it("ticks in those minutes of UTC", function()
+    local runs = every("10,20-30/5 * * * *", {})
+    app.clock:advance(3599)
+    for i, at in ipairs({ "hh:10:00", "hh:20:00", "hh:25:00", "hh:30:00" }) do
+      assert.equal(at, hour(runs[i]))
+    end
+    assert.equal(4, #runs)
+  end)
+
+  it("never begins before the last run has ended; ticks meanwhile are left out", function()
+    local runs = every("*/10 * * * *", {}, function(n)
+      if n == 1 then
+        moongate.sleep(1500):await() -- from hh:10 to hh:35
+      end
+    end)
+    app.clock:advance(3599)
+    assert.same({ "hh:10:00", "hh:40:00", "hh:50:00" },
+      { hour(runs[1]), hour(runs[2]), hour(runs[3]) })
+  end)
+
+  it("ticks up to jitter later", function()
+    local late = {}
+    for _ = 1, 5 do
+      local runs = every("30 * * * *", { jitter = 600 })
+      app.clock:advance(1800 - 1)
+      assert.equal(0, #runs)
+      app.clock:advance(601)
+      assert.equal(1, #runs)
+      late[runs[1]:sub(4)] = true
+    end
+    assert.is_truthy(next(late, next(late))) -- not always the same
+  end)
+end)
+
+describe("app:every with jitter", function()
+  it("ticks up to that much later than its seconds", function()
+    local runs = {}
+    app:close()
+    app = test.app(function(a)
+      a:every("job", 10, { jitter = 5 }, function()
+        runs[#runs + 1] = app.clock:elapsed()
+      end)
+    end)
+    app.clock:advance(100)
+    local last = 0
+    for _, at in ipairs(runs) do
+      assert.is_true(at - last >= 10 and at - last <= 15.001)
+      last = at
+    end
+    assert.is_true(#runs >= 6 and #runs <= 10)
+  end)
+end)
+
 describe("a run of app:every", function()
   local native = require("moongate.native")
   local job_begin, job_end = native.job_begin, native.job_end

@@ -307,23 +307,32 @@ function app:on_response(fn) end
 
 ---@class moongate.JobOptions of `app:every`
 ---@field each_worker? boolean a run in each worker, instead of one in the whole service
+---@field jitter? number each tick comes 0 to so many seconds later, at random, so that not all services ask a third one at once; at most the seconds between two ticks
 
---- A job: `fn()` every `seconds`, once in the service whatever the number of workers. One run at a
---- time: the next one never begins before the last has ended. Its ticks go on over reloads. A
---- failure is logged, and the next tick comes all the same.
+--- A job: `fn()` every so many seconds, or whenever a cron expression says, once in the service
+--- whatever the number of workers. One run at a time: the next one never begins before the last has
+--- ended. Of seconds the next tick comes so long after that end; of cron the ticks meanwhile are
+--- left out. Ticks go on over reloads. A failure is logged, and the next tick comes all the same.
+---
+--- A cron expression has five fields: minute (0-59), hour (0-23), day of the month (1-31), month
+--- (1-12 or `jan`-`dec`), weekday (0-7 or `sun`-`sat`; 0 and 7 are Sunday). A field is `*`, a
+--- number, a range `1-5`, either with a step `*/15`, or several of them with commas. Where both days
+--- are restricted, either will do. `@hourly`, `@daily`, `@weekly`, `@monthly` and `@yearly` stand
+--- for the first minute of each. All times are UTC.
 ---
 --- ```lua
 --- local beats = 0
 --- app:every("heartbeat", 60, function() beats = beats + 1 end)
+--- app:every("report", "30 3 * * mon-fri", { jitter = 60 }, function() beats = 0 end)
 --- app:get("/", function(ctx) ctx:sleep(25):await() return tostring(beats) end)
 --- --> GET / => 200 0
 --- ```
 ---@param name string unique in the app; shown by `moongate status`
----@param seconds number
+---@param when number|string seconds, or a cron expression
 ---@param options? moongate.JobOptions may be left out
 ---@param fn function
 ---@return moongate.App self
-function app:every(name, seconds, options, fn) end
+function app:every(name, when, options, fn) end
 
 --- The path of a named route with its parameters filled in and encoded.
 ---
