@@ -13,6 +13,7 @@ static const char *const commands[] = {
     [MG_COMMAND_SPEC] = "_spec",       [MG_COMMAND_MIGRATE] = "migrate",
     [MG_COMMAND_TRIAL] = "_trial",     [MG_COMMAND_DOCS] = "docs",
     [MG_COMMAND_NEW] = "new",          [MG_COMMAND_HELP] = "_help",
+    [MG_COMMAND_EXPLAIN] = "explain",
 };
 
 static const char *const later_commands[] = {"prof"};
@@ -306,15 +307,47 @@ static mg_cli_result take_folder_alone(parsing *p, const char *argument) {
     return MG_CLI_GO;
 }
 
+// explain's method and path, which stand before the configuration.
+static bool take_request(parsing *p, const char *argument) {
+    const char **place = p->cli->method == NULL ? &p->cli->method : &p->cli->target;
+    bool wanted = p->cli->command == MG_COMMAND_EXPLAIN && *place == NULL;
+    *place = wanted ? argument : *place;
+    return wanted;
+}
+
 static mg_cli_result take_conf(parsing *p, const char *argument) {
     if (makes_folder(p->cli->command)) {
         return take_folder_alone(p, argument);
+    }
+    if (take_request(p, argument)) {
+        return MG_CLI_GO;
     }
     if (p->has_conf) {
         return wrong_here(p, "one configuration file is enough", argument);
     }
     p->has_conf = true;
     p->cli->conf = argument;
+    return MG_CLI_GO;
+}
+
+// What a command cannot do without.
+static mg_cli_result check_arguments(parsing *p) {
+    const mg_cli *cli = p->cli;
+    if (makes_folder(cli->command) && cli->folder == NULL) {
+        return wrong_here(p, "a folder is wanted", commands[cli->command]);
+    }
+    if (cli->command != MG_COMMAND_EXPLAIN) {
+        return MG_CLI_GO;
+    }
+    if (cli->target == NULL) {
+        return wrong_here(p, "a method and a path are wanted, as GET /users/7", "explain");
+    }
+    if (!mg_str_is_token(mg_str_of(cli->method))) {
+        return wrong_here(p, "a method such as GET is wanted", cli->method);
+    }
+    if (cli->target[0] != '/' && strstr(cli->target, "://") == NULL) {
+        return wrong_here(p, "a path that begins with / is wanted, or a URL", cli->target);
+    }
     return MG_CLI_GO;
 }
 
@@ -345,10 +378,7 @@ static mg_cli_result take_arguments(parsing *p) {
         const char *argument = *p->at++;
         result = argument[0] == '-' ? take_option(p, argument) : take_conf(p, argument);
     }
-    if (result == MG_CLI_GO && makes_folder(p->cli->command) && p->cli->folder == NULL) {
-        return wrong_here(p, "a folder is wanted", commands[p->cli->command]);
-    }
-    return result;
+    return result == MG_CLI_GO ? check_arguments(p) : result;
 }
 
 // --- the whole

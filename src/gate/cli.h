@@ -12,6 +12,7 @@ typedef enum mg_command {
     MG_COMMAND_RUN,
     MG_COMMAND_CHECK,
     MG_COMMAND_ROUTES,
+    MG_COMMAND_EXPLAIN,
     MG_COMMAND_TEST,
     MG_COMMAND_DEV,
     MG_COMMAND_RELOAD,
@@ -43,6 +44,8 @@ typedef struct mg_cli {
     bool dev;             // _collect --dev: for `moongate dev`
     const char *folder;   // migrate --folder; NULL: lua/migrations. docs, new: where to
     const char *topic;    // help NAME
+    const char *method;   // explain METHOD
+    const char *target;   // explain ... PATH
     const char *database; // migrate --database; NULL: the default one
     const char *control;  // reload, stop, status --control; NULL: as the configuration says
     mg_config_overrides overrides; // `listen` points into `listen` below

@@ -10,6 +10,7 @@ static const char overview[] =
     "  dev      the same for development: scripts are loaded again when saved\n"
     "  check    read the configuration and load the app, but open nothing\n"
     "  routes   list what the app answers\n"
+    "  explain  tell which route answers a request, and why\n"
     "  test     run the specs, without a network and on virtual time\n"
     "  reload   replace the scripts and settings of a running server\n"
     "  status   show a running server: its workers, connections, memory\n"
@@ -198,6 +199,22 @@ static const char *const pages[] = {
         "  moongate routes | grep users\n"
         "\n"
         "Next: moongate test runs the specs of these routes.\n",
+    [MG_COMMAND_EXPLAIN] =
+        "Tells which route answers a request: where it is declared, its parameters as\n"
+        "the handler gets them, the middleware in its order, the limits and the upstream\n"
+        "that apply; and why other routes do not answer, the nearest first. Nothing is\n"
+        "run but the declarations.\n"
+        "\n"
+        "Usage: moongate explain METHOD PATH [CONF]\n"
+        "\n"
+        "  METHOD   as GET, in the case that a request has\n"
+        "  PATH     with or without a query, encoded as a request has it; or a URL\n"
+        "  CONF     the configuration (default conf/moongate.lua)\n"
+        "\n"
+        "Example:\n"
+        "  moongate explain GET /users/7\n"
+        "\n"
+        "Next: moongate routes lists all of them.\n",
     [MG_COMMAND_TEST] =
         "Runs specs (busted) inside Moongate: the real router, middleware and codec, but\n"
         "no network, and a clock that jumps instead of waiting.\n"

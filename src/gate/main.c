@@ -66,11 +66,21 @@ static int print_defaults(void) {
     return 0;
 }
 
+// What is done with an app that has been loaded.
+typedef struct looking {
+    const mg_cli *cli;
+    const mg_config *config;
+} looking;
+
 // In the process that loads the app.
-static void print_routes(void *arg, mg_lua_app *app) {
+static void look_at(void *arg, mg_lua_app *app) {
+    const looking *l = arg;
     mg_buf text = {0};
-    (void)arg;
-    mg_lua_app_print_routes(app, &text);
+    if (l->cli->command == MG_COMMAND_EXPLAIN) {
+        mg_lua_app_explain(app, l->cli->method, l->cli->target, l->config->limits.body, &text);
+    } else if (l->cli->command == MG_COMMAND_ROUTES) {
+        mg_lua_app_print_routes(app, &text);
+    }
     print(&text, stdout);
 }
 
@@ -88,31 +98,32 @@ static int check_awaits(const mg_config *config, mg_error *err) {
     return rc;
 }
 
-// Loads the app without serving it; prints the routes, or that all is well.
+// Loads the app without serving it; prints what is asked of it, or that all is well.
 static int load_only(const mg_cli *cli, const mg_config *config) {
     mg_lua_app_options options = {.root = NULL};
     mg_buf said = {0};
     mg_buf doubts = {0}; // lines
     mg_error err;
-    bool routes = cli->command == MG_COMMAND_ROUTES;
+    looking look = {cli, config};
+    bool check = cli->command == MG_COMMAND_CHECK;
     int rc = mg_config_check(config, &err);
     if (rc == MG_OK) {
         rc = mg_app_check(config, &err);
     }
-    if (rc == MG_OK && !routes) {
+    if (rc == MG_OK && check) {
         rc = mg_certificates_check(config, &doubts, &err);
     }
     if (rc == MG_OK) {
         mg_app_options(config, &options);
         options.load_cpu_ms = CHECK_LOAD_MS;
-        rc = mg_trial(&options, routes ? print_routes : NULL, NULL, &said, &err);
+        rc = mg_trial(&options, look_at, &look, &said, &err);
     }
-    if (rc == MG_OK && !routes) {
+    if (rc == MG_OK && check) {
         rc = check_awaits(config, &err);
     }
     if (rc != MG_OK) {
         fprintf(stderr, "%s\n", err.text);
-    } else if (!routes) {
+    } else if (check) {
         const char *doubt = mg_config_doubt(config, mg_config_workers(config));
         printf("%s and %s are good\n", cli->conf, config->app);
         if (doubt != NULL) {

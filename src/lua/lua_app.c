@@ -416,13 +416,29 @@ void mg_lua_app_announce_stop(mg_lua_app *a) {
     finish_call(a, "announce", 1);
 }
 
-void mg_lua_app_print_routes(mg_lua_app *a, mg_buf *out) {
-    push_boot(a, "routes");
-    if (lua_pcall(a->L, 1, 1, 0) == 0) {
+// Calls what push_boot and `arguments` have pushed, which gives a text.
+static void append_text(mg_lua_app *a, int arguments, mg_buf *out) {
+    if (lua_pcall(a->L, 1 + arguments, 1, 0) == 0) {
         mg_str text = mg_lua_str(a->L, -1);
         mg_buf_append_str(out, text);
+    } else {
+        fprintf(stderr, "moongate: %s\n", lua_tostring(a->L, -1));
     }
     lua_pop(a->L, 1);
+}
+
+void mg_lua_app_print_routes(mg_lua_app *a, mg_buf *out) {
+    push_boot(a, "routes");
+    append_text(a, 0, out);
+}
+
+void mg_lua_app_explain(mg_lua_app *a, const char *method, const char *target, uint64_t body_bytes,
+                        mg_buf *out) {
+    push_boot(a, "explain");
+    lua_pushstring(a->L, method);
+    lua_pushstring(a->L, target);
+    lua_pushnumber(a->L, (lua_Number)body_bytes);
+    append_text(a, 3, out);
 }
 
 size_t mg_lua_app_memory(const mg_lua_app *a) {

@@ -89,6 +89,10 @@ void mg_lua_app_announce_stop(mg_lua_app *a);
 // Appends the table of routes.
 void mg_lua_app_print_routes(mg_lua_app *a, mg_buf *out);
 
+// Appends which route answers `target` (a path or a URL), and why. `body_bytes`: limits.body.
+void mg_lua_app_explain(mg_lua_app *a, const char *method, const char *target, uint64_t body_bytes,
+                        mg_buf *out);
+
 // On the loop: nothing of it is called any more. What remains can be freed in any thread.
 void mg_lua_app_sever(mg_lua_app *a);
 

@@ -181,14 +181,14 @@ return app
   end)
 
   it("names forgotten awaits that no run notices, but those that a comment means", function()
-    local app = table.concat({
-      'local app = require("moongate").app()',
-      'app:get("/", function(ctx)',
-      '  if ctx:query_cache("k") then return "there" end%s',
-      "  return 404",
-      "end)",
-      "return app",
-    }, "\n")
+    local app = [[
+local app = require("moongate").app()
+app:get("/", function(ctx)
+  if ctx:query_cache("k") then return "there" end%s
+  return 404
+end)
+return app
+]]
     local result = check_app(app:format(""))
     assert.equal(1, result.status)
     assert_says(result, "^lua/app%.lua:3: ctx:query_cache%(%.%.%.%) is a Future, which is always "
@@ -230,6 +230,24 @@ return app
 ]] })
     assert.not_equal(0, result.status)
     assert_says(result, "not today")
+  end)
+end)
+
+describe("moongate explain", function()
+  it("tells which route answers, with the configuration's limits, and why others do not", function()
+    local text = servers.config_text({
+      listen = { "127.0.0.1:1" }, app = "lua/app.lua", limits = { body = "1M" },
+    })
+    local result = on_project({ "explain", "GET", "/users/7" }, text, { ["lua/app.lua"] = [[
+local app = require("moongate").app()
+app:get("/users/:id", function() return "x" end)
+app:get("/users/:id/posts", function() return "x" end)
+return app
+]] })
+    assert.equal(0, result.status)
+    assert_says(result, "answered by  GET /users/:id, declared at lua/app.lua:2\n",
+      'params       id = "7"\n', "body         at most 1M %(limits.body%)\n",
+      'GET /users/:id/posts: the path ends before segment 3, "posts"\n')
   end)
 end)
 

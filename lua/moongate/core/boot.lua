@@ -11,6 +11,8 @@ local files = require("moongate.files")
 local info = require("moongate.core.info")
 local upstream = require("moongate.upstream")
 local dev = require("moongate.core.app.dev")
+local routes = require("moongate.core.app.routes")
+local explain = require("moongate.core.app.explain")
 local finalizers = require("moongate.core.scripts.finalizers")
 
 local M = {}
@@ -121,45 +123,19 @@ function M.stop(served, done, seconds, stop_seconds)
   serve.stop(served, done, seconds, stop_seconds)
 end
 
-local function place_of(middleware)
-  local fn = type(middleware) == "table" and getmetatable(middleware).__call or middleware
-  local at = debug.getinfo(fn, "S")
-  return at.short_src:gsub("^.*/lua/", "") .. ":" .. at.linedefined
-end
-
-local function row(route)
-  local places = {}
-  for i, middleware in ipairs(route.middleware) do
-    places[i] = place_of(middleware)
-  end
-  return {
-    table.concat(route.methods, ","), route.pattern, route.name or "-", route.where,
-    table.concat(places, " "),
-  }
-end
-
 --- The table of routes as text.
 ---@return string
 function M.routes(served)
-  local rows = { { "METHOD", "PATTERN", "NAME", "DECLARED AT", "MIDDLEWARE" } }
-  for _, route in ipairs(served.app.routes) do
-    rows[#rows + 1] = row(route)
-  end
-  local widths = { 0, 0, 0, 0, 0 }
-  for _, cells in ipairs(rows) do
-    for i, cell in ipairs(cells) do
-      widths[i] = math.max(widths[i], #cell)
-    end
-  end
-  local lines = {}
-  for _, cells in ipairs(rows) do
-    local line = {}
-    for i, cell in ipairs(cells) do
-      line[i] = cell .. (" "):rep(widths[i] - #cell)
-    end
-    lines[#lines + 1] = (table.concat(line, "  "):gsub("%s+$", ""))
-  end
-  return table.concat(lines, "\n") .. "\n"
+  return routes.text(served.app)
+end
+
+--- What answers a request, and why, as text.
+---@param method string
+---@param target string a path with or without a query, or a URL
+---@param body_bytes number limits.body
+---@return string
+function M.explain(served, method, target, body_bytes)
+  return explain.text(served, method, target, { body_bytes = body_bytes })
 end
 
 return M

@@ -92,6 +92,24 @@ static void test_passes_its_arguments_on(void **state) {
     assert_int_equal(cli.rest_count, 0);
 }
 
+static void explain_wants_a_request(void **state) {
+    (void)state;
+    assert_int_equal(PARSE("explain", "GET", "/users/7"), MG_CLI_GO);
+    assert_string_equal(cli.method, "GET");
+    assert_string_equal(cli.target, "/users/7");
+    assert_string_equal(cli.conf, "conf/moongate.lua");
+    assert_int_equal(PARSE("explain", "GET", "http://a/b", "my.lua"), MG_CLI_GO);
+    assert_string_equal(cli.conf, "my.lua");
+    WRONG("moongate: explain: a method and a path are wanted, as GET /users/7; see moongate "
+          "explain --help",
+          "explain", "/users/7");
+    WRONG("moongate: users: a path that begins with / is wanted, or a URL; see moongate explain "
+          "--help",
+          "explain", "GET", "users");
+    WRONG("moongate: G T: a method such as GET is wanted; see moongate explain --help", "explain",
+          "G T", "/");
+}
+
 static void dev_serves_with_a_few_options_of_run(void **state) {
     (void)state;
     assert_int_equal(PARSE("dev", "--listen", ":1", "--app=a.lua", "my.lua"), MG_CLI_GO);
@@ -386,6 +404,7 @@ int main(void) {
         T(run_takes_options_in_any_order_and_form),
         T(check_and_routes_take_a_file),
         T(test_passes_its_arguments_on),
+        T(explain_wants_a_request),
         T(dev_serves_with_a_few_options_of_run),
         T(workers_may_be_none),
         T(reload_takes_its_options),

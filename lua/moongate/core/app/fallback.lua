@@ -66,49 +66,71 @@ end
 
 -- --- choosing ---
 
+---@class moongate.core.Asked what no route takes
+---@field path string
+---@field allowed string[]? methods that the path has routes for; nil: it has none
+---@field is_options boolean
+---@field is_unknown boolean nobody knows the method
+---@field wanted string? the method that a preflight asks for
+
 -- The middleware around an answer about a path that has routes, and the path's parameters.
-local function middleware_of_path(app, ctx, path)
-  local wanted = ctx[METHOD] == METHOD_OPTIONS and ctx.headers["access-control-request-method"]
+local function middleware_of_path(app, asked)
   local id, params
-  if wanted then
-    id, params = app.router:match(wanted, path)
+  if asked.wanted then
+    id, params = app.router:match(asked.wanted, asked.path)
   end
   if id then
     return app.by_id[id].middleware, params
   end
-  for _, method in ipairs(native.method_names(ctx[ALLOWED])) do
-    id, params = app.router:match(method, path)
+  for _, method in ipairs(asked.allowed) do
+    id, params = app.router:match(method, asked.path)
     if id then
       return app.by_id[id].group, params
     end
   end
-  return group_of(app, path)
+  return group_of(app, asked.path)
 end
 
 local function route(label, middleware, handler)
   return { label = label, middleware = middleware, handler = handler }
 end
 
+--- The route in place of none, and its parameters.
+---@param app table of app:freeze()
+---@param asked moongate.core.Asked
+---@return table route
+---@return table<string, string> params
+function M.plan(app, asked)
+  local middleware, params
+  if asked.allowed then
+    middleware, params = middleware_of_path(app, asked)
+  else
+    middleware, params = group_of(app, asked.path)
+  end
+  if asked.is_unknown then
+    return route("501", middleware, answer_unknown), params
+  elseif not asked.allowed then
+    return route("app:not_found", middleware, app.not_found or answer_none), params
+  elseif asked.is_options then
+    return route("OPTIONS", middleware, answer_options), params
+  end
+  return route("405", middleware, answer_method), params
+end
+
 --- The route in place of none. ctx[ALLOWED] is the set of methods that its path has routes for.
 ---@param app table of app:freeze()
 ---@return table
 function M.choose(app, ctx)
-  local path = ctx.path
-  local middleware
-  if ctx[ALLOWED] == 0 then
-    middleware, ctx[PARAMS] = group_of(app, path)
-  else
-    middleware, ctx[PARAMS] = middleware_of_path(app, ctx, path)
-  end
-  if ctx[METHOD] == METHOD_UNKNOWN then
-    return route("501", middleware, answer_unknown)
-  elseif ctx[ALLOWED] == 0 then
-    return route("app:not_found", middleware, app.not_found or answer_none)
-  end
-  if ctx[METHOD] == METHOD_OPTIONS then
-    return route("OPTIONS", middleware, answer_options)
-  end
-  return route("405", middleware, answer_method)
+  local is_options = ctx[METHOD] == METHOD_OPTIONS
+  local chosen
+  chosen, ctx[PARAMS] = M.plan(app, {
+    path = ctx.path,
+    allowed = ctx[ALLOWED] ~= 0 and native.method_names(ctx[ALLOWED]) or nil,
+    is_options = is_options,
+    is_unknown = ctx[METHOD] == METHOD_UNKNOWN,
+    wanted = is_options and ctx.headers["access-control-request-method"] or nil,
+  })
+  return chosen
 end
 
 return M
