@@ -43,10 +43,9 @@ end)
 local function absolute(path)
   if path:sub(1, 1) == "/" or M.folder ~= "" then
     return path:sub(1, 1) == "/" and path or M.folder .. path
-  elseif not project.exists(path) and project.exists((project.folder or "") .. path) then
-    return (project.folder or "") .. path
   end
-  return path
+  local own = (project.folder or "") .. path
+  return project.exists(own) and own or path
 end
 
 -- The folder above lua/ in the script's path; else the script's own.

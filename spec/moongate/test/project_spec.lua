@@ -65,6 +65,14 @@ return app
       app:close()
     end)
 
+    it("comes before what lies where the specs are run from", function()
+      write("lua/app.lua", 'local app = require("moongate").app() '
+        .. 'app:get("/mine", function() return "mine" end) return app')
+      local app = test.app("lua/app.lua")
+      assert.equal("mine", app:get("/mine").body)
+      app:close()
+    end)
+
     it("tells what is wrong with its configuration", function()
       write("conf/broken.lua", "return {")
       local ok, message = pcall(test.app, { configuration = "conf/broken.lua" })
