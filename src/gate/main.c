@@ -24,7 +24,9 @@
 
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 // What a script computes for so long while it loads, where it only declares, has no end.
@@ -182,14 +184,32 @@ static int migrate(const mg_cli *cli) {
     return status;
 }
 
+// Brings the database up to date first: who develops wants what was just written to be there. A
+// process of its own does it, as that may become another user.
+static int dev(const mg_cli *cli, int argc, char *const *argv) {
+    mg_config config;
+    bool good = read_config(cli, &config);
+    if (good && mg_migrate_has_folder(&config)) {
+        pid_t pid = fork();
+        int status = 1;
+        if (pid == 0) {
+            exit(mg_migrate_main(cli, &config));
+        }
+        good = pid > 0 && waitpid(pid, &status, 0) == pid && status == 0;
+    }
+    mg_config_deinit(&config);
+    return good ? mg_master_run(cli, argc, argv) : 1;
+}
+
 static int obey(const mg_cli *cli, int argc, char *const *argv) {
     if (cli->command >= MG_COMMAND_COUNT) {
         mg_process_close_input(); // scripts that read it would wait for a terminal
     }
     switch (cli->command) {
     case MG_COMMAND_RUN:
-    case MG_COMMAND_DEV:
         return mg_master_run(cli, argc, argv);
+    case MG_COMMAND_DEV:
+        return dev(cli, argc, argv);
     case MG_COMMAND_RELOAD:
     case MG_COMMAND_STOP:
     case MG_COMMAND_STATUS:

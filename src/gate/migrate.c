@@ -9,6 +9,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define DEFAULT_FOLDER "lua/migrations"
 
@@ -41,18 +42,27 @@ static int refuse_name(migrating *m, const char *wanted) {
     return rc;
 }
 
-static int find_database(migrating *m) {
-    const char *wanted = m->cli->database != NULL ? m->cli->database : "default";
-    const mg_config_databases *d = &m->config->databases;
+static const mg_config_database *database_of(const mg_config *config, const char *name) {
+    const mg_config_databases *d = &config->databases;
     for (size_t i = 0; i < d->n; i++) {
-        if (strcmp(d->items[i].name, wanted) == 0) {
-            m->database = &d->items[i];
+        if (strcmp(d->items[i].name, name) == 0) {
+            return &d->items[i];
         }
     }
+    return NULL;
+}
+
+static bool is_in_memory(const mg_config_database *d) {
+    return d->path != NULL && strcmp(d->path, ":memory:") == 0;
+}
+
+static int find_database(migrating *m) {
+    const char *wanted = m->cli->database != NULL ? m->cli->database : "default";
+    m->database = database_of(m->config, wanted);
     if (m->database == NULL) {
         return refuse_name(m, wanted);
     }
-    if (m->database->path != NULL && strcmp(m->database->path, ":memory:") == 0) {
+    if (is_in_memory(m->database)) {
         return mg_error_set(&m->err, MG_ECONFIG, "%s: database: %s is in memory: nothing stays",
                             m->cli->conf, wanted);
     }
@@ -139,6 +149,17 @@ static int show_status(migrating *m) {
     }
     mg_buf_deinit(&orphans);
     return rc;
+}
+
+bool mg_migrate_has_folder(const mg_config *config) {
+    const mg_config_database *d = database_of(config, "default");
+    mg_arena arena = {0};
+    struct stat st;
+    bool is_there =
+        d != NULL && !is_in_memory(d) &&
+        stat(mg_config_absolute(&arena, config->root, MG_STR(DEFAULT_FOLDER)), &st) == 0;
+    mg_arena_deinit(&arena);
+    return is_there;
 }
 
 int mg_migrate_main(const mg_cli *cli, const mg_config *config) {
