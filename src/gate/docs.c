@@ -59,7 +59,23 @@ static int make_folders(const char *folder, mg_error *err) {
     return MG_OK;
 }
 
+static int show_types(void) {
+    mg_buf text = {0};
+    mg_error err;
+    int rc = mg_docs_types(&text, &err);
+    if (rc == MG_OK) {
+        fwrite(text.p, 1, text.n, stdout);
+    } else {
+        fprintf(stderr, "moongate: %s\n", err.text);
+    }
+    mg_buf_deinit(&text);
+    return rc == MG_OK ? 0 : 1;
+}
+
 int mg_docs_main(const mg_cli *cli) {
+    if (cli->types) {
+        return show_types();
+    }
     mg_buf facts = {0};
     mg_error err;
     append_facts(&facts);

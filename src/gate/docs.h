@@ -1,4 +1,4 @@
-// gate/docs.h: `moongate help NAME` and `moongate docs FOLDER`: the reference.
+// gate/docs.h: `moongate help NAME` and `moongate docs`: the reference.
 #pragma once
 
 #include "gate/cli.h"

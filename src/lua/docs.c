@@ -33,12 +33,14 @@ static int call(lua_State *L, const char *name, mg_str facts, const char *argume
     return lua_pcall(L, 2, 2, 0) == 0 ? MG_OK : fault(L, err);
 }
 
-int mg_docs_help(const char *name, mg_str facts, mg_buf *out, mg_error *err) {
+// Appends the text that function `name` gives.
+static int append(const char *name, mg_str facts, const char *argument, mg_buf *out,
+                  mg_error *err) {
     lua_State *L = mg_lua_state_new(NULL, err);
     if (L == NULL) {
         return MG_ELUA;
     }
-    int rc = call(L, "help", facts, name, err);
+    int rc = call(L, name, facts, argument, err);
     if (rc == MG_OK && lua_isstring(L, -2)) {
         mg_buf_append_str(out, mg_lua_str(L, -2));
     } else if (rc == MG_OK) {
@@ -46,6 +48,14 @@ int mg_docs_help(const char *name, mg_str facts, mg_buf *out, mg_error *err) {
     }
     lua_close(L);
     return rc;
+}
+
+int mg_docs_help(const char *name, mg_str facts, mg_buf *out, mg_error *err) {
+    return append("help", facts, name, out, err);
+}
+
+int mg_docs_types(mg_buf *out, mg_error *err) {
+    return append("types", MG_STR(""), NULL, out, err);
 }
 
 int mg_docs_write(const char *folder, mg_str facts, mg_error *err) {

@@ -10,6 +10,9 @@
 // and what was probably meant, if there is none.
 int mg_docs_help(const char *name, mg_str facts, mg_buf *out, mg_error *err);
 
+// Appends the declarations for TypeScript. MG_ELUA and a text if that fails.
+int mg_docs_types(mg_buf *out, mg_error *err);
+
 // Writes Markdown, HTML and man pages below `folder`, which has folders of these names: markdown,
 // html, man. MG_ELUA and a text if that fails.
 int mg_docs_write(const char *folder, mg_str facts, mg_error *err);

@@ -195,7 +195,7 @@ function out:write(data) end
 --- --> GET /count => 200 1 2 3
 --- ```
 ---@param content_type string
----@param fn fun(out: moongate.Out)
+---@param fn async fun(out: moongate.Out)
 function ctx:stream(content_type, fn) end
 
 --- Ends the handler with an error answer: problem+json (RFC 9457) of that status, or what
@@ -208,6 +208,7 @@ function ctx:stream(content_type, fn) end
 ---@param status integer 400 to 599
 ---@param message? string for the client
 ---@param details? table members that are added to the problem
+---@return never
 function ctx:fail(status, message, details) end
 
 --- Switches to another protocol (101) if the client asks for it; else the answer is 426.
@@ -221,7 +222,7 @@ function ctx:fail(status, message, details) end
 --- --> GET /echo => 426 (Upgrade: echo) ...
 --- ```
 ---@param protocol string as in the Upgrade field, such as "echo" or "chat/2"
----@param fn fun(stream: moongate.Stream)
+---@param fn async fun(stream: moongate.Stream)
 function ctx:upgrade(protocol, fn) end
 
 --- Answers a CONNECT (`app:connect`) with 200; then as `ctx:upgrade`.
@@ -233,7 +234,7 @@ function ctx:upgrade(protocol, fn) end
 --- end)
 --- --> CONNECT mars.example:443 => 403 ...
 --- ```
----@param fn fun(stream: moongate.Stream)
+---@param fn async fun(stream: moongate.Stream)
 function ctx:tunnel(fn) end
 
 --- Has a server of an upstream answer. Awaits its head and stages it like any answer; the content is

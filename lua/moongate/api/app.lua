@@ -10,9 +10,14 @@
 ---@class moongate.App
 local app = {}
 
----@alias moongate.Handler fun(ctx: moongate.Context): any, any what it returns: a string (text), a table (JSON), a status alone or with one of these behind it, or nothing once ctx has the answer
+--- What answers a request. It returns a string (text), a table (JSON), a status alone or with one
+--- of these behind it, or nothing once ctx has the answer.
+---@alias moongate.Handler async fun(ctx: moongate.Context): any, any
+---@typescript Handler<R extends Returned = Returned> = (this: void, ctx: Context) => R & Settled<R>
 
----@alias moongate.Middleware fun(ctx: moongate.Context, next: fun(): nil): any, any wraps handlers: acts before and after `next()`, or answers without calling it
+--- What wraps handlers: it acts before and after `next()`, or answers without calling it.
+---@alias moongate.Middleware async fun(ctx: moongate.Context, next: async fun(): nil): any, any
+---@typescript Middleware = (this: void, ctx: Context, next: (this: void) => void) => Replaced
 
 ---@class moongate.RouteOptions of a route
 ---@field name? string for `app:url`, the access log and `moongate routes`
@@ -188,6 +193,7 @@ function app:group(prefix, middleware, fn) end
 --- ```
 ---@param middleware moongate.Middleware
 ---@return moongate.App self
+---@typescript use<R extends Returned>(middleware: (this: void, ctx: Context, next: (this: void) => void) => R & Settled<R>): App
 function app:use(middleware) end
 
 ---@class moongate.StaticOptions of `app:static`
@@ -254,8 +260,9 @@ function app:not_found(fn) end
 --- app:get("/", function(ctx) ctx:fail(409, "taken") end)
 --- --> GET / => 409 {"error":"taken"}
 --- ```
----@param fn fun(ctx: moongate.Context, err: any): any, any
+---@param fn async fun(ctx: moongate.Context, err: any): any, any
 ---@return moongate.App self
+---@typescript on_error<R extends Returned>(fn: (this: void, ctx: Context, err: Error) => R & Settled<R>): App
 function app:on_error(fn) end
 
 --- `fn()` runs in a coroutine in each worker, and must finish before requests are taken. A failure
@@ -267,7 +274,7 @@ function app:on_error(fn) end
 --- app:get("/", function() return motd end)
 --- --> GET / => 200 hello from a file
 --- ```
----@param fn function
+---@param fn async fun()
 ---@return moongate.App self
 function app:on_start(fn) end
 
@@ -279,7 +286,7 @@ function app:on_start(fn) end
 --- app:get("/", function() return "hello" end)
 --- --> GET / => 200 hello
 --- ```
----@param fn function
+---@param fn async fun()
 ---@return moongate.App self
 function app:on_stop(fn) end
 
@@ -294,7 +301,7 @@ function app:on_stop(fn) end
 --- app:get("/", function() return "hello" end)
 --- --> GET / => 200 hello
 --- ```
----@param fn fun(ctx: moongate.Context, answer: moongate.EndedAnswer)
+---@param fn async fun(ctx: moongate.Context, answer: moongate.EndedAnswer)
 ---@return moongate.App self
 function app:on_response(fn) end
 
@@ -330,7 +337,7 @@ function app:on_response(fn) end
 ---@param name string unique in the app; shown by `moongate status`
 ---@param when number|string seconds, or a cron expression
 ---@param options? moongate.JobOptions may be left out
----@param fn function
+---@param fn async fun()
 ---@return moongate.App self
 function app:every(name, when, options, fn) end
 

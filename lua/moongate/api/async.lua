@@ -28,10 +28,11 @@ function ctx:sleep(seconds) end
 --- end)
 --- --> GET / => 200 3
 --- ```
----@param fn function
+---@param fn async fun(...): any
 ---@param ... any its arguments
 ---@return moongate.Future<any> what it returns
 ---@nodiscard
+---@typescript spawn<A extends any[], R>(fn: (this: void, ...args: A) => R | Future<R>, ...args: A): Future<R>
 function ctx:spawn(fn, ...) end
 
 --- `fn(err)` runs once when the request is over; `err` tells why if it was cancelled.
@@ -43,7 +44,7 @@ function ctx:spawn(fn, ...) end
 --- end)
 --- --> GET / => 200 hello
 --- ```
----@param fn fun(err: moongate.Error?)
+---@param fn async fun(err: moongate.Error?)
 function ctx:on_close(fn) end
 
 --- Sends a request to another server; see [HTTP calls](http.md) for the options. A status of 400
@@ -76,6 +77,7 @@ function ctx:http_request(options) end
 ---@param ... any the parameters: string, number, boolean, nil, blob
 ---@return moongate.Future<moongate.Rows>
 ---@nodiscard
+---@typescript query_database<Row = Record<string, any>>(sql: string, ...args: SqlValue[]): Future<Rows<Row>>
 function ctx:query_database(sql, ...) end
 
 --- A database whose work ends with the request.
@@ -107,10 +109,11 @@ function ctx:database(name) end
 --- end)
 --- --> POST /users Grace => 201 {"id":3}
 --- ```
----@param fn fun(tx: moongate.Transaction): any
+---@param fn async fun(tx: moongate.Transaction): any
 ---@param options? moongate.TransactionOptions
 ---@return moongate.Future<any> what fn returns
 ---@nodiscard
+---@typescript transaction<R>(fn: (this: void, tx: Transaction) => R, options?: TransactionOptions): Future<R>
 function ctx:transaction(fn, options) end
 
 --- The value of a key of the shared [cache](cache.md), or nil.
@@ -122,6 +125,7 @@ function ctx:transaction(fn, options) end
 ---@param key string|number
 ---@return moongate.Future<any> the value, or nil
 ---@nodiscard
+---@typescript query_cache<V = any>(key: string | number): Future<V | undefined>
 function ctx:query_cache(key) end
 
 ---@class moongate.CacheOptions
@@ -197,9 +201,10 @@ function ctx:increment(key, by, options) end
 --- ```
 ---@param key string|number
 ---@param ttl number? seconds; nil: until it is evicted
----@param fn fun(): any a value, or a Future of one; nil is not stored
+---@param fn async fun(): any a value, or a Future of one; nil is not stored
 ---@return moongate.Future<any> the value
 ---@nodiscard
+---@typescript cached<V>(key: string | number, ttl: number | undefined, fn: (this: void) => V | Future<V>): Future<V>
 function ctx:cached(key, ttl, fn) end
 
 ---@class moongate.ReadOptions

@@ -17,6 +17,7 @@ local cache = {}
 ---@param key string|number
 ---@return moongate.Future<any> the value, or nil
 ---@nodiscard
+---@typescript get<V = any>(key: string | number): Future<V | undefined>
 function cache:get(key) end
 
 --- Stores a value.
@@ -66,9 +67,10 @@ function cache:increment(key, by, options) end
 --- ```
 ---@param key string|number
 ---@param ttl number? seconds
----@param fn fun(): any
+---@param fn async fun(): any
 ---@return moongate.Future<any> the value
 ---@nodiscard
+---@typescript cached<V>(key: string | number, ttl: number | undefined, fn: (this: void) => V | Future<V>): Future<V>
 function cache:cached(key, ttl, fn) end
 
 --- Figures of the whole cache: `entries`, `bytes`, `capacity`, `hits`, `misses`, `sets`, `evicted`,

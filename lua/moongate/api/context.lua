@@ -282,7 +282,7 @@ function ctx:body() end
 --- end)
 --- --> POST /count hello => 200 5
 --- ```
----@return fun(): string? iterator which awaits
+---@return async fun(): string? iterator which awaits
 function ctx:chunks() end
 
 --- The body as JSON, of at most 100 levels; 400 if it is none.
@@ -294,6 +294,7 @@ function ctx:chunks() end
 --- ```
 ---@return moongate.Future<any> the value
 ---@nodiscard
+---@typescript body_json<V = any>(): Future<V>
 function ctx:body_json() end
 
 --- The body as a form, urlencoded or multipart: names to values, of a repeated name the last. A

@@ -19,6 +19,7 @@
 local database = {}
 
 ---@class moongate.Rows: table[] what a statement gave
+---@typescript Rows<Row = Record<string, any>> extends Array<Row>
 ---@field affected integer rows changed by an INSERT, UPDATE or DELETE
 ---@field last_id integer? of the last row inserted (SQLite)
 
@@ -36,6 +37,7 @@ local database = {}
 ---@param ... any the parameters
 ---@return moongate.Future<moongate.Rows>
 ---@nodiscard
+---@typescript query<Row = Record<string, any>>(sql: string, ...args: SqlValue[]): Future<Rows<Row>>
 function database:query(sql, ...) end
 
 --- The first row of a statement, or nil.
@@ -50,8 +52,11 @@ function database:query(sql, ...) end
 ---@param ... any
 ---@return moongate.Future<table?> a row, or nil
 ---@nodiscard
+---@typescript one<Row = Record<string, any>>(sql: string, ...args: SqlValue[]): Future<Row | undefined>
 function database:one(sql, ...) end
 
+---@overload async fun(): table?
+---@typescript RowStream<Row = Record<string, any>> extends LuaIterable<Row>
 ---@class moongate.RowStream what `db:rows` gives: an iterator
 local rows = {}
 
@@ -85,6 +90,7 @@ function rows:close() end
 ---@param sql string
 ---@param ... any
 ---@return moongate.RowStream iterator which awaits
+---@typescript rows<Row = Record<string, any>>(sql: string, ...args: SqlValue[]): RowStream<Row>
 function database:rows(sql, ...) end
 
 ---@class moongate.TransactionOptions
@@ -103,10 +109,11 @@ function database:rows(sql, ...) end
 --- end)
 --- --> POST / => 200 2
 --- ```
----@param fn fun(tx: moongate.Transaction): any
+---@param fn async fun(tx: moongate.Transaction): any
 ---@param options? moongate.TransactionOptions
 ---@return moongate.Future<any> what fn returns
 ---@nodiscard
+---@typescript transaction<R>(fn: (this: void, tx: Transaction) => R, options?: TransactionOptions): Future<R>
 function database:transaction(fn, options) end
 
 ---@class moongate.Transaction what the function of a transaction gets
@@ -126,6 +133,7 @@ local tx = {}
 ---@param ... any
 ---@return moongate.Future<moongate.Rows>
 ---@nodiscard
+---@typescript query<Row = Record<string, any>>(sql: string, ...args: SqlValue[]): Future<Rows<Row>>
 function tx:query(sql, ...) end
 
 --- The first row of a statement in the transaction, or nil.
@@ -142,4 +150,5 @@ function tx:query(sql, ...) end
 ---@param ... any
 ---@return moongate.Future<table?> a row, or nil
 ---@nodiscard
+---@typescript one<Row = Record<string, any>>(sql: string, ...args: SqlValue[]): Future<Row | undefined>
 function tx:one(sql, ...) end

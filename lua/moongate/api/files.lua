@@ -51,6 +51,7 @@ function files.write_file(path, data, options) end
 ---@return moongate.FileChunks
 function files.file_chunks(path, options) end
 
+---@overload async fun(): string?
 ---@class moongate.FileChunks what `file_chunks` gives: an iterator
 local chunks = {}
 

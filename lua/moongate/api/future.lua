@@ -22,6 +22,8 @@ local future = {}
 --- --> GET / => 200 after 0.2 s
 --- ```
 ---@return any ...
+---@typescript await(): T
+---@async
 function future:await() end
 
 --- The value or values, or nil and the error (never nil then).
@@ -35,6 +37,8 @@ function future:await() end
 --- ```
 ---@return any ... the values, or nil
 ---@return moongate.Error? err
+---@typescript try_await(): LuaMultiReturn<[T, undefined] | [undefined, Error]>
+---@async
 function future:try_await() end
 
 --- A new Future of what `on_value(values...)` or `on_error(err)` returns. A Future that they return
@@ -46,10 +50,11 @@ function future:try_await() end
 --- end)
 --- --> GET / => 200 HELLO FROM A FILE
 --- ```
----@param on_value function?
----@param on_error? function
+---@param on_value (async fun(...): any)?
+---@param on_error? async fun(err: moongate.Error): any
 ---@return moongate.Future<any>
 ---@nodiscard
+---@typescript and_then<V>(on_value: ((this: void, value: T) => V | Future<V>) | undefined, on_error?: (this: void, err: Error) => V | Future<V>): Future<V>
 function future:and_then(on_value, on_error) end
 
 --- `and_then(nil, on_error)`.
@@ -60,9 +65,10 @@ function future:and_then(on_value, on_error) end
 --- end)
 --- --> GET / => 200 no file: ENOENT
 --- ```
----@param on_error fun(err: moongate.Error): any
+---@param on_error async fun(err: moongate.Error): any
 ---@return moongate.Future<any>
 ---@nodiscard
+---@typescript catch<V>(on_error: (this: void, err: Error) => V | Future<V>): Future<T | V>
 function future:catch(on_error) end
 
 --- Calls `fn()` in either case, then settles like this one; an error that `fn` raises wins.
@@ -76,8 +82,9 @@ function future:catch(on_error) end
 --- end)
 --- --> GET / => 200 0
 --- ```
----@param fn function
+---@param fn async fun(...): any
 ---@return moongate.Future<any>
+---@typescript finally(fn: (this: void) => any): Future<T>
 function future:finally(fn) end
 
 --- A derived Future, rejected with code `timeout` if `seconds` pass first; what is beneath is
@@ -93,6 +100,7 @@ function future:finally(fn) end
 ---@param seconds number at least 0
 ---@return moongate.Future<any>
 ---@nodiscard
+---@typescript timeout(seconds: number): Future<T>
 function future:timeout(seconds) end
 
 --- Rejects it with code `cancelled`; the work beneath is stopped once its last consumer is gone.
@@ -107,6 +115,7 @@ function future:timeout(seconds) end
 --- ```
 ---@param why? string
 ---@return moongate.Future self
+---@typescript cancel(why?: string): Future<T>
 function future:cancel(why) end
 
 --- How it stands now.
@@ -135,6 +144,7 @@ function future:state() end
 --- ```
 ---@param ... any its values; a single Future is adopted
 ---@return boolean whether this settled it
+---@typescript resolve(value?: T | Future<T>): boolean
 function future:resolve(...) end
 
 --- Rejects a Future that `moongate.future()` made.
@@ -169,6 +179,7 @@ local Future = {}
 ---@param items table<any, moongate.Future|any>
 ---@return moongate.Future<table>
 ---@nodiscard
+---@typescript all<T extends readonly any[] | [] | Record<string, any>>(this: void, items: T): Future<{ -readonly [K in keyof T]: Value<T[K]> }>
 function Future.all(items) end
 
 --- The first value; the others are cancelled. Rejected only when all are, with `errors` under the
@@ -185,6 +196,7 @@ function Future.all(items) end
 ---@param items table<any, moongate.Future|any>
 ---@return moongate.Future<any>
 ---@nodiscard
+---@typescript any<T extends readonly any[] | [] | Record<string, any>>(this: void, items: T): Future<ItemOf<T>>
 function Future.any(items) end
 
 --- Settles like the first that settles; the others are cancelled. Of an empty table it stays
@@ -202,6 +214,7 @@ function Future.any(items) end
 ---@param items table<any, moongate.Future|any>
 ---@return moongate.Future<any>
 ---@nodiscard
+---@typescript race<T extends readonly any[] | [] | Record<string, any>>(this: void, items: T): Future<ItemOf<T>>
 function Future.race(items) end
 
 --- Never rejected: `{ state =, value = }` or `{ state =, err = }` under the keys of `items`.
@@ -216,4 +229,5 @@ function Future.race(items) end
 ---@param items table<any, moongate.Future|any>
 ---@return moongate.Future<table>
 ---@nodiscard
+---@typescript all_settled<T extends readonly any[] | [] | Record<string, any>>(this: void, items: T): Future<{ -readonly [K in keyof T]: Outcome<Value<T[K]>> }>
 function Future.all_settled(items) end

@@ -9,12 +9,14 @@
 ---@class moongate.http
 local http = {}
 
----@class moongate.HttpOptions of a call; a URL alone is a GET
+---@class moongate.HttpOptions: moongate.HttpCallOptions of a call; a URL alone is a GET
 ---@field url string
 ---@field method? string "GET" unless told
+
+---@class moongate.HttpCallOptions of a call besides its URL and its method
 ---@field headers? table<string, string|number|(string|number)[]>
 ---@field query? table<string, string|number|boolean|(string|number|boolean)[]> added to the URL's query
----@field body? string|fun(out: moongate.Out) a text, or a function that calls `out:write(data)`
+---@field body? string|async fun(out: moongate.Out) a text, or a function that calls `out:write(data)`
 ---@field json? any sent as JSON
 ---@field form? table<string, string|number|boolean|(string|number|boolean)[]> sent as a form, urlencoded
 ---@field file? string the path of a file that is sent
@@ -59,7 +61,7 @@ function http.request(options) end
 --- --> GET / => 200 fine
 --- ```
 ---@param url string
----@param options? moongate.HttpOptions all but the URL and the method
+---@param options? moongate.HttpCallOptions
 ---@return moongate.Future<moongate.Response>
 ---@nodiscard
 function http.get(url, options) end
@@ -72,7 +74,7 @@ function http.get(url, options) end
 --- --> GET / => 200 204
 --- ```
 ---@param url string
----@param options? moongate.HttpOptions
+---@param options? moongate.HttpCallOptions
 ---@return moongate.Future<moongate.Response>
 ---@nodiscard
 function http.head(url, options) end
@@ -87,7 +89,7 @@ function http.head(url, options) end
 --- --> GET / => 200 made
 --- ```
 ---@param url string
----@param options? moongate.HttpOptions
+---@param options? moongate.HttpCallOptions
 ---@return moongate.Future<moongate.Response>
 ---@nodiscard
 function http.post(url, options) end
@@ -102,7 +104,7 @@ function http.post(url, options) end
 --- --> GET / => 200 true
 --- ```
 ---@param url string
----@param options? moongate.HttpOptions
+---@param options? moongate.HttpCallOptions
 ---@return moongate.Future<moongate.Response>
 ---@nodiscard
 function http.put(url, options) end
@@ -117,7 +119,7 @@ function http.put(url, options) end
 --- --> GET / => 200 200
 --- ```
 ---@param url string
----@param options? moongate.HttpOptions
+---@param options? moongate.HttpCallOptions
 ---@return moongate.Future<moongate.Response>
 ---@nodiscard
 function http.patch(url, options) end
@@ -132,7 +134,7 @@ function http.patch(url, options) end
 --- --> GET / => 200 404
 --- ```
 ---@param url string
----@param options? moongate.HttpOptions
+---@param options? moongate.HttpCallOptions
 ---@return moongate.Future<moongate.Response>
 ---@nodiscard
 function http.delete(url, options) end
@@ -147,7 +149,7 @@ function http.delete(url, options) end
 --- --> GET / => 200 204
 --- ```
 ---@param url string
----@param options? moongate.HttpOptions
+---@param options? moongate.HttpCallOptions
 ---@return moongate.Future<moongate.Response>
 ---@nodiscard
 function http.options(url, options) end
@@ -193,6 +195,7 @@ function response:ok() end
 --- --> GET / => 200 Ada
 --- ```
 ---@return any
+---@typescript json<V = any>(): V
 function response:json() end
 
 --- The body as it comes: an iterator which awaits. Of a response that was not streamed it gives the
@@ -208,7 +211,7 @@ function response:json() end
 --- --> with GET http://api.internal/ => 200 hello
 --- --> GET / => 200 5
 --- ```
----@return fun(): string?
+---@return async fun(): string?
 function response:chunks() end
 
 --- Ends a streamed response; what has not come yet is not waited for.

@@ -40,6 +40,7 @@ function json.encode(value, options) end
 ---@param options? moongate.DecodeOptions
 ---@return any value nil if it is malformed
 ---@return string? message "line:column: what is wrong" then
+---@typescript decode<V = any>(this: void, text: string, options?: DecodeOptions): LuaMultiReturn<[V, undefined] | [undefined, string]>
 function json.decode(text, options) end
 
 --- Marks a table (a new one if none is given) as an array, so that it is `[]` when it is empty.
@@ -51,6 +52,7 @@ function json.decode(text, options) end
 ---@generic T: table
 ---@param t? T
 ---@return T
+---@typescript array<T>(this: void, t?: T[]): T[]
 function json.array(t) end
 
 --- JSON's null, to put into a table where nil would leave a gap. It is true in a condition: compare

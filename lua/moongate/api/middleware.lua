@@ -71,7 +71,7 @@ function middleware.https(options) end
 
 ---@class moongate.BasicAuthOptions
 ---@field users? table<string, string> name to password
----@field check? fun(user: string, password: string): boolean instead of `users`; may await
+---@field check? async fun(user: string, password: string): boolean instead of `users`; may await
 ---@field realm? string shown by browsers, "Restricted" unless told
 
 --- HTTP Basic authentication (RFC 7617). The user's name is left in `ctx.state.user`.

@@ -132,9 +132,10 @@ function moongate.sleep(seconds) end
 --- --> POST /work => 202 begun
 --- --> GET /work => 200 2
 --- ```
----@param fn function
+---@param fn async fun(...): any
 ---@param ... any its arguments
 ---@return moongate.Future<any> what it returns
+---@typescript spawn<A extends any[], R>(this: void, fn: (this: void, ...args: A) => R | Future<R>, ...args: A): Future<R>
 function moongate.spawn(fn, ...) end
 
 --- Calls `fn()` in a coroutine of the app after `seconds`. Cancel the Future to prevent it.
@@ -144,8 +145,9 @@ function moongate.spawn(fn, ...) end
 --- --> GET / => 200 later
 --- ```
 ---@param seconds number at least 0
----@param fn function
+---@param fn async fun(): any
 ---@return moongate.Future<any> what it returns
+---@typescript after<R>(this: void, seconds: number, fn: (this: void) => R | Future<R>): Future<R>
 function moongate.after(seconds, fn) end
 
 --- A Future to be settled by hand with `future:resolve(...)` or `future:reject(err)`. It belongs to
@@ -164,6 +166,7 @@ function moongate.after(seconds, fn) end
 --- ```
 ---@return moongate.Future<any>
 ---@nodiscard
+---@typescript future<T = any>(this: void): Future<T>
 function moongate.future() end
 
 --- Seconds since 1970 with a fraction. In specs the clock is virtual.

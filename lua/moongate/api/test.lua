@@ -154,6 +154,7 @@ local res = {}
 --- end)
 --- ```
 ---@return any
+---@typescript json<V = any>(): V
 function res:json() end
 
 ---@class moongate.test.App an app in a spec
@@ -462,7 +463,7 @@ function app:assert_not_called(name, matcher) end
 ---   app:close()
 --- end)
 --- ```
----@param fn function
+---@param fn async fun(...): any
 ---@param ... any
 ---@return any ...
 function app:run(fn, ...) end

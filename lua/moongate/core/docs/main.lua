@@ -1,7 +1,8 @@
---- What src/lua/docs.c runs: `moongate help NAME` and `moongate docs FOLDER`.
+--- What src/lua/docs.c runs: `moongate help NAME` and `moongate docs`.
 local reference = require("moongate.core.docs.reference")
 local help = require("moongate.core.docs.help")
 local site = require("moongate.core.docs.site")
+local typescript = require("moongate.core.docs.typescript")
 local json = require("moongate.native").json -- all that is there of it
 
 local M = {}
@@ -12,6 +13,12 @@ local M = {}
 ---@return string?, string?
 function M.help(facts, name)
   return help.of(reference.load(), json.decode(facts), name)
+end
+
+--- The declarations for TypeScript.
+---@return string
+function M.types()
+  return typescript.write(reference.load())
 end
 
 --- Writes the reference below a folder, which exists with its three folders.

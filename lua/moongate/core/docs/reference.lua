@@ -18,7 +18,7 @@ local PAGES = {
 -- Guides, in the order of the site.
 local GUIDES = {
   "routing", "answers", "awaiting", "middleware", "proxy", "tls", "jobs", "reload", "specs",
-  "deployment", "recipes",
+  "types", "deployment", "recipes",
 }
 
 -- What stands before the names of a class's members where the file's own variable would mislead.

@@ -7,9 +7,11 @@ local M = {}
 ---@field name string "ctx:json", "ctx.path", "moongate.RouteOptions"
 ---@field owner string? the variable in front of the dot or colon
 ---@field doc string Markdown
----@field params table[] { name, optional, type, doc } of a function, or the fields of a class
+---@field params table[] { name, optional, type, doc } of a function; of a class its fields
 ---@field returns table[] { type, doc }
 ---@field overloads string[]
+---@field generics string? of a class: "<T>"
+---@field typescript string[] how TypeScript is told of it instead
 ---@field type string? of a field or an alias
 ---@field parent string? of a class
 ---@field file string
@@ -17,8 +19,13 @@ local M = {}
 
 local CLOSING = { ["("] = ")", ["<"] = ">", ["{"] = "}", ["["] = "]" }
 
--- Where the type that begins `text` ends: at white space outside of all brackets, but not behind a
--- comma, a bar or the colon of a function's result.
+---@field params table[] { name, optional, type, doc }: of a class its fields
+-- of a function's result, or `async`.
+local function goes_on(before)
+  return before:find("[,|:]$") or before:find("%f[%w]async$")
+end
+
+-- Where the type that begins `text` ends: at white space outside of all brackets.
 local function end_of_type(text)
   local open = 0
   for i = 1, #text do
@@ -27,7 +34,7 @@ local function end_of_type(text)
       open = open + 1
     elseif c:find("[%)>}%]]") then
       open = open - 1
-    elseif c == " " and open == 0 and not text:sub(1, i - 1):find("[,|:]$") then
+    elseif c == " " and open == 0 and not goes_on(text:sub(1, i - 1)) then
       return i - 1
     end
   end
@@ -74,9 +81,14 @@ end
 
 function TAGS.class(item, rest)
   item.kind = "class"
-  item.name, item.parent = rest:gsub("%b<>", "", 1):match("^([%w_.]+)%s*:?%s*(.-)%s*$")
-  if item.parent == "" then
-    item.parent = nil
+  item.generics = rest:match("^[%w_.]+(%b<>)")
+  local name, tail = rest:gsub("%b<>", "", 1):match("^([%w_.]+)%s*(.*)$")
+  item.name = name
+  local parent, doc = tail:match("^:%s*([%w_.%[%]]+)%s*(.*)$")
+  item.parent = parent
+  doc = doc or tail
+  if doc ~= "" then
+    item.doc[#item.doc + 1] = doc:sub(1, 1):upper() .. doc:sub(2) .. "."
   end
 end
 
@@ -89,6 +101,12 @@ function TAGS.alias(item, rest)
   item.type = (M.split_type((rest:gsub("^[%w_.]+%s*", ""))))
 end
 
+-- How TypeScript is told of it, where that knows better than LuaLS's types say: a member, or of an
+-- alias what stands behind "type". Several are overloads.
+function TAGS.typescript(item, rest)
+  item.typescript[#item.typescript + 1] = rest
+end
+
 -- What only LuaLS reads.
 for _, name in ipairs({ "meta", "nodiscard", "async", "vararg", "generic", "private" }) do
   TAGS[name] = function(item)
@@ -99,6 +117,7 @@ end
 local function new_item(file, line)
   return {
     file = file, line = line, doc = {}, params = {}, returns = {}, overloads = {}, tags = {},
+    typescript = {},
   }
 end
 
