@@ -163,7 +163,8 @@ install: all ## install below PREFIX (DESTDIR= for packagers)
 	install -d $(DESTDIR)$(PREFIX)/share/lua/5.1 $(DESTDIR)$(PREFIX)/lib/lua/5.1
 	ln -sfn ../../moongate/lua/moongate $(DESTDIR)$(PREFIX)/share/lua/5.1/moongate
 	install -m 644 $(B)/moongate.so $(DESTDIR)$(PREFIX)/lib/lua/5.1/moongate.so
-	$(B)/moongate docs $(B)/docs >/dev/null
+	$(B)/moongate docs $(B)/docs >/dev/null && $(B)/moongate docs --types >$(B)/docs/moongate.d.ts
+	install -m 644 $(B)/docs/moongate.d.ts $(DESTDIR)$(PREFIX)/share/moongate/moongate.d.ts
 	for page in moongate.1 moongate.conf.5 moongate.lua.7; do \
 	  install -D -m 644 $(B)/docs/man/$$page $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$$page; done
 	sed 's|@PREFIX@|$(PREFIX)|g' conf/moongate.service > $(DESTDIR)$(PREFIX)/lib/systemd/system/moongate.service

@@ -53,11 +53,15 @@ static mg_cli_result take_database(parsing *p, const char *value);
 static mg_cli_result take_folder(parsing *p, const char *value);
 static mg_cli_result take_status(parsing *p, const char *value);
 static mg_cli_result take_tls(parsing *p, const char *value);
+static mg_cli_result take_types(parsing *p, const char *value);
+static mg_cli_result take_api(parsing *p, const char *value);
+static mg_cli_result take_typescript(parsing *p, const char *value);
 
 #define SERVING (BIT(RUN) | BIT(DEV) | BIT(COLLECT) | BIT(TRIAL) | BIT(WORKER))
 #define REMOTE  (BIT(RELOAD) | BIT(STOP) | BIT(STATUS))
 
 static const option options[] = {
+    {"--api", BIT(NEW), false, take_api},
     {"--app", SERVING, true, take_app},
     {"--control", REMOTE, true, take_control},
     {"--database", BIT(MIGRATE), true, take_database},
@@ -71,6 +75,8 @@ static const option options[] = {
     {"--spec", BIT(RELOAD), false, take_specs},
     {"--status", BIT(MIGRATE), false, take_status},
     {"--tls", SERVING & ~BIT(RUN), false, take_tls},
+    {"--types", BIT(DOCS), false, take_types},
+    {"--typescript", BIT(NEW), false, take_typescript},
     {"--workers", SERVING & ~BIT(DEV), true, take_workers},
 };
 enum { OPTIONS = sizeof options / sizeof options[0] };
@@ -241,6 +247,30 @@ static mg_cli_result take_tls(parsing *p, const char *value) {
     return MG_CLI_GO;
 }
 
+static mg_cli_result take_types(parsing *p, const char *value) {
+    (void)value;
+    p->cli->types = true;
+    return MG_CLI_GO;
+}
+
+static mg_cli_result take_kind(parsing *p, mg_new_kind kind) {
+    if (p->cli->kind != MG_NEW_PLAIN && p->cli->kind != kind) {
+        return wrong_here(p, "--api and --typescript are two kinds of projects", "new");
+    }
+    p->cli->kind = kind;
+    return MG_CLI_GO;
+}
+
+static mg_cli_result take_api(parsing *p, const char *value) {
+    (void)value;
+    return take_kind(p, MG_NEW_API);
+}
+
+static mg_cli_result take_typescript(parsing *p, const char *value) {
+    (void)value;
+    return take_kind(p, MG_NEW_TYPESCRIPT);
+}
+
 static mg_cli_result take_workers(parsing *p, const char *value) {
     mg_config_overrides *o = &p->cli->overrides;
     uint64_t n;
@@ -333,7 +363,7 @@ static mg_cli_result take_conf(parsing *p, const char *argument) {
 // What a command cannot do without.
 static mg_cli_result check_arguments(parsing *p) {
     const mg_cli *cli = p->cli;
-    if (makes_folder(cli->command) && cli->folder == NULL) {
+    if (makes_folder(cli->command) && cli->folder == NULL && !cli->types) {
         return wrong_here(p, "a folder is wanted", commands[cli->command]);
     }
     if (cli->command != MG_COMMAND_EXPLAIN) {

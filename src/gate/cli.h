@@ -31,6 +31,9 @@ typedef enum mg_command {
     MG_COMMAND_ALL,
 } mg_command;
 
+// What `new` makes: folders of lua/moongate/template.
+typedef enum mg_new_kind { MG_NEW_PLAIN, MG_NEW_API, MG_NEW_TYPESCRIPT } mg_new_kind;
+
 // Borrows argv.
 typedef struct mg_cli {
     mg_command command;
@@ -42,6 +45,8 @@ typedef struct mg_cli {
     bool now;             // stop --now
     bool status;          // migrate --status
     bool dev;             // _collect --dev: for `moongate dev`
+    bool types;           // docs --types
+    mg_new_kind kind;     // new --api, --typescript
     const char *folder;   // migrate --folder; NULL: lua/migrations. docs, new: where to
     const char *topic;    // help NAME
     const char *method;   // explain METHOD

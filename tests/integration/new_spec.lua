@@ -29,6 +29,25 @@ describe("moongate new", function()
     assert.truthy(specs.out:find("4 successes / 0 failures", 1, true))
   end)
 
+  it("makes a JSON API, whose database `moongate dev` makes", function()
+    assert.equal(0, moongate("new", folder, "--api").status)
+    local specs = moongate("test", folder .. "/spec")
+    assert.equal(0, specs.status, specs.out .. specs.err)
+    assert.truthy(specs.out:find("6 successes / 0 failures", 1, true), specs.out)
+    local address = "127.0.0.1:" .. servers.free_port("127.0.0.1")
+    local dev = process.start({
+      servers.BINARY, "dev", folder .. "/conf/moongate.lua", "--listen", address,
+    }, parent .. "/out", parent .. "/err")
+    local made = process.run({
+      "curl", "-s", "--retry", "50", "--retry-delay", "0", "--retry-connrefused", "-w",
+      " %{http_code}",
+      "-d", '{"title":"a","text":"b"}', "http://" .. address .. "/api/notes",
+    })
+    dev:destroy()
+    assert.truthy(made.out:find('"title":"a".*} 201$'), made.out)
+    assert.truthy(process.read_file(parent .. "/out"):find("0001_notes.sql: applied\n", 1, true))
+  end)
+
   it("names the declarations for LuaLS where they are", function()
     moongate("new", folder)
     local path = process.read_file(folder .. "/.luarc.json"):match('"([^"]+/moongate/api)"')

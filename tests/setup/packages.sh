@@ -6,6 +6,9 @@ build="gcc libc6-dev libuv1-dev libluajit-5.1-dev node-llhttp libssl-dev libc-ar
 test="luajit lua-busted lua-socket lua-check libcmocka-dev clang clang-format clang-tidy cppcheck libclang-rt-14-dev curl procps openssl nodejs valgrind postgresql nghttp2-client python3-h2"
 bench="luajit wrk curl python3 nghttp2-client nghttp2-server"
 
+# npm comes with node where that is not Debian's, and stands in the way of Debian's.
+command -v npm >/dev/null || test="$test npm"
+
 case "${1-}" in
 build) want=$build ;;
 test) want="$build $test" ;;
