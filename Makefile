@@ -34,7 +34,10 @@ LIBS    := $(ROOMS:%=$(B)/lib%.a) $(B)/libllhttp.a
 SOURCES := $(wildcard $(ROOMS:%=src/%/*.c))
 HEADERS := $(wildcard $(ROOMS:%=src/%/*.h))
 LUA     := $(shell find lua spec tests conf -name '*.lua' 2>/dev/null)
-UNITS   := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/*/*_test.c))
+UNITS   := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/*/*_test.c))
+# What fuzzers are linked with: the rooms below Lua, and files of higher ones that need no more.
+FUZZED  := proxy store client server http event base
+FUZZED_FILES := gate/status_text gate/status_upstreams
 FUZZERS := $(patsubst tests/fuzz/%.c,build/fuzz/fuzz/%,$(wildcard tests/fuzz/*_fuzz.c))
 DEPS    := $(B)/deps.mk.done
 LINK     = $$(cat $(B)/link.flags) -lm -ldl
@@ -91,19 +94,19 @@ $(B)/moongate.so: $(LIBS)
 	$(Q)$(CC) $(CFLAGS_ALL) $(LTO) -shared -o $@ -Wl,--whole-archive $(B)/libtestkit.a -Wl,--no-whole-archive $(LIBS) \
 	  $$(sed 's/-lluajit-5.1//' $(B)/link.flags) -lm -ldl
 
--include $(shell find $(B)/obj $(B)/unit -name '*.d' 2>/dev/null)
+-include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
 
 # --- run and test ----------------------------------------------------------------------------------------------------
 run: all ## build and serve the sample app on port 8080
 	@build/moongate migrate && build/moongate run
 
 test: build/packages-test ## everything: unit, specs, integration, fuzz; plain and with sanitizers
-	@$(MAKE) --no-print-directory all units
+	@$(MAKE) --no-print-directory all
 	@$(MAKE) --no-print-directory MODE=asan all units
 	@$(MAKE) --no-print-directory fuzzers
 	@tests/run.sh all
 
-unit: build/packages-test ## unit tests (MODE=asan for sanitizers)
+unit: build/packages-test ## unit tests (MODE=asan for sanitizers, as in `make test`)
 	@$(MAKE) --no-print-directory units
 	@tests/run.sh unit $(MODE)
 
@@ -129,24 +132,40 @@ bench: build/packages-bench all ## measure against peers (see tests/bench/README
 fresh: ## `make run` and `make test` on a bare Debian 12 in build/fresh (as root; needs debootstrap)
 	@tests/setup/fresh.sh
 
-units: $(UNITS)
+units: $(UNITS:%=$(B)/unit/%)
 fuzzers: build/packages-test
 	@$(MAKE) --no-print-directory MODE=fuzz $(FUZZERS) /dev/null
 
-$(B)/unit/%: tests/unit/%.c $(LIBS)
+# One program, called by many names (tests/unit/run.c).
+$(UNITS:%=$(B)/unit/%): | $(B)/units
+	@mkdir -p $(@D) && ln -sf ../../units $@
+
+$(B)/units: $(UNITS:%=$(B)/obj/unit/%.o) $(B)/obj/unit/run.o $(LIBS)
+	@mkdir -p $(@D)
+	@echo "  LINK  $@"
+	$(Q)$(CC) $(CFLAGS_ALL) $(if $(LTO),-fno-lto) -o $@ $^ -lcmocka $(LINK)
+
+$(B)/obj/unit/%.o: tests/unit/%.c $(DEPS) Makefile
 	@mkdir -p $(@D)
 	@echo "  TEST  $@"
-	$(Q)$(CC) $(CFLAGS_ALL) $(if $(LTO),-fno-lto) $$(cat $(B)/compile.flags) -Itests/unit -MMD -MP -MF $@.d -o $@ $< $(LIBS) -lcmocka $(LINK)
+	$(Q)$(CC) $(CFLAGS_ALL) $(if $(findstring _test,$@),-Wno-missing-prototypes -Dmain=$(subst /,_,$*)) \
+	  $$(cat $(B)/compile.flags) -Itests/unit -I$(B)/obj/unit -MMD -MP -c $< -o $@
+
+$(B)/obj/unit/run.o: $(B)/obj/unit/unit_tests.inc
+
+$(B)/obj/unit/unit_tests.inc: $(wildcard tests/unit/*/*_test.c)
+	@mkdir -p $(@D)
+	@printf 'TEST("%s", %s)\n' $(foreach t,$(UNITS),$(t) $(subst /,_,$(t))) >$@
 
 # What valgrind counts the instructions of (tests/bench/count/run.sh). It lies where it finds the Lua files.
 $(B)/count: tests/bench/count/count.c $(LIBS)
 	@echo "  LINK  $@"
 	$(Q)$(CC) $(CFLAGS_ALL) $$(cat $(B)/compile.flags) -rdynamic -o $@ $< $(LIBS) $(LINK)
 
-build/fuzz/fuzz/%: tests/fuzz/%.c $(wildcard tests/fuzz/*.h) $(LIBS)
+build/fuzz/fuzz/%: tests/fuzz/%.c $(wildcard tests/fuzz/*.h) $(FUZZED_FILES:%=$(B)/obj/%.o) $(FUZZED:%=$(B)/lib%.a) $(B)/libllhttp.a
 	@mkdir -p $(@D)
 	@echo "  FUZZ  $@"
-	$(Q)clang $(CFLAGS_ALL) -fsanitize=fuzzer $$(cat $(B)/compile.flags) -Itests/fuzz -o $@ $< $(LIBS) $(LINK)
+	$(Q)clang $(CFLAGS_ALL) -fsanitize=fuzzer $$(cat $(B)/compile.flags) -Itests/fuzz -o $@ $(filter-out %.h,$^) $(LINK)
 
 # --- order -----------------------------------------------------------------------------------------------------------
 check: build/packages-test ## formatting, lints, the rooms' include rule, warnings as errors with gcc and clang

@@ -56,10 +56,11 @@ compile() {
     local warnings flags
     warnings=$(sed -n 's/^WARN := //p' Makefile)
     flags=$(cat "$out/compile.flags")
+    echo 'TEST("none", none)' >"$out/unit_tests.inc" # the build lists all (tests/unit/run.c)
     # shellcheck disable=SC2086 # lists of flags
     find src tests -name '*.c' | sort |
         xargs -n 8 -P 2 "$cc" -std=c11 -D_GNU_SOURCE -pthread -fsyntax-only -Werror $warnings $flags \
-            -Isrc -Itests/unit -Itests/fuzz
+            -Isrc -Itests/unit -Itests/fuzz "-I$out"
 }
 
 # The code says why by itself: no word of where its tasks were written down.

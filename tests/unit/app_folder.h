@@ -4,30 +4,16 @@
 
 #include "unit.h"
 
-#include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 typedef struct app_folder {
     char root[40];
     char script[64];
 } app_folder;
 
-// lua/state.c looks in ../../lua, seen from build/<mode>/unit/<room>/, as if that were
-// build/<mode>/.
-static inline void link_framework(void) {
-    char path[PATH_MAX + 16];
-    ssize_t n = readlink("/proc/self/exe", path, PATH_MAX);
-    assert_true(n > 0);
-    path[n] = '\0';
-    strcpy(strrchr(path, '/'), "/../../lua");
-    assert_true(symlink("../../lua", path) == 0 || errno == EEXIST);
-}
-
 static inline void app_folder_open(app_folder *f) {
-    link_framework();
     strcpy(f->root, "/tmp/moongate_test.XXXXXX");
     assert_non_null(mkdtemp(f->root));
     snprintf(f->script, sizeof f->script, "%s/app.lua", f->root);

@@ -12,7 +12,6 @@ static int set_up(void **state) {
     (void)state;
     g = NULL;
     readies = gone = 0;
-    link_framework();
     return mg_loop_new(&loop, &(mg_loop_options){.virtual_clock = true});
 }
 

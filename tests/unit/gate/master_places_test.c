@@ -19,7 +19,6 @@ static int set_up(void **state) {
     mg_error err;
     (void)state;
     alarm(60);
-    link_framework();
     cli = (mg_cli){.conf = SNAPSHOT_CONF, .command = MG_COMMAND_RUN};
     assert_int_equal(mg_loop_new(&loop, &(mg_loop_options){.virtual_clock = true}), MG_OK);
     m = (mg_master){.cli = &cli,

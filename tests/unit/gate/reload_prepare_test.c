@@ -63,7 +63,6 @@ static int set_up(void **state) {
     mg_error err;
     (void)state;
     replies = 0;
-    link_framework();
     cli = (mg_cli){.conf = SNAPSHOT_CONF};
     assert_int_equal(mg_loop_new(&loop, &(mg_loop_options){.virtual_clock = true}), MG_OK);
     m = (mg_master){

@@ -9,7 +9,7 @@
 
 #define SNAPSHOT_CONF "/srv/conf/moongate.lua"
 
-// A project below /srv: its configuration as JSON, lua/app.lua, and the framework (link_framework).
+// A project below /srv: its configuration as JSON, lua/app.lua, and the framework.
 static inline mg_snapshot *snapshot_of(const char *json, const char *app) {
     mg_snapshot_writer w = {0};
     mg_snapshot *s = NULL;

@@ -45,7 +45,6 @@ static int set_up(void **state) {
     mg_error err;
     (void)state;
     ends = 0;
-    link_framework();
     strcpy(folder, "/tmp/moongate_test.XXXXXX");
     assert_non_null(mkdtemp(folder));
     snprintf(log_file, sizeof log_file, "%s/error.log", folder);
