@@ -17,6 +17,7 @@ typedef struct mg_call_origin {
     mg_str ca;          // empty: the client's
     mg_str cert, key;   // shown to a server that asks; empty: none
     mg_str server_name; // for TLS; empty: the host
+    mg_str prelude;     // sent first on each connection, before TLS; empty: nothing
     mg_str rules;       // client/rules.h, besides the client's own; checked
 } mg_call_origin;
 

@@ -107,13 +107,18 @@ static bool same_text(const char *have, mg_str want) {
     return have == NULL ? want.n == 0 : mg_str_eq(mg_str_of(have), want);
 }
 
-// Everything that connections must have in common.
-static bool is_origin(const mg_origin *o, const mg_call_origin *from) {
+// Where, and with which demands.
+static bool is_place(const mg_origin *o, const mg_call_origin *from) {
     return o->port == from->port && o->is_tls == from->tls && o->insecure == from->insecure &&
            same_text(o->host, from->host) && same_text(o->unix_path, from->unix_path) &&
            same_text(o->ca, from->ca) && same_text(o->cert, from->cert) &&
            same_text(o->key, from->key) && mg_str_eq(mg_buf_str(&o->rules_text), from->rules) &&
            same_text(o->server_name, from->server_name.n > 0 ? from->server_name : from->host);
+}
+
+// Everything that connections must have in common.
+static bool is_origin(const mg_origin *o, const mg_call_origin *from) {
+    return is_place(o, from) && mg_str_eq(mg_buf_str(&o->prelude), from->prelude);
 }
 
 static char *copy_or_null(mg_str s) {
@@ -149,6 +154,7 @@ static mg_origin *new_origin(mg_client *c, const mg_call_origin *from) {
     o->ca = copy_or_null(from->ca);
     o->cert = copy_or_null(from->cert);
     o->key = copy_or_null(from->key);
+    mg_buf_append_str(&o->prelude, from->prelude);
     mg_buf_append_str(&o->rules_text, from->rules);
     (void)mg_rules_new(&o->rules, from->rules, NULL); // they were checked
     o->port = from->port;
@@ -184,13 +190,15 @@ static void free_origin_if_unused(mg_origin *o) {
     mg_free(o->ca);
     mg_free(o->cert);
     mg_free(o->key);
+    mg_buf_deinit(&o->prelude);
     mg_buf_deinit(&o->rules_text);
     mg_rules_free(o->rules);
     mg_free(o);
 }
 
 static mg_link *bucket_of(mg_client *c, const mg_call_origin *from) {
-    return &c->buckets[hash_of(from->port, from->host) % MG_CLIENT_BUCKETS];
+    uint32_t hash = hash_of(from->port, from->host) ^ mg_str_hash(from->prelude);
+    return &c->buckets[hash % MG_CLIENT_BUCKETS];
 }
 
 static mg_origin *find_origin(mg_client *c, const mg_call_origin *from) {
@@ -219,14 +227,22 @@ void mg_client_limit(mg_client *c, uint32_t connections, uint32_t idle_connectio
     c->options.idle_connections = idle_connections;
 }
 
-void mg_client_drain(mg_client *c, const mg_call_origin *origin) {
-    mg_origin *o = find_origin(c, origin);
-    if (o == NULL) {
-        return;
-    }
+// It goes with its last connection.
+static void drain_origin(mg_origin *o) {
     o->draining = true;
-    for (size_t n = o->idle_count; n > 0; n--) { // the origin goes with its last connection
+    for (size_t n = o->idle_count; n > 0; n--) {
         mg_outbound_close(MG_OF(o->idle.next, mg_outbound, link));
+    }
+}
+
+void mg_client_drain(mg_client *c, const mg_call_origin *origin) {
+    for (size_t i = 0; i < MG_CLIENT_BUCKETS; i++) {
+        for (mg_link *l = c->buckets[i].next, *next; l != &c->buckets[i]; l = next) {
+            next = l->next;
+            if (is_place(MG_OF(l, mg_origin, link), origin)) {
+                drain_origin(MG_OF(l, mg_origin, link));
+            }
+        }
     }
 }
 

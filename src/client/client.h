@@ -20,6 +20,7 @@ typedef struct mg_client_options {
     mg_str ca_text;                  // that file's content, if it has been read already; copied
     const char *nameservers;         // event/dns.h; NULL: resolv.conf
     mg_str rules;                    // client/rules.h: of all calls; checked
+    const char *denied_by;           // static: what a text calls them; NULL: "http.deny"
     mg_guard_limits head;            // of responses
     struct mg_dns *dns;              // borrowed; NULL: one of its own
     struct mg_tls_cache *tls;        // likewise
@@ -39,8 +40,8 @@ void mg_client_free(mg_client *c);
 // on.
 void mg_client_limit(mg_client *c, uint32_t connections, uint32_t idle_connections);
 
-// The origin is not wanted any more: its idle connections close, busy ones once they are free. A
-// call to it begins anew.
+// The origin is not wanted any more, whatever its prelude: its idle connections close, busy ones
+// once they are free. A call to it begins anew.
 void mg_client_drain(mg_client *c, const mg_call_origin *origin);
 
 typedef struct mg_client_stats {

@@ -52,6 +52,7 @@ struct mg_origin {
     char *server_name;
     char *ca;         // NULL: the client's
     char *cert, *key; // NULL: none
+    mg_buf prelude;   // sent first on each connection
     mg_buf rules_text;
     mg_rules *rules; // NULL: none but the client's
     mg_link starved; // in mg_client.starved

@@ -118,12 +118,13 @@ static bool allows(void *arg, const struct sockaddr_storage *address,
     if (mg_ip_of(address, &ip)) {
         mg_ip_write(&ip, shown);
     }
-    const char *where = option != NULL ? "option " : "http.";
+    const char *own = c->client->options.denied_by;
+    const char *where = option != NULL ? "option deny" : own != NULL ? own : "http.deny";
     if (by[0] == '\0') {
-        snprintf(why, MG_CONNECT_WHY_BYTES, "%s is not among those allowed (%sallow)", shown,
-                 where);
+        snprintf(why, MG_CONNECT_WHY_BYTES, "%s is not among those allowed (%s)", shown,
+                 option != NULL ? "option allow" : "http.allow");
     } else {
-        snprintf(why, MG_CONNECT_WHY_BYTES, "%s is denied by \"%.80s\" (%sdeny)", shown, by, where);
+        snprintf(why, MG_CONNECT_WHY_BYTES, "%s is denied by \"%.80s\" (%s)", shown, by, where);
     }
     return false;
 }
@@ -161,6 +162,7 @@ static mg_connect *start_connecting(mg_outbound *c) {
                     .alpn = "http/1.1",
                     .insecure = o->insecure},
         .server_name = o->server_name,
+        .prelude = mg_buf_str(&o->prelude),
         .allows = allows,
         .on_done = on_connected,
         .arg = c,

@@ -93,7 +93,8 @@ typedef struct mg_config {
     mg_config_databases databases;
     uint64_t cache_bytes; // shared by all workers; 0: no cache
     mg_config_http http;
-    mg_upstreams_options upstreams;
+    mg_upstreams_options upstreams;  // `open` is NULL: see config/options.h
+    bool proxy_open;                 // servers that none of them names may be asked
     mg_config_texts scripts;         // paths below the root, or absolute ones
     mg_config_texts trusted_proxies; // unchecked texts: http/forwarded.h reads them
     mg_config_texts forwarded;       // likewise

@@ -1,6 +1,7 @@
 #include "config/options.h"
 
 #include "client/rules.h"
+#include "config/upstream.h"
 #include "http/forwarded.h"
 
 #include <unistd.h>
@@ -29,6 +30,31 @@ static void append_rules(mg_buf *out, mg_rules_list list, const mg_config_texts 
 void mg_config_append_rules(const mg_config *c, mg_buf *out) {
     append_rules(out, MG_RULES_DENY, &c->http.deny);
     append_rules(out, MG_RULES_ALLOW, &c->http.allow);
+}
+
+// With http.allow alone nothing else may be called anyway.
+static mg_str open_rules(const mg_config *c, mg_arena *a) {
+    mg_buf rules = {0};
+    if (c->http.deny.n > 0 || c->http.allow.n == 0) {
+        mg_rules_append(&rules, MG_RULES_DENY, MG_STR("private"));
+    }
+    mg_config_append_rules(c, &rules);
+    mg_str kept = {mg_arena_copy(a, mg_buf_str(&rules)), rules.n};
+    mg_buf_deinit(&rules);
+    return kept;
+}
+
+mg_upstreams_options mg_config_upstreams(const mg_config *c, mg_arena *a) {
+    mg_upstreams_options all = c->upstreams;
+    if (c->proxy_open) {
+        mg_upstream_options *open = mg_arena_alloc(a, sizeof *open);
+        mg_upstream_default(open, a);
+        open->name = MG_UPSTREAM_OPEN;
+        open->host = MG_HOST_UPSTREAM;
+        open->rules = open_rules(c, a);
+        all.open = open;
+    }
+    return all;
 }
 
 uint32_t mg_config_workers(const mg_config *c) {

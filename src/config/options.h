@@ -13,6 +13,10 @@ uint32_t mg_config_workers(const mg_config *c);
 // http.deny and http.allow, as client/rules.h wants them.
 void mg_config_append_rules(const mg_config *c, mg_buf *out);
 
+// The upstreams, and if proxy.open says so that of servers that none of them names: nothing private
+// is dialled for it but what http.allow names. All borrows `c` or lies in `a`.
+mg_upstreams_options mg_config_upstreams(const mg_config *c, mg_arena *a);
+
 // The trust list is left NULL, and no descriptors are spared.
 void mg_config_server_options(const mg_config *c, mg_server_options *out);
 

@@ -65,6 +65,9 @@ const mg_config_key mg_config_keys[] = {
           "... but for these; without http.deny: no others are"),
 
     OTHER("upstreams", UPSTREAMS, AT(upstreams), "{}", "Servers for app:proxy and ctx:proxy"),
+    TABLE("proxy", "Servers that no upstream names: ctx:proxy(url)"),
+    OTHER("proxy.open", BOOL, AT(proxy_open), "false",
+          "They may be asked, as http.deny and http.allow say; private addresses only if allowed"),
 
     TABLE("limits", "How much one peer may ask for"),
     LIMIT(request_line, SIZE, "\"8K\"", 256, MIB, "The request line; beyond it 414"),
@@ -237,7 +240,7 @@ void mg_config_append_allowed(mg_buf *out, const mg_config_key *key) {
         [MG_CONFIG_RETRY_ON] = "a list of \"connect\", \"closed\", \"timeout\" and statuses",
         [MG_CONFIG_HOST] = "\"client\", \"upstream\" or a host",
         [MG_CONFIG_HTTP2] = "\"auto\" or false",
-        [MG_CONFIG_PROXY_PROTOCOL] = "false",
+        [MG_CONFIG_PROXY_PROTOCOL] = "false, true (version 1), 1 or 2",
     };
     if (key->kind == MG_CONFIG_CHOICE || key->kind == MG_CONFIG_OPTIONAL_CHOICE) {
         append_choices(out, key->choices);

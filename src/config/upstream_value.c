@@ -169,15 +169,13 @@ bool mg_config_take_http2(mg_config_reading *r, const mg_config_key *key, mg_jso
     return t == MG_JSON_FALSE || (is_text(r, t) && mg_str_eq(r->json.text, MG_STR("auto")));
 }
 
+// `true` is what others call so: version 1.
 bool mg_config_take_proxy_protocol(mg_config_reading *r, const mg_config_key *key,
                                    mg_json_token t) {
-    (void)key;
-    if (t != MG_JSON_FALSE) {
-        mg_config_fault(r, "the PROXY protocol towards upstreams is not available in this version, "
-                           "allowed: false (Forwarded and X-Forwarded-For tell of the client)");
-        mg_config_skip(r, t);
-    }
-    return true;
+    unsigned *version = mg_config_field(r, key);
+    bool is_version = is_whole(r, t, 1, 2);
+    *version = t == MG_JSON_TRUE ? 1 : is_version ? (unsigned)r->json.i64 : 0;
+    return is_version || t == MG_JSON_TRUE || t == MG_JSON_FALSE;
 }
 
 // --- a server's URL ---

@@ -216,9 +216,22 @@ static void on_unix(mg_timer *t) {
 
 // --- the socket is connected ---
 
+// A fresh socket has room for so little.
+static int send_prelude(int fd, mg_str s) {
+    if (s.n == 0) {
+        return MG_OK;
+    }
+    ssize_t n = send(fd, s.p, s.n, MSG_NOSIGNAL);
+    return n == (ssize_t)s.n ? MG_OK : (n < 0 ? -errno : -ENOBUFS);
+}
+
 static void on_dialled(void *arg, int status, int fd) {
     mg_connect *c = arg;
     c->dial = NULL;
+    if (status == MG_OK) {
+        status = send_prelude(fd, c->o.prelude);
+        c->fd = status == MG_OK ? -1 : fd; // else closed with the rest
+    }
     if (status != MG_OK) {
         fail(c, "connect", mg_strerror(status));
         return;

@@ -28,6 +28,8 @@ typedef struct mg_connect_options {
     uint16_t port;
     uint32_t timeout_ms; // for all of it; 0: none
 
+    mg_str prelude; // sent first, before TLS, in one piece: some hundred bytes at most
+
     mg_tls_cache *tls;       // NULL: without TLS
     mg_tls_demands demands;  // of the TLS context
     const char *server_name; // for SNI and the certificate; NULL: the host

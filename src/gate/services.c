@@ -130,10 +130,13 @@ static int open_upstreams(mg_service_set *s, mg_loop *loop, const mg_service_opt
         .on_news = o->on_news,
         .log_arg = o->log_arg,
     };
-    if (c->upstreams.n == 0) { // a resolver for nobody would cost memory
+    if (c->upstreams.n == 0 && !c->proxy_open) { // a resolver for nobody would cost memory
         return MG_OK;
     }
-    int rc = mg_upstreams_new(&s->lent.upstreams, &c->upstreams, &setup, &why);
+    mg_arena arena = {0};
+    const mg_upstreams_options all = mg_config_upstreams(c, &arena);
+    int rc = mg_upstreams_new(&s->lent.upstreams, &all, &setup, &why);
+    mg_arena_deinit(&arena);
     s->lent.order_upstream = o->order_upstream;
     s->lent.order_arg = o->log_arg;
     if (rc == MG_OK && o->orders != NULL) {

@@ -233,3 +233,59 @@ mg_proxy_verdict mg_proxy_header_read(mg_proxy_reading *r, mg_str data) {
     }
     return bad(r, "there is none");
 }
+
+// --- writing ---
+
+mg_proxy_header mg_proxy_header_of(const struct sockaddr_storage *source,
+                                   const struct sockaddr_storage *destination) {
+    mg_proxy_header h = {0};
+    sa_family_t family = source->ss_family;
+    h.told = family == destination->ss_family && (family == AF_INET || family == AF_INET6);
+    if (h.told) {
+        memcpy(&h.source, source, sizeof h.source);
+        memcpy(&h.destination, destination, sizeof h.destination);
+    }
+    return h;
+}
+
+static const void *ip_of(const mg_proxy_address *a) {
+    return a->family == AF_INET ? (const void *)&a->v4.sin_addr : (const void *)&a->v6.sin6_addr;
+}
+
+static in_port_t port_at(const mg_proxy_address *a) {
+    return a->family == AF_INET ? a->v4.sin_port : a->v6.sin6_port;
+}
+
+static void write_v1(mg_buf *out, const mg_proxy_header *h) {
+    char source[INET6_ADDRSTRLEN];
+    char destination[INET6_ADDRSTRLEN];
+    if (!h->told || inet_ntop(h->source.family, ip_of(&h->source), source, sizeof source) == NULL ||
+        inet_ntop(h->source.family, ip_of(&h->destination), destination, sizeof destination) ==
+            NULL) {
+        mg_buf_append_str(out, MG_STR("PROXY UNKNOWN\r\n"));
+        return;
+    }
+    mg_buf_printf(out, "PROXY TCP%c %s %s %u %u\r\n", h->source.family == AF_INET ? '4' : '6',
+                  source, destination, ntohs(port_at(&h->source)), ntohs(port_at(&h->destination)));
+}
+
+// Version and command, family and transport (a stream), length.
+static void write_v2(mg_buf *out, const mg_proxy_header *h) {
+    bool v4 = h->source.family == AF_INET;
+    size_t bytes = v4 ? 4 : 16;
+    mg_buf_append(out, signature, SIGNATURE);
+    if (!h->told) {
+        mg_buf_append(out, "\x20\0\0\0", 4); // LOCAL
+        return;
+    }
+    const char fixed[] = {'\x21', v4 ? '\x11' : '\x21', 0, (char)(2 * bytes + 4)};
+    mg_buf_append(out, fixed, sizeof fixed);
+    mg_buf_append(out, ip_of(&h->source), bytes);
+    mg_buf_append(out, ip_of(&h->destination), bytes);
+    const in_port_t ports[] = {port_at(&h->source), port_at(&h->destination)};
+    mg_buf_append(out, ports, sizeof ports);
+}
+
+void mg_proxy_header_write(mg_buf *out, unsigned version, const mg_proxy_header *h) {
+    (version == 1 ? write_v1 : write_v2)(out, h);
+}

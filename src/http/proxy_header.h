@@ -1,10 +1,10 @@
 // http/proxy_header.h: the PROXY protocol (haproxy.org, "The PROXY protocol", versions 1 and 2):
 // what a load balancer says of its client before the first byte of the connection's own.
 //
-// Pure: bytes in, addresses out. It owns nothing and keeps nothing.
+// Pure: bytes in, addresses out, or the other way. It owns nothing and keeps nothing.
 #pragma once
 
-#include "base/str.h"
+#include "base/buf.h"
 
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -38,3 +38,11 @@ typedef struct mg_proxy_reading {
 // Reads the header that `data` begins with; all bytes from the connection's first on are to be
 // given each time. A checksum (CRC32C) is verified where there is one, other TLVs are skipped.
 mg_proxy_verdict mg_proxy_header_read(mg_proxy_reading *r, mg_str data);
+
+// A header that tells of a connection between two addresses; of none unless both are of the same
+// family, IPv4 or IPv6.
+mg_proxy_header mg_proxy_header_of(const struct sockaddr_storage *source,
+                                   const struct sockaddr_storage *destination);
+
+// Appends it, as version 1 or 2 writes it.
+void mg_proxy_header_write(mg_buf *out, unsigned version, const mg_proxy_header *h);

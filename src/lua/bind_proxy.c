@@ -5,6 +5,7 @@
 // drops it (mg_request_drop_relay).
 
 #include "base/mem.h"
+#include "http/uri.h"
 #include "lua/args.h"
 #include "lua/bind.h"
 #include "lua/fields.h"
@@ -39,6 +40,7 @@ struct mg_script_relay {
     end_op *end;          // waits for the end; the request's write_op
     mg_forward_rules rules;
     mg_fields set, removed;
+    mg_upstream_server_options server; // of a URL
 };
 
 struct head_op {
@@ -240,11 +242,40 @@ static mg_script_relay *new_script_relay(mg_vm *vm, mg_exchange *x) {
     return s;
 }
 
+static bool is_url(mg_str s) {
+    return memmem(s.p, s.n, "://", 3) != NULL;
+}
+
+// The server of a URL, of which only scheme, host and port count.
+static const char *read_server(lua_State *L, mg_script_relay *s) {
+    mg_arena *a = &s->x->arena;
+    mg_uri uri;
+    const char *wrong = NULL;
+    mg_str url = kept_text(L, AT_UPSTREAM, a);
+    if (mg_uri_parse(url, a, &uri, &wrong) != MG_OK) {
+        return wrong;
+    }
+    mg_buf text = {0};
+    mg_buf_append_str(&text, uri.tls ? MG_STR("https://") : MG_STR("http://"));
+    mg_buf_append_str(&text, uri.authority);
+    s->server = (mg_upstream_server_options){
+        .url = mg_arena_copy(a, mg_buf_str(&text)),
+        .host = mg_arena_copy(a, uri.host),
+        .weight = 1,
+        .port = uri.port,
+        .tls = uri.tls,
+    };
+    mg_buf_deinit(&text);
+    return NULL;
+}
+
 // NULL, or what hinders it: nothing has been begun then.
 static const char *start(lua_State *L, mg_script_relay *s, mg_upstream *u) {
     mg_exchange *x = s->x;
     bool has_body = lua_type(L, AT_BODY) == LUA_TSTRING;
-    const char *wrong = read_rules(L, s);
+    bool by_url = is_url(mg_lua_str(L, AT_UPSTREAM));
+    const char *wrong = by_url ? read_server(L, s) : NULL;
+    wrong = wrong != NULL ? wrong : read_rules(L, s);
     if (wrong != NULL) {
         return wrong;
     }
@@ -258,6 +289,7 @@ static const char *start(lua_State *L, mg_script_relay *s, mg_upstream *u) {
     s->relay = mg_relay_start(&(mg_relay_options){
         .exchange = x,
         .upstream = u,
+        .server = by_url ? &s->server : NULL,
         .rules = &s->rules,
         .timeouts = {mg_lua_milliseconds(L, AT_CONNECT), mg_lua_milliseconds(L, AT_FIRST_BYTE),
                      mg_lua_milliseconds(L, AT_IDLE)},
@@ -270,9 +302,11 @@ static const char *start(lua_State *L, mg_script_relay *s, mg_upstream *u) {
     return NULL;
 }
 
-// proxy_start(handle, upstream, path, strip, host, fields set, names removed, whether the body is
-// buffered, body, and seconds to connect, to the first byte and between two pieces; nil: as it is)
-// -> operation of the status | nil, message | nil, "closed" | nil, "unknown": no such upstream
+// proxy_start(handle, upstream or URL of a server, path, strip, host, fields set, names removed,
+// whether the body is buffered, body, and seconds to connect, to the first byte and between two
+// pieces; nil: as it is)
+// -> operation of the status | nil, message | nil, "closed" | nil, "unknown": no such upstream, or
+// no server may be asked by its URL
 static int proxy_start(lua_State *L) {
     mg_vm *vm = mg_vm_with_room(L);
     mg_exchange *x = mg_vm_exchange(L, vm, AT_HANDLE);
@@ -281,7 +315,8 @@ static int proxy_start(lua_State *L) {
         return mg_lua_refuse(L, "closed");
     }
     mg_upstreams *all = vm->services->upstreams;
-    mg_upstream *u = all != NULL ? mg_upstreams_find(all, mg_lua_str(L, AT_UPSTREAM)) : NULL;
+    mg_str name = mg_lua_str(L, AT_UPSTREAM);
+    mg_upstream *u = is_url(name) ? mg_upstreams_open(all) : mg_upstreams_find(all, name);
     if (u == NULL) {
         return mg_lua_refuse(L, "unknown");
     }

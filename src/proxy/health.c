@@ -180,6 +180,7 @@ static void dial(mg_check *c) {
         .host = host,
         .unix_path = origin->unix_path.n > 0 ? path : NULL,
         .port = origin->port,
+        .prelude = origin->prelude,
         .timeout_ms = (uint32_t)c->setup.options->timeout_ms,
         .on_done = on_connected,
         .arg = c,

@@ -5,8 +5,8 @@
 #include "base/network.h"
 #include "proxy/balance.h"
 #include "proxy/circuit.h"
+#include "proxy/server.h"
 #include "proxy/state.h"
-#include "proxy/upstream_inside.h"
 
 typedef struct mg_member_name {
     mg_name_watch watch; // has not begun: the host is no name

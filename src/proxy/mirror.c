@@ -74,7 +74,7 @@ static void on_change(void *arg, mg_call *call) {
     if (state == MG_CALL_DONE) {
         end(m, &(mg_outcome){.status = mg_call_response(call)->status});
     } else if (state == MG_CALL_FAILED) {
-        end(m, &(mg_outcome){.code = mg_call_fault_of(call)->code});
+        end(m, &(mg_outcome){0});
     }
 }
 
@@ -91,7 +91,7 @@ static void start(mg_mirror *m, const mg_mirrored *request) {
     const mg_upstream_options *of = mg_upstream_options_of(m->ticket.upstream);
     uint32_t connect_ms = (uint32_t)of->timeouts.connect_ms;
     const mg_call_options call = {
-        .origin = server->origin,
+        .origin = mg_ticket_origin(&m->ticket, request->exchange),
         .timeouts = {.wait_ms = connect_ms,
                      .connect_ms = connect_ms,
                      .first_byte_ms = (uint32_t)of->timeouts.first_byte_ms,

@@ -36,4 +36,5 @@ void mg_upstream_options_copy(mg_upstream_options *out, const mg_upstream_option
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         *texts[i] = copy_text(a, *texts[i]);
     }
+    out->rules.p = mg_arena_copy(a, from->rules);
 }

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "base/arena.h"
+#include "proxy/status_set.h"
 
 typedef enum mg_balance {
     MG_BALANCE_P2C, // of two drawn the one with less (latency x in flight) for its weight
@@ -50,15 +51,6 @@ typedef struct mg_upstream_arm {
     const char *upstream; // which is no split itself
     uint64_t weight;
 } mg_upstream_arm;
-
-// A set of statuses: the bit of each.
-typedef struct mg_status_set {
-    uint64_t bits[16];
-} mg_status_set;
-
-static inline bool mg_status_set_has(const mg_status_set *s, int status) {
-    return status >= 0 && status < 1024 && (s->bits[status / 64] >> (status % 64) & 1) != 0;
-}
 
 // --- its parts; `on` false: the configuration does not have it ---
 
@@ -133,6 +125,7 @@ typedef struct mg_upstream_options {
     const char *host_literal;
     mg_upstream_tls tls;
     unsigned proxy_protocol; // 0: none, 1, 2: that version's header comes first
+    mg_str rules;            // client/rules.h: which addresses may be dialled; empty: all
 
     // A split has arms instead of servers, and no more than `sticky` besides.
     const mg_upstream_arm *arms;
@@ -147,4 +140,10 @@ void mg_upstream_options_copy(mg_upstream_options *out, const mg_upstream_option
 typedef struct mg_upstreams_options {
     const mg_upstream_options *items;
     size_t n;
+    // Of servers that none of them names (ctx:proxy with a URL), its name MG_UPSTREAM_OPEN; NULL:
+    // those are not asked.
+    const mg_upstream_options *open;
 } mg_upstreams_options;
+
+// In logs; no upstream of a configuration is called so.
+#define MG_UPSTREAM_OPEN "(open)"

@@ -19,16 +19,14 @@ typedef struct mg_no_server {
     struct mg_upstream *full; // which one has no place: it can be waited for (proxy/waiting.h)
 } mg_no_server;
 
-// What came of a try. Times are in microseconds since the try began; 0: it did not come to that.
+// What came of a try.
 typedef struct mg_outcome {
-    int status;       // of the final head; 0: none came
-    const char *code; // static: the call's fault; NULL: none
-    bool reused;      // the connection had served before
+    int status;  // of the final head; 0: none came
+    bool reused; // the connection had served before
     // Ended by us or the client before its end: a hedge that lost, a client that left. It says
     // nothing about the server.
     bool cancelled;
-    uint64_t connect_us, first_byte_us, total_us;
-    uint64_t bytes_in, bytes_out; // content: from the server, to it
+    uint64_t first_byte_us; // from the try's begin to that head
 } mg_outcome;
 
 // What a try has from mg_admit to its end (proxy/admission.h).

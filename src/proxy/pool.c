@@ -66,10 +66,12 @@ void mg_upstream_base_unref(mg_upstream_base *b) {
 // What connections are made from. What is not here may change without losing one.
 static void append_signature(mg_buf *out, const mg_upstream_options *o) {
     const char *const texts[] = {o->tls.ca, o->tls.cert, o->tls.key, o->tls.server_name};
-    mg_buf_printf(out, "%llu %d\n", (unsigned long long)o->idle_ms, o->tls.insecure);
+    mg_buf_printf(out, "%llu %d %u\n", (unsigned long long)o->idle_ms, o->tls.insecure,
+                  o->proxy_protocol);
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         mg_buf_printf(out, "%s\n", texts[i] != NULL ? texts[i] : "");
     }
+    mg_buf_append_str(out, o->rules);
 }
 
 static mg_upstream_pool *find_pool(const mg_upstream_base *b, const char *name, mg_str signature) {
@@ -88,6 +90,8 @@ static mg_client_options client_options(const mg_upstream_base *b, const mg_upst
         .waiting = UINT32_MAX,
         .idle_connections = (uint32_t)o->connections,
         .idle_ms = (uint32_t)o->idle_ms,
+        .rules = o->rules,
+        .denied_by = "proxy.open; http.allow says which ones may be asked",
         .head = b->head,
         .dns = b->dns,
         .tls = b->tls,
@@ -147,6 +151,7 @@ int mg_upstream_pool_get(mg_upstream_pool **out, mg_upstream_base *b, const mg_u
     p->base = mg_upstream_base_ref(b);
     p->name = mg_strdup(o->name);
     p->signature = signature;
+    p->proxy_protocol = o->proxy_protocol;
     mg_link_init(&p->servers);
     mg_link_init(&p->waiters);
     mg_link_append(&b->pools, &p->link);

@@ -77,7 +77,7 @@ void mg_relay_finish(mg_relay *r) {
     mg_fields trailers;
     mg_fields_init(&trailers, &x->arena);
     mg_forward_trailers(&trailers, mg_call_trailers(r->at->call));
-    mg_call *call = mg_relay_end_try(r->at, NULL, false);
+    mg_call *call = mg_relay_end_try(r->at, false);
     leave(r);
     tell_end(r, true);
     mg_exchange_end(x, &trailers);
@@ -136,7 +136,7 @@ static void commit(mg_relay *r, const mg_answer *a) {
 }
 
 static void fail_for_its_fields(mg_relay *r) {
-    mg_call *call = mg_relay_end_try(r->at, "protocol", false);
+    mg_call *call = mg_relay_end_try(r->at, false);
     mg_call_close(call);
     mg_relay_fail(r, &(mg_relay_fault){502, "the upstream server's answer is not valid",
                                        "the response has too many fields", 0});

@@ -49,6 +49,7 @@ typedef struct mg_relay_timeouts {
 typedef struct mg_relay_options {
     mg_exchange *exchange; // not answered yet
     mg_upstream *upstream;
+    const mg_upstream_server_options *server; // of mg_upstreams_open; NULL: the upstream has them
     const mg_forward_rules *rules;
     mg_relay_timeouts timeouts;
     bool buffer;   // the request's body is taken whole before a server is asked (proxy/spool.h)

@@ -46,7 +46,7 @@ bool mg_relay_retry_status(mg_relay *r, mg_relay_try *t) {
     if (!may_retry(r, &facts) || (other->call == NULL && !retry(r))) {
         return false;
     }
-    mg_call_close(mg_relay_end_try(t, NULL, false));
+    mg_call_close(mg_relay_end_try(t, false));
     r->at = other;
     mg_relay_begin_upload(r);
     return true;

@@ -95,9 +95,9 @@ void mg_relay_ask(mg_relay *r); // the first server; may end it
 // False: there is none (r->none).
 bool mg_relay_ask_another(mg_relay *r, mg_choice_kind kind);
 
-// The call has failed, or goes now, and what came of it is told. `code` NULL: it was good;
-// `cancelled`: nobody wants it. The call is the caller's to close.
-mg_call *mg_relay_end_try(mg_relay_try *t, const char *code, bool cancelled);
+// The call has failed, or goes now, and what came of it is told. `cancelled`: nobody wants it. The
+// call is the caller's to close.
+mg_call *mg_relay_end_try(mg_relay_try *t, bool cancelled);
 void mg_relay_cancel_try(mg_relay_try *t); // closed too; nothing if it has no call
 
 static inline mg_relay_try *mg_relay_other(mg_relay *r, const mg_relay_try *t) {

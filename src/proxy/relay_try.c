@@ -31,7 +31,7 @@ static mg_call_options wanted(const mg_relay *r, const mg_ticket *ticket) {
     const mg_upstream_server *server = ticket->server;
     const mg_upstream_options *of = mg_upstream_options_of(ticket->upstream);
     return (mg_call_options){
-        .origin = server->origin,
+        .origin = mg_ticket_origin(ticket, r->x),
         .timeouts = {.wait_ms = r->o.timeouts.connect_ms,
                      .connect_ms = r->o.timeouts.connect_ms,
                      .first_byte_ms = r->o.timeouts.first_byte_ms,
@@ -59,7 +59,7 @@ static uint64_t since(uint64_t at_us, uint64_t began_us) {
     return at_us > began_us ? at_us - began_us : 0;
 }
 
-mg_call *mg_relay_end_try(mg_relay_try *t, const char *code, bool cancelled) {
+mg_call *mg_relay_end_try(mg_relay_try *t, bool cancelled) {
     mg_relay *r = t->relay;
     mg_call *call = t->call;
     mg_call_times times = mg_call_times_of(call);
@@ -68,22 +68,17 @@ mg_call *mg_relay_end_try(mg_relay_try *t, const char *code, bool cancelled) {
                     mg_call_state_of(call) == MG_CALL_DONE || times.head_us > 0;
     mg_outcome out = {
         .status = answered ? mg_call_response(call)->status : 0,
-        .code = code,
         .reused = times.reused,
         .cancelled = cancelled,
-        .connect_us = times.reused ? 0 : since(times.connected_us, began),
         .first_byte_us = since(times.head_us, began),
-        .total_us = since(mg_loop_now_us(r->x->server->loop), began),
-        .bytes_in = r->bytes_in,
-        .bytes_out = r->bytes_out,
     };
     r->log.server = t->server;
     r->log.status = out.status;
-    r->log.connect_us = out.connect_us;
+    r->log.connect_us = times.reused ? 0 : since(times.connected_us, began);
     r->log.first_byte_us = out.first_byte_us;
-    r->log.total_us = out.total_us;
-    r->log.bytes_in = out.bytes_in;
-    r->log.bytes_out = out.bytes_out;
+    r->log.total_us = since(mg_loop_now_us(r->x->server->loop), began);
+    r->log.bytes_in = r->bytes_in;
+    r->log.bytes_out = r->bytes_out;
     mg_ticket_end(&t->ticket, &out);
     t->call = NULL;
     return call;
@@ -91,7 +86,7 @@ mg_call *mg_relay_end_try(mg_relay_try *t, const char *code, bool cancelled) {
 
 void mg_relay_cancel_try(mg_relay_try *t) {
     if (t->call != NULL) {
-        mg_call_close(mg_relay_end_try(t, NULL, true));
+        mg_call_close(mg_relay_end_try(t, true));
     }
 }
 
@@ -124,7 +119,7 @@ static void on_failed(mg_relay_try *t) {
     mg_relay_try *other = mg_relay_other(r, t);
     const mg_call_fault *f = mg_call_fault_of(t->call);
     bool again = may_repeat(r, f);
-    mg_call *call = mg_relay_end_try(t, f->code, false);
+    mg_call *call = mg_relay_end_try(t, false);
     if (other->call != NULL) {
         r->at = other;
     } else if (again) {
@@ -229,6 +224,7 @@ bool mg_relay_ask_another(mg_relay *r, mg_choice_kind kind) {
     const mg_choice choice = {
         .exchange = r->x,
         .kind = kind,
+        .server = r->o.server,
         .tried = r->tried,
         .tried_count = kind == MG_CHOICE_REPEAT ? 0 : r->tried_count,
         .waited = r->waiter.pool != NULL,

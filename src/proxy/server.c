@@ -1,9 +1,11 @@
 // Servers: an address of a URL each, shared by all sets of a worker.
 
+#include "proxy/server.h"
+
 #include "base/mem.h"
 #include "base/network.h"
+#include "http/proxy_header.h"
 #include "proxy/state.h"
-#include "proxy/upstream_inside.h"
 #include "proxy/verdict.h"
 
 static mg_str kept(mg_arena *a, const mg_buf *text) {
@@ -71,6 +73,17 @@ static mg_str key_of(mg_arena *a, const mg_upstream_server *s, bool resolved) {
     return key;
 }
 
+// Of connections that are no client's: those of health checks.
+static mg_str prelude_of(mg_arena *a, unsigned version) {
+    mg_buf text = {0};
+    if (version > 0) {
+        mg_proxy_header_write(&text, version, &(mg_proxy_header){0});
+    }
+    mg_str s = kept(a, &text);
+    mg_buf_deinit(&text);
+    return s;
+}
+
 static mg_call_origin origin_of(mg_arena *a, const mg_upstream_server_options *o,
                                 const mg_upstream_tls *tls, mg_str host) {
     return (mg_call_origin){
@@ -103,9 +116,12 @@ static mg_server_state *new_server(mg_upstream_pool *p, const mg_upstream_server
         .authority = authority_of(a, o),
         .origin = origin_of(a, o, tls, host),
     };
+    s->seen.origin.prelude = prelude_of(a, p->proxy_protocol);
     mg_str key = key_of(a, &s->seen, address != NULL);
     s->hash = (uint64_t)mg_str_hash(key) * 0x9e3779b97f4a7c15u;
-    if (!mg_shared_hold_server(p->base->shared, mg_str_of(p->name), key, &s->hold)) {
+    if (p->is_open) {
+        mg_shared_hold_private(p->base->shared, mg_str_of(p->name), key, &s->hold);
+    } else if (!mg_shared_hold_server(p->base->shared, mg_str_of(p->name), key, &s->hold)) {
         mg_upstream_tell_private(p->base, p->name);
     }
     uint64_t never = 0; // whichever worker sees it first says when it came
@@ -123,15 +139,20 @@ static bool is_server(const mg_server_state *s, const mg_upstream_server_options
     return same;
 }
 
-mg_server_state *mg_server_join(mg_upstream_pool *p, const mg_upstream_server_options *o,
-                                const mg_upstream_tls *tls,
-                                const struct sockaddr_storage *address) {
+mg_server_state *mg_server_of(mg_upstream_pool *p, const mg_upstream_server_options *o,
+                              const mg_upstream_tls *tls, const struct sockaddr_storage *address) {
     mg_server_state *s = NULL;
     for (mg_link *l = p->servers.next; s == NULL && l != &p->servers; l = l->next) {
         mg_server_state *other = MG_OF(l, mg_server_state, link);
         s = is_server(other, o, address) ? other : NULL;
     }
-    s = s != NULL ? s : new_server(p, o, tls, address);
+    return s != NULL ? s : new_server(p, o, tls, address);
+}
+
+mg_server_state *mg_server_join(mg_upstream_pool *p, const mg_upstream_server_options *o,
+                                const mg_upstream_tls *tls,
+                                const struct sockaddr_storage *address) {
+    mg_server_state *s = mg_server_of(p, o, tls, address);
     s->members++;
     uint64_t gone = MG_DRAIN_GONE;
     atomic_compare_exchange_strong(&s->hold.cell->draining, &gone, MG_DRAIN_NOT);

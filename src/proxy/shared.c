@@ -246,13 +246,21 @@ static void drop(mg_shared *s, const table *t, uint32_t place) {
 
 // --- holds ---
 
+void mg_shared_hold_private(mg_shared *s, mg_str upstream, mg_str address, mg_server_hold *h) {
+    *h = (mg_server_hold){
+        .shared = s,
+        .cell = mg_calloc(1, sizeof *h->cell),
+        .own = mg_calloc(1, sizeof *h->own),
+        .place = MG_SHARED_SERVERS,
+    };
+    write_server(h->cell, upstream, address);
+}
+
 bool mg_shared_hold_server(mg_shared *s, mg_str upstream, mg_str address, mg_server_hold *h) {
     table t = servers_of(s->room);
     *h = (mg_server_hold){.shared = s, .place = hold(s, &t, upstream, address, write_server)};
     if (h->place == t.places) {
-        h->cell = mg_calloc(1, sizeof *h->cell);
-        h->own = mg_calloc(1, sizeof *h->own);
-        write_server(h->cell, upstream, address);
+        mg_shared_hold_private(s, upstream, address, h);
         return false;
     }
     h->cell = cell(&t, h->place);

@@ -33,13 +33,12 @@ typedef struct mg_server_cell {
     char upstream[MG_SHARED_NAME];   // cut to fit; does not change while anybody holds the cell
     char address[MG_SHARED_ADDRESS]; // so does this
     _Atomic uint64_t health;         // proxy/verdict.h
-    _Atomic uint64_t health_since_ms;
-    _Atomic uint64_t check_ms;      // proxy/health.h: the next check is due
-    _Atomic uint64_t ejection;      // proxy/outlier.h
-    _Atomic uint64_t slow_since_ms; // its slow start began; 0: it never had one
-    _Atomic uint64_t latency;       // proxy/balance.h: its moving average
-    _Atomic uint64_t draining;      // proxy/state.h: why it takes nothing new; 0: it does
-    _Atomic uint64_t logged;        // proxy/changes.h: which log lines were written lately
+    _Atomic uint64_t check_ms;       // proxy/health.h: the next check is due
+    _Atomic uint64_t ejection;       // proxy/outlier.h
+    _Atomic uint64_t slow_since_ms;  // its slow start began; 0: it never had one
+    _Atomic uint64_t latency;        // proxy/balance.h: its moving average
+    _Atomic uint64_t draining;       // proxy/state.h: why it takes nothing new; 0: it does
+    _Atomic uint64_t logged;         // proxy/changes.h: which log lines were written lately
 } mg_server_cell;
 
 typedef struct mg_upstream_cell {
@@ -97,8 +96,9 @@ void mg_shared_free(mg_shared *s);
 
 // Holds a cell, which is made if there is none: then `*h` is true of nothing yet. Texts are
 // borrowed for the call. False: it is a cell of this process alone (no place is left, or a process
-// that was stopped while it looked for one is in the way).
+// that was stopped while it looked for one is in the way), as it always is of hold_private.
 bool mg_shared_hold_server(mg_shared *s, mg_str upstream, mg_str address, mg_server_hold *h);
+void mg_shared_hold_private(mg_shared *s, mg_str upstream, mg_str address, mg_server_hold *h);
 bool mg_shared_hold_upstream(mg_shared *s, mg_str name, mg_upstream_hold *h);
 
 // Nothing may be under way on it any more. Its cell is not touched again.

@@ -6,7 +6,9 @@
 #include "proxy/balance.h"
 #include "proxy/members.h"
 #include "proxy/mirror.h"
+#include "proxy/server.h"
 #include "proxy/waiting.h"
+#include "server/requester.h"
 
 enum { RETRY_AFTER_S = 1 };
 
@@ -20,17 +22,36 @@ static void free_upstream(mg_upstream *u) {
     mg_free(u);
 }
 
-static int add_upstream(mg_upstreams *us, const mg_upstream_options *o, mg_error *err) {
+static mg_upstream *new_upstream(mg_upstreams *us) {
     mg_upstream *u = mg_calloc(1, sizeof *u);
     u->set = us;
-    mg_link_append(&us->upstreams, &u->link);
+    mg_link_init(&u->link);
+    return u;
+}
+
+static int begin_upstream(mg_upstream *u, const mg_upstream_options *o, mg_error *err) {
     mg_upstream_options_copy(&u->options, o, &u->arena);
     if (o->arm_count > 0) {
         return MG_OK;
     }
-    int rc = mg_upstream_pool_get(&u->pool, us->base, &u->options, err);
+    int rc = mg_upstream_pool_get(&u->pool, u->set->base, &u->options, err);
     if (rc == MG_OK) {
         mg_members_begin(u);
+    }
+    return rc;
+}
+
+static int add_upstream(mg_upstreams *us, const mg_upstream_options *o, mg_error *err) {
+    mg_upstream *u = new_upstream(us);
+    mg_link_append(&us->upstreams, &u->link);
+    return begin_upstream(u, o, err);
+}
+
+static int add_open(mg_upstreams *us, const mg_upstream_options *o, mg_error *err) {
+    us->open = new_upstream(us);
+    int rc = begin_upstream(us->open, o, err);
+    if (rc == MG_OK) {
+        us->open->pool->is_open = true;
     }
     return rc;
 }
@@ -66,6 +87,9 @@ int mg_upstreams_new(mg_upstreams **out, const mg_upstreams_options *options,
     for (size_t i = 0; rc == MG_OK && i < options->n; i++) {
         rc = add_upstream(us, &options->items[i], err);
     }
+    if (rc == MG_OK && options->open != NULL) {
+        rc = add_open(us, options->open, err);
+    }
     if (rc != MG_OK) {
         mg_upstreams_unref(us);
         return rc;
@@ -94,6 +118,9 @@ void mg_upstreams_unref(mg_upstreams *us) {
     while (!mg_link_alone(&us->upstreams)) {
         free_upstream(MG_OF(us->upstreams.next, mg_upstream, link));
     }
+    if (us->open != NULL) {
+        free_upstream(us->open);
+    }
     mg_link_remove(&us->link);
     mg_upstream_base_unref(us->base);
     mg_free(us);
@@ -110,6 +137,10 @@ mg_upstream *mg_upstreams_find(const mg_upstreams *us, mg_str name) {
         }
     }
     return NULL;
+}
+
+mg_upstream *mg_upstreams_open(const mg_upstreams *us) {
+    return us != NULL ? us->open : NULL;
 }
 
 mg_upstream *mg_upstreams_next(const mg_upstreams *us, const mg_upstream *before) {
@@ -261,12 +292,21 @@ static mg_upstream *part_of(mg_upstream *u, const mg_choice *choice, mg_str *set
 
 // --- tickets ---
 
+// NULL: there is none that may be asked.
+static mg_server_state *pick(mg_upstream *u, const mg_choice *choice, uint64_t now_ms) {
+    if (choice->server != NULL) {
+        return mg_server_of(u->pool, choice->server, &u->options.tls, NULL);
+    }
+    size_t n = gather_candidates(u, choice, now_ms);
+    return n > 0 ? mg_balance_pick(u, choice, u->candidates, n)->server : NULL;
+}
+
 int mg_upstream_choose(mg_upstream *u, const mg_choice *choice, mg_ticket *out, mg_no_server *why) {
     mg_str set_cookie = {"", 0};
     if (u->options.arm_count > 0) {
         u = part_of(u, choice, &set_cookie);
     }
-    if (u == NULL || u->member_count == 0) {
+    if (u == NULL || (u->member_count == 0 && choice->server == NULL)) {
         return refuse(why, "no server is configured", NULL);
     }
     uint64_t now_ms = mg_loop_now_ms(u->set->base->loop);
@@ -281,13 +321,12 @@ int mg_upstream_choose(mg_upstream *u, const mg_choice *choice, mg_ticket *out, 
     if (rc != MG_OK) {
         return MG_EAGAIN;
     }
-    size_t n = gather_candidates(u, choice, now_ms);
-    if (n == 0) {
+    mg_server_state *s = pick(u, choice, now_ms);
+    if (s == NULL) {
         mg_admission_undo(&admission, &u->options, &u->pool->hold, now_ms);
         return refuse(why, choice->tried_count > 0 ? "all servers were tried" : "all servers drain",
                       NULL);
     }
-    mg_server_state *s = mg_balance_pick(u, choice, u->candidates, n)->server;
     *out = (mg_ticket){
         .upstream = u,
         .server = &s->seen,
@@ -301,6 +340,15 @@ int mg_upstream_choose(mg_upstream *u, const mg_choice *choice, mg_ticket *out, 
     mg_count_total(&s->hold.own->tries);
     mg_upstreams_ref(u->set);
     return MG_OK;
+}
+
+mg_call_origin mg_ticket_origin(const mg_ticket *t, mg_exchange *x) {
+    mg_call_origin origin = t->server->origin;
+    unsigned version = t->upstream->pool->proxy_protocol;
+    if (version > 0) {
+        origin.prelude = mg_exchange_proxy_header(x, version);
+    }
+    return origin;
 }
 
 void mg_ticket_end(mg_ticket *t, const mg_outcome *outcome) {

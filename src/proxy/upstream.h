@@ -45,7 +45,10 @@ void mg_upstreams_unref(mg_upstreams *us);        // accepts NULL; tickets hold 
 // NULL: there is none of that name, or no set. Lives as long as the set.
 mg_upstream *mg_upstreams_find(const mg_upstreams *us, mg_str name);
 
-// All, one after the other: the first if `before` is NULL; NULL behind the last.
+// For servers that none of them names, which a choice brings along; NULL: those are not asked.
+mg_upstream *mg_upstreams_open(const mg_upstreams *us);
+
+// All but that one, one after the other: the first if `before` is NULL; NULL behind the last.
 mg_upstream *mg_upstreams_next(const mg_upstreams *us, const mg_upstream *before);
 
 // --- one upstream ---
@@ -68,6 +71,8 @@ struct mg_upstream_server {
 typedef struct mg_choice {
     mg_exchange *exchange; // for hash keys and the sticky cookie; NULL: none
     mg_choice_kind kind;
+    // Not one of the upstream's, but this one (mg_upstreams_open); NULL: one of them.
+    const mg_upstream_server_options *server;
     bool waited; // its turn has come (proxy/waiting.h); others let it go first
     // Those that are not wanted: by a retry or a hedge never, else while there are others.
     const mg_upstream_server *const *tried;
@@ -91,5 +96,9 @@ typedef struct mg_ticket {
 // (accepts NULL) says so. A retry or a hedge is asked of the first ticket's upstream, so that a
 // split is drawn once.
 int mg_upstream_choose(mg_upstream *u, const mg_choice *choice, mg_ticket *out, mg_no_server *why);
+
+// Where its call goes: to the server, and if the PROXY protocol is wanted there over connections
+// that belong to this client. Lies in the exchange's arena or lives with the ticket.
+mg_call_origin mg_ticket_origin(const mg_ticket *t, mg_exchange *x);
 
 void mg_ticket_end(mg_ticket *t, const mg_outcome *outcome);

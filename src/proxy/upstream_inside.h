@@ -2,7 +2,6 @@
 //
 //   upstream.c   sets, upstreams, tickets
 //   members.c    an upstream's servers as they are now
-//   server.c     servers, which sets share
 //   pool.c       their connections, and what all upstreams of a worker have in common
 //   names.c      what the names of servers mean
 //   balance.c    which of several servers
@@ -43,10 +42,12 @@ typedef struct mg_upstream_pool {
     mg_client *client;
     mg_client *checks; // for health checks; NULL: none was needed
     mg_upstream_hold hold;
-    mg_link waiters;  // proxy/waiting.h
-    mg_timer turn;    // of the first of them
-    char *name;       // of the upstream
-    mg_buf signature; // of what else its connections were made from
+    mg_link waiters;         // proxy/waiting.h
+    mg_timer turn;           // of the first of them
+    char *name;              // of the upstream
+    mg_buf signature;        // of what else its connections were made from
+    unsigned proxy_protocol; // as of its upstream
+    bool is_open; // its servers come and go with their tickets: no other worker knows them
     mg_link servers;
 } mg_upstream_pool;
 
@@ -97,7 +98,8 @@ struct mg_upstreams {
     uint32_t refs;
     mg_upstream_base *base;
     mg_link upstreams;
-    mg_link mirrors; // that are sent: each has a reference
+    mg_upstream *open; // of servers that none of them names; NULL: those are not asked
+    mg_link mirrors;   // that are sent: each has a reference
     uint32_t mirror_count;
 };
 
@@ -116,17 +118,6 @@ void mg_upstream_pool_unref(mg_upstream_pool *p); // accepts NULL
 
 // There is no place for it in the memory that workers share.
 void mg_upstream_tell_private(const mg_upstream_base *b, const char *name);
-
-// --- server.c ---
-
-// One more member that is this server; made if need be. `address` NULL: its host is dialled.
-mg_server_state *mg_server_join(mg_upstream_pool *p, const mg_upstream_server_options *o,
-                                const mg_upstream_tls *tls, const struct sockaddr_storage *address);
-void mg_server_leave(mg_server_state *s);
-
-// The checks of a member, as its upstream's options say.
-void mg_member_begin_checks(mg_member *m, const mg_upstream_options *o);
-void mg_server_release(mg_server_state *s); // goes, if nobody has it any more
 
 // --- members.c ---
 

@@ -62,7 +62,6 @@ bool mg_health_tell(const mg_health_options *o, const mg_server_hold *h, mg_find
     if (next.verdict == before) {
         return false;
     }
-    atomic_store(&h->cell->health_since_ms, now_ms);
     if (before == MG_VERDICT_DOWN) {
         atomic_store(&h->cell->slow_since_ms, now_ms);
     }
@@ -71,7 +70,6 @@ bool mg_health_tell(const mg_health_options *o, const mg_server_hold *h, mg_find
 
 void mg_health_forget(const mg_server_hold *h) {
     atomic_store(&h->cell->health, 0);
-    atomic_store(&h->cell->health_since_ms, 0);
 }
 
 const char *mg_health_text(const mg_health *h, char *out, size_t bytes) {

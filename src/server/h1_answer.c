@@ -156,6 +156,10 @@ static int address(const mg_exchange *x, struct sockaddr_storage *out) {
     return mg_conn_peer(mg_h1_of(x)->conn, out);
 }
 
+static int came_to(const mg_exchange *x, struct sockaddr_storage *out) {
+    return mg_conn_local(mg_h1_of(x)->conn, out);
+}
+
 // --- taking over ---
 
 // RFC 9110 sections 7.8 and 9.3.6. A protocol is switched behind the whole request.
@@ -214,6 +218,7 @@ const mg_wire mg_h1_wire = {
     .stop_body = stop_body,
     .peer = peer,
     .address = address,
+    .came_to = came_to,
     .may_take_over = may_take_over,
     .take_over = take_over,
     .close = close_connection,

@@ -132,6 +132,10 @@ static int address(const mg_exchange *x, struct sockaddr_storage *out) {
     return mg_conn_peer(mg_h2_exchange_of(x)->via->conn, out);
 }
 
+static int came_to(const mg_exchange *x, struct sockaddr_storage *out) {
+    return mg_conn_local(mg_h2_exchange_of(x)->via->conn, out);
+}
+
 static void close_connection(mg_exchange *x) {
     mg_h2_exchange *e = mg_h2_exchange_of(x);
     e->via->conn->close_asked = true;
@@ -152,6 +156,7 @@ const mg_wire mg_h2_wire = {
     .stop_body = stop_body,
     .peer = peer,
     .address = address,
+    .came_to = came_to,
     .may_take_over = mg_h2_may_take_over,
     .take_over = mg_h2_take_over,
     .close = close_connection,

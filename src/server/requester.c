@@ -1,6 +1,7 @@
 #include "server/requester.h"
 
 #include "http/forwarded.h"
+#include "http/proxy_header.h"
 #include "server/server.h"
 #include "server/wire.h"
 
@@ -102,4 +103,16 @@ void mg_peer_write(const mg_stream *s, char out[MG_PEER_TEXT]) {
         peer.ss_family = AF_UNSPEC;
     }
     write_name(&peer, out);
+}
+
+mg_str mg_exchange_proxy_header(mg_exchange *x, unsigned version) {
+    struct sockaddr_storage source = peer_of(x);
+    struct sockaddr_storage destination = {.ss_family = AF_UNSPEC};
+    mg_buf text = {0};
+    (void)x->wire->came_to(x, &destination);
+    mg_proxy_header header = mg_proxy_header_of(&source, &destination);
+    mg_proxy_header_write(&text, version, &header);
+    mg_str kept = {mg_arena_copy(&x->arena, mg_buf_str(&text)), text.n};
+    mg_buf_deinit(&text);
+    return kept;
 }

@@ -62,7 +62,9 @@ struct mg_wire {
     void (*stop_body)(mg_exchange *x); // `x` may be recycled by this if it is answered
 
     void (*peer)(const mg_exchange *x, mg_peer *out);
-    int (*address)(const mg_exchange *x, struct sockaddr_storage *out); // of the peer; < 0: unknown
+    // Of the peer, and where it came to; < 0: unknown.
+    int (*address)(const mg_exchange *x, struct sockaddr_storage *out);
+    int (*came_to)(const mg_exchange *x, struct sockaddr_storage *out);
     // Whether it may be taken over: to switch to `protocol`, or empty: by CONNECT. NULL, or what
     // hinders that. Then the take-over: `t` is opened behind the head, `x` is recycled.
     const char *(*may_take_over)(const mg_exchange *x, mg_str protocol);

@@ -2,7 +2,7 @@
 
 #include "base/mem.h"
 #include "client/client.h"
-#include "config/config.h"
+#include "config/options.h"
 #include "proxy/upstream.h"
 #include "testkit/kit_inside.h"
 #include "testkit/peer.h"
@@ -143,14 +143,16 @@ static int open_upstreams(mg_testkit *k, const char *json, mg_error *err) {
                      .bytes = (uint32_t)c.limits.header_bytes,
                      .lines = (uint32_t)c.limits.header_fields},
         };
-        rc = mg_upstreams_new(&k->services.upstreams, &c.upstreams, &setup, err);
+        const mg_upstreams_options all = mg_config_upstreams(&c, &c.arena);
+        rc = mg_upstreams_new(&k->services.upstreams, &all, &setup, err);
     }
     mg_config_deinit(&c);
     mg_buf_deinit(&faults);
     return rc;
 }
 
-// test_upstreams({ upstreams = { ... } } as JSON): those of the app, instead of the last one's
+// test_upstreams({ upstreams = { ... }, proxy = { ... } } as JSON): those of the app, instead of
+// the last one's
 static int upstreams(lua_State *L) {
     mg_testkit *k = mg_testkit_of(L);
     mg_error err;

@@ -260,14 +260,32 @@ function ctx:tunnel(fn) end
 ---   app:close()
 --- end)
 --- ```
----@param upstream string a name of the configuration's `upstreams`
+---
+--- A URL in the name's place asks a server that no upstream names, if the configuration says
+--- `proxy = { open = true }`: for the URL's path, or without one for the client's. Private addresses
+--- are not asked unless `http.allow` names them.
+---
+--- ```lua spec
+--- local test = require("moongate.test")
+---
+--- it("fetches what the tenant keeps elsewhere", function()
+---   local app = test.app(function(app)
+---     app:get("/logo", function(ctx) ctx:proxy("https://cdn.example.com/acme/logo.png") end)
+---   end, { proxy = { open = true } })
+---   app:stub_upstream("https://cdn.example.com", { body = "a picture" })
+---   assert.equal("a picture", app:get("/logo").body)
+---   assert.equal(1, #app:requests_to("https://cdn.example.com/acme/logo.png"))
+---   app:close()
+--- end)
+--- ```
+---@param upstream string a name of the configuration's `upstreams`, or the URL of a server
 ---@param options? moongate.ProxyOptions
 ---@return moongate.ProxyAnswer
 function ctx:proxy(upstream, options) end
 
 --- How a request is passed on.
 ---@class moongate.ProxyOptions
----@field path? string instead of the request's path, whose query stays unless there is a "?"
+---@field path? string instead of the request's path, whose query stays unless there is a "?"; what no path has, such as spaces, is encoded
 ---@field strip? string segments that are taken off the front of the path, such as "/users"
 ---@field host? string what Host says: "client", "upstream" (the server's own), or a literal
 ---@field headers? table<string, string|number|(string|number)[]|false> instead of the request's fields of these names; false takes one away

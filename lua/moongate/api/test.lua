@@ -27,8 +27,9 @@ local test = {}
 ---@field forwarded? string|string[] as in the configuration
 ---@field database? string "sqlite::memory:" is empty and ends with the app; "postgres://..." is a server that is there
 ---@field cache? string "memory:1M": a real cache answers what is not stubbed
----@field configuration? true|string the project's conf/moongate.lua, or another file: limits, timeouts, trusted_proxies, forwarded and upstreams are as it says
+---@field configuration? true|string the project's conf/moongate.lua, or another file: limits, timeouts, trusted_proxies, forwarded, upstreams and proxy are as it says
 ---@field upstreams? table as in the configuration; see app:stub_upstream
+---@field proxy? table as in the configuration: { open = true } for ctx:proxy(url)
 ---@field http2? boolean requests come over HTTP/2
 ---@field migrations? string the folder of .sql files that are run in the database before the app starts
 
@@ -301,8 +302,9 @@ function app:stub_http(matcher, answer) end
 ---   app:close()
 --- end)
 --- ```
+--- A server that no upstream names (`ctx:proxy(url)`) is stubbed by its URL, with the answer itself.
 ---@param name string
----@param by_server table<string|integer, any> answers by a server's URL, "host:port" or number
+---@param by_server any answers by a server's URL, "host:port" or number
 ---@return moongate.test.App self
 function app:stub_upstream(name, by_server) end
 

@@ -127,7 +127,7 @@ end
 local OPTIONS = {
   root = check.string, limits = true, timeouts = true, trusted_proxies = true, forwarded = true,
   database = true, cache = true, migrations = check.string, http2 = is_boolean,
-  upstreams = true,
+  upstreams = true, proxy = true,
   configuration = function(name, value)
     return value == true and value or check.string(name, value)
   end,
@@ -153,9 +153,9 @@ end
 --- trusted_proxies, forwarded; database, cache: the real one answers what is not stubbed;
 --- database: "sqlite::memory:" is empty and ends with the app, "postgres://..." is a server that is
 --- there; migrations: the folder of .sql files that are run in it, in their order, before the
---- app starts; upstreams: as in the configuration, their servers are to be stubbed; configuration:
---- true (conf/moongate.lua) or a file: limits, timeouts, trusted_proxies, forwarded and upstreams
---- are those of the project; http2: requests come over HTTP/2
+--- app starts; upstreams, proxy: as in the configuration, the servers are to be stubbed;
+--- configuration: true (conf/moongate.lua) or a file: limits, timeouts, trusted_proxies, forwarded,
+--- upstreams and proxy are those of the project; http2: requests come over HTTP/2
 ---@return moongate.test.App
 function M.app(source, options)
   if type(source) == "table" then
@@ -166,7 +166,9 @@ function M.app(source, options)
   native.test_serve(native.json.encode({
     limits = options.limits, timeouts = options.timeouts,
   }), options.trusted_proxies, options.forwarded)
-  native.test_upstreams(native.json.encode({ upstreams = options.upstreams }))
+  native.test_upstreams(native.json.encode({
+    upstreams = options.upstreams, proxy = options.proxy,
+  }))
   native.test_database(options.database or false)
   native.test_cache(cache_bytes(options.cache))
   local served, message = load(source, options)
@@ -286,9 +288,10 @@ function App:stub_file(matcher, answer)
 end
 
 --- What the servers of an upstream answer (test.app's option `upstreams` says which there are), as
---- for stub_http: by server, which is its URL, "host:port" or its number.
+--- for stub_http: by server, which is its URL, "host:port" or its number. A server that no upstream
+--- names is stubbed by its URL: stub_upstream("https://api.test", { body = "..." }).
 ---@param name string
----@param by_server table<string|integer, any>
+---@param by_server any of an upstream a table<string|integer, any>
 function App:stub_upstream(name, by_server)
   upstream_stub.stub(self, name, by_server)
   return self

@@ -97,7 +97,7 @@ local function configuration_of(path)
   return native.json.decode(text)
 end
 
-local KEPT = { "limits", "timeouts", "trusted_proxies", "forwarded", "upstreams" }
+local KEPT = { "limits", "timeouts", "trusted_proxies", "forwarded", "upstreams", "proxy" }
 
 -- What of a configuration file holds in specs too: how requests are taken.
 local function kept(configuration)

@@ -58,12 +58,21 @@ function M.install(app, upstreams)
   app.upstreams = upstreams or {}
 end
 
+local function set_answer(servers, url, answer)
+  local address = address_of(url)
+  servers[address] = servers[address] or { name = url, connections = 0 }
+  servers[address].answer = answer
+end
+
 --- Sets what the servers of an upstream answer, by URL, "host:port" or number. See moongate.test:
 --- app:stub_upstream.
 function M.stub(app, name, by_server)
   check.string("stub_upstream: the name", name)
   local upstream = app.upstreams[name]
-  if not upstream then
+  if name:find("^https?://") then
+    set_answer(app.net.servers, name, by_server)
+    return
+  elseif not upstream then
     check.fail(('stub_upstream: the app has no upstream "%s"%s: give it to test.app as { upstreams '
       .. "= { %s = { ... } } }"):format(name, suggest.for_name(name, app.upstreams), name))
   end
@@ -75,9 +84,7 @@ function M.stub(app, name, by_server)
       check.fail(('stub_upstream: "%s" has no server %s%s'):format(name, tostring(key),
         suggest.for_name(tostring(key), set_of(urls))))
     end
-    local address = address_of(url)
-    servers[address] = servers[address] or { name = url, connections = 0 }
-    servers[address].answer = answer
+    set_answer(servers, url, answer)
   end
 end
 

@@ -50,7 +50,8 @@ end
 ---@param up table as for M.upstream: what "up" is
 ---@param options table|nil keys of the configuration
 ---@param lines string|nil declarations before the routes of all
-function M.start(up, options, lines)
+---@param how table|nil as for support.server
+function M.start(up, options, lines, how)
   local config = { upstreams = { up = M.upstream(up) }, workers = 0,
     timeouts = { half_close = 0.2 } }
   for k, v in pairs(options or {}) do
@@ -61,7 +62,7 @@ function M.start(up, options, lines)
   end
   config.upstreams.up = config.upstreams.up or M.upstream(up)
   config.log = config.log or { level = "info", file = "stderr", access = "access.log" }
-  local gateway = services.start(config, "one", (lines or "") .. ROUTES)
+  local gateway = services.start(config, "one", (lines or "") .. ROUTES, how)
   for name, fn in pairs(Proxy) do
     gateway[name] = fn
   end
@@ -69,8 +70,8 @@ function M.start(up, options, lines)
 end
 
 --- Runs `fn(gateway)` with a gateway of its own.
-function M.with(up, options, fn, lines)
-  local gateway = M.start(up, options, lines)
+function M.with(up, options, fn, lines, how)
+  local gateway = M.start(up, options, lines, how)
   local ok, err = xpcall(fn, debug.traceback, gateway)
   if not ok then
     local log = gateway:stderr()

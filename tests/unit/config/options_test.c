@@ -79,6 +79,41 @@ static void rules_are_what_the_client_wants(void **state) {
     mg_config_deinit(&c);
 }
 
+// What may be asked if proxy.open says so: nothing private but what http.allow names.
+static void assert_open(const char *json, const char *want) {
+    mg_config c;
+    mg_arena a = {0};
+    load(&c, json);
+    mg_upstreams_options all = mg_config_upstreams(&c, &a);
+    if (want == NULL) {
+        assert_null(all.open);
+    } else {
+        assert_string_equal(all.open->name, MG_UPSTREAM_OPEN);
+        assert_true(all.open->timeouts.connect_ms > 0);
+        assert_int_equal(all.open->rules.n, strlen(want));
+        for (size_t i = 0; i < all.open->rules.n; i++) { // a space for each NUL
+            char have = all.open->rules.p[i];
+            assert_int_equal(have == '\0' ? ' ' : have, want[i]);
+        }
+    }
+    mg_arena_deinit(&a);
+    mg_config_deinit(&c);
+}
+
+static void servers_without_a_name_are_public_ones(void **state) {
+    (void)state;
+    assert_open("{}", NULL);
+    assert_open("{\"proxy\":{\"open\":false}}", NULL);
+    assert_open("{\"proxy\":{\"open\":true}}", "-private ");
+    assert_open("{\"proxy\":{\"open\":true},\"http\":{\"deny\":[\"1.2.3.0/24\"]}}",
+                "-private -1.2.3.0/24 ");
+    assert_open("{\"proxy\":{\"open\":true},\"http\":{\"allow\":[\"10.1.0.0/16\"]}}",
+                "+10.1.0.0/16 ");
+    assert_open("{\"proxy\":{\"open\":true},"
+                "\"http\":{\"deny\":[\"all\"],\"allow\":[\"10.1.0.0/16\"]}}",
+                "-private -all +10.1.0.0/16 ");
+}
+
 static void proxies_are_believed_or_refused(void **state) {
     mg_config c;
     mg_trust *trust = NULL;
@@ -100,6 +135,7 @@ int main(void) {
         cmocka_unit_test(server_options_come_straight_from_json),
         cmocka_unit_test(so_many_workers_are_wanted),
         cmocka_unit_test(rules_are_what_the_client_wants),
+        cmocka_unit_test(servers_without_a_name_are_public_ones),
         cmocka_unit_test(proxies_are_believed_or_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

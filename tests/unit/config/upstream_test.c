@@ -59,11 +59,12 @@ static void every_key_is_read(void **state) {
              "\"connections\":2,\"idle\":3,\"host\":\"example.org\","
              "\"tls\":{\"ca\":\"ca.pem\",\"cert\":\"c.pem\",\"key\":\"k.pem\","
              "\"server_name\":\"n\",\"insecure\":true},\"http2\":\"auto\","
-             "\"proxy_protocol\":false}}}");
+             "\"proxy_protocol\":2}}}");
     const mg_upstream_options *u = &c.upstreams.items[1];
     assert_int_equal(u->servers.items[0].weight, 3);
     assert_true(u->servers.items[1].backup);
     assert_int_equal(u->balance, MG_BALANCE_ROUND_ROBIN);
+    assert_int_equal(u->proxy_protocol, 2);
     assert_int_equal(u->hash_by, MG_HASH_COOKIE);
     assert_string_equal(u->hash_name, "cart");
     assert_int_equal(u->slow_start_ms, 10000);

@@ -198,6 +198,59 @@ static void a_checksum_is_verified(void **state) {
     refuses(MG_STR(SIGNATURE "\x21\x11\0\x12" V4 "\3\0\3\x3c\xd5\x1d"), TLV_FAULT);
 }
 
+// --- what is written is read ---
+
+static struct sockaddr_storage storage_of(int family, const char *ip, uint16_t port) {
+    struct sockaddr_storage out = {.ss_family = (sa_family_t)family};
+    mg_proxy_address a = {.family = (sa_family_t)family};
+    void *at = family == AF_INET ? (void *)&a.v4.sin_addr : (void *)&a.v6.sin6_addr;
+    assert_int_equal(inet_pton(family, ip, at), 1);
+    a.v4.sin_port = htons(port); // in both at the same place
+    memcpy(&out, &a, sizeof a);
+    return out;
+}
+
+static void what_is_written_is_read(void **state) {
+    static const struct {
+        int family;
+        const char *ips[2], *names[2];
+    } rows[] = {
+        {AF_INET, {"192.0.2.7", "198.51.100.1"}, {"192.0.2.7 56324", "198.51.100.1 443"}},
+        {AF_INET6, {"2001:db8::7", "::1"}, {"2001:db8::7 56324", "::1 443"}},
+    };
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        struct sockaddr_storage from = storage_of(rows[i].family, rows[i].ips[0], 56324);
+        struct sockaddr_storage to = storage_of(rows[i].family, rows[i].ips[1], 443);
+        mg_proxy_header h = mg_proxy_header_of(&from, &to);
+        for (unsigned version = 1; version <= 2; version++) {
+            mg_buf text = {0};
+            mg_proxy_header_write(&text, version, &h);
+            tells(mg_buf_str(&text), rows[i].names[0], rows[i].names[1]);
+            mg_buf_deinit(&text);
+        }
+    }
+}
+
+static void nothing_is_told_of_other_families(void **state) {
+    (void)state;
+    struct sockaddr_storage from = storage_of(AF_INET, "192.0.2.7", 1);
+    struct sockaddr_storage to = storage_of(AF_INET6, "::1", 2);
+    struct sockaddr_storage local = {.ss_family = AF_UNIX};
+    mg_buf text = {0};
+    assert_false(mg_proxy_header_of(&from, &to).told);
+    mg_proxy_header none = mg_proxy_header_of(&local, &local);
+    mg_proxy_header_write(&text, 1, &none);
+    assert_true(mg_str_eq(mg_buf_str(&text), MG_STR("PROXY UNKNOWN\r\n")));
+    assert_int_equal(give(mg_buf_str(&text)), MG_PROXY_DONE);
+    mg_buf_clear(&text);
+    mg_proxy_header_write(&text, 2, &none);
+    assert_int_equal(text.n, 16);
+    assert_int_equal(give(mg_buf_str(&text)), MG_PROXY_DONE);
+    assert_false(r.header.told);
+    mg_buf_deinit(&text);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_line_tells_addresses),
@@ -212,6 +265,8 @@ int main(void) {
         cmocka_unit_test(tlvs_are_skipped),
         cmocka_unit_test(tlvs_fit),
         cmocka_unit_test(a_checksum_is_verified),
+        cmocka_unit_test(what_is_written_is_read),
+        cmocka_unit_test(nothing_is_told_of_other_families),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -105,8 +105,8 @@ static void a_server_that_refuses_at_once_does_not_draw_the_load(void **state) {
         mg_ticket t;
         int at = choose(u, &t);
         seen[at]++;
-        const mg_outcome bad = {.code = "connect", .total_us = 50};
-        const mg_outcome good = {.status = 200, .first_byte_us = 5000, .total_us = 5000};
+        const mg_outcome bad = {0};
+        const mg_outcome good = {.status = 200, .first_byte_us = 5000};
         mg_ticket_end(&t, at == 0 ? &bad : &good);
     }
     assert_true(seen[0] < 50);

@@ -33,10 +33,10 @@ static inline void rig_begin(size_t n) {
     };
 }
 
-static inline mg_upstreams *rig_set(mg_upstreams *before) {
+static inline mg_upstreams *rig_made(const mg_upstream_options *open, mg_upstreams *before) {
     mg_error err;
     mg_upstreams *us = NULL;
-    const mg_upstreams_options all = {&shop, 1};
+    const mg_upstreams_options all = {&shop, 1, open};
     const mg_upstreams_setup setup = {
         .loop = loop,
         .before = before,
@@ -45,6 +45,14 @@ static inline mg_upstreams *rig_set(mg_upstreams *before) {
     };
     assert_int_equal(mg_upstreams_new(&us, &all, &setup, &err), MG_OK);
     return us;
+}
+
+static inline mg_upstreams *rig_set(mg_upstreams *before) {
+    return rig_made(NULL, before);
+}
+
+static inline mg_upstreams *rig_open_set(const mg_upstream_options *open) {
+    return rig_made(open, NULL);
 }
 
 static inline void rig_end(mg_upstreams *us) {
@@ -64,7 +72,7 @@ static inline int choose(mg_upstream *u, mg_ticket *t) {
 }
 
 static inline void end_ticket(mg_ticket *t) {
-    mg_ticket_end(t, &(mg_outcome){.status = 200, .first_byte_us = 1000, .total_us = 1000});
+    mg_ticket_end(t, &(mg_outcome){.status = 200, .first_byte_us = 1000});
 }
 
 // Chooses and ends at once.

@@ -95,6 +95,41 @@ static void a_set_made_from_another_keeps_its_servers(void **state) {
     rig_end(two);
 }
 
+static const mg_upstream_server_options by_url[] = {
+    {.url = "http://a.test", .host = "a.test", .port = 80},
+    {.url = "http://a.test:81", .host = "a.test", .port = 81},
+};
+
+static void a_server_without_a_name_lives_with_its_tickets(void **state) {
+    (void)state;
+    rig_begin(1);
+    mg_upstream_options open = shop;
+    open.name = MG_UPSTREAM_OPEN;
+    open.servers = (mg_upstream_servers){0};
+    mg_upstreams *us = rig_set(NULL);
+    assert_null(mg_upstreams_open(us)); // unless it is wanted
+    mg_upstreams_unref(us);
+    us = rig_open_set(&open);
+    assert_null(mg_upstreams_find(us, MG_STR(MG_UPSTREAM_OPEN)));
+    mg_upstream *u = mg_upstreams_open(us);
+    mg_ticket a;
+    mg_ticket b;
+    mg_ticket other;
+    const mg_choice here = {.server = &by_url[0]};
+    const mg_choice there = {.server = &by_url[1]};
+    assert_int_equal(mg_upstream_choose(u, &here, &a, NULL), MG_OK);
+    assert_int_equal(mg_upstream_choose(u, &here, &b, NULL), MG_OK);
+    assert_int_equal(mg_upstream_choose(u, &there, &other, NULL), MG_OK);
+    assert_ptr_equal(a.server, b.server);
+    assert_ptr_not_equal(a.server, other.server);
+    assert_int_equal(mg_server_in_flight(&((mg_server_state *)a.server)->hold), 2);
+    end_ticket(&a);
+    end_ticket(&other);
+    mg_upstreams_unref(us); // the last ticket holds it
+    end_ticket(&b);
+    assert_int_equal(mg_loop_free(loop), 0);
+}
+
 // --- what defends servers and clients ---
 
 static mg_upstream *begin_shop(size_t n, mg_upstreams **us) {
@@ -108,7 +143,7 @@ static void fails(mg_upstream *u, int server) {
     mg_ticket t;
     for (;;) {
         if (choose(u, &t) == server) {
-            mg_ticket_end(&t, &(mg_outcome){.code = "connect"});
+            mg_ticket_end(&t, &(mg_outcome){0});
             return;
         }
         end_ticket(&t);
@@ -202,6 +237,7 @@ int main(void) {
         cmocka_unit_test(a_server_that_was_tried_is_the_last_choice),
         cmocka_unit_test(a_backup_is_used_when_nothing_else_is_left),
         cmocka_unit_test(a_set_made_from_another_keeps_its_servers),
+        cmocka_unit_test(a_server_without_a_name_lives_with_its_tickets),
         cmocka_unit_test(a_server_that_fails_is_left_out_for_a_while),
         cmocka_unit_test(what_is_known_survives_a_reload),
         cmocka_unit_test(when_fewer_than_half_are_usable_all_are_used),

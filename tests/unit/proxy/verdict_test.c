@@ -27,7 +27,6 @@ static void takes_several_checks_in_a_row(void **state) {
     assert_int_equal(verdict(&c), MG_VERDICT_UP);
     assert_true(tell(&c, MG_FOUND_CLOSED, 70));
     assert_int_equal(verdict(&c), MG_VERDICT_DOWN);
-    assert_int_equal(atomic_load(&c.servers[0].cell->health_since_ms), 70);
     assert_false(tell(&c, MG_FOUND_GOOD, 80));
     assert_false(tell(&c, MG_FOUND_BROKEN, 90));
     assert_false(tell(&c, MG_FOUND_GOOD, 100));

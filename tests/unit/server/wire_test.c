@@ -174,6 +174,7 @@ static const mg_wire memory_wire = {
     .stop_body = stop_body,
     .peer = peer,
     .address = address,
+    .came_to = address,
     .may_take_over = may_take_over,
     .take_over = take_over,
     .close = close_it,

@@ -23,18 +23,26 @@ local OURS = {
   expect = false, ["proxy-connection"] = false,
 }
 
+local function encoded(byte)
+  return ("%%%02X"):format(byte:byte())
+end
+
+-- What was decoded, such as a parameter, has bytes that no path has: they are encoded.
 local function path_of(name, value)
   check.string(name, value)
-  if value:sub(1, 1) ~= "/" or value:find("[%z\1-\32\127-\255#]") then
-    check.fail(name .. ": a path that begins with \"/\" is wanted, with bytes beyond ASCII, spaces "
-      .. "and \"#\" encoded")
+  if value:sub(1, 1) ~= "/" then
+    check.fail(name .. ": a path that begins with \"/\" is wanted")
   end
-  return value
+  local whole = value:gsub("%%(%x?%x?)", function(digits)
+    return #digits < 2 and "%25" .. digits or nil
+  end)
+  return (whole:gsub("[%z\1-\32\127-\255#]", encoded))
 end
 
 local function prefix_of(name, value)
-  path_of(name, value)
-  if value:find("[?]") or value:sub(-1) == "/" then
+  if path_of(name, value) ~= value then
+    check.fail(name .. ": bytes beyond ASCII, spaces and \"#\" are wanted encoded, as they come")
+  elseif value:find("[?]") or value:sub(-1) == "/" then
     check.fail(name .. ": whole segments of a path are wanted, such as \"/users\"")
   end
   return value
@@ -114,6 +122,23 @@ end
 ---@return moongate.core.ProxyPlan
 function M.of_request(given)
   return plan_of(check.options("proxy", given or {}, OF_A_REQUEST))
+end
+
+--- The same for a server by its URL, which may say what is asked for: without a path of its own it
+--- is what the client asked for.
+---@param url string "https://host[:port][/path][?query]"
+---@return moongate.core.ProxyPlan
+function M.of_url(url, given)
+  local plan = M.of_request(given)
+  local own = url:match("^%a[%w+.-]*://[^/?#]*([^#]*)") or ""
+  if own == "" then
+    return plan
+  elseif plan.path or plan.strip then
+    check.fail("proxy: " .. (plan.path and "path" or "strip")
+      .. ": the URL has a path already: write it there, or a URL without one")
+  end
+  plan.path = path_of("proxy: url", own:sub(1, 1) == "?" and "/" .. own or own)
+  return plan
 end
 
 --- The same of a route (app:proxy), which has no body of its own.

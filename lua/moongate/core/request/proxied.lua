@@ -43,6 +43,11 @@ end
 local PLAIN = options.of_request()
 
 local function unknown(name, level)
+  if name:find("://", 1, true) then
+    error(('proxy: "%s" is a server that no upstream names: these are asked only if the '
+      .. "configuration says proxy = { open = true }; else give it a name under upstreams")
+      :format(name), level + 1)
+  end
   local known = {}
   for _, each in ipairs(native.upstream_names()) do
     known[each] = true
@@ -74,7 +79,7 @@ end
 --- Asks a server of an upstream in the request's stead, and stages what it answers. Raises an error
 --- with code "status" if none did: 503 if none may be asked, 502, or 504 after a timeout.
 ---@param ctx moongate.Context
----@param upstream string
+---@param upstream string its name, or the URL of a server
 ---@param plan moongate.core.ProxyPlan
 ---@return moongate.ProxyAnswer
 function M.ask(ctx, upstream, plan, level)
@@ -88,11 +93,13 @@ function M.ask(ctx, upstream, plan, level)
 end
 
 --- Of an answer that is not sent the content is dropped: what scripts stage later stands instead.
----@param upstream string a name of the configuration's upstreams
+---@param upstream string a name of the configuration's upstreams, or a server's URL
 ---@param given table|nil see core/proxy/options.lua
 function answer.methods.proxy(ctx, upstream, given)
   if type(upstream) ~= "string" then
     error("proxy: the name of an upstream is wanted, not " .. errors.show(upstream), 2)
+  elseif upstream:find("://", 1, true) then
+    return (M.ask(ctx, upstream, options.of_url(upstream, given), 2))
   end
   return (M.ask(ctx, upstream, given and options.of_request(given) or PLAIN, 2))
 end

@@ -31,7 +31,7 @@ describe("options of proxying", function()
 
   for pattern, given in pairs({
     ["spec/.*options_spec.lua:%d+: proxy.path: a path that begins"] = { path = "a" },
-    ["proxy.path: .*encoded"] = { path = "/a b" },
+    ["proxy.strip: .*wanted encoded"] = { strip = "/a b" },
     ["proxy.path: a string is wanted"] = { path = 1 },
     ["proxy.strip: whole segments of a path are wanted, such as"] = { strip = "/a/" },
     ["proxy.host: \"client\", \"upstream\" or a host"] = { host = "a b" },
@@ -55,4 +55,30 @@ describe("options of proxying", function()
       assert.truthy(message:find(pattern), message)
     end)
   end
+end)
+
+describe("a path of ctx:proxy", function()
+  it("may have been decoded: what no path has is encoded", function()
+    for given, path in pairs({
+      ["/a b"] = "/a%20b", ["/é#1"] = "/%C3%A9%231", ["/50%/%4"] = "/50%25/%254",
+      ["/a%2Fb?c=%20"] = "/a%2Fb?c=%20", ["/a\r\nX: y"] = "/a%0D%0AX:%20y",
+    }) do
+      assert.equal(path, options.of_request({ path = path }).path)
+      assert.equal(path, options.of_request({ path = given }).path)
+    end
+  end)
+
+  it("may be in the URL of a server", function()
+    for url, path in pairs({
+      ["http://a"] = false, ["http://a:80#b"] = false, ["http://a/"] = "/",
+      ["http://a?b=1"] = "/?b=1",
+      ["https://a/b c?d#e"] = "/b%20c?d", ["http://[::1]:80/x"] = "/x",
+    }) do
+      assert.equal(path or nil, options.of_url(url, nil).path)
+    end
+    for _, key in ipairs({ "path", "strip" }) do
+      local _, err = pcall(options.of_url, "http://a/b", { [key] = "/c" })
+      assert.matches("options_spec.lua:%d+: proxy: " .. key .. ": the URL has a path already", err)
+    end
+  end)
 end)

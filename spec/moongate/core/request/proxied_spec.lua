@@ -349,3 +349,79 @@ describe("a wrong call of ctx:proxy", function()
     end)
   end
 end)
+
+describe("ctx:proxy of a URL", function()
+  local URL = "http://api.test:8080"
+
+  local function asking(url, given)
+    return function(target)
+      target:any("/*path", function(ctx) ctx:proxy(url, given) end)
+    end
+  end
+
+  local function open(declare)
+    serve(declare, { proxy = { open = true } })
+    app:stub_upstream(URL, { headers = { ["X-From"] = "api" }, body = "there" })
+    return app
+  end
+
+  it("asks a server that no upstream names, if the configuration is open to that", function()
+    open(asking(URL))
+    local res = app:get("/a%20b?c=1")
+    assert.equal("there", res.body)
+    assert.equal("api", res.headers["x-from"])
+    local request = app:requests_to({ pattern = "^" .. URL })[1]
+    assert.equal("/a%20b?c=1", request.path)
+    assert.equal("api.test:8080", request.headers.host)
+  end)
+
+  it("asks for the URL's own path, with the client's query unless that has one", function()
+    for url, path in pairs({ [URL .. "/v1/x"] = "/v1/x?c=1", [URL .. "/v1?d=2"] = "/v1?d=2" }) do
+      open(asking(url))
+      app:get("/a?c=1")
+      assert.equal(path, app:requests_to({ pattern = "^" .. URL })[1].path)
+      app:assert_no_leaks()
+    end
+    app = nil
+  end)
+
+  it("has the options of ctx:proxy", function()
+    open(asking(URL, { path = "/p", host = "client", headers = { ["X-A"] = "1" } }))
+    app:get("/a", { headers = { Host = "here.test" } })
+    local request = app:requests_to({ pattern = "^" .. URL })[1]
+    assert.equal("/p", request.path)
+    assert.equal("here.test", request.headers.host)
+    assert.equal("1", request.headers["x-a"])
+  end)
+
+  it("that does not answer is a 502", function()
+    open(asking(URL))
+    app:stub_upstream(URL, test.fail("connect"))
+    assert.equal(502, app:get("/a").status)
+  end)
+
+  it("is an error at the user's line unless the configuration says so", function()
+    local message
+    serve(function(target)
+      target:get("/", function(ctx)
+        local _, err = pcall(ctx.proxy, ctx, URL)
+        message = tostring(err)
+        return "ok"
+      end)
+    end)
+    assert.equal(200, app:get("/").status)
+    assert.matches('"http://api.test:8080" is a server that no upstream names', message, 1, true)
+    assert.matches("proxy = { open = true }", message, 1, true)
+  end)
+
+  it("is an error at the user's line if it is no URL of a server", function()
+    local texts = { ["ftp://a"] = "http", ["http://"] = "host", ["http://a b/"] = "host" }
+    for url, text in pairs(texts) do
+      open(asking(url))
+      assert.equal(500, app:get("/a").status)
+      assert.matches("proxied_spec.lua:%d+: proxy: .*" .. text, app.logs[#app.logs].message)
+      app:close()
+    end
+    app = nil
+  end)
+end)
