@@ -1,4 +1,4 @@
----@meta
+---@meta _
 
 --- The answer's half of `ctx`: it is staged, and leaves when all middleware has unwound. A handler
 --- may return its answer instead; the guide [Answers and errors](guide-answers.md) says how.

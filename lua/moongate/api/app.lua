@@ -1,4 +1,4 @@
----@meta
+---@meta _
 
 --- What a service declares. A script makes an app, declares on it while it loads, and returns it;
 --- nothing can be declared later. Methods return the app, so that they can be chained.
@@ -39,6 +39,7 @@ local app = {}
 ---@param options? moongate.RouteOptions|string options, or the route's name; may be left out
 ---@param handler moongate.Handler
 ---@return moongate.App self
+---@overload fun(self: moongate.App, pattern: string, handler: moongate.Handler): moongate.App
 function app:get(pattern, options, handler) end
 
 --- A route for HEAD alone. Without one the route for GET answers it.
@@ -51,6 +52,7 @@ function app:get(pattern, options, handler) end
 ---@param options? moongate.RouteOptions|string
 ---@param handler moongate.Handler
 ---@return moongate.App self
+---@overload fun(self: moongate.App, pattern: string, handler: moongate.Handler): moongate.App
 function app:head(pattern, options, handler) end
 
 --- A route for POST.
@@ -66,6 +68,7 @@ function app:head(pattern, options, handler) end
 ---@param options? moongate.RouteOptions|string
 ---@param handler moongate.Handler
 ---@return moongate.App self
+---@overload fun(self: moongate.App, pattern: string, handler: moongate.Handler): moongate.App
 function app:post(pattern, options, handler) end
 
 --- A route for PUT.
@@ -79,6 +82,7 @@ function app:post(pattern, options, handler) end
 ---@param options? moongate.RouteOptions|string
 ---@param handler moongate.Handler
 ---@return moongate.App self
+---@overload fun(self: moongate.App, pattern: string, handler: moongate.Handler): moongate.App
 function app:put(pattern, options, handler) end
 
 --- A route for PATCH.
@@ -91,6 +95,7 @@ function app:put(pattern, options, handler) end
 ---@param options? moongate.RouteOptions|string
 ---@param handler moongate.Handler
 ---@return moongate.App self
+---@overload fun(self: moongate.App, pattern: string, handler: moongate.Handler): moongate.App
 function app:patch(pattern, options, handler) end
 
 --- A route for DELETE.
@@ -104,6 +109,7 @@ function app:patch(pattern, options, handler) end
 ---@param options? moongate.RouteOptions|string
 ---@param handler moongate.Handler
 ---@return moongate.App self
+---@overload fun(self: moongate.App, pattern: string, handler: moongate.Handler): moongate.App
 function app:delete(pattern, options, handler) end
 
 --- A route for OPTIONS. Without one Moongate answers it with the path's methods in `Allow`, through
@@ -117,6 +123,7 @@ function app:delete(pattern, options, handler) end
 ---@param options? moongate.RouteOptions|string
 ---@param handler moongate.Handler
 ---@return moongate.App self
+---@overload fun(self: moongate.App, pattern: string, handler: moongate.Handler): moongate.App
 function app:options(pattern, options, handler) end
 
 --- Every method that has no route of its own on that pattern, declared before or after: those of
@@ -132,6 +139,7 @@ function app:options(pattern, options, handler) end
 ---@param options? moongate.RouteOptions|string
 ---@param handler moongate.Handler
 ---@return moongate.App self
+---@overload fun(self: moongate.App, pattern: string, handler: moongate.Handler): moongate.App
 function app:any(pattern, options, handler) end
 
 --- A route for several methods. Any token may be one; one that no route of the app names is 501.
@@ -146,6 +154,7 @@ function app:any(pattern, options, handler) end
 ---@param options? moongate.RouteOptions|string
 ---@param handler moongate.Handler
 ---@return moongate.App self
+---@overload fun(self: moongate.App, methods: string|string[], pattern: string, handler: moongate.Handler): moongate.App
 function app:route(methods, pattern, options, handler) end
 
 --- Answers CONNECT, which has no path. `ctx.host` is what the client wants to be connected to;
@@ -158,6 +167,7 @@ function app:route(methods, pattern, options, handler) end
 ---@param options? moongate.RouteOptions|string
 ---@param handler moongate.Handler
 ---@return moongate.App self
+---@overload fun(self: moongate.App, handler: moongate.Handler): moongate.App
 function app:connect(options, handler) end
 
 --- Routes below `prefix`, with middleware of their own. That runs around what is answered in place
@@ -178,6 +188,7 @@ function app:connect(options, handler) end
 ---@param middleware? moongate.Middleware|moongate.Middleware[] may be left out
 ---@param fn fun(group: moongate.App) declares the group's routes
 ---@return moongate.App self
+---@overload fun(self: moongate.App, prefix: string, fn: fun(group: moongate.App)): moongate.App
 function app:group(prefix, middleware, fn) end
 
 --- Middleware for the routes of this app or group that are declared after it, and for what is
@@ -339,6 +350,7 @@ function app:on_response(fn) end
 ---@param options? moongate.JobOptions may be left out
 ---@param fn async fun()
 ---@return moongate.App self
+---@overload fun(self: moongate.App, name: string, when: number|string, fn: async fun()): moongate.App
 function app:every(name, when, options, fn) end
 
 --- The path of a named route with its parameters filled in and encoded.

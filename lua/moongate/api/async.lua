@@ -1,4 +1,4 @@
----@meta
+---@meta _
 
 --- What a handler awaits: each call begins at once, belongs to the request, and is cancelled with it.
 --- The guide [Awaiting](guide-awaiting.md) is the tour. For work without a request see

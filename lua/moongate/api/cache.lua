@@ -1,4 +1,4 @@
----@meta
+---@meta _
 
 --- The cache in shared memory: all workers see it, and reloads keep it. Keys are texts of 1 to 1,000
 --- bytes, or numbers. When it is full, what was not used for longest goes first. In a request see

@@ -1,4 +1,4 @@
----@meta
+---@meta _
 
 --- One request and its answer: what handlers and middleware get.
 ---

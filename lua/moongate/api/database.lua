@@ -1,4 +1,4 @@
----@meta
+---@meta _
 
 --- Databases: SQLite and PostgreSQL, by the same calls. `database` of the configuration names them.
 ---

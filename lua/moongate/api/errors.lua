@@ -1,4 +1,4 @@
----@meta
+---@meta _
 
 --- What a failed call raises or rejects with: a table. `tostring(err)` gives a line.
 ---

@@ -1,4 +1,4 @@
----@meta
+---@meta _
 
 --- Files, through the thread pool: `ctx:read_file` and its like in a request, `moongate.files` in
 --- jobs and background work. All functions of `ctx` are there by the same names and with the same

@@ -1,4 +1,4 @@
----@meta
+---@meta _
 
 --- A value that comes later. It settles once; whoever awaits it is resumed, whoever registered a
 --- callback is called back, in the order of registration, never inside the call that settled it.
@@ -21,7 +21,8 @@ local future = {}
 --- end)
 --- --> GET / => 200 after 0.2 s
 --- ```
----@return any ...
+---@return T value the first of its values
+---@return any ... the others
 ---@typescript await(): T
 ---@async
 function future:await() end
@@ -35,7 +36,7 @@ function future:await() end
 --- end)
 --- --> GET / => 200 file
 --- ```
----@return any ... the values, or nil
+---@return T? value or its values
 ---@return moongate.Error? err
 ---@typescript try_await(): LuaMultiReturn<[T, undefined] | [undefined, Error]>
 ---@async
@@ -83,7 +84,7 @@ function future:catch(on_error) end
 --- --> GET / => 200 0
 --- ```
 ---@param fn async fun(...): any
----@return moongate.Future<any>
+---@return moongate.Future<T>
 ---@typescript finally(fn: (this: void) => any): Future<T>
 function future:finally(fn) end
 
@@ -98,7 +99,7 @@ function future:finally(fn) end
 --- --> GET / => 200 timeout
 --- ```
 ---@param seconds number at least 0
----@return moongate.Future<any>
+---@return moongate.Future<T>
 ---@nodiscard
 ---@typescript timeout(seconds: number): Future<T>
 function future:timeout(seconds) end
@@ -114,7 +115,7 @@ function future:timeout(seconds) end
 --- --> GET / => 200 rejected
 --- ```
 ---@param why? string
----@return moongate.Future self
+---@return moongate.Future<T> self
 ---@typescript cancel(why?: string): Future<T>
 function future:cancel(why) end
 

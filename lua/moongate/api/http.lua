@@ -1,4 +1,4 @@
----@meta
+---@meta _
 
 --- Calls to other servers: `ctx:http_request(options)` in a request, `moongate.http.request(options)`
 --- in jobs and background work. Connections are pooled; a call starts at once, and is cancelled down

@@ -1,4 +1,4 @@
----@meta
+---@meta _
 
 --- JSON, strictly as RFC 8259 has it.
 ---

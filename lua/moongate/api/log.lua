@@ -1,4 +1,4 @@
----@meta
+---@meta _
 
 --- The error log: `moongate.log`, and `ctx.log`, whose lines carry the request's id. `log.level` and
 --- `log.error_format` of the configuration choose what is written and how; `print` in a script is

@@ -1,4 +1,4 @@
----@meta
+---@meta _
 
 --- Middleware that most services want: `app:use(moongate.middleware.NAME(options))`, or for a group
 --- or a route. The guide [Middleware](guide-middleware.md) shows how to write your own.

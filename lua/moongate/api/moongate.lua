@@ -1,4 +1,4 @@
----@meta
+---@meta moongate
 
 --- What a script gets from `require("moongate")`.
 ---
@@ -399,3 +399,5 @@ function moongate.uuid7() end
 ---@param b string
 ---@return boolean
 function moongate.constant_time_equal(a, b) end
+
+return moongate

@@ -1,4 +1,4 @@
----@meta
+---@meta _
 
 --- A raw stream: bytes both ways once a request was taken over by `ctx:upgrade` or `ctx:tunnel`.
 ---

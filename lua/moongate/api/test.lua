@@ -1,4 +1,4 @@
----@meta
+---@meta moongate.test
 
 --- Specs: an app through the real parser, router and scheduler. Only sockets and the clock are
 --- replaced: connections are in memory, and time stands still until nothing else can happen, then
@@ -184,6 +184,48 @@ local app = {}
 ---@param options? moongate.TestRequestOptions
 ---@return moongate.test.Response
 function app:request(method, path, options) end
+
+--- `app:request("GET", path, options)`.
+---@param path string
+---@param options? moongate.TestRequestOptions
+---@return moongate.test.Response
+function app:get(path, options) end
+
+--- `app:request("HEAD", path, options)`.
+---@param path string
+---@param options? moongate.TestRequestOptions
+---@return moongate.test.Response
+function app:head(path, options) end
+
+--- `app:request("POST", path, options)`.
+---@param path string
+---@param options? moongate.TestRequestOptions
+---@return moongate.test.Response
+function app:post(path, options) end
+
+--- `app:request("PUT", path, options)`.
+---@param path string
+---@param options? moongate.TestRequestOptions
+---@return moongate.test.Response
+function app:put(path, options) end
+
+--- `app:request("PATCH", path, options)`.
+---@param path string
+---@param options? moongate.TestRequestOptions
+---@return moongate.test.Response
+function app:patch(path, options) end
+
+--- `app:request("DELETE", path, options)`.
+---@param path string
+---@param options? moongate.TestRequestOptions
+---@return moongate.test.Response
+function app:delete(path, options) end
+
+--- `app:request("OPTIONS", path, options)`.
+---@param path string
+---@param options? moongate.TestRequestOptions
+---@return moongate.test.Response
+function app:options(path, options) end
 
 --- Begins a request that the spec drives itself.
 ---
@@ -565,3 +607,5 @@ function flight:keep() end
 --- `closed` tells whether the server has closed the connection behind it.
 ---@return moongate.test.Response
 function flight:response() end
+
+return test

@@ -1,4 +1,4 @@
----@meta
+---@meta _
 
 --- A named set of servers, which the configuration has under `upstreams`; `app:proxy` and `ctx:proxy`
 --- send requests there. What a script says of one holds in all workers, over reloads and for workers

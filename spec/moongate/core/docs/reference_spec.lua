@@ -110,12 +110,29 @@ describe("the reference", function()
   it("knows the test kit", function()
     local app = test.app(function() end)
     compare("test", names_of(test, { folder = true, read = true }))
-    compare("test_app", names_of(methods_of(app), {
-      get = true, head = true, post = true, put = true, patch = true, delete = true,
-      options = true,
-    }))
+    compare("test_app", names_of(methods_of(app)))
     compare("flight", names_of(methods_of(app:raw("")), { done = true }))
     app:close()
+  end)
+
+  it("tells LuaLS what may be left out in the middle", function()
+    for _, entry in ipairs(loaded.entries) do
+      local left_out = false
+      for _, param in ipairs(entry.kind == "function" and entry.item.params or {}) do
+        if left_out and not param.optional and param.name ~= "..." then
+          assert.equal(1, #entry.item.overloads, entry.name .. " has no @overload without it")
+        end
+        left_out = left_out or param.optional
+      end
+    end
+  end)
+
+  it("has what require gives, for LuaLS", function()
+    for file, name in pairs({ moongate = "moongate", test = "moongate.test" }) do
+      local text = assert(io.open("lua/moongate/api/" .. file .. ".lua")):read("*a")
+      assert.equal("---@meta " .. name, text:match("^[^\n]*"))
+      assert.truthy(text:find("\nreturn %w+\n$"))
+    end
   end)
 
   it("has each page's links lead somewhere", function()
