@@ -135,12 +135,15 @@ unit() {
 }
 
 spec() {
-    local mode=$1
+    local mode=$1 example
     if [ "$mode" != asan ]; then
         job "spec (busted)" busted -o plainTerminal
     fi
     if need_binary spec "$mode"; then
         job "spec (moongate test, $mode)" "build/$mode/moongate" test -o plainTerminal
+        for example in tests/examples/*/; do
+            job "spec ($example, $mode)" "build/$mode/moongate" test -o plainTerminal "${example}spec"
+        done
     fi
 }
 

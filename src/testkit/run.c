@@ -53,14 +53,15 @@ static int run_chunk(lua_State *L) {
                                 "local exit = require('moongate.test.exit')\n"
                                 "exit.refuse(through)\n"
                                 "exit.hide_dot_files()\n"
-                                "local paths = { '.' }\n"
+                                "local project = require('moongate.test.project')\n"
+                                "local path = '.'\n"
                                 "for i = #arg, 1, -1 do\n"
-                                "  if not arg[i]:find('^-') then paths[1] = arg[i] end\n"
+                                "  if project.exists(arg[i]) then path = arg[i] end\n"
                                 "end\n"
-                                "require('moongate.test.project').enter(paths[1])\n"
+                                "project.enter(path)\n"
                                 // Loaded again by specs, from where they find all the others.
                                 "package.loaded['moongate.test.project'] = nil\n"
-                                "package.loaded['moongate.specs'] = paths[1]\n"
+                                "package.loaded['moongate.specs'] = path\n"
                                 "runner({ standalone = false })\n";
     if (luaL_loadbuffer(L, chunk, sizeof chunk - 1, "@moongate") != 0) {
         return lua_error(L);

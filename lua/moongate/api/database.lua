@@ -3,7 +3,7 @@
 --- Databases: SQLite and PostgreSQL, by the same calls. `database` of the configuration names them.
 ---
 --- A result is a list of rows, tables by column name. SQL's NULL is `moongate.json.null`, so that
---- each column is there; integers beyond 2^53 are LuaJIT's int64_t, exact; texts and bytes are
+--- each column is there; it counts as true, so compare: `if row.name ~= moongate.json.null`. Integers beyond 2^53 are LuaJIT's int64_t, exact; texts and bytes are
 --- strings. Parameters are `$1`, `$2` ... in the statement, never parts of its text: nil and null are
 --- NULL, a string is text, bytes go in as `moongate.blob(bytes)`.
 ---

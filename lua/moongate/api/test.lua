@@ -560,7 +560,8 @@ local clock = {}
 ---@return number
 function clock:elapsed() end
 
---- Virtual seconds, the clock's own.
+--- Virtual seconds from a beginning of the clock's own. The time of day is `moongate.now()`, in a spec
+--- as in a handler: it goes on with this clock.
 ---@return number
 function clock:now() end
 

@@ -4,8 +4,9 @@ local places = require("moongate.core.places")
 local suggest = require("moongate.core.suggest")
 local text = require("moongate.core.text")
 
-local M = {}
+local null = require("moongate.native").json.null
 
+local M = {}
 
 -- The stack level of the first function outside of the framework, as error() counts it from its
 -- caller's caller; 0 if there is none.
@@ -50,13 +51,18 @@ function M.place_of(co)
   return "?"
 end
 
+-- What a value is called. One who meets null has mostly read a column that is NULL.
 local function describe(value)
+  if value == null then
+    return "null"
+  end
   local kind = type(value)
   if kind == "string" then
     return '"' .. value .. '"'
   end
   return kind == "number" and text.shown(value) or kind
 end
+M.describe = describe
 
 function M.type(name, value, kind)
   if type(value) ~= kind then

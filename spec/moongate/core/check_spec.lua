@@ -17,6 +17,12 @@ describe("a check", function()
     assert.matches("h: a function is wanted, not nil$", message_of(check.callable, "h", nil))
   end)
 
+  it("calls null by its name", function()
+    assert.has_error(function()
+      check.string("path", require("moongate.json").null)
+    end, "path: a string is wanted, not null")
+  end)
+
   it("raises at the line outside of the framework", function()
     local message = message_of(function()
       check.string("name", nil)

@@ -460,7 +460,7 @@ end
 function methods.send_file(ctx, path, options)
   check_open(ctx, 2)
   if type(path) ~= "string" then
-    error("send_file: a path is wanted, not " .. type(path), 2)
+    error("send_file: a path is wanted, not " .. check.describe(path), 2)
   elseif path:find("%z") then
     methods.fail(ctx, 404, "no such file") -- no file has such a name: it is a request's
   end

@@ -1,0 +1,12 @@
+CREATE TABLE photos (
+  id INTEGER PRIMARY KEY,
+  title TEXT NOT NULL CHECK (title <> ''),
+  file TEXT UNIQUE,
+  media_type TEXT,
+  bytes INTEGER
+);
+CREATE TABLE events (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  what TEXT NOT NULL,
+  photo INTEGER NOT NULL
+);
