@@ -161,8 +161,8 @@ describe("generations", function()
       end)
     end
     local kept_back = servers.BINARY:find("asan") -- freed memory, by the sanitizer
-    local reloads = tonumber(os.getenv("RELOADS")) or (kept_back and 10 or 60)
-    for _ = 1, 10 do
+    local reloads = tonumber(os.getenv("RELOADS")) or (kept_back and 3 or 60)
+    for _ = 1, kept_back and 3 or 10 do
       service:must_reload()
     end
     wait_for_one_generation()
