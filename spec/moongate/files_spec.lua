@@ -58,7 +58,7 @@ local function set_up()
     a:get("/", function()
       return ""
     end)
-  end)
+  end, { files = folder })
 end
 
 local function tear_down()
@@ -295,7 +295,7 @@ describe("the other calls", function()
         ctx:delete_file(path("b")):await()
         return result
       end)
-    end)
+    end, { files = folder })
     assert.same({ 4, "a", "text" }, app:get("/"):json())
   end)
 end)

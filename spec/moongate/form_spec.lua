@@ -134,7 +134,7 @@ describe("a list that the framework makes is [] when it is empty:", function()
       local list = ctx:list_folder(folder):await()
       ctx:delete_folder(folder):await()
       return { list = list }
-    end)
+    end, { files = folder })
   end)
 
   it("Future.all and all_settled of nothing", function()

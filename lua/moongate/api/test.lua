@@ -31,6 +31,8 @@ local test = {}
 ---@field upstreams? table as in the configuration; see app:stub_upstream
 ---@field proxy? table as in the configuration: { open = true } for ctx:proxy(url)
 ---@field http2? boolean requests come over HTTP/2
+---@field files? string the folder that the app's files are written into, as below the project's, and where they are found again; without it they are stubbed, or refused
+---@field jobs? boolean false: jobs run only by `app:run_job`
 ---@field migrations? string the folder of .sql files that are run in the database before the app starts
 
 --- Loads an app and starts it: no network, virtual time.
@@ -511,6 +513,27 @@ function app:assert_not_called(name, matcher) end
 ---@param ... any
 ---@return any ...
 function app:run(fn, ...) end
+
+--- Runs the app's job of that name now, and returns when the run has ended. Its error is raised.
+--- Jobs run by themselves too, in virtual time, unless test.app's option `jobs` is false.
+---
+--- ```lua spec
+--- local test = require("moongate.test")
+---
+--- it("cleans up", function()
+---   local runs = 0
+---   local app = test.app(function(app)
+---     app:every("clean", 3600, function() runs = runs + 1 end)
+---     app:every("report", 60, function() error("no printer") end)
+---   end, { jobs = false })
+---   app:run_job("clean")
+---   assert.equal(1, runs)
+---   assert.error_matches(function() app:run_job("report") end, "no printer")
+---   app:close()
+--- end)
+--- ```
+---@param name string
+function app:run_job(name) end
 
 --- Runs `on_stop` and cancels the app's background work.
 ---

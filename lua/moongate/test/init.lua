@@ -14,6 +14,7 @@ local time = require("moongate.time")
 local Clock = require("moongate.test.clock")
 local wire = require("moongate.test.wire")
 local answers = require("moongate.test.answers")
+local faults = require("moongate.test.faults")
 local stubs = require("moongate.test.stubs")
 local net = require("moongate.test.net")
 local upstream_stub = require("moongate.test.upstream_stub")
@@ -25,6 +26,7 @@ local suggest = require("moongate.core.suggest")
 local M = {}
 
 require("moongate.test.exit").refuse()
+faults.listen()
 
 ---@class moongate.test.App
 local App = {}
@@ -34,6 +36,7 @@ suggest.close(App, "the app of a spec")
 local log_lines -- where the running app's log goes
 
 native.test_on_log(function(level, message, fields)
+  faults.note(level, message)
   if log_lines then
     log_lines[#log_lines + 1] = { level = level, message = message, fields = fields }
   end
@@ -92,7 +95,7 @@ local function load(source, options)
   return boot.load(root, path, { handler_seconds = seconds, read = M.read })
 end
 
-local function start(app)
+local function start(app, jobs)
   local started, failure = false, nil
   boot.start(app.served, function(ok, text)
     started, failure = true, not ok and text or nil
@@ -103,7 +106,9 @@ local function start(app)
   if failure then
     error("on_start failed: " .. failure, 3)
   end
-  boot.commit(app.served)
+  if jobs ~= false then
+    boot.commit(app.served)
+  end
   app.clock:reset()
 end
 
@@ -127,7 +132,7 @@ end
 local OPTIONS = {
   root = check.string, limits = true, timeouts = true, trusted_proxies = true, forwarded = true,
   database = true, cache = true, migrations = check.string, http2 = is_boolean,
-  upstreams = true, proxy = true,
+  upstreams = true, proxy = true, files = check.folder, jobs = is_boolean,
   configuration = function(name, value)
     return value == true and value or check.string(name, value)
   end,
@@ -155,7 +160,9 @@ end
 --- there; migrations: the folder of .sql files that are run in it, in their order, before the
 --- app starts; upstreams, proxy: as in the configuration, the servers are to be stubbed;
 --- configuration: true (conf/moongate.lua) or a file: limits, timeouts, trusted_proxies, forwarded,
---- upstreams and proxy are those of the project; http2: requests come over HTTP/2
+--- upstreams and proxy are those of the project; http2: requests come over HTTP/2; files: the folder that the app's
+--- files are written into, below it as in the project, and where they are found again; jobs: false
+--- if they run only by App:run_job
 ---@return moongate.test.App
 function M.app(source, options)
   if type(source) == "table" then
@@ -189,12 +196,13 @@ function M.app(source, options)
   net.install(app)
   stubs.install(app, {
     database = options.database, cache = options.cache,
+    files = options.files and absolute(options.files),
   })
   upstream_stub.install(app, options.upstreams)
   if options.migrations then
     migrations.run(app, absolute(options.migrations), options.database)
   end
-  start(app)
+  start(app, options.jobs)
   return app
 end
 
@@ -353,6 +361,17 @@ function App:run(fn, ...)
     error(result._value, 0)
   end
   return Future._values(result)
+end
+
+--- Runs the app's job of that name now, and returns when the run has ended. Its error is raised.
+---@param name string
+function App:run_job(name)
+  local jobs = {}
+  for _, job in ipairs(self.served.app.jobs or {}) do
+    jobs[job.name] = job.fn
+  end
+  check.string("run_job: the name", name)
+  return self:run(jobs[name] or check.one_of("run_job: the job", name, jobs))
 end
 
 --- Runs on_stop and cancels the app's background work.

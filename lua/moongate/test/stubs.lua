@@ -6,6 +6,7 @@
 --- come through core/database/statement.lua. Calls are recorded in app.calls.
 local context = require("moongate.core.request.context")
 local check = require("moongate.core.check")
+local folder = require("moongate.test.folder")
 local chunks = require("moongate.test.chunks")
 local statements = require("moongate.core.database.statement")
 local suggest = require("moongate.core.suggest")
@@ -52,11 +53,21 @@ local STUB_TO_WRITE = {
     end
     return "app:stub_cache() -- a cache in memory"
   end,
+  files = function(record)
+    return "app:stub(" .. show(record.name) .. ", true)\nor give the app a folder to write into:\n"
+      .. '  test.app(..., { files = "tmp" })'
+  end,
+}
+
+local ABSENT = {
+  http = "specs have no network", database = "specs have no network",
+  cache = "specs have no network", files = "specs change no files",
 }
 
 local function refuse(record, level)
-  error(matchers.describe(record) .. " is not stubbed, and specs have no network; write for "
-    .. "example:\n  " .. STUB_TO_WRITE[subject_of[record.name]](record), level and level + 1 or 0)
+  local subject = subject_of[record.name]
+  error(("%s is not stubbed, and %s; write for example:\n  %s"):format(matchers.describe(record),
+    ABSENT[subject], STUB_TO_WRITE[subject](record)), level and level + 1 or 0)
 end
 
 -- --- a call ---
@@ -100,7 +111,10 @@ end
 
 local function is_refused(app, name)
   local subject = subject_of[name]
-  return subject and subject ~= "files" and not app.real[subject]
+  if subject == "files" then
+    return folder.refuses(name)
+  end
+  return subject and not app.real[subject]
 end
 
 -- What the real call would refuse.
@@ -165,7 +179,8 @@ local function replace(name, calls)
     check_options(record)
     local future = stubbed(record, scope, level + 1)
     if not future then
-      return real(scope, level, ...) -- a tail call: the level stays
+      -- A tail call: the level stays.
+      return real(scope, level, folder.arguments(name, level + 1, ...))
     end
     return name == "file_chunks" and chunks.new(future, ...) or future
   end
@@ -187,12 +202,14 @@ local function replace_own(name)
 end
 
 --- Makes `app` the one whose stubs hold.
----@param real table? subjects that are there and need no stub: { database = true, cache = true }
+---@param real table? subjects that are there and need no stub: { database = true, cache = true,
+--- files = the folder for what is written }
 function M.install(app, real)
   app.stubs, app.stubs_for, app.real = {}, {}, real or {}
   current = app
   statements.stub = statement
   http_stub.install(app, answer_of_server)
+  folder.install(app.real.files)
   for name, subject in pairs(subject_of) do
     if name ~= STATEMENT and name ~= subject then -- ctx:cache() gives an object, whose calls count
       replace(name, require("moongate." .. subject).calls)
@@ -212,6 +229,7 @@ function M.remove(app)
   end
   originals, own = {}, {}
   http_stub.remove()
+  folder.install(nil)
   statements.stub, current = false, nil
 end
 

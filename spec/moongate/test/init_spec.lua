@@ -253,3 +253,44 @@ describe("app:run", function()
     app:close()
   end)
 end)
+
+describe("jobs of a spec", function()
+  local runs
+
+  local function start(options)
+    runs = 0
+    app = test.app(function(a)
+      a:every("count", 60, function()
+        moongate.sleep(5):await()
+        runs = runs + 1
+      end)
+      a:every("broken", 1e6, function()
+        error("no printer")
+      end)
+    end, options)
+  end
+
+  after_each(function()
+    app:assert_no_leaks()
+  end)
+
+  it("run in virtual time", function()
+    start()
+    app.clock:advance(200)
+    assert.equal(3, runs)
+  end)
+
+  it("run by name, until they have ended", function()
+    start({ jobs = false })
+    app.clock:advance(200)
+    assert.equal(0, runs)
+    app:run_job("count")
+    assert.equal(1, runs)
+    assert.near(205, app.clock:elapsed(), 0.001)
+    local err = helpers.error_of(app.run_job, app, "broken")
+    assert.matches("init_spec%.lua:%d+: no printer", tostring(err))
+    helpers.refused(function()
+      app:run_job("cuont")
+    end, 'run_job: the job: "cuont" is unknown, allowed are broken, count %(did you mean .count')
+  end)
+end)

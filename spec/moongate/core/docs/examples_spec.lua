@@ -102,7 +102,7 @@ local function run(code, name)
     chunk(require("moongate"), app)
   end, {
     root = folder, database = "sqlite::memory:", migrations = folder .. "/migrations",
-    cache = "memory:1M", upstreams = upstreams_of(code) or nil,
+    cache = "memory:1M", upstreams = upstreams_of(code) or nil, files = folder,
   })
   stub_upstreams(app, code)
   local steps = 0
