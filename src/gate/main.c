@@ -16,6 +16,7 @@
 #include "gate/master.h"
 #include "gate/migrate.h"
 #include "gate/new.h"
+#include "gate/retest.h"
 #include "gate/trial.h"
 #include "gate/worker.h"
 #include "lua/depth.h"
@@ -229,7 +230,9 @@ static int obey(const mg_cli *cli, int argc, char *const *argv) {
     case MG_COMMAND_HELP:
         return mg_docs_show(cli->topic);
     case MG_COMMAND_TEST:
-        return mg_spec_run(cli->rest_count, cli->rest);
+        return mg_retest_wanted(cli->rest_count, cli->rest)
+                   ? mg_retest_main(cli->rest_count, cli->rest)
+                   : mg_spec_run(cli->rest_count, cli->rest);
     case MG_COMMAND_SPEC:
         return mg_spec_run_snapshot(cli->rest_count, cli->rest);
     default:

@@ -157,6 +157,12 @@ static int on_log(lua_State *L) {
     return 0;
 }
 
+// test_shuffle(seed): other legal orders from now on, the same for the same seed; 0: none.
+static int shuffle(lua_State *L) {
+    mg_testkit_shuffle_seed(&mg_testkit_of(L)->shuffle, (uint64_t)luaL_checknumber(L, 1));
+    return 0;
+}
+
 static int kit_gc(lua_State *L) {
     mg_testkit *k = lua_touserdata(L, 1);
     if (k->loop == NULL) {
@@ -166,6 +172,7 @@ static int kit_gc(lua_State *L) {
     mg_testkit_close_stores(k);
     mg_testkit_close_upstreams(k);
     mg_testkit_close_client(k);
+    mg_testkit_shuffle_deinit(&k->shuffle);
     mg_vm_free(k->vm);
     mg_loop_free(k->loop);
     mg_testkit_net_deinit(&k->net);
@@ -199,6 +206,7 @@ int mg_testkit_open(lua_State *L) {
         {"test_turn", turn},
         {"test_set_now", set_now},
         {"test_on_log", on_log},
+        {"test_shuffle", shuffle},
         {"test_connections", connections},
         {"test_configuration", mg_testkit_configuration},
         {NULL, NULL},
@@ -220,6 +228,7 @@ int mg_testkit_open(lua_State *L) {
     if (mg_testkit_open_client(k, &err) != MG_OK) {
         return luaL_error(L, "%s", err.text);
     }
+    mg_testkit_shuffle_init(&k->shuffle, k->vm);
     mg_vm_attach(k->vm);
     mg_push_native(L, k->vm);
     lua_insert(L, -3);

@@ -6,6 +6,7 @@
 #include "server/server.h"
 #include "testkit/kit.h"
 #include "testkit/net.h"
+#include "testkit/shuffle.h"
 
 #include <lauxlib.h>
 
@@ -15,6 +16,7 @@ typedef struct mg_testkit {
     mg_server *server;
     mg_trust *trust; // of the server
     mg_testkit_net net;
+    mg_testkit_shuffle shuffle;
     mg_services services;
     mg_named_database database; // the one of the app under test, as "default"
     void *cache_room;           // of its cache; NULL: none

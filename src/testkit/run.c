@@ -1,6 +1,7 @@
 #include "testkit/run.h"
 
 #include "lua/state.h"
+#include "testkit/coverage.h"
 #include "testkit/kit.h"
 
 #include <lauxlib.h>
@@ -42,32 +43,13 @@ static void refuse_early_end(void) {
 }
 
 static int run_chunk(lua_State *L) {
-    static const char chunk[] = "local through = ...\n"
-                                "local ok, runner = pcall(require, 'busted.runner')\n"
-                                "if not ok then\n"
-                                "  io.stderr:write('moongate test needs busted (Debian package "
-                                "lua-busted):\\n', runner, '\\n')\n"
-                                "  through()\n"
-                                "  os.exit(1)\n"
-                                "end\n"
-                                "local exit = require('moongate.test.exit')\n"
-                                "exit.refuse(through)\n"
-                                "exit.hide_dot_files()\n"
-                                "local project = require('moongate.test.project')\n"
-                                "local path = '.'\n"
-                                "for i = #arg, 1, -1 do\n"
-                                "  if project.exists(arg[i]) then path = arg[i] end\n"
-                                "end\n"
-                                "project.enter(path)\n"
-                                // Loaded again by specs, from where they find all the others.
-                                "package.loaded['moongate.test.project'] = nil\n"
-                                "package.loaded['moongate.specs'] = path\n"
-                                "runner({ standalone = false })\n";
-    if (luaL_loadbuffer(L, chunk, sizeof chunk - 1, "@moongate") != 0) {
-        return lua_error(L);
-    }
+    lua_getglobal(L, "require");
+    lua_pushliteral(L, "moongate.test.runner");
+    lua_call(L, 1, 1);
+    lua_getfield(L, -1, "run");
+    lua_getglobal(L, "arg");
     lua_pushcfunction(L, on_through);
-    lua_call(L, 1, 0);
+    lua_call(L, 2, 0);
     return 0;
 }
 
@@ -94,6 +76,7 @@ int mg_spec_run(int count, char *const *args) {
         return 1;
     }
     mg_lua_state_preload(L, mg_testkit_open, NULL);
+    mg_testkit_preload_coverage(L);
     push_args(L, count, args);
     int status = run(L);
     lua_close(L);
@@ -144,6 +127,7 @@ int mg_spec_run_snapshot(int count, char *const *args) {
         return 1;
     }
     mg_lua_state_preload(L, mg_testkit_open, NULL);
+    mg_testkit_preload_coverage(L);
     read_from_snapshot(L, s, args[0]);
     push_args(L, count - 1, args + 1);
     int status = run(L);

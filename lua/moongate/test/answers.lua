@@ -7,6 +7,9 @@ local Future = require("moongate.future")
 
 local M = {}
 
+--- Whether whoever awaits a value has to wait, as for the real one: others go on meanwhile.
+M.late = false
+
 ---@class moongate.test.Call what a maker gets
 ---@field scope table
 ---@field level integer of the caller's line, as error() counts in the maker
@@ -40,6 +43,15 @@ local function shaped(call, value)
   return value
 end
 
+local function resolve_after(seconds, future, value)
+  local timer = timers.after(seconds, function()
+    future:resolve(value)
+  end)
+  future._cancel = function()
+    timers.stop(timer)
+  end
+end
+
 -- The call's Future: of what `answer` says.
 local function future_of(call, answer, level)
   answer = evaluate(call, answer)
@@ -48,7 +60,11 @@ local function future_of(call, answer, level)
   elseif getmetatable(answer) ~= Future then
     local value = shaped(call, answer) -- which may raise
     local future = Future._new(call.scope, level + 1)
-    future:resolve(value)
+    if M.late then
+      resolve_after(0, future, value)
+    else
+      future:resolve(value)
+    end
     return future
   elseif call.shape then
     return (answer:and_then(call.shape))

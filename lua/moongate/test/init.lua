@@ -33,6 +33,9 @@ local App = {}
 App.__index = App
 suggest.close(App, "the app of a spec")
 
+-- Of other orders in which what is finished is told: `moongate test --shuffle`.
+local seed = (package.loaded["moongate.specs"] or {}).seed
+
 local log_lines -- where the running app's log goes
 
 native.test_on_log(function(level, message, fields)
@@ -160,9 +163,9 @@ end
 --- there; migrations: the folder of .sql files that are run in it, in their order, before the
 --- app starts; upstreams, proxy: as in the configuration, the servers are to be stubbed;
 --- configuration: true (conf/moongate.lua) or a file: limits, timeouts, trusted_proxies, forwarded,
---- upstreams and proxy are those of the project; http2: requests come over HTTP/2; files: the folder that the app's
---- files are written into, below it as in the project, and where they are found again; jobs: false
---- if they run only by App:run_job
+--- upstreams and proxy are those of the project; http2: requests come over HTTP/2; files: the
+--- folder that the app's files are written into, below it as in the project, and where they are
+--- found again; jobs: false if they run only by App:run_job
 ---@return moongate.test.App
 function M.app(source, options)
   if type(source) == "table" then
@@ -192,6 +195,8 @@ function M.app(source, options)
     before = leaks.mark(),
   }, App)
   log_lines = app.logs
+  native.test_shuffle(seed or 0)
+  answers.late = seed ~= nil
   Future._deferreds = {}
   net.install(app)
   stubs.install(app, {

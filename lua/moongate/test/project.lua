@@ -85,7 +85,8 @@ end
 --- Enters the project of the specs that `moongate test` was told of; where plain busted runs, of
 --- the spec that asks.
 function M.enter_here()
-  M.enter(package.loaded["moongate.specs"] or spec_under_way())
+  local specs = package.loaded["moongate.specs"]
+  M.enter(specs and specs.path or spec_under_way())
 end
 
 local function configuration_of(path)
