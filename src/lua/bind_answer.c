@@ -41,7 +41,7 @@ const char *mg_read_fields(lua_State *L, int index, mg_fields *out) {
 const char *mg_read_answer(lua_State *L, mg_exchange *x, int first, mg_answer *a) {
     double status = lua_tonumber(L, first);
     *a = (mg_answer){.content_type = opt_str(L, first + 1)};
-    if (!(status >= 200 && status <= 599)) {
+    if (!(status >= 200 && status <= 999)) { // beyond 599 (core/request/answer.lua) a server's own
         return "a status is an integer from 200 to 599";
     }
     a->status = (int)status;

@@ -45,11 +45,11 @@ struct mg_script_relay {
 
 struct head_op {
     mg_op op;
-    mg_script_relay *of; // NULL: it has an outcome
+    mg_script_relay *of; // NULL: it has an outcome, or the client has left
     int status;          // of the head, or of the fault
     const char *fault;   // for the client; NULL: the head is there
     uint32_t retry_after;
-    bool lost; // the request is over
+    bool lost; // another answer has been given
 };
 
 struct end_op {
@@ -71,6 +71,14 @@ static void lose_head(mg_script_relay *s) {
     if (s->head != NULL) {
         s->head->lost = true;
         finish_head(s);
+    }
+}
+
+// The client has left: what waits for the head is about to be cancelled with the request's scope.
+static void leave_head(mg_script_relay *s) {
+    if (s->head != NULL) {
+        s->head->of = NULL;
+        s->head = NULL;
     }
 }
 
@@ -133,8 +141,10 @@ static void drop(mg_script_relay *s) {
 
 static void cancel_head(mg_op *op) {
     head_op *h = (head_op *)op;
-    h->of->head = NULL;
-    drop(h->of);
+    if (h->of != NULL) {
+        h->of->head = NULL;
+        drop(h->of);
+    }
 }
 
 static void release(mg_op *op) {
@@ -162,7 +172,7 @@ static void finish_end(mg_script_relay *s, bool whole) {
 static void on_end(void *arg, bool whole) {
     mg_script_relay *s = arg;
     s->relay = NULL;
-    lose_head(s);
+    leave_head(s);
     finish_end(s, whole);
     if (s->x->app != NULL) { // else the client has left, which the app is about to be told
         mg_vm_release_exchange(s->vm, s->x);
