@@ -258,6 +258,12 @@ static mg_str via_of_request(mg_str protocol) {
 
 // --- whole lists ---
 
+static void remove_all(mg_fields *from, const mg_fields *names) {
+    for (uint32_t i = 0; names != NULL && i < names->count; i++) {
+        (void)mg_fields_remove(from, names->at[i].name);
+    }
+}
+
 void mg_forward_request(mg_fields *out, const mg_forward_from *from,
                         const mg_forward_rules *rules) {
     const mg_fields *l = &from->head->fields;
@@ -275,9 +281,8 @@ void mg_forward_request(mg_fields *out, const mg_forward_from *from,
     }
     add_requester(out, from);
     add_via(out, l, via_of_request(from->protocol));
-    for (uint32_t i = 0; rules->set != NULL && i < rules->set->count; i++) {
-        (void)mg_fields_remove(out, rules->set->at[i].name); // one of ours
-    }
+    remove_all(out, rules->removed); // ours too
+    remove_all(out, rules->set);
     for (uint32_t i = 0; rules->set != NULL && i < rules->set->count; i++) {
         (void)mg_fields_pass(out, &rules->set->at[i]);
     }
