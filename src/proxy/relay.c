@@ -31,6 +31,7 @@ static void leave(mg_relay *r) {
     mg_relay_set_state(r, MG_RELAY_OVER);
     mg_timer_stop(&r->soon);
     mg_timer_stop(&r->hedge);
+    mg_timer_stop(&r->total);
     mg_upstream_wait_no_more(&r->waiter);
     mg_mirror_drop(r->mirror);
     mg_relay_cancel_try(&r->tries[0]);

@@ -68,6 +68,7 @@ struct mg_relay {
     const mg_upstream_server *tried[MG_RELAY_TRIED]; // perhaps gone: compared, not read
     uint32_t tried_count, retries;
     mg_timer hedge;    // until a second server is asked
+    mg_timer total;    // until the answer is to be complete
     mg_waiter waiter;  // until any may be asked
     mg_mirror *mirror; // until the body is whole; NULL: none
     bool repeated;     // on a fresh connection

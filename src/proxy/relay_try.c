@@ -20,10 +20,9 @@ static int64_t length_of(const mg_relay *r) {
 }
 
 // A try's own time ends with its head. A body that is still to come has its own.
-static uint32_t total_ms(const mg_relay *r, const mg_upstream_options *of) {
-    uint64_t all = of->timeouts.total_ms;
-    uint64_t one = r->body >= MG_RELAY_STREAMS || !of->retries.on ? 0 : of->retries.try_timeout_ms;
-    return (uint32_t)(one == 0 || (all > 0 && all < one) ? all : one);
+static uint32_t try_ms(const mg_relay *r, const mg_upstream_options *of) {
+    bool has_one = r->body < MG_RELAY_STREAMS && of->retries.on;
+    return has_one ? (uint32_t)of->retries.try_timeout_ms : 0;
 }
 
 static mg_call_options wanted(const mg_relay *r, const mg_ticket *ticket) {
@@ -36,7 +35,7 @@ static mg_call_options wanted(const mg_relay *r, const mg_ticket *ticket) {
                      .connect_ms = r->o.timeouts.connect_ms,
                      .first_byte_ms = r->o.timeouts.first_byte_ms,
                      .idle_ms = r->o.timeouts.idle_ms,
-                     .total_ms = total_ms(r, of)},
+                     .total_ms = try_ms(r, of)},
         .method = h->method_text,
         .target = r->target,
         .authority = mg_forward_host(h, r->o.rules, of, server->authority),
@@ -238,7 +237,26 @@ bool mg_relay_ask_another(mg_relay *r, mg_choice_kind kind) {
     return true;
 }
 
+static void on_total(mg_timer *t) {
+    mg_relay *r = MG_OF(t, mg_relay, total);
+    uint64_t ms = mg_upstream_options_of(r->asked)->timeouts.total_ms;
+    mg_error why;
+    mg_error_set(&why, MG_OK, "%.*s: the answer was not complete within %g s", (int)r->at->server.n,
+                 r->at->server.p, (double)ms / 1000);
+    mg_relay_fail(
+        r, &(mg_relay_fault){504, "the upstream server did not answer in time", why.text, 0});
+}
+
+// Of all tries together, to the last byte.
+static void begin_total(mg_relay *r) {
+    uint64_t ms = mg_upstream_options_of(r->asked)->timeouts.total_ms;
+    if (ms > 0) {
+        mg_timer_start(r->x->server->loop, &r->total, ms, 0, on_total);
+    }
+}
+
 static void begin(mg_relay *r) {
+    begin_total(r);
     mg_relay_begin_mirror(r);
     mg_relay_begin_upload(r);
     mg_relay_begin_hedge(r);

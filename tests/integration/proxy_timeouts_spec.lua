@@ -79,6 +79,20 @@ for how, prefix in pairs(proxy.PREFIXES) do
       end)
     end)
 
+    it("for all of it holds to the last byte, whatever comes meanwhile", function()
+      raw:script("/drip", { { "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n",
+        { send = ("x"):rep(9) }, { wait_ms = 150 }, "x", { wait_ms = 150 }, "x",
+        { wait_ms = 150 }, "x", { wait_ms = 150 }, "x" } })
+      proxy.with({ raw, timeouts = { total = 0.4 } }, nil, function(gateway)
+        assert_504(gateway, prefix .. "/silent", "the answer was not complete within 0.4 s", raw.port)
+        local conn = gateway:connect()
+        conn:send(wire.get(prefix .. "/drip"))
+        assert.is_false((pcall(conn.read, conn, "GET")))
+        conn:close()
+        raw:wait_until_left()
+      end)
+    end)
+
     it("of refusal is none: a closed port is 502 at once", function()
       local closed = upstream:listen({ kind = "raw" })
       closed:close()
@@ -98,6 +112,7 @@ for how, prefix in pairs(proxy.PREFIXES) do
       gateway = proxy.start({ raw }, { timeouts = { half_close = 0.05 } })
     end)
     after_each(function()
+      assert.is_nil(gateway:stderr():find(" error ", 1, true)) -- to leave is none
       gateway:stop()
     end)
 
