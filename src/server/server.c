@@ -13,7 +13,8 @@
 
 enum {
     LOOK_MS = 250,
-    LOG_EVERY_MS = 1000,
+    LOG_EVERY_MS = 1000, // of so many lines of one level
+    LOG_AT_ONCE = 16,
     FRESH_MS = 1000,  // so long a new connection may take to ask its first question
     LOOKS_MOST = 256, // at idle connections, until one is found that may go
 };
@@ -299,10 +300,15 @@ static void on_ready(mg_stream *stream, int status, const char *text) {
 void mg_server_log(mg_server *s, mg_log_level level, const char *fmt, ...) {
     uint64_t now = mg_loop_now_ms(s->loop);
     mg_server_said *said = &s->said[level];
-    if (s->on_log == NULL || (said->at_ms > 0 && now < said->at_ms + LOG_EVERY_MS)) {
+    if (now >= said->at_ms + LOG_EVERY_MS) {
+        said->at_ms = now;
+        said->lines = 0;
+    }
+    if (s->on_log == NULL || said->lines == LOG_AT_ONCE) {
         said->kept++;
         return;
     }
+    said->lines++;
     mg_error e; // formats, and cuts what is too long
     va_list ap;
     va_start(ap, fmt);
@@ -312,7 +318,7 @@ void mg_server_log(mg_server *s, mg_log_level level, const char *fmt, ...) {
         snprintf(e.text + n, sizeof e.text - (size_t)n, " (and %u lines like this before it)",
                  said->kept);
     }
-    *said = (mg_server_said){.at_ms = now};
+    said->kept = 0;
     s->on_log(s->log_arg, level, e.text);
 }
 

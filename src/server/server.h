@@ -13,8 +13,9 @@
 #include "server/options.h"
 
 typedef struct mg_server_said {
-    uint64_t at_ms; // the last line; 0: none
-    uint32_t kept;  // lines since then, which are only counted
+    uint64_t at_ms; // the first line of a second
+    uint32_t lines; // within it
+    uint32_t kept;  // lines that are only counted, since the last one
 } mg_server_said;
 
 struct mg_server {
@@ -100,7 +101,7 @@ void mg_server_unlisten(mg_server *s, mg_listener *l);
 // idle after `idle_ms`, so that a request on its way is served, then calls on_drained.
 void mg_server_drain(mg_server *s, uint64_t idle_ms, void (*on_drained)(void *arg), void *arg);
 
-// Tells on_log, once a second at most for each level: a flood of peers must not be one of lines.
+// Tells on_log, a few times a second for each level: a flood of peers must not be one of lines.
 void mg_server_log(mg_server *s, mg_log_level level, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
