@@ -42,7 +42,7 @@ function M.upstream(up)
   for i = 1, #servers_of do
     all[i] = nil
   end
-  all.servers = servers_of
+  all.servers = not all.split and servers_of or nil -- a split has its parts
   return all
 end
 

@@ -45,8 +45,8 @@ static inline void make_upstreams(uint16_t to) {
         .nameservers = "127.0.0.1:1",
         .seed = 1,
     };
-    assert_int_equal(mg_upstreams_new(&upstreams, &(mg_upstreams_options){&shop, 1}, &setup, &err),
-                     MG_OK);
+    assert_int_equal(
+        mg_upstreams_new(&upstreams, &(mg_upstreams_options){&shop, 1, NULL}, &setup, &err), MG_OK);
 }
 
 static inline void add_route(mg_routes *routes, uint32_t id, const char *pattern,

@@ -50,6 +50,7 @@ function tls_facts(socket) {
     server_name: socket.servername || null,
     alpn: socket.alpnProtocol || null,
     version: socket.getProtocol(),
+    client: (socket.getPeerCertificate().subject || {}).CN || null,
   };
 }
 
@@ -72,12 +73,19 @@ function certificate(folder, name) {
   return { cert: read(".pem"), key: read(".key") };
 }
 
+// Who has no certificate of that authority is turned away.
+function wanted_of_clients(folder, authority) {
+  return authority
+    ? { requestCert: true, rejectUnauthorized: true, ca: fs.readFileSync(path.join(folder, `${authority}.pem`)) } : {};
+}
+
 // No patience of its own may end a test's connection.
 const PATIENT = { keepAliveTimeout: 0, headersTimeout: 0, requestTimeout: 0 };
 
 function http_server(options, certificates) {
   if (options.kind === "https") {
-    const tls = { ALPNProtocols: options.alpn || ["http/1.1"], ...certificate(certificates, options.cert || "good") };
+    const tls = { ALPNProtocols: options.alpn || ["http/1.1"], ...certificate(certificates, options.cert || "good"),
+      ...wanted_of_clients(certificates, options.clients_of) };
     return https.createServer({ ...PATIENT, ...tls, maxVersion: options.max_version || "TLSv1.3" });
   }
   return http.createServer(PATIENT);
