@@ -195,8 +195,13 @@ local function wait(future, level)
   enlist(future, task)
   future._consumers = future._consumers + 1
   task.waiting = future
+  local trace = task.trace
+  local told = trace and trace(future)
   yield(sched.AWAIT)
   task.waiting = false
+  if told then
+    trace(future, told)
+  end
   if task.cancelled then
     error(task.cancelled, 0)
   end

@@ -51,6 +51,8 @@ struct mg_log {
     mg_log_level level;
     uint32_t gather_ms;
     bool json;
+    bool people;
+    bool colour;
     mg_log *report; // NULL: itself
 };
 
@@ -76,6 +78,13 @@ static int open_target(mg_log *log, const char *target, mg_error *err) {
                             mg_strerror(log->fd));
     }
     return MG_OK;
+}
+
+// https://no-color.org
+static bool may_colour(void) {
+    const char *no = getenv("NO_COLOR");
+    const char *term = getenv("TERM");
+    return (no == NULL || *no == '\0') && term != NULL && strcmp(term, "dumb") != 0;
 }
 
 // The clock of timed waits must not jump with the wall clock.
@@ -124,6 +133,8 @@ int mg_log_open(mg_log **out, const mg_log_options *options, mg_error *err) {
     log->ring = mg_malloc(log->cap);
     log->name = mg_strdup(options->target);
     int rc = open_target(log, options->target, err);
+    log->people = rc == MG_OK && options->people && isatty(log->fd);
+    log->colour = log->people && may_colour();
     if (rc == MG_OK) {
         rc = start_thread(log);
         if (rc != MG_OK) {
@@ -228,6 +239,8 @@ static void append_event(const mg_log *log, mg_buf *line, const mg_log_event *e)
     stamped.wall_ms = e->wall_ms == 0 ? mg_wall_ms() : e->wall_ms;
     if (log->json) {
         mg_log_append_json(line, &stamped);
+    } else if (log->people) {
+        mg_log_append_people(line, &stamped, log->colour);
     } else {
         mg_log_append_text(line, &stamped);
     }

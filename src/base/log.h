@@ -20,6 +20,7 @@ typedef struct mg_log_options {
                         // a killed process loses at most.
     mg_log_level level; // mg_log_event_write drops what is below
     bool json;          // the form of mg_log_event_write's lines
+    bool people;        // another form, for whoever reads a terminal, if the target is one
     mg_log *report;     // where lost lines and failures of this log are told; NULL: in itself.
                         // Borrowed, closed later.
 } mg_log_options;

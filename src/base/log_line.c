@@ -211,13 +211,67 @@ static void append_text_field(mg_buf *out, const mg_log_field *f) {
     mg_buf_append_char(out, '"');
 }
 
+static const char *const columns[] = {" debug ", " info  ", " warn  ", " error "};
+
 void mg_log_append_text(mg_buf *out, const mg_log_event *e) {
-    static const char *const columns[] = {" debug ", " info  ", " warn  ", " error "};
     mg_log_append_time(out, e->wall_ms);
     mg_buf_append(out, columns[e->level], 7);
     append_escaped(out, e->message, false);
     for (size_t i = 0; i < e->field_count; i++) {
         append_text_field(out, &e->fields[i]);
+    }
+    mg_buf_append_char(out, '\n');
+}
+
+#define DIM   "\x1b[2m"
+#define PLAIN "\x1b[0m"
+static const char *const colours[] = {DIM, "\x1b[36m", "\x1b[33m", "\x1b[31m"};
+
+static void append_clock(mg_buf *out, uint64_t wall_ms) {
+    time_t seconds = (time_t)(wall_ms / 1000);
+    struct tm tm;
+    localtime_r(&seconds, &tm);
+    char text[] = "00:00:00.000";
+    put_digits(text, (unsigned)tm.tm_hour, 2);
+    put_digits(text + 3, (unsigned)tm.tm_min, 2);
+    put_digits(text + 6, (unsigned)tm.tm_sec, 2);
+    put_digits(text + 9, (unsigned)(wall_ms % 1000), 3);
+    mg_buf_append(out, text, sizeof text - 1);
+}
+
+static mg_str first_line(mg_str s) {
+    const char *end = s.n > 0 ? memchr(s.p, '\n', s.n) : NULL;
+    return (mg_str){s.p, end != NULL ? (size_t)(end - s.p) : s.n};
+}
+
+// A tab of a traceback is a step to the right.
+static void append_further_line(mg_buf *out, mg_str line) {
+    mg_buf_append_str(out, MG_STR("\n    "));
+    while (line.n > 0 && line.p[0] == '\t') {
+        mg_buf_append_str(out, MG_STR("  "));
+        line = after(line, 1);
+    }
+    append_escaped(out, line, false);
+}
+
+void mg_log_append_people(mg_buf *out, const mg_log_event *e, bool colour) {
+    mg_str line = first_line(e->message);
+    mg_str rest = after(e->message, line.n);
+    mg_buf_append_str(out, colour ? MG_STR(DIM) : MG_STR(""));
+    append_clock(out, e->wall_ms);
+    mg_buf_append_str(out, mg_str_of(colour ? PLAIN : ""));
+    mg_buf_append_str(out, mg_str_of(colour ? colours[e->level] : ""));
+    mg_buf_append(out, columns[e->level], 7);
+    mg_buf_append_str(out, mg_str_of(colour ? PLAIN : ""));
+    append_escaped(out, line, false);
+    for (size_t i = 0; i < e->field_count; i++) {
+        append_text_field(out, &e->fields[i]);
+    }
+    while (rest.n > 0) {
+        rest = after(rest, 1); // the line's end
+        line = first_line(rest);
+        append_further_line(out, line);
+        rest = after(rest, line.n);
     }
     mg_buf_append_char(out, '\n');
 }

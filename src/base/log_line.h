@@ -1,6 +1,7 @@
 // base/log_line.h: one event as one finished line of the error log.
 //
-// Whatever a peer or a script put into a message, key or value, the result is exactly one line:
+// Whatever a peer or a script put into a message, key or value, the result is exactly one line (but
+// for people, who read several):
 // control characters and broken UTF-8 never get through raw. Owns nothing.
 #pragma once
 
@@ -31,6 +32,10 @@ typedef struct mg_log_event {
 
 // "2026-01-31T12:00:00.123Z warn  message key=value key="two words"", and a line end.
 void mg_log_append_text(mg_buf *out, const mg_log_event *e);
+
+// The same for a person at a terminal: "12:00:00.123 warn  message", in local time; its line ends
+// are kept, and what follows one is indented. Other control characters stay escaped.
+void mg_log_append_people(mg_buf *out, const mg_log_event *e, bool colour);
 
 // {"time":...,"level":"warn","message":...,"key":"value"}, and a line end. A field named like one
 // of the first three gets a trailing '_'.

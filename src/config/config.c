@@ -72,6 +72,7 @@ int mg_config_override(mg_config *c, const mg_config_overrides *o, mg_buf *fault
     if (o->app != NULL) {
         c->app = mg_config_absolute(&c->arena, here, mg_str_of(o->app));
     }
+    c->log.people = o->dev;
     if (o->has_workers) {
         c->workers = o->workers;
     }

@@ -52,6 +52,7 @@ typedef struct mg_config_log {
     mg_config_form access_format; // plain: combined
     mg_config_form error_format;
     mg_config_texts fields; // of the access log as JSON; none: all
+    bool people; // moongate dev: the error log is for whoever reads a terminal, if that is one
 } mg_config_log;
 
 typedef struct mg_config_endpoints {
@@ -111,6 +112,7 @@ typedef struct mg_config_overrides {
     bool has_workers;
     int workers;
     bool tls; // TCP endpoints without certificates speak TLS too
+    bool dev; // moongate dev
 } mg_config_overrides;
 
 // Fills `c` (caller's memory) with the defaults and then with what `json` says. `file` names it in

@@ -173,7 +173,7 @@ static mg_cli_result take_defaults(parsing *p, const char *value) {
 
 static mg_cli_result take_dev(parsing *p, const char *value) {
     (void)value;
-    p->cli->dev = true;
+    p->cli->overrides.dev = true;
     return MG_CLI_GO;
 }
 
@@ -451,5 +451,6 @@ mg_cli_result mg_cli_parse(mg_cli *cli, int argc, char *const *argv, mg_buf *tex
     if (!find_command(first, &cli->command)) {
         return no_command(&p, first);
     }
+    cli->overrides.dev = cli->command == MG_COMMAND_DEV;
     return take_arguments(&p);
 }

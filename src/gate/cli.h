@@ -44,7 +44,6 @@ typedef struct mg_cli {
     bool json;            // status --json
     bool now;             // stop --now
     bool status;          // migrate --status
-    bool dev;             // _collect --dev: for `moongate dev`
     bool types;           // docs --types
     mg_new_kind kind;     // new --api, --typescript
     const char *folder;   // migrate --folder; NULL: lua/migrations. docs, new: where to

@@ -56,10 +56,13 @@ static const char *const pages[] = {
         "\n"
         "Next: edit lua/app.lua, then moongate reload.\n",
     [MG_COMMAND_DEV] =
-        "Serves in one process and loads the scripts again as soon as one is saved. A\n"
-        "fault, in a script or in a handler, is shown in the browser with the lines\n"
-        "around it; the page loads itself again when it has been mended. Begins with what\n"
-        "moongate migrate does, where there is a lua/migrations.\n"
+        "Serves in one process and loads the scripts again as soon as one is saved, or a\n"
+        "template, a style or another text of the project. A fault is shown to whoever\n"
+        "asked, with the lines around it and what had been awaited; pages load themselves\n"
+        "again. Each request is logged with its awaits and their times; at a terminal the\n"
+        "log is for people, in colour unless NO_COLOR is set. /.moongate/ lists routes and\n"
+        "the last requests. Forgotten awaits are warned of, as moongate check tells them.\n"
+        "Begins with what moongate migrate does, where there is a lua/migrations.\n"
         "\n"
         "Usage: moongate dev [CONF] [--listen ADDR]... [--app FILE] [--tls]\n"
         "\n"

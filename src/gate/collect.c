@@ -191,7 +191,7 @@ static int collect(collecting *c, const mg_cli *cli) {
     if (rc == MG_OK) {
         rc = mg_scripts_add_project(&c->scripts, &config, &c->err);
     }
-    if (rc == MG_OK && cli->dev) {
+    if (rc == MG_OK && cli->overrides.dev) {
         rc = mg_awaits_check(&c->writer, config.root, &c->doubts, &c->err);
     }
     if (rc == MG_OK) {

@@ -22,14 +22,24 @@ static void on_settled(mg_timer *t) {
     d->on_saved(d->arg);
 }
 
-static bool is_script(const char *path) {
+// What scripts are made of, read while they load, or send: pages load again with them. Images and
+// data are what an app itself writes as well.
+static bool matters(const char *path) {
+    static const char *const ends[] = {".lua", ".html", ".htm", ".css",  ".js",       ".mjs",
+                                       ".svg", ".md",   ".sql", ".tmpl", ".mustache", ".etlua"};
     size_t n = strlen(path);
-    return n > 4 && strcmp(path + n - 4, ".lua") == 0;
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+        size_t end = strlen(ends[i]);
+        if (n > end && strcmp(path + n - end, ends[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static void on_change(void *arg, const char *path) {
     mg_dev *d = arg;
-    if (is_script(path)) {
+    if (matters(path)) {
         mg_timer_start(d->loop, &d->settle, SETTLE_MS, 0, on_settled);
     }
 }

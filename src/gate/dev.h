@@ -1,11 +1,12 @@
-// gate/dev.h: watches a project's scripts: tells when one has been saved.
+// gate/dev.h: watches a project's scripts, templates and static texts: tells when one has been
+// saved.
 #pragma once
 
 #include "event/loop.h"
 
 typedef struct mg_dev mg_dev;
 
-// Calls `on_saved(arg)` for scripts below `root`, once for what editors do within a moment. A
+// Calls `on_saved(arg)` for such files below `root`, once for what editors do within a moment. A
 // negative code if nothing there can be watched.
 int mg_dev_open(mg_dev **out, mg_loop *loop, const char *root, void (*on_saved)(void *arg),
                 void *arg);

@@ -9,8 +9,18 @@ void mg_worker_on_log(void *arg, const mg_log_event *event) {
     mg_log_event_write(((mg_worker *)arg)->logs.error, event);
 }
 
+// What the pages of development ask is no request of the app's.
+static bool is_own(const mg_worker *w, mg_str target) {
+    static const char own[] = "/.moongate/";
+    size_t n = sizeof own - 1;
+    return w->options->dev && target.n >= n && memcmp(target.p, own, n) == 0;
+}
+
 static void on_access(void *arg, const mg_access_record *r) {
-    mg_logs_access(&((mg_worker *)arg)->logs, r);
+    mg_worker *w = arg;
+    if (!is_own(w, r->target)) {
+        mg_logs_access(&w->logs, r);
+    }
 }
 
 static void on_server_log(void *arg, mg_log_level level, const char *text) {

@@ -124,6 +124,17 @@ local function is_framework_place(where)
   return where == nil or match(where, "lua/moongate/[^:]*:%d+$") ~= nil
 end
 
+-- LuaJIT does not know the line at which it raised by itself, once the coroutine is dead: the
+-- message does.
+local function with_line(trace, where)
+  local file = where and match(where, "^(.*):%d+$")
+  local start, stop = string.find(trace, "\n\t" .. (file or "") .. ":-1: ", 1, true)
+  if not file or not start then
+    return trace
+  end
+  return sub(trace, 1, start + 1) .. where .. sub(trace, stop - 1)
+end
+
 --- Adds what the failed coroutine `co` looks like, and the script's line if none is told. An answer
 --- that a handler chose with ctx:fail and a cancellation, which many coroutines share, need no
 --- traceback. What scripts threw stays as it is: it is noted beside it.
@@ -140,6 +151,7 @@ function M.stitch(err, co)
     beside[err] = notes
   end
   local trace, place = traceback(co)
+  trace = with_line(trace, plain(rawget(notes, "where")))
   local before = plain(rawget(notes, "traceback"))
   if before then
     trace = before .. "\n-- awaited by --\n" .. trace

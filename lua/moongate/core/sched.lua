@@ -88,6 +88,7 @@ local function take_task()
     holding = false, -- what whoever started it, and may wait for it, holds: see M.is_holding
     making = false, -- the value that it makes, or whoever started it: cache.lua
     barrier = false, -- what of its functions no await may cross: core/boundary.lua
+    trace = false, -- moongate dev: who is told of its awaits: core/dev/trace.lua
     shielded = false, -- its awaits go on though its scope is cancelled: it answers for the scope
   }
   tasks[task] = true
@@ -109,7 +110,7 @@ local function give_task(task)
   end
   task.run, task.scope, task.cancelled, task.on_failure = false, false, false, false
   task.a, task.b, task.c, task.streak, task.shielded = false, false, false, 0, false
-  task.holding, task.making = false, false
+  task.holding, task.making, task.trace = false, false, false
   if idle_count < IDLE_TASKS then
     idle_count = idle_count + 1
     idle[idle_count] = task

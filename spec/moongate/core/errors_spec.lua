@@ -76,6 +76,18 @@ describe("stitch", function()
 end)
 
 describe("describe", function()
+  it("names the line also where LuaJIT has forgotten it", function()
+    local co = coroutine.create(function()
+      local nothing
+      return nothing.field
+    end)
+    local _, raised = coroutine.resume(co)
+    local err = errors.wrap(raised)
+    errors.stitch(err, co)
+    assert.is_nil(err.traceback:find(":-1:", 1, true))
+    assert.truthy(err.traceback:find("\n\t" .. err.where .. ": in function", 1, true))
+  end)
+
   it("gives the text and the traceback", function()
     local err = errors.new("cache", "gone")
     assert.equal("gone (cache)", errors.describe(err))

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -35,6 +36,28 @@ static void text_has_time_level_message_and_fields(void **state) {
     check_text(MG_STR("it is \"fine\""), fields, 5,
                "1970-01-01T12:00:00.123Z info  it is \"fine\" route=/users/:id why=\"two words\" "
                "empty=\"\" sum=\"a=b\" count=-12.5\n");
+}
+
+static void check_people(mg_str message, bool colour, const char *expected) {
+    mg_log_field fields[] = {{MG_STR("id"), MG_STR("7"), false}};
+    mg_buf out = {0};
+    setenv("TZ", "UTC", 1);
+    tzset();
+    mg_log_append_people(&out, &(mg_log_event){MG_LOG_ERROR, NOON_MS, message, fields, 1}, colour);
+    mg_buf_append_char(&out, '\0');
+    assert_string_equal(out.p, expected);
+    mg_buf_deinit(&out);
+}
+
+static void people_read_a_message_of_several_lines(void **state) {
+    (void)state;
+    check_people(MG_STR("one"), false, "12:00:00.123 error one id=7\n");
+    check_people(MG_STR("one\n\ttwo\n\n three\n"), false,
+                 "12:00:00.123 error one id=7\n      two\n    \n     three\n    \n");
+    check_people(MG_STR("\n"), false, "12:00:00.123 error  id=7\n    \n");
+    check_people(MG_STR("\x1b[2J\r\n\x07"), false,
+                 "12:00:00.123 error \\x1b[2J\\r id=7\n    \\x07\n");
+    check_people(MG_STR("one"), true, "\x1b[2m12:00:00.123\x1b[0m\x1b[31m error \x1b[0mone id=7\n");
 }
 
 static void text_is_one_line_whatever_comes(void **state) {
@@ -112,6 +135,7 @@ static void levels_have_names(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(text_has_time_level_message_and_fields),
+        cmocka_unit_test(people_read_a_message_of_several_lines),
         cmocka_unit_test(text_is_one_line_whatever_comes),
         cmocka_unit_test(json_has_the_same),
         cmocka_unit_test(json_fields_cannot_stand_for_the_level),

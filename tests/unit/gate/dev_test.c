@@ -37,7 +37,8 @@ static const char *at(const char *name) {
 }
 
 static int tear_down(void **state) {
-    static const char *const made[] = {"app.lua", "app.lua~", "build/x.lua", "build", "notes.txt"};
+    static const char *const made[] = {"app.lua",   "app.lua~",   "build/x.lua", "build",
+                                       "notes.txt", "page.etlua", "style.css",   "index.html"};
     (void)state;
     mg_dev_close(dev);
     assert_int_equal(mg_loop_free(loop), 0);
@@ -84,6 +85,16 @@ static void what_an_editor_does_within_a_moment_is_told_once(void **state) {
     assert_int_equal(saved, 1);
 }
 
+static void a_template_or_style_that_is_saved_is_told(void **state) {
+    static const char *const names[] = {"page.etlua", "style.css", "index.html"};
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        write_file(names[i]);
+        pass(SETTLE_MS);
+        assert_int_equal(saved, i + 1);
+    }
+}
+
 static void what_is_no_script_is_not_told(void **state) {
     (void)state;
     write_file("notes.txt");
@@ -107,6 +118,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(a_script_that_is_saved_is_told_once_it_has_settled),
         TEST(what_an_editor_does_within_a_moment_is_told_once),
+        TEST(a_template_or_style_that_is_saved_is_told),
         TEST(what_is_no_script_is_not_told),
         TEST(a_folder_that_is_not_there_cannot_be_watched),
     };

@@ -1,35 +1,19 @@
---- `moongate dev`: faults as a page in the browser, which loads itself again when they are gone.
+--- `moongate dev`: faults are shown to whoever asked, pages load themselves again when a file was
+--- saved, requests are logged with what they awaited, and /.moongate/ lists routes and requests.
 local info = require("moongate.core.info")
 local errors = require("moongate.core.errors")
+local fault = require("moongate.core.dev.fault")
+local html = require("moongate.core.dev.html")
+local trace = require("moongate.core.dev.trace")
+local routes = require("moongate.core.app.routes")
+local problem = require("moongate.core.request.problem")
+local slots = require("moongate.core.request.slots")
 
 local M = {}
 
-local POLL = "/.moongate/dev" -- where the page asks whether the scripts were replaced
-local AROUND = 5 -- lines of source before and behind the one at fault
-
-local STYLE = [[
-:root{color-scheme:light dark;--line:#8884;--mark:#f9c80e33;--fault:#c62828}
-body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}
-h1{font-size:1.3rem;color:var(--fault);overflow-wrap:anywhere}
-pre{overflow-x:auto;padding:.75rem;border:1px solid var(--line);font-size:.85rem}
-mark{background:var(--mark);color:inherit;display:block}
-@media(prefers-color-scheme:dark){:root{--fault:#ff8a80}}
-]]
-
-local SCRIPT = [[
-setInterval(async()=>{try{
-const now=await(await fetch("%s",{cache:"no-store"})).json();
-if(now.generation!==%d)location.reload();
-}catch(e){}},300);
-]]
-
-local ESCAPES = {
-  ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;", ['"'] = "&quot;", ["'"] = "&#39;",
-}
-
-local function escape(text)
-  return (errors.show(text):gsub("[&<>\"']", ESCAPES))
-end
+local OVERVIEW, SCRIPT = trace.OWN, trace.OWN .. "reload.js"
+local PHASE, STAGED, KIND, PLAIN = slots.PHASE, slots.STAGED, slots.KIND, slots.PLAIN
+local TYPE, BODY = slots.TYPE, slots.BODY
 
 local open = io.open -- scripts get another one
 
@@ -43,58 +27,9 @@ local function read_disk(path)
   return text
 end
 
--- The first "path:line" of a text whose file can be read.
-local function place_in(text, source_of)
-  for path, line in text:gmatch("([^%s:'\"]+%.lua):(%d+)") do
-    local source = source_of(path)
-    if source then
-      return path, tonumber(line), source
-    end
-  end
-end
+-- --- who asks ---
 
---- Lines around the one at fault, as HTML; that one is marked.
----@param source string
----@param line integer from 1
----@return string html "" if there is no such line
-function M.excerpt(source, line)
-  local rows, n, marked = {}, 0, false
-  for text in (source:gsub("\n$", "") .. "\n"):gmatch("(.-)\r?\n") do
-    n = n + 1
-    if n >= line - AROUND and n <= line + AROUND then
-      local row = escape(("%5d  %s"):format(n, text))
-      marked = marked or n == line
-      rows[#rows + 1] = n == line and ("<mark>" .. row .. "</mark>") or (row .. "\n")
-    end
-  end
-  return marked and ("<pre tabindex=0>" .. table.concat(rows) .. "</pre>") or ""
-end
-
----@param parts { title: string, message: string, traceback: string?, request: string }
----@param source_of fun(path: string): string?
----@return string html
-function M.render(parts, source_of)
-  local details = parts.message .. "\n" .. errors.show(parts.traceback or "")
-  local path, line, source = place_in(details, source_of)
-  local html = {
-    "<!doctype html><html lang=en><meta charset=utf-8>",
-    "<meta name=viewport content='width=device-width'>",
-    "<title>", escape(parts.title), "</title><style>", STYLE, "</style><main>",
-    "<h1 role=alert>", escape(parts.message), "</h1><p>", escape(parts.request),
-    ". This page loads itself again when a file is saved.</p>",
-  }
-  if path then
-    html[#html + 1] = "<h2>" .. escape(path) .. ":" .. line .. "</h2>" .. M.excerpt(source, line)
-  end
-  if parts.traceback then
-    html[#html + 1] = "<h2>Traceback</h2><pre tabindex=0>" .. escape(parts.traceback) .. "</pre>"
-  end
-  html[#html + 1] = "</main><script>"
-    .. SCRIPT:format(POLL, info.generation) .. "</script></html>\n"
-  return table.concat(html)
-end
-
--- How much of a type an Accept field wants, from 0 to 1.
+-- How much of a type an Accept field wants, from 0 to 1; 0 if it does not name it.
 local function quality(accept, wanted)
   for range in accept:gmatch("[^,]+") do
     if range:match("^%s*([^;%s]+)") == wanted then
@@ -104,12 +39,19 @@ local function quality(accept, wanted)
   return 0
 end
 
--- Browsers name HTML; curl takes anything, and gets what others get.
-local function wants_html(ctx)
+-- Browsers name HTML, clients of an API may name JSON; curl takes anything, and gets text.
+local function wanted_by(ctx)
   local accept = (ctx.headers.accept or ""):lower()
-  local html = quality(accept, "text/html")
-  return html > 0 and html >= quality(accept, "application/json")
+  local page = quality(accept, "text/html")
+  local json = math.max(quality(accept, "application/json"),
+    quality(accept, "application/problem+json"))
+  if page > 0 and page >= json then
+    return "html"
+  end
+  return json > 0 and "json" or "text"
 end
+
+-- --- faults ---
 
 -- Gives the project's sources by path; what a message may name beyond them is nobody's business.
 local function reader(root, read)
@@ -126,43 +68,168 @@ local function reader(root, read)
   end
 end
 
---- What stages an error's page: page(ctx, err, status) is true if it did, false for clients that do
---- not read HTML and for errors that are the client's.
+local function sorted_into(rows, prefix, values)
+  local names = {}
+  for name in pairs(values) do
+    names[#names + 1] = name
+  end
+  table.sort(names)
+  for _, name in ipairs(names) do
+    rows[#rows + 1] = { prefix .. name, tostring(values[name]) }
+  end
+end
+
+-- What is known of the request, but for its body.
+local function details_of(ctx)
+  local rows = {}
+  if ctx.route.where then
+    rows[1] = { "route", ctx.route.pattern .. ", " .. ctx.route.where }
+  end
+  sorted_into(rows, "ctx.params.", ctx.params)
+  sorted_into(rows, "ctx.query.", ctx.query)
+  sorted_into(rows, "", ctx.headers)
+  return rows
+end
+
+local function fault_of(ctx, err, status, source_of)
+  -- A code that says nothing more is left out.
+  local message = errors.line(err):gsub(" %(error%)$", "")
+  local traceback = errors.traceback(err)
+  return {
+    title = status .. " " .. ctx.method .. " " .. ctx.path,
+    message = message,
+    request = ctx.method .. " " .. ctx.target,
+    frames = fault.frames(message, traceback, source_of),
+    details = details_of(ctx),
+    awaits = trace.awaits(ctx),
+  }
+end
+
+local STAGES = {}
+
+function STAGES.html(ctx, told)
+  ctx:header("Content-Security-Policy", nil) -- the app's would keep the page from looking again
+  ctx:html(fault.html(told))
+end
+
+function STAGES.text(ctx, told)
+  ctx:text(fault.text(told))
+end
+
+function STAGES.json(ctx, told, err)
+  problem.stage(ctx, err)
+  local first = told.frames[1]
+  ctx[BODY].detail = told.message
+  ctx[BODY].at = first and first.path .. ":" .. first.line or nil
+end
+
+--- What stages an error's page: page(ctx, err, status) is true if it did, false for errors that are
+--- the client's.
 ---@param root string
 ---@param read (fun(path: string): string?)?
 function M.page(root, read)
   local source_of = reader(root, read)
   return function(ctx, err, status)
-    if status < 500 or not wants_html(ctx) then
+    if status < 500 then
       return false
     end
     ctx:status(status)
     ctx:header("Cache-Control", "no-store")
-    ctx:header("Content-Security-Policy", nil) -- the app's would keep the page from looking again
-    ctx:html(M.render({
-      title = status .. " " .. ctx.method .. " " .. ctx.path,
-      message = errors.line(err),
-      traceback = errors.traceback(err),
-      request = ctx.method .. " " .. ctx.path,
-    }, source_of))
+    STAGES[wanted_by(ctx)](ctx, fault_of(ctx, err, status, source_of), err)
     return true
   end
 end
 
-local function answer_poll(fault)
-  return function(ctx)
-    ctx:header("Cache-Control", "no-store")
-    return { generation = info.generation, fault = fault }
+-- --- pages of the app ---
+
+-- An HTML page gets a script that loads it again; in a file of its own, which a policy of 'self'
+-- allows.
+local function add_script(ctx)
+  local is_page = ctx[PHASE] == STAGED and ctx[KIND] == PLAIN and type(ctx[BODY]) == "string"
+    and type(ctx[TYPE]) == "string" and ctx[TYPE]:find("^text/html")
+  if is_page and wanted_by(ctx) == "html" then
+    ctx[BODY] = ctx[BODY] .. ('<script src="%s?g=%d"></script>\n'):format(SCRIPT, info.generation)
   end
 end
 
---- app:freeze() with the place that the pages ask; the app's own middleware does not guard it.
+local function watch(ctx, next)
+  trace.follow(ctx)
+  next()
+  add_script(ctx)
+end
+
+-- --- pages of our own ---
+
+local function answer_poll(is_fault)
+  return function(ctx)
+    ctx:header("Cache-Control", "no-store")
+    return { generation = info.generation, fault = is_fault }
+  end
+end
+
+local function answer_script(ctx)
+  ctx:header("Cache-Control", "no-store")
+  ctx:bytes("text/javascript", html.script())
+end
+
+local function is_own(route)
+  return route.pattern:sub(1, #trace.OWN) == trace.OWN
+end
+
+local function rows_of_routes(app)
+  local rows = {}
+  for _, route in ipairs(app.routes) do
+    if not is_own(route) then
+      local places = {}
+      for _, fn in ipairs(route.middleware) do
+        places[#places + 1] = fn ~= watch and routes.place_of(fn) or nil
+      end
+      rows[#rows + 1] = {
+        table.concat(route.methods, ","), route.pattern, route.name or "", route.where,
+        table.concat(places, "\n"),
+      }
+    end
+  end
+  return rows
+end
+
+local function rows_of_requests()
+  local rows = {}
+  for i, each in ipairs(trace.last()) do
+    rows[i] = {
+      each.request, tostring(each.status), trace.time(each.seconds), each.route or "",
+      table.concat(trace.lines(each.awaits), "\n"),
+    }
+  end
+  return rows
+end
+
+local ROUTE_HEAD = { "Method", "Pattern", "Name", "Declared at", "Middleware" }
+local REQUEST_HEAD = { "Request", "Status", "Time", "Route", "Awaits" }
+
+local function answer_overview(app)
+  return function(ctx)
+    ctx:header("Cache-Control", "no-store")
+    ctx:html(html.page("Moongate", "<h2>Routes</h2>"
+      .. html.rows(rows_of_routes(app()), ROUTE_HEAD)
+      .. "<h2>Last requests</h2>"
+      .. html.rows(rows_of_requests(), REQUEST_HEAD)))
+  end
+end
+
+--- app:freeze() with the pages of development; the app's own middleware does not guard them.
 function M.freeze(app)
-  app:get(POLL, answer_poll(false))
-  local frozen = app:freeze()
+  local frozen
+  app:get(html.POLL, answer_poll(false))
+  app:get(SCRIPT, answer_script)
+  app:get(OVERVIEW, answer_overview(function() return frozen end))
+  app:on_response(trace.ended)
+  frozen = app:freeze()
   for _, route in ipairs(frozen.routes) do
-    if route.pattern == POLL then
+    if is_own(route) then
       route.middleware = {}
+    elseif route.middleware[1] or not route.proxied then -- what C relays alone it goes on to
+      table.insert(route.middleware, 1, watch)
     end
   end
   return frozen
@@ -173,12 +240,9 @@ end
 ---@param page function of M.page
 function M.fault_app(message, page)
   local app = require("moongate.app").new()
-  app:get(POLL, answer_poll(true))
+  app:get(html.POLL, answer_poll(true))
   app:not_found(function(ctx)
-    if not page(ctx, message, 500) then
-      ctx:header("Cache-Control", "no-store")
-      ctx:text(message .. "\n", 500)
-    end
+    page(ctx, message, 500)
   end)
   return app
 end

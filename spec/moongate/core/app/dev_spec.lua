@@ -1,4 +1,3 @@
-local dev = require("moongate.core.app.dev")
 local boot = require("moongate.core.boot")
 local test = require("moongate.test")
 
@@ -44,53 +43,6 @@ local function lacks(res, text)
   assert.is_nil(res.body:find(text, 1, true), text .. " is in " .. res.body)
 end
 
-describe("an excerpt", function()
-  local twelve = {}
-  for i = 1, 12 do
-    twelve[i] = "line " .. i
-  end
-  local source = table.concat(twelve, "\n") .. "\n"
-
-  local function numbers(html)
-    local list = {}
-    for n in html:gmatch("(%d+)  line") do
-      list[#list + 1] = tonumber(n)
-    end
-    return list
-  end
-
-  it("shows five lines around the one at fault, which is marked", function()
-    local html = dev.excerpt(source, 6)
-    assert.same({ 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11 }, numbers(html))
-    assert.matches("<mark>    6  line 6</mark>", html)
-    assert.equal(1, select(2, html:gsub("<mark>", "")))
-  end)
-
-  it("ends with the file's first and last line", function()
-    assert.same({ 1, 2, 3, 4, 5, 6 }, numbers(dev.excerpt(source, 1)))
-    assert.matches("<mark>    1  line 1</mark>", dev.excerpt(source, 1))
-    assert.same({ 7, 8, 9, 10, 11, 12 }, numbers(dev.excerpt(source, 12)))
-    assert.matches("<mark>   12  line 12</mark>", dev.excerpt(source, 12))
-  end)
-
-  it("is the same without a newline at the end, and with those of Windows", function()
-    local html = dev.excerpt(source, 12)
-    assert.equal(html, dev.excerpt(source:sub(1, -2), 12))
-    assert.equal(html, dev.excerpt((source:gsub("\n", "\r\n")), 12))
-  end)
-
-  it("is empty if there is no such line", function()
-    assert.equal("", dev.excerpt(source, 13))
-    assert.equal("", dev.excerpt(source, 0))
-    assert.equal("", dev.excerpt("", 2))
-  end)
-
-  it("escapes the source", function()
-    local html = dev.excerpt([[x = "<b>&amp;'"]], 1)
-    assert.matches("x = &quot;&lt;b&gt;&amp;amp;&#39;&quot;", html)
-  end)
-end)
-
 describe("a failing handler in development", function()
   it("is shown to a browser with message, source, traceback and request", function()
     serve([[
@@ -106,22 +58,56 @@ describe("a failing handler in development", function()
     contains(res, "attempt to index local &#39;nothing&#39;")
     contains(res, "<h2>lua/app.lua:5</h2>")
     contains(res, "<mark>    5          return nothing.field</mark>")
-    contains(res, "stack traceback")
-    contains(res, "GET /boom")
-    assert.equal(1, #app.logs)
+    lacks(res, "stack traceback")
+    lacks(res, "moongate/core")
+    contains(res, "GET /boom?q=1")
+    contains(res, "<td>ctx.query.q</td><td>1</td>")
+    assert.matches("attempt to index", app.logs[1].message)
   end)
 
-  it("is shown as data to who does not read HTML, or prefers JSON", function()
+  it("is shown with the lines of those who called, and what it had awaited", function()
+    serve([[
+      local function deep() error("broken") end
+      local function load(ctx)
+        ctx:sleep(0.25):await()
+        deep()
+        return 1
+      end
+      app:get("/boom", function(ctx)
+        local a = load(ctx)
+        return a
+      end)
+    ]])
+    local res = get("/boom", HTML)
+    for _, line in ipairs({ 3, 6, 10 }) do
+      contains(res, "<h2>lua/app.lua:" .. line)
+    end
+    contains(res, "<h2>Awaits so far</h2>")
+    contains(res, "<td>sleep</td><td>250.0 ms</td><td>lua/app.lua:5</td>")
+    local text = get("/boom").body
+    assert.matches("^500 GET /boom\n\nlua/app.lua:3: broken\n\nlua/app.lua:3\n", text)
+    assert.matches("\n>     3        local function deep%(%) error%(\"broken\"%) end\n", text)
+    assert.matches("\nlua/app.lua:6, in function", text)
+    assert.matches("awaits so far:\n  sleep +250.0 ms  lua/app.lua:5\n$", text)
+  end)
+
+  it("is shown as text to curl, and as JSON to who prefers that", function()
     serve("app:get('/boom', function() error('broken') end)")
-    for _, accept in ipairs({ "*/*", "application/json", "application/json, text/html;q=0.5",
-      "text/html;q=0, application/json" }) do
+    for _, headers in ipairs({ {}, { Accept = "*/*" }, { Accept = "text/plain" } }) do
+      local res = get("/boom", headers)
+      assert.same({ 500, "text/plain; charset=utf-8", "no-store" },
+        { res.status, res.headers["content-type"], res.headers["cache-control"] })
+      contains(res, "lua/app.lua:3: broken\n")
+    end
+    for _, accept in ipairs({ "application/json", "application/json, text/html;q=0.5",
+      "text/html;q=0, application/json", "application/problem+json" }) do
       local res = get("/boom", { Accept = accept })
       assert.same({ 500, "application/problem+json" }, { res.status, res.headers["content-type"] })
-      lacks(res, "broken")
+      assert.equal("lua/app.lua:3: broken", res:json().detail)
+      assert.equal("lua/app.lua:3", res:json().at)
     end
-    assert.equal("application/problem+json", get("/boom").headers["content-type"])
     for _, accept in ipairs({ "text/html", "Text/HTML;q=0.9, application/json;q=0.8" }) do
-      contains(get("/boom", { Accept = accept }), "broken")
+      contains(get("/boom", { Accept = accept }), "<h1 role=alert>lua/app.lua:3: broken</h1>")
     end
   end)
 
@@ -225,6 +211,56 @@ describe("the place that pages ask", function()
   end)
 end)
 
+describe("a request in development", function()
+  it("is logged with what it awaited, but not what the pages ask", function()
+    serve([[
+      app:get("/slow/:id", function(ctx)
+        ctx:sleep(0.5):await()
+        return "done"
+      end)
+    ]])
+    get("/slow/1?a=b")
+    get("/.moongate/dev")
+    get("/none")
+    assert.equal(2, #app.logs)
+    assert.matches("^GET /slow/1%?a=b 200, 4 bytes in 500.0 ms\nsleep +500.0 ms  lua/app.lua:4$",
+      app.logs[1].message)
+    assert.matches("^GET /none 404, %d+ bytes in ", app.logs[2].message)
+  end)
+
+  it("is listed with the routes", function()
+    serve([[
+      app:use(moongate.middleware.request_id())
+      app:get("/slow/:id", "slow", function(ctx) ctx:sleep(0.5):await() return "done" end)
+      app:get("/<b>", function() return "x" end)
+    ]])
+    get("/slow/1")
+    get("/slow/2")
+    local res = get("/.moongate/", HTML)
+    assert.equal(200, res.status)
+    contains(res, "<td>GET</td><td>/slow/:id</td><td>slow</td><td>lua/app.lua:4</td>"
+      .. "<td>moongate/middleware/request_id.lua:")
+    contains(res, "/&lt;b&gt;")
+    lacks(res, "/.moongate/reload.js</td>")
+    contains(res, "<td>GET /slow/1</td><td>200</td><td>500.0 ms</td><td>/slow/:id</td><td>sleep")
+    assert.is_true(res.body:find("GET /slow/2", 1, true) < res.body:find("GET /slow/1", 1, true))
+  end)
+
+  it("gets a script that loads its page again, if it is a browser's and HTML", function()
+    serve([[
+      app:get("/page", function(ctx) ctx:html("<h1>Moon</h1>") end)
+      app:get("/data", function() return { a = 1 } end)
+    ]])
+    assert.equal('<h1>Moon</h1><script src="/.moongate/reload.js?g=7"></script>\n',
+      get("/page", HTML).body)
+    assert.equal("<h1>Moon</h1>", get("/page").body)
+    assert.equal('{"a":1}', get("/data", HTML).body)
+    local script = get("/.moongate/reload.js")
+    assert.equal("text/javascript", script.headers["content-type"])
+    contains(script, "now.generation!==generation")
+  end)
+end)
+
 describe("scripts that could not be loaded in development", function()
   local FAULT = "lua/app.lua:3: '=' expected near '<b>'"
 
@@ -244,8 +280,9 @@ describe("scripts that could not be loaded in development", function()
   it("answer with plain text who does not read HTML", function()
     serve("", FAULT)
     local res = get("/")
-    assert.same({ 500, "text/plain; charset=utf-8", FAULT .. "\n", "no-store" },
-      { res.status, res.headers["content-type"], res.body, res.headers["cache-control"] })
+    assert.same({ 500, "text/plain; charset=utf-8", "no-store" },
+      { res.status, res.headers["content-type"], res.headers["cache-control"] })
+    contains(res, FAULT .. "\n\nlua/app.lua:3\n")
   end)
 
   it("say so where pages ask", function()
