@@ -15,6 +15,11 @@ local function plain(type)
   return type and (type:gsub("%b<>", ""))
 end
 
+-- "fun(...)", also of "async fun(...)".
+local function without_async(type)
+  return (type:gsub("^async%s+", ""))
+end
+
 -- The class whose members the variables of a page's file declare.
 local function add_page(surface, page)
   local owners = {}
@@ -71,7 +76,7 @@ end
 -- "fun(...)" behind a type, if it is that of a function.
 local function as_function(surface, type)
   local first = type:match("^[^|]+")
-  local target = surface.aliases[first] or first
+  local target = without_async(surface.aliases[first] or first)
   return target:sub(1, 4) == "fun(" and target or nil
 end
 
@@ -107,7 +112,7 @@ end
 --- Whether it may be called for what a function does that it is given.
 function M.takes_function(item)
   for _, param in ipairs(item.params) do
-    if param.type:find("^function") or param.type:find("^fun%(") then
+    if without_async(param.type):find("^fun[ct(]") then
       return true
     end
   end
