@@ -31,6 +31,9 @@ typedef struct mg_tls_server_options {
     const char *address;               // the endpoint
     const char *alpn;                  // what is chosen, in this order; NULL: nothing
     const struct mg_ticket_ring *ring; // borrowed, outlives the context; NULL: one of its own
+    // Where the challenge of the moment stands (event/tls_challenge.h), likewise; NULL: there are
+    // none.
+    struct mg_challenge *const *challenge;
 } mg_tls_server_options;
 
 // MG_ECONFIG and a text.
@@ -42,6 +45,11 @@ int mg_tls_server_renew(mg_tls_context *c, const mg_tls_server_options *o, mg_er
 
 // Appends a self-signed certificate for "localhost" and its key, in PEM form.
 int mg_tls_throwaway(mg_buf *out, mg_error *err);
+
+// The same for a domain; with the SHA-256 by which a directory knows whose that is, if `proof` is
+// not NULL (RFC 8737).
+enum { MG_TLS_PROOF = 32 };
+int mg_tls_self_signed(mg_buf *out, const char *domain, const unsigned char *proof, mg_error *err);
 
 mg_tls_context *mg_tls_ref(mg_tls_context *c);
 void mg_tls_unref(mg_tls_context *c); // accepts NULL
@@ -111,6 +119,9 @@ typedef struct mg_tls_client {
 // names. False: it has none.
 bool mg_tls_client_facts(const mg_stream *s, mg_tls_client *out,
                          void (*each_name)(void *arg, mg_str name), void *arg);
+
+// The protocol of a connection that has done its work once it is open (RFC 8737).
+#define MG_TLS_PROVING "acme-tls/1"
 
 // Whether requests for `host` (without a port) may come this way: the certificates of this
 // connection cover it, or nobody knows better: no other certificate does, and the client asked for

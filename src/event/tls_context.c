@@ -204,6 +204,11 @@ static int choose_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_n
     const struct mg_tls_stream *t = SSL_get_app_data(ssl);
     const mg_tls_context *c = t->context;
     unsigned char *chosen = NULL;
+    if (t->proves) {
+        *out = (const unsigned char *)MG_TLS_PROVING;
+        *out_n = sizeof MG_TLS_PROVING - 1;
+        return SSL_TLSEXT_ERR_OK;
+    }
     int rc = SSL_select_next_proto(&chosen, out_n, c->alpn, c->alpn_n, in, in_n);
     *out = chosen;
     return rc == OPENSSL_NPN_NEGOTIATED ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_ALERT_FATAL;

@@ -21,9 +21,10 @@ struct mg_tls_context {
     unsigned alpn_n;
     // of servers
     mg_tls_store *store;
-    uint32_t source;            // whose certificates in it
-    const mg_ticket_ring *ring; // borrowed; NULL: see own_ring
-    mg_ticket_ring *own_ring;   // owned; NULL: see ring
+    uint32_t source;                       // whose certificates in it
+    const mg_ticket_ring *ring;            // borrowed; NULL: see own_ring
+    mg_ticket_ring *own_ring;              // owned; NULL: see ring
+    struct mg_challenge *const *challenge; // borrowed; NULL: there are none
 };
 
 // What a TLS stream has on the heap; freed once `inner` is closed.
@@ -47,6 +48,7 @@ struct mg_tls_stream {
     bool end_due; // the socket has ended
     bool begun;   // something has come
     bool waiting; // for a turn that has time for its handshake
+    bool proves;  // of a server: this is a directory that looks whose a name is
     bool ready;
     bool failed;   // the handshake, or a record that cannot be read
     mg_buf reason; // why the certificate was refused; empty: it was not

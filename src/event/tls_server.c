@@ -3,6 +3,7 @@
 
 #include "base/crypto.h"
 #include "base/mem.h"
+#include "event/tls_challenge.h"
 #include "event/tls_inside.h"
 #include "event/tls_pair.h"
 
@@ -64,11 +65,19 @@ static bool choose(const struct mg_tls_stream *t, mg_tls_choice *out) {
     return false;
 }
 
+static int use(SSL *ssl, const mg_tls_pair *p) {
+    return p != NULL && SSL_use_cert_and_key(ssl, p->leaf, p->key, p->issuers, 1) == 1;
+}
+
 // What the context has is what every connection begins with. Not called when a session is resumed.
 static int on_certificate(SSL *ssl, void *arg) {
     const struct mg_tls_stream *t = stream_of(ssl);
     mg_tls_choice choice, standard;
     (void)arg;
+    if (t->proves) {
+        SSL_certs_clear(ssl);
+        return use(ssl, mg_challenge_pair(*t->context->challenge, t->asked));
+    }
     if (t->asked == NULL || !choose(t, &choice)) {
         return 1;
     }
@@ -78,8 +87,7 @@ static int on_certificate(SSL *ssl, void *arg) {
     }
     SSL_certs_clear(ssl);
     for (uint32_t i = 0; i < choice.n; i++) {
-        const mg_tls_pair *p = mg_tls_store_pair(t->context->store, choice.ids[i]);
-        if (p == NULL || SSL_use_cert_and_key(ssl, p->leaf, p->key, p->issuers, 1) != 1) {
+        if (use(ssl, mg_tls_store_pair(t->context->store, choice.ids[i])) == 0) {
             return 0;
         }
     }
@@ -102,6 +110,25 @@ static mg_str name_in(const unsigned char *p, size_t n) {
     return (mg_str){name, length > 0 && name[length - 1] == '.' ? length - 1 : length};
 }
 
+// RFC 8737 section 3: it offers that protocol and no other, and asks for the name in question.
+static bool is_directory(SSL *ssl, const struct mg_tls_stream *t) {
+    static const unsigned char wanted[] = "\x00\x0b\x0a" MG_TLS_PROVING;
+    const unsigned char *p;
+    size_t n;
+    return t->context->challenge != NULL && t->asked != NULL &&
+           mg_challenge_pair(*t->context->challenge, t->asked) != NULL &&
+           SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_application_layer_protocol_negotiation, &p,
+                                     &n) == 1 &&
+           n == sizeof wanted - 1 && memcmp(p, wanted, n) == 0;
+}
+
+// It shows no certificate of its own and comes only once.
+static void prepare_proof(SSL *ssl) {
+    SSL_set_verify(ssl, SSL_VERIFY_NONE, NULL);
+    SSL_set_options(ssl, SSL_OP_NO_TICKET);
+    SSL_set_num_tickets(ssl, 0);
+}
+
 // Before a session is looked at: it must be of the same name.
 static int on_hello(SSL *ssl, int *alert, void *arg) {
     struct mg_tls_stream *t = stream_of(ssl);
@@ -115,6 +142,10 @@ static int on_hello(SSL *ssl, int *alert, void *arg) {
         for (char *at = t->asked; at != NULL && *at != '\0'; at++) {
             *at = mg_lower(*at);
         }
+    }
+    t->proves = is_directory(ssl, t);
+    if (t->proves) {
+        prepare_proof(ssl);
     }
     return SSL_CLIENT_HELLO_SUCCESS;
 }
@@ -225,6 +256,7 @@ static int fill(mg_tls_context *c, const mg_tls_server_options *o, mg_error *err
                             o->address);
     }
     c->store = mg_tls_store_ref(o->store);
+    c->challenge = o->challenge;
     c->source = section.source;
     int rc = set_protocols(c, &section, err);
     rc = rc == MG_OK ? set_standard(c, err) : rc;
@@ -260,6 +292,7 @@ int mg_tls_server_renew(mg_tls_context *c, const mg_tls_server_options *o, mg_er
         c->alpn = fresh->alpn;
         c->alpn_n = fresh->alpn_n;
         c->ring = fresh->ring;
+        c->challenge = fresh->challenge;
         c->own_ring = fresh->own_ring;
         fresh->ssl = old.ssl;
         fresh->store = old.store;

@@ -1,5 +1,7 @@
 #include "server/exchange.h"
 
+#include "event/tls_challenge.h"
+#include "server/answer.h"
 #include "server/filter.h"
 #include "server/server.h"
 #include "server/wire.h"
@@ -27,6 +29,18 @@ static bool is_misdirected(const mg_exchange *x) {
     return peer.tls != NULL && !mg_tls_has_authority(peer.tls, without_port(x->head.host));
 }
 
+// RFC 8555 section 8.3: before the app's routes, whatever they are. Any other request goes on.
+static bool answer_challenge(mg_exchange *x) {
+    mg_str text = mg_challenge_answer(x->server->challenge, x->head.target.path);
+    if (text.n == 0 || (x->head.method != MG_METHOD_GET && x->head.method != MG_METHOD_HEAD)) {
+        return false;
+    }
+    x->app = NULL;
+    mg_exchange_respond(
+        x, &(mg_answer){.status = 200, .content_type = MG_STR("application/octet-stream")}, text);
+    return true;
+}
+
 void mg_exchange_start(mg_exchange *x) {
     mg_server *s = x->server;
     x->phase = MG_EXCHANGE_HANDLING;
@@ -36,6 +50,9 @@ void mg_exchange_start(mg_exchange *x) {
     if (s->on_access != NULL) {
         x->start_us = mg_loop_now_us(s->loop);
         x->start_wall_ms = mg_loop_wall_ms(s->loop);
+    }
+    if (s->challenge != NULL && answer_challenge(x)) {
+        return;
     }
     if (x->secure && is_misdirected(x)) {
         x->app = NULL; // it would answer for a name that is not at home here

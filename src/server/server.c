@@ -288,6 +288,8 @@ static void on_ready(mg_stream *stream, int status, const char *text) {
     }
     if (status == 0 && mg_str_eq(mg_tls_alpn(stream), MG_STR("h2"))) {
         mg_h2_conn_open(c);
+    } else if (status == 0 && mg_str_eq(mg_tls_alpn(stream), MG_STR(MG_TLS_PROVING))) {
+        mg_conn_finish(c, false); // nothing is asked of it, by whoever it is
     } else if (status == 0) {
         mg_conn_idle(c, &mg_h1_idle);
     } else if (status == MG_ESYNTAX) {

@@ -42,6 +42,8 @@ struct mg_server {
     mg_deadlines h2_content;
     mg_deadlines h2_tunnel;
 
+    struct mg_challenge *challenge; // borrowed (event/tls_challenge.h); NULL: no directory asks
+
     uint64_t waiting; // output of all connections that their peers have not taken yet
 
     struct mg_door **doors; // where it listens
