@@ -225,6 +225,8 @@ void mg_config_append_allowed(mg_buf *out, const mg_config_key *key) {
         [MG_CONFIG_NAMESERVERS] = "addresses as \"127.0.0.1:53,[::1]:53\", or false",
         [MG_CONFIG_TLS] = "a table as { cert = \"a.pem\", key = \"a.key\" }, or false",
         [MG_CONFIG_CERTIFICATES] = "a folder, or a list of { cert, key }",
+        [MG_CONFIG_DOMAINS] = "a list of names as { \"www.example.com\" }",
+        [MG_CONFIG_DIRECTORY] = "a URL as \"https://acme.example.com/directory\"",
         [MG_CONFIG_CACHE] = "\"memory:1M\" to \"memory:64G\", or false",
         [MG_CONFIG_UPSTREAMS] = "a table as { users = { \"http://127.0.0.1:9001\" } }",
         [MG_CONFIG_SHARE] = "a number",

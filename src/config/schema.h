@@ -25,6 +25,8 @@ typedef enum mg_config_kind {
     MG_CONFIG_OPTIONAL_CHOICE, // or false, which is 0; the first choice is 1
     MG_CONFIG_TLS,             // of an endpoint, or false
     MG_CONFIG_CERTIFICATES,    // a folder, or a list of pairs
+    MG_CONFIG_DOMAINS,
+    MG_CONFIG_DIRECTORY,       // of RFC 8555
     MG_CONFIG_TARGET,          // of a log
     MG_CONFIG_OPTIONAL_TARGET, // or false
     MG_CONFIG_TEXTS,

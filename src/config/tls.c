@@ -1,5 +1,6 @@
 // `tls` of an item of `listen`.
 
+#include "config/acme.h"
 #include "config/endpoint.h"
 #include "config/path.h"
 #include "config/table.h"
@@ -17,6 +18,24 @@ const mg_config_key mg_tls_keys[] = {
     {"key", MG_CONFIG_PATH, AT(files.key), NULL, 0, 0, NULL, "Its private key"},
     {"certificates", MG_CONFIG_CERTIFICATES, AT(settings), NULL, 0, 0, NULL,
      "NAME.pem with NAME.key"},
+    {"acme", MG_CONFIG_OPTIONAL_TABLE, AT(settings.acme.on), NULL, 0, 0, NULL,
+     "A directory issues them (RFC 8555), whose terms are agreed to by this"},
+    {"acme.domains", MG_CONFIG_DOMAINS, AT(settings.acme.domains), NULL, 0, 0, NULL,
+     "Names, each with a certificate of its own"},
+    {"acme.directory", MG_CONFIG_DIRECTORY, AT(settings.acme.directory),
+     "\"https://acme-v02.api.letsencrypt.org/directory\"", 0, 0, NULL, "Whom to ask"},
+    {"acme.challenge", MG_CONFIG_CHOICE, AT(settings.acme.challenge), "\"http-01\"", 0, 0,
+     "http-01|tls-alpn-01", "What it looks at: port 80 of the name, or port 443"},
+    {"acme.email", MG_CONFIG_OPTIONAL_TEXT, AT(settings.acme.email), "false", 0, 0, NULL,
+     "Where it may write to"},
+    {"acme.ca", MG_CONFIG_OPTIONAL_PATH, AT(settings.acme.ca), "false", 0, 0, NULL,
+     "Who vouches for the directory itself; false: the system's"},
+    {"acme.key_id", MG_CONFIG_OPTIONAL_TEXT, AT(settings.acme.key_id), "false", 0, 0, NULL,
+     "Of an account that the directory's owner has made already"},
+    {"acme.hmac_key", MG_CONFIG_OPTIONAL_TEXT, AT(settings.acme.hmac_key), "false", 0, 0, NULL,
+     "Its key, in base64url"},
+    {"acme.folder", MG_CONFIG_PATH, AT(settings.acme.folder), "\"var/acme\"", 0, 0, NULL,
+     "Where accounts and certificates are kept"},
     {"minimum", MG_CONFIG_CHOICE, AT(settings.minimum), "\"1.2\"", 0, 0, "1.2|1.3",
      "The oldest version of TLS"},
     {"client", MG_CONFIG_OPTIONAL_CHOICE, AT(settings.client), "false", 0, 0, "request|require",
@@ -83,10 +102,13 @@ static void check(mg_config_reading *r, item *x) {
     mg_tls_settings *s = &x->settings;
     bool single = x->files.cert != NULL || x->files.key != NULL;
     bool several = s->folder != NULL || s->file_count > 0;
-    if (single && several) {
-        mg_config_fault(r, "has cert or key, and certificates, allowed: one of both");
-    } else if (!single && !several) {
-        mg_config_fault(r, "has no certificate, allowed: cert with key, or certificates");
+    if (single + several + s->acme.on > 1) {
+        mg_config_fault(r, "has more than one of cert with key, certificates, and acme, allowed: "
+                           "one of them");
+    } else if (!single && !several && !s->acme.on) {
+        mg_config_fault(r, "has no certificate, allowed: cert with key, certificates, or acme");
+    } else if (s->acme.on) {
+        mg_config_finish_acme(r, &s->acme);
     } else if (single && is_whole(r, &x->files)) {
         s->files = &x->files;
         s->file_count = 1;
@@ -100,7 +122,9 @@ static void take_table(mg_config_reading *r, mg_endpoint *e) {
     size_t faults = r->fault_count;
     item *x = mg_arena_alloc(&r->config->arena, sizeof *x);
     *x = (item){.settings = {0}};
-    take_into(r, &(mg_config_table){mg_tls_keys, mg_tls_key_count}, x);
+    const mg_config_table table = {mg_tls_keys, mg_tls_key_count};
+    mg_config_take_defaults(&(mg_config_reading){.config = r->config, .into = x}, &table);
+    take_into(r, &table, x);
     if (r->fault_count == faults) {
         check(r, x);
     }

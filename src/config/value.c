@@ -1,5 +1,6 @@
 #include "config/value.h"
 
+#include "config/acme.h"
 #include "config/path.h"
 #include "config/suggest.h"
 #include "config/upstream_value.h"
@@ -352,6 +353,7 @@ static bool take_many(mg_config_reading *r, const mg_config_key *key, mg_json_to
         [MG_CONFIG_SPLIT] = mg_config_take_split,
         [MG_CONFIG_TLS] = mg_config_take_tls,
         [MG_CONFIG_CERTIFICATES] = mg_config_take_certificates,
+        [MG_CONFIG_DOMAINS] = mg_config_take_domains,
     };
     if (key->kind >= sizeof takers / sizeof *takers || takers[key->kind] == NULL) {
         return false;
@@ -378,6 +380,7 @@ void mg_config_take(mg_config_reading *r, const mg_config_key *key, mg_json_toke
         [MG_CONFIG_OPTIONAL_CHOICE] = take_optional_choice,
         [MG_CONFIG_TARGET] = take_target,
         [MG_CONFIG_OPTIONAL_TARGET] = take_target,
+        [MG_CONFIG_DIRECTORY] = mg_config_take_directory,
         [MG_CONFIG_SHARE] = take_share,
         [MG_CONFIG_OPTIONAL_TEXT] = take_optional_text,
         [MG_CONFIG_SERVER_URL] = mg_config_take_server_url,

@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 #include "event/ticket_ring.h"
+#include "event/tls.h"
 #include "event/tls_store_inside.h"
 
 #include <dirent.h>
@@ -33,6 +34,7 @@ typedef struct collecting {
     mg_error *err;
     const mg_tls_wanted *at; // the endpoint at hand
     uint32_t count;          // of certificates
+    mg_tls_about origin;     // of the one at hand: `issued` and `stands_in` count
     // the source at hand
     naming *namings;
     size_t naming_count, naming_room;
@@ -203,6 +205,8 @@ static int add_pair(collecting *c, mg_str cert, mg_str key, const mg_tls_files *
     }
     certificate x = {.cert = cert, .key = key};
     mg_tls_pair_about(&pair, &x.about);
+    x.about.issued = c->origin.issued;
+    x.about.stands_in = c->origin.stands_in;
     mg_tls_each_name(pair.leaf, append_name, &names);
     mg_tls_pair_free(&pair);
     x.names = mg_buf_str(&names);
@@ -286,6 +290,65 @@ static int add_folder(collecting *c, const char *folder) {
         free(items[i]);
     }
     free(items);
+    return rc;
+}
+
+// --- what a directory has issued ---
+
+static int make_stand_in(collecting *c, const char *domain, const mg_tls_files *f) {
+    mg_buf pem = {0};
+    mg_error err;
+    int rc = mg_tls_self_signed(&pem, domain, NULL, &err);
+    rc = rc == MG_OK ? add_pair(c, mg_buf_str(&pem), mg_buf_str(&pem), f) : fault_at(c, &err);
+    mg_buf_deinit(&pem);
+    return rc;
+}
+
+// The same one as long as the file stays as it is: not there, or not readable.
+static int add_stand_in(collecting *c, const char *domain, const mg_tls_files *f) {
+    certificate x;
+    mg_tls_read read = {c->count, mg_stamp_of(f->cert), mg_stamp_of(f->key)};
+    int rc = MG_OK;
+    mg_buf_printf(c->warnings,
+                  "%s: %s: no certificate yet, a self-signed one is served until the directory "
+                  "has issued it\n",
+                  c->at->where, domain);
+    c->origin.stands_in = 1;
+    if (take_from_before(c, f, &read, &x)) {
+        put_certificate(c, &x, f);
+    } else {
+        rc = make_stand_in(c, domain, f);
+    }
+    if (rc == MG_OK) {
+        put_read(c, f, &read);
+    }
+    c->origin.stands_in = 0;
+    return rc;
+}
+
+// What is there and cannot be used keeps nobody from serving: another one is asked for.
+static int add_issued(collecting *c, const mg_tls_acme *a, const char *domain) {
+    mg_buf path = {0};
+    mg_buf_printf(&path, "%s/%s.pem", a->place, domain);
+    mg_buf_append_char(&path, '\0');
+    const mg_tls_files f = {path.p, path.p};
+    bool there = access(path.p, F_OK) == 0;
+    int rc = there ? add_files(c, &f) : MG_ECONFIG;
+    if (there && rc != MG_OK) {
+        mg_buf_printf(c->warnings, "%s\n", c->err->text);
+    }
+    rc = rc == MG_OK ? rc : add_stand_in(c, domain, &f);
+    mg_buf_deinit(&path);
+    return rc;
+}
+
+static int add_all_issued(collecting *c, const mg_tls_acme *a) {
+    int rc = MG_OK;
+    c->origin.issued = 1;
+    for (size_t i = 0; a->on && rc == MG_OK && i < a->domains.n; i++) {
+        rc = add_issued(c, a, a->domains.items[i]);
+    }
+    c->origin.issued = 0;
     return rc;
 }
 
@@ -379,6 +442,7 @@ static int add_source(collecting *c, uint32_t source) {
     if (rc == MG_OK && s->folder != NULL) {
         rc = add_folder(c, s->folder);
     }
+    rc = rc == MG_OK ? add_all_issued(c, &s->acme) : rc;
     if (rc == MG_OK) {
         put_names(c, source);
     }
@@ -388,10 +452,19 @@ static int add_source(collecting *c, uint32_t source) {
 
 // --- endpoints ---
 
+static bool same_domains(const mg_tls_acme *a, const mg_tls_acme *b) {
+    bool same = a->on == b->on && a->domains.n == b->domains.n &&
+                (!a->on || strcmp(a->place, b->place) == 0);
+    for (size_t i = 0; same && i < a->domains.n; i++) {
+        same = strcmp(a->domains.items[i], b->domains.items[i]) == 0;
+    }
+    return same;
+}
+
 static bool same_source(const mg_tls_settings *a, const mg_tls_settings *b) {
     bool same = a->file_count == b->file_count && (a->folder == NULL) == (b->folder == NULL) &&
                 (a->folder == NULL || strcmp(a->folder, b->folder) == 0) &&
-                mg_str_eq(a->throwaway, b->throwaway);
+                mg_str_eq(a->throwaway, b->throwaway) && same_domains(&a->acme, &b->acme);
     for (size_t i = 0; same && i < a->file_count; i++) {
         same = strcmp(a->files[i].cert, b->files[i].cert) == 0 &&
                strcmp(a->files[i].key, b->files[i].key) == 0;

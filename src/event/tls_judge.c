@@ -30,8 +30,9 @@ static void add_rest(mg_buf *out, uint32_t count) {
 static bool is_served(const judging *j, const mg_tls_about *about) {
     uint32_t id;
     mg_str print = {(const char *)about->fingerprint, sizeof about->fingerprint};
-    return j->starts || (j->before != NULL && mg_tls_named(mg_tls_store_snapshot(j->before),
-                                                           MG_TLS_AT_PRINT, print, &id, sizeof id));
+    return j->starts || about->issued ||
+           (j->before != NULL &&
+            mg_tls_named(mg_tls_store_snapshot(j->before), MG_TLS_AT_PRINT, print, &id, sizeof id));
 }
 
 static void date_of(int64_t seconds, char out[32]) {
@@ -66,7 +67,7 @@ static void judge(judging *j, const mg_tls_about *about, mg_str file) {
         add(&j->out->errors, &j->errors, file, what);
     } else if (what[0] != '\0') {
         add(&j->out->faults, &j->faults, file, what);
-    } else if (about->not_after < j->now_s + MG_TLS_SOON_DAYS * DAY_S) {
+    } else if (!about->issued && about->not_after < j->now_s + MG_TLS_SOON_DAYS * DAY_S) {
         snprintf(what, sizeof what, "the certificate expires in %lld days",
                  (long long)((about->not_after - j->now_s) / DAY_S));
         add(&j->out->warnings, &j->warnings, file, what);

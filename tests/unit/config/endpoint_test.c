@@ -138,9 +138,10 @@ static void what_is_wrong_in_tls_is_named(void **state) {
     tls_faults("{\"cert\":\"a\"}", "f: listen[1].tls: has no key, allowed: { cert = \"site.pem\", "
                                    "key = \"site.key\" }\n");
     tls_faults("{\"minimum\":\"1.3\"}", "f: listen[1].tls: has no certificate, allowed: cert with "
-                                        "key, or certificates\n");
+                                        "key, certificates, or acme\n");
     tls_faults("{\"cert\":\"a\",\"key\":\"b\",\"certificates\":\"c\"}",
-               "f: listen[1].tls: has cert or key, and certificates, allowed: one of both\n");
+               "f: listen[1].tls: has more than one of cert with key, certificates, and acme, "
+               "allowed: one of them\n");
     tls_faults("{\"certificates\":[]}",
                "f: listen[1].tls.certificates: is empty, allowed: one certificate or more\n");
     tls_faults(
@@ -157,8 +158,8 @@ static void what_is_wrong_in_tls_is_named(void **state) {
         "{\"cert\":\"a\",\"key\":\"b\",\"client\":\"require\"}",
         "f: listen[1].tls: client needs client_ca: who issues the certificates of clients\n");
     tls_faults("{\"cret\":\"a\"}",
-               "f: listen[1].tls.cret: is no known key, allowed: cert, key, certificates, minimum, "
-               "client, client_ca, ticket_keys (did you mean \"cert\"?)\n");
+               "f: listen[1].tls.cret: is no known key, allowed: cert, key, certificates, acme, "
+               "minimum, client, client_ca, ticket_keys (did you mean \"cert\"?)\n");
 }
 
 static void a_wrong_item_is_named(void **state) {

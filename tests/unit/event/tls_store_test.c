@@ -298,6 +298,77 @@ static void a_broken_chain_is_named(void **state) {
     drop_identity(&wrong);
 }
 
+// --- what a directory issues ---
+
+static mg_tls_about about_of(uint32_t id) {
+    mg_tls_about about;
+    mg_str file;
+    mg_tls_store_about(store, id, &about, &file);
+    return about;
+}
+
+static void a_stand_in_is_served_until_one_is_issued(void **state) {
+    (void)state;
+    static const char *const domains[] = {"new.test", "good.test"};
+    char place[200];
+    snprintf(place, sizeof place, "%s", path_of("issued"));
+    const mg_tls_settings s = {.acme = {.on = true, .domains = {domains, 2}, .place = place}};
+    const mg_tls_wanted wanted = {":1", "conf: listen[1].tls", &s};
+    assert_int_equal(fill(&wanted, 1, NULL), MG_OK); // there is not even a folder
+    mg_buf_append_char(&warnings, '\0');
+    assert_non_null(strstr(warnings.p, "conf: listen[1].tls: new.test: no certificate yet, a "
+                                       "self-signed one is served"));
+    assert_int_equal(mg_tls_store_count(store), 2);
+    assert_true(about_of(0).stands_in && about_of(0).issued);
+    const mg_tls_pair *p = mg_tls_store_pair(store, 0);
+    assert_int_equal(X509_check_host(p->leaf, "new.test", 0, 0, NULL), 1);
+    mg_tls_store *first = store;
+    assert_int_equal(fill(&wanted, 1, first), MG_OK);
+    assert_true(mg_tls_store_same(first, store)); // the same one
+    mg_tls_store_unref(store);
+
+    assert_int_equal(mkdir(place, 0700), 0);
+    identity id = new_identity("someone", "DNS:good.test", NULL, 3);
+    save(&id, "issued/good.test.pem", NULL);
+    FILE *f = fopen(path_of("issued/good.test.pem"), "a");
+    PEM_write_PrivateKey(f, id.key, NULL, NULL, 0, NULL, NULL);
+    fclose(f);
+    f = fopen(path_of("issued/new.test.pem"), "w");
+    fputs("half of it", f);
+    fclose(f);
+    assert_int_equal(fill(&wanted, 1, first), MG_OK);
+    assert_true(about_of(0).stands_in);
+    assert_false(about_of(1).stands_in);
+    assert_string_equal(file_for("good.test"), "good.test.pem");
+    mg_buf_append_char(&warnings, '\0');
+    assert_non_null(strstr(warnings.p, "issued/new.test.pem: "));
+    assert_null(strstr(warnings.p, "good.test: no certificate yet"));
+    mg_tls_store_unref(first);
+    drop_identity(&id);
+}
+
+static void who_renews_it_is_not_warned(void **state) {
+    (void)state;
+    static const char *const domains[] = {"late.test"};
+    char place[200];
+    snprintf(place, sizeof place, "%s", path_of("late"));
+    const mg_tls_settings s = {.acme = {.on = true, .domains = {domains, 1}, .place = place}};
+    assert_int_equal(mkdir(place, 0700), 0);
+    identity id = new_identity("someone", "DNS:late.test", NULL, 3);
+    save(&id, "late/late.test.pem", NULL);
+    FILE *f = fopen(path_of("late/late.test.pem"), "a");
+    PEM_write_PrivateKey(f, id.key, NULL, NULL, 0, NULL, NULL);
+    fclose(f);
+    assert_int_equal(fill_one(&s), MG_OK);
+    judged(NULL, false, NULL, NULL, NULL);
+    mg_tls_verdict v; // nor refused when it is too late: it is an error until it is renewed
+    mg_tls_judge(store, NULL, false, (int64_t)time(NULL) + 4 * 86400, &v);
+    assert_int_equal(v.faults.n, 0);
+    assert_true(v.errors.n > 0);
+    mg_tls_verdict_deinit(&v);
+    drop_identity(&id);
+}
+
 #define ONE(f) cmocka_unit_test_teardown(f, tear_down_store)
 
 int main(void) {
@@ -313,6 +384,8 @@ int main(void) {
         ONE(an_expired_one_is_refused_unless_it_is_served_already),
         ONE(one_that_ends_soon_is_a_warning),
         ONE(a_broken_chain_is_named),
+        ONE(a_stand_in_is_served_until_one_is_issued),
+        ONE(who_renews_it_is_not_warned),
     };
     return cmocka_run_group_tests(tests, make_certificates, remove_certificates);
 }
