@@ -186,6 +186,43 @@ int mg_acme_request(const mg_acme_key *k, const char *domain, mg_buf *out) {
 
 // --- certificates ---
 
+int mg_acme_bundle(const mg_acme_key *k, mg_str chain, const char *domain, mg_buf *out,
+                   mg_error *err) {
+    static const mg_tls_files names = {"the directory's certificate", "its key"};
+    mg_buf key = {0};
+    mg_tls_pair pair;
+    mg_acme_key_write(k, &key);
+    int rc = mg_tls_pair_read(&pair, chain, mg_buf_str(&key), &names, err);
+    if (rc == MG_OK &&
+        X509_check_host(pair.leaf, domain, 0, X509_CHECK_FLAG_NEVER_CHECK_SUBJECT, NULL) != 1) {
+        rc = mg_error_set(err, MG_ECONFIG, "the directory's certificate is not for %s", domain);
+    }
+    if (rc == MG_OK) {
+        mg_buf_append_str(out, mg_buf_str(&key));
+        mg_buf_append_str(out, chain);
+    }
+    if (pair.leaf != NULL) {
+        mg_tls_pair_free(&pair);
+    }
+    mg_buf_deinit(&key);
+    return rc;
+}
+
+bool mg_acme_dates(mg_str bundle, int64_t *not_before, int64_t *not_after) {
+    static const mg_tls_files names = {"it", "it"};
+    mg_tls_pair pair;
+    mg_tls_about about;
+    mg_error err;
+    if (mg_tls_pair_read(&pair, bundle, bundle, &names, &err) != MG_OK) {
+        return false;
+    }
+    mg_tls_pair_about(&pair, &about);
+    *not_before = about.not_before;
+    *not_after = about.not_after;
+    mg_tls_pair_free(&pair);
+    return true;
+}
+
 static mg_str octets(const ASN1_STRING *s) {
     return (mg_str){(const char *)ASN1_STRING_get0_data(s), (size_t)ASN1_STRING_length(s)};
 }

@@ -5,6 +5,8 @@
 #include "base/buf.h"
 #include "base/error.h"
 
+#include <stdint.h>
+
 // A private key, ECDSA on P-256. Owned by whoever made it.
 typedef struct mg_acme_key mg_acme_key;
 
@@ -28,6 +30,14 @@ void mg_acme_sign_shared(mg_str secret, mg_str head, mg_str payload, mg_buf *out
 
 // A certificate request (PKCS #10) for one name, in base64url of its DER form. -EIO likewise.
 int mg_acme_request(const mg_acme_key *k, const char *domain, mg_buf *out);
+
+// A certificate as it is kept: with its key, which comes first. MG_ECONFIG and a text: it does not
+// fit the key, or is not for `domain`.
+int mg_acme_bundle(const mg_acme_key *k, mg_str chain, const char *domain, mg_buf *out,
+                   mg_error *err);
+
+// What is kept so: seconds since 1970. False: it cannot be served.
+bool mg_acme_dates(mg_str bundle, int64_t *not_before, int64_t *not_after);
 
 // By what the certificate that a PEM text begins with is known to its issuer (RFC 9773
 // section 4.1). MG_ESYNTAX: it tells no issuer's key.

@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 #include "config/endpoint.h"
+#include "event/tls_challenge.h"
 #include "gate/channel.h"
 
 #include <fcntl.h>
@@ -59,6 +60,7 @@ static void renew_tls(const mg_accepting *a, mg_accepting_socket *s) {
         .address = s->endpoint.address,
         .alpn = alpn_of(&s->endpoint),
         .ring = a->tickets,
+        .challenge = &a->challenge,
     };
     int rc = MG_ECONFIG;
     if (a->keys != NULL) {
@@ -108,6 +110,14 @@ void mg_accepting_take_keys(mg_accepting *a, int fd, bool visible) {
             renew_tls(a, s);
             update(a, s);
         }
+    }
+}
+
+void mg_accepting_take_challenge(mg_accepting *a, mg_str text) {
+    mg_challenge_free(a->challenge);
+    a->challenge = mg_challenge_read(text);
+    if (a->server != NULL) {
+        a->server->challenge = a->challenge;
     }
 }
 
@@ -171,12 +181,16 @@ void mg_accepting_lend(mg_accepting *a, uint32_t slot, bool lent) {
 
 void mg_accepting_begin(mg_accepting *a, mg_server *server) {
     a->server = server;
+    server->challenge = a->challenge;
     update_all(a);
 }
 
 void mg_accepting_end(mg_accepting *a) {
     for (size_t i = 0; i < a->count; i++) {
         unlisten(a, &a->sockets[i]);
+    }
+    if (a->server != NULL) {
+        a->server->challenge = NULL;
     }
     a->server = NULL;
 }
@@ -187,6 +201,8 @@ void mg_accepting_deinit(mg_accepting *a) {
     }
     mg_tls_store_unref(a->keys);
     a->keys = NULL;
+    mg_challenge_free(a->challenge);
+    a->challenge = NULL;
     mg_free(a->sockets);
     a->sockets = NULL;
     a->count = 0;

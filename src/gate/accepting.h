@@ -23,9 +23,10 @@ typedef struct mg_accepting {
     uint32_t own;      // slot
     mg_accepting_socket *sockets;
     size_t count;
-    uint64_t lent[4];    // set of slots
-    mg_tls_store *keys;  // NULL: no endpoint speaks TLS
-    const void *tickets; // the ring that all workers share, borrowed
+    uint64_t lent[4];               // set of slots
+    mg_tls_store *keys;             // NULL: no endpoint speaks TLS
+    const void *tickets;            // the ring that all workers share, borrowed
+    struct mg_challenge *challenge; // of the moment (event/tls_challenge.h), owned; NULL: none
     void (*on_fault)(void *arg, const char *text);
     void *fault_arg;
 } mg_accepting;
@@ -40,6 +41,9 @@ void mg_accepting_change(mg_accepting *a, uint32_t id, mg_str endpoint);
 // Certificates from now on: `fd` is taken. Who connects from now on finds them; all connections
 // stay. `visible`: others in this process may open the memory, too.
 void mg_accepting_take_keys(mg_accepting *a, int fd, bool visible);
+
+// What a directory is shown from now on that looks whose a name is; nothing if it is empty.
+void mg_accepting_take_challenge(mg_accepting *a, mg_str text);
 
 void mg_accepting_forget(mg_accepting *a, uint32_t id);
 void mg_accepting_lend(mg_accepting *a, uint32_t slot, bool lent);

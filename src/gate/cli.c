@@ -10,6 +10,7 @@ static const char *const commands[] = {
     [MG_COMMAND_DEV] = "dev",          [MG_COMMAND_RELOAD] = "reload",
     [MG_COMMAND_STOP] = "stop",        [MG_COMMAND_STATUS] = "status",
     [MG_COMMAND_COLLECT] = "_collect", [MG_COMMAND_WORKER] = "_worker",
+    [MG_COMMAND_ACME] = "_acme",       [MG_COMMAND_KEYS] = "_keys",
     [MG_COMMAND_SPEC] = "_spec",       [MG_COMMAND_MIGRATE] = "migrate",
     [MG_COMMAND_TRIAL] = "_trial",     [MG_COMMAND_DOCS] = "docs",
     [MG_COMMAND_NEW] = "new",          [MG_COMMAND_HELP] = "_help",
@@ -57,8 +58,9 @@ static mg_cli_result take_types(parsing *p, const char *value);
 static mg_cli_result take_api(parsing *p, const char *value);
 static mg_cli_result take_typescript(parsing *p, const char *value);
 
-#define SERVING (BIT(RUN) | BIT(DEV) | BIT(COLLECT) | BIT(TRIAL) | BIT(WORKER))
-#define REMOTE  (BIT(RELOAD) | BIT(STOP) | BIT(STATUS))
+#define SERVING                                                                                    \
+    (BIT(RUN) | BIT(DEV) | BIT(COLLECT) | BIT(TRIAL) | BIT(WORKER) | BIT(ACME) | BIT(KEYS))
+#define REMOTE (BIT(RELOAD) | BIT(STOP) | BIT(STATUS))
 
 static const option options[] = {
     {"--api", BIT(NEW), false, take_api},

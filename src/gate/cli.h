@@ -26,6 +26,8 @@ typedef enum mg_command {
     MG_COMMAND_COLLECT = MG_COMMAND_COUNT, // gate/collect.h
     MG_COMMAND_TRIAL,                      // gate/trial.h
     MG_COMMAND_WORKER,                     // gate/worker.h
+    MG_COMMAND_ACME,                       // gate/acme_process.h
+    MG_COMMAND_KEYS,                       // gate/keys_process.h
     MG_COMMAND_SPEC,                       // `test` on a snapshot
     MG_COMMAND_HELP,                       // `help NAME`, of what is no command
     MG_COMMAND_ALL,

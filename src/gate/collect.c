@@ -2,10 +2,9 @@
 
 #include "base/snapshot.h"
 #include "config/check.h"
-#include "event/tls_store.h"
 #include "gate/awaits.h"
-#include "gate/certificates.h"
 #include "gate/generation.h"
+#include "gate/keys_process.h"
 #include "gate/privileges.h"
 #include "gate/scripts.h"
 #include "lua/read_config.h"
@@ -75,35 +74,6 @@ static int add_ca(collecting *c, const mg_config *config) {
     return mg_error_set(&c->err, MG_ECONFIG, "%s: http.ca: %s", config->file, err.text);
 }
 
-static void read_throwaway(mg_buf *out) {
-    ssize_t n;
-    while ((n = pread(MG_COLLECT_KEYS, mg_buf_reserve(out, 4096), 4096, (off_t)out->n)) > 0) {
-        out->n += (size_t)n;
-    }
-    // Both share one place in the file.
-    if (out->n > 0 &&
-        (ftruncate(MG_COLLECT_KEYS, 0) != 0 || lseek(MG_COLLECT_KEYS, 0, SEEK_SET) != 0)) {
-        mg_buf_clear(out);
-    }
-}
-
-// Only this process may read them: it still has the master's rights.
-static int add_certificates(collecting *c, const mg_config *config) {
-    mg_buf throwaway = {0};
-    mg_tls_store *before = NULL;
-    mg_error err;
-    int fd = fcntl(MG_COLLECT_KEYS_BEFORE, F_DUPFD_CLOEXEC, 0);
-    if (fd >= 0 && mg_tls_store_open(&before, fd, &err) != MG_OK) {
-        before = NULL; // everything is read anew
-    }
-    read_throwaway(&throwaway);
-    int rc = mg_certificates_write(MG_COLLECT_KEYS, config, mg_buf_str(&throwaway), before,
-                                   &c->doubts, &c->err);
-    mg_tls_store_unref(before);
-    mg_buf_deinit(&throwaway);
-    return rc;
-}
-
 // --- the configuration is evaluated in a process of its own ---
 
 static void write_all(int fd, mg_str s) {
@@ -122,8 +92,8 @@ __attribute__((noreturn)) static void evaluate_here(const char *conf, mg_str tex
     mg_error err;
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     close(MG_COLLECT_OUT);
-    close(MG_COLLECT_KEYS);
-    close(MG_COLLECT_KEYS_BEFORE);
+    close(MG_KEYS_OUT);
+    close(MG_KEYS_BEFORE);
     give_up_root();
     int rc = mg_evaluate_config(conf, text, &json, &err);
     write_all(out, rc == MG_OK ? mg_buf_str(&json) : mg_str_of(err.text));
@@ -201,7 +171,7 @@ static int collect(collecting *c, const mg_cli *cli) {
         rc = add_ca(c, &config);
     }
     if (rc == MG_OK) {
-        rc = add_certificates(c, &config);
+        rc = mg_keys_collect(&config, &c->doubts, &c->err);
     }
     mg_snapshot_add(&c->writer, MG_STR(MG_SNAPSHOT_CONFIG), mg_buf_str(&json));
     mg_snapshot_add(&c->writer, MG_STR(MG_SNAPSHOT_ROOT),

@@ -5,10 +5,9 @@
 
 #include "gate/cli.h"
 
-// Descriptors of the child: empty memfds that take the snapshot and the certificates (what is in
-// the second is a throw-away pair, for endpoints without certificates), and the certificates that
-// are being served, if there are any.
-enum { MG_COLLECT_OUT = 3, MG_COLLECT_KEYS = 4, MG_COLLECT_KEYS_BEFORE = 5 };
+// Descriptor of the child: an empty memfd that takes the snapshot. Those behind it are for
+// certificates (gate/keys_process.h).
+enum { MG_COLLECT_OUT = 3 };
 
 // Has the configuration evaluated by a process without root's privileges, checks it, reads all
 // scripts, writes the snapshot. Returns the process's exit status: 0, with what was left out on

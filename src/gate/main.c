@@ -5,6 +5,7 @@
 #include "config/options.h"
 #include "config/path.h"
 #include "event/process.h"
+#include "gate/acme_process.h"
 #include "gate/app.h"
 #include "gate/awaits.h"
 #include "gate/certificates.h"
@@ -13,6 +14,7 @@
 #include "gate/control_client.h"
 #include "gate/control_path.h"
 #include "gate/docs.h"
+#include "gate/keys_process.h"
 #include "gate/master.h"
 #include "gate/migrate.h"
 #include "gate/new.h"
@@ -219,6 +221,10 @@ static int obey(const mg_cli *cli, int argc, char *const *argv) {
         return mg_collect_main(cli);
     case MG_COMMAND_TRIAL:
         return mg_trial_main(cli);
+    case MG_COMMAND_ACME:
+        return mg_acme_main(cli);
+    case MG_COMMAND_KEYS:
+        return mg_keys_main(cli);
     case MG_COMMAND_WORKER:
         return work(cli);
     case MG_COMMAND_MIGRATE:

@@ -31,6 +31,14 @@ void mg_master_log(mg_master *m, mg_log_level level, const char *fmt, ...) {
     }
 }
 
+char **mg_master_argv(const mg_master *m, mg_command command, const char *more) {
+    char **argv = mg_calloc((size_t)m->argc + 2, sizeof *argv);
+    memcpy(argv, m->argv, (size_t)m->argc * sizeof *argv);
+    argv[1] = (char *)(uintptr_t)mg_cli_command_name(command);
+    argv[m->argc] = (char *)(uintptr_t)more;
+    return argv;
+}
+
 // --- stopping ---
 
 static void leave(mg_master *m) {
@@ -50,6 +58,7 @@ static void begin_stop(mg_master *m) {
     mg_master_log(m, MG_LOG_INFO, "stopping: requests under way finish within %.1f s",
                   (double)drain_ms / 1000);
     mg_reload_end(m);
+    mg_acme_end(m);
     for (uint32_t slot = 0; slot < MG_SHM_CELLS; slot++) {
         if (m->places[slot] != NULL) {
             mg_place_stop(m->places[slot], false);
@@ -103,6 +112,7 @@ static void reopen(mg_master *m) {
             mg_channel_tell(m->places[slot]->channel, MG_MESSAGE_REOPEN, 0, 0);
         }
     }
+    mg_acme_reopen(m);
 }
 
 static void on_hup(mg_master *m) {
@@ -153,6 +163,7 @@ static void on_tick(mg_timer *t) {
     m->ticked_ms = now;
     mg_places_watch(m, gap < 2 * TICK_MS ? gap : 2 * TICK_MS);
     mg_keys_rotate(m);
+    mg_acme_look(m);
 }
 
 // --- life ---
@@ -194,6 +205,7 @@ static void release(mg_master *m) {
     mg_timer_stop(&m->stop_timer);
     mg_dev_close(m->dev);
     mg_control_close(m->control);
+    mg_acme_end(m);
     mg_places_free(m);
     mg_sockets_close(m, true);
     mg_processes_close(m->processes);
@@ -216,6 +228,7 @@ int mg_master_run(const mg_cli *cli, int argc, char *const *argv) {
     mg_error err;
     m.self = own_path();
     mg_lending_init(&m.lending);
+    mg_acme_init(&m);
     if (start(&m, &err) != MG_OK) {
         fprintf(stderr, "moongate: %s\n", err.text);
         release(&m);

@@ -50,11 +50,20 @@ static size_t list_addresses(const mg_master *m, const char **out) {
     return n;
 }
 
+static size_t list_certificates(const mg_master *m, const char **out) {
+    for (size_t i = 0; i < m->acme.state_count; i++) {
+        out[i] = m->acme.states[i].json;
+    }
+    return m->acme.state_count;
+}
+
 static void append_status(void *arg, mg_buf *out) {
     const mg_master *m = arg;
     mg_arena arena = {0};
     mg_status_worker *workers = mg_arena_alloc(&arena, MG_SHM_CELLS * sizeof *workers);
     const char **addresses = mg_arena_alloc(&arena, (m->socket_count + 1) * sizeof *addresses);
+    const char **certificates =
+        mg_arena_alloc(&arena, (m->acme.state_count + 1) * sizeof *certificates);
     uint64_t now = mg_loop_now_ms(m->loop);
     mg_status s = {
         .conf = m->cli->conf,
@@ -67,6 +76,8 @@ static void append_status(void *arg, mg_buf *out) {
         .address_count = list_addresses(m, addresses),
         .workers = workers,
         .worker_count = list_workers(m, workers),
+        .certificates = certificates,
+        .certificate_count = list_certificates(m, certificates),
         .proxy = mg_shm_proxy(m->shm),
     };
     mg_status_append(&s, out);

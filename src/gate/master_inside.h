@@ -13,12 +13,12 @@
 #include "gate/generation.h"
 #include "gate/lending.h"
 #include "gate/logs.h"
+#include "gate/master_acme.h"
 #include "gate/orders.h"
 #include "gate/place_life.h"
 #include "gate/reload_queue.h"
 #include "gate/worker.h"
 
-typedef struct mg_master mg_master;
 typedef struct mg_reload mg_reload;
 
 // A place that a worker fills. Never moves.
@@ -62,7 +62,8 @@ struct mg_master {
     bool has_config;
     mg_snapshot *snapshot;
     mg_tls_store *keys; // NULL: no endpoint speaks TLS
-    mg_buf throwaway;   // dev --tls: a certificate and its key
+    mg_master_acme acme;
+    mg_buf throwaway; // dev --tls: a certificate and its key
     uint64_t rotated_ms;
     uint32_t generation; // 0: none yet
     uint32_t last_number;
@@ -89,6 +90,10 @@ struct mg_master {
 
 void mg_master_log(mg_master *m, mg_log_level level, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
+
+// The command line again, as another command and with one more word unless that is NULL; to be freed
+// as an array.
+char **mg_master_argv(const mg_master *m, mg_command command, const char *more);
 
 // Gracefully; a second time, or `now`: at once.
 void mg_master_ask_stop(mg_master *m, bool now);

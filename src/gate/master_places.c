@@ -109,10 +109,8 @@ static int start_process(mg_place *p, int fd) {
     mg_master *m = p->master;
     char name[32];
     snprintf(name, sizeof name, "moongate: worker %u", p->slot + 1);
-    char **argv = mg_calloc((size_t)m->argc + 1, sizeof *argv);
-    memcpy(argv, m->argv, (size_t)m->argc * sizeof *argv);
+    char **argv = mg_master_argv(m, MG_COMMAND_WORKER, NULL);
     argv[0] = name;
-    argv[1] = (char *)(uintptr_t)mg_cli_command_name(MG_COMMAND_WORKER);
     mg_process_options o = {
         .file = m->self, .argv = argv, .fds = &fd, .fd_count = 1, .in = -1, .out = -1, .err = -1};
     int rc = mg_process_start(&p->process, m->processes, &o, on_exit, p);
@@ -168,6 +166,7 @@ void mg_place_start(mg_place *p, mg_snapshot *snapshot, uint32_t number, mg_str 
                     &(mg_message){.type = MG_MESSAGE_BEGIN, .a = p->slot, .fd = mg_shm_fd(m->shm)});
     mg_keys_tell(m, p);
     mg_sockets_tell(m, p);
+    mg_acme_tell(m, p->channel);
     tell_orders(p);
     mg_channel_send(p->channel, &(mg_message){.type = MG_MESSAGE_PREPARE,
                                               .a = number,

@@ -21,15 +21,6 @@ static bool is_dev(const mg_master *m) {
     return m->cli->command == MG_COMMAND_DEV;
 }
 
-// The command line again, as another command, which may be told of `moongate dev`.
-static char **argv_for(const mg_master *m, mg_command command, const char *dev) {
-    char **argv = mg_calloc((size_t)m->argc + 2, sizeof *argv);
-    memcpy(argv, m->argv, (size_t)m->argc * sizeof *argv);
-    argv[1] = (char *)(uintptr_t)mg_cli_command_name(command);
-    argv[m->argc] = is_dev(m) ? (char *)(uintptr_t)dev : NULL;
-    return argv;
-}
-
 const char *mg_reload_specs(const mg_reload *r) {
     return r->config.specs != NULL ? r->config.specs : (r->request.specs ? "spec" : NULL);
 }
@@ -48,7 +39,7 @@ static int start_helper(mg_reload *r, char *const *argv, const int *fds, size_t 
 }
 
 int mg_reload_try(mg_reload *r) {
-    char **argv = argv_for(r->master, MG_COMMAND_TRIAL, NULL);
+    char **argv = mg_master_argv(r->master, MG_COMMAND_TRIAL, NULL);
     int fd = mg_snapshot_fd(r->snapshot);
     int rc = start_helper(r, argv, &fd, 1, r->config.timeouts.reload_ms + TRIAL_GRACE_MS, on_tried);
     mg_free(argv);
@@ -149,7 +140,7 @@ int mg_reload_collect(mg_reload *r) {
     }
     // In the order of MG_COLLECT_OUT and so on.
     const int fds[] = {r->memfd, r->keys_fd, m->keys != NULL ? mg_tls_store_fd(m->keys) : -1};
-    char **argv = argv_for(m, MG_COMMAND_COLLECT, "--dev");
+    char **argv = mg_master_argv(m, MG_COMMAND_COLLECT, is_dev(m) ? "--dev" : NULL);
     int rc = start_helper(r, argv, fds, m->keys != NULL ? 3 : 2, COLLECT_MS, on_collected);
     mg_free(argv);
     return rc;

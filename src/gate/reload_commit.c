@@ -81,6 +81,7 @@ static void swap(mg_reload *r) {
     }
     fit_workers(m, wanted);
     mg_places_lend(m);
+    mg_acme_fit(m);
 }
 
 static void note_changes(mg_reload *r) {

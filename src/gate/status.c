@@ -4,6 +4,7 @@
 
 #include "base/json.h"
 #include "base/version.h"
+#include "gate/status_certificates.h"
 #include "gate/status_upstreams.h"
 
 #include <stdio.h>
@@ -95,6 +96,7 @@ void mg_status_append(const mg_status *s, mg_buf *out) {
         add_worker(&s->workers[i], s->now_ms, out);
     }
     mg_buf_append_char(out, ']');
+    mg_status_append_certificates(s->certificates, s->certificate_count, out);
     if (s->proxy != NULL) {
         mg_status_append_upstreams(s->proxy, s->now_ms, out);
     }

@@ -24,6 +24,8 @@ typedef struct mg_status {
     size_t address_count;
     const mg_status_worker *workers;
     size_t worker_count;
+    const char *const *certificates; // JSON objects, of those that a directory issues
+    size_t certificate_count;
     void *proxy; // what workers know of upstreams (mg_shm_proxy); NULL: nothing is told of it
 } mg_status;
 

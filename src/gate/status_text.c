@@ -1,6 +1,7 @@
 #include "gate/status_text.h"
 
 #include "base/json.h"
+#include "gate/status_certificates.h"
 #include "gate/status_upstreams.h"
 
 #include <stdio.h>
@@ -187,6 +188,8 @@ static void read_list(mg_json_reader *r, const char *key, mg_buf *listen, mg_buf
     while ((t = mg_json_next(r)) == MG_JSON_OBJECT || t == MG_JSON_STRING) {
         if (t == MG_JSON_OBJECT && is_workers) {
             read_worker(r, workers);
+        } else if (t == MG_JSON_OBJECT && strcmp(key, "certificates") == 0) {
+            mg_status_read_certificate(r, workers);
         } else if (t == MG_JSON_OBJECT) { // they come behind the workers
             mg_status_read_upstream(r, workers);
         } else if (t == MG_JSON_STRING) {

@@ -114,6 +114,9 @@ static void on_message(void *arg, mg_message *m) {
         mg_accepting_take_keys(&w->accepting, m->fd, w->options->alone);
         m->fd = -1;
         break;
+    case MG_MESSAGE_CHALLENGE:
+        mg_accepting_take_challenge(&w->accepting, m->text);
+        break;
     case MG_MESSAGE_SOCKET:
         mg_accepting_add(&w->accepting, m->a, m->b, m->fd, m->text);
         m->fd = -1;

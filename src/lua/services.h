@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/error.h"
+#include "base/str.h"
 #include "store/cache.h"
 #include "store/database.h"
 
@@ -12,6 +13,18 @@ typedef struct mg_named_database {
     const char *name; // "default" is the one without a name
     mg_database *database;
 } mg_named_database;
+
+// What the process that asks for certificates lends to its own scripts (gate/acme_process.c).
+typedef struct mg_acme_seam {
+    void *arg;
+    mg_str wishes; // gate/acme_wishes.h
+    // All workers are to show it (event/tls_challenge.h), or nothing if it is empty; whether all of
+    // them have been told.
+    void (*show)(void *arg, mg_str challenge);
+    bool (*is_shown)(void *arg);
+    void (*issued)(void *arg); // there is another certificate
+    void (*tell)(void *arg, mg_str name, mg_str state);
+} mg_acme_seam;
 
 // All borrowed. NULL or 0: there is none, and calls say so.
 typedef struct mg_services {
@@ -24,4 +37,5 @@ typedef struct mg_services {
     void *order_arg;
     const mg_named_database *databases;
     uint32_t database_count;
+    const mg_acme_seam *acme;
 } mg_services;
