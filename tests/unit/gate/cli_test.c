@@ -183,7 +183,9 @@ static void a_masters_children_take_what_it_was_given(void **state) {
         mg_command command;
     } children[] = {{"_collect", MG_COMMAND_COLLECT},
                     {"_trial", MG_COMMAND_TRIAL},
-                    {"_worker", MG_COMMAND_WORKER}};
+                    {"_worker", MG_COMMAND_WORKER},
+                    {"_acme", MG_COMMAND_ACME},
+                    {"_keys", MG_COMMAND_KEYS}};
     for (size_t i = 0; i < sizeof children / sizeof *children; i++) {
         assert_int_equal(
             PARSE(children[i].name, "my.lua", "--listen=:1", "--workers", "3", "--app=a.lua"),
@@ -202,7 +204,8 @@ static void a_masters_children_take_what_it_was_given(void **state) {
 
 static void a_masters_children_are_not_for_people(void **state) {
     (void)state;
-    static const char *const names[] = {" _collect", " _trial", " _worker", " _spec"};
+    static const char *const names[] = {" _collect", " _trial", " _worker",
+                                        " _acme",    " _keys",  " _spec"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         for (int c = 0; c < MG_COMMAND_COUNT; c++) {
             assert_null(strstr(mg_cli_command_help((mg_command)c), names[i]));

@@ -134,6 +134,8 @@ function Certificate:succeeded()
   self.failures, self.retry_at, self.error = 0, nil, nil
   self.draw = math.random()
   self:look()
+  -- Not at once: a directory that always says "now" would be asked for one after the other.
+  self.ask_at = self.ask_at and time.now() + plan.ask_again()
   self:save()
   self.keeper.issued()
   log.info(("certificate for %s: issued, good until %s"):format(self.wish.domain,

@@ -96,7 +96,7 @@ function M.renew_within(window, draw)
 end
 
 --- Seconds until the directory is asked for that window again (RFC 9773 section 4.3).
----@param seconds number? what it says
+---@param seconds number? what it says; nil: nothing
 ---@return number
 function M.ask_again(seconds)
   return math.min(math.max(seconds or 6 * HOUR, MINUTE), DAY)
