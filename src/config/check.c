@@ -44,7 +44,28 @@ int mg_config_check(const mg_config *c, mg_error *err) {
     return rc == MG_OK ? check_ca(c, err) : rc;
 }
 
+// Any endpoint answers, also one of TLS to which a request was redirected; but a directory begins
+// without.
+static bool lacks_plain_endpoint(const mg_config *c) {
+    bool wanted = false;
+    for (size_t i = 0; i < c->listen.n; i++) {
+        const mg_endpoint *e = &c->listen.items[i];
+        if (!e->secure) {
+            return false;
+        }
+        wanted |= e->settings != NULL && e->settings->acme.on &&
+                  e->settings->acme.challenge == MG_ACME_HTTP;
+    }
+    return wanted;
+}
+
 const char *mg_config_doubt(const mg_config *c, uint32_t workers) {
+    if (lacks_plain_endpoint(c)) {
+        return "listen: acme with challenge \"http-01\" is looked at over plain HTTP, at port 80 "
+               "of "
+               "the name, and no endpoint is without tls: add one, or set challenge = "
+               "\"tls-alpn-01\"";
+    }
     for (size_t i = 0; workers > 1 && i < c->databases.n; i++) {
         const char *path = c->databases.items[i].path;
         if (path != NULL && strcmp(path, ":memory:") == 0) {

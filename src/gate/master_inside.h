@@ -14,11 +14,13 @@
 #include "gate/lending.h"
 #include "gate/logs.h"
 #include "gate/master_acme.h"
+#include "gate/master_keys.h"
 #include "gate/orders.h"
 #include "gate/place_life.h"
 #include "gate/reload_queue.h"
 #include "gate/worker.h"
 
+typedef struct mg_master mg_master;
 typedef struct mg_reload mg_reload;
 
 // A place that a worker fills. Never moves.
@@ -91,8 +93,8 @@ struct mg_master {
 void mg_master_log(mg_master *m, mg_log_level level, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
-// The command line again, as another command and with one more word unless that is NULL; to be freed
-// as an array.
+// The command line again, as another command and with one more word unless that is NULL; to be
+// freed as an array.
 char **mg_master_argv(const mg_master *m, mg_command command, const char *more);
 
 // Gracefully; a second time, or `now`: at once.
@@ -131,19 +133,6 @@ void mg_sockets_abandon(mg_master *m);
 void mg_sockets_commit(mg_master *m, mg_buf *changes);
 void mg_sockets_tell(mg_master *m, const mg_place *p); // all, to a new worker
 void mg_sockets_close(mg_master *m, bool unlink_paths);
-
-// --- master_keys.c ---
-
-// A memfd for the child that reads certificates, or a negative code.
-int mg_keys_begin(mg_master *m, mg_error *err);
-
-// Judges what was read, for a generation of `config`. MG_ECONFIG and a text: it may not be served.
-int mg_keys_judge(mg_master *m, const mg_tls_store *fresh, const mg_config *config, mg_error *err);
-
-// `fresh` (taken; it may be NULL) is served from now on. All places are told, if it is another one.
-void mg_keys_take(mg_master *m, mg_tls_store *fresh, mg_buf *changes);
-void mg_keys_tell(mg_master *m, const mg_place *p); // to a new worker
-void mg_keys_rotate(mg_master *m); // of session tickets, when it is time; once a tick
 
 // --- reload.c, reload_prepare.c ---
 

@@ -1,11 +1,10 @@
-// Certificates, private keys and the keys of session tickets: what the master holds of them.
-
-#include "gate/master_inside.h"
+#include "gate/master_keys.h"
 
 #include "base/mem.h"
 #include "event/ticket_ring.h"
 #include "event/tls.h"
 #include "gate/certificates.h"
+#include "gate/master_inside.h"
 
 #include <errno.h>
 #include <unistd.h>

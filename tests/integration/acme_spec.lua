@@ -4,6 +4,7 @@ local process = require("support.process")
 local servers = require("support.server")
 local tls = require("support.tls")
 
+local PATIENCE = 60 -- seconds; a busy machine and a wait between two tries
 local pebble, server
 after_each(function()
   if server then
@@ -66,13 +67,13 @@ local function wait_for_certificate(name, other_than)
   return process.wait_until(name .. " is issued", function()
     local issuer, pem = shown(name)
     return issuer:find("Pebble", 1, true) and pem ~= other_than and pem
-  end)
+  end, PATIENCE)
 end
 
 local function says(text)
   process.wait_until("the log says: " .. text, function()
     return server:stderr():find(text)
-  end)
+  end, PATIENCE)
 end
 
 local function status(...)

@@ -58,6 +58,10 @@ static const char *doubt_of(const char *json, uint32_t workers) {
 static void a_database_in_memory_is_no_shared_one(void **state) {
     (void)state;
     assert_null(doubt_of("{\"database\":\"sqlite::memory:\"}", 1));
+#define ACME(more) "{\"address\":\":1\",\"tls\":{\"acme\":{\"domains\":[\"a.test\"]" more "}}}"
+    assert_non_null(strstr(doubt_of("{\"listen\":[" ACME("") "]}", 1), "is without tls"));
+    assert_null(doubt_of("{\"listen\":[" ACME("") ",\":2\"]}", 1));
+    assert_null(doubt_of("{\"listen\":[" ACME(",\"challenge\":\"tls-alpn-01\"") "]}", 1));
     assert_null(doubt_of("{\"database\":\"sqlite:x.db\"}", 2));
     assert_non_null(strstr(doubt_of("{\"database\":\"sqlite::memory:\"}", 2), "database: "));
 }

@@ -129,7 +129,7 @@ describe("core/acme/client", function()
       { fault.kind, fault.text, fault.retry_after })
     app:stub_http({ pattern = "." }, test.fail("connect", "refused"))
     fault = fault_of(client.post, client, "https://ca.test/my", {})
-    assert.same({ "unreached", "the directory cannot be reached: refused" },
+    assert.same({ "unreached", "the directory cannot be reached: https://ca.test:443: refused" },
       { fault.kind, fault.text })
   end)
 
