@@ -22,17 +22,17 @@ typedef enum mg_message_type {
     MG_MESSAGE_ABANDON,   // a: it never will
     MG_MESSAGE_REOPEN,    // opens the log files anew
     MG_MESSAGE_STOP,      // stops gracefully
-    // to a worker from the process that asks for certificates, by way of the master, who sends it
-    // back when all have it
-    MG_MESSAGE_CHALLENGE, // a: its number; text: event/tls_challenge.h, or nothing
     // from a worker
     MG_MESSAGE_READY,  // a: a generation
     MG_MESSAGE_FAILED, // a: a generation; text: why
+    // from either
+    MG_MESSAGE_ORDER, // text: what a script said of an upstream (gate/orders.h)
     // from the process that asks for certificates
     MG_MESSAGE_ISSUED,      // there are others than those that are served
     MG_MESSAGE_CERTIFICATE, // text: a name, and on the next line how it stands, as JSON
-    // from either
-    MG_MESSAGE_ORDER, // text: what a script said of an upstream (gate/orders.h)
+    // to a worker from the process that asks for certificates, by way of the master, who sends it
+    // back when all have it
+    MG_MESSAGE_CHALLENGE, // a: its number; text: event/tls_challenge.h, or nothing
 } mg_message_type;
 
 enum { MG_MESSAGE_TEXT = 64 * 1024, MG_SLOT_ALL = 0xffff };

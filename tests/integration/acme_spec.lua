@@ -7,12 +7,12 @@ local tls = require("support.tls")
 local PATIENCE = 60 -- seconds; a busy machine and a wait between two tries
 local pebble, server
 after_each(function()
-  if server then
-    server.process:destroy()
-    process.remove_folder(server.folder)
-    server = nil
-  end
+  local started = server
+  server = nil
   pebble:stop()
+  if started then
+    started:stop()
+  end
 end)
 
 local APP = [[
@@ -121,6 +121,12 @@ describe("ACME", function()
     assert.equal(0, reloaded.status, reloaded.err)
     assert.is_true(is_issued("a.test"))
     assert.equal(asks, children("moongate-acme"))
+    process.run({ "kill", "-KILL", asks:match("%d+") }, 5)
+    says("the process that asks for certificates was killed[^\n]*it is started again")
+    process.wait_until("another one asks", function()
+      local others = children("moongate-acme")
+      return others ~= asks and others:find("%d")
+    end)
 
     -- What is there is served when it cannot be renewed, and told.
     pebble:halt()
