@@ -97,8 +97,8 @@ $(B)/moongate.so: $(LIBS)
 -include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
 
 # --- run and test ----------------------------------------------------------------------------------------------------
-run: all ## build and serve the sample app on port 8080
-	@build/moongate migrate && build/moongate run
+run: all ## build and serve the sample app on port 8080 (LISTEN="127.0.0.1:9000 [::1]:9000": there)
+	@build/moongate migrate && build/moongate run $(LISTEN:%=--listen %)
 
 test: build/packages-test ## everything: unit, specs, integration, fuzz; plain and with sanitizers
 	@$(MAKE) --no-print-directory all

@@ -33,7 +33,7 @@ end
 local ROUTE_OPTIONS = {
   name = check.string,
   timeout = check.seconds,
-  body = check.size,
+  body = check.bound,
   stream_max = check.seconds,
   middleware = list_of_functions,
 }

@@ -51,12 +51,17 @@ local function at_most(most, unit)
   end
 end
 
-local READ = { max = check.size }
+local READ = { max = check.bound }
 local WRITE = {
-  mode = mode, append = boolean, make_folders = boolean, sync = boolean, max = check.size,
+  mode = mode, append = boolean, make_folders = boolean, sync = boolean, max = check.bound,
 }
 local STAT = { follow = boolean }
-local LIST = { max = at_most(LIST_MOST, "entries") }
+local most_entries = at_most(LIST_MOST, "entries")
+local LIST = {
+  max = function(name, value)
+    return value == false and LIST_MOST or most_entries(name, value)
+  end,
+}
 local CHUNKS = { piece = at_most(PIECE_MOST, "bytes") }
 local NONE = {}
 
@@ -111,7 +116,7 @@ M.calls = {}
 
 --- A whole file's content.
 ---@param path string
----@param options table? max: largest size (default "16M")
+---@param options table? max: largest size (default "16M"; false: any)
 ---@return moongate.Future of a string
 function M.calls.read_file(scope, level, path, options)
   check_path("read_file", path, level + 1)
@@ -134,7 +139,7 @@ end
 ---@param data string
 ---@param options table? mode: "0644", of a new file; an existing one keeps its own unless told ·
 --- append: false · make_folders: false, makes those that are missing above it · sync: true, wait
---- for the disk · max: largest data (default "64M")
+--- for the disk · max: largest data (default "64M"; false: any)
 ---@return moongate.Future of true
 function M.calls.write_file(scope, level, path, data, options)
   check_path("write_file", path, level + 1)

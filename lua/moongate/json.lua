@@ -1,9 +1,9 @@
 --- moongate.json: JSON, strictly as RFC 8259 has it.
 ---
---- Objects are tables with string keys, arrays are tables with keys 1 to n. An empty table is `{}`
---- unless it is marked by array(); decoded arrays are. null is a value of its own, true in a
---- condition: compare with `== json.null`. Integers beyond 2^53 are LuaJIT's int64_t and uint64_t,
---- exact in both directions.
+--- Objects are tables with string keys, written in the order of the keys' bytes; arrays are tables
+--- with keys 1 to n. An empty table is `{}` unless it is marked by array(); decoded arrays are.
+--- null is a value of its own, true in a condition: compare with `== json.null`. Integers beyond
+--- 2^53 are LuaJIT's int64_t and uint64_t, exact in both directions.
 local native = require("moongate.native").json
 local check = require("moongate.core.check")
 
@@ -45,6 +45,26 @@ end
 ---@generic T: table
 ---@type fun(t?: T): T
 M.array = native.array
+
+--- Has the members of `t` written in the order of `keys`; those that it does not name follow,
+--- sorted, as all members of other tables are. Returns `t`. Raises if it has a metatable already.
+---@generic T: table
+---@param t T
+---@param keys string[]
+---@return T
+function M.object(t, keys)
+  check.type("json.object", t, "table")
+  check.type("json.object: keys", keys, "table")
+  local meta = getmetatable(t)
+  if meta ~= nil and not rawget(meta, "__json_order") then
+    check.fail("json.object: the table has a metatable of its own")
+  end
+  local places = {}
+  for place, key in ipairs(keys) do
+    places[check.string("json.object: keys[" .. place .. "]", key)] = place
+  end
+  return setmetatable(t, { __json_order = places })
+end
 
 --- JSON's null, to put into a table where nil would leave a gap. Prints as "null".
 ---@type userdata

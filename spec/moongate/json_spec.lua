@@ -49,6 +49,37 @@ describe("json.encode", function()
       json.encode({ 1700000000123456, -9007199254740991 }))
   end)
 
+  it("writes members in the order of their keys' bytes, however many and however deep", function()
+    local t, wanted = {}, {}
+    for i = 40, 1, -1 do
+      local key = ("k%02d"):format(i)
+      t[key] = i % 2 == 0 and i or { b = i, a = { d = 1, c = 2 } }
+      local value = i % 2 == 0 and i or ('{"a":{"c":2,"d":1},"b":%d}'):format(i)
+      wanted[i] = ('"%s":%s'):format(key, value)
+    end
+    assert.equal("{" .. table.concat(wanted, ",") .. "}", json.encode(t))
+    assert.equal('{"":0,"A":1,"B":2,"a":3,"aa":4,"b":5,"ä":6}',
+      json.encode({ ["ä"] = 6, b = 5, aa = 4, a = 3, B = 2, A = 1, [""] = 0 }))
+    assert.equal('{\n  "a": 1,\n  "b": 2,\n  "c": 3,\n  "d": 4\n}',
+      json.encode({ d = 4, c = 3, b = 2, a = 1 }, { pretty = true }))
+  end)
+
+  it("writes members in an order of choice, the rest behind it", function()
+    local row = { id = 1, name = "x", z = 2, y = { b = 1, a = 2 } }
+    assert.equal(row, json.object(row, { "name", "no", "id" }))
+    assert.equal('{"name":"x","id":1,"y":{"a":2,"b":1},"z":2}', json.encode(row))
+    assert.equal('[{"name":"x","id":1,"y":{"a":2,"b":1},"z":2},{}]', json.encode({ row, {} }))
+    json.object(row, { "id" })
+    assert.equal('{"id":1,"name":"x","y":{"a":2,"b":1},"z":2}', json.encode(row))
+    assert.equal("{}", json.encode(json.object({}, { "id" })))
+    local _, err = pcall(json.object, setmetatable({}, {}), {})
+    assert.matches("json%.object: the table has a metatable of its own", err)
+    _, err = pcall(function() json.object({}, { 1 }) end)
+    assert.matches("json_spec%.lua:%d+: json%.object: keys%[1%]: a string is wanted, not 1", err)
+    assert.error_matches(function() json.encode(json.object({ f = print }, { "f" })) end,
+      "%$%.f: a function cannot be JSON")
+  end)
+
   it("refuses mixed keys and gaps and says what is allowed", function()
     assert.error_matches(function()
       json.encode({ 1, 2, x = 3 })

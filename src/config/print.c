@@ -68,7 +68,7 @@ void mg_config_print_defaults(mg_buf *out) {
         out,
         MG_STR("-- Every setting of Moongate and its default. A file needs only what differs.\n"
                "-- Paths begin at the folder above conf/. Sizes are bytes, or texts as \"64K\", "
-               "\"16M\", \"1G\".\n"
+               "\"16M\", \"1T\".\n"
                "return {\n"));
     for (size_t i = 0; i < mg_config_key_count; i++) {
         const mg_config_key *key = &mg_config_keys[i];

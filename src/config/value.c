@@ -84,7 +84,7 @@ void mg_config_refuse(mg_config_reading *r, const mg_config_key *key, mg_json_to
     mg_buf_append_str(&text, MG_STR(", allowed: "));
     mg_config_append_allowed(&text, key);
     if (key->kind == MG_CONFIG_SIZE) {
-        mg_buf_append_str(&text, MG_STR(" (bytes, or a text as \"64K\", \"16M\", \"1G\")"));
+        mg_buf_append_str(&text, MG_STR(" (bytes, or a text as \"64K\", \"16M\", \"1T\")"));
     }
     if ((key->kind == MG_CONFIG_CHOICE || key->kind == MG_CONFIG_OPTIONAL_CHOICE) &&
         t == MG_JSON_STRING) {

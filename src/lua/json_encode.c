@@ -9,6 +9,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 // lua.h does not name LuaJIT's own type.
 enum { TYPE_CDATA = 10 };
@@ -19,6 +20,7 @@ typedef struct level {
     int table;
     int position; // in an array, else 0
     mg_str key;   // in an object
+    int order;    // where the places of its keys lie on the Lua stack, or 0
     unsigned depth;
 } level;
 
@@ -135,12 +137,97 @@ static void write_separator(encoder *e, const level *at, bool first) {
     write_line(e, at->depth);
 }
 
+// --- objects ---
+
+// A member as it was written: where it lies in the output. Its key stays in the table.
+typedef struct member {
+    mg_str key;
+    uint32_t place; // as told by json.object; the same for all others
+    size_t from;
+    size_t to;
+} member;
+
+enum { FEW = 16 };
+
+// The members of one object. Lua keeps keys in an order that no reader should see: it changes from
+// one process to the next.
+typedef struct members {
+    size_t n;
+    bool sorted; // so far
+    member few[FEW];
+    mg_buf many; // of all, once there are more
+} members;
+
+static int compare_members(const void *a, const void *b) {
+    uint32_t first = ((const member *)a)->place;
+    uint32_t second = ((const member *)b)->place;
+    if (first != second) {
+        return first < second ? -1 : 1;
+    }
+    mg_str x = ((const member *)a)->key;
+    mg_str y = ((const member *)b)->key;
+    int order = memcmp(x.p, y.p, x.n < y.n ? x.n : y.n);
+    return order != 0 ? order : (x.n > y.n) - (x.n < y.n);
+}
+
+static member *members_of(members *all) {
+    return all->n <= FEW ? all->few : (member *)(void *)all->many.p;
+}
+
+static void note_member(members *all, member m) {
+    if (all->n > 0 && all->sorted) {
+        all->sorted = compare_members(&members_of(all)[all->n - 1], &m) < 0;
+    }
+    if (all->n == FEW) {
+        mg_buf_append(&all->many, (const char *)all->few, sizeof all->few);
+    }
+    if (all->n < FEW) {
+        all->few[all->n] = m;
+    } else {
+        mg_buf_append(&all->many, (const char *)&m, sizeof m);
+    }
+    all->n++;
+}
+
+// Puts what was written from `begin` on into the order of the keys' bytes.
+static void sort_members(encoder *e, const level *at, members *all, size_t begin) {
+    member *items = members_of(all);
+    mg_buf written = {0};
+    mg_buf_append(&written, e->out->p + begin, e->out->n - begin);
+    qsort(items, all->n, sizeof *items, compare_members);
+    e->out->n = begin;
+    for (size_t i = 0; i < all->n; i++) {
+        write_separator(e, at, i == 0);
+        mg_buf_append(e->out, written.p + (items[i].from - begin), items[i].to - items[i].from);
+    }
+    mg_buf_deinit(&written);
+}
+
+// Of the key at `index`: what is not named goes behind what is.
+static uint32_t place_of(encoder *e, int index, const level *at) {
+    if (at->order == 0) {
+        return 0;
+    }
+    lua_pushvalue(e->L, index);
+    lua_rawget(e->L, at->order);
+    double place = lua_tonumber(e->L, -1);
+    lua_pop(e->L, 1);
+    return place > 0 ? (uint32_t)place : UINT32_MAX;
+}
+
+static int encode_member(encoder *e, int value, level *at) {
+    int rc = encode_text(e, at->key, at);
+    if (rc != MG_OK) {
+        return rc;
+    }
+    mg_buf_append(e->out, ": ", e->style.pretty ? 2 : 1);
+    return encode_value(e, value, at);
+}
+
 // Stands behind lua_next: the first key and its value are on top. Pops them all.
-static int encode_object(encoder *e, level *at) {
+static int encode_members(encoder *e, level *at, members *all) {
     lua_State *L = e->L;
-    bool first = true;
     int value = lua_gettop(L);
-    mg_buf_append_char(e->out, '{');
     do {
         if (lua_type(L, value - 1) != LUA_TSTRING) {
             return fail(e, at->up,
@@ -148,23 +235,39 @@ static int encode_object(encoder *e, level *at) {
                         "(allowed: strings alone, or 1 to n without a gap)");
         }
         at->key = mg_lua_str(L, value - 1);
-        write_separator(e, at, first);
-        first = false;
-        int rc = encode_text(e, at->key, at);
+        write_separator(e, at, all->n == 0);
+        size_t from = e->out->n;
+        int rc = encode_member(e, value, at);
         if (rc != MG_OK) {
             return rc;
         }
-        mg_buf_append(e->out, ": ", e->style.pretty ? 2 : 1);
-        rc = encode_value(e, value, at);
-        if (rc != MG_OK) {
-            return rc;
-        }
+        note_member(all, (member){at->key, place_of(e, value - 1, at), from, e->out->n});
         lua_pop(L, 1);
     } while (lua_next(L, at->table) != 0);
-    write_line(e, at->depth - 1);
-    mg_buf_append_char(e->out, '}');
     return MG_OK;
 }
+
+// As encode_members, whole. Nothing on the way raises, so that what was allocated is freed.
+static int encode_object(encoder *e, level *at) {
+    members all;
+    all.n = 0;
+    all.sorted = true;
+    all.many = (mg_buf){0};
+    mg_buf_append_char(e->out, '{');
+    size_t begin = e->out->n;
+    int rc = encode_members(e, at, &all);
+    if (rc == MG_OK && !all.sorted && !e->style.raw) {
+        sort_members(e, at, &all, begin);
+    }
+    mg_buf_deinit(&all.many);
+    if (rc == MG_OK) {
+        write_line(e, at->depth - 1);
+        mg_buf_append_char(e->out, '}');
+    }
+    return rc;
+}
+
+// --- arrays ---
 
 // The length of the table at `at` if its keys are 1 to n, else -1 and a fault.
 static int count_positions(encoder *e, const level *at) {
@@ -240,13 +343,37 @@ static int encode_array(encoder *e, level *at) {
     return MG_OK;
 }
 
+// Pushes the places that json.object gave to the keys of the table at `index`, or nothing.
+static bool push_order(lua_State *L, int index) {
+    lua_getmetatable(L, index);
+    lua_pushliteral(L, "__json_order");
+    lua_rawget(L, -2);
+    lua_remove(L, -2);
+    bool found = lua_istable(L, -1);
+    lua_pop(L, !found);
+    return found;
+}
+
+static int encode_elements(encoder *e, level *at, bool marked) {
+    lua_State *L = e->L;
+    lua_pushnil(L);
+    if (lua_next(L, at->table) == 0) {
+        mg_buf_append(e->out, marked ? "[]" : "{}", 2);
+        return MG_OK;
+    }
+    if (!marked && lua_type(L, -2) == LUA_TSTRING) {
+        return encode_object(e, at);
+    }
+    return encode_array(e, at);
+}
+
 static int encode_table(encoder *e, int index, const level *up) {
     lua_State *L = e->L;
     level at = {.up = up, .table = index, .depth = up == NULL ? 1 : up->depth + 1};
     if (at.depth > MG_JSON_DEPTH) {
         return fail_depth(e, &at);
     }
-    if (!lua_checkstack(L, 6)) {
+    if (!lua_checkstack(L, 8)) {
         return fail(e, up, "the Lua stack is full");
     }
     bool plain = !lua_getmetatable(L, index);
@@ -256,15 +383,11 @@ static int encode_table(encoder *e, int index, const level *up) {
         return fail(e, up, lua_tostring(L, -1)); // the caller settles the stack
     }
     lua_pop(L, !plain);
-    lua_pushnil(L);
-    if (lua_next(L, index) == 0) {
-        mg_buf_append(e->out, marked ? "[]" : "{}", 2);
-        return MG_OK;
-    }
-    if (!marked && lua_type(L, -2) == LUA_TSTRING) {
-        return encode_object(e, &at);
-    }
-    return encode_array(e, &at);
+    bool ordered = !plain && !marked && push_order(L, index);
+    at.order = ordered ? lua_gettop(L) : 0;
+    int rc = encode_elements(e, &at, marked);
+    lua_pop(L, ordered && rc == MG_OK); // after a fault the caller settles the stack
+    return rc;
 }
 
 static int encode_value(encoder *e, int index, const level *up) {

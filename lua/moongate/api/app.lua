@@ -22,7 +22,7 @@ local app = {}
 ---@class moongate.RouteOptions of a route
 ---@field name? string for `app:url`, the access log and `moongate routes`
 ---@field timeout? number seconds until the answer begins, instead of `timeouts.handler`; then 504
----@field body? integer|string the largest body, instead of `limits.body`: bytes, or "64K"; beyond it 413
+---@field body? integer|string|false the largest body, instead of `limits.body`: bytes, or "64K"; beyond it 413; false: any
 ---@field stream_max? number seconds that a streamed answer may last
 ---@field middleware? moongate.Middleware|moongate.Middleware[] around this handler alone, inside that of the app and its groups
 

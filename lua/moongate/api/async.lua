@@ -208,7 +208,7 @@ function ctx:increment(key, by, options) end
 function ctx:cached(key, ttl, fn) end
 
 ---@class moongate.ReadOptions
----@field max? integer|string the largest content, "16M" unless told; more is code `limit`
+---@field max? integer|string|false the largest content, "16M" unless told, false: any; more is code `limit`
 
 --- A whole file's content; see [Files](files.md). Paths are against the project's folder.
 ---
@@ -245,7 +245,7 @@ function ctx:file_chunks(path, options) end
 ---@field append? boolean adds to the end, and may leave a part behind if it fails
 ---@field make_folders? boolean makes the folders that are missing above it
 ---@field sync? boolean waits for the disk; true unless told
----@field max? integer|string the largest data, "64M" unless told
+---@field max? integer|string|false the largest data, "64M" unless told, false: any
 
 --- Replaces a file's content: readers see the old content or the new, whatever happens, and after
 --- success it is on the disk.
@@ -280,7 +280,7 @@ function ctx:write_file(path, data, options) end
 function ctx:stat_file(path, options) end
 
 ---@class moongate.ListOptions
----@field max? integer most entries, 10,000 unless told; more is code `limit`
+---@field max? integer|false most entries, 10,000 unless told, false: 100,000, the most there are; more is code `limit`
 
 --- What is in a folder, sorted by name: a list of `{ name, kind, size }`.
 ---

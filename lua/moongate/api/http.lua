@@ -26,7 +26,7 @@ local http = {}
 ---@field idle_timeout? number seconds between two pieces of a stream, 30 unless told
 ---@field redirects? integer|false how many are followed, 5 unless told; false: none
 ---@field retries? integer after failures that may pass, for idempotent methods; 0 unless told
----@field max? integer|string the largest body, "16M" unless told; of a stream there is none unless it is set
+---@field max? integer|string|false the largest body, "16M" unless told, false: any; of a stream there is none unless it is set
 ---@field decompress? boolean gzip and deflate are undone; true unless told
 ---@field stream? boolean the Future resolves with the head; read `response:chunks()`
 ---@field ca? string PEM file of the certificates that are trusted, instead of `http.ca`

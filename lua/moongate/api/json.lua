@@ -2,8 +2,9 @@
 
 --- JSON, strictly as RFC 8259 has it.
 ---
---- Objects are tables with string keys, arrays are tables with keys 1 to n. An empty table is `{}`
---- unless it is marked by `moongate.json.array`; decoded arrays are. Integers beyond 2^53 are
+--- Objects are tables with string keys, arrays are tables with keys 1 to n. Members are written in the
+--- order of their keys' bytes, so that equal tables give equal text, or as `moongate.json.object`
+--- says. An empty table is `{}` unless it is marked by `moongate.json.array`; decoded arrays are. Integers beyond 2^53 are
 --- LuaJIT's int64_t and uint64_t, exact in both directions.
 ---@class moongate.json
 local json = {}
@@ -54,6 +55,21 @@ function json.decode(text, options) end
 ---@return T
 ---@typescript array<T>(this: void, t?: T[]): T[]
 function json.array(t) end
+
+--- Has the members of a table written in the order of `keys`; those that it does not name follow,
+--- sorted. A copy, such as one out of the cache, does not keep that order.
+---
+--- ```lua
+--- app:get("/", function()
+---   return moongate.json.object({ name = "Ada", age = 36, id = 7 }, { "id", "name" })
+--- end)
+--- --> GET / => 200 {"id":7,"name":"Ada","age":36}
+--- ```
+---@generic T: table
+---@param t T a table without a metatable
+---@param keys string[]
+---@return T t
+function json.object(t, keys) end
 
 --- JSON's null, to put into a table where nil would leave a gap. It is true in a condition: compare
 --- with `== moongate.json.null`.

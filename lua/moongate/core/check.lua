@@ -114,22 +114,28 @@ function M.seconds(name, value)
 end
 
 local MOST_BYTES = 2 ^ 53 -- what lies beyond fits into no size of C
-local UNITS = { [""] = 1, K = 1024, M = 1024 ^ 2, G = 1024 ^ 3 }
+local UNITS = { [""] = 1, K = 1024, M = 1024 ^ 2, G = 1024 ^ 3, T = 1024 ^ 4 }
 
---- Bytes: an integer, or text such as "64K", "16M", "1G".
+--- Bytes: an integer, or text such as "64K", "16M", "1T", as in the configuration.
 ---@return integer
 function M.size(name, value)
   local bytes
   if type(value) == "number" and value >= 0 and value % 1 == 0 then
     bytes = value
   elseif type(value) == "string" then
-    local digits, unit = value:match("^(%d+)([KMG]?)$")
-    bytes = digits and tonumber(digits) * UNITS[unit]
+    local digits, unit = value:match("^(%d+)([KMGTkmgt]?)$")
+    bytes = digits and tonumber(digits) * UNITS[unit:upper()]
   end
   if not bytes or bytes > MOST_BYTES then
-    M.fail(name .. ': a size is wanted, bytes or "64K", "16M", "1G", not ' .. describe(value))
+    M.fail(name .. ': a size is wanted, bytes or "64K", "16M", "1T", not ' .. describe(value))
   end
   return bytes
+end
+
+--- The same of what may have no bound: false is the largest there is.
+---@return integer
+function M.bound(name, value)
+  return value == false and MOST_BYTES or M.size(name, value)
 end
 
 --- One of the keys of `allowed`.

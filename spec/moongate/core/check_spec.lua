@@ -64,7 +64,10 @@ end)
 
 describe("check.size", function()
   it("takes bytes and texts with a unit", function()
-    local sizes = { ["0"] = 0, ["512"] = 512, ["64K"] = 65536, ["16M"] = 16777216, ["1G"] = 2 ^ 30 }
+    local sizes = {
+      ["0"] = 0, ["512"] = 512, ["64K"] = 65536, ["64k"] = 65536, ["16M"] = 16777216,
+      ["1G"] = 2 ^ 30, ["1T"] = 2 ^ 40,
+    }
     for text, bytes in pairs(sizes) do
       assert.equal(bytes, check.size("body", text))
     end
@@ -73,12 +76,20 @@ describe("check.size", function()
 
   it("refuses anything else, saying what is allowed", function()
     local wrong = {
-      "64k", "1.5M", "M", "-1", "", "1 K", -1, 0.5, math.huge, 2 ^ 64, "99999999G", {},
+      "64P", "1.5M", "M", "-1", "", "1 K", -1, 0.5, math.huge, 2 ^ 64, "99999999G", {},
     }
     for _, value in ipairs(wrong) do
       local message = message_of(check.size, "body", value)
       assert.matches('body: a size is wanted, bytes or "64K"', message)
     end
+  end)
+end)
+
+describe("check.bound", function()
+  it("is a size, or false for the largest there is", function()
+    assert.equal(2 ^ 40, check.bound("max", "1T"))
+    assert.equal(2 ^ 53, check.bound("max", false))
+    assert.matches("max: a size is wanted", message_of(check.bound, "max", true))
   end)
 end)
 

@@ -88,7 +88,7 @@ static void an_empty_lua_table_is_an_empty_list_too(void **state) {
 
 static void a_wrong_value_says_what_is_allowed(void **state) {
     (void)state;
-#define SIZE_HINT " (bytes, or a text as \"64K\", \"16M\", \"1G\")\n"
+#define SIZE_HINT " (bytes, or a text as \"64K\", \"16M\", \"1T\")\n"
     faults("{\"limits\":{\"request_line\":\"12Q\"}}",
            "f: limits.request_line: is \"12Q\", allowed: a size from 256 to 1M" SIZE_HINT);
     faults("{\"limits\":{\"request_line\":255}}",

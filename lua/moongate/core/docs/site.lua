@@ -11,7 +11,7 @@ local M = {}
 
 local SETTINGS = [[
 A configuration is a Lua file that returns a table; a setting that is left out has its default.
-Sizes are bytes, or texts as "64K", "16M", "1G"; durations are seconds. Paths begin at the folder
+Sizes are bytes, or texts as "64K", "16M", "1T"; durations are seconds. Paths begin at the folder
 above `conf/`. `moongate check` tells faults with file, key and what is allowed;
 `moongate check --defaults` prints all of this as a file.
 ]]

@@ -38,8 +38,8 @@ local function bytes(key, value)
   return value == 0 or seconds(key, value)
 end
 
-local function size(_, value)
-  check.size("http_request: max", value)
+local function bound(_, value)
+  check.bound("http_request: max", value)
 end
 
 local function redirects(_, value)
@@ -96,7 +96,7 @@ local CHECKS = {
   url = a_string, method = a_string, headers = a_table, query = a_table,
   body = any, json = any, form = a_table, file = name, length = bytes,
   timeout = seconds, connect_timeout = seconds, first_byte_timeout = seconds,
-  idle_timeout = seconds, max = size, retries = of_type("number"), redirects = redirects,
+  idle_timeout = seconds, max = bound, retries = of_type("number"), redirects = redirects,
   stream = a_boolean, decompress = a_boolean, insecure = a_boolean,
   ca = name, server_name = name, unix = name, deny = rules, allow = rules,
   credentials = credentials,
@@ -218,7 +218,7 @@ local function options_for_c(given)
   end
   options.ca = given.ca and files.resolve(given.ca)
   options.unix = given.unix and files.resolve(given.unix)
-  options.max = given.max and check.size("http_request: max", given.max)
+  options.max = given.max ~= nil and check.bound("http_request: max", given.max) or nil
   return options
 end
 
