@@ -32,7 +32,7 @@ struct node {
 
 typedef struct names {
     uint32_t count;
-    mg_str items[MG_ROUTE_PARAMS]; // owned
+    mg_route_param items[MG_ROUTE_PARAMS]; // names owned
 } names;
 
 struct mg_router {
@@ -75,7 +75,7 @@ void mg_router_free(mg_router *r) {
     free_node(&r->root);
     for (uint32_t i = 0; i < r->name_count; i++) {
         for (uint32_t k = 0; k < r->names[i].count; k++) {
-            mg_free((char *)(uintptr_t)r->names[i].items[k].p);
+            mg_free((char *)(uintptr_t)r->names[i].items[k].name.p);
         }
     }
     for (unsigned m = OWN_METHOD; m < r->method_end; m++) {
@@ -183,7 +183,11 @@ static bool is_name(mg_str s) {
     return s.n > 0;
 }
 
-static int add_name(names *list, mg_str name, mg_error *err) {
+static mg_route_kind kind_of(segment_type type) {
+    return type == INT ? MG_ROUTE_INT : type == UINT ? MG_ROUTE_UINT : MG_ROUTE_TEXT;
+}
+
+static int add_name(names *list, mg_str name, segment_type type, mg_error *err) {
     if (!is_name(name)) {
         return mg_error_set(err, MG_ESYNTAX,
                             "a parameter's name is letters, digits and _, not '%.*s'", (int)name.n,
@@ -193,12 +197,12 @@ static int add_name(names *list, mg_str name, mg_error *err) {
         return mg_error_set(err, MG_ESYNTAX, "at most %d parameters are allowed", MG_ROUTE_PARAMS);
     }
     for (uint32_t i = 0; i < list->count; i++) {
-        if (mg_str_eq(list->items[i], name)) {
+        if (mg_str_eq(list->items[i].name, name)) {
             return mg_error_set(err, MG_ESYNTAX, "the parameter '%.*s' stands there twice",
                                 (int)name.n, name.p);
         }
     }
-    list->items[list->count++] = name;
+    list->items[list->count++] = (mg_route_param){name, kind_of(type)};
     return MG_OK;
 }
 
@@ -251,7 +255,7 @@ static int descend(node **at, mg_str segment, names *list, mg_error *err) {
     segment_type type;
     int rc = parse_type(&name, &type, err);
     if (rc == MG_OK) {
-        rc = add_name(list, name, err);
+        rc = add_name(list, name, type, err);
     }
     if (rc == MG_OK) {
         *at = typed_child(*at, type);
@@ -270,8 +274,9 @@ static void keep_names(mg_router *r, uint32_t id, const names *list) {
     }
     r->names[id].count = list->count;
     for (uint32_t i = 0; i < list->count; i++) {
+        mg_str name = list->items[i].name;
         r->names[id].items[i] =
-            (mg_str){mg_strndup(list->items[i].p, list->items[i].n), list->items[i].n};
+            (mg_route_param){{mg_strndup(name.p, name.n), name.n}, list->items[i].kind};
     }
 }
 
@@ -313,7 +318,7 @@ int mg_router_add(mg_router *r, unsigned m, mg_str pattern, uint32_t id, uint32_
         size_t end = slash != NULL ? (size_t)(slash - pattern.p) : pattern.n;
         mg_str segment = {pattern.p + from, end - from};
         if (segment.n > 0 && segment.p[0] == '*' && slash == NULL) {
-            int rc = add_name(&list, (mg_str){segment.p + 1, segment.n - 1}, err);
+            int rc = add_name(&list, (mg_str){segment.p + 1, segment.n - 1}, PLAIN, err);
             return rc != MG_OK ? rc : settle(r, &at->rest, (ending){m, id}, &list, existing);
         }
         int rc = descend(&at, segment, &list, err);
@@ -327,9 +332,9 @@ int mg_router_add(mg_router *r, unsigned m, mg_str pattern, uint32_t id, uint32_
     }
 }
 
-mg_str mg_router_param_name(const mg_router *r, uint32_t id, uint32_t place) {
+mg_route_param mg_router_param(const mg_router *r, uint32_t id, uint32_t place) {
     bool known = id < r->name_count && place < r->names[id].count;
-    return known ? r->names[id].items[place] : (mg_str){"", 0};
+    return known ? r->names[id].items[place] : (mg_route_param){.name = {"", 0}};
 }
 
 // --- types ---
@@ -359,6 +364,20 @@ static bool is_slug(char c) {
     return is_digit(c) || is_alpha(c) || c == '-' || c == '_';
 }
 
+// One number has one text: no zeros in front.
+static bool is_number(mg_str s, uint64_t most) {
+    uint64_t value;
+    return all_of(s, is_digit) && (s.p[0] != '0' || s.n == 1) && mg_str_to_u64(s, most, &value);
+}
+
+static bool is_int(mg_str s) {
+    if (s.n > 0 && s.p[0] == '-') {
+        mg_str digits = {s.p + 1, s.n - 1};
+        return is_number(digits, (uint64_t)INT64_MAX + 1) && digits.p[0] != '0';
+    }
+    return is_number(s, INT64_MAX);
+}
+
 // 8-4-4-4-12 hex digits (RFC 9562).
 static bool is_uuid(mg_str s) {
     if (s.n != 36) {
@@ -376,10 +395,9 @@ static bool is_uuid(mg_str s) {
 static bool fits(segment_type type, mg_str s) {
     switch (type) {
     case INT:
-        return s.n > 1 && s.p[0] == '-' ? all_of((mg_str){s.p + 1, s.n - 1}, is_digit)
-                                        : all_of(s, is_digit);
+        return is_int(s);
     case UINT:
-        return all_of(s, is_digit);
+        return is_number(s, UINT64_MAX);
     case UUID:
         return is_uuid(s);
     case HEX:

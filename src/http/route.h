@@ -1,7 +1,9 @@
 // http/route.h: finds the route of a path: a tree of segments.
 //
 // Patterns: "/users/me" (static), "/users/:id" (one segment), "/users/:id<int>" (typed: int, uint,
-// uuid, hex, alpha, slug), "/files/*path" (the rest, one character or more). In each segment static
+// uuid, hex, alpha, slug), "/files/*path" (the rest, one character or more). An int fits into 64
+// bits with a sign, a uint into those without one; neither has a plus sign or zeros in front: one
+// number has one path. In each segment static
 // goes before typed, typed before plain, plain before wildcard; a branch that leads nowhere is left
 // again. "/a/" is not "/a". Segments, of patterns too, are compared after percent-decoding, split
 // before it: %2F never separates, and %3A begins no parameter.
@@ -57,5 +59,12 @@ int mg_router_add(mg_router *r, unsigned m, mg_str pattern, uint32_t id, uint32_
 // HEAD falls back to GET. Allocates nothing.
 mg_route_result mg_router_match(const mg_router *r, unsigned m, mg_str path, mg_route_match *out);
 
-// The name of a route's parameter, by its place; empty beyond the last.
-mg_str mg_router_param_name(const mg_router *r, uint32_t id, uint32_t place);
+typedef enum mg_route_kind { MG_ROUTE_TEXT, MG_ROUTE_INT, MG_ROUTE_UINT } mg_route_kind;
+
+typedef struct mg_route_param {
+    mg_str name;
+    mg_route_kind kind; // what its values are
+} mg_route_param;
+
+// A route's parameter, by its place; without a name beyond the last.
+mg_route_param mg_router_param(const mg_router *r, uint32_t id, uint32_t place);

@@ -2,6 +2,7 @@
 
 #include "http/url.h"
 #include "lua/args.h"
+#include "lua/json_values.h"
 #include "lua/scratch.h"
 
 #include <lauxlib.h>
@@ -74,12 +75,32 @@ static void push_decoded(lua_State *L, mg_str value) {
     lua_remove(L, -2);
 }
 
+// The matcher has seen that it fits: a number, or beyond 2^53 a 64-bit integer.
+static void push_integer(lua_State *L, mg_route_kind kind, mg_str value) {
+    bool negative = value.p[0] == '-';
+    uint64_t v = 0;
+    (void)mg_str_to_u64((mg_str){value.p + negative, value.n - negative}, UINT64_MAX, &v);
+    if (kind == MG_ROUTE_UINT) {
+        mg_json_push_u64(L, v);
+    } else {
+        mg_json_push_i64(L, (int64_t)(negative ? 0 - v : v));
+    }
+}
+
+static void push_param(lua_State *L, mg_route_kind kind, mg_str value) {
+    if (kind == MG_ROUTE_TEXT) {
+        push_decoded(L, value);
+    } else {
+        push_integer(L, kind, value);
+    }
+}
+
 void mg_push_params(lua_State *L, const mg_router *router, const mg_route_match *match) {
     lua_createtable(L, 0, (int)match->count);
     for (uint32_t i = 0; i < match->count; i++) {
-        mg_str name = mg_router_param_name(router, match->id, i);
-        mg_lua_push_str(L, name);
-        push_decoded(L, match->values[i]);
+        mg_route_param param = mg_router_param(router, match->id, i);
+        mg_lua_push_str(L, param.name);
+        push_param(L, param.kind, match->values[i]);
         lua_rawset(L, -3);
     }
 }

@@ -153,9 +153,9 @@ enum { FEW = 16 };
 // one process to the next.
 typedef struct members {
     size_t n;
-    bool sorted; // so far
-    member few[FEW];
-    mg_buf many; // of all, once there are more
+    bool sorted;     // they were written in their order
+    member few[FEW]; // in their order
+    mg_buf many;     // all of them, once there are more
 } members;
 
 static int compare_members(const void *a, const void *b) {
@@ -166,41 +166,54 @@ static int compare_members(const void *a, const void *b) {
     }
     mg_str x = ((const member *)a)->key;
     mg_str y = ((const member *)b)->key;
-    int order = memcmp(x.p, y.p, x.n < y.n ? x.n : y.n);
+    size_t n = x.n < y.n ? x.n : y.n;
+    int order = n > 0 ? (uint8_t)x.p[0] - (uint8_t)y.p[0] : 0; // mostly that will do
+    order = order != 0 ? order : memcmp(x.p, y.p, n);
     return order != 0 ? order : (x.n > y.n) - (x.n < y.n);
 }
 
-static member *members_of(members *all) {
-    return all->n <= FEW ? all->few : (member *)(void *)all->many.p;
+// Where it belongs among few.
+static void insert_member(members *all, const member *m) {
+    size_t k = all->n;
+    for (; k > 0 && compare_members(&all->few[k - 1], m) > 0; k--) {
+        all->few[k] = all->few[k - 1];
+        all->sorted = false;
+    }
+    all->few[k] = *m;
 }
 
-static void note_member(members *all, member m) {
-    if (all->n > 0 && all->sorted) {
-        all->sorted = compare_members(&members_of(all)[all->n - 1], &m) < 0;
-    }
+static void append_member(members *all, const member *m) {
     if (all->n == FEW) {
         mg_buf_append(&all->many, (const char *)all->few, sizeof all->few);
     }
+    mg_buf_append(&all->many, (const char *)m, sizeof *m);
+    all->sorted = false; // mostly
+}
+
+static void note_member(members *all, member m) {
     if (all->n < FEW) {
-        all->few[all->n] = m;
+        insert_member(all, &m);
     } else {
-        mg_buf_append(&all->many, (const char *)&m, sizeof m);
+        append_member(all, &m);
     }
     all->n++;
 }
 
-// Puts what was written from `begin` on into the order of the keys' bytes.
+// Puts what was written from `begin` on into order: writes it again behind, and moves it there.
 static void sort_members(encoder *e, const level *at, members *all, size_t begin) {
-    member *items = members_of(all);
-    mg_buf written = {0};
-    mg_buf_append(&written, e->out->p + begin, e->out->n - begin);
-    qsort(items, all->n, sizeof *items, compare_members);
-    e->out->n = begin;
+    mg_buf *out = e->out;
+    size_t end = out->n;
+    if (all->n > FEW) {
+        qsort(all->many.p, all->n, sizeof(member), compare_members);
+    }
+    mg_buf_reserve(out, end - begin); // then nothing moves while parts of it are copied
+    const member *items = all->n <= FEW ? all->few : (const member *)(void *)all->many.p;
     for (size_t i = 0; i < all->n; i++) {
         write_separator(e, at, i == 0);
-        mg_buf_append(e->out, written.p + (items[i].from - begin), items[i].to - items[i].from);
+        mg_buf_append(out, out->p + items[i].from, items[i].to - items[i].from);
     }
-    mg_buf_deinit(&written);
+    memmove(out->p + begin, out->p + end, end - begin);
+    out->n = end;
 }
 
 // Of the key at `index`: what is not named goes behind what is.
@@ -220,7 +233,10 @@ static int encode_member(encoder *e, int value, level *at) {
     if (rc != MG_OK) {
         return rc;
     }
-    mg_buf_append(e->out, ": ", e->style.pretty ? 2 : 1);
+    mg_buf_append_char(e->out, ':');
+    if (e->style.pretty) {
+        mg_buf_append_char(e->out, ' ');
+    }
     return encode_value(e, value, at);
 }
 

@@ -16,7 +16,7 @@ typedef struct proxy_route {
 static mg_str param(const mg_exchange *x, mg_str name) {
     const mg_routed *r = x->routed;
     for (uint32_t i = 0; i < r->match.count; i++) {
-        if (mg_str_eq(mg_router_param_name(r->router, r->match.id, i), name)) {
+        if (mg_str_eq(mg_router_param(r->router, r->match.id, i).name, name)) {
             return r->match.values[i];
         }
     }

@@ -4,7 +4,7 @@
 --- nothing can be declared later. Methods return the app, so that they can be chained.
 ---
 --- The pattern of a route consists of segments: `/users/:id` has a parameter, `/users/:id<int>` has
---- one that must be a whole number, `/files/*path` takes all that follows. The most
+--- one that must be a whole number and is one in `ctx.params`, `/files/*path` takes all that follows. The most
 --- specific route wins, whatever the order; two that could not be told apart are refused. The guide
 --- [Routing](guide-routing.md) says more.
 ---@class moongate.App

@@ -44,13 +44,20 @@ ctx.target = nil
 ---@type string
 ctx.version = nil
 
---- The parameters of the route's pattern, decoded. Those of kind `int` are texts as they came.
+--- The parameters of the route's pattern: texts, decoded. Those of kind `int` and `uint` are
+--- integers, beyond 2^53 exact ones of 64 bits; what does not fit is not for that route.
 ---
 --- ```lua
 --- app:get("/users/:id/*rest", function(ctx) return ctx.params.id .. " " .. ctx.params.rest end)
+--- app:get("/sum/:a<int>/:b<int>", function(ctx) return { sum = ctx.params.a + ctx.params.b } end)
+--- app:get("/exact/:id<uint>", function(ctx) return { id = ctx.params.id } end)
 --- --> GET /users/7/a/b => 200 7 a/b
+--- --> GET /sum/-40/2 => 200 {"sum":-38}
+--- --> GET /sum/1.5/2 => 404 ...
+--- --> GET /exact/18446744073709551615 => 200 {"id":18446744073709551615}
+--- --> GET /exact/18446744073709551616 => 404 ...
 --- ```
----@type table<string, string>
+---@type table<string, any>
 ctx.params = nil
 
 --- The query: keys to values, decoded; of a repeated key the last. See `ctx:query_all`.

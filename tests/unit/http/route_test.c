@@ -32,7 +32,7 @@ static void finds(unsigned m, const char *path, const char *want) {
         mg_buf_append_u64(&got, match.id);
         for (uint32_t i = 0; i < match.count; i++) {
             mg_buf_append_char(&got, ' ');
-            mg_buf_append_str(&got, mg_router_param_name(router, match.id, i));
+            mg_buf_append_str(&got, mg_router_param(router, match.id, i).name);
             mg_buf_append_char(&got, '=');
             mg_buf_append_str(&got, match.values[i]);
         }
@@ -111,6 +111,38 @@ static void types_are_kept(void **state) {
     gets("/l/a1", "none");
     gets("/u/01234567-89ab-cdef-0123-456789abcdef", "5 a=01234567-89ab-cdef-0123-456789abcdef");
     gets("/u/01234567", "none");
+}
+
+static void a_number_fits_and_has_one_text(void **state) {
+    (void)state;
+    add(MG_METHOD_GET, "/:n<int>", 1);
+    add(MG_METHOD_GET, "/:n<uint>", 2);
+    add(MG_METHOD_GET, "/:n", 3);
+    gets("/0", "1 n=0");
+    gets("/9223372036854775807", "1 n=9223372036854775807");
+    gets("/-9223372036854775808", "1 n=-9223372036854775808");
+    gets("/9223372036854775808", "2 n=9223372036854775808");
+    gets("/18446744073709551615", "2 n=18446744073709551615");
+    static const char *const texts[] = {"18446744073709551616",
+                                        "-9223372036854775809",
+                                        "007",
+                                        "-0",
+                                        "00",
+                                        "+1",
+                                        "1.0",
+                                        "1e3",
+                                        "-",
+                                        "%37",
+                                        "--1"};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        char path[64], wanted[64];
+        snprintf(path, sizeof path, "/%s", texts[i]);
+        snprintf(wanted, sizeof wanted, "3 n=%s", texts[i]);
+        gets(path, wanted);
+    }
+    mg_route_param param = mg_router_param(router, 1, 0);
+    assert_int_equal(param.kind, MG_ROUTE_INT);
+    assert_int_equal(mg_router_param(router, 3, 0).kind, MG_ROUTE_TEXT);
 }
 
 static void the_same_shape_twice_is_told(void **state) {
@@ -226,6 +258,7 @@ int main(void) {
         TEST(head_follows_get_and_others_are_told),
         TEST(segments_are_compared_decoded_and_split_encoded),
         TEST(types_are_kept),
+        TEST(a_number_fits_and_has_one_text),
         TEST(the_same_shape_twice_is_told),
         TEST(refuses_malformed_patterns),
         TEST(any_token_is_a_method_once_it_is_named),
