@@ -56,12 +56,20 @@ return {
       mirror = { to = "shadow", share = 0.1 },
 
       -- Seconds: until a connection is open, until the answer begins, between two pieces of it.
-      timeouts = { connect = 2, first_byte = 30, idle = 60 },
+      -- `total` bounds the whole answer, streams too; 0: it may last.
+      timeouts = { connect = 2, first_byte = 30, idle = 60, total = 0 },
       connections = 64, -- of each worker to each server
       idle = 4, -- seconds that an unused connection is kept: less than the server keeps it
 
       host = "client", -- what Host says: the client's, "upstream" (the URL's) or a literal
+      -- true (version 1), 1 or 2: connections begin with the client's address, and are its alone.
+      proxy_protocol = false,
     },
+
+    -- Over TLS: the certificate is verified for the URL's host, by the system's authorities unless
+    -- `ca` says otherwise; `cert` and `key` are shown to a server that asks for them.
+    -- bank = { servers = { "https://bank.internal:8443" },
+    --   tls = { ca = "conf/ca.pem", cert = "conf/client.pem", key = "conf/client.key" } },
 
     shadow = { "http://127.0.0.1:9021" },
 
@@ -73,4 +81,8 @@ return {
     checkout_old = { "http://127.0.0.1:9031" },
     checkout_new = { "http://127.0.0.1:9032" },
   },
+
+  -- true: ctx:proxy("https://...") asks servers that no upstream names: public ones, and those that
+  -- http.allow names.
+  proxy = { open = false },
 }

@@ -49,8 +49,10 @@ static void add_upstream(void *room, const mg_upstream_view *v, uint64_t now_ms,
     mg_buf_printf(out, "\"in_flight\":%u,\"waiting\":%u,\"requests\":%llu,\"retries\":%llu,",
                   v->now.in_flight, v->now.waiting, (unsigned long long)v->requests,
                   (unsigned long long)v->retries);
-    mg_buf_printf(out, "\"hedges\":%llu,\"refused\":%llu,\"servers\":[",
-                  (unsigned long long)v->hedges, (unsigned long long)v->refused);
+    mg_buf_printf(out, "\"hedges\":%llu,\"mirrored\":%llu,\"mirror_dropped\":%llu,",
+                  (unsigned long long)v->hedges, (unsigned long long)v->mirrored,
+                  (unsigned long long)v->mirror_dropped);
+    mg_buf_printf(out, "\"refused\":%llu,\"servers\":[", (unsigned long long)v->refused);
     add_servers(room, v->cell, now_ms, out);
     mg_buf_append_str(out, MG_STR("]}"));
 }
@@ -70,7 +72,8 @@ void mg_status_append_upstreams(void *room, uint64_t now_ms, mg_buf *out) {
 
 typedef struct line {
     char name[MG_SHARED_ADDRESS], state[24], why[MG_STATE_WHY_BYTES];
-    double in_flight, tries, failed, reused, requests, retries;
+    double in_flight, tries, failed, reused; // of a server
+    double waiting, requests, retries, hedges, mirrored, mirror_dropped, refused;
 } line;
 
 static void take_text(char *out, size_t n, const mg_json_reader *r) {
@@ -89,8 +92,12 @@ static void take(line *l, const char *key, const mg_json_reader *r, mg_json_toke
         const char *name;
         double *number;
     } numbers[] = {
-        {"in_flight", &l->in_flight}, {"tries", &l->tries},       {"failed", &l->failed},
-        {"reused", &l->reused},       {"requests", &l->requests}, {"retries", &l->retries},
+        {"in_flight", &l->in_flight}, {"tries", &l->tries},
+        {"failed", &l->failed},       {"reused", &l->reused},
+        {"waiting", &l->waiting},     {"requests", &l->requests},
+        {"retries", &l->retries},     {"hedges", &l->hedges},
+        {"mirrored", &l->mirrored},   {"mirror_dropped", &l->mirror_dropped},
+        {"refused", &l->refused},
     };
     if (strcmp(key, "server") == 0 || strcmp(key, "upstream") == 0) {
         take_text(l->name, sizeof l->name, r);
@@ -126,6 +133,24 @@ static void read_server(mg_json_reader *r, mg_buf *out) {
     append_server(&l, out);
 }
 
+static void append_count(double n, const char *what, mg_buf *out) {
+    if (n > 0) {
+        mg_buf_printf(out, ", %.0f %s", n, what);
+    }
+}
+
+// What few upstreams have is told of those.
+static void append_upstream(const line *l, mg_buf *out) {
+    mg_buf_printf(out, "\nupstream %s: circuit %s, %.0f in flight, %.0f requests, %.0f retries",
+                  l->name, l->state, l->in_flight, l->requests, l->retries);
+    append_count(l->waiting, "waiting", out);
+    append_count(l->hedges, "hedges", out);
+    append_count(l->refused, "refused", out);
+    append_count(l->mirrored, "copies", out);
+    append_count(l->mirror_dropped, "copies dropped", out);
+    mg_buf_append_char(out, '\n');
+}
+
 void mg_status_read_upstream(mg_json_reader *r, mg_buf *out) {
     line l = {.name = ""};
     mg_buf servers = {0};
@@ -141,8 +166,7 @@ void mg_status_read_upstream(mg_json_reader *r, mg_buf *out) {
             take(&l, key, r, t);
         }
     }
-    mg_buf_printf(out, "\nupstream %s: circuit %s, %.0f in flight, %.0f requests, %.0f retries\n",
-                  l.name, l.state, l.in_flight, l.requests, l.retries);
+    append_upstream(&l, out);
     mg_buf_append_str(out, mg_buf_str(&servers));
     mg_buf_deinit(&servers);
 }

@@ -84,7 +84,8 @@ for how, prefix in pairs(proxy.PREFIXES) do
         { send = ("x"):rep(9) }, { wait_ms = 150 }, "x", { wait_ms = 150 }, "x",
         { wait_ms = 150 }, "x", { wait_ms = 150 }, "x" } })
       proxy.with({ raw, timeouts = { total = 0.4 } }, nil, function(gateway)
-        assert_504(gateway, prefix .. "/silent", "the answer was not complete within 0.4 s", raw.port)
+        assert_504(gateway, prefix .. "/silent", "the answer was not complete within 0.4 s",
+          raw.port)
         local conn = gateway:connect()
         conn:send(wire.get(prefix .. "/drip"))
         assert.is_false((pcall(conn.read, conn, "GET")))

@@ -27,9 +27,13 @@ static void what_a_worker_uses_is_told(void **state) {
     mg_count_total(&s.own->reused);
     mg_count_total(&s.own->failed);
     atomic_store(&s.cell->draining, MG_DRAIN_ASKED);
+    mg_count_total(&u.own->hedges);
+    mg_count_total(&u.own->hedges);
+    mg_count_total(&u.own->mirror_dropped);
     mg_status_append_upstreams(room, 1000, &json);
     assert_text(",\"upstreams\":[{\"upstream\":\"shop\",\"circuit\":\"closed\",\"in_flight\":0,"
-                "\"waiting\":0,\"requests\":0,\"retries\":0,\"hedges\":0,\"refused\":0,"
+                "\"waiting\":0,\"requests\":0,\"retries\":0,\"hedges\":2,\"mirrored\":0,"
+                "\"mirror_dropped\":1,\"refused\":0,"
                 "\"servers\":[{\"server\":\"http://a:1\",\"state\":\"draining\",\"why\":\"a script "
                 "said so\",\"in_flight\":1,\"tries\":4,\"failed\":1,\"reused\":1}]}]",
                 mg_buf_str(&json));
@@ -41,7 +45,8 @@ static void what_a_worker_uses_is_told(void **state) {
     assert_int_equal(mg_json_next(&r), MG_JSON_ARRAY);
     assert_int_equal(mg_json_next(&r), MG_JSON_OBJECT);
     mg_status_read_upstream(&r, &text);
-    assert_text("\nupstream shop: circuit closed, 0 in flight, 0 requests, 0 retries\n"
+    assert_text("\nupstream shop: circuit closed, 0 in flight, 0 requests, 0 retries, 2 hedges, "
+                "1 copies dropped\n"
                 "  http://a:1                                draining     1 in flight         4 "
                 "tries       1 failed   25 % on a kept connection: a script said so\n",
                 mg_buf_str(&text));
