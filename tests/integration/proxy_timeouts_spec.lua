@@ -105,53 +105,62 @@ for how, prefix in pairs(proxy.PREFIXES) do
       end)
     end)
   end)
+end
 
-  describe("a client that leaves, " .. how .. ",", function()
-    local gateway
+describe("a client that leaves", function()
+  local gateway, server
 
-    before_each(function()
-      gateway = proxy.start({ raw }, { timeouts = { half_close = 0.05 } })
+  setup(function()
+    server = upstream:listen({ kind = "raw" })
+    gateway = proxy.start({ server }, { timeouts = { half_close = 0.05 } })
+  end)
+  teardown(function()
+    gateway:stop()
+    server:close()
+  end)
+  before_each(function()
+    server:forget()
+  end)
+  after_each(function()
+    assert.is_nil(gateway:stderr():find(" error ", 1, true)) -- to leave is none
+  end)
+
+  local function begin(bytes)
+    local conn = gateway:connect()
+    conn:send(bytes)
+    server:wait_until("the request arrives", function(seen)
+      return #seen.requests == 1
     end)
-    after_each(function()
-      assert.is_nil(gateway:stderr():find(" error ", 1, true)) -- to leave is none
-      gateway:stop()
-    end)
+    return conn
+  end
 
-    local function begin(bytes)
-      local conn = gateway:connect()
-      conn:send(bytes)
-      raw:wait_until("the request arrives", function(seen)
-        return #seen.requests == 1
-      end)
-      return conn
-    end
-
-    it("before the answer takes its call with it", function()
+  for how, prefix in pairs(proxy.PREFIXES) do
+    it("before the answer takes its call with it, " .. how, function()
       begin(wire.get(prefix .. "/never")):reset()
-      raw:wait_until_left()
+      server:wait_until_left()
     end)
 
-    it("with a FIN takes its call with it", function()
+    it("with a FIN takes its call with it, " .. how, function()
       begin(wire.get(prefix .. "/never")):close()
-      raw:wait_until_left()
+      server:wait_until_left()
     end)
 
-    it("within the answer takes its call with it", function()
-      raw:script("/x", { { "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nsome" } })
+    it("within the answer takes its call with it, " .. how, function()
+      server:script("/x", { { "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nsome" } })
       local conn = begin(wire.get(prefix .. "/x"))
       assert.equal("HTTP/1.1 200 OK", conn:take_line())
       conn:reset()
-      raw:wait_until_left()
+      server:wait_until_left()
     end)
 
-    it("within its upload takes its call with it", function()
-      raw:script("/x", { { { wait_ms = 1000000 } } }, { answer_at = "head" })
-      begin(wire.head_of("POST", prefix .. "/x", "Content-Length: 100") .. "\r\nsome"):reset()
-      raw:wait_until_left()
+    it("within its upload takes its call with it, " .. how, function()
+      server:script("/upload", { { { wait_ms = 1000000 } } }, { answer_at = "head" })
+      begin(wire.head_of("POST", prefix .. "/upload", "Content-Length: 100") .. "\r\nsome"):reset()
+      server:wait_until_left()
     end)
 
-    it("leaves the connections of others alone", function()
-      raw:script("/good", "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ngood")
+    it("leaves the connections of others alone, " .. how, function()
+      server:script("/good", "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ngood")
       assert.equal("good", gateway:get(prefix .. "/good").body)
       for _ = 1, 5 do
         local conn = gateway:connect()
@@ -162,5 +171,5 @@ for how, prefix in pairs(proxy.PREFIXES) do
         assert.equal("good", gateway:get(prefix .. "/good").body)
       end
     end)
-  end)
-end
+  end
+end)

@@ -58,7 +58,7 @@ static void those_of_upstreams_that_are_gone_are_forgotten(void **state) {
     mg_orders o = {0};
     keep(&o, "a", "servers", "[]");
     keep(&o, "b", "servers", "[]");
-    mg_orders_prune(&o, &(mg_upstreams_options){&left, 1});
+    mg_orders_prune(&o, &(mg_upstreams_options){&left, 1, NULL});
     assert_int_equal(o.n, 1);
     holds(&o, 0, "b\nservers\n[]");
     mg_orders_deinit(&o);
