@@ -1,6 +1,7 @@
 #include "base/crypto.h"
 
 #include <openssl/crypto.h>
+#include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 
@@ -33,4 +34,17 @@ size_t mg_hmac_sha256(mg_str key, mg_str bytes, unsigned char out[MG_DIGEST_MAX]
 
 bool mg_secret_equal(mg_str a, mg_str b) {
     return a.n == b.n && CRYPTO_memcmp(a.p, b.p, a.n) == 0;
+}
+
+bool mg_scrypt(mg_str password, mg_str salt, mg_scrypt_cost cost, unsigned char *out) {
+    uint64_t n = (uint64_t)1 << cost.log_n;
+    uint64_t most = 128 * n * cost.r + 128 * (uint64_t)cost.r * cost.p + (1 << 16);
+    bool good = EVP_PBE_scrypt(password.p, password.n, (const unsigned char *)salt.p, salt.n, n,
+                               cost.r, cost.p, most, out, MG_SCRYPT_BYTES) == 1;
+    ERR_clear_error();
+    return good;
+}
+
+void mg_secret_clear(void *p, size_t n) {
+    OPENSSL_cleanse(p, n);
 }

@@ -111,9 +111,15 @@ static void add_script(mg_scripts *s, const char *path) {
     }
 }
 
-static bool is_script(const char *name) {
+static bool ends_in(const char *name, const char *ending) {
     size_t n = strlen(name);
-    return n > 4 && strcmp(name + n - 4, ".lua") == 0;
+    size_t k = strlen(ending);
+    return n > k && strcmp(name + n - k, ending) == 0;
+}
+
+// Templates belong to the scripts that render them.
+static bool is_script(const char *name) {
+    return ends_in(name, ".lua") || ends_in(name, ".etlua");
 }
 
 static bool is_skipped(const char *name) {

@@ -24,6 +24,7 @@ void mg_bind_stream(lua_State *L, mg_vm *vm);
 void mg_bind_proxy(lua_State *L, mg_vm *vm);
 void mg_bind_upstream(lua_State *L, mg_vm *vm);
 void mg_bind_acme(lua_State *L, mg_vm *vm);
+void mg_bind_crypto(lua_State *L, mg_vm *vm); // as one table, `crypto`
 
 // bind_answer.c: reads status, type and field list at `first` and behind it: the last look at what
 // a script says in a head. NULL, or what is wrong. Texts are borrowed as of mg_read_fields.

@@ -86,6 +86,9 @@ static int respond(lua_State *L) {
     if (wrong != NULL) {
         return mg_lua_refuse(L, wrong);
     }
+    if (mg_exchange_meet_conditions(x, &a)) {
+        body = (mg_str){NULL, 0};
+    }
     mg_vm_release_exchange(vm, x);
     mg_exchange_respond(x, &a, body);
     lua_pushboolean(L, 1);
@@ -94,7 +97,8 @@ static int respond(lua_State *L) {
 
 // --- streams ---
 
-// stream_begin(handle, status, type, fields, length or nil) -> true | nil, message
+// stream_begin(handle, status, type, fields, length or nil) -> true | false: the client wants none
+// of it, the exchange is over | nil, message
 static int stream_begin(lua_State *L) {
     mg_vm *vm = mg_vm_of(L);
     mg_exchange *x = mg_vm_exchange(L, vm, 1);
@@ -105,6 +109,12 @@ static int stream_begin(lua_State *L) {
     const char *wrong = mg_read_answer(L, x, 2, &a);
     if (wrong != NULL) {
         return mg_lua_refuse(L, wrong);
+    }
+    if (mg_exchange_meet_conditions(x, &a)) {
+        mg_vm_release_exchange(mg_vm_of(L), x);
+        mg_exchange_respond(x, &a, (mg_str){NULL, 0});
+        lua_pushboolean(L, 0);
+        return 1;
     }
     mg_request_drop_relay(x);
     mg_exchange_begin(x, &a, lua_isnumber(L, 5) ? (int64_t)lua_tonumber(L, 5) : -1);

@@ -150,6 +150,78 @@ static int parse_multipart(lua_State *L) {
     return rc == MG_OK ? 1 : mg_lua_refuse(L, p->multipart.error);
 }
 
+// --- the same as they come ---
+
+// What has come of a form: at most one piece of the body at once. The list of events of the piece
+// being fed is at the top of the stack: a table begins a part, texts are its content, false ends
+// it.
+static const char form_type[] = "moongate.form";
+
+static void note(parser *p) {
+    lua_rawseti(p->L, -2, ++p->count);
+}
+
+static void on_form_part(void *arg, const mg_part *part) {
+    on_part(arg, part);
+    note(arg);
+}
+
+static void on_form_data(void *arg, mg_str piece) {
+    mg_lua_push_str(((parser *)arg)->L, piece);
+    note(arg);
+}
+
+static void on_form_part_end(void *arg) {
+    lua_pushboolean(((parser *)arg)->L, 0);
+    note(arg);
+}
+
+// form(content_type, most parts) -> a form | nil, message
+static int new_form(lua_State *L) {
+    static const mg_multipart_events events = {on_form_part, on_form_data, on_form_part_end};
+    mg_str type = mg_lua_check_str(L, 1);
+    int most = (int)luaL_checkinteger(L, 2);
+    parser *p = lua_newuserdata(L, sizeof *p);
+    *p = (parser){.L = L};
+    luaL_getmetatable(L, form_type);
+    lua_setmetatable(L, -2);
+    if (mg_multipart_init(&p->multipart, type, &events, p) != MG_OK) {
+        return mg_lua_refuse(L, p->multipart.error);
+    }
+    p->multipart.max_parts = most;
+    return 1;
+}
+
+// form:feed(piece, or nil at the end of the body) -> list of events, nil or a message, "limit" or
+// nil
+static int feed_form(lua_State *L) {
+    parser *p = luaL_checkudata(L, 1, form_type);
+    bool over = lua_isnoneornil(L, 2);
+    mg_str piece = over ? (mg_str){NULL, 0} : mg_lua_check_str(L, 2);
+    lua_settop(L, 2);
+    lua_newtable(L);
+    p->L = L;
+    p->count = 0;
+    int rc = over ? mg_multipart_finish(&p->multipart) : mg_multipart_feed(&p->multipart, piece);
+    if (rc == MG_OK) {
+        return 1;
+    }
+    lua_pushstring(L, p->multipart.error);
+    lua_pushstring(L, rc == MG_ELIMIT ? "limit" : NULL);
+    return 3;
+}
+
+static void make_form_type(lua_State *L) {
+    lua_createtable(L, 0, 3);
+    lua_pushcfunction(L, collect);
+    lua_setfield(L, -2, "__gc");
+    lua_pushcfunction(L, feed_form);
+    lua_setfield(L, -2, "feed");
+    lua_pushvalue(L, -1);
+    lua_setfield(L, -2, "__index");
+    lua_setfield(L, LUA_REGISTRYINDEX, form_type);
+}
+
 // --- media types ---
 
 static void push_lower(lua_State *L, mg_str s) {
@@ -234,6 +306,7 @@ int mg_open_http(lua_State *L) {
         {"parse_query", parse_query},
         {"parse_form", parse_form},
         {"parse_multipart", parse_multipart},
+        {"form", new_form},
         {"parse_content_type", parse_content_type},
         {"mime", mime},
         {"date", date},
@@ -242,7 +315,8 @@ int mg_open_http(lua_State *L) {
         {NULL, NULL},
     };
     make_parser_type(L);
-    lua_createtable(L, 0, 10);
+    make_form_type(L);
+    lua_createtable(L, 0, 11);
     luaL_register(L, NULL, functions);
     mg_http_add_cookies(L);
     return 1;

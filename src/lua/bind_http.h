@@ -8,7 +8,7 @@
 
 #include <lua.h>
 
-// Pushes the table of functions: parse_query, parse_form, parse_multipart, parse_cookies,
+// Pushes the table of functions: parse_query, parse_form, parse_multipart, form, parse_cookies,
 // set_cookie, date, parse_date, mime, parse_content_type, status_phrase. May be called many times
 // in a state.
 int mg_open_http(lua_State *L);

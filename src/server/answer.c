@@ -1,5 +1,7 @@
 #include "server/answer.h"
 
+#include "http/conditional.h"
+#include "http/date.h"
 #include "http/status.h"
 #include "server/filter.h"
 #include "server/noted.h"
@@ -47,6 +49,40 @@ void mg_exchange_record(mg_exchange *x, bool aborted) {
     };
     s->on_access(s->log_arg, &r);
 }
+
+// --- conditions ---
+
+// False: there is neither.
+static bool read_validators(const mg_fields *l, mg_validators *v) {
+    const mg_field *etag = mg_fields_find(l, MG_FIELD_ETAG);
+    const mg_field *date = mg_fields_find(l, MG_FIELD_LAST_MODIFIED);
+    *v = (mg_validators){.last_modified = MG_UNKNOWN_DATE};
+    if (date != NULL && !mg_date_parse(date->value, &v->last_modified)) {
+        v->last_modified = MG_UNKNOWN_DATE;
+    }
+    if (etag != NULL) {
+        v->etag = etag->value;
+    }
+    return etag != NULL || v->last_modified != MG_UNKNOWN_DATE;
+}
+
+bool mg_exchange_meet_conditions(const mg_exchange *x, mg_answer *a) {
+    const mg_head *h = &x->head;
+    bool reads = h->method == MG_METHOD_GET || h->method == MG_METHOD_HEAD;
+    mg_validators v;
+    if (!reads || a->status >= 300 || a->fields.count == 0 || !read_validators(&a->fields, &v)) {
+        return false;
+    }
+    mg_condition condition = mg_condition_of(h, &v);
+    if (condition == MG_CONDITION_GO) {
+        return false;
+    }
+    a->status = condition == MG_CONDITION_FAILED ? 412 : 304;
+    a->content_type = (mg_str){NULL, 0};
+    return true;
+}
+
+// --- the end ---
 
 // The app's part is over.
 static void leave_app(mg_exchange *x) {

@@ -292,6 +292,55 @@ function ctx:body() end
 ---@return async fun(): string? iterator which awaits
 function ctx:chunks() end
 
+---@class moongate.PartSaveOptions
+---@field max? integer|string|false the largest file, any unless told; more is 413
+---@field mode? string "0644", of a new file
+---@field make_folders? boolean makes those that are missing above it
+
+--- A part of a form that is being read, by `ctx:parts`. It is over when the next one begins.
+---@class moongate.Part
+---@field name string
+---@field filename string? of a file: without folders, and still nothing to be trusted as a path
+---@field content_type string "text/plain" unless the client says
+---@field transfer_encoding string?
+local part = {}
+
+--- The content piece by piece, as it comes.
+---@return fun(): string? iterator which awaits
+function part:chunks() end
+
+--- The whole content; awaits it.
+---@param max? integer|string|false "1M" unless told; more is 413
+---@return string
+function part:text(max) end
+
+--- Writes the content to a file, which is there whole or not at all, and gives its size; awaits it.
+---@param path string against the project's folder
+---@param options? moongate.PartSaveOptions
+---@return integer bytes
+function part:save(path, options) end
+
+--- The parts of a multipart form one by one, as they come: only a piece of the body is kept at once,
+--- and the client waits while nobody reads. What is not read of a part is left out. The body may be
+--- as large as `limits.body` or the route's `body` allow. 415 if it is no multipart form, 400 if it is
+--- malformed, 413 if it has more parts than `limits.form_parts`, or a part's head more than 8 KiB.
+---
+--- ```lua
+--- app:post("/upload", { body = "1G" }, function(ctx)
+---   local seen = {}
+---   for part in ctx:parts() do
+---     local bytes = 0
+---     for piece in part:chunks() do bytes = bytes + #piece end
+---     seen[#seen + 1] = part.name .. " " .. bytes
+---   end
+---   return seen
+--- end)
+--- --> POST /upload (Content-Type: multipart/form-data; boundary=b) x => 400 ...
+--- --> POST /upload (Content-Type: text/plain) x => 415 ...
+--- ```
+---@return fun(): moongate.Part? iterator which awaits
+function ctx:parts() end
+
 --- The body as JSON, of at most 100 levels; 400 if it is none.
 ---
 --- ```lua

@@ -50,6 +50,18 @@ moongate.log = nil
 ---@type moongate.json
 moongate.json = nil
 
+--- [Templates](template.md) with escaping.
+---@type moongate.template
+moongate.template = nil
+
+--- [Signatures](crypto.md): RS256, PS256, ES256, EdDSA.
+---@type moongate.crypto
+moongate.crypto = nil
+
+--- [Hashes of passwords](password.md).
+---@type moongate.password
+moongate.password = nil
+
 --- [Files](files.md) for work without a request.
 ---@type moongate.files
 moongate.files = nil

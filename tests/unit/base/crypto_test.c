@@ -43,10 +43,23 @@ static void secrets_are_compared_to_their_last_byte(void **state) {
     assert_false(mg_secret_equal(MG_STR("open"), MG_STR("opens")));
 }
 
+// RFC 7914 section 12.
+static void scrypt_is_that_of_rfc_7914(void **state) {
+    (void)state;
+    unsigned char out[MG_SCRYPT_BYTES];
+    mg_scrypt_cost cost = {10, 8, 16};
+    assert_true(mg_scrypt(MG_STR("password"), MG_STR("NaCl"), cost, out));
+    assert_string_equal("fdbabe1c9d3472007856e7190d01e9fe7c6ad7cbc8237830e77376634b373162",
+                        hex(out, sizeof out));
+    mg_secret_clear(out, sizeof out);
+    assert_int_equal(out[0], 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(digests_are_those_of_their_standards),
         cmocka_unit_test(hmac_is_that_of_rfc_4231),
+        cmocka_unit_test(scrypt_is_that_of_rfc_7914),
         cmocka_unit_test(secrets_are_compared_to_their_last_byte),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -176,6 +176,40 @@ static void a_refusal_is_a_problem_document(void **state) {
     assert_int_equal(p.ends, 1);
 }
 
+// --- conditions ---
+
+static int met_status(const char *text, int status, const char *name, const char *value) {
+    mg_answer a = {
+        .status = status,
+        .content_type = MG_STR("text/plain"),
+        .fields = FIELD_LIST(&arena, name, value),
+    };
+    mg_exchange *x = begin(text);
+    bool met = mg_exchange_meet_conditions(x, &a);
+    assert_int_equal(met, a.status != status);
+    assert_int_equal(met, a.content_type.n == 0);
+    mg_exchange_respond(x, &a, (mg_str){NULL, 0});
+    return a.status;
+}
+
+#define GET_IF(field) "GET /a HTTP/1.1\r\nHost: h\r\n" field "\r\n\r\n"
+#define PUT_IF(field) "PUT /a HTTP/1.1\r\nHost: h\r\n" field "\r\n\r\n"
+#define DATE          "Sun, 06 Nov 1994 08:49:37 GMT"
+
+static void an_answer_meets_the_conditions_on_it(void **state) {
+    (void)state;
+    assert_int_equal(304, met_status(GET_IF("If-None-Match: \"a\""), 200, "ETag", "\"a\""));
+    assert_int_equal(200, met_status(GET_IF("If-None-Match: \"b\""), 200, "ETag", "\"a\""));
+    assert_int_equal(412, met_status(GET_IF("If-Match: \"b\""), 200, "ETag", "\"a\""));
+    assert_int_equal(304,
+                     met_status(GET_IF("If-Modified-Since: " DATE), 200, "Last-Modified", DATE));
+    assert_int_equal(200,
+                     met_status(GET_IF("If-Modified-Since: " DATE), 200, "Last-Modified", "now"));
+    assert_int_equal(200, met_status(GET_IF("If-None-Match: *"), 200, "X", "y"));
+    assert_int_equal(404, met_status(GET_IF("If-None-Match: \"a\""), 404, "ETag", "\"a\""));
+    assert_int_equal(200, met_status(PUT_IF("If-Match: \"b\""), 200, "ETag", "\"a\""));
+}
+
 int main(void) {
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
@@ -184,7 +218,7 @@ int main(void) {
         TEST(head_has_the_length_but_no_content),   TEST(some_statuses_have_no_content),
         TEST(a_stream_of_known_length_keeps_to_it), TEST(a_stream_that_is_too_short_is_broken_off),
         TEST(streams_without_content_send_none),    TEST(writing_to_a_peer_that_has_left_says_so),
-        TEST(a_refusal_is_a_problem_document),
+        TEST(a_refusal_is_a_problem_document),      TEST(an_answer_meets_the_conditions_on_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -10,6 +10,7 @@ local PAGES = {
   { "answer", "ctx: the answer" }, { "async", "ctx: what is awaited" }, { "future", "Futures" },
   { "http", "HTTP calls" }, { "database", "Databases" },
   { "cache", "The cache" }, { "upstream", "Upstreams" }, { "files", "Files" }, { "json", "JSON" },
+  { "template", "Templates" }, { "crypto", "Signatures" }, { "password", "Passwords" },
   { "log", "The log" },
   { "errors", "Errors" }, { "middleware", "Middleware" }, { "stream", "Raw streams" },
   { "test", "Specs: moongate.test" },
@@ -25,7 +26,10 @@ local GUIDES = {
 local OWNERS = {
   ["moongate.test.App"] = "test_app", ["moongate.FutureClass"] = "moongate.Future",
   ["moongate.middleware"] = "moongate.middleware", ["moongate.http"] = "moongate.http",
-  ["moongate.json"] = "moongate.json", ["moongate.files"] = "moongate.files",
+  ["moongate.json"] = "moongate.json",
+  ["moongate.template"] = "moongate.template",
+  ["moongate.crypto"] = "moongate.crypto", ["moongate.password"] = "moongate.password",
+  ["moongate.files"] = "moongate.files",
 }
 
 ---@class moongate.docs.Entry one name of the reference

@@ -16,6 +16,7 @@ local suggest = require("moongate.core.suggest")
 local answer = require("moongate.core.request.answer")
 local answer_view = require("moongate.core.request.answer_view")
 local ending = require("moongate.core.request.ending")
+local form_parts = require("moongate.core.request.parts")
 local settled = require("moongate.core.future.settled")
 local array = native.json.array
 local check_ctx = answer.check_ctx
@@ -416,6 +417,17 @@ function methods.body_parts(ctx)
   return (body_as("body_parts", ctx, 2, function(text)
     return parts_of(text, content_type)
   end))
+end
+
+--- The parts of a multipart form as they come, of any size; what is not read of one is left out:
+--- for part in ctx:parts() do ... end
+---@return fun(): moongate.Part?
+function methods.parts(ctx)
+  check_ctx(ctx, 2)
+  local _, most = native.form_limits()
+  return form_parts.iterate(ctx, ctx.headers["content-type"], most, function()
+    return read_body(ctx, false, 2):await()
+  end)
 end
 
 --- The body as a form: names to values, of a repeated name the last; a file is { name, filename,

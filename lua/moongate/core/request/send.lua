@@ -64,7 +64,11 @@ local function check_sent(ok, err)
 end
 
 local function send_stream(ctx)
-  check_sent(native.stream_begin(ctx[HANDLE], ctx[STATUS], ctx[TYPE], ctx[FIELDS]))
+  local begun, wrong = native.stream_begin(ctx[HANDLE], ctx[STATUS], ctx[TYPE], ctx[FIELDS])
+  if begun == false then
+    return -- the client has it already (304), or wants another one (412)
+  end
+  check_sent(begun, wrong)
   ctx[PHASE] = COMMITTED
   if ctx[ROUTE].stream_max then
     native.set_deadline(ctx[HANDLE], ctx[ROUTE].stream_max)

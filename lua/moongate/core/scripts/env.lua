@@ -4,6 +4,7 @@ local coroutines = require("moongate.core.coroutines")
 local guard = require("moongate.core.scripts.guard")
 local missing = require("moongate.core.future.missing")
 local modules = require("moongate.core.scripts.modules")
+local template = require("moongate.template")
 local suggest = require("moongate.core.suggest")
 local log = require("moongate.log")
 
@@ -105,6 +106,10 @@ function M.new(root, read)
     return setfenv(chunk, globals)(...)
   end
 
+  template._begin(function(path)
+    local text = read(full(path))
+    return text, display(full(path)):sub(2)
+  end)
   local own = guard.overrides()
   own.pairs, own.ipairs = missing.refusing(pairs), missing.refusing(ipairs)
   own.coroutine, own.print = coroutines.library, log.print

@@ -17,8 +17,11 @@ local function write(path, text)
   file:close()
 end
 
-os.execute("mkdir -p '" .. folder .. "/public' '" .. folder .. "/migrations'")
+for _, name in ipairs({ "public", "views", "migrations" }) do
+  os.execute("mkdir -p '" .. folder .. "/" .. name .. "'")
+end
 write("public/hello.txt", "hello from a file")
+write("views/page.etlua", "<title><%= title %></title>")
 write("migrations/0001_users.sql", [[
 CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT UNIQUE);
 INSERT INTO users (name) VALUES ('Ada'), ('Alan');
