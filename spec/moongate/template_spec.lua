@@ -73,8 +73,8 @@ describe("a template", function()
 
   it("includes others and is laid out by another, found beside it", function()
     begin({
-      ["views/page.etlua"] = '<% layout("base.etlua", { title = "T" }) %><%- include("a/row.etlua", '
-        .. "{ x = 1 }) %>|<%= name %>",
+      ["views/page.etlua"] = '<% layout("base.etlua", { title = "T" }) %><%- include("a/row.'
+        .. 'etlua", { x = 1 }) %>|<%= name %>',
       ["views/base.etlua"] = "<h1><%= title %></h1><%- content %><%= name %>",
       ["views/a/row.etlua"] = '<%= x %><%= name %><%- include("../end.etlua") %>',
       ["views/end.etlua"] = "<%= x %>!",

@@ -12,10 +12,10 @@ typedef struct mg_answer {
 // Answers completely; `x` is dead for the caller afterwards. Borrows everything for the call.
 void mg_exchange_respond(mg_exchange *x, const mg_answer *a, mg_str body);
 
-// Before either: where a successful answer to GET or HEAD has an ETag or Last-Modified of the app's,
-// and the request a condition on it (RFC 9110 section 13), `a` becomes the head of a 304 or a 412,
-// to be sent without content. True then. What other methods have done is not to be undone: their
-// conditions are the app's to judge, before.
+// Before either: where a successful answer to GET or HEAD has an ETag or Last-Modified of the
+// app's, and the request a condition on it (RFC 9110 section 13), `a` becomes the head of a 304 or
+// a 412, to be sent without content. True then. What other methods have done is not to be undone:
+// their conditions are the app's to judge, before.
 bool mg_exchange_meet_conditions(const mg_exchange *x, mg_answer *a);
 
 // Commits the head of a streamed answer; `length` -1: not known. The handler's deadline ends here.
