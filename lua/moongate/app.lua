@@ -1,9 +1,11 @@
 --- app: the declarations of a service. Loading a script only declares; app:freeze() hands the
 --- result to the server.
 local check = require("moongate.core.check")
+local places = require("moongate.core.places")
 local router = require("moongate.core.app.router")
 local fallback = require("moongate.core.app.fallback")
 local suggest = require("moongate.core.suggest")
+local makers = require("moongate.middleware")
 
 local M = {}
 
@@ -12,6 +14,7 @@ local App = {}
 App.__index = App
 
 suggest.close(App, "the app")
+places.know(App)
 
 local METHODS = { "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS" }
 local STANDARD = { TRACE = true }
@@ -19,13 +22,24 @@ for _, method in ipairs(METHODS) do
   STANDARD[method] = true
 end
 
+local function check_middleware(name, fn)
+  check.callable(name, fn)
+  for made, maker in next, makers do
+    if fn == maker then
+      check.fail(("%s: moongate.middleware.%s makes a middleware: call it, as "
+        .. "moongate.middleware.%s()"):format(name, made, made))
+    end
+  end
+  return fn
+end
+
 local function list_of_functions(name, list)
   if check.is_callable(list) then
-    return { list }
+    return { check_middleware(name, list) }
   end
   check.type(name, list, "table")
   for i, fn in ipairs(list) do
-    check.callable(name .. "[" .. i .. "]", fn)
+    check_middleware(name .. "[" .. i .. "]", fn)
   end
   return list
 end
@@ -48,7 +62,8 @@ function M.new()
     all_methods = { unpack(METHODS) }, -- HTTP's, then those that routes name besides
     groups = {}, prefixes = router.new(), -- middleware by the group's id, the ids by prefix
   }
-  return setmetatable({ shared = shared, prefix = "", own = {}, top = true }, App)
+  return setmetatable({ shared = shared, prefix = "", for_host = false, own = {}, top = true },
+    App)
 end
 
 --- Is it an app that M.new made?
@@ -151,6 +166,7 @@ local function new_route(self, methods, pattern, options, handler)
     id = #self.shared.routes + 1,
     methods = methods,
     pattern = full,
+    host = self.for_host or nil,
     name = options.name,
     where = check.caller(),
     handler = handler,
@@ -210,7 +226,7 @@ end
 --- Answers CONNECT, which has no path: app:connect([name or options,] handler). ctx.host is what
 --- the client wants to be connected to; ctx:tunnel(fn) opens the tunnel.
 function App:connect(options, handler)
-  if self.prefix ~= "" then
+  if self.prefix ~= "" or self.for_host then
     check.fail("connect: CONNECT has no path: declare it outside of groups")
   end
   return declare(self, { "CONNECT" }, "/", options, handler)
@@ -219,6 +235,15 @@ end
 --- app:route({ "GET", "PURGE" }, pattern, [name or options,] handler)
 function App:route(methods, pattern, options, handler)
   return declare(self, methods_of(methods), pattern, options, handler)
+end
+
+-- `fn` declares what belongs to the group.
+local function declare_group(self, group, fn)
+  local groups = self.shared.groups
+  groups[#groups + 1] = group.own
+  fallback.add_prefix(self.shared.prefixes, group.prefix, #groups, group.for_host or nil)
+  fn(group)
+  return self
 end
 
 --- Routes below `prefix`, with middleware of their own, which runs around what is answered in place
@@ -237,20 +262,53 @@ function App:group(prefix, middleware, fn)
   local group = setmetatable({
     shared = self.shared,
     prefix = self.prefix .. (prefix == "/" and "" or prefix),
+    for_host = self.for_host,
     own = joined(self.own, list_of_functions("group: middleware", middleware or {})),
     top = false,
   }, App)
-  local groups = self.shared.groups
-  groups[#groups + 1] = group.own
-  fallback.add_prefix(self.shared.prefixes, group.prefix, #groups)
-  fn(group)
-  return self
+  return declare_group(self, group, fn)
+end
+
+-- Labels of letters, digits and hyphens, perhaps below "*."; an address of IPv6 in brackets.
+local function check_host(name)
+  check.string("host", name)
+  local labels = name:gsub("^%*%.", "")
+  local good = labels:find("^%w[%w-]*[%w.-]*$") and not labels:find("..", 1, true)
+    or name:find("^%[[%x:.]+%]$")
+  if not good or #name > 255 then
+    check.fail('host: a name such as "api.example.org" or "*.example.org" is wanted, without a '
+      .. 'port, in punycode beyond ASCII, not "' .. name .. '"')
+  end
+  return name:lower():gsub("%.$", "")
+end
+
+--- Routes for requests of one host, or of all below one ("*.example.org"), whatever the port: they
+--- go before those of any host, and have middleware of their own:
+--- app:host("api.example.org", { auth }, function(api) ... end)
+function App:host(name, middleware, fn)
+  shared_of(self)
+  if fn == nil then
+    middleware, fn = {}, middleware
+  end
+  local host = check_host(name)
+  check.callable("host", fn)
+  if self.for_host then
+    check.fail("host: these routes are for " .. self.for_host .. " already")
+  end
+  local group = setmetatable({
+    shared = self.shared,
+    prefix = self.prefix,
+    for_host = host,
+    own = joined(self.own, list_of_functions("host: middleware", middleware or {})),
+    top = false,
+  }, App)
+  return declare_group(self, group, fn)
 end
 
 --- Middleware for the routes of this app or group that are declared after it.
 function App:use(middleware)
   shared_of(self)
-  check.callable("use", middleware)
+  check_middleware("use", middleware)
   self.own[#self.own + 1] = middleware
   return self
 end
@@ -383,6 +441,11 @@ end
 --- The path of a named route: app:url("user", { id = 7 }) -> "/users/7"
 ---@return string
 function App:url(name, params)
+  if type(self) ~= "table" or getmetatable(self) ~= App then
+    check.fail("call it with a colon: app:url(name, { id = 7 })")
+  end
+  check.string("url: route", name)
+  params = params and check.type("url: parameters", params, "table")
   local route = self.shared.named[name]
   if not route then
     check.one_of("url: route", name, self.shared.named)

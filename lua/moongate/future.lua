@@ -219,6 +219,9 @@ end
 
 --- The value or values; raises the error. Yields the coroutine, never the thread.
 function Future:await()
+  if self == nil then
+    error("call it with a colon: future:await()", 2)
+  end
   self._looked_at = true
   wait(self, 2)
   if self._state == RESOLVED then

@@ -44,6 +44,10 @@ end
 for _, name in ipairs({ "middleware", "log", "json", "files", "http" }) do
   suggest.close(M[name], "moongate." .. name)
 end
+for _, name in ipairs({ "middleware", "log", "json", "files", "http", "template", "password",
+  "crypto" }) do
+  places.know(M[name])
+end
 places.know(M)
 
 local getters = {}

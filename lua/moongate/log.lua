@@ -1,6 +1,7 @@
 --- The error log: moongate.log.debug/info/warn/error(message, fields).
 local native = require("moongate.native")
 local errors = require("moongate.core.errors")
+local suggest = require("moongate.core.suggest")
 
 local show = errors.show
 
@@ -51,6 +52,8 @@ for name, level in pairs(LEVELS) do
   end
 end
 
+local CLOSED = getmetatable(suggest.close({ debug = 1, info = 1, warn = 1, error = 1 }, "ctx.log"))
+
 --- A log whose lines all carry `extra` fields.
 ---@param extra fun(): table
 function M.with(extra)
@@ -65,7 +68,7 @@ function M.with(extra)
       write(level, message, all)
     end
   end
-  return log
+  return setmetatable(log, CLOSED)
 end
 
 --- `print` of app code.

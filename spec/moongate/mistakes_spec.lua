@@ -81,8 +81,8 @@ describe("a misspelt option is told with the nearest one:", function()
 
   it("cookie", function()
     logs(served(function(ctx) ctx:cookie("a", "b", { maxage = 1 }) end),
-      "cookie: the option 'maxage' is unknown, allowed are path, domain, max_age, expires, secure, "
-      .. "http_only, same_site and partitioned")
+      'cookie: "maxage" is unknown, allowed are domain, expires, http_only, max_age, on_error, '
+      .. "partitioned, path, same_site, secure (did you mean 'max_age'?)")
   end)
 
   it("json.encode and json.decode", function()

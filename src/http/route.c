@@ -35,8 +35,21 @@ typedef struct names {
     mg_route_param items[MG_ROUTE_PARAMS]; // names owned
 } names;
 
-struct mg_router {
+// The routes of one host.
+typedef struct host_routes {
+    mg_str name; // in lower case; of a wildcard what stands behind "*."; owned
     node root;
+} host_routes;
+
+// Sorted by length, then bytes.
+typedef struct hosts {
+    host_routes **items; // owned
+    size_t n;
+} hosts;
+
+struct mg_router {
+    node root; // of any host
+    hosts exact, below;
     names *names; // by route id
     uint32_t name_count;
     mg_str methods[MG_ROUTE_METHODS]; // from OWN_METHOD on, owned; mg_method knows those before
@@ -68,11 +81,22 @@ static void free_node(node *n) {
     }
 }
 
+static void free_hosts(hosts *all) {
+    for (size_t i = 0; i < all->n; i++) {
+        free_node(&all->items[i]->root);
+        mg_free((char *)(uintptr_t)all->items[i]->name.p);
+        mg_free(all->items[i]);
+    }
+    mg_free(all->items);
+}
+
 void mg_router_free(mg_router *r) {
     if (r == NULL) {
         return;
     }
     free_node(&r->root);
+    free_hosts(&r->exact);
+    free_hosts(&r->below);
     for (uint32_t i = 0; i < r->name_count; i++) {
         for (uint32_t k = 0; k < r->names[i].count; k++) {
             mg_free((char *)(uintptr_t)r->names[i].items[k].name.p);
@@ -148,6 +172,79 @@ static size_t place_of(const node *n, mg_str text, bool *found) {
     *found = false;
     return low;
 }
+
+// --- hosts ---
+
+// The place of `name` among hosts: where it is, or where it would go.
+static size_t place_of_host(const hosts *all, mg_str name, bool *found) {
+    size_t low = 0;
+    size_t high = all->n;
+    *found = false;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        int order = compare(all->items[middle]->name, name);
+        if (order == 0) {
+            *found = true;
+            return middle;
+        }
+        if (order < 0) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+static node *root_of_host(hosts *all, mg_str name) {
+    bool found;
+    size_t place = place_of_host(all, name, &found);
+    if (!found) {
+        all->items = mg_realloc(all->items, sizeof *all->items * (all->n + 1));
+        memmove(all->items + place + 1, all->items + place, sizeof *all->items * (all->n - place));
+        all->n++;
+        host_routes *h = mg_calloc(1, sizeof *h);
+        h->name = (mg_str){mg_strndup(name.p, name.n), name.n};
+        all->items[place] = h;
+    }
+    return &all->items[place]->root;
+}
+
+// In lower case, without port and without a dot behind it; empty if it is too long to be one.
+static mg_str plain_host(mg_str s, char out[MG_ROUTE_HOST_BYTES]) {
+    const char *end = s.n > 0 && s.p[0] == '[' ? memchr(s.p, ']', s.n) : NULL;
+    const char *colon = end != NULL ? end + 1 : memchr(s.p, ':', s.n);
+    s.n = colon != NULL ? (size_t)(colon - s.p) : s.n;
+    s.n -= s.n > 0 && s.p[s.n - 1] == '.';
+    if (s.n > MG_ROUTE_HOST_BYTES) {
+        s.n = 0;
+    }
+    for (size_t i = 0; i < s.n; i++) {
+        out[i] = mg_lower(s.p[i]);
+    }
+    return (mg_str){out, s.n};
+}
+
+// Where the routes of a host as it is declared begin. NULL: it is none.
+static node *root_for(mg_router *r, mg_str declared) {
+    char text[MG_ROUTE_HOST_BYTES];
+    if (declared.n == 0) {
+        return &r->root;
+    }
+    mg_str name = plain_host(declared, text);
+    bool wildcard = name.n > 2 && name.p[0] == '*' && name.p[1] == '.';
+    if (wildcard) {
+        name = (mg_str){name.p + 2, name.n - 2};
+    }
+    bool good = name.n > 0 && memchr(name.p, '*', name.n) == NULL;
+    return good ? root_of_host(wildcard ? &r->below : &r->exact, name) : NULL;
+}
+
+bool mg_router_has_hosts(const mg_router *r) {
+    return r->exact.n + r->below.n > 0;
+}
+
+// --- adding to a tree ---
 
 static node *static_child(node *n, mg_str text) {
     bool found;
@@ -302,12 +399,21 @@ static int settle(mg_router *r, endings *e, ending new, const names *list, uint3
 
 int mg_router_add(mg_router *r, unsigned m, mg_str pattern, uint32_t id, uint32_t *existing,
                   mg_error *err) {
+    return mg_router_add_for(r, (mg_str){NULL, 0}, m, pattern, id, existing, err);
+}
+
+int mg_router_add_for(mg_router *r, mg_str host, unsigned m, mg_str pattern, uint32_t id,
+                      uint32_t *existing, mg_error *err) {
     if (pattern.n == 0 || pattern.p[0] != '/' || pattern.n > MG_ROUTE_PATTERN_BYTES) {
         return mg_error_set(err, MG_ESYNTAX, "a pattern begins with / and has at most %d bytes",
                             MG_ROUTE_PATTERN_BYTES);
     }
     names list = {0};
-    node *at = &r->root;
+    node *at = root_for(r, host);
+    if (at == NULL) {
+        return mg_error_set(err, MG_ESYNTAX,
+                            "a host is a name such as api.example.org or *.example.org");
+    }
     size_t from = 1;
     for (int depth = 0;; depth++) {
         if (depth == MG_ROUTE_SEGMENTS) {
@@ -364,16 +470,14 @@ static bool is_slug(char c) {
     return is_digit(c) || is_alpha(c) || c == '-' || c == '_';
 }
 
-// One number has one text: no zeros in front.
 static bool is_number(mg_str s, uint64_t most) {
     uint64_t value;
-    return all_of(s, is_digit) && (s.p[0] != '0' || s.n == 1) && mg_str_to_u64(s, most, &value);
+    return all_of(s, is_digit) && mg_str_to_u64(s, most, &value);
 }
 
 static bool is_int(mg_str s) {
     if (s.n > 0 && s.p[0] == '-') {
-        mg_str digits = {s.p + 1, s.n - 1};
-        return is_number(digits, (uint64_t)INT64_MAX + 1) && digits.p[0] != '0';
+        return is_number((mg_str){s.p + 1, s.n - 1}, (uint64_t)INT64_MAX + 1);
     }
     return is_number(s, INT64_MAX);
 }
@@ -494,7 +598,34 @@ static bool match_below(walk *w, const node *n, const char *at) {
     return found || match_rest(w, n, at);
 }
 
+static bool match_host(walk *w, const hosts *all, mg_str name, mg_str path) {
+    bool found;
+    size_t place = place_of_host(all, name, &found);
+    return found && match_below(w, &all->items[place]->root, path.p + 1);
+}
+
+// Its own routes, then those of each wildcard above it.
+static bool match_hosts(walk *w, const mg_router *r, mg_str host, mg_str path) {
+    char text[MG_ROUTE_HOST_BYTES];
+    if (host.n == 0 || !mg_router_has_hosts(r)) {
+        return false;
+    }
+    mg_str name = plain_host(host, text);
+    bool found = match_host(w, &r->exact, name, path);
+    const char *dot;
+    while (!found && (dot = memchr(name.p, '.', name.n)) != NULL) {
+        name = (mg_str){dot + 1, (size_t)(name.p + name.n - dot - 1)};
+        found = match_host(w, &r->below, name, path);
+    }
+    return found;
+}
+
 mg_route_result mg_router_match(const mg_router *r, unsigned m, mg_str path, mg_route_match *out) {
+    return mg_router_match_for(r, (mg_str){NULL, 0}, m, path, out);
+}
+
+mg_route_result mg_router_match_for(const mg_router *r, mg_str host, unsigned m, mg_str path,
+                                    mg_route_match *out) {
     out->id = 0;
     out->allowed = 0;
     out->count = 0;
@@ -502,7 +633,7 @@ mg_route_result mg_router_match(const mg_router *r, unsigned m, mg_str path, mg_
         return MG_ROUTE_NONE;
     }
     walk w = {.method = m, .out = out, .end = path.p + path.n};
-    if (match_below(&w, &r->root, path.p + 1)) {
+    if (match_hosts(&w, r, host, path) || match_below(&w, &r->root, path.p + 1)) {
         return MG_ROUTE_FOUND;
     }
     if (out->allowed == 0) {

@@ -2,11 +2,14 @@
 //
 // Patterns: "/users/me" (static), "/users/:id" (one segment), "/users/:id<int>" (typed: int, uint,
 // uuid, hex, alpha, slug), "/files/*path" (the rest, one character or more). An int fits into 64
-// bits with a sign, a uint into those without one; neither has a plus sign or zeros in front: one
-// number has one path. In each segment static
+// bits with a sign, a uint into those without one; neither has a plus sign. In each segment static
 // goes before typed, typed before plain, plain before wildcard; a branch that leads nowhere is left
 // again. "/a/" is not "/a". Segments, of patterns too, are compared after percent-decoding, split
 // before it: %2F never separates, and %3A begins no parameter.
+//
+// Routes of a host go before those of any: of its own name, then of "*.example.org" (whatever is
+// below it), the longest first. A path that a host has no route for is looked for further on. Case
+// and port of a host do not matter, nor a dot behind it.
 //
 // A method is a number: an mg_method, or for any other token one that the router gives it.
 #pragma once
@@ -20,6 +23,7 @@ enum {
     MG_ROUTE_PARAMS = 16,
     MG_ROUTE_SEGMENTS = 64,
     MG_ROUTE_PATTERN_BYTES = 1024,
+    MG_ROUTE_HOST_BYTES = 255,
     MG_ROUTE_METHODS = 52, // of a router; a set of them is an exact Lua number
 };
 
@@ -56,8 +60,19 @@ uint64_t mg_router_own_methods(const mg_router *r);
 int mg_router_add(mg_router *r, unsigned m, mg_str pattern, uint32_t id, uint32_t *existing,
                   mg_error *err);
 
+// The same for requests of one host: "api.example.org", or "*.example.org"; empty: of any.
+int mg_router_add_for(mg_router *r, mg_str host, unsigned m, mg_str pattern, uint32_t id,
+                      uint32_t *existing, mg_error *err);
+
 // HEAD falls back to GET. Allocates nothing.
 mg_route_result mg_router_match(const mg_router *r, unsigned m, mg_str path, mg_route_match *out);
+
+// The same with the request's host, as it came.
+mg_route_result mg_router_match_for(const mg_router *r, mg_str host, unsigned m, mg_str path,
+                                    mg_route_match *out);
+
+// False: the host of a request makes no difference.
+bool mg_router_has_hosts(const mg_router *r);
 
 typedef enum mg_route_kind { MG_ROUTE_TEXT, MG_ROUTE_INT, MG_ROUTE_UINT } mg_route_kind;
 

@@ -33,8 +33,12 @@ static int router_gc(lua_State *L) {
     return 0;
 }
 
-// router:add(method, pattern, id) -> true | nil, message | nil, message, id of the route with the
-// same shape. A method is any token.
+static mg_str opt_host(lua_State *L, int index) {
+    return lua_isnoneornil(L, index) ? (mg_str){NULL, 0} : mg_lua_check_str(L, index);
+}
+
+// router:add(method, pattern, id, host or nil) -> true | nil, message | nil, message, id of the
+// route with the same shape. A method is any token.
 static int router_add(lua_State *L) {
     mg_router *r = mg_check_router(L, 1);
     mg_str method = mg_lua_check_str(L, 2);
@@ -51,7 +55,8 @@ static int router_add(lua_State *L) {
                         MG_ROUTE_METHODS - MG_METHOD_COUNT - 1);
         return 2;
     }
-    int rc = mg_router_add(r, m, pattern, (uint32_t)id, &existing, &err);
+    mg_str host = opt_host(L, 5);
+    int rc = mg_router_add_for(r, host, m, pattern, (uint32_t)id, &existing, &err);
     if (rc == MG_OK) {
         lua_pushboolean(L, 1);
         return 1;
@@ -117,12 +122,14 @@ void mg_push_methods(lua_State *L, const mg_router *r, uint64_t methods) {
     }
 }
 
-// router:match(method, path) -> id, params | nil, "none" | nil, "method", list of allowed methods
+// router:match(method, path, host or nil) -> id, params | nil, "none" | nil, "method", list of
+// allowed methods
 static int router_match(lua_State *L) {
     mg_router *r = mg_check_router(L, 1);
     unsigned m = mg_router_method(r, mg_lua_check_str(L, 2));
     mg_route_match match;
-    mg_route_result result = mg_router_match(r, m, mg_lua_check_str(L, 3), &match);
+    mg_str path = mg_lua_check_str(L, 3);
+    mg_route_result result = mg_router_match_for(r, opt_host(L, 4), m, path, &match);
     if (result == MG_ROUTE_FOUND) {
         lua_pushinteger(L, (lua_Integer)match.id);
         mg_push_params(L, r, &match);

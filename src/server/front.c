@@ -1,6 +1,7 @@
 #include "server/front.h"
 
 #include "server/answer.h"
+#include "server/requester.h"
 
 static void on_request(mg_app *app, mg_exchange *x);
 
@@ -33,7 +34,13 @@ static uint64_t server_methods(const mg_router *router) {
            1 << MG_METHOD_OPTIONS;
 }
 
-static void match(mg_routed *r, const mg_head *h) {
+// What the request is for, if that makes a difference.
+static mg_str host_of(const mg_router *router, mg_exchange *x) {
+    return mg_router_has_hosts(router) ? mg_exchange_requester(x)->host : (mg_str){NULL, 0};
+}
+
+static void match(mg_routed *r, mg_exchange *x) {
+    const mg_head *h = &x->head;
     r->method = h->method;
     r->match.id = 0;
     r->match.allowed = 0;
@@ -43,7 +50,9 @@ static void match(mg_routed *r, const mg_head *h) {
         }
         // CONNECT has no path: its route is declared as that of the root.
         bool connects = h->target.form == MG_TARGET_AUTHORITY;
-        mg_router_match(r->router, r->method, connects ? MG_STR("/") : h->target.path, &r->match);
+        mg_str path = connects ? MG_STR("/") : h->target.path;
+        mg_str host = connects ? (mg_str){NULL, 0} : host_of(r->router, x);
+        mg_router_match_for(r->router, host, r->method, path, &r->match);
     }
     if (h->target.form == MG_TARGET_ASTERISK || h->target.form == MG_TARGET_AUTHORITY) {
         // asked of the server as a whole, or of a proxy that this is not
@@ -74,7 +83,7 @@ static void on_request(mg_app *app, mg_exchange *x) {
     x->routed = r;
     x->pins = &f->pins;
     f->pins.count++;
-    match(r, &x->head);
+    match(r, x);
     if (r->match.id == 0) {
         limit_body(x, r, x->body_limit);
         give(x, f->scripts);

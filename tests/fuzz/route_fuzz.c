@@ -81,16 +81,19 @@ static bool is_static(mg_str want, mg_str segment) {
     return same;
 }
 
-// The digits of a number up to `most`, without zeros in front.
+// The digits of a number up to `most`.
 static bool is_number(mg_str s, const char *most) {
     size_t n = strlen(most);
-    return is_made_of(s, DIGITS) && (s.p[0] != '0' || s.n == 1) &&
-           (s.n < n || (s.n == n && memcmp(s.p, most, n) <= 0));
+    bool digits = is_made_of(s, DIGITS);
+    while (s.n > 1 && s.p[0] == '0') {
+        s = (mg_str){s.p + 1, s.n - 1};
+    }
+    return digits && (s.n < n || (s.n == n && memcmp(s.p, most, n) <= 0));
 }
 
 static bool is_int(mg_str s) {
     if (s.n > 1 && s.p[0] == '-') {
-        return s.p[1] != '0' && is_number((mg_str){s.p + 1, s.n - 1}, "9223372036854775808");
+        return is_number((mg_str){s.p + 1, s.n - 1}, "9223372036854775808");
     }
     return is_number(s, "9223372036854775807");
 }

@@ -191,6 +191,30 @@ function app:connect(options, handler) end
 ---@overload fun(self: moongate.App, prefix: string, fn: fun(group: moongate.App)): moongate.App
 function app:group(prefix, middleware, fn) end
 
+--- Routes for requests of one host, or of all that are below one: `*.example.org` is
+--- `a.example.org` and `a.b.example.org`, not `example.org`. Case and port do not matter; a trusted
+--- proxy's Forwarded counts. A host's own routes go before those of wildcards, the longest of these
+--- first, and they before routes of any host, which answer what the host has no route for. 405,
+--- OPTIONS and 404 follow the same order. Groups may be inside.
+---
+--- ```lua
+--- app:get("/", function() return "any host" end)
+--- app:host("*.example.org", function(below)
+---   below:get("/", function(ctx) return "below: " .. ctx.host end)
+--- end)
+--- app:host("api.example.org", function(api)
+---   api:get("/", function() return "the api" end)
+--- end)
+--- --> GET / => 200 any host
+--- --> GET / (Host: api.example.org:8080) => 200 the api
+--- --> GET / (Host: a.example.org) => 200 below: a.example.org
+--- ```
+---@param name string "api.example.org" or "*.example.org"
+---@param middleware? moongate.Middleware|moongate.Middleware[] may be left out
+---@param fn fun(host: moongate.App) declares them
+---@return moongate.App self
+function app:host(name, middleware, fn) end
+
 --- Middleware for the routes of this app or group that are declared after it, and for what is
 --- answered in place of a route.
 ---

@@ -150,7 +150,7 @@ function M.stitch(err, co)
     notes = beside[err] or {}
     beside[err] = notes
   end
-  local trace, place = traceback(co)
+  local trace, place, called = traceback(co)
   trace = with_line(trace, plain(rawget(notes, "where")))
   local before = plain(rawget(notes, "traceback"))
   if before then
@@ -161,6 +161,11 @@ function M.stitch(err, co)
   end
   if place and is_framework_place(plain(rawget(notes, "where"))) then
     rawset(notes, "where", place)
+  end
+  local message = called and plain(rawget(notes, "message"))
+  if message then -- Lua knows by what name the framework called
+    message = message:gsub("^(bad argument #%d+ to )'[^']*'", "%1'" .. called .. "'")
+    rawset(notes, "message", message)
   end
 end
 

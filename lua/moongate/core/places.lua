@@ -159,10 +159,11 @@ function M.called_at(level, name)
 end
 
 --- "file:line" where `fn`, which left no frame, ended by a call of `name`: of the first one if
---- there are several; where it is declared if there is none.
+--- there are several; where it is declared if there is none. And by what name it was called.
 ---@param fn function|table
 ---@param name string?
 ---@return string
+---@return string?
 function M.tail_place(fn, name)
   fn = M.function_of(fn)
   local found
@@ -173,7 +174,10 @@ function M.tail_place(fn, name)
     end
     found = found or call
   end
-  return found and (source_of(getinfo(fn, "S")) .. ":" .. found.line) or M.declared(fn)
+  if found then
+    return source_of(getinfo(fn, "S")) .. ":" .. found.line, found.name
+  end
+  return M.declared(fn)
 end
 
 --- "file:line" of the first statement of `fn` that returns `n` values; where it is declared if
@@ -205,12 +209,13 @@ local public = {} -- tables of functions that scripts call by name
 
 --- Scripts find functions in `functions`: a frame of one tells what a tail call called.
 ---@param functions table<string, any>
-function M.know(functions)
-  public[#public + 1] = functions
+---@param key string? those that are known by this key are forgotten
+function M.know(functions, key)
+  public[key or #public + 1] = functions
 end
 
 local function public_name(fn)
-  for _, functions in ipairs(public) do
+  for _, functions in pairs(public) do
     for name, value in next, functions do
       if value == fn then
         return name
@@ -264,24 +269,29 @@ end
 ---@param co thread
 ---@return string traceback
 ---@return string? place "file:line" of the innermost line of a script
+---@return string? name what was called there, if that was such a call
 function M.traceback(co)
-  local lines, others, place, callee = {}, 0, nil, nil
+  local lines, others, place, callee, called = {}, 0, nil, nil, nil
   for level = 0, FRAMES do
     local info = getinfo(co, level, "Slnf")
     if not info then
       break
     end
-    local lost
+    local lost, name
     if info.what ~= "C" and not M.is_framework(info.source) then
       lines[#lines + 1] = describe(info)
       place = place or lines[#lines]:match("^(.-:%d+): ")
     else
       others = others + 1
-      lost = info.what ~= "C" and lost_frame(co, level, callee)
+      if info.what ~= "C" then
+        lost, name = lost_frame(co, level, callee)
+      end
     end
     if lost then
       lines[#lines + 1] = lost .. ": in a function that ended by this call"
-      place = place or lost
+      if not place then
+        place, called = lost, name
+      end
     end
     callee = info
   end
@@ -290,7 +300,7 @@ function M.traceback(co)
     lines = { unpack(lines, 1, SHOWN) }
   end
   lines[#lines + 1] = "(" .. others .. " frames of Moongate and of C)"
-  return "stack traceback:\n\t" .. table.concat(lines, "\n\t"), place
+  return "stack traceback:\n\t" .. table.concat(lines, "\n\t"), place, called
 end
 
 return M

@@ -5,10 +5,12 @@ local function is_swap(a, b, i, j)
   return i > 1 and j > 1 and a:byte(i) == b:byte(j - 1) and a:byte(i - 1) == b:byte(j)
 end
 
+local GIVEN_UP = 4
+
 -- Edit distance (Damerau-Levenshtein: neighbours that swapped count once), given up beyond 3.
 local function distance(a, b)
-  if math.abs(#a - #b) > 3 then
-    return 4
+  if math.abs(#a - #b) >= GIVEN_UP then
+    return GIVEN_UP
   end
   local older, old = nil, {}
   for j = 0, #b do
@@ -36,7 +38,8 @@ function M.nearest(name, ...)
   for _, names in ipairs({ ... }) do
     for key in pairs(names) do
       local d = distance(name, tostring(key))
-      if d <= math.max(1, math.floor(#name / 3)) and (not best or d < best_distance
+      local most = math.min(GIVEN_UP - 1, math.max(1, math.floor(#name / 3)))
+      if d <= most and (not best or d < best_distance
         or (d == best_distance and tostring(key) < best)) then
         best, best_distance = tostring(key), d
       end

@@ -113,21 +113,21 @@ static void types_are_kept(void **state) {
     gets("/u/01234567", "none");
 }
 
-static void a_number_fits_and_has_one_text(void **state) {
+static void a_number_fits_into_64_bits(void **state) {
     (void)state;
     add(MG_METHOD_GET, "/:n<int>", 1);
     add(MG_METHOD_GET, "/:n<uint>", 2);
     add(MG_METHOD_GET, "/:n", 3);
     gets("/0", "1 n=0");
+    gets("/007", "1 n=007");
+    gets("/-0", "1 n=-0");
     gets("/9223372036854775807", "1 n=9223372036854775807");
     gets("/-9223372036854775808", "1 n=-9223372036854775808");
     gets("/9223372036854775808", "2 n=9223372036854775808");
     gets("/18446744073709551615", "2 n=18446744073709551615");
     static const char *const texts[] = {"18446744073709551616",
                                         "-9223372036854775809",
-                                        "007",
-                                        "-0",
-                                        "00",
+
                                         "+1",
                                         "1.0",
                                         "1e3",
@@ -143,6 +143,68 @@ static void a_number_fits_and_has_one_text(void **state) {
     mg_route_param param = mg_router_param(router, 1, 0);
     assert_int_equal(param.kind, MG_ROUTE_INT);
     assert_int_equal(mg_router_param(router, 3, 0).kind, MG_ROUTE_TEXT);
+}
+
+// "id", "none", or the count of methods that are allowed.
+static void asks(const char *host, unsigned m, const char *path, const char *want) {
+    mg_route_match match;
+    char got[32];
+    mg_route_result result =
+        mg_router_match_for(router, mg_str_of(host), m, mg_str_of(path), &match);
+    if (result == MG_ROUTE_METHOD) {
+        snprintf(got, sizeof got, "allowed %d", __builtin_popcountll(match.allowed));
+    } else {
+        snprintf(got, sizeof got, "%u", match.id);
+    }
+    assert_string_equal(want, result == MG_ROUTE_NONE ? "none" : got);
+}
+
+static int add_for(const char *host, unsigned m, const char *pattern, uint32_t id) {
+    uint32_t existing = 0;
+    int rc = mg_router_add_for(router, mg_str_of(host), m, mg_str_of(pattern), id, &existing, NULL);
+    return rc == MG_ELIMIT ? (int)existing : rc;
+}
+
+static void a_hosts_own_routes_go_before_wildcards_and_those_of_any(void **state) {
+    (void)state;
+    assert_false(mg_router_has_hosts(router));
+    assert_int_equal(add_for("", MG_METHOD_GET, "/a", 1), MG_OK);
+    assert_int_equal(add_for("", MG_METHOD_GET, "/any", 2), MG_OK);
+    assert_int_equal(add_for("API.example.org", MG_METHOD_GET, "/a", 3), MG_OK);
+    assert_int_equal(add_for("*.example.org", MG_METHOD_GET, "/:x", 4), MG_OK);
+    assert_int_equal(add_for("*.eu.example.org", MG_METHOD_GET, "/:x", 5), MG_OK);
+    assert_int_equal(add_for("api.example.org", MG_METHOD_POST, "/only", 6), MG_OK);
+    assert_true(mg_router_has_hosts(router));
+    asks("api.example.org", MG_METHOD_GET, "/a", "3");
+    asks("Api.Example.ORG.:8080", MG_METHOD_GET, "/a", "3");
+    asks("b.example.org", MG_METHOD_GET, "/a", "4");
+    asks("c.b.example.org", MG_METHOD_GET, "/a", "4");
+    asks("b.eu.example.org", MG_METHOD_GET, "/a", "5");
+    asks("example.org", MG_METHOD_GET, "/a", "1");
+    asks("xexample.org", MG_METHOD_GET, "/a", "1");
+    asks("", MG_METHOD_GET, "/a", "1");
+    asks("[::1]:80", MG_METHOD_GET, "/a", "1");
+    asks("api.example.org", MG_METHOD_GET, "/any", "4"); // a wildcard above it
+    asks("other.net", MG_METHOD_GET, "/any", "2");
+    asks("other.net", MG_METHOD_GET, "/only", "none");
+    asks("other.net", MG_METHOD_POST, "/a", "allowed 3"); // GET, HEAD, OPTIONS
+    asks("api.example.org", MG_METHOD_PUT, "/only", "allowed 4");
+    char longest[400];
+    memset(longest, 'a', sizeof longest - 1);
+    longest[sizeof longest - 1] = '\0';
+    asks(longest, MG_METHOD_GET, "/a", "1");
+}
+
+static void a_host_is_declared_once_and_well(void **state) {
+    (void)state;
+    assert_int_equal(add_for("[::1]:80", MG_METHOD_GET, "/a", 1), MG_OK);
+    asks("[::1]", MG_METHOD_GET, "/a", "1");
+    assert_int_equal(add_for("a.org", MG_METHOD_GET, "/:x", 2), MG_OK);
+    assert_int_equal(add_for("A.ORG:80", MG_METHOD_GET, "/:y", 3), 2);
+    static const char *const bad[] = {"*", "*.", "a.*.org", "**.org", ":80", "."};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        assert_int_equal(add_for(bad[i], MG_METHOD_GET, "/b", 9), MG_ESYNTAX);
+    }
 }
 
 static void the_same_shape_twice_is_told(void **state) {
@@ -258,7 +320,9 @@ int main(void) {
         TEST(head_follows_get_and_others_are_told),
         TEST(segments_are_compared_decoded_and_split_encoded),
         TEST(types_are_kept),
-        TEST(a_number_fits_and_has_one_text),
+        TEST(a_number_fits_into_64_bits),
+        TEST(a_hosts_own_routes_go_before_wildcards_and_those_of_any),
+        TEST(a_host_is_declared_once_and_well),
         TEST(the_same_shape_twice_is_told),
         TEST(refuses_malformed_patterns),
         TEST(any_token_is_a_method_once_it_is_named),

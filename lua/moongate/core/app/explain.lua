@@ -3,6 +3,7 @@
 local native = require("moongate.native")
 local fallback = require("moongate.core.app.fallback")
 local routes = require("moongate.core.app.routes")
+local shown = require("moongate.core.text").shown
 
 local M = {}
 
@@ -12,12 +13,13 @@ local url_decode = native.tools.url_decode
 
 -- --- the request ---
 
--- Path and query of what was typed: a target or a whole URL.
+-- Path, query and host of what was typed: a target or a whole URL.
 local function split(target)
   target = target:gsub("#.*$", "")
-  target = target:match("^%a[%w+.-]*://[^/?]*(.*)$") or target
+  local host, rest = target:match("^%a[%w+.-]*://([^/?]*)(.*)$")
+  target = rest or target
   local path, query = target:match("^([^?]*)%??(.*)$")
-  return path == "" and "/" or path, query
+  return path == "" and "/" or path, query, host
 end
 
 local function segments_of(path)
@@ -89,13 +91,30 @@ local function has_method(route, method)
   return false
 end
 
+local function fits_host(declared, host)
+  local matcher = native.router.new()
+  matcher:add("GET", "/", 1, declared)
+  return matcher:match("GET", "/", host) == 1
+end
+
 -- { route, why, rank }: the higher the rank, the nearer it was.
-local function judge(route, method, path, chosen)
+local function judge(route, method, path, chosen, host)
   if not fits(route.pattern, path) then
     local why, near = why_not_path(route.pattern, path)
     return { route = route, why = why, rank = near }
   elseif not has_method(route, method) then
     return { route = route, why = "the path fits, the method does not", rank = 1000 }
+  elseif route.host and not fits_host(route.host, host) then
+    return {
+      route = route, why = "the path fits, the host does not: give a whole URL to ask for one",
+      rank = 1500,
+    }
+  elseif route.host ~= chosen.host then
+    return {
+      route = route, rank = 2000,
+      why = "fits as well, but " .. (chosen.host or "any host") .. " goes first: a host before "
+        .. "wildcards, the longest of them first, then any host",
+    }
   end
   return {
     route = route, rank = 2000,
@@ -104,11 +123,11 @@ local function judge(route, method, path, chosen)
   }
 end
 
-local function others_of(app, method, path, chosen)
+local function others_of(app, method, path, chosen, host)
   local list = {}
   for _, route in ipairs(app.routes) do
     if route ~= chosen then
-      local found = judge(route, method, path, chosen)
+      local found = judge(route, method, path, chosen, host)
       found.order = #list
       list[#list + 1] = found
     end
@@ -132,7 +151,9 @@ local function add_params(lines, name, params)
   end
   table.sort(keys)
   for _, key in ipairs(keys) do
-    add(lines, name, key .. " = " .. quoted(params[key]))
+    local value = params[key]
+    add(lines, name, key .. " = " .. (type(value) == "string" and quoted(value)
+      or shown(value)))
     name = ""
   end
 end
@@ -234,9 +255,9 @@ local function is_known(app, method)
   return false
 end
 
-local function add_fallback(lines, app, method, path, allowed)
+local function add_fallback(lines, app, method, path, host, allowed)
   local chosen, params = fallback.plan(app, {
-    path = path, allowed = allowed, is_options = method == "OPTIONS",
+    path = path, host = host, allowed = allowed, is_options = method == "OPTIONS",
     is_unknown = not is_known(app, method),
   })
   add(lines, "answered by", MEANS[chosen.label])
@@ -257,21 +278,21 @@ end
 ---@return string
 function M.text(served, method, target, facts)
   local app, lines = served.app, {}
-  local path, query = split(target)
-  local id, params, allowed = app.router:match(method, path)
+  local path, query, host = split(target)
+  local id, params, allowed = app.router:match(method, path, host)
   local route = id and app.by_id[id]
   if route then
     add_route(lines, route, served, facts)
     add_params(lines, "params", params)
     add_middleware(lines, route.middleware)
   else
-    add_fallback(lines, app, method, path, allowed)
+    add_fallback(lines, app, method, path, host, allowed)
   end
   if query ~= "" then
     add(lines, "query", query)
   end
-  add_others(lines, others_of(app, method, path, route))
-  return method .. " " .. path .. "\n\n" .. routes.columns(lines)
+  add_others(lines, others_of(app, method, path, route, host))
+  return method .. " " .. (host or "") .. path .. "\n\n" .. routes.columns(lines)
 end
 
 return M

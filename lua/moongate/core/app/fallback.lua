@@ -21,16 +21,20 @@ local REST = "__rest" -- the parameter for what follows a group's prefix
 --- of its own. What the matcher refuses is told with the group's first route.
 ---@param matcher userdata of native.router
 ---@param id integer
-function M.add_prefix(matcher, prefix, id)
+---@param host string?
+function M.add_prefix(matcher, prefix, id, host)
+  if prefix == "" and not host then
+    return
+  end
+  matcher:add("GET", prefix .. "/*" .. REST, id, host) -- first: its parameters hold for all
+  matcher:add("GET", prefix .. "/", id, host)
   if prefix ~= "" then
-    matcher:add("GET", prefix .. "/*" .. REST, id) -- first: its list of parameters holds for all
-    matcher:add("GET", prefix .. "/", id)
-    matcher:add("GET", prefix, id)
+    matcher:add("GET", prefix, id, host)
   end
 end
 
-local function group_of(app, path)
-  local id, params = app.prefixes:match("GET", path)
+local function group_of(app, asked)
+  local id, params = app.prefixes:match("GET", asked.path, asked.host)
   if not id then
     return app.middleware, {}
   end
@@ -68,6 +72,7 @@ end
 
 ---@class moongate.core.Asked what no route takes
 ---@field path string
+---@field host string?
 ---@field allowed string[]? methods that the path has routes for; nil: it has none
 ---@field is_options boolean
 ---@field is_unknown boolean nobody knows the method
@@ -77,18 +82,18 @@ end
 local function middleware_of_path(app, asked)
   local id, params
   if asked.wanted then
-    id, params = app.router:match(asked.wanted, asked.path)
+    id, params = app.router:match(asked.wanted, asked.path, asked.host)
   end
   if id then
     return app.by_id[id].middleware, params
   end
   for _, method in ipairs(asked.allowed) do
-    id, params = app.router:match(method, asked.path)
+    id, params = app.router:match(method, asked.path, asked.host)
     if id then
       return app.by_id[id].group, params
     end
   end
-  return group_of(app, asked.path)
+  return group_of(app, asked)
 end
 
 local function route(label, middleware, handler)
@@ -105,7 +110,7 @@ function M.plan(app, asked)
   if asked.allowed then
     middleware, params = middleware_of_path(app, asked)
   else
-    middleware, params = group_of(app, asked.path)
+    middleware, params = group_of(app, asked)
   end
   if asked.is_unknown then
     return route("501", middleware, answer_unknown), params
@@ -125,6 +130,7 @@ function M.choose(app, ctx)
   local chosen
   chosen, ctx[PARAMS] = M.plan(app, {
     path = ctx.path,
+    host = ctx.host,
     allowed = ctx[ALLOWED] ~= 0 and native.method_names(ctx[ALLOWED]) or nil,
     is_options = is_options,
     is_unknown = ctx[METHOD] == METHOD_UNKNOWN,

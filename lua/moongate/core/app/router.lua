@@ -11,15 +11,15 @@ function M.new()
 end
 
 local function unreachable(method, route, first)
-  return "the route " .. method .. " " .. route.pattern .. " can never be reached: "
-    .. first.where .. " declares the same shape first"
+  return "the route " .. method .. " " .. (route.host or "") .. route.pattern
+    .. " can never be reached: " .. first.where .. " declares the same shape first"
 end
 
 --- Adds a route under each of its methods. Raises if it can never be reached because another one
 --- has its shape.
 function M.add(matcher, route, routes)
   for _, method in ipairs(route.methods) do
-    local ok, message, existing = matcher:add(method, route.pattern, route.id)
+    local ok, message, existing = matcher:add(method, route.pattern, route.id, route.host)
     if not ok and existing then
       check.fail(unreachable(method, route, routes[existing] or route))
     elseif not ok then
@@ -34,7 +34,7 @@ end
 function M.add_rest(matcher, route, routes)
   local rest, first = {}, nil
   for _, method in ipairs(route.methods) do
-    local ok, _, existing = matcher:add(method, route.pattern, route.id)
+    local ok, _, existing = matcher:add(method, route.pattern, route.id, route.host)
     if ok then
       rest[#rest + 1] = method
     else

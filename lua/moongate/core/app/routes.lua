@@ -27,8 +27,8 @@ function M.rows(app)
       middleware[n] = M.place_of(fn)
     end
     rows[i] = {
-      table.concat(route.methods, ","), route.pattern, route.name or "-", route.where,
-      table.concat(middleware, " "),
+      table.concat(route.methods, ","), (route.host or "") .. route.pattern, route.name or "-",
+      route.where, table.concat(middleware, " "),
     }
   end
   return rows

@@ -135,10 +135,11 @@ local function prepare_routes(app, options)
   app.by_id = {}
   local native_routes = {}
   for _, route in ipairs(app.routes) do
-    route.label = table.concat(route.methods or {}, ",") .. " " .. route.pattern
+    route.label = table.concat(route.methods or {}, ",") .. " " .. (route.host or "")
+      .. route.pattern
     app.by_id[route.id] = route
     native_routes[route.id] = {
-      name = route.name or route.pattern,
+      name = route.name or (route.host or "") .. route.pattern,
       deadline_ms = deadline_ms(route),
       body_bytes = route.body,
       folder = route.files and not route.middleware[1]

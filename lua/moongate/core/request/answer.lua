@@ -28,10 +28,20 @@ M.methods = methods
 local Context = {}
 M.Context = Context
 
+-- By the function first: where that is called last, Lua knows another name.
+local function method_name(info)
+  for name, method in next, methods do
+    if method == info.func then
+      return name
+    end
+  end
+  return info.name or "method"
+end
+
 --- What a method was called on is a ctx. `level` is that of the method's caller.
 function M.check_ctx(ctx, level)
   if getmetatable(ctx) ~= Context then
-    local name = debug.getinfo(level, "n").name or "method"
+    local name = method_name(debug.getinfo(level, "nf"))
     error(("call it with a colon: ctx:%s(...), not ctx.%s(...)"):format(name, name), level + 1)
   end
 end
@@ -327,7 +337,7 @@ end
 --- What has been set so far, or nil. Of several lines the first.
 function methods.answer_header(ctx, name)
   M.check_ctx(ctx, 2)
-  local lower = name:lower()
+  local lower = check.string("answer_header", name):lower()
   fetch_fields(ctx)
   if lower == "content-type" then
     return ctx[TYPE] or nil
@@ -382,6 +392,7 @@ end
 ---@param status integer? 302 unless given; 301, 303, 307, 308
 function methods.redirect(ctx, url, status)
   check_open(ctx, 2)
+  check.string("redirect: the URL", url)
   status = status or 302
   if not (status == 301 or status == 302 or status == 303 or status == 307 or status == 308) then
     error("redirect: the status is 301, 302, 303, 307 or 308, not " .. tostring(status), 2)
@@ -391,6 +402,11 @@ function methods.redirect(ctx, url, status)
   stage(ctx, PLAIN, false, "")
 end
 
+local COOKIE = {
+  path = true, domain = true, max_age = true, expires = true, secure = true, http_only = true,
+  same_site = true, partitioned = true, on_error = true,
+}
+
 ---@param options table? path, domain, max_age, expires, secure, http_only, same_site, partitioned;
 --- on_error: the cookie is sent though the handler fails with a status of 500 or more
 function methods.cookie(ctx, name, value, options)
@@ -398,6 +414,9 @@ function methods.cookie(ctx, name, value, options)
   local keep = type(options) == "table" and options.on_error
   if keep then
     options = headers_of.without(options, { on_error = true })
+  end
+  for option in pairs(type(options) == "table" and options or {}) do
+    check.one_of("cookie", option, COOKIE)
   end
   local ok, line = pcall(native.http.set_cookie, name, check_text("cookie", value, 2), options)
   if not ok then

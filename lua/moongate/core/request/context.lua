@@ -7,6 +7,7 @@ local scopes = require("moongate.core.scope")
 local Future = require("moongate.future")
 local settling = require("moongate.core.future.settle")
 local time = require("moongate.time")
+local check = require("moongate.core.check")
 local log = require("moongate.log")
 local places = require("moongate.core.places")
 local retiring = require("moongate.core.app.retiring")
@@ -162,6 +163,7 @@ end
 --- All values of a repeated key, in order.
 function methods.query_all(ctx, key)
   check_ctx(ctx, 2)
+  check.string("query_all", key)
   local values = array()
   for _, pair in ipairs(parsed_query(ctx).all) do
     if pair[1] == key then

@@ -2,6 +2,7 @@
 local native = require("moongate.native")
 local errors = require("moongate.core.errors")
 local scopes = require("moongate.core.scope")
+local places = require("moongate.core.places")
 local text = require("moongate.core.text")
 local slots = require("moongate.core.request.slots")
 local answer = require("moongate.core.request.answer")
@@ -171,6 +172,9 @@ function M.send(ctx)
   if kind == PLAIN then
     local ok, err = respond(ctx[HANDLE], ctx[STATUS], ctx[TYPE], ctx[FIELDS], ctx[BODY])
     if not ok then
+      if type(ctx[BODY]) == "table" and err ~= "closed" then
+        err = places.returned_at(ctx[ROUTE].handler, 1) .. ": the answer: " .. err
+      end
       check_sent(ok, err)
       native.give_up(ctx[HANDLE]) -- the head of a file may be out already; else nothing is left
     end

@@ -39,7 +39,7 @@ describe("moongate explain", function()
     assert_told("GET", "/users/7?a=1",
       "^GET /users/7\n\n",
       "answered by  GET /users/:id<int> %(user%), declared at .*_spec.lua:%d+\n",
-      "handler      .*explain_spec.lua:%d+\n", 'params       id = "7"\n',
+      "handler      .*explain_spec.lua:%d+\n", 'params       id = 7\n',
       "timeout      5 s, of the route\n", "body         at most 64K, of the route\n",
       "stream       at most 60 s, of the route\n", "query        a=1\n",
       "middleware   1%. moongate/middleware/request_id.lua:%d+\n")

@@ -29,9 +29,9 @@ describe("a path", function()
     assert.equal("me", res.params.name)
   end)
 
-  it("gives its parameters decoded, and typed ones as text", function()
+  it("gives its parameters decoded, and integers as such", function()
     assert.same({ name = "a b/c" }, app:get("/users/a%20b%2Fc"):json().params)
-    assert.same({ id = "007" }, app:get("/users/007"):json().params)
+    assert.same({ id = 7 }, app:get("/users/007"):json().params)
     assert.same({ path = "a/b c.txt" }, app:get("/files/a/b%20c.txt"):json().params)
   end)
 
