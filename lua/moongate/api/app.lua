@@ -213,6 +213,7 @@ function app:group(prefix, middleware, fn) end
 ---@param middleware? moongate.Middleware|moongate.Middleware[] may be left out
 ---@param fn fun(host: moongate.App) declares them
 ---@return moongate.App self
+---@overload fun(self: moongate.App, name: string, fn: fun(host: moongate.App)): moongate.App
 function app:host(name, middleware, fn) end
 
 --- Middleware for the routes of this app or group that are declared after it, and for what is

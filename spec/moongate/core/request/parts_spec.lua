@@ -111,8 +111,8 @@ describe("ctx:parts", function()
     local folder = os.tmpname() .. ".d"
     start(function(ctx)
       local p = ctx:parts()()
-      return { p:save(folder .. "/a/b", { make_folders = true, max = "1M" }) }
-    end)
+      return { p:save("a/b", { make_folders = true, max = "1M" }) }
+    end, { files = folder })
     assert.same({ 300000 }, post(part("name=f; filename=x", ("y"):rep(300000))):json())
     local file = assert(io.open(folder .. "/a/b"))
     assert.equal(("y"):rep(300000), file:read("*a"))
