@@ -111,8 +111,9 @@ typedef struct mg_config_overrides {
     const char *app;     // NULL: as in the file
     bool has_workers;
     int workers;
-    bool tls; // TCP endpoints without certificates speak TLS too
-    bool dev; // moongate dev
+    bool tls;           // TCP endpoints without certificates speak TLS too
+    bool dev;           // moongate dev
+    const char *record; // dev: the spec that requests are recorded in; NULL: none
 } mg_config_overrides;
 
 // Fills `c` (caller's memory) with the defaults and then with what `json` says. `file` names it in

@@ -54,6 +54,7 @@ static mg_cli_result take_database(parsing *p, const char *value);
 static mg_cli_result take_folder(parsing *p, const char *value);
 static mg_cli_result take_status(parsing *p, const char *value);
 static mg_cli_result take_tls(parsing *p, const char *value);
+static mg_cli_result take_record(parsing *p, const char *value);
 static mg_cli_result take_types(parsing *p, const char *value);
 static mg_cli_result take_api(parsing *p, const char *value);
 static mg_cli_result take_typescript(parsing *p, const char *value);
@@ -74,6 +75,7 @@ static const option options[] = {
     {"--json", BIT(STATUS), false, take_json},
     {"--listen", SERVING, true, take_listen},
     {"--now", BIT(STOP), false, take_now},
+    {"--record", SERVING & ~BIT(RUN), true, take_record},
     {"--spec", BIT(RELOAD), false, take_specs},
     {"--status", BIT(MIGRATE), false, take_status},
     {"--tls", SERVING & ~BIT(RUN), false, take_tls},
@@ -246,6 +248,14 @@ static mg_cli_result take_status(parsing *p, const char *value) {
 static mg_cli_result take_tls(parsing *p, const char *value) {
     (void)value;
     p->cli->overrides.tls = true;
+    return MG_CLI_GO;
+}
+
+static mg_cli_result take_record(parsing *p, const char *value) {
+    if (*value == '\0') {
+        return wrong_here(p, "the path is empty", "--record");
+    }
+    p->cli->overrides.record = value;
     return MG_CLI_GO;
 }
 

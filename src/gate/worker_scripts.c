@@ -157,6 +157,7 @@ static int load(mg_worker *w, uint32_t number, mg_snapshot *s, mg_error *err) {
             {
                 .worker = w->options->alone ? 0 : w->slot + 1,
                 .dev = w->options->dev,
+                .record = w->options->overrides->record,
                 .fault = w->fault,
                 .jobs = &mg_jobs_seam,
                 .jobs_arg = &w->jobs,

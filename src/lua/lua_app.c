@@ -152,6 +152,8 @@ static void push_options(mg_lua_app *a, const mg_lua_app_options *o) {
     lua_setfield(L, -2, "worker");
     lua_pushboolean(L, o->dev);
     lua_setfield(L, -2, "dev");
+    lua_pushstring(L, o->record);
+    lua_setfield(L, -2, "record");
     lua_pushboolean(L, o->ffi);
     lua_setfield(L, -2, "ffi");
     lua_pushboolean(L, true);

@@ -34,6 +34,7 @@ typedef struct mg_lua_app_options {
     bool ffi;                    // scripts may have it
     // Whose names routes may use; NULL: any, as far as it can be told while loading.
     const mg_upstreams_options *upstreams;
+    const char *record;          // dev: the spec that requests are recorded in; NULL: none
     const char *fault;           // dev: no app is loaded, this fault is what it serves; else NULL
     const mg_vm_jobs *jobs;      // static
     void *jobs_arg;              // outlives the app, as log_arg

@@ -130,6 +130,21 @@ function test.fail(code, message) end
 ---@return any answer
 function test.sequence(list) end
 
+--- A copy of a value as JSON has them, in which members whose names tell of secrets ("password",
+--- "api_key", "token" and the like) are "[redacted]": what specs of `moongate dev --record` compare.
+---
+--- ```lua spec
+--- local test = require("moongate.test")
+---
+--- it("shows no secrets", function()
+---   assert.same({ user = "Ada", password = "[redacted]" },
+---     test.redacted({ user = "Ada", password = "hunter2" }))
+--- end)
+--- ```
+---@param value any
+---@return any
+function test.redacted(value) end
+
 ---@class moongate.TestRequestOptions
 ---@field headers? table<string, string|string[]>
 ---@field body? string

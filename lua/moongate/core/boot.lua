@@ -35,13 +35,15 @@ end
 ---@param path string the script that returns the app
 ---@param options table? handler_seconds; read(path) -> text or nil, instead of the disk;
 --- generation, worker (for moongate.info); dev: faults are shown to browsers; serving: the state
---- has no other use; ffi: scripts may have it; upstreams: list of their names
+--- has no other use; ffi: scripts may have it; upstreams: list of their names;
+--- record: the spec that requests are recorded in
 ---@return table? served
 ---@return string? message with file and line
 function M.load(root, path, options)
   options = options or {}
   info.generation, info.worker = options.generation or 1, options.worker or 0
   upstream.know(options.upstreams)
+  local recorder = options.record and require("moongate.core.record.recorder")
   close_state(root, options)
   local loader = env.new(root, options.read)
   sched.loading = true
@@ -56,6 +58,9 @@ function M.load(root, path, options)
   local frozen_ok, frozen = pcall(options.dev and dev.freeze or app.freeze, app)
   if not frozen_ok then
     return nil, describe(frozen)
+  end
+  if recorder then
+    recorder.install(frozen, options.record)
   end
   local prepared, served = pcall(serve.prepare, frozen, {
     root = root,

@@ -416,6 +416,10 @@ end
 
 -- --- answers for stubs ---
 
+--- A copy of a value in which members whose names tell of secrets are "[redacted]": what recorded
+--- specs compare.
+M.redacted = require("moongate.core.record.redact").value
+
 M.never, M.after, M.fail = answers.never, answers.after, answers.fail
 M.sequence = answers.sequence
 
