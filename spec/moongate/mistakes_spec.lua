@@ -158,6 +158,78 @@ describe("what a handler returns by mistake is told at its line:", function()
   end)
 end)
 
+describe("what a handler ends with has its line, though it left no frame:", function()
+  local function ends_with(handler, message)
+    serve(function(a)
+      a:get("/", handler)
+    end)
+    logs(debug.getinfo(handler, "S").linedefined, message)
+  end
+
+  it("a method called without a colon", function()
+    ends_with(function(ctx) return ctx.json({ a = 1 }) end,
+      "call it with a colon: ctx:json(...), not ctx.json(...)")
+  end)
+
+  it("a tool with a wrong argument", function()
+    ends_with(function() return moongate.sha256({}) end,
+      "bad argument #1 to 'sha256' (string expected, got table)")
+  end)
+
+  it("one of Lua's own functions with a wrong argument", function()
+    ends_with(function() return ("x"):rep({}) end,
+      "bad argument #2 to 'rep' (number expected, got table)")
+  end)
+
+  it("a misspelt option", function()
+    ends_with(function() return moongate.json.encode({}, { prety = true }) end,
+      'json.encode: "prety" is unknown, allowed are pretty, strict (did you mean \'pretty\'?)')
+  end)
+
+  it("a route that there is not", function()
+    local a = moongate.app()
+    ends_with(function() return a:url("usr") end,
+      'url: route: "usr" is unknown, allowed are none')
+  end)
+
+  it("what cannot be JSON", function()
+    ends_with(function() return { users = { print } } end,
+      "the answer: $.users[1]: a function cannot be JSON")
+  end)
+end)
+
+describe("wrong use of what is at hand is told:", function()
+  it("a maker of middleware in the place of one", function()
+    tells(function() moongate.app():use(moongate.middleware.cors) end,
+      "use: moongate.middleware.cors makes a middleware: call it, as moongate.middleware.cors()")
+    tells(function() moongate.app():group("/a", { moongate.middleware.cors }, print) end,
+      "group: middleware[1]: moongate.middleware.cors makes a middleware: call it, as "
+      .. "moongate.middleware.cors()")
+  end)
+
+  it("await with a dot", function()
+    tells(function() moongate.future().await() end, "call it with a colon: future:await()")
+  end)
+
+  it("a level that the log has not", function()
+    serve(function(a)
+      a:get("/", function(ctx) ctx.log.wran("x") end)
+    end)
+    logs(helpers.here() - 2, "ctx.log has no 'wran' (did you mean 'warn'?)")
+  end)
+
+  it("a name that is wanted", function()
+    serve(function(a)
+      a:get("/", function(ctx) ctx:query_all() end)
+    end)
+    logs(helpers.here() - 2, "query_all: a string is wanted, not nil")
+  end)
+
+  it("an undefined global that nothing is near to, without a guess", function()
+    assert.equal("", require("moongate.core.suggest").for_name("undefinedname", { _G = true }))
+  end)
+end)
+
 describe("a pattern of another framework is told:", function()
   it("braces", function()
     tells(function() moongate.app():get("/users/{id}", print) end, 'pattern "/users/{id}": a '
