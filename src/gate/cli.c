@@ -14,7 +14,7 @@ static const char *const commands[] = {
     [MG_COMMAND_SPEC] = "_spec",       [MG_COMMAND_MIGRATE] = "migrate",
     [MG_COMMAND_TRIAL] = "_trial",     [MG_COMMAND_DOCS] = "docs",
     [MG_COMMAND_NEW] = "new",          [MG_COMMAND_HELP] = "_help",
-    [MG_COMMAND_EXPLAIN] = "explain",
+    [MG_COMMAND_EXPLAIN] = "explain",  [MG_COMMAND_REPL] = "repl",
 };
 
 static const char *const later_commands[] = {"prof"};
@@ -61,7 +61,7 @@ static mg_cli_result take_typescript(parsing *p, const char *value);
 
 #define SERVING                                                                                    \
     (BIT(RUN) | BIT(DEV) | BIT(COLLECT) | BIT(TRIAL) | BIT(WORKER) | BIT(ACME) | BIT(KEYS))
-#define REMOTE (BIT(RELOAD) | BIT(STOP) | BIT(STATUS))
+#define REMOTE (BIT(RELOAD) | BIT(STOP) | BIT(STATUS) | BIT(REPL))
 
 static const option options[] = {
     {"--api", BIT(NEW), false, take_api},

@@ -11,6 +11,7 @@ static const char overview[] =
     "  check    read the configuration and load the app, but open nothing\n"
     "  routes   list what the app answers\n"
     "  explain  tell which route answers a request, and why\n"
+    "  repl     evaluate Lua in a server of moongate dev\n"
     "  test     run the specs, without a network and on virtual time\n"
     "  reload   replace the scripts and settings of a running server\n"
     "  status   show a running server: its workers, connections, memory\n"
@@ -229,6 +230,25 @@ static const char *const pages[] = {
         "  moongate explain GET /users/7\n"
         "\n"
         "Next: moongate routes lists all of them.\n",
+    [MG_COMMAND_REPL] =
+        "Evaluates Lua in a running moongate dev, in the environment of its scripts:\n"
+        "require gives the modules that serve, and a line may await. What a line gives is\n"
+        "shown. Globals are kept until the scripts are loaded again; locals end with their\n"
+        "line. A statement may go over several lines. A server of moongate run refuses.\n"
+        "\n"
+        "Usage: moongate repl [CONF] [--control PATH]\n"
+        "\n"
+        "  CONF            the configuration the server was started with\n"
+        "                  (default conf/moongate.lua)\n"
+        "  --control PATH  the server's control socket, instead of the one CONF implies\n"
+        "\n"
+        "Lines come from stdin; for a history: rlwrap moongate repl. The status is 1 if any\n"
+        "of them failed.\n"
+        "\n"
+        "Example:\n"
+        "  echo 'moongate.cache():get(\"k\"):await()' | moongate repl\n"
+        "\n"
+        "Next: moongate explain GET /path tells which route answers.\n",
     [MG_COMMAND_TEST] =
         "Runs specs (busted) inside Moongate: the real router, middleware and codec, but\n"
         "no network, and a clock that jumps instead of waiting.\n"

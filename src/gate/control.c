@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { LINE_BYTES = 4096, VISITORS = 32 };
+enum { LINE_BYTES = 65536, VISITORS = 32 };
 
 struct mg_control {
     mg_loop *loop;
@@ -31,12 +31,13 @@ typedef struct visitor {
     bool asked;
     bool closing;
     bool closed;
-    bool reloading; // an answer will come: it must find the visitor
+    bool waiting; // an answer will come: it must find the visitor
 } visitor;
 
 typedef struct command {
     char name[16];
     bool specs, dry_run, now;
+    mg_buf code; // to be evaluated
 } command;
 
 // --- visitors ---
@@ -46,7 +47,7 @@ static visitor *visitor_of(mg_stream *s) {
 }
 
 static void release(visitor *v) {
-    if (v->closed && !v->reloading) {
+    if (v->closed && !v->waiting) {
         mg_buf_deinit(&v->line);
         mg_free(v);
     }
@@ -82,9 +83,9 @@ static void say_result(visitor *v, bool ok, mg_str text, bool last) {
 
 // --- commands ---
 
-static void on_reloaded(void *arg, bool ok, mg_str text) {
+static void on_done(void *arg, bool ok, mg_str text) {
     visitor *v = arg;
-    v->reloading = false;
+    v->waiting = false;
     say_result(v, ok, text, true);
     release(v);
 }
@@ -97,10 +98,13 @@ static void obey(visitor *v, const command *c) {
         say(v, mg_buf_str(&out), true);
         mg_buf_deinit(&out);
     } else if (strcmp(c->name, "reload") == 0) {
-        v->reloading = true;
+        v->waiting = true;
         to->events->reload(
             to->arg, &(mg_reload_request){
-                         .dry_run = c->dry_run, .specs = c->specs, .reply = on_reloaded, .arg = v});
+                         .dry_run = c->dry_run, .specs = c->specs, .reply = on_done, .arg = v});
+    } else if (strcmp(c->name, "repl") == 0) {
+        v->waiting = true;
+        to->events->evaluate(to->arg, mg_buf_str(&c->code), on_done, v);
     } else if (strcmp(c->name, "stop") == 0) {
         say_result(v, true, MG_STR("stopping"), false); // the end comes with that of the server
         to->events->stop(to->arg, c->now);
@@ -126,6 +130,9 @@ static bool read_command(mg_str line, command *out) {
         if (mg_str_eq(key, MG_STR("command"))) {
             good = mg_json_next(&r) == MG_JSON_STRING && r.text.n < sizeof out->name;
             memcpy(out->name, r.text.p, good ? r.text.n : 0);
+        } else if (mg_str_eq(key, MG_STR("code"))) {
+            good = mg_json_next(&r) == MG_JSON_STRING;
+            mg_buf_append_str(&out->code, good ? r.text : MG_STR(""));
         } else if (mg_str_eq(key, MG_STR("spec"))) {
             out->specs = flag(&r);
         } else if (mg_str_eq(key, MG_STR("dry_run"))) {
@@ -158,6 +165,7 @@ static void on_read(mg_stream *s, const char *p, size_t n) {
             say_result(v, false, MG_STR("a line of JSON is wanted: {\"command\":\"status\"}"),
                        true);
         }
+        mg_buf_deinit(&c.code);
     }
 }
 

@@ -16,6 +16,9 @@ typedef struct mg_control_events {
     void (*status)(void *arg, mg_buf *out);
     // The request's own reply is the answer. It comes once, at any time, also at once.
     void (*reload)(void *arg, const mg_reload_request *r);
+    // Likewise `reply`: evaluates Lua, in development alone.
+    void (*evaluate)(void *arg, mg_str code, void (*reply)(void *arg, bool ok, mg_str text),
+                     void *reply_arg);
     // The visitor's connection ends when the server does.
     void (*stop)(void *arg, bool now);
 } mg_control_events;

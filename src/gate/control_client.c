@@ -1,5 +1,6 @@
 #include "gate/control_client.h"
 
+#include "base/json.h"
 #include "gate/status_text.h"
 
 #include <errno.h>
@@ -57,11 +58,13 @@ static int complain(const mg_cli *cli, const char *path, int rc) {
     return 1;
 }
 
-static int ask(int fd, const mg_cli *cli) {
+static int ask(int fd, const mg_cli *cli, mg_str code) {
     mg_buf line = {0};
-    mg_buf_printf(&line, "{\"command\":\"%s\",\"spec\":%s,\"dry_run\":%s,\"now\":%s}\n",
+    mg_buf_printf(&line, "{\"command\":\"%s\",\"spec\":%s,\"dry_run\":%s,\"now\":%s,\"code\":",
                   mg_cli_command_name(cli->command), cli->specs ? "true" : "false",
                   cli->dry_run ? "true" : "false", cli->now ? "true" : "false");
+    mg_json_write_replaced(&line, code);
+    mg_buf_append_str(&line, MG_STR("}\n"));
     ssize_t n = send(fd, line.p, line.n, MSG_NOSIGNAL);
     int rc = n == (ssize_t)line.n ? MG_OK : -errno;
     mg_buf_deinit(&line);
@@ -117,16 +120,35 @@ static int show(const mg_cli *cli, mg_str reply) {
     return ok ? 0 : 1;
 }
 
-int mg_control_command(const mg_cli *cli, const char *path) {
-    mg_buf reply = {0};
+// One command and its answer.
+static int exchange(const mg_cli *cli, const char *path, mg_str code, mg_buf *reply) {
     int fd = connect_to(cli, path);
-    int rc = fd < 0 ? fd : ask(fd, cli);
+    int rc = fd < 0 ? fd : ask(fd, cli, code);
     if (rc == MG_OK) {
-        rc = read_reply(fd, &reply);
+        rc = read_reply(fd, reply);
     }
     if (fd >= 0) {
         close(fd);
     }
+    return rc;
+}
+
+int mg_control_evaluate(const mg_cli *cli, const char *path, mg_str code, bool *ok, mg_buf *text) {
+    mg_buf reply = {0};
+    int rc = exchange(cli, path, code, &reply);
+    if (rc != MG_OK) {
+        complain(cli, path, rc);
+    } else if (mg_reply_text(mg_buf_str(&reply), ok, text) != MG_OK) {
+        rc = -EPROTO;
+        fprintf(stderr, "moongate: the server's answer is not understood\n");
+    }
+    mg_buf_deinit(&reply);
+    return rc;
+}
+
+int mg_control_command(const mg_cli *cli, const char *path) {
+    mg_buf reply = {0};
+    int rc = exchange(cli, path, MG_STR(""), &reply);
     int status = rc == MG_OK ? show(cli, mg_buf_str(&reply)) : complain(cli, path, rc);
     mg_buf_deinit(&reply);
     return status;

@@ -18,6 +18,7 @@
 #include "gate/master.h"
 #include "gate/migrate.h"
 #include "gate/new.h"
+#include "gate/repl.h"
 #include "gate/retest.h"
 #include "gate/trial.h"
 #include "gate/worker.h"
@@ -163,7 +164,11 @@ static int speak(const mg_cli *cli) {
     if (rc != MG_OK) {
         fprintf(stderr, "moongate: %s\n", err.text);
     }
-    int status = rc == MG_OK ? mg_control_command(cli, path) : 1;
+    int status = 1;
+    if (rc == MG_OK) {
+        bool repl = cli->command == MG_COMMAND_REPL;
+        status = repl ? mg_repl_main(cli, path) : mg_control_command(cli, path);
+    }
     mg_config_deinit(&config);
     return status;
 }
@@ -216,6 +221,7 @@ static int obey(const mg_cli *cli, int argc, char *const *argv) {
     case MG_COMMAND_RELOAD:
     case MG_COMMAND_STOP:
     case MG_COMMAND_STATUS:
+    case MG_COMMAND_REPL:
         return speak(cli);
     case MG_COMMAND_COLLECT:
         return mg_collect_main(cli);

@@ -90,11 +90,22 @@ static void on_reload(void *arg, const mg_reload_request *r) {
     mg_reload_ask(arg, r);
 }
 
+// Only where the scripts run in this process, and nobody depends on them.
+static void on_evaluate(void *arg, mg_str code, void (*reply)(void *arg, bool ok, mg_str text),
+                        void *reply_arg) {
+    const mg_master *m = arg;
+    if (m->cli->command != MG_COMMAND_DEV || m->places[0] == NULL || m->places[0]->inside == NULL) {
+        reply(reply_arg, false, MG_STR("moongate repl speaks to moongate dev alone"));
+    } else {
+        mg_worker_evaluate(m->places[0]->inside, code, reply, reply_arg);
+    }
+}
+
 static void on_stop(void *arg, bool now) {
     mg_master_ask_stop(arg, now);
 }
 
-static const mg_control_events control_events = {append_status, on_reload, on_stop};
+static const mg_control_events control_events = {append_status, on_reload, on_evaluate, on_stop};
 
 // A server without one still obeys signals.
 void mg_master_open_control(mg_master *m, const char *configured) {

@@ -21,6 +21,10 @@ typedef struct mg_worker_options {
 int mg_worker_open(mg_worker **out, mg_loop *loop, int fd, const mg_worker_options *o,
                    void (*on_end)(void *arg), void *arg);
 
+// Development: as mg_lua_app_evaluate, by the scripts that serve now.
+void mg_worker_evaluate(mg_worker *w, mg_str code, void (*reply)(void *arg, bool ok, mg_str text),
+                        void *arg);
+
 // Closes all that is open, at once. Accepts NULL.
 void mg_worker_free(mg_worker *w);
 

@@ -227,6 +227,15 @@ static void evict_oldest(mg_worker *w) {
     }
 }
 
+void mg_worker_evaluate(mg_worker *w, mg_str code, void (*reply)(void *arg, bool ok, mg_str text),
+                        void *arg) {
+    if (w->current == NULL) {
+        reply(arg, false, MG_STR("no scripts serve yet"));
+    } else {
+        mg_lua_app_evaluate(w->current->app, code, reply, arg);
+    }
+}
+
 void mg_worker_commit(mg_worker *w, uint32_t number) {
     mg_generation *g = w->next;
     if (g == NULL || g->number != number || g->state != MG_GENERATION_READY ||

@@ -418,6 +418,29 @@ void mg_lua_app_announce_stop(mg_lua_app *a) {
     finish_call(a, "announce", 1);
 }
 
+typedef struct evaluation {
+    void (*reply)(void *arg, bool ok, mg_str text);
+    void *arg;
+} evaluation;
+
+static int tell_evaluated(lua_State *L) {
+    evaluation *e = lua_touserdata(L, lua_upvalueindex(1));
+    size_t n = 0;
+    const char *text = luaL_checklstring(L, 2, &n);
+    e->reply(e->arg, lua_toboolean(L, 1), (mg_str){text, n});
+    return 0;
+}
+
+void mg_lua_app_evaluate(mg_lua_app *a, mg_str code, void (*reply)(void *arg, bool ok, mg_str text),
+                         void *arg) {
+    push_boot(a, "evaluate");
+    mg_lua_push_str(a->L, code);
+    evaluation *e = lua_newuserdata(a->L, sizeof *e);
+    *e = (evaluation){reply, arg};
+    lua_pushcclosure(a->L, tell_evaluated, 1);
+    finish_call(a, "evaluate", 3);
+}
+
 // Calls what push_boot and `arguments` have pushed, which gives a text.
 static void append_text(mg_lua_app *a, int arguments, mg_buf *out) {
     if (lua_pcall(a->L, 1 + arguments, 1, 0) == 0) {

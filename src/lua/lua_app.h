@@ -87,6 +87,12 @@ void mg_lua_app_stop(mg_lua_app *a, uint64_t work_ms, uint64_t stop_ms,
 // It is going to be stopped: jobs end, and whoever waits for that (ctx.retiring) is told.
 void mg_lua_app_announce_stop(mg_lua_app *a);
 
+// Development: evaluates `code` in the scripts' environment, in a coroutine. `reply(arg, ok, text)`
+// comes once, at any time, also at once: what it gave or the error; false and "" if `code` is not
+// complete. The text is borrowed.
+void mg_lua_app_evaluate(mg_lua_app *a, mg_str code, void (*reply)(void *arg, bool ok, mg_str text),
+                         void *arg);
+
 // Appends the table of routes.
 void mg_lua_app_print_routes(mg_lua_app *a, mg_buf *out);
 

@@ -37,6 +37,17 @@ app:static("/public", "public")
 return app
 ]]
 
+describe("moongate repl", function()
+  it("is refused by a server of moongate run", function()
+    local server = servers.start(nil, { app = APP })
+    local result = process.run({ "sh", "-c", "echo 1 | '" .. servers.BINARY .. "' repl '"
+      .. server.conf .. "'" })
+    server:stop()
+    assert.equal(1, result.status)
+    assert.truthy(result.err:find("repl speaks to moongate dev alone", 1, true), result.err)
+  end)
+end)
+
 describe("moongate dev at a terminal", function()
   local server
 
@@ -91,6 +102,26 @@ describe("moongate dev at a terminal", function()
     assert.truthy(page:find("<td>/slow</td><td></td><td>lua/app.lua:2</td>", 1, true), page)
     assert.is_nil(server:stdout():find("/.moongate/", 1, true))
     assert.is_nil(server:access_log():find("/.moongate/", 1, true))
+  end)
+
+  local function typed(text)
+    local file = server.folder .. "/typed"
+    process.write_file(file, text)
+    return process.run({ "sh", "-c", "'" .. servers.BINARY .. "' repl '" .. server.conf .. "' < '"
+      .. file .. "'" })
+  end
+
+  it("evaluates what is piped to moongate repl, and awaits there", function()
+    local result = typed("x = 20\nx * 2 +\n2\nmoongate.sleep(0.01):await()\nprint(type(require))\n")
+    assert.same({ 0, "42\nfunction\n", "" }, { result.status, result.out, result.err })
+  end)
+
+  it("tells what fails at the prompt on stderr, with 1 as the status", function()
+    local result = typed("error('no moon')\n1\nf(\n")
+    assert.equal(1, result.status)
+    assert.equal("1\n", result.out)
+    assert.truthy(result.err:find("repl:1: no moon", 1, true), result.err)
+    assert.truthy(result.err:find("the input ends within a statement", 1, true), result.err)
   end)
 
   it("has pages loaded again when a static file or a template was saved", function()

@@ -11,6 +11,7 @@ local files = require("moongate.files")
 local info = require("moongate.core.info")
 local upstream = require("moongate.upstream")
 local dev = require("moongate.core.app.dev")
+local repl = require("moongate.core.dev.repl")
 local routes = require("moongate.core.app.routes")
 local explain = require("moongate.core.app.explain")
 local finalizers = require("moongate.core.scripts.finalizers")
@@ -67,6 +68,7 @@ function M.load(root, path, options)
     upstreams = options.upstreams,
     handler_seconds = options.handler_seconds,
     page = options.dev and dev.page(root, options.read),
+    globals = options.dev and loader.globals,
   })
   return prepared and served or nil, not prepared and describe(served) or nil
 end
@@ -126,6 +128,11 @@ end
 --- what its background work has before; `stop_seconds` what on_stop has.
 function M.stop(served, done, seconds, stop_seconds)
   serve.stop(served, done, seconds, stop_seconds)
+end
+
+--- Development: evaluates what was typed; `reply(ok, text)` comes once.
+function M.evaluate(served, code, reply)
+  repl.evaluate(served, code, reply)
 end
 
 --- The table of routes as text.

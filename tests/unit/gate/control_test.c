@@ -29,13 +29,19 @@ static void on_reload(void *arg, const mg_reload_request *r) {
     asked = *r;
 }
 
+static void on_evaluate(void *arg, mg_str code, void (*reply)(void *arg, bool ok, mg_str text),
+                        void *reply_arg) {
+    assert_ptr_equal(arg, &control);
+    reply(reply_arg, !mg_str_eq(code, MG_STR("bad")), code);
+}
+
 static void on_stop(void *arg, bool now) {
     assert_ptr_equal(arg, &control);
     stops++;
     stops_now += now;
 }
 
-static const mg_control_events events = {on_status, on_reload, on_stop};
+static const mg_control_events events = {on_status, on_reload, on_evaluate, on_stop};
 
 static int set_up(void **state) {
     mg_error err;
@@ -173,6 +179,14 @@ static void a_stop_is_told_and_the_end_comes_with_the_server(void **state) {
     close(fd);
 }
 
+static void code_is_evaluated(void **state) {
+    (void)state;
+    assert_string_equal(ask("{\"command\":\"repl\",\"code\":\"a\\nb\"}\n"),
+                        "{\"ok\":true,\"text\":\"a\\nb\"}\nend");
+    assert_string_equal(ask("{\"code\":\"bad\",\"command\":\"repl\"}\n"),
+                        "{\"ok\":false,\"text\":\"bad\"}\nend");
+}
+
 static void what_is_no_command_is_refused(void **state) {
     static const char wanted[] = "{\"ok\":false,\"text\":\"a line of JSON is wanted: "
                                  "{\\\"command\\\":\\\"status\\\"}\"}\nend";
@@ -186,7 +200,7 @@ static void what_is_no_command_is_refused(void **state) {
 }
 
 static void a_line_without_end_is_cut_off(void **state) {
-    char line[5000];
+    char line[70000];
     (void)state;
     memset(line, ' ', sizeof line);
     line[sizeof line - 1] = '\0';
@@ -231,6 +245,7 @@ int main(void) {
         TEST(whoever_left_meanwhile_is_not_answered),
         TEST(a_reload_may_outlive_the_socket),
         TEST(a_stop_is_told_and_the_end_comes_with_the_server),
+        TEST(code_is_evaluated),
         TEST(what_is_no_command_is_refused),
         TEST(a_line_without_end_is_cut_off),
         TEST(more_visitors_than_there_is_room_for_are_sent_away),

@@ -165,6 +165,7 @@ function M.prepare(app, options)
     closing = 0, -- on_close and on_response functions under way, or to come
     watched = app.on_response ~= nil and app.on_response[1] ~= nil,
     handler_seconds = options.handler_seconds or HANDLER_SECONDS,
+    globals = options.globals or false, -- development: what scripts see, for moongate repl
     page = options.page or false, -- development: stages an error's page for a browser
     retired = false, -- a moongate.Retired, once other scripts serve
   }

@@ -19,8 +19,8 @@ local M = {}
 
 local CLOSING = { ["("] = ")", ["<"] = ">", ["{"] = "}", ["["] = "]" }
 
--- Whether a type goes on behind white space: after a comma, a bar, the colon of a function's result,
--- or `async`.
+-- Whether a type goes on behind white space: after a comma, a bar, the colon of a function's
+-- result, or `async`.
 local function goes_on(before)
   return before:find("[,|:]$") or before:find("%f[%w]async$")
 end
