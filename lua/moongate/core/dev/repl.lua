@@ -1,5 +1,5 @@
---- `moongate repl`: evaluates what is typed in the environment of the app's scripts, in a coroutine:
---- it may await.
+--- `moongate repl`: evaluates what is typed in the environment of the app's scripts.
+--- A coroutine runs it, so it may await.
 local errors = require("moongate.core.errors")
 local sched = require("moongate.core.sched")
 local show = require("moongate.core.dev.show")
