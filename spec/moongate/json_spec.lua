@@ -64,6 +64,13 @@ describe("json.encode", function()
       json.encode({ d = 4, c = 3, b = 2, a = 1 }, { pretty = true }))
   end)
 
+  it("writes keys of any bytes", function()
+    local long = ("k"):rep(100)
+    assert.equal('{"\\u0001":1,"\\"":2,"\\\\":3,"' .. long .. '":4,"\127":5,"é":6}', json.encode({
+      ["\1"] = 1, ['"'] = 2, ["\\"] = 3, [long] = 4, ["\127"] = 5, ["é"] = 6,
+    }))
+  end)
+
   it("writes members in an order of choice, the rest behind it", function()
     local row = { id = 1, name = "x", z = 2, y = { b = 1, a = 2 } }
     assert.equal(row, json.object(row, { "name", "no", "id" }))
