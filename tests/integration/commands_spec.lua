@@ -246,7 +246,7 @@ return app
 ]] })
     assert.equal(0, result.status)
     assert_says(result, "answered by  GET /users/:id, declared at lua/app.lua:2\n",
-      'params       id = 7\n', "body         at most 1M %(limits.body%)\n",
+      'params       id = "7"\n', "body         at most 1M %(limits.body%)\n",
       'GET /users/:id/posts: the path ends before segment 3, "posts"\n')
   end)
 end)
