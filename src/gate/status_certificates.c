@@ -61,10 +61,12 @@ static void append_line(const line *l, mg_buf *out) {
     if (l->not_after > 0) {
         mg_buf_append_str(out, MG_STR("until "));
         append_date(out, l->not_after);
-        mg_buf_append_str(out, MG_STR(", renewed "));
-        append_date(out, l->renew_at);
     } else {
         mg_buf_append_str(out, MG_STR("none yet, a self-signed one is served"));
+    }
+    if (l->renew_at > 0) {
+        mg_buf_append_str(out, MG_STR(", renewed "));
+        append_date(out, l->renew_at);
     }
     if (l->error[0] != '\0') {
         mg_buf_printf(out, "\n  %s; tried again ", l->error);

@@ -169,6 +169,7 @@ describe("core/acme", function()
     app.clock:advance(30)
     assert.same({}, directory.names)
     assert.matches("another server asks for them", logged("/acme").message)
+    assert.matches("another server", told().error)
     keeper.certificates["a.test"] = { moongate.now(), moongate.now() + 90 * DAY }
     app.clock:advance(30)
     assert.equal(1, keeper.issues)

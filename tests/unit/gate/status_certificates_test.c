@@ -37,6 +37,9 @@ static void a_fault_is_told_besides(void **state) {
     said("{\"domain\":\"a.test\",\"error\":\"no\\u006ee\",\"retry_at\":1767398400}",
          "\ncertificate a.test: none yet, a self-signed one is served\n"
          "  none; tried again 2026-01-03 00:00:00 UTC\n");
+    said("{\"domain\":\"a\",\"not_after\":1,\"error\":\"another server asks\",\"retry_at\":2}",
+         "\ncertificate a: until 1970-01-01 00:00:01 UTC\n"
+         "  another server asks; tried again 1970-01-01 00:00:02 UTC\n");
     said("{\"domain\":\"a\",\"not_after\":1,\"renew_at\":1e300,\"retry_at\":-5,\"error\":\"x\"}",
          "\ncertificate a: until 1970-01-01 00:00:01 UTC, renewed 9999-12-31 23:59:59 UTC\n"
          "  x; tried again 1970-01-01 00:00:00 UTC\n");

@@ -83,7 +83,7 @@ Client.__index = Client
 --- vouches for the directory
 ---@param keeper table what keeps keys: src/lua/bind_acme.c
 function M.new(wish, keeper)
-  return setmetatable({ wish = wish, keeper = keeper, nonces = {}, blocked_until = 0 }, Client)
+  return setmetatable({ wish = wish, keeper = keeper, blocked_until = 0 }, Client)
 end
 
 -- What the keeper says, or the fault that it tells.
@@ -104,10 +104,7 @@ function Client:call(method, url, body, accept)
   if not response then
     M.fail("unreached", "the directory cannot be reached: " .. tostring(err.message or err))
   end
-  local nonce = response.headers["replay-nonce"]
-  if nonce then
-    self.nonces[#self.nonces + 1] = nonce
-  end
+  self.fresh = response.headers["replay-nonce"] or self.fresh -- older ones may be too old
   return response
 end
 
@@ -151,13 +148,15 @@ function Client:resources()
 end
 
 function Client:nonce()
-  if #self.nonces == 0 then
+  if not self.fresh then
     local response = self:call("HEAD", self:resources().newNonce)
-    if #self.nonces == 0 then
+    if not self.fresh then
       self:refuse(response)
     end
   end
-  return table.remove(self.nonces)
+  local nonce = self.fresh
+  self.fresh = nil -- each is good for one request
+  return nonce
 end
 
 -- By the account's URL, or, while there is none, by its key itself.

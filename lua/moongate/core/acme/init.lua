@@ -198,8 +198,20 @@ function Keeping:add(wish)
   self.certificates[#self.certificates + 1] = certificate
 end
 
--- Two servers may share a folder: one of them asks, the other serves what it finds there. Returns
--- the wishes whose folder somebody else has, and whether any of those came to us.
+-- Somebody else has the folder, or it cannot be used.
+function Keeping:wait_for_lease(wish, why)
+  local _, not_after = self.keeper.kept(wish.place, wish.domain)
+  self.keeper.tell(wish.place .. "/" .. wish.domain, json.encode({
+    domain = wish.domain, not_after = not_after, error = why,
+    retry_at = whole(time.now() + LEASE_SECONDS),
+  }))
+  if not self.told[wish.folder] then
+    self.told[wish.folder] = true
+    log.warn("certificates in " .. wish.folder .. ": " .. why)
+  end
+end
+
+-- Two servers may share a folder: one of them asks, the other serves what it finds there.
 function Keeping:take_leases()
   local left = {}
   for _, wish in ipairs(self.waiting) do
@@ -208,11 +220,7 @@ function Keeping:take_leases()
       self:add(wish)
     else
       left[#left + 1] = wish
-      if not self.told[wish.folder] then
-        self.told[wish.folder] = true
-        log.warn("certificates in " .. wish.folder .. ": "
-          .. (err or "another server asks for them, they are taken from there"))
-      end
+      self:wait_for_lease(wish, err or "another server asks for them, they are taken from there")
     end
   end
   self.waiting = left

@@ -133,6 +133,17 @@ describe("core/acme/client", function()
       { fault.kind, fault.text })
   end)
 
+  it("asks for a nonce if it has none", function()
+    post({})
+    directory.before = function(name)
+      return name == "my" and { status = 200, body = "{}" } or nil -- without one
+    end
+    post({})
+    assert.equal(0, directory:count("nonce"))
+    post({})
+    assert.equal(1, directory:count("nonce"))
+  end)
+
   it("refuses what is no directory", function()
     directory.before = function()
       return { json = { meta = {} } }
