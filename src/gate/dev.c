@@ -5,6 +5,8 @@
 #include "event/timer.h"
 #include "event/watch.h"
 
+#include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { SETTLE_MS = 15 }; // editors write, rename and remove within this
@@ -13,6 +15,7 @@ struct mg_dev {
     mg_loop *loop;
     mg_watch *watch;
     mg_timer settle;
+    const char *own;
     void (*on_saved)(void *arg);
     void *arg;
 };
@@ -37,9 +40,15 @@ static bool matters(const char *path) {
     return false;
 }
 
+// It may be made later than it is watched.
+static bool is_own(const mg_dev *d, const char *path) {
+    char real[PATH_MAX];
+    return d->own != NULL && realpath(d->own, real) != NULL && strcmp(real, path) == 0;
+}
+
 static void on_change(void *arg, const char *path) {
     mg_dev *d = arg;
-    if (matters(path)) {
+    if (matters(path) && !is_own(d, path)) {
         mg_timer_start(d->loop, &d->settle, SETTLE_MS, 0, on_settled);
     }
 }
@@ -48,10 +57,11 @@ static bool skip(const char *name) {
     return strcmp(name, "build") == 0 || strcmp(name, "node_modules") == 0;
 }
 
-int mg_dev_open(mg_dev **out, mg_loop *loop, const char *root, void (*on_saved)(void *arg),
-                void *arg) {
+int mg_dev_open(mg_dev **out, mg_loop *loop, const char *root, const char *own,
+                void (*on_saved)(void *arg), void *arg) {
     mg_dev *d = mg_calloc(1, sizeof *d);
     d->loop = loop;
+    d->own = own;
     d->on_saved = on_saved;
     d->arg = arg;
     int rc = mg_watch_open(&d->watch, loop, root, skip, on_change, d);

@@ -127,7 +127,7 @@ static void on_saved(void *arg) {
 }
 
 void mg_master_watch_scripts(mg_master *m) {
-    int rc = mg_dev_open(&m->dev, m->loop, m->config.root, on_saved, m);
+    int rc = mg_dev_open(&m->dev, m->loop, m->config.root, m->cli->overrides.record, on_saved, m);
     if (rc != MG_OK) {
         mg_master_log(m, MG_LOG_ERROR, "%s cannot be watched: %s; reload with SIGHUP",
                       m->config.root, mg_strerror(rc));

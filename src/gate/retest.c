@@ -88,7 +88,7 @@ int mg_retest_main(int count, char *const *args) {
         rc = mg_processes_open(&r.children, r.loop);
     }
     if (rc == MG_OK) {
-        rc = mg_dev_open(&r.dev, r.loop, ".", on_saved, &r);
+        rc = mg_dev_open(&r.dev, r.loop, ".", NULL, on_saved, &r);
     }
     if (rc != MG_OK) {
         fprintf(stderr, "moongate test: --watch: %s\n", mg_strerror(rc));
