@@ -71,7 +71,8 @@ typedef struct mg_call_times {
 } mg_call_times;
 
 typedef struct mg_call_events {
-    // None of these comes inside a function of this header. The call may be closed inside each.
+    // None of these comes inside a function of this header but mg_call_resume_now. The call may be
+    // closed inside each.
 
     // The state, the body or the room for an upload has changed.
     void (*on_change)(void *arg, mg_call *call);
@@ -106,6 +107,9 @@ void mg_call_take(mg_call *call, size_t n); // drops so much from its front
 // has.
 void mg_call_pause(mg_call *call);
 void mg_call_resume(mg_call *call);
+
+// The same at once: what has come meanwhile, even the end, is told inside of this.
+void mg_call_resume_now(mg_call *call);
 
 // The fields behind the content; from MG_CALL_DONE on.
 const mg_fields *mg_call_trailers(const mg_call *call);

@@ -81,15 +81,6 @@ void mg_call_resume(mg_call *call) {
     wake(call);
 }
 
-void mg_call_take(mg_call *call, size_t n) {
-    if (n == call->content.n && n > HELD_BACK) {
-        mg_buf_deinit(&call->content);
-    } else {
-        mg_buf_consume(&call->content, n);
-    }
-    wake(call);
-}
-
 static void go_on_reading(mg_call *call) {
     call->resting = false;
     call->decoded_bytes = 0;
@@ -100,6 +91,22 @@ static void go_on_reading(mg_call *call) {
         mg_call_tell_soon(call); // once more: the call may be gone behind this
     }
     call->outbound->wire->resume(call);
+}
+
+void mg_call_resume_now(mg_call *call) {
+    call->paused = false;
+    if (call->resting && !is_behind(call)) {
+        go_on_reading(call);
+    }
+}
+
+void mg_call_take(mg_call *call, size_t n) {
+    if (n == call->content.n && n > HELD_BACK) {
+        mg_buf_deinit(&call->content);
+    } else {
+        mg_buf_consume(&call->content, n);
+    }
+    wake(call);
 }
 
 void mg_call_go_on(mg_call *call) {

@@ -7,7 +7,10 @@
 #include "http/h1_response.h"
 #include "http/h1_write.h"
 
-enum { KEPT_BYTES = 64 * 1024 }; // of the client's buffer for what is written
+enum {
+    KEPT_BYTES = 64 * 1024, // of the client's buffer for what is written
+    HELD_BYTES = 16 * 1024, // of what waits, beyond which nothing more is read
+};
 
 static const mg_body_limits body_limits = {
     .extension_bytes = 16384,
@@ -26,7 +29,7 @@ typedef struct session {
     bool chunked;     // the upload
     bool upload_open; // more of it is to come
     bool broken;      // a write failed
-    bool resting;     // nothing is read
+    bool resting;     // nothing is given on
     bool ended;       // the connection did, behind what is held
     bool reusable;    // by its response, whose end has come
     int end_status;
@@ -155,10 +158,10 @@ static uint32_t keep_ms_of(const mg_head *head) {
     return 0;
 }
 
-// `clean`: nothing came behind it, and the connection is alive.
+// `clean`: nothing came behind it, as far as is known.
 static void complete(session *s, bool clean) {
     bool sent = !s->upload_open && s->c->stream.queued == 0 && !s->broken;
-    s->reusable = clean && sent && s->response.head.keep_alive;
+    s->reusable = clean && sent && !s->ended && s->response.head.keep_alive;
     s->c->keep_ms = keep_ms_of(&s->response.head);
     mg_call_take_end(s->call, &s->body.trailers);
 }
@@ -209,10 +212,19 @@ static size_t feed_body(session *s, const char *data, size_t n) {
     return used;
 }
 
-static void rest(session *s, const char *data, size_t n) {
+// A short rest, as of most answers that are staged, is over before more comes: to stop and start
+// reading would be two system calls.
+static void hold(session *s, const char *data, size_t n) {
+    bool more = s->resting;
     s->resting = true;
     mg_buf_append(&s->held, data, n);
-    mg_stream_read_stop(&s->c->stream);
+    if (more || s->held.n > HELD_BYTES) {
+        mg_stream_read_stop(&s->c->stream);
+    }
+}
+
+static void rest(session *s, const char *data, size_t n) {
+    hold(s, data, n);
     mg_call_progress(s->call);
 }
 
@@ -242,6 +254,10 @@ static void on_read(mg_outbound *c, const char *data, size_t n) {
     session *s = c->session;
     if (s->call == NULL) {
         mg_outbound_close(c);
+        return;
+    }
+    if (s->resting) {
+        hold(s, data, n);
         return;
     }
     mg_call_heard(s->call);

@@ -217,6 +217,40 @@ static void a_relay_that_pauses_gets_no_piece_until_it_resumes(void **state) {
     end_relay(&r);
 }
 
+// Rests behind "hi" and what is said besides.
+static void rest_within(relay *r, const char *said) {
+    start_relay(r);
+    r->pause_in_piece = true;
+    says(0, said);
+    UNTIL(has_told(r, "head|hi|"));
+    r->pause_in_piece = false;
+}
+
+static void what_came_meanwhile_is_told_at_once_on_wish(void **state) {
+    (void)state;
+    relay r;
+    rest_within(&r, CHUNKED "2\r\nhi\r\n1\r\nx\r\n");
+    says(0, "1\r\ny\r\n0\r\n\r\n");
+    turns(4);
+    assert_true(has_told(&r, "head|hi|"));
+    mg_call_resume_now(r.c.call);
+    assert_true(has_told(&r, "head|hi|x|y|end|"));
+    assert_int_equal(stats().idle, 1);
+    end_relay(&r);
+}
+
+static void a_connection_that_ended_meanwhile_is_not_used_again(void **state) {
+    (void)state;
+    relay r;
+    rest_within(&r, CHUNKED "2\r\nhi\r\n1\r\nx\r\n0\r\n\r\n");
+    mg_stream_shutdown(&peers[0].s);
+    turns(4);
+    mg_call_resume_now(r.c.call);
+    assert_true(has_told(&r, "head|hi|x|end|"));
+    assert_int_equal(stats().idle, 0);
+    end_relay(&r);
+}
+
 static void a_paused_relay_stalls_the_server(void **state) {
     (void)state;
     relay r;
@@ -275,6 +309,8 @@ int main(void) {
         EACH(a_closed_stream_closes_its_connection),
         EACH(interims_pieces_and_trailers_are_told_as_they_come),
         EACH(a_relay_that_pauses_gets_no_piece_until_it_resumes),
+        EACH(what_came_meanwhile_is_told_at_once_on_wish),
+        EACH(a_connection_that_ended_meanwhile_is_not_used_again),
         EACH(a_paused_relay_stalls_the_server),
         EACH(a_relay_may_be_closed_in_the_middle),
         EACH(the_limit_holds_for_what_is_relayed),
