@@ -38,6 +38,7 @@ struct mg_script_relay {
     mg_relay_fault fault; // why, if that came behind the head; status 0: there is none
     head_op *head;        // waits for the head
     end_op *end;          // waits for the end; the request's write_op
+    bool *over;           // while it is being sent: whether it came to its end meanwhile
     mg_forward_rules rules;
     mg_fields set, removed;
     mg_upstream_server_options server; // of a URL
@@ -172,6 +173,9 @@ static void finish_end(mg_script_relay *s, bool whole) {
 static void on_end(void *arg, bool whole) {
     mg_script_relay *s = arg;
     s->relay = NULL;
+    if (s->over != NULL) {
+        *s->over = true;
+    }
     leave_head(s);
     finish_end(s, whole);
     if (s->x->app != NULL) { // else the client has left, which the app is about to be told
@@ -430,6 +434,17 @@ static const char *read_answer(lua_State *L, mg_script_relay *s, mg_answer *a) {
     return overlay(a, &own.fields);
 }
 
+static uint64_t await_end(mg_vm *vm, mg_script_relay *s) {
+    end_op *e = mg_calloc(1, sizeof *e);
+    e->of.x = s->x;
+    e->of.on_lost = on_end_lost;
+    e->relay = s;
+    s->end = e;
+    mg_op_start(vm, &e->of.op, &end_kind);
+    mg_request_of(s->x)->write_op = &e->of;
+    return e->of.op.handle;
+}
+
 static int push_lost(lua_State *L, mg_exchange *x) {
     const mg_script_relay *s = x != NULL ? mg_request_of(x)->relay : NULL;
     if (s == NULL || s->fault.status == 0) {
@@ -441,8 +456,8 @@ static int push_lost(lua_State *L, mg_exchange *x) {
 }
 
 // proxy_send(handle, status, type, fields, whether these are all: else the server's come besides)
-// -> operation: done when the last byte is queued | nil, message | nil, message, the status that it
-// is to be answered with: the server was lost meanwhile
+// -> operation: done when the last byte is queued | true: it is | nil, message | nil, message, the
+// status that it is to be answered with: the server was lost meanwhile
 static int proxy_send(lua_State *L) {
     mg_vm *vm = mg_vm_with_room(L);
     mg_script_relay *s = staged(L, vm);
@@ -454,15 +469,15 @@ static int proxy_send(lua_State *L) {
     if (wrong != NULL) {
         return mg_lua_refuse(L, wrong);
     }
-    end_op *e = mg_calloc(1, sizeof *e);
-    e->of.x = s->x;
-    e->of.on_lost = on_end_lost;
-    e->relay = s;
-    s->end = e;
-    mg_op_start(vm, &e->of.op, &end_kind);
-    mg_request_of(s->x)->write_op = &e->of;
-    lua_pushnumber(L, (lua_Number)e->of.op.handle);
+    bool over = false;
+    s->over = &over;
     mg_relay_on(s->relay, &a);
+    if (over) { // with the exchange
+        lua_pushboolean(L, 1);
+        return 1;
+    }
+    s->over = NULL;
+    lua_pushnumber(L, (lua_Number)await_end(vm, s));
     return 1;
 }
 

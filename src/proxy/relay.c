@@ -160,19 +160,13 @@ void mg_relay_take_head(mg_relay *r) {
     }
 }
 
-// --- what cannot be said at once ---
-
-static void on_soon(mg_timer *t) {
-    mg_relay_finish(MG_OF(t, mg_relay, soon));
-}
-
 void mg_relay_on(mg_relay *r, const mg_answer *a) {
     assert(r->state == MG_RELAY_STAGED);
     commit(r, a);
     if (r->done) {
-        mg_timer_start(r->x->server->loop, &r->soon, 0, 0, on_soon);
+        mg_relay_finish(r);
     } else {
-        mg_call_resume(r->at->call);
+        mg_call_resume_now(r->at->call); // most answers have come whole: they leave in one piece
     }
 }
 

@@ -24,8 +24,8 @@ typedef struct mg_relay_fault {
     uint32_t retry_after; // seconds; 0: not said
 } mg_relay_fault;
 
-// None of these comes inside a function of this header. All may be NULL; then what is said happens
-// at once.
+// None of these comes inside a function of this header, but for on_end inside mg_relay_on. All may
+// be NULL; then what is said happens at once.
 typedef struct mg_relay_events {
     // The server's final head is there, and nothing is committed: mg_relay_head tells it. Content
     // waits until mg_relay_on or mg_relay_drop. NULL: it is relayed.
@@ -70,7 +70,8 @@ const mg_response *mg_relay_head(const mg_relay *r);
 // caller's to change; it lies in the exchange's arena. MG_ELIMIT: it has too many fields.
 int mg_relay_answer(const mg_relay *r, mg_answer *out);
 
-// Commits the head: `a`. The content follows.
+// Commits the head: `a`. The content follows: what has come of it at once, and perhaps the end, so
+// that `r` and the exchange may be gone behind this.
 void mg_relay_on(mg_relay *r, const mg_answer *a);
 
 // Gives up: the call ends, the exchange is its app's again: to be answered otherwise, or, behind

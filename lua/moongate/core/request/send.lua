@@ -144,7 +144,9 @@ local function send_relayed(ctx)
     return check_sent(operation, err)
   end
   ctx[PHASE] = COMMITTED
-  if ctx[ROUTE].stream_max then
+  if operation == true then
+    return -- all of it had come
+  elseif ctx[ROUTE].stream_max then
     native.set_deadline(ctx[HANDLE], ctx[ROUTE].stream_max)
   end
   time.operation(operation, ctx, 2):try_await() -- what broke it off has been logged
