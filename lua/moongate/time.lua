@@ -2,6 +2,7 @@
 local sched = require("moongate.core.sched")
 local Future = require("moongate.future")
 local scopes = require("moongate.core.scope")
+local settling = require("moongate.core.future.settle")
 local timers = require("moongate.core.timer")
 local ticks = require("moongate.core.app.ticks")
 local log = require("moongate.log")
@@ -46,6 +47,42 @@ function M.operation(handle, scope, level)
   future._cancel = cancel_operation
   sched.watch(handle, future)
   return future
+end
+
+local spare = false -- the Future of a wait that is over
+
+-- The place is looked for only now: it is wanted for errors alone.
+local function raise_placed(err, level)
+  if err.where == settling.NOWHERE then
+    local source, line = native.where(level + 1)
+    err.where = (source or "?") .. ":" .. (line or 0)
+  end
+  error(err, 0)
+end
+
+--- Waits for an operation of C, and raises its error. No script ever has the Future of it, so that
+--- one serves again and again.
+---@return any its value
+function M.wait_for(handle, scope, level)
+  if is_over(scope) then
+    sched.cancel_operation(handle)
+    Future._raise(scope[scopes.CANCELLED])
+  end
+  local future = spare
+  spare = false
+  if future then
+    settling.renew(future, scope)
+  else
+    future = settling.placed(scope, false, false)
+  end
+  future._operation, future._cancel = handle, cancel_operation
+  sched.watch(handle, future)
+  local value, err = future:try_await()
+  if err then
+    raise_placed(err, level + 1)
+  end
+  spare = future
+  return value
 end
 
 --- Resolved, with nothing, after `seconds`.

@@ -27,9 +27,9 @@ M.completions = {}
 
 --- A pending Future.
 ---@param scope table|nil the scope with which it is cancelled
----@param level integer|nil the stack level of the line that "made" it
-function M.new(scope, level)
-  local source, line = native.where((level or 1) + 1)
+---@param source string|false the place that "made" it; false: none is noted
+---@param line integer|false
+function M.placed(scope, source, line)
   local future = setmetatable({
     _state = PENDING,
     _n = 0,
@@ -51,6 +51,25 @@ function M.new(scope, level)
   end
   return future
 end
+
+local placed = M.placed
+
+--- A pending Future.
+---@param level integer|nil the stack level of the line that "made" it
+function M.new(scope, level)
+  local source, line = native.where((level or 1) + 1)
+  return (placed(scope, source, line))
+end
+
+--- Makes a resolved one, which nobody else has, a pending one again: to make a new one costs more.
+function M.renew(future, scope)
+  future._state, future._n, future._value = PENDING, 0, nil
+  future._consumers, future._looked_at, future._scope = 0, false, scope
+  scopes.add(scope, future)
+end
+
+--- What _where() of one says whose place was not noted.
+M.NOWHERE = "?:0"
 
 --- A Future that has its value (nil: none) from the start and belongs to no scope.
 --- Where it was made is not noted: that would cost more than all the rest of it.

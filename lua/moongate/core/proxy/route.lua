@@ -9,6 +9,8 @@ local tools = require("moongate.tools")
 
 local M = {}
 
+local ask -- of core/request/proxied.lua, which requires others that require this
+
 --- The options of proxying, and those of any route.
 ---@param given table|nil
 ---@param of_route table<string, any> the names of the latter
@@ -66,7 +68,7 @@ function M.new(pattern, upstream, given)
   end
   local has_params = plan.path and plan.path:find("/[:*]")
   local function handler(ctx)
-    local ask = require("moongate.core.request.proxied").ask
+    ask = ask or require("moongate.core.request.proxied").ask
     local own = has_params
       and setmetatable({ path = expand(plan.path, ctx.params) }, { __index = plan })
     ask(ctx, upstream, own or plan, 2) -- stages what it answers

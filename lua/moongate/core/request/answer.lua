@@ -61,6 +61,9 @@ end
 
 M.check_open = check_open
 
+--- What is staged as a server's answer that nobody has looked at.
+M.UNTOUCHED = { all = false }
+
 --- What a relayed answer's server said goes with its content, but what scripts have set stays.
 --- Nothing if no such answer is staged, or nobody has looked at its fields.
 function M.leave_relayed(ctx)
@@ -194,6 +197,10 @@ function M.fetch_fields(ctx)
   local relayed = ctx[BODY]
   if ctx[KIND] ~= RELAY or ctx[PHASE] ~= STAGED or relayed.all then
     return
+  end
+  if relayed == M.UNTOUCHED then
+    relayed = {}
+    ctx[BODY] = relayed
   end
   local fields, theirs = native.proxy_fields(ctx[HANDLE]) or {}, {}
   local own = ctx[FIELDS] or {}

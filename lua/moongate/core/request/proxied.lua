@@ -81,15 +81,10 @@ end
 ---@param ctx moongate.Context
 ---@param upstream string its name, or the URL of a server
 ---@param plan moongate.core.ProxyPlan
----@return moongate.ProxyAnswer
 function M.ask(ctx, upstream, plan, level)
   answer.check_open(ctx, level + 1)
-  local operation = start(ctx, upstream, plan, level + 1)
-  local status = time.operation(operation, ctx, level + 1):await()
-  local staged = setmetatable({ ctx, status = status, all = false }, Answer)
-  ctx[STATUS] = status
-  answer.stage(ctx, RELAY, nil, staged)
-  return staged
+  ctx[STATUS] = time.wait_for(start(ctx, upstream, plan, level + 1), ctx, level + 1)
+  answer.stage(ctx, RELAY, nil, answer.UNTOUCHED)
 end
 
 --- Of an answer that is not sent the content is dropped: what scripts stage later stands instead.
@@ -99,9 +94,13 @@ function answer.methods.proxy(ctx, upstream, given)
   if type(upstream) ~= "string" then
     error("proxy: the name of an upstream is wanted, not " .. errors.show(upstream), 2)
   elseif upstream:find("://", 1, true) then
-    return (M.ask(ctx, upstream, options.of_url(upstream, given), 2))
+    M.ask(ctx, upstream, options.of_url(upstream, given), 2)
+  else
+    M.ask(ctx, upstream, given and options.of_request(given) or PLAIN, 2)
   end
-  return (M.ask(ctx, upstream, given and options.of_request(given) or PLAIN, 2))
+  local staged = setmetatable({ ctx, status = ctx[STATUS], all = false }, Answer)
+  ctx[BODY] = staged
+  return staged
 end
 
 return M

@@ -313,6 +313,25 @@ describe("a failed ctx:proxy", function()
     app:stub_upstream("users", { test.fail("connect") })
     assert.same({ ok = false, code = "status", status = 502 }, app:get("/x"):json())
   end)
+
+  it("says where it was called, again and again", function()
+    serve(function(target)
+      target:get("/x", function(ctx)
+        local _, err = pcall(function()
+          ctx:proxy("users") -- its line
+        end)
+        return { where = err.where, line = debug.getinfo(1, "l").currentline - 2 }
+      end)
+      target:get("/y", function(ctx) ctx:proxy("users") end)
+    end)
+    for _ = 1, 2 do
+      app:stub_upstream("users", { test.fail("closed") })
+      local said = app:get("/x"):json()
+      assert.matches("proxied_spec%.lua:" .. said.line .. "$", said.where)
+      app:stub_upstream("users", { { status = 201, body = "made" } })
+      assert.equal("made", app:get("/y").body)
+    end
+  end)
 end)
 
 describe("a wrong call of ctx:proxy", function()
