@@ -158,9 +158,9 @@ $(B)/obj/unit/unit_tests.inc: $(wildcard tests/unit/*/*_test.c)
 	@printf 'TEST("%s", %s)\n' $(foreach t,$(UNITS),$(t) $(subst /,_,$(t))) >$@
 
 # What valgrind counts the instructions of (tests/bench/count/run.sh). It lies where it finds the Lua files.
-$(B)/count: tests/bench/count/count.c $(LIBS)
+$(B)/count: $(wildcard tests/bench/count/*.[ch]) $(LIBS)
 	@echo "  LINK  $@"
-	$(Q)$(CC) $(CFLAGS_ALL) $$(cat $(B)/compile.flags) -rdynamic -o $@ $< $(LIBS) $(LINK)
+	$(Q)$(CC) $(CFLAGS_ALL) $$(cat $(B)/compile.flags) -rdynamic -o $@ $(filter %.c,$^) $(LIBS) $(LINK)
 
 build/fuzz/fuzz/%: tests/fuzz/%.c $(wildcard tests/fuzz/*.h) $(FUZZED_FILES:%=$(B)/obj/%.o) $(FUZZED:%=$(B)/lib%.a) $(B)/libllhttp.a
 	@mkdir -p $(@D)

@@ -1,5 +1,6 @@
 """Counts that do not depend on the machine's mood: system calls (strace) and instructions (valgrind) of a request."""
 
+import contextlib
 import glob
 import os
 import re
@@ -32,11 +33,21 @@ def entries_of(work):
     return [entry for entry in work.entries if entry.label in WHO and available(entry.server)]
 
 
+@contextlib.contextmanager
+def behind(work):
+    """Runs what the work's servers ask, if they do."""
+    if work.upstream:
+        with Server(work.upstream):
+            yield
+    else:
+        yield
+
+
 def syscalls(name, work):
     need("strace")
     rows = []
     for entry in entries_of(work):
-        with Server(entry.server) as server:
+        with behind(work), Server(entry.server) as server:
             check_answer(server, entry.path, work.body)
             wrk(server, entry.path, work.connections, 1, work.mode)
             calls, requests = traced(server, entry.path, work)
@@ -82,7 +93,7 @@ def executed(entry, work, requests):
         # The reader of the configuration gives up root, and could not write its count at its end.
         wrap = ["valgrind", "--tool=callgrind", "--trace-children=yes", "--trace-children-skip-by-arg=_collect",
                 f"--log-file={out}/%p.log", f"--callgrind-out-file={out}/%p.out"]
-        with Server(entry.server, wrap) as server:
+        with behind(work), Server(entry.server, wrap) as server:
             send(server.port, entry.path, requests, work.mode)
         total = 0
         for log in glob.glob(os.path.join(out, "*.log")):

@@ -38,4 +38,13 @@ end)
 app:on_start(function() moongate.cache():set("user:42", { id = 42, name = "user 42" }):await() end)
 app:get("/cached", function(ctx) return ctx:query_cache("user:42"):await() end)
 
+-- What an upstream answers: as it is, and with a field that a middleware adds.
+app:proxy("/relay/*path", "origin")
+app:group("/tagged", { function(ctx, next)
+  next()
+  ctx:header("X-Added", "by a middleware")
+end }, function(group)
+  group:proxy("/*path", "origin")
+end)
+
 return app

@@ -6,6 +6,8 @@
 // F.N that has the work's name in it. Nothing depends on the hour: the clock is virtual, and
 // LuaJIT's random numbers are the same in each run.
 
+#include "origin.h"
+
 #include "gate/access_log.h"
 #include "lua/lua_app.h"
 #include "server/server.h"
@@ -61,6 +63,12 @@ static const work works[] = {
     {"cached", "GET /cached HTTP/1.1\r\n" FIELDS "\r\n", 1, false, false, false},
     {"h2_text", BLOCK, 1, false, false, true},
     {"h2_text_many", BLOCK, DEPTH, false, false, true},
+    {"relay", "GET /relay/1024 HTTP/1.1\r\n" FIELDS "\r\n", 1, false, false, false},
+    {"relay_post",
+     "POST /relay/1024 HTTP/1.1\r\n" FIELDS
+     "Content-Length: 32\r\n\r\n0123456789abcdef0123456789abcdef",
+     1, false, false, false},
+    {"relay_lua", "GET /tagged/1024 HTTP/1.1\r\n" FIELDS "\r\n", 1, false, false, false},
 };
 
 // LuaJIT seeds itself with the first of these: it decides when a loop is compiled, and where code
@@ -278,6 +286,7 @@ int main(int argc, char **argv) {
         abort();
     }
     open_services(&services, loop);
+    services.upstreams = count_origin_open(loop);
     if (mg_lua_app_new(&app, loop, &o, &err) != 0 ||
         mg_log_open(&log, &(mg_log_options){.target = "/dev/null"}, &err) != 0) {
         fprintf(stderr, "count: %s\n", err.text);

@@ -38,7 +38,7 @@ counted() {
 
 if [ "${1-}" = --profile ]; then
     count "$2"
-    callgrind_annotate --threshold=${THRESHOLD:-95} "$out/count.1"
+    callgrind_annotate --threshold=${THRESHOLD:-95} --inclusive=${INCLUSIVE:-no} "$out/count.1"
     exit 0
 fi
 
