@@ -110,7 +110,7 @@ static const char *folder_of(mg_config_reading *r, const mg_tls_acme *a) {
     mg_buf path = {0};
     const char *place = a->directory + strlen("https://");
     mg_buf_printf(&path, "%s/", a->folder);
-    for (size_t i = 0; place[i] != '\0' && i < PLACE_BYTES; i++) {
+    for (size_t i = 0; i < PLACE_BYTES && place[i] != '\0'; i++) {
         char c = mg_lower(place[i]);
         mg_buf_append_char(&path, is_label_char(c) || c == '.' ? c : '-');
     }

@@ -63,16 +63,27 @@ static int make_folders(const char *path, mg_error *err) {
     return rc == MG_OK ? check_folder(path, err) : rc;
 }
 
-int mg_acme_lease(const char *folder, mg_error *err) {
-    static char *held[16]; // those of this process
-    static size_t count;
-    for (size_t i = 0; i < count; i++) {
-        if (strcmp(held[i], folder) == 0) {
-            return MG_OK;
+// Folders whose lease this process has.
+static struct {
+    char *folders[16];
+    size_t n;
+} leases;
+
+static bool has_lease(const char *folder) {
+    for (size_t i = 0; i < leases.n; i++) {
+        if (strcmp(leases.folders[i], folder) == 0) {
+            return true;
         }
     }
+    return false;
+}
+
+int mg_acme_lease(const char *folder, mg_error *err) {
+    if (has_lease(folder)) {
+        return MG_OK;
+    }
     int rc = make_folders(folder, err);
-    if (rc != MG_OK || count == sizeof held / sizeof *held) {
+    if (rc != MG_OK || leases.n == sizeof leases.folders / sizeof *leases.folders) {
         return rc != MG_OK ? rc : mg_error_set(err, MG_ELIMIT, "%s: one folder too many", folder);
     }
     mg_buf path = path_of(folder, "lock", "");
@@ -83,7 +94,8 @@ int mg_acme_lease(const char *folder, mg_error *err) {
         rc = errno == EWOULDBLOCK ? MG_EAGAIN : fault(err, path.p);
         close(fd);
     } else {
-        held[count++] = mg_strdup(folder); // the descriptor stays, and with it the lock
+        leases.folders[leases.n++] =
+            mg_strdup(folder); // the descriptor stays, and with it the lock
     }
     mg_buf_deinit(&path);
     return rc;
