@@ -69,6 +69,7 @@ function json.array(t) end
 ---@param t T a table without a metatable
 ---@param keys string[]
 ---@return T t
+---@typescript object<T extends object>(this: void, t: T, keys: string[]): T
 function json.object(t, keys) end
 
 --- JSON's null, to put into a table where nil would leave a gap. It is true in a condition: compare
