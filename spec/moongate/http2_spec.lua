@@ -4,7 +4,8 @@ local test = require("moongate.test")
 
 local FILES = {
   "app_spec", "failures_spec", "foreign_bytes_spec", "form_spec", "methods_spec", "ownership_spec",
-  "refused_body_spec", "runtime_spec", "core/app/fallback_spec", "core/app/router_spec",
+  "refused_body_spec", "runtime_spec", "walls_spec", "core/app/fallback_spec",
+  "core/app/router_spec",
   "core/app/serve_spec", "core/app/static_spec", "core/request/answer_spec",
   "core/request/context_spec", "core/request/disposition_spec", "core/request/failure_spec",
   "core/request/lifetime_spec", "core/request/onion_spec", "core/request/problem_spec",

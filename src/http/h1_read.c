@@ -70,6 +70,7 @@ static mg_h1_verdict parse_fields(mg_h1_reader *r, mg_head *h) {
         return bad(r, 400, fault);
     }
     r->refusal = mg_framing_of(h);
+    r->told = r->refusal.status == 417;
     return r->refusal.status == 0 ? MG_H1_HEAD : MG_H1_BAD;
 }
 
@@ -91,12 +92,23 @@ static mg_h1_verdict check_line_early(mg_h1_reader *r, const char *p) {
                                                                                     : MG_H1_MORE;
 }
 
+// Of a head that is too large, what came of it.
+static void tell(mg_h1_reader *r, const char *p, mg_head *h) {
+    mg_h1_section_cut(&r->section, p);
+    r->told = parse(r, h) == MG_H1_HEAD;
+    r->refusal = r->section.guard.refusal;
+}
+
 // A wrong request line goes before a fault behind it.
-static mg_h1_verdict refuse(mg_h1_reader *r, const char *p) {
+static mg_h1_verdict refuse(mg_h1_reader *r, const char *p, mg_head *h) {
     mg_head ignored = {0};
     bool line = r->section.guard.first_end > 0;
-    if (!line || parse_line(r, mg_h1_section_line(&r->section, p), &ignored) != MG_H1_BAD) {
-        r->refusal = r->section.guard.refusal;
+    if (line && parse_line(r, mg_h1_section_line(&r->section, p), &ignored) == MG_H1_BAD) {
+        return MG_H1_BAD;
+    }
+    r->refusal = r->section.guard.refusal;
+    if (line && r->refusal.status == 431) {
+        tell(r, p, h);
     }
     return MG_H1_BAD;
 }
@@ -105,7 +117,7 @@ mg_h1_verdict mg_h1_read(mg_h1_reader *r, const char *data, size_t n, size_t *us
     const char *p;
     switch (mg_h1_section_take(&r->section, data, n, used, &p)) {
     case MG_GUARD_BAD:
-        return refuse(r, p);
+        return refuse(r, p, head);
     case MG_GUARD_MORE:
         return check_line_early(r, p);
     default:

@@ -57,6 +57,15 @@ mg_guard_verdict mg_h1_section_take(mg_h1_section *s, const char *data, size_t n
     return verdict;
 }
 
+void mg_h1_section_cut(mg_h1_section *s, const char *p) {
+    size_t n = s->guard.line_start;
+    char *bytes = mg_arena_alloc(s->arena, n + 2);
+    memcpy(bytes, p, n);
+    memcpy(bytes + n, "\r\n", 2);
+    s->bytes = bytes;
+    s->n = s->cap = n + 2;
+}
+
 mg_str mg_h1_section_line(const mg_h1_section *s, const char *p) {
     return (mg_str){p + s->guard.first, s->guard.first_end - s->guard.first - 2};
 }

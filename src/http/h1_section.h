@@ -23,6 +23,10 @@ void mg_h1_section_init(mg_h1_section *s, mg_arena *arena, const mg_guard_limits
 mg_guard_verdict mg_h1_section_take(mg_h1_section *s, const char *data, size_t n, size_t *used,
                                     const char **p);
 
+// The section is refused (MG_GUARD_BAD), its first line being whole: from now on it is the lines
+// that came whole, in `s->bytes`. `p` as above.
+void mg_h1_section_cut(mg_h1_section *s, const char *p);
+
 // The first line without its CRLF; `p` as above, or s->bytes. Only if guard.first_end is not 0.
 mg_str mg_h1_section_line(const mg_h1_section *s, const char *p);
 

@@ -76,6 +76,7 @@ typedef struct mg_h2_event {
     int status;         // of a response
     mg_head head;       // of a response as in mg_response
     mg_refusal refusal; // of a request: status 0, or what to answer instead of serving it
+    bool told;          // of a refused request: `head` is filled with what came, as by mg_h1_read
     mg_str scheme;      // of a request: as it came
     mg_str protocol;    // extended CONNECT (RFC 8441), else empty
 } mg_h2_event;

@@ -222,12 +222,23 @@ static const char *refuse_request(mg_h2_section *s, mg_h2_event *e) {
     return NULL;
 }
 
+// Whether what came of a head that is too large is a request.
+static bool is_told(mg_h2_section *s, mg_head *h) {
+    if (has(s, MG_H2_PROTOCOL) || judge_pseudo(s, h->method) != NULL || join_authority(s) != NULL ||
+        judge_target(s, h).status != 0) {
+        return false;
+    }
+    h->fields = s->fields;
+    return mg_framing_of(h).status == 0;
+}
+
 const char *mg_h2_section_request(mg_h2_section *s, const mg_h2_limits *limits, mg_h2_event *e) {
     mg_head *h = &e->head;
     mg_str method = s->pseudo[MG_H2_METHOD];
     *h = (mg_head){.minor = 1, .method = mg_method_of(method), .method_text = method};
     e->scheme = s->pseudo[MG_H2_SCHEME];
     e->protocol = s->pseudo[MG_H2_PROTOCOL];
+    e->told = false;
     h->keep_alive = true;
     if (s->fault != NULL) {
         return s->fault;
@@ -238,6 +249,7 @@ const char *mg_h2_section_request(mg_h2_section *s, const mg_h2_limits *limits, 
     join_cookies(s);
     e->refusal = judge_size(s, limits);
     if (e->refusal.status != 0) {
+        e->told = e->refusal.status == 431 && is_told(s, h);
         return refuse_request(s, e);
     }
     const char *fault = judge_pseudo(s, h->method);
@@ -249,6 +261,7 @@ const char *mg_h2_section_request(mg_h2_section *s, const mg_h2_limits *limits, 
     h->fields = s->fields;
     if (e->refusal.status == 0) {
         e->refusal = mg_framing_of(h);
+        e->told = e->refusal.status == 417;
     }
     return e->refusal.status == 0 ? judge_end(h, e->end) : refuse_request(s, e);
 }

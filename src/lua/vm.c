@@ -342,7 +342,7 @@ static int push_request(lua_State *L, mg_vm *vm, mg_exchange *x) {
     lua_pushinteger(L, MG_EVENT_REQUEST);
     lua_pushnumber(L, (lua_Number)x->app_handle);
     lua_pushinteger(L, (lua_Integer)match->id);
-    lua_pushnumber(L, match->id == 0 ? (lua_Number)match->allowed : routed->too_large);
+    lua_pushnumber(L, match->id == 0 ? (lua_Number)match->allowed : routed->refused);
     lua_pushinteger(L, (lua_Integer)routed->method);
     lua_pushnumber(L, (lua_Number)mg_loop_now_ms(vm->loop) / 1000);
     lua_pushinteger(L, (lua_Integer)mg_slot_index(x->app_handle) + 1);

@@ -81,7 +81,7 @@ struct mg_exchange {
     bool body_collect; // the app wants all of it in one piece: no backpressure below body_limit
     bool body_paused;
     bool continue_sent;
-    mg_refusal body_refusal; // status 0: none; else the body is not read further
+    mg_refusal body_refusal; // status 0: none; else the body is not read further. Of a head too
     mg_timer body_timer;     // judges body_rate
     uint64_t body_start_ms;
 

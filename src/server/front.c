@@ -60,13 +60,14 @@ static void match(mg_routed *r, mg_exchange *x) {
     }
 }
 
-// What Content-Length announces is refused in the handler's place; what shows later is told to
-// whoever reads the body, however the request was cut into packets.
+// What Content-Length announces is refused in the handler's place, as a head is that was refused
+// already; what shows later is told to whoever reads the body, however the request was cut into
+// packets.
 static void limit_body(mg_exchange *x, mg_routed *r, uint64_t bytes) {
-    r->too_large = false;
-    if (mg_exchange_limit_body(x, bytes) != MG_OK) {
+    r->refused = x->body_refusal.status != 0;
+    if (!r->refused && mg_exchange_limit_body(x, bytes) != MG_OK) {
         mg_exchange_refuse_body(x, mg_body_too_large);
-        r->too_large = x->head.framing == MG_FRAMING_LENGTH;
+        r->refused = x->head.framing == MG_FRAMING_LENGTH;
     }
 }
 
@@ -95,7 +96,7 @@ static void on_request(mg_app *app, mg_exchange *x) {
         mg_exchange_set_deadline(x, (uint64_t)route->deadline_ms);
     }
     limit_body(x, r, route->body_bytes >= 0 ? (uint64_t)route->body_bytes : x->body_limit);
-    if (route->answerer == NULL || r->too_large) {
+    if (route->answerer == NULL || r->refused) {
         give(x, f->scripts);
         return;
     }

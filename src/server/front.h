@@ -24,7 +24,7 @@ typedef struct mg_routed {
     mg_front *front;
     const mg_router *router; // of the match; NULL: there are no routes
     unsigned method;         // an mg_method, or one that the router knows besides
-    bool too_large;          // the body that Content-Length announces: its handler is not to run
+    bool refused;            // its head, or the body that it announces: its handler is not to run
     mg_route_match match;    // id 0: no route; then `allowed` is what the path has
 } mg_routed;
 

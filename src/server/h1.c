@@ -50,6 +50,14 @@ static void start(mg_h1_exchange *h) {
     mg_exchange_start(x);
 }
 
+// What is known of it is enough for the app to answer in its handler's place; the connection ends
+// there.
+static void start_refused(mg_h1_exchange *h) {
+    h->x.body_refusal = h->reader.refusal;
+    h->unparsed = h->close_after = true;
+    start(h);
+}
+
 static size_t take_head(mg_h1_exchange *h, const char *data, size_t n) {
     size_t used = n;
     switch (mg_h1_read(&h->reader, data, n, &used, &h->x.head)) {
@@ -57,7 +65,11 @@ static size_t take_head(mg_h1_exchange *h, const char *data, size_t n) {
         mg_conn_time_head(h->conn);
         return n;
     case MG_H1_BAD:
-        refuse(h, h->reader.refusal);
+        if (h->reader.told) {
+            start_refused(h);
+        } else {
+            refuse(h, h->reader.refusal);
+        }
         return n;
     default:
         start(h);

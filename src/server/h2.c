@@ -241,11 +241,14 @@ static void take_head(mg_h2_conn *h, const mg_h2_event *ev) {
     x->body_complete = ev->end || ev->stream->tunnel;
     x->body_ahead = ev->head.length;
     count_request(h);
-    if (ev->refusal.status != 0) {
+    if (ev->refusal.status != 0 && !ev->told) {
         mg_exchange_refuse(x, ev->refusal);
         return;
     }
-    if (ev->protocol.n > 0) {
+    if (ev->told) {
+        x->body_refusal = ev->refusal; // the app answers in its handler's place
+        x->wire->stop_body(x);
+    } else if (ev->protocol.n > 0) {
         ask_for_upgrade(e, ev->protocol);
     }
     x->app = x->server->apps[h->conn->app];

@@ -153,7 +153,9 @@ local function build(method, path, options)
       lines[#lines + 1] = name .. ": " .. value
     end
   end
-  default("Host", "localhost")
+  if not seen.host then
+    table.insert(lines, 2, "Host: localhost") -- first, as clients do (RFC 9110 section 7.2)
+  end
   default("Content-Type", content_type)
   if body and not seen["transfer-encoding"] then
     default("Content-Length", options.length or #body)

@@ -64,6 +64,65 @@ static void a_refused_request_still_has_a_name(void **state) {
     mg_arena_deinit(&arena);
 }
 
+typedef struct telling {
+    mg_arena arena;
+    mg_h1_reader r;
+    mg_head head;
+} telling;
+
+// Reads a request that is refused with `status`, the input being lent for that alone.
+static void tells(telling *t, const char *text, int status) {
+    mg_buf lent = {0};
+    size_t used;
+    *t = (telling){0};
+    mg_buf_append(&lent, text, strlen(text));
+    mg_h1_reader_init(&t->r, &t->arena, &rig_head_limits);
+    assert_int_equal(mg_h1_read(&t->r, lent.p, lent.n, &used, &t->head), MG_H1_BAD);
+    assert_int_equal(t->r.refusal.status, status);
+    memset(lent.p, 'x', lent.n);
+    mg_buf_deinit(&lent);
+}
+
+static void a_head_that_is_too_large_is_told_as_far_as_it_came(void **state) {
+    (void)state;
+    telling t;
+    char text[2000];
+    snprintf(text, sizeof text, "GET /a HTTP/1.1\r\nHost: h\r\nOrigin: o\r\nA: %01500d\r\nB: c", 0);
+    tells(&t, text, 431);
+    assert_true(t.r.told);
+    assert_text("/a", t.head.target.path);
+    assert_text("h", t.head.host);
+    assert_int_equal(t.head.fields.count, 2);
+    assert_text("o", mg_fields_find(&t.head.fields, MG_FIELD_ORIGIN)->value);
+    mg_arena_deinit(&t.arena);
+}
+
+static void a_head_is_not_told_that_lacks_its_host_or_has_another_fault(void **state) {
+    (void)state;
+    telling t;
+    char text[2000];
+    snprintf(text, sizeof text, "GET /a HTTP/1.1\r\nA: %01500d\r\nHost: h", 0);
+    tells(&t, text, 431);
+    assert_false(t.r.told);
+    mg_arena_deinit(&t.arena);
+    snprintf(text, sizeof text, "GET /a HTTP/1.1\r\nHost: h\r\nB(: c\r\nA: %01500d", 0);
+    tells(&t, text, 431);
+    assert_false(t.r.told);
+    mg_arena_deinit(&t.arena);
+    tells(&t, "GET /a HTTP/1.1\r\nHost: h\r\nA: b\n", 400);
+    assert_false(t.r.told);
+    mg_arena_deinit(&t.arena);
+}
+
+static void an_expectation_that_is_refused_is_told(void **state) {
+    (void)state;
+    telling t;
+    tells(&t, "POST /a HTTP/1.1\r\nHost: h\r\nExpect: tea\r\nContent-Length: 3\r\n\r\n", 417);
+    assert_true(t.r.told);
+    assert_int_equal(t.head.length, 3);
+    mg_arena_deinit(&t.arena);
+}
+
 // The head must not point into the input, which is only lent.
 static void a_head_outlives_its_input(void **state) {
     (void)state;
@@ -105,6 +164,9 @@ int main(void) {
         cmocka_unit_test(a_wrong_request_line_is_refused_before_the_rest),
         cmocka_unit_test(a_refused_request_still_has_a_name),
         cmocka_unit_test(a_head_outlives_its_input),
+        cmocka_unit_test(a_head_that_is_too_large_is_told_as_far_as_it_came),
+        cmocka_unit_test(a_head_is_not_told_that_lacks_its_host_or_has_another_fault),
+        cmocka_unit_test(an_expectation_that_is_refused_is_told),
         cmocka_unit_test(refuses_what_is_too_large),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

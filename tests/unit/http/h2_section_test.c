@@ -203,15 +203,21 @@ static void counts_fields_and_bytes(void **state) {
     assert_int_equal(0, r->e.refusal.status);
     assert_null(request(r, START "a: b\nc: d\ne: f\ng: h", true)); // 32 bytes each beside the text
     assert_int_equal(431, r->e.refusal.status);
+    assert_true(r->e.told); // as far as it came
+    assert_text("/", r->e.head.target.path);
+    assert_text("a.example", r->e.head.host);
+    assert_text("b", mg_fields_find_name(&r->e.head.fields, MG_STR("a"))->value);
     r->limits.header_bytes = 10000;
     r->limits.header_fields = 3; // with Host
     assert_null(request(r, START "cookie: a\ncookie: b\ncookie: c\nx: y", true));
     assert_int_equal(0, r->e.refusal.status); // crumbs are one
     assert_null(request(r, START "a: b\nc: d\ne: f", true));
     assert_int_equal(431, r->e.refusal.status);
+    assert_true(r->e.told);
     r->limits.request_line = 20;
     assert_null(request(r, ":method: GET\n:scheme: http\n:path: /long-path\n:authority: a", true));
     assert_int_equal(414, r->e.refusal.status);
+    assert_false(r->e.told);
 }
 
 static const char *response(rig *r, const char *lines, bool to_head, bool end) {

@@ -118,7 +118,7 @@ static void the_scripts_get_what_the_route_asks_for(void **state) {
     assert_text("7", x->routed->match.values[0]);
     assert_int_equal(x->routed->method, MG_METHOD_POST);
     assert_int_equal(x->body_limit, 3);
-    assert_false(x->routed->too_large);
+    assert_false(x->routed->refused);
     rig_pass(&r, 499);
     assert_int_equal(r.deadlines, 0);
     rig_pass(&r, 1);
@@ -134,7 +134,7 @@ static void a_body_that_is_announced_too_large_is_for_the_scripts_to_refuse(void
         peer_send(&r, &p, HOST "Content-Length: 4\r\n\r\n");
         mg_exchange *x = rig_take(&r);
         assert_non_null(x);
-        assert_true(x->routed->too_large);
+        assert_true(x->routed->refused);
         assert_int_equal(x->body_refusal.status, 413);
         mg_exchange_respond(x, &rig_ok, MG_STR("refused"));
         peer_close(&r, &p, false);
@@ -147,7 +147,7 @@ static void a_chunk_that_is_too_large_is_told_to_whoever_reads(void **state) {
     (void)state;
     peer_send(&r, &p, "POST /users/7" HOST "Transfer-Encoding: chunked\r\n\r\n4\r\n");
     mg_exchange *x = rig_take(&r);
-    assert_false(x->routed->too_large);
+    assert_false(x->routed->refused);
     assert_int_equal(x->body_refusal.status, 413);
     mg_exchange_respond(x, &rig_ok, MG_STR(""));
 }
