@@ -26,6 +26,21 @@ local function page_text(reference, name)
   return page and terminal.render(markdown.page(page))
 end
 
+-- What else is called by that name, one line each: the settings of a table, a guide.
+local function also(reference, facts, name)
+  local names = {}
+  for _, setting in ipairs(facts.settings) do
+    if setting.path:sub(1, #name + 1) == name .. "." then
+      names[#names + 1] = setting.path
+    end
+  end
+  if reference.page_of["guide-" .. name] then
+    names[#names + 1] = "guide-" .. name
+  end
+  local before = "\n  moongate help "
+  return #names > 0 and before .. table.concat(names, before) .. "\n" or ""
+end
+
 local function exact(reference, facts, name)
   local entry = reference.by_name[name]
   if entry then
@@ -33,10 +48,11 @@ local function exact(reference, facts, name)
   end
   for _, setting in ipairs(facts.settings) do
     if setting.path == name then
-      return setting_text(setting)
+      return setting_text(setting) .. also(reference, facts, name)
     end
   end
-  return page_text(reference, name)
+  local listed = name:find("%*$") and also(reference, facts, name) or ""
+  return listed ~= "" and listed:sub(2) or page_text(reference, name)
 end
 
 local function all_that_fit(reference, facts, name)

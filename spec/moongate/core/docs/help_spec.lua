@@ -5,6 +5,8 @@ local loaded = reference.load()
 local facts = {
   settings = {
     { path = "limits.body", about = "The body", default = '"16M"', allowed = "a size" },
+    { path = "routing", about = "A table" },
+    { path = "routing.deep", about = "In it" },
     { path = "timeouts.idle", about = "Idle", default = "75", allowed = "seconds" },
   },
   commands = {},
@@ -22,8 +24,20 @@ describe("moongate help", function()
 
   it("shows a setting, and a page", function()
     assert.truthy(of("limits.body"):find("^limits.body %(configuration%)\n\nThe body.\n"))
-    assert.truthy(of("routing"):find("^Routing\n"))
+    assert.truthy(of("awaiting"):find("^Awaiting"))
     assert.truthy(of("future"):find("^Futures\n"))
+  end)
+
+  it("lists what a table of settings has, and the guide of that name", function()
+    assert.equal("routing (configuration)\n\nA table.\n\n  moongate help routing.deep\n"
+      .. "  moongate help guide-routing\n", of("routing"))
+    assert.truthy(of("guide-routing"):find("^Routing\n"))
+  end)
+
+  it("lists what lies below a star", function()
+    local text = help.of(loaded, { settings = { { path = "upstreams.*.hash", about = "x" } },
+      commands = {} }, "upstreams.*")
+    assert.equal("  moongate help upstreams.*.hash\n", text)
   end)
 
   it("finds a name alone if it is the only one", function()
