@@ -192,7 +192,7 @@ int mg_acme_bundle(const mg_acme_key *k, mg_str chain, const char *domain, mg_bu
     mg_buf key = {0};
     mg_tls_pair pair;
     mg_acme_key_write(k, &key);
-    int rc = mg_tls_pair_read(&pair, chain, mg_buf_str(&key), &names, err);
+    int rc = mg_tls_pair_read(&pair, NULL, chain, mg_buf_str(&key), &names, err);
     if (rc == MG_OK &&
         X509_check_host(pair.leaf, domain, 0, X509_CHECK_FLAG_NEVER_CHECK_SUBJECT, NULL) != 1) {
         rc = mg_error_set(err, MG_ECONFIG, "the directory's certificate is not for %s", domain);
@@ -213,7 +213,7 @@ bool mg_acme_dates(mg_str bundle, int64_t *not_before, int64_t *not_after) {
     mg_tls_pair pair;
     mg_tls_about about;
     mg_error err;
-    if (mg_tls_pair_read(&pair, bundle, bundle, &names, &err) != MG_OK) {
+    if (mg_tls_pair_read(&pair, NULL, bundle, bundle, &names, &err) != MG_OK) {
         return false;
     }
     mg_tls_pair_about(&pair, &about);

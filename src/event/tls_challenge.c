@@ -64,7 +64,7 @@ static bool take_certificate(mg_challenge *c, mg_str name, mg_str pem) {
     static const mg_tls_files files = {"the challenge", "the challenge"};
     mg_error err;
     c->name = mg_strndup(name.p, name.n);
-    return mg_tls_pair_read(&c->pair, pem, pem, &files, &err) == MG_OK;
+    return mg_tls_pair_read(&c->pair, NULL, pem, pem, &files, &err) == MG_OK;
 }
 
 mg_challenge *mg_challenge_read(mg_str text) {

@@ -35,6 +35,7 @@ typedef struct collecting {
     const mg_tls_wanted *at; // the endpoint at hand
     uint32_t count;          // of certificates
     mg_tls_about origin;     // of the one at hand: `issued` and `stands_in` count
+    mg_tls_key_reader reader;
     // the source at hand
     naming *namings;
     size_t naming_count, naming_room;
@@ -200,7 +201,7 @@ static int add_pair(collecting *c, mg_str cert, mg_str key, const mg_tls_files *
     mg_error err;
     mg_tls_pair pair;
     mg_buf names = {0};
-    if (mg_tls_pair_read(&pair, cert, key, f, &err) != MG_OK) {
+    if (mg_tls_pair_read(&pair, &c->reader, cert, key, f, &err) != MG_OK) {
         return fault_at(c, &err);
     }
     certificate x = {.cert = cert, .key = key};
@@ -541,6 +542,7 @@ int mg_tls_store_write(int fd, const mg_tls_wanted *wanted, size_t n, const mg_t
     for (size_t i = 0; rc == MG_OK && i < n; i++) {
         rc = add_endpoint(&c, wanted, i);
     }
+    mg_tls_key_reader_deinit(&c.reader);
     mg_snapshot_add(&c.out, MG_STR(MG_TLS_AT_COUNT),
                     (mg_str){(const char *)&c.count, sizeof c.count});
     if (rc == MG_OK && (rc = mg_snapshot_write(&c.out, fd)) != MG_OK) {

@@ -4,6 +4,7 @@
 
 #include <arpa/inet.h>
 #include <limits.h>
+#include <openssl/decoder.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
@@ -54,9 +55,42 @@ STACK_OF(X509) * mg_tls_certificates(mg_str text) {
     return NULL;
 }
 
-static int read_key(mg_tls_pair *out, mg_str key, const mg_tls_files *names, mg_error *err) {
+static OSSL_DECODER_CTX *decoder_of(mg_tls_key_reader *r) {
+    if (r->decoder == NULL) {
+        r->decoder =
+            OSSL_DECODER_CTX_new_for_pkey(&r->key, "PEM", NULL, NULL, EVP_PKEY_KEYPAIR, NULL, NULL);
+        if (r->decoder != NULL) {
+            OSSL_DECODER_CTX_set_pem_password_cb(r->decoder, mg_tls_no_password, NULL);
+        }
+    }
+    return r->decoder;
+}
+
+// What is no key may stand before it: the parameters of its curve, a certificate. Unlike
+// PEM_read_bio_PrivateKey it does not ask each time what is able to read which kind of key.
+static EVP_PKEY *key_in(mg_tls_key_reader *r, BIO *bio) {
+    OSSL_DECODER_CTX *decoder = decoder_of(r);
+    int left = INT_MAX; // it always takes some, or fails for good
+    while (decoder != NULL && OSSL_DECODER_from_bio(decoder, bio) != 1 && r->key == NULL &&
+           ERR_GET_REASON(ERR_peek_error()) == ERR_R_UNSUPPORTED && BIO_pending(bio) > 0 &&
+           BIO_pending(bio) < left) {
+        left = BIO_pending(bio);
+        ERR_clear_error();
+    }
+    EVP_PKEY *key = r->key;
+    r->key = NULL;
+    return key;
+}
+
+void mg_tls_key_reader_deinit(mg_tls_key_reader *r) {
+    OSSL_DECODER_CTX_free(r->decoder);
+    *r = (mg_tls_key_reader){NULL};
+}
+
+static int read_key(mg_tls_pair *out, mg_tls_key_reader *r, mg_str key, const mg_tls_files *names,
+                    mg_error *err) {
     BIO *bio = bio_of(key);
-    out->key = bio != NULL ? PEM_read_bio_PrivateKey(bio, NULL, mg_tls_no_password, NULL) : NULL;
+    out->key = bio != NULL ? key_in(r, bio) : NULL;
     BIO_free(bio);
     if (out->key == NULL) {
         return mg_tls_fault(err, "the certificate's private key in PEM form, without a password",
@@ -70,15 +104,17 @@ static int read_key(mg_tls_pair *out, mg_str key, const mg_tls_files *names, mg_
     return MG_OK;
 }
 
-int mg_tls_pair_read(mg_tls_pair *out, mg_str cert, mg_str key, const mg_tls_files *names,
-                     mg_error *err) {
+int mg_tls_pair_read(mg_tls_pair *out, mg_tls_key_reader *r, mg_str cert, mg_str key,
+                     const mg_tls_files *names, mg_error *err) {
     ERR_clear_error();
     *out = (mg_tls_pair){.issuers = mg_tls_certificates(cert)};
     if (out->issuers == NULL) {
         return mg_tls_fault(err, "a certificate chain in PEM form", names->cert);
     }
     out->leaf = sk_X509_shift(out->issuers);
-    int rc = read_key(out, key, names, err);
+    mg_tls_key_reader own = {NULL};
+    int rc = read_key(out, r != NULL ? r : &own, key, names, err);
+    mg_tls_key_reader_deinit(&own);
     if (rc != MG_OK) {
         mg_tls_pair_free(out);
     }

@@ -207,7 +207,7 @@ static loaded *load(mg_tls_store *s, uint32_t id) {
     mg_tls_pair pair;
     if (!mg_snapshot_find(s->snapshot, mg_tls_place(place, MG_TLS_AT_CERT, id), &cert) ||
         !mg_snapshot_find(s->snapshot, mg_tls_place(place, MG_TLS_AT_KEY, id), &key) ||
-        mg_tls_pair_read(&pair, cert, key, &names, NULL) != MG_OK) {
+        mg_tls_pair_read(&pair, NULL, cert, key, &names, NULL) != MG_OK) {
         return NULL;
     }
     if (s->loaded_count == MG_TLS_LOADED) {

@@ -115,6 +115,31 @@ static void a_folder_holds_pairs(void **state) {
     assert_non_null(strstr(err.text, "/sub/b.key: No such file"));
 }
 
+static void of_many_each_is_found(void **state) {
+    (void)state;
+    enum { MANY = 300 };
+    char place[64];
+    char names[64];
+    assert_int_equal(mkdir(path_of("lots"), 0700), 0);
+    for (int i = 0; i < MANY; i++) {
+        snprintf(place, sizeof place, "lots/%d", i);
+        snprintf(names, sizeof names, "DNS:site%d.test,DNS:*.site%d.test", i, i);
+        make(place, names, NULL, 30);
+    }
+    char lots[200];
+    snprintf(lots, sizeof lots, "%s", path_of("lots"));
+    assert_int_equal(fill_one(&(mg_tls_settings){.folder = lots}), MG_OK);
+    assert_int_equal(mg_tls_store_count(store), MANY);
+    for (int i = 0; i < MANY; i++) {
+        mg_tls_choice choice;
+        snprintf(names, sizeof names, i % 2 == 0 ? "site%d.test" : "www.site%d.test", i);
+        assert_true(mg_tls_store_find(store, source_of(":1"), mg_str_of(names), &choice));
+        const mg_tls_pair *p = mg_tls_store_pair(store, choice.ids[0]);
+        assert_int_equal(X509_check_host(p->leaf, names, 0, 0, NULL), 1);
+    }
+    assert_string_equal(file_for("site300.test"), "");
+}
+
 static void refuses(const mg_tls_files *files, const char *file, const char *why) {
     assert_int_equal(fill_one(&(mg_tls_settings){.files = files, .file_count = 1}), MG_ECONFIG);
     assert_memory_equal(err.text, "conf: listen[1].tls: /", 22);
