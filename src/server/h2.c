@@ -77,6 +77,7 @@ void mg_h2_conn_open(mg_conn *c) {
     h->policy->refs++;
     mg_link_init(&h->exchanges);
     mg_deadline_init(&h->head);
+    mg_deadline_init(&h->rest);
     mg_deadline_start(&s->h2_head, &h->head);
     mg_h2_init(&h->h2, false, &h->policy->limits, mg_conn_out(c));
     mg_conn_idle(c, &h->owner);
@@ -84,6 +85,7 @@ void mg_h2_conn_open(mg_conn *c) {
 
 static void free_conn(mg_h2_conn *h) {
     mg_deadline_stop(&h->head);
+    mg_deadline_stop(&h->rest);
     mg_h2_deinit(&h->h2);
     mg_h2_policy_set(&h->policy, NULL);
     mg_free(h);
@@ -117,15 +119,26 @@ static void lose_all(mg_h2_conn *h, mg_gone why) {
 
 // --- the connection's state, once all that can be done is done ---
 
-// Nothing is under way.
+// Nothing is under way. What could be made again is kept for a while: who asks one thing after the
+// other is idle after each.
 static void rest(mg_h2_conn *h) {
     mg_conn *c = h->conn;
     if (h->left) {
         free_conn(h);
         mg_conn_finish(c, !c->fin);
     } else if (c->state == MG_CONN_BUSY) {
-        mg_h2_rest(&h->h2);
         mg_conn_idle(c, &h->owner);
+        if (mg_link_alone(&h->rest.link)) {
+            mg_deadline_start(&c->server->h2_rest, &h->rest);
+        }
+    }
+}
+
+// Whoever is busy now begins to wait again when it is idle.
+void mg_h2_rest_due(mg_deadline *d) {
+    mg_h2_conn *h = MG_OF(d, mg_h2_conn, rest);
+    if (mg_link_alone(&h->exchanges)) {
+        mg_h2_rest(&h->h2);
     }
 }
 

@@ -28,8 +28,9 @@ static inline mg_owner *mg_conn_plain_owner(const mg_conn *c) {
 // The connection (HANDSHAKE, or IDLE and nothing has come) speaks HTTP/2 from now on.
 void mg_h2_conn_open(mg_conn *c);
 
-// Deadlines of the server's: a head that does not come whole, content that the peer takes too
-// slowly, a tunnel on which nothing moves.
+// Deadlines of the server's: a head that does not come whole, a while after a connection became
+// idle, content that the peer takes too slowly, a tunnel on which nothing moves.
 void mg_h2_head_late(mg_deadline *d);
+void mg_h2_rest_due(mg_deadline *d);
 void mg_h2_content_late(mg_deadline *d);
 void mg_h2_tunnel_late(mg_deadline *d);

@@ -13,6 +13,7 @@
 
 enum {
     LOOK_MS = 250,
+    H2_REST_MS = 1000,   // after which an idle connection gives back what can be made again
     LOG_EVERY_MS = 1000, // of so many lines of one level
     LOG_AT_ONCE = 16,
     FRESH_MS = 1000,  // so long a new connection may take to ask its first question
@@ -74,6 +75,11 @@ static void on_h2_head_late(mg_deadlines *q, mg_deadline *d) {
     mg_h2_head_late(d);
 }
 
+static void on_h2_rest_due(mg_deadlines *q, mg_deadline *d) {
+    (void)q;
+    mg_h2_rest_due(d);
+}
+
 static void on_h2_content_late(mg_deadlines *q, mg_deadline *d) {
     (void)q;
     mg_h2_content_late(d);
@@ -96,6 +102,7 @@ static void init_deadlines(mg_server *s) {
     mg_deadlines_init(&s->tunnel, s->loop, o->idle_ms, on_idle);
     mg_deadlines_init(&s->handler, s->loop, o->handler_ms, on_handler_late);
     mg_deadlines_init(&s->h2_head, s->loop, o->header_ms, on_h2_head_late);
+    mg_deadlines_init(&s->h2_rest, s->loop, H2_REST_MS, on_h2_rest_due);
     mg_deadlines_init(&s->h2_content, s->loop, o->send_ms, on_h2_content_late);
     mg_deadlines_init(&s->h2_tunnel, s->loop, o->idle_ms, on_h2_tunnel_late);
 }
@@ -210,9 +217,10 @@ void mg_server_free(mg_server *s) {
     mg_descriptors_remove_holder(&s->holder);
     mg_loop_remove_turn(&s->turn);
     mg_timer_stop(&s->drain_timer);
-    mg_deadlines *queues[] = {&s->handshake,  &s->idle,    &s->header,     &s->send,
-                              &s->half_close, &s->unread,  &s->linger,     &s->tunnel,
-                              &s->handler,    &s->h2_head, &s->h2_content, &s->h2_tunnel};
+    mg_deadlines *queues[] = {&s->handshake,  &s->idle,    &s->header,  &s->send,
+                              &s->half_close, &s->unread,  &s->linger,  &s->tunnel,
+                              &s->handler,    &s->h2_head, &s->h2_rest, &s->h2_content,
+                              &s->h2_tunnel};
     for (size_t i = 0; i < sizeof queues / sizeof *queues; i++) {
         mg_deadlines_deinit(queues[i]);
     }

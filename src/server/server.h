@@ -39,6 +39,7 @@ struct mg_server {
     mg_deadlines tunnel; // on which nothing moves
     mg_deadlines handler;
     mg_deadlines h2_head;
+    mg_deadlines h2_rest; // when an idle connection gives back what can be made again
     mg_deadlines h2_content;
     mg_deadlines h2_tunnel;
 

@@ -2,6 +2,7 @@
 
 #include "h2_peer.h"
 
+#include "server/h2_inside.h"
 #include "server/requester.h"
 #include "server/wire.h"
 
@@ -258,6 +259,30 @@ static void a_head_has_its_deadline(void **state) {
     assert_int_equal(p.goaways, 1);
 }
 
+// To make an encoder takes more than a small answer does.
+static void what_can_be_made_again_goes_after_a_second_of_rest(void **state) {
+    (void)state;
+    const mg_h2_conn *h = MG_OF(p.conn->owner, mg_h2_conn, owner);
+    h2_get(&r, &p, "/a");
+    assert_int_equal(p.conn->state, MG_CONN_IDLE);
+    rig_pass(&r, 900);
+    assert_non_null(h->h2.encoder);
+    rig_pass(&r, 101);
+    assert_null(h->h2.encoder);
+    h2_call *b = h2_get(&r, &p, "/b");
+    assert_answer(b, 200, "/b");
+    r.echo = false;
+    h2_call *c = h2_get(&r, &p, "/c");
+    mg_exchange *x = rig_take(&r);
+    rig_pass(&r, 1001);
+    assert_non_null(h->h2.encoder); // it is not idle
+    mg_exchange_respond(x, &rig_ok, MG_STR("c"));
+    h2_settle(&r, &p);
+    assert_answer(c, 200, "c");
+    rig_pass(&r, 1001);
+    assert_null(h->h2.encoder);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void) {
@@ -278,6 +303,7 @@ int main(void) {
         TEST(both_protocols_are_known_by_how_they_begin),
         TEST(a_beginning_has_its_deadline),
         TEST(a_head_has_its_deadline),
+        TEST(what_can_be_made_again_goes_after_a_second_of_rest),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
