@@ -44,7 +44,7 @@ def field_kib(path, name):
 def wrk(server, path, connections, seconds, mode="plain", may_fail=False):
     """Runs wrk once. Returns its figures; refuses if a single request failed, unless that is to be counted."""
     command = [*WITH_US, "taskset", "-c", "1", "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "10s",
-               "-s", os.path.join(HERE, "wrk.lua"), f"http://127.0.0.1:{server.port}{path}", "--", mode, path]
+               "-s", os.path.join(HERE, "wrk.lua"), f"{server.scheme}://127.0.0.1:{server.port}{path}", "--", mode, path]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     lines = [line for line in done.stdout.splitlines() if line.startswith("RESULT ")]
     if done.returncode != 0 or not lines:

@@ -125,6 +125,8 @@ def socket_inodes(pid):
 class Server:
     """One running server. `wrap` is a command put before its own (valgrind)."""
 
+    scheme = "http"
+
     def __init__(self, name, wrap=()):
         self.name = name
         self.port, self.command = SERVERS[name]
