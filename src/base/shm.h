@@ -22,6 +22,7 @@ typedef struct mg_traffic {
     uint64_t requests;
     uint64_t bytes_in;
     uint64_t bytes_out;
+    uint64_t failed_handshakes; // of TLS
 } mg_traffic;
 
 enum {
@@ -30,7 +31,7 @@ enum {
     MG_CELL_NAME = 56,
     MG_SHM_CELLS = 256,
     MG_SHM_LEASES = 256,
-    MG_SHM_VERSION = 4,
+    MG_SHM_VERSION = 5,
     MG_SHM_TICKET_BYTES = 512,
     MG_SHM_PROXY_BYTES = 24 << 20, // of addresses; what nobody touches takes no memory
 };

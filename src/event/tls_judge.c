@@ -74,6 +74,21 @@ static void judge(judging *j, const mg_tls_about *about, mg_str file) {
     }
 }
 
+int64_t mg_tls_first_end(const mg_tls_store *s, mg_str *file) {
+    int64_t first = 0;
+    *file = (mg_str){0};
+    for (uint32_t id = 0; id < mg_tls_store_count(s); id++) {
+        mg_tls_about about;
+        mg_str name;
+        mg_tls_store_about(s, id, &about, &name);
+        if (id == 0 || about.not_after < first) {
+            first = about.not_after;
+            *file = name;
+        }
+    }
+    return first;
+}
+
 void mg_tls_judge(const mg_tls_store *s, const mg_tls_store *before, bool starts, int64_t now_s,
                   mg_tls_verdict *out) {
     judging j = {.before = before, .starts = starts, .now_s = now_s, .out = out};

@@ -73,6 +73,10 @@ void mg_tls_store_about(const mg_tls_store *s, uint32_t id, struct mg_tls_about 
 
 // --- the calendar (event/tls_judge.c) ---
 
+// The certificate that ends first: when, in seconds since 1970, and its file. Looks at all of them.
+// 0: there is none.
+int64_t mg_tls_first_end(const mg_tls_store *s, mg_str *file);
+
 enum { MG_TLS_SOON_DAYS = 14 };
 
 // Lines, each with its line end.

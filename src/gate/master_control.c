@@ -78,8 +78,13 @@ static void append_status(void *arg, mg_buf *out) {
         .worker_count = list_workers(m, workers),
         .certificates = certificates,
         .certificate_count = list_certificates(m, certificates),
+        .wall_s = (int64_t)(mg_loop_wall_ms(m->loop) / 1000),
         .proxy = mg_shm_proxy(m->shm),
     };
+    if (m->keys != NULL) {
+        s.served_count = mg_tls_store_count(m->keys);
+        s.first_expiry_s = mg_tls_first_end(m->keys, &s.first_expiry_file);
+    }
     mg_status_append(&s, out);
     mg_arena_deinit(&arena);
 }

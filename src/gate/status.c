@@ -66,6 +66,8 @@ static void add_worker(const mg_status_worker *w, uint64_t now, mg_buf *out) {
     mg_buf_printf(out, "\"bytes_in\":%llu,\"bytes_out\":%llu,",
                   (unsigned long long)c->traffic.bytes_in,
                   (unsigned long long)c->traffic.bytes_out);
+    mg_buf_printf(out, "\"failed_handshakes\":%llu,",
+                  (unsigned long long)c->traffic.failed_handshakes);
     mg_buf_printf(out, "\"memory\":%llu,\"lua_memory\":%llu,\"restarts\":%u,",
                   (unsigned long long)(c->pid != 0 ? resident_bytes(c->pid) : 0),
                   (unsigned long long)c->lua_bytes, w->restarts);
@@ -83,6 +85,17 @@ static void add_addresses(const mg_status *s, mg_buf *out) {
     mg_buf_append_str(out, MG_STR("],"));
 }
 
+static void add_served(const mg_status *s, mg_buf *out) {
+    enum { DAY_S = 86400 };
+    if (s->served_count > 0) {
+        mg_buf_printf(
+            out, "\"served_certificates\":%zu,\"first_expiry_days\":%lld,\"first_expiry_file\":",
+            s->served_count, (long long)((s->first_expiry_s - s->wall_s) / DAY_S));
+        mg_json_write_replaced(out, s->first_expiry_file);
+        mg_buf_append_char(out, ',');
+    }
+}
+
 void mg_status_append(const mg_status *s, mg_buf *out) {
     mg_buf_append_str(out, MG_STR("{\"ok\":true,"));
     add_text(out, "version", MG_VERSION);
@@ -90,6 +103,7 @@ void mg_status_append(const mg_status *s, mg_buf *out) {
     mg_buf_printf(out, "\"pid\":%d,\"uptime\":%.1f,\"generation\":%u,\"stopping\":%s,", s->pid,
                   (double)s->uptime_ms / 1000, s->generation, s->stopping ? "true" : "false");
     add_addresses(s, out);
+    add_served(s, out);
     mg_buf_append_str(out, MG_STR("\"workers\":["));
     for (size_t i = 0; i < s->worker_count; i++) {
         mg_buf_append_str(out, i > 0 ? MG_STR(",") : MG_STR(""));

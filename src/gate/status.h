@@ -26,6 +26,10 @@ typedef struct mg_status {
     size_t worker_count;
     const char *const *certificates; // JSON objects, of those that a directory issues
     size_t certificate_count;
+    size_t served_count;    // of all certificates; 0: the next two say nothing
+    int64_t first_expiry_s; // when the first of them ends, and wall_s, now: since 1970
+    mg_str first_expiry_file;
+    int64_t wall_s;
     void *proxy; // what workers know of upstreams (mg_shm_proxy); NULL: nothing is told of it
 } mg_status;
 

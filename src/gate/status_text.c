@@ -32,14 +32,16 @@ int mg_reply_text(mg_str json, bool *ok, mg_buf *text) {
 // --- values of a flat object ---
 
 typedef struct row {
-    int64_t worker, pid, generation, connections, requests, memory, lua_memory, restarts;
+    int64_t worker, pid, generation, connections, requests, memory, lua_memory, restarts,
+        failed_handshakes;
     double uptime;
     char state[24];
 } row;
 
 typedef struct server {
-    int64_t pid, generation;
+    int64_t pid, generation, served_certificates, first_expiry_days;
     double uptime;
+    char first_expiry_file[256];
     char version[24];
     char conf[256];
 } server;
@@ -59,10 +61,15 @@ static void take_number(row *w, const char *key, double v) {
         const char *name;
         int64_t *at;
     } places[] = {
-        {"worker", &w->worker},         {"pid", &w->pid},
-        {"generation", &w->generation}, {"connections", &w->connections},
-        {"requests", &w->requests},     {"memory", &w->memory},
-        {"lua_memory", &w->lua_memory}, {"restarts", &w->restarts},
+        {"worker", &w->worker},
+        {"pid", &w->pid},
+        {"generation", &w->generation},
+        {"connections", &w->connections},
+        {"requests", &w->requests},
+        {"memory", &w->memory},
+        {"lua_memory", &w->lua_memory},
+        {"restarts", &w->restarts},
+        {"failed_handshakes", &w->failed_handshakes},
     };
     for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
         if (strcmp(places[i].name, key) == 0) {
@@ -97,6 +104,9 @@ static void append_row(mg_buf *out, const row *w) {
                   (double)w->lua_memory / 1048576);
     if (w->restarts > 0) {
         mg_buf_printf(out, "  restarted %lld x", (long long)w->restarts);
+    }
+    if (w->failed_handshakes > 0) {
+        mg_buf_printf(out, "  %lld TLS handshakes failed", (long long)w->failed_handshakes);
     }
     mg_buf_append_char(out, '\n');
     mg_buf_deinit(&up);
@@ -205,6 +215,12 @@ static void take_server(server *s, const char *key, const mg_json_reader *r, mg_
         take_text(s->conf, sizeof s->conf, r);
     } else if (strcmp(key, "pid") == 0) {
         s->pid = (int64_t)as_number(r, t);
+    } else if (strcmp(key, "first_expiry_file") == 0) {
+        take_text(s->first_expiry_file, sizeof s->first_expiry_file, r);
+    } else if (strcmp(key, "first_expiry_days") == 0) {
+        s->first_expiry_days = (int64_t)as_number(r, t);
+    } else if (strcmp(key, "served_certificates") == 0) {
+        s->served_certificates = (int64_t)as_number(r, t);
     } else if (strcmp(key, "generation") == 0) {
         s->generation = (int64_t)as_number(r, t);
     } else if (strcmp(key, "uptime") == 0) {
@@ -212,12 +228,27 @@ static void take_server(server *s, const char *key, const mg_json_reader *r, mg_
     }
 }
 
+static void append_served(mg_buf *out, const server *s) {
+    if (s->served_certificates == 0) {
+        return;
+    }
+    mg_buf_printf(out, "%lld certificate%s, the first expir", (long long)s->served_certificates,
+                  s->served_certificates > 1 ? "s" : "");
+    if (s->first_expiry_days > 0) {
+        mg_buf_printf(out, "es in %lld days: %s\n", (long long)s->first_expiry_days,
+                      s->first_expiry_file);
+    } else {
+        mg_buf_printf(out, "ed, or does so within a day: %s\n", s->first_expiry_file);
+    }
+}
+
 static void lay_out(const server *s, const mg_buf *listen, const mg_buf *workers, mg_buf *out) {
     mg_buf_printf(out, "moongate %s, pid %lld, %s, up ", s->version, (long long)s->pid, s->conf);
     append_time(out, s->uptime);
-    mg_buf_printf(out, ", generation %lld\nlistening on %.*s\n\n", (long long)s->generation,
+    mg_buf_printf(out, ", generation %lld\nlistening on %.*s\n", (long long)s->generation,
                   (int)listen->n, listen->p);
-    mg_buf_append_str(out, MG_STR("worker      pid  state        "
+    append_served(out, s);
+    mg_buf_append_str(out, MG_STR("\nworker      pid  state        "
                                   "      uptime  generation  connections     requests      "
                                   "memory         Lua\n"));
     mg_buf_append_str(out, mg_buf_str(workers));

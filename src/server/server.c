@@ -39,6 +39,13 @@ typedef struct mg_door {
 
 // --- deadlines ---
 
+static void on_handshake_late(mg_deadlines *q, mg_deadline *d) {
+    mg_conn *c = MG_OF(d, mg_conn, deadline);
+    (void)q;
+    c->server->stats->failed_handshakes += mg_tls_is(&c->stream);
+    mg_conn_close(c, MG_GONE_CLIENT);
+}
+
 static void on_idle(mg_deadlines *q, mg_deadline *d) {
     (void)q;
     mg_conn_close(MG_OF(d, mg_conn, deadline), MG_GONE_CLIENT);
@@ -92,7 +99,7 @@ static void on_h2_tunnel_late(mg_deadlines *q, mg_deadline *d) {
 
 static void init_deadlines(mg_server *s) {
     const mg_server_options *o = &s->options;
-    mg_deadlines_init(&s->handshake, s->loop, o->handshake_ms, on_idle);
+    mg_deadlines_init(&s->handshake, s->loop, o->handshake_ms, on_handshake_late);
     mg_deadlines_init(&s->idle, s->loop, o->idle_ms, on_idle);
     mg_deadlines_init(&s->header, s->loop, o->header_ms, on_header_late);
     mg_deadlines_init(&s->send, s->loop, o->send_ms, on_send_late);
@@ -291,6 +298,7 @@ static void on_ready(mg_stream *stream, int status, const char *text) {
     mg_conn *c = MG_OF(stream, mg_conn, stream);
     if (status != 0) {
         char name[MG_PEER_TEXT];
+        c->server->stats->failed_handshakes++;
         mg_peer_write(stream, name);
         mg_server_log(c->server, MG_LOG_INFO, "%s: %s", name, text);
     }

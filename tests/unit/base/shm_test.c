@@ -169,7 +169,8 @@ static void a_new_worker_goes_on_with_the_counters_of_the_old(void **state) {
     mg_cell want = {.traffic = {.accepted = 0x1111111111111111,
                                 .requests = 0x1111111111111111,
                                 .bytes_in = 0x1111111111111111,
-                                .bytes_out = 0x1111111111111111}};
+                                .bytes_out = 0x1111111111111111,
+                                .failed_handshakes = 0x1111111111111111}};
     assert_memory_equal(c, &want, sizeof want);
     memset((void *)&want, 0x22, sizeof want);
     assert_memory_equal(mg_shm_cell(s, 2), &want, sizeof want);

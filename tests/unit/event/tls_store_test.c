@@ -281,6 +281,17 @@ static void an_expired_one_is_refused_unless_it_is_served_already(void **state) 
     judged(store, false, NULL, "expired.pem: the certificate has expired", NULL);
 }
 
+static void the_one_that_ends_first_is_known(void **state) {
+    (void)state;
+    make("soon", "DNS:soon.test", NULL, 10);
+    const mg_tls_files files[] = {pair("good"), pair("soon"), pair("many")};
+    assert_int_equal(fill_one(&(mg_tls_settings){.files = files, .file_count = 3}), MG_OK);
+    mg_str file;
+    int64_t days = (mg_tls_first_end(store, &file) - (int64_t)time(NULL) + 60) / 86400;
+    assert_int_equal(days, 10);
+    assert_true(file.n > 9 && memcmp(file.p + file.n - 9, "/soon.pem", 9) == 0);
+}
+
 static void one_that_ends_soon_is_a_warning(void **state) {
     (void)state;
     make("soon", "DNS:soon.test", NULL, 13);
@@ -400,6 +411,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         ONE(a_name_finds_its_certificate),
         ONE(a_folder_holds_pairs),
+        ONE(of_many_each_is_found),
         ONE(what_does_not_fit_names_the_file),
         ONE(both_kinds_of_keys_stand_side_by_side),
         ONE(what_has_not_changed_is_not_read_again),
@@ -408,6 +420,7 @@ int main(void) {
         ONE(a_hidden_store_has_no_descriptor),
         ONE(an_expired_one_is_refused_unless_it_is_served_already),
         ONE(one_that_ends_soon_is_a_warning),
+        ONE(the_one_that_ends_first_is_known),
         ONE(a_broken_chain_is_named),
         ONE(a_stand_in_is_served_until_one_is_issued),
         ONE(who_renews_it_is_not_warned),

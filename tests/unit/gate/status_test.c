@@ -61,13 +61,26 @@ static void a_server_without_workers_is_told(void **state) {
                 told(&s));
 }
 
+static void the_certificate_that_expires_first_is_told(void **state) {
+    (void)state;
+    mg_status s = status(NULL, 0);
+    s.served_count = 2;
+    s.wall_s = 1000000;
+    s.first_expiry_s = 1000000 + 86400 * 14 - 1;
+    s.first_expiry_file = MG_STR("conf/tls/a.pem");
+    told(&s);
+    mg_buf_append_char(&out, '\0');
+    assert_non_null(strstr(out.p, ",\"served_certificates\":2,\"first_expiry_days\":13,"
+                                  "\"first_expiry_file\":\"conf/tls/a.pem\",\"workers\""));
+}
+
 static void a_worker_is_told_with_what_its_cell_says(void **state) {
     (void)state;
     mg_status_worker w = {
         .number = 2, .state = "serving", .uptime_ms = 1500, .restarts = 4, .cell = &cell};
     cell.pid = (uint32_t)getpid();
     cell.generation = 3;
-    cell.traffic = (mg_traffic){1, 2, 3, 4, 5};
+    cell.traffic = (mg_traffic){1, 2, 3, 4, 5, 6};
     cell.lua_bytes = 6;
     cell.generations[0] = (mg_cell_generation){3, 1, 0, 2};
     cell.generations[1] = (mg_cell_generation){1, 0, 1, 0};
@@ -76,7 +89,7 @@ static void a_worker_is_told_with_what_its_cell_says(void **state) {
     snprintf(want, sizeof want,
              "{\"worker\":2,\"pid\":%d,\"state\":\"serving\",\"uptime\":1.5,\"generation\":3,"
              "\"connections\":1,\"requests\":3,\"accepted\":2,\"bytes_in\":4,\"bytes_out\":5,"
-             "\"memory\":",
+             "\"failed_handshakes\":6,\"memory\":",
              getpid());
     assert_int_equal(strncmp(text, want, strlen(want)), 0);
     assert_int_not_equal(text[strlen(want)], '0'); // read from /proc
@@ -110,6 +123,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_server_without_workers_is_told, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_worker_is_told_with_what_its_cell_says, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(the_certificate_that_expires_first_is_told, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(one_whose_process_is_gone_has_neither_age_nor_memory,
                                         set_up, tear_down),
