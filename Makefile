@@ -18,8 +18,8 @@ flags_release := -O2 -g -fno-plt -fno-semantic-interposition
 lto_release   := $(if $(findstring clang,$(CC)),,-flto=2 -ffat-lto-objects)
 LTO            = $(lto_$(MODE))
 flags_debug   := -O0 -g3 -DMG_DEBUG
-flags_asan    := -O1 -g -DMG_DEBUG -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
-flags_fuzz    := -O1 -g -DMG_DEBUG -fsanitize=address,undefined,fuzzer-no-link -fno-omit-frame-pointer
+flags_asan    := -O1 -g1 -DMG_DEBUG -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+flags_fuzz    := -O1 -g1 -DMG_DEBUG -fsanitize=address,undefined,fuzzer-no-link -fno-omit-frame-pointer
 ifeq ($(MODE),fuzz)
 CC := clang
 endif

@@ -67,7 +67,7 @@ const mg_config_key mg_config_keys[] = {
     OTHER("upstreams", UPSTREAMS, AT(upstreams), "{}", "Servers for app:proxy and ctx:proxy"),
     TABLE("proxy", "Servers that no upstream names: ctx:proxy(url)"),
     OTHER("proxy.open", BOOL, AT(proxy_open), "false",
-          "They may be asked, as http.deny and http.allow say; private addresses only if allowed"),
+          "They may be asked, but for http.deny; private addresses only by http.allow"),
 
     TABLE("limits", "How much one peer may ask for"),
     LIMIT(request_line, SIZE, "\"8K\"", 256, MIB, "The request line; beyond it 414"),

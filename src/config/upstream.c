@@ -114,7 +114,7 @@ static const mg_config_key keys[] = {
      "Certificates are not verified: anybody can stand between"},
     {"http2", MG_CONFIG_HTTP2, 0, "\"auto\"", 0, 0, NULL, "Not spoken yet"},
     {"proxy_protocol", MG_CONFIG_PROXY_PROTOCOL, AT(proxy_protocol), "false", 0, 0, NULL,
-     "Each connection begins with that version's header, and is one client's alone"},
+     "Each connection begins with that version's header, for one client"},
 
     {"split", MG_CONFIG_SPLIT, AT(arms), NULL, 0, 0, NULL,
      "Instead of servers: upstreams and their weights, { { \"old\", 95 }, { \"new\", 5 } }"},

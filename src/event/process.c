@@ -123,6 +123,10 @@ int mg_process_pid(const mg_process *p) {
     return p->pid;
 }
 
+void mg_process_disown(mg_process *p) {
+    p->on_exit = NULL;
+}
+
 int mg_process_kill(mg_process *p, int signum) {
     if (p->is_reaped) {
         return -ESRCH;
@@ -181,7 +185,9 @@ static void tell(mg_processes *ps) {
     for (mg_link *l; (l = mg_link_shift(&ps->reaped)) != NULL;) {
         mg_process *p = MG_OF(l, mg_process, link);
         mg_loop_release(ps->loop);
-        p->on_exit(p->arg, p, p->wait_status);
+        if (p->on_exit != NULL) {
+            p->on_exit(p->arg, p, p->wait_status);
+        }
         mg_free(p);
     }
     ps->telling = false;

@@ -48,5 +48,8 @@ int mg_process_pid(const mg_process *p);
 // returned.
 int mg_process_kill(mg_process *p, int signum);
 
+// Nobody waits for it any more: it is reaped, but no on_exit comes, and `p` is not to be used.
+void mg_process_disown(mg_process *p);
+
 // "exited with status 3", "was killed by signal 9 (Killed)": cut to fit.
 void mg_process_describe(int wait_status, char *out, size_t n);

@@ -17,7 +17,7 @@ struct mg_helper {
     int pipe;
     mg_buf said;
     mg_timer limit;
-    void (*on_end)(void *arg, int status, mg_str said); // NULL: nobody wants to know any more
+    void (*on_end)(void *arg, int status, mg_str said);
     void *arg;
 };
 
@@ -37,20 +37,17 @@ static void on_said(void *arg, int events) {
     }
 }
 
-// The memory goes when the process has been reaped.
+// Its process, if it still lives, goes too.
 static void release(mg_helper *h) {
+    if (h->process != NULL) {
+        mg_process_kill(h->process, SIGKILL);
+        mg_process_disown(h->process);
+    }
     mg_timer_stop(&h->limit);
-    h->on_end = NULL;
     mg_poll_close(h->poll); // before its descriptor
-    h->poll = NULL;
-    if (h->pipe >= 0) {
-        close(h->pipe);
-        h->pipe = -1;
-    }
+    close(h->pipe);
     mg_buf_deinit(&h->said);
-    if (h->process == NULL) {
-        mg_free(h);
-    }
+    mg_free(h);
 }
 
 static void end(mg_helper *h, int status) {
@@ -59,9 +56,7 @@ static void end(mg_helper *h, int status) {
     mg_buf said = h->said;
     h->said = (mg_buf){0};
     release(h);
-    if (on_end != NULL) {
-        on_end(arg, status, mg_buf_str(&said));
-    }
+    on_end(arg, status, mg_buf_str(&said));
     mg_buf_deinit(&said);
 }
 
@@ -69,23 +64,16 @@ static void on_exit(void *arg, mg_process *p, int status) {
     mg_helper *h = arg;
     (void)p;
     h->process = NULL;
-    if (h->on_end == NULL) {
-        mg_free(h);
-        return;
-    }
     on_said(h, 0);
     end(h, status);
 }
 
 static void on_late(mg_timer *t) {
-    mg_helper *h = MG_OF(t, mg_helper, limit);
-    mg_process_kill(h->process, SIGKILL);
-    end(h, MG_HELPER_LATE);
+    end(MG_OF(t, mg_helper, limit), MG_HELPER_LATE);
 }
 
 void mg_helper_drop(mg_helper *h) {
     if (h != NULL) {
-        mg_process_kill(h->process, SIGKILL);
         release(h);
     }
 }

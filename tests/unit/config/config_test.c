@@ -177,8 +177,8 @@ static void an_unknown_key_brings_a_suggestion(void **state) {
     faults(
         "{\"worker\":1}",
         "f: worker: is no known key, allowed: listen, workers, app, scripts, ffi, user, control, "
-        "trusted_proxies, forwarded, database, cache, http, upstreams, limits, timeouts, reload, "
-        "log (did "
+        "trusted_proxies, forwarded, database, cache, http, upstreams, proxy, limits, timeouts, "
+        "reload, log (did "
         "you mean "
         "\"workers\"?)\n");
     faults("{\"log\":{\"acess\":[{\"x\":[]}]}}", "f: log.acess: is no known key, allowed: level, "

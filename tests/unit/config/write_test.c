@@ -26,6 +26,7 @@ static const struct {
     {"http.nameservers", "\"127.0.0.1:53\""},
     {"http.deny", "[\"private\"]"},
     {"http.allow", "[\"loopback\"]"},
+    {"proxy.open", "true"},
     {"limits.descriptors", "\"50%\""},
     {"reload.specs", "\"/spec\""},
     {"log.level", "\"error\""},

@@ -190,11 +190,11 @@ static void shows(const char *part) {
 static void each_command_asks_with_its_options(void **state) {
     (void)state;
     static const char *const want[] = {
-        "{\"command\":\"reload\",\"spec\":false,\"dry_run\":false,\"now\":false}\n",
-        "{\"command\":\"reload\",\"spec\":true,\"dry_run\":true,\"now\":false}\n",
-        "{\"command\":\"stop\",\"spec\":false,\"dry_run\":false,\"now\":false}\n",
-        "{\"command\":\"stop\",\"spec\":false,\"dry_run\":false,\"now\":true}\n",
-        "{\"command\":\"status\",\"spec\":false,\"dry_run\":false,\"now\":false}\n",
+        "{\"command\":\"reload\",\"spec\":false,\"dry_run\":false,\"now\":false,\"code\":\"\"}\n",
+        "{\"command\":\"reload\",\"spec\":true,\"dry_run\":true,\"now\":false,\"code\":\"\"}\n",
+        "{\"command\":\"stop\",\"spec\":false,\"dry_run\":false,\"now\":false,\"code\":\"\"}\n",
+        "{\"command\":\"stop\",\"spec\":false,\"dry_run\":false,\"now\":true,\"code\":\"\"}\n",
+        "{\"command\":\"status\",\"spec\":false,\"dry_run\":false,\"now\":false,\"code\":\"\"}\n",
     };
     const mg_cli clis[] = {
         {.command = MG_COMMAND_RELOAD},
