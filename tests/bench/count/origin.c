@@ -88,7 +88,7 @@ mg_upstreams *count_origin_open(mg_loop *loop) {
         .connections = 64,
         .idle_ms = 4000,
     };
-    const mg_upstreams_options options = {&origin, 1};
+    const mg_upstreams_options options = {.items = &origin, .n = 1};
     const mg_upstreams_setup setup = {
         .loop = loop,
         .seed = 1,

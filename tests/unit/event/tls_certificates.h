@@ -71,8 +71,8 @@ static inline void drop_identity(identity *id) {
 }
 
 static inline void make(const char *name, const char *alt, const identity *issuer, long days) {
-    char chain[64];
-    char key[64];
+    char chain[80];
+    char key[80];
     identity id = new_identity("someone", alt, issuer, days);
     snprintf(chain, sizeof chain, "%s.pem", name);
     snprintf(key, sizeof key, "%s.key", name);
