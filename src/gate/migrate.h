@@ -4,8 +4,8 @@
 
 #include "gate/cli.h"
 
-// Whether there is something for `migrate` to do without options: a default database that lasts, and
-// lua/migrations.
+// Whether there is something for `migrate` to do without options: a default database that lasts,
+// and lua/migrations.
 bool mg_migrate_has_folder(const mg_config *config);
 
 // Returns the exit status. Prints what was applied, or the fault.

@@ -76,9 +76,9 @@ planted gate/a.c '#include <lauxlib.h>' '#include <lauxlib.h>: only lua testkit 
 planted server/a.c '#include <llhttp.h>' '#include <llhttp.h>: only http may'
 planted lua/a.c '#include <zlib.h>' '#include <zlib.h>: only http may'
 planted lua/a.c '#include <sqlite3.h>' '#include <sqlite3.h>: only store may'
-planted lua/tools_crypto.c '#include <openssl/evp.h>' '#include <openssl/evp.h>: only event/tls* base/crypto may'
-planted event/dns.c '#include <openssl/rand.h>' '#include <openssl/rand.h>: only event/tls* base/crypto may'
-planted base/codec.c '#include <openssl/rand.h>' '#include <openssl/rand.h>: only event/tls* base/crypto may'
+planted lua/tools_crypto.c '#include <openssl/evp.h>' '#include <openssl/evp.h>: only event/tls* base/crypto* may'
+planted event/dns.c '#include <openssl/rand.h>' '#include <openssl/rand.h>: only event/tls* base/crypto* may'
+planted base/codec.c '#include <openssl/rand.h>' '#include <openssl/rand.h>: only event/tls* base/crypto* may'
 planted lua/a.c '#include "http/h1_read.h"' '#include "http/h1_read.h": only http server client'
 planted gate/a.c '#include "server/h1.h"' '#include "server/h1.h": only http server client'
 

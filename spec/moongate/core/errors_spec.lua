@@ -78,7 +78,7 @@ end)
 describe("describe", function()
   it("names the line also where LuaJIT has forgotten it", function()
     local co = coroutine.create(function()
-      local nothing
+      local nothing = nil
       return nothing.field
     end)
     local _, raised = coroutine.resume(co)

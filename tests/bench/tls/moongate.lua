@@ -3,7 +3,9 @@ return {
   listen = {
     {
       address = "127.0.0.1:18100",
-      tls = { cert = "../../../build/bench/tls/site.pem", key = "../../../build/bench/tls/site.key" },
+      tls = {
+        cert = "../../../build/bench/tls/site.pem", key = "../../../build/bench/tls/site.key",
+      },
       http2 = true,
     },
   },

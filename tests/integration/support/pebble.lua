@@ -45,7 +45,8 @@ function M.prepare(options)
   self.directory = ("https://127.0.0.1:%d/dir"):format(self.port)
   process.write_file(folder .. "/config.json", CONFIG:format(self.port, servers.free_port(),
     folder, folder, self.http_port, self.tls_port, tostring(options.hmac_key ~= nil),
-    options.hmac_key and ('"kid-1": "%s"'):format(options.hmac_key) or "", options.seconds or 86400))
+    options.hmac_key and ('"kid-1": "%s"'):format(options.hmac_key) or "",
+    options.seconds or 86400))
   start(self, "dns", {
     "pebble-challtestsrv", "-http01", "", "-https01", "", "-tlsalpn01", "", "-defaultIPv6", "",
     "-dns01", "127.0.0.1:" .. self.dns_port, "-management", "127.0.0.1:" .. self.manage_port,

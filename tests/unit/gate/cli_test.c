@@ -345,8 +345,9 @@ static void docs_and_new_want_one_folder(void **state) {
     assert_int_equal(cli.kind, MG_NEW_API);
     assert_int_equal(PARSE("new", "--typescript", "shop"), MG_CLI_GO);
     assert_int_equal(cli.kind, MG_NEW_TYPESCRIPT);
-    WRONG("moongate: new: --api and --typescript are two kinds of projects; see moongate new --help",
-          "new", "shop", "--api", "--typescript");
+    WRONG(
+        "moongate: new: --api and --typescript are two kinds of projects; see moongate new --help",
+        "new", "shop", "--api", "--typescript");
     WRONG("moongate: docs: a folder is wanted; see moongate docs --help", "docs");
     WRONG("moongate: new: a folder is wanted; see moongate new --help", "new");
     WRONG("moongate: b: one folder is enough; see moongate docs --help", "docs", "a", "b");
