@@ -84,7 +84,7 @@ static EVP_PKEY *key_in(mg_tls_key_reader *r, BIO *bio) {
 
 void mg_tls_key_reader_deinit(mg_tls_key_reader *r) {
     OSSL_DECODER_CTX_free(r->decoder);
-    *r = (mg_tls_key_reader){NULL};
+    *r = (mg_tls_key_reader){0};
 }
 
 static int read_key(mg_tls_pair *out, mg_tls_key_reader *r, mg_str key, const mg_tls_files *names,
@@ -112,7 +112,7 @@ int mg_tls_pair_read(mg_tls_pair *out, mg_tls_key_reader *r, mg_str cert, mg_str
         return mg_tls_fault(err, "a certificate chain in PEM form", names->cert);
     }
     out->leaf = sk_X509_shift(out->issuers);
-    mg_tls_key_reader own = {NULL};
+    mg_tls_key_reader own = {0};
     int rc = read_key(out, r != NULL ? r : &own, key, names, err);
     mg_tls_key_reader_deinit(&own);
     if (rc != MG_OK) {
