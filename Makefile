@@ -37,7 +37,7 @@ LUA     := $(shell find lua spec tests conf -name '*.lua' 2>/dev/null)
 UNITS   := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/*/*_test.c))
 # What fuzzers are linked with: the rooms below Lua, and files of higher ones that need no more.
 FUZZED  := proxy store client server http event base
-FUZZED_FILES := gate/status_text gate/status_upstreams
+FUZZED_FILES := gate/status_text gate/status_upstreams gate/status_certificates
 FUZZERS := $(patsubst tests/fuzz/%.c,build/fuzz/fuzz/%,$(wildcard tests/fuzz/*_fuzz.c))
 DEPS    := $(B)/deps.mk.done
 LINK     = $$(cat $(B)/link.flags) -lm -ldl
