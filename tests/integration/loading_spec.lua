@@ -97,7 +97,9 @@ describe("a script that loops", function()
   end)
 
   it("is named by check and by run, in bounded time", function()
-    local folder = servers.project("return { timeouts = { reload = 2 } }\n")
+    local folder = servers.project(servers.config_text({
+      listen = { "127.0.0.1:" .. servers.free_port() }, timeouts = { reload = 2 },
+    }))
     process.write_file(folder .. "/lua/app.lua", "\nwhile true do end\n")
     for _, verb in ipairs({ "check", "routes", "run" }) do
       local said = process.run({ servers.BINARY, verb, folder .. "/conf/moongate.lua" }, 20)
