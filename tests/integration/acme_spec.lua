@@ -5,7 +5,7 @@ local servers = require("support.server")
 local socket = require("socket")
 local tls = require("support.tls")
 
-local PATIENCE = 60 -- seconds; a busy machine and a wait between two tries
+local PATIENCE = 120 -- seconds; a busy machine, and the wait behind a refusal (core/acme/plan.lua)
 local pebble, server
 after_each(function()
   local started = server
@@ -80,10 +80,11 @@ local function wait_for_certificate(name, other_than)
     local pem = process.read_file(place(name .. ".pem")) or ""
     return pem:match("(%-%-%-%-%-BEGIN CERT.-END CERTIFICATE)")
   end
-  process.wait_until(name .. " is issued", function()
+  local issued, fault = pcall(process.wait_until, name .. " is issued", function()
     local pem = kept()
     return pem and pem ~= other_than
   end, PATIENCE)
+  assert(issued, tostring(fault) .. ":\n" .. server:stderr())
   return wait_calmly(name .. " is served", function()
     local issuer, pem = shown(name)
     return issuer:find("Pebble", 1, true) and pem ~= other_than and pem
