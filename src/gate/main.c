@@ -32,6 +32,9 @@
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/lsan_interface.h>
+#endif
 
 // What a script computes for so long while it loads, where it only declares, has no end.
 enum { CHECK_LOAD_MS = 5000 };
@@ -291,6 +294,26 @@ static int start(mg_cli *cli, int argc, char *const *argv) {
     return status;
 }
 
+#ifdef __SANITIZE_ADDRESS__
+// What ends at once has no leaks that count, and each look for some takes longer than what most
+// commands do: tests start thousands of them.
+static bool ends_at_once = true;
+
+__attribute__((visibility("default"))) int __lsan_is_turned_off(void) {
+    return ends_at_once;
+}
+
+static void note_command(mg_command command) {
+    ends_at_once = command != MG_COMMAND_RUN && command != MG_COMMAND_DEV &&
+                   command != MG_COMMAND_WORKER && command != MG_COMMAND_ACME &&
+                   command != MG_COMMAND_TEST;
+}
+#else
+static void note_command(mg_command command) {
+    (void)command;
+}
+#endif
+
 int main(int argc, char **argv) {
     mg_cli cli;
     mg_buf text = {0};
@@ -299,6 +322,7 @@ int main(int argc, char **argv) {
     mg_depth_make_room();
     switch (mg_cli_parse(&cli, argc, argv, &text)) {
     case MG_CLI_GO:
+        note_command(cli.command);
         return start(&cli, argc, argv);
     case MG_CLI_SHOW:
         print(&text, stdout);
