@@ -111,9 +111,11 @@ end
 function Client:refuse(response)
   local more = { retry_after = plan.retry_after(response.headers["retry-after"], time.now()) }
   local problem = object(response.body)
-  if response.status >= 500 or not problem then
+  if response.status >= 500 or response.status < 400 then
     M.fail("unreached", "the directory answered " .. response.status
       .. (problem and ": " .. text_of(problem) or ""), more)
+  elseif not problem then -- some say nothing of what they have forgotten
+    M.fail("refused", "the directory answered " .. response.status, more)
   end
   if more.retry_after and response.status == 429 then
     self.blocked_until = time.now() + more.retry_after

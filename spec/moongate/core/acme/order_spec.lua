@@ -121,6 +121,7 @@ describe("core/acme/order", function()
   it("begins anew if the directory knows nothing of the order, or has given it up", function()
     for _, answer in ipairs({
       function() return directory:problem(404, "malformed") end,
+      function() return { status = 404, body = "" } end, -- some say no more
       function() return directory:object({ status = "invalid" }) end,
     }) do
       state.order = "https://ca.test/order-1"
@@ -134,7 +135,7 @@ describe("core/acme/order", function()
       assert.is_true(run())
       assert.is_true(asked)
     end
-    assert.equal(2, directory.orders)
+    assert.equal(3, directory.orders)
   end)
 
   it("waits until all workers show it, but not for ever", function()
