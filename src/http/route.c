@@ -35,21 +35,11 @@ typedef struct names {
     mg_route_param items[MG_ROUTE_PARAMS]; // names owned
 } names;
 
-// The routes of one host.
-typedef struct host_routes {
-    mg_str name; // in lower case; of a wildcard what stands behind "*."; owned
-    node root;
-} host_routes;
-
-// Sorted by length, then bytes.
-typedef struct hosts {
-    host_routes **items; // owned
-    size_t n;
-} hosts;
-
 struct mg_router {
     node root; // of any host
-    hosts exact, below;
+    // Below these stands a node for each host: its name in lower case, of a wildcard what stands
+    // behind "*.".
+    node exact, below;
     names *names; // by route id
     uint32_t name_count;
     mg_str methods[MG_ROUTE_METHODS]; // from OWN_METHOD on, owned; mg_method knows those before
@@ -81,22 +71,13 @@ static void free_node(node *n) {
     }
 }
 
-static void free_hosts(hosts *all) {
-    for (size_t i = 0; i < all->n; i++) {
-        free_node(&all->items[i]->root);
-        mg_free((char *)(uintptr_t)all->items[i]->name.p);
-        mg_free(all->items[i]);
-    }
-    mg_free(all->items);
-}
-
 void mg_router_free(mg_router *r) {
     if (r == NULL) {
         return;
     }
     free_node(&r->root);
-    free_hosts(&r->exact);
-    free_hosts(&r->below);
+    free_node(&r->exact);
+    free_node(&r->below);
     for (uint32_t i = 0; i < r->name_count; i++) {
         for (uint32_t k = 0; k < r->names[i].count; k++) {
             mg_free((char *)(uintptr_t)r->names[i].items[k].name.p);
@@ -173,42 +154,22 @@ static size_t place_of(const node *n, mg_str text, bool *found) {
     return low;
 }
 
-// --- hosts ---
-
-// The place of `name` among hosts: where it is, or where it would go.
-static size_t place_of_host(const hosts *all, mg_str name, bool *found) {
-    size_t low = 0;
-    size_t high = all->n;
-    *found = false;
-    while (low < high) {
-        size_t middle = (low + high) / 2;
-        int order = compare(all->items[middle]->name, name);
-        if (order == 0) {
-            *found = true;
-            return middle;
-        }
-        if (order < 0) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    return low;
-}
-
-static node *root_of_host(hosts *all, mg_str name) {
+static node *static_child(node *n, mg_str text) {
     bool found;
-    size_t place = place_of_host(all, name, &found);
-    if (!found) {
-        all->items = mg_realloc(all->items, sizeof *all->items * (all->n + 1));
-        memmove(all->items + place + 1, all->items + place, sizeof *all->items * (all->n - place));
-        all->n++;
-        host_routes *h = mg_calloc(1, sizeof *h);
-        h->name = (mg_str){mg_strndup(name.p, name.n), name.n};
-        all->items[place] = h;
+    size_t place = place_of(n, text, &found);
+    if (found) {
+        return n->statics[place];
     }
-    return &all->items[place]->root;
+    n->statics = mg_realloc(n->statics, sizeof(node *) * (n->static_count + 1));
+    memmove(n->statics + place + 1, n->statics + place, sizeof(node *) * (n->static_count - place));
+    n->static_count++;
+    node *child = mg_calloc(1, sizeof *child);
+    child->text = (mg_str){mg_strndup(text.p, text.n), text.n};
+    n->statics[place] = child;
+    return child;
 }
+
+// --- hosts ---
 
 // In lower case, without port and without a dot behind it; empty if it is too long to be one.
 static mg_str plain_host(mg_str s, char out[MG_ROUTE_HOST_BYTES]) {
@@ -237,29 +198,14 @@ static node *root_for(mg_router *r, mg_str declared) {
         name = (mg_str){name.p + 2, name.n - 2};
     }
     bool good = name.n > 0 && memchr(name.p, '*', name.n) == NULL;
-    return good ? root_of_host(wildcard ? &r->below : &r->exact, name) : NULL;
+    return good ? static_child(wildcard ? &r->below : &r->exact, name) : NULL;
 }
 
 bool mg_router_has_hosts(const mg_router *r) {
-    return r->exact.n + r->below.n > 0;
+    return r->exact.static_count + r->below.static_count > 0;
 }
 
 // --- adding to a tree ---
-
-static node *static_child(node *n, mg_str text) {
-    bool found;
-    size_t place = place_of(n, text, &found);
-    if (found) {
-        return n->statics[place];
-    }
-    n->statics = mg_realloc(n->statics, sizeof(node *) * (n->static_count + 1));
-    memmove(n->statics + place + 1, n->statics + place, sizeof(node *) * (n->static_count - place));
-    n->static_count++;
-    node *child = mg_calloc(1, sizeof *child);
-    child->text = (mg_str){mg_strndup(text.p, text.n), text.n};
-    n->statics[place] = child;
-    return child;
-}
 
 static node *typed_child(node *n, segment_type type) {
     if (n->typed[type] == NULL) {
@@ -598,10 +544,10 @@ static bool match_below(walk *w, const node *n, const char *at) {
     return found || match_rest(w, n, at);
 }
 
-static bool match_host(walk *w, const hosts *all, mg_str name, mg_str path) {
+static bool match_host(walk *w, const node *hosts, mg_str name, mg_str path) {
     bool found;
-    size_t place = place_of_host(all, name, &found);
-    return found && match_below(w, &all->items[place]->root, path.p + 1);
+    size_t place = place_of(hosts, name, &found);
+    return found && match_below(w, hosts->statics[place], path.p + 1);
 }
 
 // Its own routes, then those of each wildcard above it.
