@@ -50,6 +50,11 @@ bool mg_str_starts(mg_str s, mg_str prefix) {
     return s.n >= prefix.n && (prefix.n == 0 || memcmp(s.p, prefix.p, prefix.n) == 0);
 }
 
+bool mg_str_ends(mg_str s, mg_str suffix) {
+    return s.n >= suffix.n &&
+           (suffix.n == 0 || memcmp(s.p + s.n - suffix.n, suffix.p, suffix.n) == 0);
+}
+
 static bool is_ows(char c) {
     return c == ' ' || c == '\t';
 }

@@ -35,6 +35,7 @@ static inline char mg_lower(char c) {
 bool mg_str_ieq(mg_str a, mg_str b);
 
 bool mg_str_starts(mg_str s, mg_str prefix);
+bool mg_str_ends(mg_str s, mg_str suffix);
 
 // Takes `n` bytes (there are so many) off its front.
 static inline void mg_str_skip(mg_str *s, size_t n) {

@@ -62,8 +62,7 @@ static bool lacks_plain_endpoint(const mg_config *c) {
 const char *mg_config_doubt(const mg_config *c, uint32_t workers) {
     if (lacks_plain_endpoint(c)) {
         return "listen: acme with challenge \"http-01\" is looked at over plain HTTP, at port 80 "
-               "of "
-               "the name, and no endpoint is without tls: add one, or set challenge = "
+               "of the name, and no endpoint is without tls: add one, or set challenge = "
                "\"tls-alpn-01\"";
     }
     for (size_t i = 0; workers > 1 && i < c->databases.n; i++) {

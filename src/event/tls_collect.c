@@ -244,14 +244,8 @@ static int add_files(collecting *c, const mg_tls_files *f) {
 
 // --- a folder ---
 
-static bool ends_with(const char *name, const char *end) {
-    size_t n = strlen(name);
-    size_t m = strlen(end);
-    return n > m && strcmp(name + n - m, end) == 0;
-}
-
 static int is_pem(const struct dirent *e) {
-    return e->d_name[0] != '.' && ends_with(e->d_name, ".pem");
+    return e->d_name[0] != '.' && mg_str_ends(mg_str_of(e->d_name), MG_STR(".pem"));
 }
 
 static int by_bytes(const struct dirent **a, const struct dirent **b) {

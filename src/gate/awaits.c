@@ -13,26 +13,19 @@ typedef struct checking {
     const char *root;
 } checking;
 
-static bool begins(mg_str s, const char *with) {
-    size_t n = strlen(with);
-    return s.n >= n && memcmp(s.p, with, n) == 0;
-}
-
 // Specs make mistakes on purpose, to see what comes of them.
 static bool is_spec(mg_str name) {
-    static const char end[] = "_spec.lua";
-    size_t n = sizeof end - 1;
-    return name.n >= n && memcmp(name.p + name.n - n, end, n) == 0;
+    return mg_str_ends(name, MG_STR("_spec.lua"));
 }
 
 static bool is_script(mg_str name) {
-    return name.n > 4 && memcmp(name.p + name.n - 4, ".lua", 4) == 0;
+    return name.n > 4 && mg_str_ends(name, MG_STR(".lua"));
 }
 
 // As the messages of loaded scripts call it: against the project's folder.
 static void known_as(const checking *c, mg_str name, char out[PATH_MAX]) {
     size_t n = strlen(c->root);
-    if (begins(name, c->root) && name.n > n && name.p[n] == '/') {
+    if (mg_str_starts(name, mg_str_of(c->root)) && name.n > n && name.p[n] == '/') {
         name = (mg_str){name.p + n + 1, name.n - n - 1};
     }
     snprintf(out, PATH_MAX, "%.*s", (int)name.n, name.p);
@@ -44,7 +37,7 @@ static int check_all(const checking *c, const mg_snapshot_writer *scripts, mg_bu
     for (size_t i = 0; rc == MG_OK && i < scripts->count; i++) {
         char path[PATH_MAX];
         mg_str name = mg_snapshot_writer_name(scripts, i);
-        if (is_script(name) && !is_spec(name) && !begins(name, c->framework)) {
+        if (is_script(name) && !is_spec(name) && !mg_str_starts(name, mg_str_of(c->framework))) {
             known_as(c, name, path);
             rc = mg_awaits_read(c->awaits, path, mg_snapshot_writer_text(scripts, i), out, err);
         }

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/mem.h"
+#include "base/str.h"
 #include "event/timer.h"
 #include "event/watch.h"
 
@@ -30,10 +31,10 @@ static void on_settled(mg_timer *t) {
 static bool matters(const char *path) {
     static const char *const ends[] = {".lua", ".html", ".htm", ".css",  ".js",       ".mjs",
                                        ".svg", ".md",   ".sql", ".tmpl", ".mustache", ".etlua"};
-    size_t n = strlen(path);
+    mg_str s = mg_str_of(path);
     for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
-        size_t end = strlen(ends[i]);
-        if (n > end && strcmp(path + n - end, ends[i]) == 0) {
+        mg_str end = mg_str_of(ends[i]);
+        if (s.n > end.n && mg_str_ends(s, end)) {
             return true;
         }
     }

@@ -112,9 +112,9 @@ static void add_script(mg_scripts *s, const char *path) {
 }
 
 static bool ends_in(const char *name, const char *ending) {
-    size_t n = strlen(name);
-    size_t k = strlen(ending);
-    return n > k && strcmp(name + n - k, ending) == 0;
+    mg_str s = mg_str_of(name);
+    mg_str end = mg_str_of(ending);
+    return s.n > end.n && mg_str_ends(s, end);
 }
 
 // Templates belong to the scripts that render them.

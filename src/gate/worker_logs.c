@@ -11,9 +11,7 @@ void mg_worker_on_log(void *arg, const mg_log_event *event) {
 
 // What the pages of development ask is no request of the app's.
 static bool is_own(const mg_worker *w, mg_str target) {
-    static const char own[] = "/.moongate/";
-    size_t n = sizeof own - 1;
-    return w->options->dev && target.n >= n && memcmp(target.p, own, n) == 0;
+    return w->options->dev && mg_str_starts(target, MG_STR("/.moongate/"));
 }
 
 static void on_access(void *arg, const mg_access_record *r) {

@@ -37,6 +37,16 @@ static void ignoring_case_is_the_same_at_every_place_of_a_text(void **state) {
     }
 }
 
+static void ends_with_a_suffix(void **state) {
+    (void)state;
+    assert_true(mg_str_ends(MG_STR("abc"), MG_STR("bc")));
+    assert_true(mg_str_ends(MG_STR("abc"), MG_STR("abc")));
+    assert_true(mg_str_ends(MG_STR("abc"), (mg_str){0}));
+    assert_true(mg_str_ends((mg_str){0}, (mg_str){0}));
+    assert_false(mg_str_ends(MG_STR("c"), MG_STR("bc")));
+    assert_false(mg_str_ends(MG_STR("abc"), MG_STR("ab")));
+}
+
 static void starts_with_a_prefix(void **state) {
     (void)state;
     assert_true(mg_str_starts(MG_STR("abc"), MG_STR("ab")));
@@ -166,6 +176,7 @@ int main(void) {
         cmocka_unit_test(ignoring_case_touches_letters_only),
         cmocka_unit_test(ignoring_case_is_the_same_at_every_place_of_a_text),
         cmocka_unit_test(starts_with_a_prefix),
+        cmocka_unit_test(ends_with_a_suffix),
         cmocka_unit_test(trims_spaces_and_tabs_but_no_line_ends),
         cmocka_unit_test(reads_decimal_digits_up_to_a_maximum),
         cmocka_unit_test(reads_nothing_but_digits),
