@@ -4,6 +4,8 @@
 #include "base/mem.h"
 #include "event/loop_inside.h"
 
+#include <signal.h>
+
 struct mg_signal {
     uv_signal_t uv;
     void (*on_signal)(void *arg, int signum);
@@ -37,6 +39,13 @@ int mg_signal_open(mg_signal **out, mg_loop *loop, int signum,
 void mg_signal_close(mg_signal *s) {
     if (s != NULL) {
         uv_close((uv_handle_t *)&s->uv, on_closed);
+    }
+}
+
+void mg_signal_ignore_shared(void) {
+    static const int ignored[] = {SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2, SIGPIPE};
+    for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++) {
+        signal(ignored[i], SIG_IGN);
     }
 }
 

@@ -201,9 +201,7 @@ int mg_acme_bundle(const mg_acme_key *k, mg_str chain, const char *domain, mg_bu
         mg_buf_append_str(out, mg_buf_str(&key));
         mg_buf_append_str(out, chain);
     }
-    if (pair.leaf != NULL) {
-        mg_tls_pair_free(&pair);
-    }
+    mg_tls_pair_free(&pair);
     mg_buf_deinit(&key);
     return rc;
 }

@@ -2,13 +2,13 @@
 
 #include "base/log.h"
 #include "client/client.h"
+#include "event/signal.h"
 #include "gate/acme_wishes.h"
 #include "gate/channel.h"
 #include "gate/generation.h"
 #include "gate/logs.h"
 #include "lua/state.h"
 
-#include <signal.h>
 #include <stdio.h>
 #include <sys/prctl.h>
 
@@ -74,8 +74,6 @@ static void on_message(void *arg, mg_message *m) {
         p->told = m->a;
     } else if (m->type == MG_MESSAGE_REOPEN) {
         mg_logs_reopen(&p->logs);
-    } else if (m->type == MG_MESSAGE_STOP) {
-        mg_loop_stop(p->loop);
     }
 }
 
@@ -167,18 +165,10 @@ static void release(process *p) {
     mg_logs_close(&p->logs);
 }
 
-// The terminal's signals are the master's business.
-static void ignore_signals(void) {
-    static const int ignored[] = {SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2, SIGPIPE};
-    for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++) {
-        signal(ignored[i], SIG_IGN);
-    }
-}
-
 int mg_acme_main(const mg_cli *cli) {
     process p = {.status = 0};
     mg_error err;
-    ignore_signals();
+    mg_signal_ignore_shared();
     prctl(PR_SET_NAME, "moongate-acme");
     if (mg_loop_new(&p.loop, &(mg_loop_options){0}) != MG_OK ||
         mg_channel_open(&p.master, p.loop, MG_ACME_CHANNEL, &events, &p) != MG_OK) {

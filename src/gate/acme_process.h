@@ -10,5 +10,5 @@
 // Its descriptors: a channel to the master, and the snapshot of the generation that serves.
 enum { MG_ACME_CHANNEL = 3, MG_ACME_SNAPSHOT = 4 };
 
-// Returns the process's exit status when the master is gone, or says so.
+// Returns the process's exit status when the master is gone.
 int mg_acme_main(const mg_cli *cli);

@@ -23,17 +23,9 @@ static void on_term(void *arg, int signum) {
     mg_worker_stop(((process *)arg)->worker, MG_WORKER_IDLE_GRACE_MS);
 }
 
-// The terminal's signals are the master's business.
-static void ignore_signals(void) {
-    static const int ignored[] = {SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2, SIGPIPE};
-    for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++) {
-        signal(ignored[i], SIG_IGN);
-    }
-}
-
 int mg_worker_main(const mg_worker_options *o) {
     process p = {0};
-    ignore_signals();
+    mg_signal_ignore_shared();
     prctl(PR_SET_NAME, "moongate-worker");
     if (mg_loop_new(&p.loop, &(mg_loop_options){0}) != MG_OK ||
         mg_worker_open(&p.worker, p.loop, MG_WORKER_CHANNEL, o, on_process_end, &p) != MG_OK) {

@@ -97,22 +97,17 @@ static parser *push_parser(lua_State *L) {
     return p;
 }
 
-static void set_field(lua_State *L, const char *key, mg_str value) {
-    mg_lua_push_str(L, value);
-    lua_setfield(L, -2, key);
-}
-
 static void on_part(void *arg, const mg_part *part) {
     parser *p = arg;
     mg_buf_clear(&p->body);
     lua_createtable(p->L, 0, 5);
-    set_field(p->L, "name", part->name);
-    set_field(p->L, "content_type", part->content_type);
+    mg_lua_set_text(p->L, "name", part->name);
+    mg_lua_set_text(p->L, "content_type", part->content_type);
     if (part->has_filename) {
-        set_field(p->L, "filename", part->filename);
+        mg_lua_set_text(p->L, "filename", part->filename);
     }
     if (part->transfer_encoding.p != NULL) {
-        set_field(p->L, "transfer_encoding", part->transfer_encoding);
+        mg_lua_set_text(p->L, "transfer_encoding", part->transfer_encoding);
     }
 }
 
@@ -122,7 +117,7 @@ static void on_data(void *arg, mg_str piece) {
 
 static void on_part_end(void *arg) {
     parser *p = arg;
-    set_field(p->L, "body", mg_buf_str(&p->body));
+    mg_lua_set_text(p->L, "body", mg_buf_str(&p->body));
     lua_rawseti(p->L, -2, ++p->count);
 }
 

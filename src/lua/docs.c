@@ -21,7 +21,7 @@ static int fault(lua_State *L, mg_error *err) {
 
 // Calls main.lua's function `name` with the facts and `argument`; its two results lie on the stack.
 static int call(lua_State *L, const char *name, mg_str facts, const char *argument, mg_error *err) {
-    mg_lua_state_preload(L, open_native, NULL);
+    mg_lua_state_preload(L, "moongate.native", open_native, NULL);
     lua_getglobal(L, "require");
     lua_pushliteral(L, "moongate.core.docs.main");
     if (lua_pcall(L, 1, 1, 0) != 0) {

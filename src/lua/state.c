@@ -106,12 +106,12 @@ lua_State *mg_lua_state_new(const mg_snapshot *snapshot, mg_error *err) {
     return L;
 }
 
-void mg_lua_state_preload(lua_State *L, lua_CFunction open, void *arg) {
+void mg_lua_state_preload(lua_State *L, const char *name, lua_CFunction open, void *arg) {
     lua_getglobal(L, "package");
     lua_getfield(L, -1, "preload");
     lua_pushlightuserdata(L, arg);
     lua_pushcclosure(L, open, 1);
-    lua_setfield(L, -2, "moongate.native");
+    lua_setfield(L, -2, name);
     lua_pop(L, 2);
 }
 

@@ -19,9 +19,9 @@ int mg_lua_framework(char out[PATH_MAX], mg_error *err);
 // short. Closed with lua_close.
 lua_State *mg_lua_state_new(const mg_snapshot *snapshot, mg_error *err);
 
-// Makes require("moongate.native") return what `open` pushes (one value). `arg` is its
+// Makes require(`name`) return what `open` pushes (one value). `arg` is its
 // lightuserdata upvalue.
-void mg_lua_state_preload(lua_State *L, lua_CFunction open, void *arg);
+void mg_lua_state_preload(lua_State *L, const char *name, lua_CFunction open, void *arg);
 
 // Pushes read(path) -> the text of that file in `snapshot` (borrowed), or nil.
 void mg_lua_push_read(lua_State *L, const mg_snapshot *snapshot);

@@ -1,18 +1,16 @@
 #include "testkit/coverage.h"
 
+#include "lua/args.h"
+#include "lua/state.h"
+
 #include <lauxlib.h>
 
 // In the registry, by its address: { source = { line = how often } }.
 static char counts_key;
 
-static void push_counts(lua_State *L) {
-    lua_pushlightuserdata(L, &counts_key);
-    lua_rawget(L, LUA_REGISTRYINDEX);
-}
-
 // The table of a source, at the top. It is made when its first line runs.
 static void push_lines(lua_State *L, const char *source) {
-    push_counts(L);
+    mg_lua_push_kept(L, &counts_key);
     lua_pushstring(L, source);
     lua_rawget(L, -2);
     if (lua_isnil(L, -1)) {
@@ -43,9 +41,8 @@ static int start(lua_State *L) {
         return lua_error(L);
     }
     lua_call(L, 0, 0);
-    lua_pushlightuserdata(L, &counts_key);
     lua_newtable(L);
-    lua_rawset(L, LUA_REGISTRYINDEX);
+    mg_lua_keep(L, &counts_key);
     lua_sethook(L, on_line, LUA_MASKLINE, 0);
     return 0;
 }
@@ -53,7 +50,7 @@ static int start(lua_State *L) {
 // stop() -> what has been counted
 static int stop(lua_State *L) {
     lua_sethook(L, NULL, 0, 0);
-    push_counts(L);
+    mg_lua_push_kept(L, &counts_key);
     return 1;
 }
 
@@ -65,9 +62,5 @@ static int open_module(lua_State *L) {
 }
 
 void mg_testkit_preload_coverage(lua_State *L) {
-    lua_getglobal(L, "package");
-    lua_getfield(L, -1, "preload");
-    lua_pushcfunction(L, open_module);
-    lua_setfield(L, -2, "moongate.coverage");
-    lua_pop(L, 2);
+    mg_lua_state_preload(L, "moongate.coverage", open_module, NULL);
 }

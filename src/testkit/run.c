@@ -75,7 +75,7 @@ int mg_spec_run(int count, char *const *args) {
         fprintf(stderr, "moongate: %s\n", err.text);
         return 1;
     }
-    mg_lua_state_preload(L, mg_testkit_open, NULL);
+    mg_lua_state_preload(L, "moongate.native", mg_testkit_open, NULL);
     mg_testkit_preload_coverage(L);
     push_args(L, count, args);
     int status = run(L);
@@ -126,7 +126,7 @@ int mg_spec_run_snapshot(int count, char *const *args) {
         fprintf(stderr, "moongate: %s\n", err.text);
         return 1;
     }
-    mg_lua_state_preload(L, mg_testkit_open, NULL);
+    mg_lua_state_preload(L, "moongate.native", mg_testkit_open, NULL);
     mg_testkit_preload_coverage(L);
     read_from_snapshot(L, s, args[0]);
     push_args(L, count - 1, args + 1);
