@@ -19,6 +19,8 @@ enum {
     RSA_EXPONENT_BITS = 32, // a longer one makes verifying slow and nothing safer
 };
 
+typedef enum mg_key_kind { MG_KEY_RSA, MG_KEY_EC, MG_KEY_ED25519 } mg_key_kind;
+
 struct mg_key {
     atomic_uint refs;
     EVP_PKEY *pkey; // owned
@@ -95,10 +97,6 @@ void mg_key_unref(mg_key *k) {
         EVP_PKEY_free(k->pkey);
         mg_free(k);
     }
-}
-
-mg_key_kind mg_key_kind_of(const mg_key *k) {
-    return k->kind;
 }
 
 bool mg_key_is_private(const mg_key *k) {

@@ -8,8 +8,6 @@
 #include "base/buf.h"
 #include "base/str.h"
 
-typedef enum mg_key_kind { MG_KEY_RSA, MG_KEY_EC, MG_KEY_ED25519 } mg_key_kind;
-
 typedef enum mg_signature_algorithm {
     MG_RS256,
     MG_PS256,
@@ -38,7 +36,6 @@ mg_key *mg_key_of_jwk(const mg_jwk *jwk, const char **wrong);
 mg_key *mg_key_ref(mg_key *k);
 void mg_key_unref(mg_key *k); // accepts NULL
 
-mg_key_kind mg_key_kind_of(const mg_key *k);
 bool mg_key_is_private(const mg_key *k);
 bool mg_key_fits(const mg_key *k, mg_signature_algorithm a);
 

@@ -418,7 +418,7 @@ static bool is_slug(char c) {
 
 static bool is_number(mg_str s, uint64_t most) {
     uint64_t value;
-    return all_of(s, is_digit) && mg_str_to_u64(s, most, &value);
+    return mg_str_to_u64(s, most, &value);
 }
 
 static bool is_int(mg_str s) {
