@@ -9,7 +9,7 @@ local sched = require("moongate.core.sched")
 local compile = require("moongate.core.template.compile")
 local missing = require("moongate.core.future.missing")
 local suggest = require("moongate.core.suggest")
-local text_of = require("moongate.core.text").of
+local texts = require("moongate.core.text")
 local files = require("moongate.files")
 
 ---@class moongate.template
@@ -87,19 +87,15 @@ end
 
 -- --- rendering ---
 
-local ESCAPES = {
-  ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;", ['"'] = "&quot;", ["'"] = "&#39;",
-}
-
 --- Text as it may stand in HTML, in an attribute's quotes too.
 ---@param text string|number
 ---@return string
 function M.escape(text)
-  local given, wrong = text_of(text)
+  local given, wrong = texts.of(text)
   if not given then
     check.fail("template.escape: " .. wrong)
   end
-  return (given:gsub("[&<>\"']", ESCAPES))
+  return texts.html(given)
 end
 
 -- What code of templates may use besides what it is given: nothing that reaches beyond it.
@@ -137,7 +133,7 @@ local function over(data, given)
 end
 
 local function text_or_fail(value)
-  local text, wrong = text_of(value)
+  local text, wrong = texts.of(value)
   if not text then
     error("a template writes text and numbers: " .. (value == nil and "this is nil" or wrong), 3)
   end
@@ -150,7 +146,7 @@ local function writers(out)
     out[#out + 1] = text
   end
   local function escape(value)
-    out[#out + 1] = text_or_fail(value):gsub("[&<>\"']", ESCAPES)
+    out[#out + 1] = texts.html(text_or_fail(value))
   end
   local function raw(value)
     out[#out + 1] = text_or_fail(value)

@@ -17,6 +17,17 @@ function M.of(value)
   return number_text(value)
 end
 
+local ESCAPES = {
+  ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;", ['"'] = "&quot;", ["'"] = "&#39;",
+}
+
+--- A string as it may stand in HTML, in an attribute's quotes too.
+---@param s string
+---@return string
+function M.html(s)
+  return (s:gsub("[&<>\"']", ESCAPES))
+end
+
 -- In a coroutine of its own: a script's __tostring may raise, wait, or never end.
 local function tostring_of(value)
   local co = create(tostring)

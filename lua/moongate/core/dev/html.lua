@@ -1,6 +1,7 @@
 --- `moongate dev`: what its pages have in common. Nothing of them comes from elsewhere.
 local errors = require("moongate.core.errors")
 local info = require("moongate.core.info")
+local texts = require("moongate.core.text")
 
 local M = {}
 
@@ -27,14 +28,10 @@ if(now.generation!==%s)location.reload();
 }catch(e){}},300);
 ]]
 
-local ESCAPES = {
-  ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;", ['"'] = "&quot;", ["'"] = "&#39;",
-}
-
 ---@param text any
 ---@return string
 function M.escape(text)
-  return (errors.show(text):gsub("[&<>\"']", ESCAPES))
+  return texts.html(errors.show(text))
 end
 
 --- What app pages load, told of their generation by the query of its own address.
@@ -44,7 +41,7 @@ function M.script()
     .. SCRIPT:format(M.POLL, "generation")
 end
 
---- A table without a head.
+--- A table; without a head if none is given.
 ---@param rows string[][]
 ---@param head string[]?
 ---@return string
