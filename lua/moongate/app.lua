@@ -3,6 +3,7 @@
 local check = require("moongate.core.check")
 local places = require("moongate.core.places")
 local router = require("moongate.core.app.router")
+local cron = require("moongate.core.app.cron")
 local fallback = require("moongate.core.app.fallback")
 local suggest = require("moongate.core.suggest")
 local makers = require("moongate.middleware")
@@ -238,10 +239,14 @@ function App:route(methods, pattern, options, handler)
 end
 
 -- `fn` declares what belongs to the group.
-local function declare_group(self, group, fn)
+local function declare_group(self, prefix, host, middleware, fn)
+  local group = setmetatable({
+    shared = self.shared, prefix = prefix, for_host = host,
+    own = joined(self.own, middleware), top = false,
+  }, App)
   local groups = self.shared.groups
   groups[#groups + 1] = group.own
-  fallback.add_prefix(self.shared.prefixes, group.prefix, #groups, group.for_host or nil)
+  fallback.add_prefix(self.shared.prefixes, prefix, #groups, host or nil)
   fn(group)
   return self
 end
@@ -259,14 +264,9 @@ function App:group(prefix, middleware, fn)
   if prefix:sub(1, 1) ~= "/" or (#prefix > 1 and prefix:sub(-1) == "/") then
     check.fail('group: a prefix is like "/admin", not "' .. prefix .. '"')
   end
-  local group = setmetatable({
-    shared = self.shared,
-    prefix = self.prefix .. (prefix == "/" and "" or prefix),
-    for_host = self.for_host,
-    own = joined(self.own, list_of_functions("group: middleware", middleware or {})),
-    top = false,
-  }, App)
-  return declare_group(self, group, fn)
+  local own = list_of_functions("group: middleware", middleware or {})
+  prefix = self.prefix .. (prefix == "/" and "" or prefix)
+  return declare_group(self, prefix, self.for_host, own, fn)
 end
 
 -- Labels of letters, digits and hyphens, perhaps below "*."; an address of IPv6 in brackets.
@@ -295,14 +295,8 @@ function App:host(name, middleware, fn)
   if self.for_host then
     check.fail("host: these routes are for " .. self.for_host .. " already")
   end
-  local group = setmetatable({
-    shared = self.shared,
-    prefix = self.prefix,
-    for_host = host,
-    own = joined(self.own, list_of_functions("host: middleware", middleware or {})),
-    top = false,
-  }, App)
-  return declare_group(self, group, fn)
+  local own = list_of_functions("host: middleware", middleware or {})
+  return declare_group(self, self.prefix, host, own, fn)
 end
 
 --- Middleware for the routes of this app or group that are declared after it.
@@ -405,11 +399,11 @@ local function times_of(when, jitter)
     end
     return { seconds = seconds }
   end
-  local cron, message = require("moongate.core.app.cron").parse(when)
-  if not cron then
+  local times, message = cron.parse(when)
+  if not times then
     check.fail('every: "' .. when .. '": ' .. message)
   end
-  return { cron = cron, when = when }
+  return { cron = times, when = when }
 end
 
 local function keep_job(shared, job)

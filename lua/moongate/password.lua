@@ -22,10 +22,6 @@ local function base64(bytes)
   return (tools.base64_encode(bytes):gsub("=+$", ""))
 end
 
-local function bytes_of(text)
-  return tools.base64_decode(text .. ("="):rep(-#text % 4))
-end
-
 -- { ln, r, p, salt, hash }, or nil if it is no hash of this kind or asks for too much.
 local function parse(text)
   local ln, r, p, salt, hash = text:match(
@@ -38,7 +34,7 @@ local function parse(text)
   if ln < 1 or r < 1 or p < 1 or 128 * n * r > MEMORY_MOST or n * r * p > WORK_MOST then
     return nil
   end
-  salt, hash = bytes_of(salt), bytes_of(hash)
+  salt, hash = tools.base64_decode(salt), tools.base64_decode(hash)
   if not salt or not hash or #hash ~= HASH_BYTES then
     return nil
   end

@@ -17,6 +17,7 @@ local SEEDS = 2 ^ 31 -- as many as busted can shuffle with
 ---@field seed integer? --shuffle
 ---@field coverage string|true|nil --coverage, or --coverage=FILE
 
+-- Not by moongate.native: loaded here, before busted, it would be one for all files of specs.
 local function new_seed()
   local file = io.open("/dev/urandom", "rb")
   local bytes = file and { file:read(4):byte(1, 4) } or { os.time() % 256 }

@@ -87,12 +87,13 @@ function M.new(wish, keeper)
 end
 
 -- What the keeper says, or the fault that it tells.
-local function kept(value, err, ...)
+function M.kept(value, err, ...)
   if not value then
     M.fail("refused", err)
   end
   return value, err, ...
 end
+local kept = M.kept
 
 function Client:call(method, url, body, accept)
   local response, err = http.request({

@@ -64,13 +64,10 @@ end
 
 -- What a restart is to know.
 function Certificate:save()
-  local ok, err = self.keeper.set_note(self.wish.place, self.wish.domain, json.encode({
+  client_class.kept(self.keeper.set_note(self.wish.place, self.wish.domain, json.encode({
     asked = self.asked, order = self.order, failures = self.failures, retry_at = self.retry_at,
     error = self.error,
-  }))
-  if not ok then
-    client_class.fail("refused", err)
-  end
+  })))
 end
 
 -- What is there of it, and when that is to be renewed.

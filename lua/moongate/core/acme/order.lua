@@ -18,7 +18,7 @@ local M = {}
 local SHOWN_SECONDS, LOOK = 10, 0.02
 local UNDER_WAY = { pending = true, ready = true, processing = true, valid = true }
 local UNDECIDED = { pending = true, processing = true }
-local fail = client_class.fail
+local fail, kept = client_class.fail, client_class.kept
 
 -- --- proofs ---
 
@@ -56,11 +56,8 @@ end
 
 local function show(client, url, challenge, wish)
   local keeper = client.keeper
-  local ok, err = keeper.show(wish.challenge, wish.domain,
-    tostring(challenge.token) .. "." .. client:thumbprint())
-  if not ok then
-    fail("refused", err)
-  end
+  kept(keeper.show(wish.challenge, wish.domain,
+    tostring(challenge.token) .. "." .. client:thumbprint()))
   wait_until_shown(keeper)
   if challenge.status == "pending" then
     client:post(challenge.url, {})
@@ -113,10 +110,7 @@ local function resume(client, state)
 end
 
 local function finalize(client, wish, order)
-  local request, err = client.keeper.request(wish.place, wish.domain)
-  if not request then
-    fail("refused", err)
-  end
+  local request = kept(client.keeper.request(wish.place, wish.domain))
   client:ask(order.finalize, { csr = request })
 end
 
@@ -140,10 +134,7 @@ end
 
 local function download(client, wish, order)
   local response = client:post(order.certificate, nil, "application/pem-certificate-chain")
-  local ok, err = client.keeper.keep(wish.place, wish.domain, response.body)
-  if not ok then
-    fail("refused", err)
-  end
+  kept(client.keeper.keep(wish.place, wish.domain, response.body))
 end
 
 --- Gets a certificate for `wish.domain` and keeps it. Raises a fault.

@@ -172,21 +172,17 @@ local function answer_script(ctx)
   ctx:bytes("text/javascript", html.script())
 end
 
-local function is_own(route)
-  return route.pattern:sub(1, #trace.OWN) == trace.OWN
-end
-
 local function rows_of_routes(app)
   local rows = {}
   for _, route in ipairs(app.routes) do
-    if not is_own(route) then
+    if not trace.is_own(route.pattern) then
       local places = {}
       for _, fn in ipairs(route.middleware) do
         places[#places + 1] = fn ~= watch and routes.place_of(fn) or nil
       end
       rows[#rows + 1] = {
-        table.concat(route.methods, ","), route.pattern, route.name or "", route.where,
-        table.concat(places, "\n"),
+        table.concat(route.methods, ","), (route.host or "") .. route.pattern, route.name or "",
+        route.where, table.concat(places, "\n"),
       }
     end
   end
@@ -226,7 +222,7 @@ function M.freeze(app)
   app:on_response(trace.ended)
   frozen = app:freeze()
   for _, route in ipairs(frozen.routes) do
-    if is_own(route) then
+    if trace.is_own(route.pattern) then
       route.middleware = {}
     elseif route.middleware[1] or not route.proxied then -- what C relays alone it goes on to
       table.insert(route.middleware, 1, watch)

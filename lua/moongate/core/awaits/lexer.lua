@@ -12,20 +12,10 @@ for word in ([[and break do else elseif end false for function if in local nil n
   KEYWORDS[word] = true
 end
 
--- Operators of several characters first: the longest that fits is meant.
-local OPERATORS = {
-  { "..." }, { "..", "==", "~=", "<=", ">=", "::" },
-  {
-    "+", "-", "*", "/", "%", "^", "#", "<", ">", "=", "(", ")", "{", "}", "[", "]", ";", ":", ",",
-    ".",
-  },
-}
-local LONGEST = 3
+local LONGEST = 3 -- bytes of an operator: the longest that fits is meant
 local IS_OPERATOR = {}
-for _, group in ipairs(OPERATORS) do
-  for _, operator in ipairs(group) do
-    IS_OPERATOR[operator] = true
-  end
+for operator in ([[... .. == ~= <= >= :: + - * / % ^ # < > = ( ) { } [ ] ; : , .]]):gmatch("%S+") do
+  IS_OPERATOR[operator] = true
 end
 
 ---@class moongate.awaits.Tokens

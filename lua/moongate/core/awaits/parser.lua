@@ -20,7 +20,6 @@ jit.off(true, true) -- so much branching costs more to compile than it saves
 ---@class moongate.awaits.Var a local or a parameter
 ---@field name string
 ---@field fn table the function that declares it
----@field parameter boolean
 ---@field sets integer how often it is assigned to
 ---@field set_elsewhere boolean some other function assigns to it
 
@@ -76,9 +75,9 @@ end
 
 -- --- locals ---
 
-local function declare(p, name, parameter)
+local function declare(p, name)
   local var = {
-    name = name, fn = p.fn, parameter = parameter or false, sets = 0, set_elsewhere = false,
+    name = name, fn = p.fn, sets = 0, set_elsewhere = false,
     before = p.last, shadowed = p.visible[name],
   }
   p.last, p.visible[name] = var, var
@@ -270,7 +269,7 @@ local function parameters(p, fn)
   expect(p, "(")
   while not take(p, ")") do
     if not take(p, "...") then
-      fn.params[#fn.params + 1] = declare(p, take_name(p), true)
+      fn.params[#fn.params + 1] = declare(p, take_name(p))
     end
     if not take(p, ",") then
       expect(p, ")")
@@ -285,7 +284,7 @@ function function_body(p, method)
   local last, outer = p.last, p.fn
   p.fn = fn
   if method then
-    fn.params[1] = declare(p, "self", true)
+    fn.params[1] = declare(p, "self")
   end
   parameters(p, fn)
   fn.body = block(p)

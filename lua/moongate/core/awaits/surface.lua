@@ -89,6 +89,11 @@ local function last_function(surface, item)
   end
 end
 
+-- Whether a function of this type answers a request by what it returns.
+local function answers(type)
+  return type:find("^moongate%.Handler") ~= nil or type:find("^moongate%.Middleware") ~= nil
+end
+
 --- What a function given as an argument gets, and whether what it returns is an answer.
 ---@param position integer of the argument
 ---@param is_last boolean no argument is behind it
@@ -101,12 +106,7 @@ function M.callback(surface, item, position, is_last)
   for type in (text and text:match("^fun(%b())") or ""):gmatch("[%w_]+:%s*([%w_.]+)") do
     types[#types + 1] = type
   end
-  return types, text ~= nil and M.answers(param.type)
-end
-
---- Whether a function of this type answers a request by what it returns.
-function M.answers(type)
-  return type:find("^moongate%.Handler") ~= nil or type:find("^moongate%.Middleware") ~= nil
+  return types, text ~= nil and answers(param.type)
 end
 
 --- Whether it may be called for what a function does that it is given.

@@ -8,6 +8,11 @@ local M = {}
 
 M.OWN = "/.moongate/" -- what the pages of development ask for
 
+--- Whether a path is one of those.
+function M.is_own(path)
+  return path:sub(1, #M.OWN) == M.OWN
+end
+
 local KEPT = 50 -- requests
 local TOLD = 100 -- awaits of one request
 
@@ -66,13 +71,13 @@ end
 
 --- An answer has ended: app:on_response.
 function M.ended(ctx, answer)
-  if ctx.path:sub(1, #M.OWN) == M.OWN then
+  if M.is_own(ctx.path) then
     return
   end
   local list = M.awaits(ctx)
   table.insert(last, 1, {
     request = ctx.method .. " " .. ctx.target, status = answer.status, seconds = answer.seconds,
-    bytes = answer.bytes, aborted = answer.aborted, awaits = list, route = ctx.route.pattern,
+    awaits = list, route = ctx.route.pattern,
   })
   last[KEPT + 1] = nil
   local line = ("%s %s %d, %d bytes in %s%s"):format(ctx.method, ctx.target, answer.status,

@@ -116,9 +116,9 @@ function Writer:type(text)
 end
 
 -- A type parameter for what must not be, or have in it, a Future that nobody awaited.
-local function checked(generics, name, bound)
-  generics[#generics + 1] = name .. (bound and " extends " .. bound or "")
-  return name .. " & " .. "Settled<" .. name .. ">"
+local function checked(generics, name)
+  generics[#generics + 1] = name
+  return name .. " & Settled<" .. name .. ">"
 end
 
 function Writer:parameter(param, optional, generics)

@@ -1,9 +1,11 @@
 --- `moongate dev --record FILE`: what requests ask and are answered, and what servers, database,
 --- cache and files say to the app meanwhile, as a spec.
 local context = require("moongate.core.request.context")
+local fields = require("moongate.core.headers")
 local options = require("moongate.core.http.options")
 local sched = require("moongate.core.sched")
 local statements = require("moongate.core.database.statement")
+local trace = require("moongate.core.dev.trace")
 local writer = require("moongate.core.record.writer")
 local log = require("moongate.log")
 local Future = require("moongate.future")
@@ -95,16 +97,10 @@ local function record_statements()
   end
 end
 
-local function copy(headers)
-  local all = {}
-  for name, value in pairs(headers) do
-    all[name] = value
-  end
-  return all
-end
-
 local function middleware(ctx, next)
-  local tape = { calls = {}, method = ctx.method, target = ctx.target, headers = copy(ctx.headers) }
+  local tape = {
+    calls = {}, method = ctx.method, target = ctx.target, headers = fields.lowered(ctx.headers),
+  }
   tapes[ctx] = tape
   if (ctx.length or 0) > 0 and ctx.length <= BODY_MOST then
     tape.body = ctx:body():try_await()
@@ -160,7 +156,7 @@ function M.install(frozen, path)
   end
   record_statements()
   for _, route in ipairs(frozen.routes) do
-    if not route.files and not route.proxied and not route.pattern:find("^/%.moongate/") then
+    if not route.files and not route.proxied and not trace.is_own(route.pattern) then
       route.middleware = { middleware, unpack(route.middleware) }
     end
   end

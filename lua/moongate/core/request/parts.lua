@@ -68,6 +68,12 @@ function Part:chunks()
   end
 end
 
+local function check_size(part, bytes, most)
+  if bytes > most then
+    refuse(("the part %s is larger than %d bytes"):format(part.name, most), true)
+  end
+end
+
 --- The whole content; waits for it.
 ---@param max integer|string|false|nil "1M" unless told; more is 413
 ---@return string
@@ -76,9 +82,7 @@ function Part:text(max)
   local pieces, bytes = {}, 0
   for piece in self:chunks() do
     bytes = bytes + #piece
-    if bytes > most then
-      refuse(("the part %s is larger than %d bytes"):format(self.name, most), true)
-    end
+    check_size(self, bytes, most)
     pieces[#pieces + 1] = piece
   end
   return table.concat(pieces)
@@ -91,9 +95,7 @@ local function write_pieces(self, beside, options)
   ctx:write_file(beside, "", how):await()
   for piece in self:chunks() do
     bytes = bytes + #piece
-    if options.max and bytes > options.max then
-      refuse(("the part %s is larger than %d bytes"):format(self.name, options.max), true)
-    end
+    check_size(self, bytes, options.max or math.huge)
     ctx:write_file(beside, piece, { append = true, sync = false, max = false }):await()
   end
   ctx:write_file(beside, "", { append = true }):await() -- waits for the disk
