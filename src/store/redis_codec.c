@@ -73,7 +73,7 @@ static mg_redis_value *add(mg_redis_reader *r, mg_redis_type type) {
     return v;
 }
 
-static void close_many(mg_redis_reader *r, const mg_redis_open *o) {
+static void close_many(mg_redis_reader *r, const mg_redis_many *o) {
     if (r->lost) {
         return;
     }
@@ -88,7 +88,7 @@ static void close_many(mg_redis_reader *r, const mg_redis_open *o) {
 // A value is complete, and with it those of many whose last one it is. True: so is the reply.
 static bool complete(mg_redis_reader *r) {
     while (r->depth > 0) {
-        mg_redis_open *o = &r->open[r->depth - 1];
+        mg_redis_many *o = &r->open[r->depth - 1];
         o->filled++;
         if (o->left == STREAMED || --o->left > 0) {
             return false;
@@ -102,9 +102,9 @@ static bool complete(mg_redis_reader *r) {
     return true;
 }
 
-static bool open_many(mg_redis_reader *r, mg_redis_type type, uint64_t n, bool attribute,
-                      const char **fault) {
-    mg_redis_open o = {.left = n, .value = r->count, .text = r->text.n, .attribute = attribute};
+static bool begin_many(mg_redis_reader *r, mg_redis_type type, uint64_t n, bool attribute,
+                       const char **fault) {
+    mg_redis_many o = {.left = n, .value = r->count, .text = r->text.n, .attribute = attribute};
     if (n != STREAMED && !r->lost && n > r->limits.values - r->count) {
         lose(r);
     }
@@ -123,7 +123,7 @@ static bool open_many(mg_redis_reader *r, mg_redis_type type, uint64_t n, bool a
 }
 
 static bool end_streamed(mg_redis_reader *r, const char **fault) {
-    mg_redis_open *o = r->depth > 0 ? &r->open[r->depth - 1] : NULL;
+    mg_redis_many *o = r->depth > 0 ? &r->open[r->depth - 1] : NULL;
     if (o == NULL || o->left != STREAMED) {
         *fault = "an end of what never began";
         return false;
@@ -307,7 +307,7 @@ static bool take_many(mg_redis_reader *r, char type, mg_str s, const char **faul
                        : type == '~' ? MG_REDIS_SET
                        : type == '>' ? MG_REDIS_PUSH
                                      : MG_REDIS_ARRAY;
-    return open_many(r, as, n, type == '|', fault);
+    return begin_many(r, as, n, type == '|', fault);
 }
 
 static bool take_number(mg_redis_reader *r, mg_str s, const char **fault) {
@@ -452,12 +452,26 @@ bool mg_redis_read(mg_redis_reader *r, mg_str *in, mg_redis_reply *out, const ch
     }
     if (whole) {
         r->told = true;
-        *out = (mg_redis_reply){r->values, r->lost ? 0 : r->count, r->text.p};
+        *out = (mg_redis_reply){r->values, r->lost ? 0 : r->count, r->text.p, r};
     }
     return whole;
 }
 
 // --- replies ---
+
+void mg_redis_keep(const mg_redis_reply *r, mg_redis_kept *out) {
+    mg_redis_reader *from = r->from;
+    *out = (mg_redis_kept){*r, from->values, from->text};
+    from->values = NULL;
+    from->cap = 0;
+    from->text = (mg_buf){0};
+}
+
+void mg_redis_kept_deinit(mg_redis_kept *k) {
+    mg_free(k->values);
+    mg_buf_deinit(&k->text);
+    memset(k, 0, sizeof *k);
+}
 
 uint32_t mg_redis_behind(const mg_redis_reply *r, uint32_t at) {
     uint64_t left = 1;

@@ -39,6 +39,7 @@ typedef struct mg_redis_reply {
     const mg_redis_value *values;
     uint32_t count; // 0: it was beyond the limits and is lost
     const char *text;
+    struct mg_redis_reader *from;
 } mg_redis_reply;
 
 // Of one reply.
@@ -53,13 +54,13 @@ enum {
 };
 
 // A value of many that is not complete.
-typedef struct mg_redis_open {
+typedef struct mg_redis_many {
     uint64_t left;   // of what is to come in it; STREAMED: nobody knows
     uint32_t value;  // its place in the list
     uint32_t filled; // how many have come
     size_t text;     // the text that was there before it
     bool attribute;
-} mg_redis_open;
+} mg_redis_many;
 
 // Owns its memory; zeroed but for the limits is valid.
 typedef struct mg_redis_reader {
@@ -77,7 +78,7 @@ typedef struct mg_redis_reader {
     mg_buf text;
     mg_redis_value *values;
     uint32_t count, cap;
-    mg_redis_open open[MG_REDIS_DEPTH];
+    mg_redis_many open[MG_REDIS_DEPTH];
 } mg_redis_reader;
 
 void mg_redis_reader_deinit(mg_redis_reader *r);
@@ -89,6 +90,17 @@ void mg_redis_reader_reset(mg_redis_reader *r);
 // call. False: all were taken, or `*fault` says what is wrong with them (static; else NULL): then
 // nothing of this connection means anything any more.
 bool mg_redis_read(mg_redis_reader *r, mg_str *in, mg_redis_reply *out, const char **fault);
+
+// A reply that somebody keeps; owns its memory. Zeroed is none.
+typedef struct mg_redis_kept {
+    mg_redis_reply reply;
+    mg_redis_value *values;
+    mg_buf text;
+} mg_redis_kept;
+
+// Takes the memory of the reply that is lent: nothing is copied.
+void mg_redis_keep(const mg_redis_reply *r, mg_redis_kept *out);
+void mg_redis_kept_deinit(mg_redis_kept *k);
 
 static inline bool mg_redis_is_text(const mg_redis_value *v) {
     return v->type == MG_REDIS_STRING || v->type == MG_REDIS_ERROR || v->type == MG_REDIS_NUMBER;

@@ -232,6 +232,23 @@ static void a_reader_begins_anew(void **state) {
     mg_redis_reader_deinit(&reader);
 }
 
+static void a_reply_may_be_kept(void **state) {
+    (void)state;
+    mg_redis_reader reader = {.limits = {BYTES, VALUES}};
+    mg_redis_reply reply;
+    mg_redis_kept kept;
+    const char *fault;
+    mg_str in = MG_STR("*2\r\n$1\r\na\r\n:1\r\n+next\r\n");
+    assert_true(mg_redis_read(&reader, &in, &reply, &fault));
+    mg_redis_keep(&reply, &kept);
+    assert_true(mg_redis_read(&reader, &in, &reply, &fault));
+    mg_redis_reader_deinit(&reader);
+    shown.n = 0;
+    show(&kept.reply, 0);
+    assert_text("['a 1]", mg_buf_str(&shown));
+    mg_redis_kept_deinit(&kept);
+}
+
 static void commands_are_lists_of_words(void **state) {
     (void)state;
     mg_buf out = {0};
@@ -257,6 +274,7 @@ int main(void) {
         cmocka_unit_test(a_line_has_a_limit),
         cmocka_unit_test(what_is_too_large_is_lost_and_the_next_is_found),
         cmocka_unit_test(a_reader_begins_anew),
+        cmocka_unit_test(a_reply_may_be_kept),
         cmocka_unit_test(commands_are_lists_of_words),
     };
     return cmocka_run_group_tests_name("store/redis_codec", tests, NULL, free_shown);

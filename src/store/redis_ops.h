@@ -1,0 +1,40 @@
+// store/redis_ops.h: one kind of Redis service, seen from redis.c. Not for other rooms.
+//
+// A kind embeds mg_redis at the front of its own and fills it.
+#pragma once
+
+#include "store/redis.h"
+
+typedef struct mg_redis_ops {
+    int (*send)(mg_redis *r, mg_redis_request *q, const mg_redis_command *commands, uint32_t count,
+                mg_error *err);
+    void (*cancel)(mg_redis_request *q);
+    mg_redis_conn *(*lease)(mg_redis *r, mg_str key, mg_error *err);
+    void (*give_back)(mg_redis *r, mg_redis_conn *c, bool clean);
+    int (*subscribe)(mg_redis *r, mg_redis_subscription *s, mg_error *err);
+    void (*unsubscribe)(mg_redis *r, mg_redis_subscription *s);
+    void (*read_stats)(const mg_redis *r, mg_redis_stats *out);
+    void (*free)(mg_redis *r);
+} mg_redis_ops;
+
+// What all kinds have: made and freed by redis.c.
+struct mg_redis {
+    const mg_redis_ops *ops;
+    mg_loop *loop;
+    mg_redis_settings settings;
+    mg_dns *dns;
+    mg_tls_cache *tls;                 // NULL: without TLS
+    mg_redis_login login;              // of its servers
+    const mg_redis_observer *observer; // NULL: none
+    mg_deadlines deadlines;            // of calls with the service's own timeout
+    void (*on_news)(void *arg, bool bad, const char *text);
+    void *arg;
+};
+
+// How a connection of this service to `host` is made; `path`: to that socket instead. The caller
+// adds its events.
+mg_redis_conn_options mg_redis_conn_options_of(mg_redis *r, const char *host, uint16_t port,
+                                               const char *path, const char *name);
+
+// One server, or one that sentinels name: redis_client.c.
+mg_redis *mg_redis_client_new(void);
