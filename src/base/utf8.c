@@ -49,16 +49,35 @@ size_t mg_utf8_subpart(const char *p, size_t n) {
     return first >= 0xF0 && n > 2 && follows(p[2]) ? 3 : 2;
 }
 
-bool mg_utf8_valid(mg_str s) {
+static bool is_ascii_word(const char *p) {
+    uint64_t word;
+    memcpy(&word, p, sizeof word);
+    return (word & 0x8080808080808080u) == 0;
+}
+
+size_t mg_utf8_whole(mg_str s, bool *broken) {
     size_t i = 0;
     while (i < s.n) {
+        if (s.n - i >= sizeof(uint64_t) && is_ascii_word(s.p + i)) {
+            i += sizeof(uint64_t);
+            continue;
+        }
         size_t len = mg_utf8_sequence(s.p + i, s.n - i);
         if (len == 0) {
-            return false;
+            uint8_t first = (uint8_t)s.p[i];
+            *broken = first < 0xC2 || first > 0xF4 ||
+                      mg_utf8_subpart(s.p + i, s.n - i) != s.n - i;
+            return i;
         }
         i += len;
     }
-    return true;
+    *broken = false;
+    return i;
+}
+
+bool mg_utf8_valid(mg_str s) {
+    bool broken;
+    return mg_utf8_whole(s, &broken) == s.n;
 }
 
 size_t mg_utf8_write(char *out, uint32_t code) {

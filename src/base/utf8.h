@@ -14,6 +14,10 @@ size_t mg_utf8_subpart(const char *p, size_t n);
 
 bool mg_utf8_valid(mg_str s);
 
+// How many bytes at the front of `s` are whole, valid sequences. `*broken`: what follows them can
+// never become one; else it is nothing, or the begin of one.
+size_t mg_utf8_whole(mg_str s, bool *broken);
+
 // Writes the sequence of `code` and returns its length. `code` is a Unicode scalar value; `out`
 // holds 4 bytes.
 size_t mg_utf8_write(char *out, uint32_t code);

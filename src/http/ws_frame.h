@@ -48,7 +48,7 @@ bool mg_ws_code_is_sent(unsigned code);
 
 typedef struct mg_ws_rules {
     bool masked;            // what comes: true at a server, false at a client
-    uint64_t max_message;   // bytes of a message's content, decoded
+    size_t max_message;     // bytes of a message's content, decoded; up to 1 GiB
     mg_ws_deflate *deflate; // borrowed; NULL: permessage-deflate was not agreed on
 } mg_ws_rules;
 
@@ -105,6 +105,9 @@ typedef struct mg_ws_frame {
     const uint8_t
         *mask; // 4 bytes that nobody can foresee (RFC 6455 section 10.3); NULL: a server's
 } mg_ws_frame;
+
+// Writes the head alone, mask included; returns its length. `out` holds MG_WS_HEAD_MAX bytes.
+size_t mg_ws_write_head(char *out, const mg_ws_frame *frame, uint64_t length);
 
 // Appends the frame. `content` must not lie in `out`.
 void mg_ws_write(mg_buf *out, const mg_ws_frame *frame, mg_str content);

@@ -52,12 +52,45 @@ static void looks_at_the_whole_text(void **state) {
     assert_false(mg_utf8_valid(MG_STR("cut \xE2\x82")));
 }
 
+// The end of a piece may lie amid a character.
+static void measures_what_is_whole(void **state) {
+    (void)state;
+    static const struct {
+        const char *text;
+        size_t whole;
+        bool broken;
+    } cases[] = {
+        {"", 0, false},
+        {"eight by", 8, false},
+        {"more than eight\xC3", 15, false},
+        {"more than eight\xFF", 15, true},
+        {"\xC3", 0, false},
+        {"\xC3\xBC\xE2", 2, false},
+        {"\xE2\x82", 0, false},
+        {"\xF0\x9F\x8C", 0, false},
+        {"\xF0\x9F\x8C\x95", 4, false},
+        {"\x80", 0, true},
+        {"\xC1", 0, true},
+        {"\xF5", 0, true},
+        {"\xED\xA0", 0, true},
+        {"\xF4\x90", 0, true},
+        {"\xF0\x9F\x41", 0, true},
+        {"\xE2\x82\x41", 0, true},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        bool broken;
+        assert_int_equal(mg_utf8_whole(mg_str_of(cases[i].text), &broken), cases[i].whole);
+        assert_int_equal(broken, cases[i].broken);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_scalar_value_survives_writing_and_reading),
         cmocka_unit_test(refuses_what_is_no_sequence),
         cmocka_unit_test(measures_what_one_replacement_stands_for),
         cmocka_unit_test(looks_at_the_whole_text),
+        cmocka_unit_test(measures_what_is_whole),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
