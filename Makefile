@@ -29,14 +29,14 @@ endif
 CFLAGS_ALL := -std=c11 -D_GNU_SOURCE -fPIC -fvisibility=hidden -pthread $(WARN) $(flags_$(MODE)) -Isrc $(CFLAGS)
 
 # --- what there is ---------------------------------------------------------------------------------------------------
-ROOMS   := gate testkit lua config proxy store client server http event base
+ROOMS   := gate testkit lua config proxy live store client server http event base
 LIBS    := $(ROOMS:%=$(B)/lib%.a) $(B)/libllhttp.a
 SOURCES := $(wildcard $(ROOMS:%=src/%/*.c))
 HEADERS := $(wildcard $(ROOMS:%=src/%/*.h))
 LUA     := $(shell find lua spec tests conf -name '*.lua' 2>/dev/null)
 UNITS   := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/*/*_test.c))
 # What fuzzers are linked with: the rooms below Lua, and files of higher ones that need no more.
-FUZZED  := proxy store client server http event base
+FUZZED  := proxy live store client server http event base
 FUZZED_FILES := gate/status_text gate/status_upstreams gate/status_certificates
 FUZZERS := $(patsubst tests/fuzz/%.c,build/fuzz/fuzz/%,$(wildcard tests/fuzz/*_fuzz.c))
 DEPS    := $(B)/deps.mk.done

@@ -36,7 +36,8 @@ typedef struct layout {
 
 enum {
     PROXY_AT = (sizeof(layout) + PAGE - 1) / PAGE * PAGE,
-    CACHE_AT = PROXY_AT + MG_SHM_PROXY_BYTES,
+    LIVE_AT = PROXY_AT + MG_SHM_PROXY_BYTES,
+    CACHE_AT = LIVE_AT + MG_SHM_LIVE_BYTES,
 };
 
 // What is needed to use the map is not read from it again: a worker may scribble on it.
@@ -163,6 +164,10 @@ void *mg_shm_cache(mg_shm *s, size_t *bytes) {
 
 void *mg_shm_proxy(mg_shm *s) {
     return (char *)s->map + PROXY_AT;
+}
+
+void *mg_shm_live(mg_shm *s) {
+    return (char *)s->map + LIVE_AT;
 }
 
 // --- leases ---

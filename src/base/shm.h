@@ -1,5 +1,5 @@
 // base/shm.h: memory that a master and its workers share: one cell for each worker, leases, and
-// room for a cache and for what is known of upstreams.
+// room for a cache, for what is known of upstreams, and for what workers publish to each other.
 //
 // One memfd mapping, made before the workers. Every word has one writer, or is changed by
 // compare-and-swap: a process may die at any instruction.
@@ -31,9 +31,10 @@ enum {
     MG_CELL_NAME = 56,
     MG_SHM_CELLS = 256,
     MG_SHM_LEASES = 256,
-    MG_SHM_VERSION = 5,
+    MG_SHM_VERSION = 6,
     MG_SHM_TICKET_BYTES = 512,
     MG_SHM_PROXY_BYTES = 24 << 20, // of addresses; what nobody touches takes no memory
+    MG_SHM_LIVE_BYTES = 520 << 20, // likewise
 };
 
 typedef struct mg_cell_generation {
@@ -85,6 +86,9 @@ void *mg_shm_cache(mg_shm *s, size_t *bytes);
 
 // Page-aligned room of MG_SHM_PROXY_BYTES for proxy/shared.h, zero at first.
 void *mg_shm_proxy(mg_shm *s);
+
+// The same, of MG_SHM_LIVE_BYTES, for live/ring.c.
+void *mg_shm_live(mg_shm *s);
 
 // Leases: a name is held by one worker at a time, until it is dropped. `holder` is 1
 // to MG_SHM_CELLS: another number is what somebody scribbled, and holds nothing.

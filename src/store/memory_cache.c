@@ -6,6 +6,7 @@
 // kept by each process, and whoever finds the head broken writes it anew.
 
 #include "base/mem.h"
+#include "base/siphash.h"
 #include "store/cache_shard.h"
 
 #include <errno.h>
@@ -139,38 +140,7 @@ static void settle_head(mg_memory_cache *c) {
     }
 }
 
-// --- keys: SipHash-1-3 (Aumasson, Bernstein: https://131002.net/siphash/) ---
-
-static uint64_t rotate(uint64_t v, int n) {
-    return v << n | v >> (64 - n);
-}
-
-static void sip_round(uint64_t v[4]) {
-    v[0] += v[1], v[1] = rotate(v[1], 13) ^ v[0], v[0] = rotate(v[0], 32);
-    v[2] += v[3], v[3] = rotate(v[3], 16) ^ v[2];
-    v[0] += v[3], v[3] = rotate(v[3], 21) ^ v[0];
-    v[2] += v[1], v[1] = rotate(v[1], 17) ^ v[2], v[2] = rotate(v[2], 32);
-}
-
-static uint64_t hash(const uint64_t seed[2], mg_str key) {
-    uint64_t v[4] = {seed[0] ^ 0x736f6d6570736575u, seed[1] ^ 0x646f72616e646f6du,
-                     seed[0] ^ 0x6c7967656e657261u, seed[1] ^ 0x7465646279746573u};
-    uint64_t last = (uint64_t)key.n << 56;
-    for (size_t at = 0; at <= key.n; at += 8) {
-        uint64_t word = 0;
-        size_t n = key.n - at < 8 ? key.n - at : 8;
-        memcpy(&word, key.p + at, n);
-        word |= n < 8 ? last : 0;
-        v[3] ^= word;
-        sip_round(v);
-        v[0] ^= word;
-    }
-    v[2] ^= 0xff;
-    for (int i = 0; i < 3; i++) {
-        sip_round(v);
-    }
-    return v[0] ^ v[1] ^ v[2] ^ v[3];
-}
+// --- keys ---
 
 static mg_shard *shard_of(mg_memory_cache *c, uint64_t h) {
     return &c->shards[(uint32_t)(h >> 40) % c->count];
@@ -185,7 +155,7 @@ static mg_shard *enter(mg_memory_cache *c, mg_str key, uint64_t now_ms, mg_shard
     if (memcmp(c->region->seed, c->seed, sizeof c->seed) != 0) {
         settle_head(c);
     }
-    *k = (mg_shard_key){key, hash(c->seed, key), now_ms};
+    *k = (mg_shard_key){key, mg_siphash(c->seed, key), now_ms};
     mg_shard *s = shard_of(c, k->hash);
     *rc = MG_EAGAIN;
     return mg_shard_lock(s) ? s : NULL;
