@@ -57,21 +57,6 @@ static unsigned head_bytes(const uint8_t *head) {
            (head[1] & MASKED ? MASK_BYTES : 0);
 }
 
-// False: more bytes are needed.
-static bool take_head(mg_ws_reader *r, mg_str *input) {
-    while (input->n > 0) {
-        size_t need = r->head_n < 2 ? 2 : head_bytes(r->head);
-        size_t n = need - r->head_n < input->n ? need - r->head_n : input->n;
-        memcpy(r->head + r->head_n, input->p, n);
-        r->head_n = (uint8_t)(r->head_n + n);
-        mg_str_skip(input, n);
-        if (r->head_n >= 2 && r->head_n == head_bytes(r->head)) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static uint64_t length_of(const uint8_t *head) {
     unsigned length = head[1] & LENGTH;
     if (length < LENGTH_16) {
@@ -85,7 +70,8 @@ static uint64_t length_of(const uint8_t *head) {
 }
 
 // The shortest form is the only one (RFC 6455 section 5.2), and the highest bit is not used.
-static bool length_fits_its_form(const uint8_t *head, uint64_t length) {
+static bool length_fits_its_form(const uint8_t *head) {
+    uint64_t length = length_of(head);
     switch (head[1] & LENGTH) {
     case LENGTH_16:
         return length >= LENGTH_16;
@@ -132,11 +118,25 @@ static const char *judge_head(const mg_ws_reader *r, const mg_ws_rules *rules) {
     if (((head[1] & MASKED) != 0) != rules->masked) {
         return rules->masked ? "a client's frame without a mask" : "a server's frame with a mask";
     }
-    const char *why = opcode & CONTROL ? judge_control(head) : judge_data(r);
-    if (why != NULL) {
-        return why;
+    return opcode & CONTROL ? judge_control(head) : judge_data(r);
+}
+
+// The first two bytes are judged as soon as they are there. False: more bytes are needed.
+static bool take_head(mg_ws_reader *r, const mg_ws_rules *rules, mg_str *input, const char **why) {
+    while (input->n > 0) {
+        size_t need = r->head_n < 2 ? 2 : head_bytes(r->head);
+        size_t n = need - r->head_n < input->n ? need - r->head_n : input->n;
+        memcpy(r->head + r->head_n, input->p, n);
+        r->head_n = (uint8_t)(r->head_n + n);
+        mg_str_skip(input, n);
+        if (r->head_n == 2) {
+            *why = judge_head(r, rules);
+        }
+        if (r->head_n >= 2 && (*why != NULL || r->head_n == head_bytes(r->head))) {
+            return true;
+        }
     }
-    return length_fits_its_form(head, length_of(head)) ? NULL : "a length in a longer form";
+    return false;
 }
 
 // How much of a message may come over the wire. The worst that compression does is a code of nine
@@ -157,9 +157,8 @@ static mg_ws_event fault(mg_ws_reader *r, unsigned code, const char *why) {
 static const mg_ws_event nothing = {.kind = MG_WS_EVENT_NONE};
 
 static mg_ws_event begin_frame(mg_ws_reader *r, const mg_ws_rules *rules) {
-    const char *why = judge_head(r, rules);
-    if (why != NULL) {
-        return fault(r, MG_WS_PROTOCOL_ERROR, why);
+    if (!length_fits_its_form(r->head)) {
+        return fault(r, MG_WS_PROTOCOL_ERROR, "a length in a longer form");
     }
     unsigned opcode = r->head[0] & OPCODE;
     if (opcode == MG_WS_TEXT || opcode == MG_WS_BINARY) {
@@ -291,10 +290,11 @@ mg_ws_event mg_ws_read(mg_ws_reader *r, const mg_ws_rules *rules, mg_str *input)
     mg_ws_event ev = nothing;
     while (!r->ended && ev.kind == MG_WS_EVENT_NONE) {
         if (!r->in_frame) {
-            if (!take_head(r, input)) {
+            const char *why = NULL;
+            if (!take_head(r, rules, input, &why)) {
                 break;
             }
-            ev = begin_frame(r, rules);
+            ev = why != NULL ? fault(r, MG_WS_PROTOCOL_ERROR, why) : begin_frame(r, rules);
         }
         if (r->in_frame) {
             if (r->left > 0 && input->n == 0) {
