@@ -97,6 +97,21 @@ bool mg_str_to_u64(mg_str s, uint64_t max, uint64_t *out) {
     return true;
 }
 
+bool mg_str_to_size(mg_str s, uint64_t *out) {
+    static const char units[] = "kmgt";
+    unsigned shift = 0;
+    const char *unit = s.n > 0 ? strchr(units, mg_lower(s.p[s.n - 1])) : NULL;
+    if (unit != NULL && *unit != '\0') {
+        shift = 10 * (unsigned)(unit - units + 1);
+        s.n--;
+    }
+    if (!mg_str_to_u64(s, UINT64_MAX >> shift, out)) {
+        return false;
+    }
+    *out <<= shift;
+    return true;
+}
+
 // Where the item that starts at `s.p` ends: the next comma outside a quoted string, or the end.
 static size_t item_end(mg_str s) {
     bool quoted = false;

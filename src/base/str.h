@@ -52,6 +52,9 @@ mg_str mg_str_trim(mg_str s);
 // Parses all of `s` as decimal digits. False if empty, if anything else is in it, or above `max`.
 bool mg_str_to_u64(mg_str s, uint64_t max, uint64_t *out);
 
+// Bytes as people write them, "64K" or "512": digits and one unit, binary. False: that is none.
+bool mg_str_to_size(mg_str s, uint64_t *out);
+
 // Takes the next item of a comma separated list (RFC 9110 section 5.6.1), trimmed; empty items are
 // skipped. Commas inside quoted strings do not separate. False at the end. `*rest` is advanced.
 bool mg_str_next_item(mg_str *rest, mg_str *item);

@@ -30,7 +30,7 @@ void mg_config_take_cache(mg_config_reading *r, const mg_config_key *key, mg_jso
     }
     uint64_t n = 0;
     bool memory = is_text(r, t) && mg_str_starts(r->json.text, scheme) &&
-                  mg_config_size((mg_str){r->json.text.p + 7, r->json.text.n - 7}, &n);
+                  mg_str_to_size((mg_str){r->json.text.p + 7, r->json.text.n - 7}, &n);
     if (memory && n >= CACHE_LEAST && n <= CACHE_MOST) {
         *bytes = n;
     } else if (is_text(r, t) && mg_str_starts(r->json.text, MG_STR("redis:"))) {

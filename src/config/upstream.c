@@ -1,6 +1,6 @@
 #include "config/upstream.h"
 
-#include "config/suggest.h"
+#include "base/suggest.h"
 #include "config/upstream_value.h"
 #include "http/url.h"
 

@@ -2,7 +2,7 @@
 
 #include "config/acme.h"
 #include "config/path.h"
-#include "config/suggest.h"
+#include "base/suggest.h"
 #include "config/upstream_value.h"
 
 #include <math.h>
@@ -133,21 +133,6 @@ static bool whole_number(const mg_json_reader *json, mg_json_token t, uint64_t *
     return false;
 }
 
-bool mg_config_size(mg_str s, uint64_t *out) {
-    static const char units[] = "kmgt";
-    unsigned shift = 0;
-    const char *unit = s.n > 0 ? strchr(units, mg_lower(s.p[s.n - 1])) : NULL;
-    if (unit != NULL && *unit != '\0') {
-        shift = 10 * (unsigned)(unit - units + 1);
-        s.n--;
-    }
-    if (!mg_str_to_u64(s, UINT64_MAX >> shift, out)) {
-        return false;
-    }
-    *out <<= shift;
-    return true;
-}
-
 static bool take_bool(mg_config_reading *r, const mg_config_key *key, mg_json_token t) {
     *(bool *)mg_config_field(r, key) = t == MG_JSON_TRUE;
     return t == MG_JSON_TRUE || t == MG_JSON_FALSE;
@@ -156,7 +141,7 @@ static bool take_bool(mg_config_reading *r, const mg_config_key *key, mg_json_to
 static bool take_size(mg_config_reading *r, const mg_config_key *key, mg_json_token t) {
     uint64_t v;
     bool good =
-        t == MG_JSON_STRING ? mg_config_size(r->json.text, &v) : whole_number(&r->json, t, &v);
+        t == MG_JSON_STRING ? mg_str_to_size(r->json.text, &v) : whole_number(&r->json, t, &v);
     if (!good || !is_within(key, v)) {
         return false;
     }

@@ -63,5 +63,3 @@ void mg_config_take_database(mg_config_reading *r, const mg_config_key *key, mg_
 void mg_config_take_nameservers(mg_config_reading *r, const mg_config_key *key, mg_json_token t);
 void mg_config_take_cache(mg_config_reading *r, const mg_config_key *key, mg_json_token t);
 
-// "64K": digits and one unit, binary.
-bool mg_config_size(mg_str text, uint64_t *out);

@@ -1,6 +1,6 @@
 #include "gate/cli.h"
 
-#include "config/suggest.h"
+#include "base/suggest.h"
 
 #include <stdio.h>
 

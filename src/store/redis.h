@@ -21,6 +21,7 @@ struct mg_redis_request {
     uint32_t timeout_ms;                                            // 0: the service's own
 
     mg_redis *redis;
+    uint32_t count;
     mg_redis_call call;
     void *inside;
 };
@@ -43,8 +44,9 @@ struct mg_redis_subscription {
     uint32_t kind;    // mg_redis_channel_kind
     const char *name; // borrowed until its end
 
-    mg_link link;
+    mg_link link; // a kind's own
     void *inside;
+    bool waits; // for its first confirmation
 };
 
 // Who is told what servers push on the connections that requests share, and when one of these is
@@ -65,13 +67,14 @@ typedef struct mg_redis_stats {
 } mg_redis_stats;
 
 typedef struct mg_redis_options {
-    const mg_redis_settings *settings;                      // copied
+    mg_str url;
     const char *nameservers;                                // NULL: as resolv.conf says
     void (*on_news)(void *arg, bool bad, const char *text); // lines for the log: lost, back again
     void *arg;
 } mg_redis_options;
 
-// A negative code and a text. Nothing is dialled before it is needed.
+// What is in `o` may go afterwards. A negative code and a text. Nothing is dialled before it is
+// needed.
 int mg_redis_open(mg_redis **out, mg_loop *loop, const mg_redis_options *o, mg_error *err);
 void mg_redis_free(mg_redis *r); // accepts NULL; nobody is told
 

@@ -4,14 +4,16 @@
 //
 //   IDLE --a call--> CONNECTING --open--> GREETING --greeted--> READY
 //   CONNECTING, GREETING --fault--> DOWN --backoff--> CONNECTING
-//   READY --lost--> IDLE (calls are wanted: CONNECTING at once; it was stuck: DOWN)
+//   READY --lost--> IDLE, and CONNECTING at once if calls want it; DOWN if it was stuck or short
+//   any --close--> CLOSED --stream closed--> freed
 //
-// Until it is ready for the first time, calls wait for it. While it is DOWN a call fails at once,
-// also while it tries again. What has been sent is never sent again: if the connection is lost,
-// what came of it is not known, and the fault says so.
+// Calls wait until it is READY, but from DOWN on until it has been READY again a call fails at
+// once. What has been sent is never sent again: if the connection is lost, what came of it is not
+// known, and the fault says so. It is dialled anew in the background while somebody has wanted it
+// in the last minute.
 //
-// An mg_redis_conn owns its stream, its buffers and what it remembers of calls; a call is its
-// caller's memory. Nothing of this calls back inside mg_redis_conn_send or mg_redis_call_cancel.
+// An mg_redis_conn owns its stream and its buffers; a call is its caller's memory. Nothing calls
+// back inside mg_redis_conn_send or mg_redis_call_cancel. In call backs everything is allowed.
 #pragma once
 
 #include "event/connect.h"
@@ -60,64 +62,80 @@ typedef enum mg_redis_state {
 } mg_redis_state;
 
 typedef struct mg_redis_conn_events {
-    void (*on_ready)(void *arg);                         // greeted: also after it was lost
-    void (*on_lost)(void *arg, const mg_redis_fault *f); // after calls have been told
-    void (*on_push)(void *arg, const mg_redis_reply *r); // RESP3, or a message of RESP2's pub/sub
+    // It has been greeted: also after it was lost.
+    void (*on_ready)(void *arg, mg_redis_conn *c);
+    // Comes behind the faults of its calls. NULL: nobody cares, as with all of these.
+    void (*on_lost)(void *arg, mg_redis_conn *c, const mg_redis_fault *f);
+    void (*on_push)(void *arg, mg_redis_conn *c, const mg_redis_reply *r);
+    // It wants to dial: mg_redis_conn_found, or _not_found, now or later. NULL: the host is known.
+    void (*on_where)(void *arg, mg_redis_conn *c);
 } mg_redis_conn_events;
 
-// Borrowed until mg_redis_conn_close: shared by all connections to one service.
+// Borrowed until the connection is closed: all to one service share it.
 typedef struct mg_redis_login {
     const char *user; // NULL: the default one
-    // Fills `out` with the password, or leaves it empty; MG_ECONFIG and a text. NULL: none.
-    int (*password)(void *arg, mg_buf *out, mg_error *err);
-    void *arg;
+    // Fills `out` with the password, terminated; empty: none. MG_ECONFIG and a text.
+    int (*password)(const void *arg, mg_buf *out, mg_error *err);
+    const void *arg;
     uint32_t database;
     const char *client_name;           // NULL: none
+    const char *role;                  // "master": any other server is refused; NULL: all are good
     bool resp2;                        // HELLO is not tried
     bool readonly;                     // READONLY is said: a replica of a cluster may answer
-    const mg_redis_command *greetings; // more commands of the greeting
+    const mg_redis_command *greetings; // more commands, said last
     uint32_t greeting_count;
 } mg_redis_login;
 
 typedef struct mg_redis_conn_options {
-    mg_loop *loop;
-    mg_connect_options connect; // host, port, unix_path, tls ...: what it borrows lives as long as
-                                // the connection; loop, on_done, arg, stream, events are ours
+    // host, port, unix_path, dns, tls, demands, server_name; what it borrows lives as long as the
+    // connection. The rest of it is ours.
+    mg_connect_options connect;
     const mg_redis_login *login;
     const char *name; // for texts: "redis://host:port"; borrowed
     mg_redis_limits limits;
-    uint32_t connect_ms; // for connecting and greeting, together
-    uint32_t backoff_ms; // the longest wait between two tries; the first is 1/64 of it
-    uint32_t queue;      // calls at most whose reply has not come
-    size_t queue_bytes;  // and bytes of commands that have not been sent
-    bool messages;       // of pub/sub, also in RESP2: arrays that begin with its words are pushes
-    mg_deadlines *deadlines; // borrowed: for calls whose timeout_ms is its wait; NULL: timers alone
+    uint32_t connect_ms;     // for connecting and greeting, together
+    uint32_t backoff_ms;     // the longest wait between two tries; the first is 1/64 of it
+    uint32_t queue;          // calls at most whose replies have not come
+    size_t queue_bytes;      // and bytes of commands that have not been sent
+    bool once;               // what was lost stays so: it has a state that calls rely on
+    bool listens;            // of pub/sub: every reply is a push, and it is always wanted
+    mg_deadlines *deadlines; // borrowed: of calls with its wait (mg_redis_call_late); NULL: none
     const mg_redis_conn_events *events;
     void *arg;
 } mg_redis_conn_options;
 
-mg_redis_conn *mg_redis_conn_new(const mg_redis_conn_options *o);
+mg_redis_conn *mg_redis_conn_new(mg_loop *loop, const mg_redis_conn_options *o);
 
-// Calls under way are forgotten. Not inside of a call back of a codec's. The memory goes later.
-void mg_redis_conn_close(mg_redis_conn *c); // accepts NULL
+// Calls under way are forgotten. The memory goes later. Accepts NULL.
+void mg_redis_conn_close(mg_redis_conn *c);
 
 // Dials though no call wants it.
-void mg_redis_conn_open(mg_redis_conn *c);
+void mg_redis_conn_dial(mg_redis_conn *c);
 
-// Drops the stream as if it had been lost (of a failover), and begins anew.
+// It is lost, since it is no good any more (a failover); begins anew if it is wanted.
 void mg_redis_conn_renew(mg_redis_conn *c, const char *why);
 
-// Begins `call` with `count` commands that stand in `commands`; they are copied. MG_OK;
-// MG_ELIMIT: the queue is full; MG_ECLOSED: it is down, and mg_redis_conn_why says why. Sent when
-// the turn ends, in one write with others.
+// Answers on_where. The host is borrowed until the connection is closed, or is asked again.
+void mg_redis_conn_found(mg_redis_conn *c, const char *host, uint16_t port);
+void mg_redis_conn_not_found(mg_redis_conn *c, const mg_redis_fault *why);
+
+// Begins `call`, of `count` commands that stand in `commands`; they are copied. MG_OK; MG_ELIMIT:
+// the queue is full; MG_ECLOSED: it is down, mg_redis_conn_why says why. Sent when the turn ends,
+// in one write with others.
 int mg_redis_conn_send(mg_redis_conn *c, mg_redis_call *call, mg_str commands, uint32_t count);
 
-// Its replies are nobody's any more; if it has not been sent it never is. Not after its end.
+// Its replies are nobody's any more; what has not been sent never is. Not after its end.
 void mg_redis_call_cancel(mg_redis_call *call);
 
+// Sends commands without waiting for replies: where all of them are pushes. Only while READY.
+void mg_redis_conn_say(mg_redis_conn *c, mg_str commands);
+
+void mg_redis_call_late(mg_deadlines *q, mg_deadline *d); // for mg_deadlines_init
+
 mg_redis_state mg_redis_conn_state(const mg_redis_conn *c);
-const char *mg_redis_conn_why(const mg_redis_conn *c); // why it is down, or was lost; "" never
+const char *mg_redis_conn_why(const mg_redis_conn *c); // why it is down, or was lost; "": never was
 bool mg_redis_conn_is_resp3(const mg_redis_conn *c);
-uint32_t mg_redis_conn_waiting(const mg_redis_conn *c); // calls whose replies have not come
-uint64_t mg_redis_conn_head_ms(const mg_redis_conn *c); // how long the first of them has waited
-bool mg_redis_conn_usable(const mg_redis_conn *c);      // a send would not fail at once
+bool mg_redis_conn_usable(const mg_redis_conn *c);       // a send would not fail at once
+uint32_t mg_redis_conn_waiting(const mg_redis_conn *c);  // calls whose replies have not come
+uint64_t mg_redis_conn_head_ms(const mg_redis_conn *c);  // how long the first of them has waited
+uint64_t mg_redis_conn_quiet_ms(const mg_redis_conn *c); // since something came

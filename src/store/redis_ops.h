@@ -14,7 +14,7 @@ typedef struct mg_redis_ops {
     int (*subscribe)(mg_redis *r, mg_redis_subscription *s, mg_error *err);
     void (*unsubscribe)(mg_redis *r, mg_redis_subscription *s);
     void (*read_stats)(const mg_redis *r, mg_redis_stats *out);
-    void (*free)(mg_redis *r);
+    void (*close)(mg_redis *r); // its own things; the rest and the memory go with mg_redis_free
 } mg_redis_ops;
 
 // What all kinds have: made and freed by redis.c.
@@ -25,6 +25,8 @@ struct mg_redis {
     mg_dns *dns;
     mg_tls_cache *tls;                 // NULL: without TLS
     mg_redis_login login;              // of its servers
+    mg_redis_login shared_login;       // likewise, with what the observer wants to be said
+    mg_buf words;                      // of commands: mg_redis_encode
     const mg_redis_observer *observer; // NULL: none
     mg_deadlines deadlines;            // of calls with the service's own timeout
     void (*on_news)(void *arg, bool bad, const char *text);
@@ -35,6 +37,11 @@ struct mg_redis {
 // adds its events.
 mg_redis_conn_options mg_redis_conn_options_of(mg_redis *r, const char *host, uint16_t port,
                                                const char *path, const char *name);
+
+void mg_redis_tell(const mg_redis *r, bool bad, const char *text);
+
+// Writes commands into `words`, anew.
+void mg_redis_encode(mg_redis *r, const mg_redis_command *commands, uint32_t count);
 
 // One server, or one that sentinels name: redis_client.c.
 mg_redis *mg_redis_client_new(void);

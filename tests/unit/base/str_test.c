@@ -168,8 +168,24 @@ static void texts_have_the_hash_of_fnv(void **state) {
     assert_int_equal(mg_str_hash(MG_STR("foobar")), 0xbf9cf968);
 }
 
+static void reads_sizes_as_people_write_them(void **state) {
+    (void)state;
+    uint64_t n;
+    assert_true(mg_str_to_size(MG_STR("512"), &n));
+    assert_int_equal(n, 512);
+    assert_true(mg_str_to_size(MG_STR("64M"), &n));
+    assert_int_equal(n, 64 << 20);
+    assert_true(mg_str_to_size(MG_STR("1k"), &n));
+    assert_int_equal(n, 1024);
+    assert_false(mg_str_to_size(MG_STR("M"), &n));
+    assert_false(mg_str_to_size(MG_STR(""), &n));
+    assert_false(mg_str_to_size(MG_STR("1.5M"), &n));
+    assert_false(mg_str_to_size(MG_STR("99999999999T"), &n));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(reads_sizes_as_people_write_them),
         cmocka_unit_test(texts_have_the_hash_of_fnv),
         cmocka_unit_test(a_token_is_taken_off_the_front),
         cmocka_unit_test(equal_strings_may_be_null),

@@ -1,4 +1,4 @@
-#include "config/suggest.h"
+#include "base/suggest.h"
 
 enum { WORD_BYTES = 40 }; // longer words are no typing mistakes
 

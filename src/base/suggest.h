@@ -1,4 +1,4 @@
-// config/suggest.h: "did you mean": the known word nearest to a mistyped one.
+// base/suggest.h: "did you mean": the known word nearest to a mistyped one.
 #pragma once
 
 #include "base/buf.h"

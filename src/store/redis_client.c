@@ -1,0 +1,408 @@
+// One server: a few connections that all requests share, others for one holder alone (leases), and
+// one that listens. Where there are sentinels they say which server it is; a failover renews all
+// connections.
+
+#include "store/redis_ops.h"
+
+#include "base/mem.h"
+#include "store/redis_pubsub.h"
+#include "store/redis_sentinel.h"
+
+#include <stdio.h>
+
+enum {
+    HEAD_MS = 20, // a connection whose first reply takes longer is left alone, if others are free
+    IDLE_LEASES = 4,  // kept open
+    SHARED_MOST = 64, // as the settings allow
+};
+
+typedef struct lease {
+    mg_link link; // in `idle`, or in `leased`
+    mg_redis_conn *conn;
+} lease;
+
+typedef struct client {
+    mg_redis redis;
+    mg_redis_conn *shared[SHARED_MOST]; // NULL: not needed yet
+    mg_link idle, leased;
+    uint32_t lease_count, idle_count;
+    mg_redis_pubsub *pubsub;     // NULL: nobody has listened
+    mg_redis_sentinel *sentinel; // NULL: the URL names the server
+    char host[256];              // of the master that sentinels name
+    uint16_t port;
+    const mg_redis_fault *unknown; // why that is not known, while it is told
+    bool is_down;                  // it was told
+    uint64_t calls, faults, timeouts, reconnects;
+} client;
+
+static const mg_redis_ops ops;
+
+static void on_ready(void *arg, mg_redis_conn *c);
+static void on_lost(void *arg, mg_redis_conn *c, const mg_redis_fault *f);
+static void on_push(void *arg, mg_redis_conn *c, const mg_redis_reply *r);
+static void on_where(void *arg, mg_redis_conn *c);
+static void on_lease_lost(void *arg, mg_redis_conn *c, const mg_redis_fault *f);
+
+static const mg_redis_conn_events shared_events = {on_ready, on_lost, on_push, NULL};
+static const mg_redis_conn_events shared_events_where = {on_ready, on_lost, on_push, on_where};
+static const mg_redis_conn_events other_events = {NULL, on_lease_lost, NULL, NULL};
+static const mg_redis_conn_events other_events_where = {NULL, on_lease_lost, NULL, on_where};
+
+mg_redis *mg_redis_client_new(void) {
+    client *c = mg_calloc(1, sizeof *c);
+    c->redis.ops = &ops;
+    mg_link_init(&c->idle);
+    mg_link_init(&c->leased);
+    return &c->redis;
+}
+
+// --- connections ---
+
+static mg_redis_conn_options options_of(client *c, bool shared) {
+    const mg_redis_settings *s = &c->redis.settings;
+    bool where = s->kind == MG_REDIS_SENTINEL;
+    const mg_redis_host *h = &s->hosts[0];
+    mg_redis_conn_options o =
+        mg_redis_conn_options_of(&c->redis, h->name, h->port, s->unix_path, s->name);
+    o.events = shared ? (where ? &shared_events_where : &shared_events)
+                      : (where ? &other_events_where : &other_events);
+    o.arg = c;
+    if (shared) {
+        o.login = &c->redis.shared_login;
+    }
+    return o;
+}
+
+static mg_redis_conn *shared_of(client *c, uint32_t i) {
+    if (c->shared[i] == NULL) {
+        mg_redis_conn_options o = options_of(c, true);
+        c->shared[i] = mg_redis_conn_new(c->redis.loop, &o);
+    }
+    return c->shared[i];
+}
+
+// One connection is down, and none is up: the others need not try for each request anew.
+static bool service_is_down(const client *c) {
+    bool down = false;
+    for (uint32_t i = 0; i < c->redis.settings.connections; i++) {
+        const mg_redis_conn *conn = c->shared[i];
+        if (conn != NULL && mg_redis_conn_state(conn) == MG_REDIS_READY) {
+            return false;
+        }
+        down |= conn != NULL && !mg_redis_conn_usable(conn);
+    }
+    return down;
+}
+
+// The first one that answers quickly, so that commands go out together; else the one with the
+// fewest calls.
+static mg_redis_conn *choose(client *c) {
+    mg_redis_conn *best = NULL;
+    for (uint32_t i = 0; i < c->redis.settings.connections; i++) {
+        mg_redis_conn *conn = shared_of(c, i);
+        if (!mg_redis_conn_usable(conn)) {
+            continue;
+        }
+        if (mg_redis_conn_head_ms(conn) < HEAD_MS) {
+            return conn;
+        }
+        if (best == NULL || mg_redis_conn_waiting(conn) < mg_redis_conn_waiting(best)) {
+            best = conn;
+        }
+    }
+    return best;
+}
+
+static int refuse_down(client *c, mg_error *err) {
+    mg_redis_conn *first = shared_of(c, 0);
+    const char *why = "";
+    for (uint32_t i = 0; *why == '\0' && i < c->redis.settings.connections; i++) {
+        why = c->shared[i] != NULL ? mg_redis_conn_why(c->shared[i]) : "";
+    }
+    mg_redis_conn_dial(first); // in case nobody had wanted it for a while
+    return mg_error_set(err, MG_ECLOSED, "%s", why);
+}
+
+// --- what connections tell ---
+
+static void on_ready(void *arg, mg_redis_conn *conn) {
+    client *c = arg;
+    char text[400];
+    (void)conn;
+    if (c->is_down) {
+        c->is_down = false;
+        c->reconnects++;
+        snprintf(text, sizeof text, "%s: there again", c->redis.settings.name);
+        mg_redis_tell(&c->redis, false, text);
+    }
+}
+
+static void on_lost(void *arg, mg_redis_conn *conn, const mg_redis_fault *f) {
+    client *c = arg;
+    if (c->redis.observer != NULL && c->redis.observer->on_lost != NULL) {
+        c->redis.observer->on_lost(c->redis.observer->arg);
+    }
+    if (!c->is_down && !mg_redis_conn_usable(conn)) {
+        c->is_down = true;
+        mg_redis_tell(&c->redis, true, f->text);
+    }
+}
+
+static void on_push(void *arg, mg_redis_conn *conn, const mg_redis_reply *r) {
+    const client *c = arg;
+    (void)conn;
+    if (c->redis.observer != NULL && c->redis.observer->on_push != NULL) {
+        c->redis.observer->on_push(c->redis.observer->arg, r);
+    }
+}
+
+static void on_lease_lost(void *arg, mg_redis_conn *conn, const mg_redis_fault *f) {
+    client *c = arg;
+    (void)f;
+    for (mg_link *l = c->idle.next; l != &c->idle; l = l->next) {
+        lease *e = MG_OF(l, lease, link);
+        if (e->conn == conn) {
+            mg_link_remove(l);
+            mg_redis_conn_close(conn);
+            mg_free(e);
+            c->lease_count--;
+            c->idle_count--;
+            return;
+        }
+    }
+}
+
+// --- sentinels ---
+
+// Whoever waits for the address, and does not yet dial, gets it.
+static void each_conn(client *c, void (*do_it)(client *c, mg_redis_conn *conn)) {
+    for (uint32_t i = 0; i < c->redis.settings.connections; i++) {
+        if (c->shared[i] != NULL) {
+            do_it(c, c->shared[i]);
+        }
+    }
+    for (mg_link *l = c->leased.next; l != &c->leased; l = l->next) {
+        do_it(c, MG_OF(l, lease, link)->conn);
+    }
+    mg_redis_conn *listens = c->pubsub != NULL ? mg_redis_pubsub_conn(c->pubsub) : NULL;
+    if (listens != NULL) {
+        do_it(c, listens);
+    }
+}
+
+static void give_address(client *c, mg_redis_conn *conn) {
+    mg_redis_conn_found(conn, c->host, c->port);
+}
+
+static void renew(client *c, mg_redis_conn *conn) {
+    (void)c;
+    mg_redis_conn_renew(conn, "the master is another one");
+}
+
+static void on_master(void *arg, const char *host, uint16_t port) {
+    client *c = arg;
+    bool known = c->port != 0;
+    bool other = c->port != port || strcmp(c->host, host) != 0;
+    snprintf(c->host, sizeof c->host, "%s", host);
+    c->port = port;
+    if (known && other) {
+        char text[700];
+        snprintf(text, sizeof text, "%s: the master is %s:%u now", c->redis.settings.name, host,
+                 port);
+        mg_redis_tell(&c->redis, false, text);
+        each_conn(c, renew);
+    }
+    each_conn(c, give_address);
+}
+
+static void refuse_address(client *c, mg_redis_conn *conn) {
+    mg_redis_conn_not_found(conn, c->unknown);
+}
+
+static void on_unknown(void *arg, const mg_redis_fault *why) {
+    client *c = arg;
+    c->unknown = why;
+    each_conn(c, refuse_address);
+}
+
+static void on_where(void *arg, mg_redis_conn *conn) {
+    client *c = arg;
+    (void)conn;
+    if (c->sentinel == NULL) {
+        const mg_redis_sentinel_events events = {on_master, on_unknown, c};
+        c->sentinel = mg_redis_sentinel_new(&c->redis, &events);
+    }
+    mg_redis_sentinel_ask(c->sentinel);
+}
+
+// --- requests ---
+
+static void on_reply(mg_redis_call *call, const mg_redis_reply *r, uint32_t left) {
+    mg_redis_request *q = MG_OF(call, mg_redis_request, call);
+    client *c = (client *)q->redis;
+    if (c->sentinel != NULL && mg_redis_is_error(r, MG_STR("READONLY"))) {
+        mg_redis_sentinel_ask(c->sentinel); // it is a replica now
+    }
+    q->on_reply(q, q->count - left - 1, r, left == 0);
+}
+
+static void on_fault(mg_redis_call *call, const mg_redis_fault *f) {
+    mg_redis_request *q = MG_OF(call, mg_redis_request, call);
+    client *c = (client *)q->redis;
+    c->faults++;
+    c->timeouts += strcmp(f->code, "timeout") == 0;
+    q->on_fault(q, f);
+}
+
+static int send_request(mg_redis *r, mg_redis_request *q, const mg_redis_command *commands,
+                        uint32_t count, mg_error *err) {
+    client *c = (client *)r;
+    mg_redis_conn *conn = service_is_down(c) ? NULL : choose(c);
+    c->calls++;
+    if (conn == NULL) {
+        c->faults++;
+        return refuse_down(c, err);
+    }
+    q->count = count;
+    q->call = (mg_redis_call){
+        .on_reply = on_reply,
+        .on_fault = on_fault,
+        .timeout_ms = q->timeout_ms != 0 ? q->timeout_ms : r->settings.timeout_ms,
+    };
+    mg_redis_encode(r, commands, count);
+    int rc = mg_redis_conn_send(conn, &q->call, mg_buf_str(&r->words), count);
+    if (rc != MG_OK) {
+        c->faults++;
+        mg_error_set(err, rc, "%s: too many commands wait for it", r->settings.name);
+    }
+    return rc;
+}
+
+static void cancel(mg_redis_request *q) {
+    mg_redis_call_cancel(&q->call);
+}
+
+// --- leases ---
+
+static mg_redis_conn *lease_conn(mg_redis *r, mg_str key, mg_error *err) {
+    client *c = (client *)r;
+    (void)key;
+    if (service_is_down(c)) {
+        refuse_down(c, err);
+        return NULL;
+    }
+    mg_link *l = mg_link_shift(&c->idle);
+    if (l == NULL && c->lease_count >= r->settings.leases) {
+        mg_error_set(err, MG_ELIMIT, "%s: all %u leases are taken", r->settings.name,
+                     r->settings.leases);
+        return NULL;
+    }
+    lease *e = l != NULL ? MG_OF(l, lease, link) : NULL;
+    if (e == NULL) {
+        mg_redis_conn_options o = options_of(c, false);
+        o.once = true;
+        e = mg_malloc(sizeof *e);
+        e->conn = mg_redis_conn_new(r->loop, &o);
+        c->lease_count++;
+    } else {
+        c->idle_count--;
+    }
+    mg_link_append(&c->leased, &e->link);
+    return e->conn;
+}
+
+static void give_back(mg_redis *r, mg_redis_conn *conn, bool clean) {
+    client *c = (client *)r;
+    for (mg_link *l = c->leased.next; l != &c->leased; l = l->next) {
+        lease *e = MG_OF(l, lease, link);
+        if (e->conn != conn) {
+            continue;
+        }
+        mg_link_remove(l);
+        bool keep = clean && mg_redis_conn_state(conn) == MG_REDIS_READY &&
+                    mg_redis_conn_waiting(conn) == 0 && c->idle_count < IDLE_LEASES;
+        if (keep) {
+            mg_link_append(&c->idle, l);
+            c->idle_count++;
+        } else {
+            mg_redis_conn_close(conn);
+            mg_free(e);
+            c->lease_count--;
+        }
+        return;
+    }
+}
+
+// --- listening ---
+
+static int subscribe(mg_redis *r, mg_redis_subscription *s, mg_error *err) {
+    client *c = (client *)r;
+    (void)err;
+    if (c->pubsub == NULL) {
+        mg_redis_conn_options o = options_of(c, false);
+        c->pubsub = mg_redis_pubsub_new(r->loop, &o, NULL);
+    }
+    mg_redis_pubsub_add(c->pubsub, s);
+    return MG_OK;
+}
+
+static void unsubscribe(mg_redis *r, mg_redis_subscription *s) {
+    mg_redis_pubsub_remove(((client *)r)->pubsub, s);
+}
+
+// --- figures ---
+
+static void read_stats(const mg_redis *r, mg_redis_stats *out) {
+    const client *c = (const client *)r;
+    out->state = "idle";
+    for (uint32_t i = 0; i < r->settings.connections && c->shared[i] != NULL; i++) {
+        mg_redis_state state = mg_redis_conn_state(c->shared[i]);
+        out->waiting += mg_redis_conn_waiting(c->shared[i]);
+        out->connections += state == MG_REDIS_READY;
+        if (state == MG_REDIS_CONNECTING || state == MG_REDIS_GREETING) {
+            out->state = "connecting";
+        }
+    }
+    if (out->connections > 0) {
+        out->state = "ready";
+    } else if (service_is_down(c)) {
+        out->state = "down";
+        out->why = mg_redis_conn_why(c->shared[0]);
+    }
+    out->leased = c->lease_count - c->idle_count;
+    out->subscriptions = c->pubsub != NULL ? mg_redis_pubsub_count(c->pubsub) : 0;
+    out->calls = c->calls;
+    out->faults = c->faults;
+    out->timeouts = c->timeouts;
+    out->reconnects = c->reconnects;
+}
+
+static void close_leases(mg_link *list) {
+    for (mg_link *l; (l = mg_link_shift(list)) != NULL;) {
+        lease *e = MG_OF(l, lease, link);
+        mg_redis_conn_close(e->conn);
+        mg_free(e);
+    }
+}
+
+static void close_client(mg_redis *r) {
+    client *c = (client *)r;
+    mg_redis_sentinel_free(c->sentinel);
+    mg_redis_pubsub_free(c->pubsub);
+    for (uint32_t i = 0; i < SHARED_MOST; i++) {
+        mg_redis_conn_close(c->shared[i]);
+    }
+    close_leases(&c->idle);
+    close_leases(&c->leased);
+}
+
+static const mg_redis_ops ops = {
+    .send = send_request,
+    .cancel = cancel,
+    .lease = lease_conn,
+    .give_back = give_back,
+    .subscribe = subscribe,
+    .unsubscribe = unsubscribe,
+    .read_stats = read_stats,
+    .close = close_client,
+};
