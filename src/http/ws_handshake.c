@@ -258,9 +258,7 @@ static int add_protocols(const mg_texts *protocols, mg_fields *out) {
 int mg_ws_ask(const mg_ws_offer *offer, mg_fields *out) {
     int rc = MG_OK;
     if (offer->key.n > 0) {
-        rc = mg_fields_add_id(out, MG_FIELD_UPGRADE, MG_STR("websocket"));
-        rc = rc != MG_OK ? rc : mg_fields_add_id(out, MG_FIELD_CONNECTION, MG_STR("Upgrade"));
-        rc = rc != MG_OK ? rc : mg_fields_add_id(out, MG_FIELD_SEC_WEBSOCKET_KEY, offer->key);
+        rc = mg_fields_add_id(out, MG_FIELD_SEC_WEBSOCKET_KEY, offer->key);
     }
     rc = rc != MG_OK ? rc : mg_fields_add_id(out, MG_FIELD_SEC_WEBSOCKET_VERSION, MG_STR(VERSION));
     if (rc == MG_OK && offer->protocols.n > 0) {

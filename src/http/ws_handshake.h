@@ -46,8 +46,9 @@ typedef struct mg_ws_offer {
 // Makes the text of a key of random bytes.
 void mg_ws_key(const uint8_t random[MG_WS_KEY_BYTES], char out[MG_WS_KEY_TEXT]);
 
-// Adds the fields of the request (not Host). Those values that are no literals are the arena's of
-// `out`. MG_ESYNTAX: a protocol is no token; MG_ELIMIT: the list is full.
+// Adds the fields of the request, but for Upgrade and Connection, which are the wire's. Those
+// values that are no literals are the arena's of `out`. MG_ESYNTAX: a protocol is no token;
+// MG_ELIMIT: the list is full.
 int mg_ws_ask(const mg_ws_offer *offer, mg_fields *out);
 
 typedef struct mg_ws_answer {

@@ -64,6 +64,10 @@ static void shake(mg_arena *arena, const uint8_t random[MG_WS_KEY_BYTES], unsign
     mg_fields_init(&request, arena);
     mg_fields_init(&answer, arena);
     must(mg_ws_ask(&offer, &request) == MG_OK);
+    if (!by_connect) {
+        mg_fields_add_id(&request, MG_FIELD_UPGRADE, MG_STR("websocket"));
+        mg_fields_add_id(&request, MG_FIELD_CONNECTION, MG_STR("upgrade"));
+    }
     mg_ws_verdict v;
     mg_ws_judge(&request, by_connect, &(mg_ws_terms){{spoken, 2}, serves_deflate}, &v);
     must(v.status == 0 && v.deflate == (deflate && serves_deflate));
