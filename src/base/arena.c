@@ -2,64 +2,83 @@
 
 #include "base/mem.h"
 
-enum { BLOCK_BYTES = 4096 - 32 };
-
 struct mg_arena_block {
-    mg_arena_block *next;
+    mg_arena_block *older;
     size_t cap;
     _Alignas(16) char bytes[];
 };
 
-static mg_arena_block *block_new(size_t cap) {
-    mg_arena_block *b = mg_malloc(sizeof *b + cap);
-    b->next = NULL;
-    b->cap = cap;
-    return b;
-}
+enum {
+    OVERHEAD = sizeof(mg_arena_block) + 16, // and malloc's own
+    FIRST_BYTES = 512 - OVERHEAD,
+    STEP_BYTES = 1024,
+    USUAL_BYTES = 4096 - OVERHEAD, // a larger block has only what did not fit otherwise
+};
 
-static void free_chain(mg_arena_block *b) {
-    while (b != NULL) {
-        mg_arena_block *next = b->next;
-        mg_free(b);
-        b = next;
+void mg_arena_deinit(mg_arena *a) {
+    while (a->newest != NULL) {
+        mg_arena_block *older = a->newest->older;
+        mg_free(a->newest);
+        a->newest = older;
     }
+    *a = (mg_arena){0};
 }
 
 static void use(mg_arena *a, mg_arena_block *b) {
-    a->last = b;
+    a->newest = b;
     a->at = b->bytes;
     a->end = b->bytes + b->cap;
 }
 
-void mg_arena_deinit(mg_arena *a) {
-    free_chain(a->first);
-    *a = (mg_arena){0};
-}
-
 void mg_arena_reset(mg_arena *a) {
-    if (a->first == NULL) {
+    while (a->newest != NULL && a->newest->cap > USUAL_BYTES) {
+        mg_arena_block *older = a->newest->older;
+        mg_free(a->newest);
+        a->newest = older;
+    }
+    mg_arena_block *kept = a->newest;
+    if (kept == NULL) {
+        *a = (mg_arena){0};
         return;
     }
-    free_chain(a->first->next);
-    a->first->next = NULL;
-    use(a, a->first);
+    if (kept->older != NULL) {
+        mg_arena rest = {.newest = kept->older};
+        mg_arena_deinit(&rest);
+        kept->older = NULL;
+    }
+    use(a, kept);
+}
+
+static void grow(mg_arena *a, size_t n) {
+    size_t cap = a->newest == NULL ? FIRST_BYTES : a->newest->cap + STEP_BYTES;
+    cap = cap > USUAL_BYTES ? USUAL_BYTES : cap;
+    cap = cap < n ? n : cap;
+    mg_arena_block *b = mg_malloc(sizeof *b + cap);
+    b->older = a->newest;
+    b->cap = cap;
+    use(a, b);
+}
+
+// Even an empty piece has an address.
+static size_t rounded(size_t n) {
+    return n == 0 ? 8 : (n + 7) & ~(size_t)7;
 }
 
 void *mg_arena_alloc(mg_arena *a, size_t n) {
-    // Even an empty piece has an address.
-    n = n == 0 ? 8 : (n + 7) & ~(size_t)7;
+    n = rounded(n);
     if ((size_t)(a->end - a->at) < n) {
-        mg_arena_block *b = block_new(n > BLOCK_BYTES ? n : BLOCK_BYTES);
-        if (a->first == NULL) {
-            a->first = b;
-        } else {
-            a->last->next = b;
-        }
-        use(a, b);
+        grow(a, n);
     }
     void *p = a->at;
     a->at += n;
     return p;
+}
+
+void mg_arena_shrink(mg_arena *a, void *p, size_t n, size_t less) {
+    char *end = (char *)p + rounded(n);
+    if (end == a->at) {
+        a->at = (char *)p + rounded(less);
+    }
 }
 
 char *mg_arena_copy(mg_arena *a, mg_str s) {

@@ -1,8 +1,8 @@
 // base/arena.h: memory that goes all at once.
 //
-// An arena belongs to one exchange (or one parse). It owns blocks; nothing taken from it is freed
-// alone. Reset keeps the first block, so a recycled arena allocates nothing for an ordinary
-// request.
+// An arena belongs to one exchange (or one parse). It owns blocks, each larger than the one before;
+// nothing taken from it is freed alone. Reset keeps the newest that is of a usual size: so a
+// recycled arena is as large as the requests that it has seen, and allocates nothing for another.
 #pragma once
 
 #include "base/str.h"
@@ -11,8 +11,7 @@ typedef struct mg_arena_block mg_arena_block;
 
 // A zeroed mg_arena is a valid empty one.
 typedef struct mg_arena {
-    mg_arena_block *first;
-    mg_arena_block *last;
+    mg_arena_block *newest;
     char *at;
     char *end;
 } mg_arena;
@@ -22,6 +21,10 @@ void mg_arena_reset(mg_arena *a);
 
 // `n` bytes aligned to 8, not zeroed. Never NULL.
 void *mg_arena_alloc(mg_arena *a, size_t n) __attribute__((malloc, returns_nonnull));
+
+// `p`, which was taken last with `n` bytes, needs only `less` of them. If something was taken
+// since, nothing is given back.
+void mg_arena_shrink(mg_arena *a, void *p, size_t n, size_t less);
 
 // A terminated copy of `s`.
 char *mg_arena_copy(mg_arena *a, mg_str s);

@@ -14,7 +14,10 @@
 #include <assert.h>
 #include <stdio.h>
 
-enum { KEPT_BYTES = 16 * 1024 }; // of a buffer, for the next call
+enum {
+    KEPT_BYTES = 16 * 1024, // of a buffer, for the next call
+    FAULT_BYTES = 320,
+};
 
 #ifdef MG_DEBUG
 enum { SPARE_CALLS = 0 }; // so that a use of what is over is seen
@@ -50,10 +53,11 @@ void mg_call_tell_soon(mg_call *call) {
 
 void mg_call_break(mg_call *call, const char *code, const char *what) {
     const char *name = call->origin != NULL ? call->origin->name : "";
-    snprintf(call->fault_text, sizeof call->fault_text, "%s: %s", name, what);
+    char *text = mg_arena_alloc(&call->request, FAULT_BYTES); // what works pays for none
+    snprintf(text, FAULT_BYTES, "%s: %s", name, what);
     call->fault = (mg_call_fault){
         .code = code,
-        .text = call->fault_text,
+        .text = text,
         .unsent = call->unwritten || (call->outbound == NULL && !call->again),
         .stale = call->reused && !call->received && strcmp(code, "closed") == 0,
     };
@@ -100,7 +104,7 @@ static void keep_or_free(mg_call *call, mg_client *c) {
     mg_arena_reset(&call->arena);
     mg_arena request = call->request;
     mg_arena arena = call->arena;
-    memset(call, 0, offsetof(mg_call, fault_text));
+    *call = (mg_call){0};
     call->body = body;
     call->content = content;
     call->request = request;

@@ -49,8 +49,7 @@ struct mg_call {
     uint32_t quiet_ms;           // that it was started for
     size_t upload_mark;          // the backlog then
     mg_call_times times;
-    mg_call_fault fault;
-    char fault_text[320];
+    mg_call_fault fault; // its text lies in `request`
 };
 
 // --- call.c ---

@@ -44,6 +44,7 @@ static void match(mg_routed *r, mg_exchange *x) {
     r->method = h->method;
     r->match.id = 0;
     r->match.allowed = 0;
+    r->match.count = 0;
     if (r->router != NULL) {
         if (r->method == MG_METHOD_UNKNOWN) {
             r->method = mg_router_method(r->router, h->method_text);
@@ -85,6 +86,8 @@ static void on_request(mg_app *app, mg_exchange *x) {
     x->pins = &f->pins;
     f->pins.count++;
     match(r, x);
+    mg_arena_shrink(&x->arena, r, sizeof *r,
+                    offsetof(mg_routed, match.values) + r->match.count * sizeof(mg_str));
     if (r->match.id == 0) {
         limit_body(x, r, x->body_limit);
         give(x, f->scripts);

@@ -25,7 +25,8 @@ typedef struct mg_routed {
     const mg_router *router; // of the match; NULL: there are no routes
     unsigned method;         // an mg_method, or one that the router knows besides
     bool refused;            // its head, or the body that it announces: its handler is not to run
-    mg_route_match match;    // id 0: no route; then `allowed` is what the path has
+    mg_route_match match;    // id 0: no route; then `allowed` is what the path has. Last: there is
+                             // no memory behind its values
 } mg_routed;
 
 // Prepares caller-owned memory. `scripts` is borrowed.

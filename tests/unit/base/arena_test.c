@@ -24,7 +24,7 @@ static void an_empty_piece_of_an_empty_arena_has_an_address(void **state) {
     mg_arena a = {0};
     void *p = mg_arena_alloc(&a, 0);
     assert_int_equal((uintptr_t)p % 8, 0);
-    assert_non_null(a.first);
+    assert_non_null(a.newest);
     mg_arena_deinit(&a);
 }
 
@@ -39,21 +39,50 @@ static void a_piece_may_be_larger_than_a_block(void **state) {
     assert_string_equal(after, "after");
     assert_int_equal(large[99999], 'x');
     mg_arena_deinit(&a);
-    assert_null(a.first);
+    assert_null(a.newest);
 }
 
-static void reset_reuses_the_first_block(void **state) {
+static void the_last_piece_may_shrink(void **state) {
+    (void)state;
+    mg_arena a = {0};
+    char *p = mg_arena_alloc(&a, 64);
+    mg_arena_shrink(&a, p, 64, 9);
+    char *next = mg_arena_alloc(&a, 8);
+    assert_ptr_equal(next, p + 16);
+    mg_arena_shrink(&a, p, 16, 8); // no longer the last one
+    assert_ptr_equal(mg_arena_alloc(&a, 8), next + 8);
+    mg_arena_deinit(&a);
+}
+
+static void reset_keeps_a_block_for_all_that_was_taken(void **state) {
     (void)state;
     mg_arena a = {0};
     mg_arena_reset(&a);
-    void *first = mg_arena_alloc(&a, 16);
-    for (int i = 0; i < 100; i++) {
-        mg_arena_alloc(&a, 1000);
+    for (int i = 0; i < 3; i++) {
+        mg_arena_alloc(&a, 900); // more than the first block has
     }
+    mg_arena_block *kept = a.newest;
     mg_arena_reset(&a);
-    assert_ptr_equal(first, mg_arena_alloc(&a, 16));
+    assert_ptr_equal(a.newest, kept);
+    for (int i = 0; i < 2; i++) {
+        mg_arena_alloc(&a, 900);
+        assert_ptr_equal(a.newest, kept);
+    }
     mg_arena_deinit(&a);
     mg_arena_deinit(&a);
+}
+
+static void reset_gives_large_blocks_back(void **state) {
+    (void)state;
+    mg_arena a = {0};
+    char *first = mg_arena_alloc(&a, 16);
+    mg_arena_alloc(&a, 100000);
+    mg_arena_reset(&a);
+    assert_ptr_equal(mg_arena_alloc(&a, 16), first);
+    mg_arena_deinit(&a);
+    mg_arena_alloc(&a, 100000);
+    mg_arena_reset(&a);
+    assert_null(a.newest);
 }
 
 static void copies_are_terminated(void **state) {
@@ -69,7 +98,9 @@ int main(void) {
         cmocka_unit_test(pieces_are_aligned_and_apart),
         cmocka_unit_test(an_empty_piece_of_an_empty_arena_has_an_address),
         cmocka_unit_test(a_piece_may_be_larger_than_a_block),
-        cmocka_unit_test(reset_reuses_the_first_block),
+        cmocka_unit_test(the_last_piece_may_shrink),
+        cmocka_unit_test(reset_keeps_a_block_for_all_that_was_taken),
+        cmocka_unit_test(reset_gives_large_blocks_back),
         cmocka_unit_test(copies_are_terminated),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
