@@ -57,7 +57,7 @@ local ROUTE_OPTIONS = {
 function M.new()
   local shared = {
     routes = {}, named = {}, on_start = {}, on_stop = {}, on_response = {},
-    jobs = {}, job_names = {},
+    jobs = {}, job_names = {}, streams = {},
     frozen = false, table = router.new(),
     any = {}, any_table = router.new(), -- what app:any declared joins the rest in freeze
     all_methods = { unpack(METHODS) }, -- HTTP's, then those that routes name besides
@@ -432,6 +432,19 @@ function App:every(name, when, options, fn)
   return self
 end
 
+--- Serves another protocol at an address of its own: `fn(s)` runs for each connection, which ends
+--- when it returns. Options: idle (seconds without a byte), connections (at once, of a worker),
+--- max_line. TLS and the PROXY protocol are the configuration's: an item of `listen` with
+--- stream = true.
+function App:stream(address, options, fn)
+  local shared = only_top(self, "stream")
+  if fn == nil then
+    options, fn = nil, options
+  end
+  require("moongate.core.app.streams").declare(shared.streams, address, options, fn)
+  return self
+end
+
 --- The path of a named route: app:url("user", { id = 7 }) -> "/users/7"
 ---@return string
 function App:url(name, params)
@@ -467,6 +480,7 @@ function App:freeze()
     on_stop = shared.on_stop,
     on_response = shared.on_response,
     jobs = shared.jobs,
+    streams = shared.streams,
   }
 end
 

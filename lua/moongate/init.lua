@@ -19,6 +19,7 @@ local M = {
   files = require("moongate.files"),
   http = require("moongate.http"),
   cache = require("moongate.cache").get,
+  tcp = require("moongate.tcp"),
   upstream = require("moongate.upstream").get,
   database = database.open,
   blob = database.blob,
@@ -41,11 +42,11 @@ for name, fn in pairs(tools) do
   M[name] = fn
 end
 
-for _, name in ipairs({ "middleware", "log", "json", "files", "http" }) do
+for _, name in ipairs({ "middleware", "log", "json", "files", "http", "tcp" }) do
   suggest.close(M[name], "moongate." .. name)
 end
 for _, name in ipairs({ "middleware", "log", "json", "files", "http", "template", "password",
-  "crypto" }) do
+  "crypto", "tcp" }) do
   places.know(M[name])
 end
 places.know(M)

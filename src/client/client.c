@@ -32,6 +32,7 @@ int mg_client_new(mg_client **out, mg_loop *loop, const mg_client_options *optio
     (void)mg_rules_new(&c->rules, options->rules, NULL); // they were checked
     mg_link_init(&c->outbounds);
     mg_link_init(&c->calls);
+    mg_link_init(&c->raws);
     mg_link_init(&c->spare);
     mg_link_init(&c->starved);
     for (size_t i = 0; i < MG_CLIENT_BUCKETS; i++) {
@@ -66,6 +67,7 @@ void mg_client_free(mg_client *c) {
         mg_call_close(MG_OF(c->calls.next, mg_call, all));
     }
     mg_calls_forget(c);
+    mg_raws_end(c);
     mg_descriptors_remove_holder(&c->holder);
     for (mg_link *l = c->outbounds.next, *next; l != &c->outbounds; l = next) {
         next = l->next;
@@ -95,6 +97,29 @@ void mg_client_read_stats(const mg_client *c, mg_client_stats *out) {
         .dialled = c->dialled,
         .failed = c->failed,
     };
+}
+
+bool mg_client_allows(const mg_client *c, const mg_rules *own,
+                      const struct sockaddr_storage *address, char why[MG_CONNECT_WHY_BYTES]) {
+    const char *option = mg_rules_refuse(own, address);
+    const char *by = option != NULL ? option : mg_rules_refuse(c->rules, address);
+    if (by == NULL) {
+        return true;
+    }
+    char shown[MG_IP_TEXT_BYTES] = "a Unix socket";
+    mg_ip ip;
+    if (mg_ip_of(address, &ip)) {
+        mg_ip_write(&ip, shown);
+    }
+    const char *all = c->options.denied_by;
+    const char *where = option != NULL ? "option deny" : all != NULL ? all : "http.deny";
+    if (by[0] == '\0') {
+        snprintf(why, MG_CONNECT_WHY_BYTES, "%s is not among those allowed (%s)", shown,
+                 option != NULL ? "option allow" : "http.allow");
+    } else {
+        snprintf(why, MG_CONNECT_WHY_BYTES, "%s is denied by \"%.80s\" (%s)", shown, by, where);
+    }
+    return false;
 }
 
 // --- origins ---

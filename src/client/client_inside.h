@@ -4,6 +4,7 @@
 //   outbound.c   one connection, which carries as many calls as its wire has places for
 //   call_wire.h  between calls and what carries them; h1_call.c: HTTP/1.1
 //   call.c       one request and its response; see call_inside.h
+//   raw.c        a stream that carries no call
 //   rules.c      which addresses may be dialled
 #pragma once
 
@@ -30,6 +31,7 @@ struct mg_client {
     mg_holder holder;  // of idle connections
     mg_link outbounds; // all of them, also those that are closing
     mg_link calls;     // all of them
+    mg_link raws;      // streams that are no calls
     mg_link spare;     // calls that are over, for others to come
     uint32_t spare_count;
     mg_link buckets[MG_CLIENT_BUCKETS]; // of origins
@@ -117,6 +119,15 @@ void mg_origin_take_back(mg_origin *o, mg_outbound *c);
 void mg_origin_drop(mg_origin *o, mg_outbound *c);
 
 void mg_client_release(mg_client *c); // a connection's memory went
+
+// Whether `address` may be dialled: neither `own`, the rules of one origin (NULL: none), nor the
+// client's refuse it; else `why` says which.
+bool mg_client_allows(const mg_client *c, const mg_rules *own,
+                      const struct sockaddr_storage *address, char why[MG_CONNECT_WHY_BYTES]);
+
+// --- raw.c ---
+
+void mg_raws_end(mg_client *c);
 
 // --- outbound.c ---
 

@@ -104,29 +104,10 @@ static void on_forgotten(mg_timer *t) {
     }
 }
 
-// One of the origin's or of the client's rules may refuse it.
 static bool allows(void *arg, const struct sockaddr_storage *address,
                    char why[MG_CONNECT_WHY_BYTES]) {
     const mg_outbound *c = arg;
-    const char *option = mg_rules_refuse(c->origin->rules, address);
-    const char *by = option != NULL ? option : mg_rules_refuse(c->client->rules, address);
-    if (by == NULL) {
-        return true;
-    }
-    char shown[MG_IP_TEXT_BYTES] = "a Unix socket";
-    mg_ip ip;
-    if (mg_ip_of(address, &ip)) {
-        mg_ip_write(&ip, shown);
-    }
-    const char *own = c->client->options.denied_by;
-    const char *where = option != NULL ? "option deny" : own != NULL ? own : "http.deny";
-    if (by[0] == '\0') {
-        snprintf(why, MG_CONNECT_WHY_BYTES, "%s is not among those allowed (%s)", shown,
-                 option != NULL ? "option allow" : "http.allow");
-    } else {
-        snprintf(why, MG_CONNECT_WHY_BYTES, "%s is denied by \"%.80s\" (%s)", shown, by, where);
-    }
-    return false;
+    return mg_client_allows(c->client, c->origin->rules, address, why);
 }
 
 // If it never became ready, the call that has waited longest fails; the others try again.

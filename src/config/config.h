@@ -40,9 +40,9 @@ typedef struct mg_config_limits {
 } mg_config_limits;
 
 typedef struct mg_config_timeouts {
-    uint64_t handshake_ms, header_ms, body_grace_ms, send_ms, handler_ms, idle_ms, half_close_ms,
-        drain_ms, linger_ms, ticket_keys_ms, reload_ms, stall_warn_ms, stall_abort_ms,
-        stall_kill_ms;
+    uint64_t handshake_ms, header_ms, body_grace_ms, send_ms, handler_ms, idle_ms, tunnel_ms,
+        half_close_ms, drain_ms, linger_ms, ticket_keys_ms, reload_ms, stall_warn_ms,
+        stall_abort_ms, stall_kill_ms;
 } mg_config_timeouts;
 
 typedef struct mg_config_log {

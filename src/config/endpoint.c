@@ -18,6 +18,8 @@ const mg_config_key mg_endpoint_keys[] = {
     {"tls", MG_CONFIG_TLS, AT(secure), "false", 0, 0, NULL, "TLS"},
     {"http2", MG_CONFIG_BOOL, AT(http2), "false", 0, 0, NULL,
      "HTTP/2 too: by ALPN; without TLS by prior knowledge"},
+    {"stream", MG_CONFIG_BOOL, AT(stream), "false", 0, 0, NULL,
+     "No HTTP: what app:stream(address, fn) speaks"},
     {"proxy_protocol", MG_CONFIG_NETWORKS, AT(proxies), "false", 0, 0, NULL,
      "Who speaks the PROXY protocol; nobody else is let in"},
 };
@@ -34,6 +36,9 @@ static void check(mg_config_reading *r, const mg_endpoint *e) {
         mg_config_fault(r, "has no address, " AN_ITEM);
     } else if (e->mode != MG_MODE_ANY && strncmp(e->address, "unix:", 5) != 0) {
         mg_config_fault(r, "mode: \"%s\" is no Unix socket, allowed: no mode", e->address);
+    } else if (e->stream && (e->http2 || e->app != MG_APP_MAIN)) {
+        mg_config_fault(r, "stream: \"%s\" speaks no HTTP, allowed: neither http2 nor app",
+                        e->address);
     }
 }
 

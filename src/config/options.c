@@ -113,6 +113,7 @@ void mg_config_server_options(const mg_config *c, mg_server_options *out) {
         .send_ms = (uint32_t)c->timeouts.send_ms,
         .handler_ms = (uint32_t)c->timeouts.handler_ms,
         .idle_ms = (uint32_t)c->timeouts.idle_ms,
+        .tunnel_ms = (uint32_t)c->timeouts.tunnel_ms,
         .half_close_ms = (uint32_t)c->timeouts.half_close_ms,
         .linger_ms = (uint32_t)c->timeouts.linger_ms,
     };

@@ -43,6 +43,9 @@ static void update(const mg_accepting *a, mg_accepting_socket *s) {
 
 // The protocols that are offered by ALPN, the one that is liked most first.
 static const char *alpn_of(const mg_endpoint *e) {
+    if (e->stream) {
+        return NULL;
+    }
     return e->http2 ? "h2,http/1.1" : "http/1.1";
 }
 

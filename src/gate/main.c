@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "config/check.h"
 #include "config/options.h"
+#include "config/streams.h"
 #include "config/path.h"
 #include "event/process.h"
 #include "gate/acme_process.h"
@@ -78,19 +79,24 @@ static int print_defaults(void) {
 // What is done with an app that has been loaded.
 typedef struct looking {
     const mg_cli *cli;
-    const mg_config *config;
+    mg_config *config;
 } looking;
 
 // In the process that loads the app.
-static void look_at(void *arg, mg_lua_app *app) {
+static int look_at(void *arg, mg_lua_app *app, mg_error *err) {
     const looking *l = arg;
     mg_buf text = {0};
+    mg_buf streams = {0};
+    mg_lua_app_print_streams(app, &streams);
+    int rc = mg_config_join_streams(l->config, mg_buf_str(&streams), err);
+    mg_buf_deinit(&streams);
     if (l->cli->command == MG_COMMAND_EXPLAIN) {
         mg_lua_app_explain(app, l->cli->method, l->cli->target, l->config->limits.body, &text);
     } else if (l->cli->command == MG_COMMAND_ROUTES) {
         mg_lua_app_print_routes(app, &text);
     }
     print(&text, stdout);
+    return rc;
 }
 
 // Forgotten awaits fail the check: what is told is certain, and a line can say that it is meant.
@@ -108,7 +114,7 @@ static int check_awaits(const mg_config *config, mg_error *err) {
 }
 
 // Loads the app without serving it; prints what is asked of it, or that all is well.
-static int load_only(const mg_cli *cli, const mg_config *config) {
+static int load_only(const mg_cli *cli, mg_config *config) {
     mg_lua_app_options options = {.root = NULL};
     mg_buf said = {0};
     mg_buf doubts = {0}; // lines

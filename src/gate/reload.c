@@ -3,7 +3,7 @@
 //   collect   a child reads files, evaluates the configuration, writes the snapshot
 //   plan      new addresses are bound, not yet listened on
 //   trial     another child loads the snapshot as a worker would: what ends or hangs it is loaded
-//             nowhere else
+//             nowhere else. It tells where the app speaks other protocols: bound likewise
 //   specs     if wanted, in another child, on the snapshot
 //   prepare   every worker loads the snapshot and runs on_start
 //   commit    all are ready: each swaps; sockets and workers become what the configuration says
@@ -85,6 +85,9 @@ static void release(mg_reload *r) {
     mg_snapshot_unref(r->snapshot);
     if (r->keys_fd >= 0) {
         close(r->keys_fd);
+    }
+    if (r->streams_fd >= 0) {
+        close(r->streams_fd);
     }
     mg_tls_store_unref(r->keys);
     mg_config_deinit(&r->config);
@@ -178,6 +181,7 @@ static void begin(mg_master *m, const mg_reload_request *request) {
     r->master = m;
     r->memfd = -1;
     r->keys_fd = -1;
+    r->streams_fd = -1;
     r->request = *request;
     r->number = ++m->last_number;
     r->start_us = mg_loop_now_us(m->loop);

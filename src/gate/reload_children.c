@@ -40,8 +40,12 @@ static int start_helper(mg_reload *r, char *const *argv, const int *fds, size_t 
 
 int mg_reload_try(mg_reload *r) {
     char **argv = mg_master_argv(r->master, MG_COMMAND_TRIAL, NULL);
-    int fd = mg_snapshot_fd(r->snapshot);
-    int rc = start_helper(r, argv, &fd, 1, r->config.timeouts.reload_ms + TRIAL_GRACE_MS, on_tried);
+    r->streams_fd = mg_snapshot_memfd();
+    const int fds[] = {mg_snapshot_fd(r->snapshot), r->streams_fd}; // of MG_TRIAL_IN and so on
+    int rc = r->streams_fd;
+    if (rc >= 0) {
+        rc = start_helper(r, argv, fds, 2, r->config.timeouts.reload_ms + TRIAL_GRACE_MS, on_tried);
+    }
     mg_free(argv);
     return rc;
 }
@@ -97,6 +101,16 @@ static void on_collected(void *arg, int status, mg_str said) {
     }
 }
 
+// Addresses are bound before workers load what is to speak there.
+static void plan_streams(mg_reload *r, bool faulty) {
+    mg_error err;
+    if (mg_reload_plan_streams(r, faulty, &err) == MG_OK) {
+        mg_reload_go_on(r);
+    } else {
+        mg_reload_refuse_with(r, err.text);
+    }
+}
+
 static void on_tried(void *arg, int status, mg_str said) {
     mg_reload *r = arg;
     r->helper = NULL;
@@ -104,11 +118,11 @@ static void on_tried(void *arg, int status, mg_str said) {
         fail_silent(r, "the scripts cannot be loaded: their trial", status);
     } else if (status != 0 && is_dev(r->master)) {
         mg_buf_append_str(&r->fault, said); // a page shows it
-        mg_reload_go_on(r);
+        plan_streams(r, true);
     } else if (status != 0) {
         mg_reload_refuse(r, said);
     } else {
-        mg_reload_go_on(r);
+        plan_streams(r, false);
     }
 }
 

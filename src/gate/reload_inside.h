@@ -17,6 +17,7 @@ struct mg_reload {
     mg_snapshot *snapshot;
     int keys_fd;
     mg_tls_store *keys;
+    int streams_fd; // takes what the trial finds
     mg_config config;
     uint32_t wanted;
     mg_timer limit;
@@ -45,6 +46,10 @@ const char *mg_reload_specs(const mg_reload *r); // the folder; NULL: none are w
 // What the collected snapshot asks for: addresses are bound, and before the first generation serves
 // what it is served with is made.
 int mg_reload_plan(mg_reload *r, mg_error *err);
+
+// The same of addresses at which the app speaks other protocols, as the trial has found them.
+// `faulty`: it has found nothing but a fault, and those of before stay.
+int mg_reload_plan_streams(mg_reload *r, bool faulty, mg_error *err);
 
 // --- reload_prepare.c ---
 

@@ -3,10 +3,14 @@
 #include "gate/reload_inside.h"
 
 #include "config/options.h"
+#include "config/streams.h"
 #include "event/ticket_ring.h"
 #include "gate/privileges.h"
 
+#include <errno.h>
 #include <unistd.h>
+
+enum { STREAMS_BYTES = 64 * 1024 };
 
 static uint32_t workers_of(const mg_master *m, const mg_config *c) {
     return m->alone ? 1 : mg_config_workers(c);
@@ -77,4 +81,33 @@ int mg_reload_plan(mg_reload *r, mg_error *err) {
             m, r->config.control); // whoever can connect can also ask for the status
     }
     return rc;
+}
+
+// A script says them; a memfd holds them.
+static int read_streams(const mg_reload *r, mg_buf *out, mg_error *err) {
+    off_t n = lseek(r->streams_fd, 0, SEEK_END);
+    if (n < 0 || n > STREAMS_BYTES) {
+        return mg_error_set(err, MG_ELIMIT, "%s: there are too many addresses of streams",
+                            r->config.app);
+    }
+    char *p = mg_buf_reserve(out, (size_t)n);
+    if (pread(r->streams_fd, p, (size_t)n, 0) != n) {
+        return mg_error_set(err, -errno, "addresses of streams: %s", mg_strerror(-errno));
+    }
+    out->n = (size_t)n;
+    return MG_OK;
+}
+
+int mg_reload_plan_streams(mg_reload *r, bool faulty, mg_error *err) {
+    mg_master *m = r->master;
+    mg_buf lines = {0};
+    int rc = MG_OK;
+    if (faulty) {
+        mg_config_keep_streams(&r->config, &m->config);
+    } else {
+        rc = read_streams(r, &lines, err);
+        rc = rc == MG_OK ? mg_config_join_streams(&r->config, mg_buf_str(&lines), err) : rc;
+    }
+    mg_buf_deinit(&lines);
+    return rc == MG_OK ? mg_sockets_plan(m, &r->config, r->wanted, err) : rc;
 }

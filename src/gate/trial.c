@@ -1,6 +1,7 @@
 #include "gate/trial.h"
 
 #include "base/clock.h"
+#include "config/streams.h"
 #include "event/process.h"
 #include "gate/app.h"
 #include "gate/generation.h"
@@ -11,6 +12,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -36,7 +38,7 @@ typedef struct board {
 
 typedef struct trial {
     const mg_lua_app_options *options;
-    void (*on_loaded)(void *arg, mg_lua_app *app);
+    int (*on_loaded)(void *arg, mg_lua_app *app, mg_error *err);
     void *arg;
     board *board;
     sigset_t signals; // as they were
@@ -90,8 +92,8 @@ static int try_loading(const trial *t) {
                             "%s: loading closed descriptor %d, which is not the scripts' own",
                             options.path, closed);
     }
-    if (rc == MG_OK && t->on_loaded != NULL) {
-        t->on_loaded(t->arg, app);
+    if (rc == MG_OK) {
+        rc = t->on_loaded(t->arg, app, &t->board->fault);
     }
     mg_lua_app_free(app);
     mg_loop_free(loop);
@@ -177,8 +179,9 @@ static int run(trial *t, mg_error *err) {
     return rc;
 }
 
-int mg_trial(const mg_lua_app_options *options, void (*on_loaded)(void *arg, mg_lua_app *app),
-             void *arg, mg_buf *said, mg_error *err) {
+int mg_trial(const mg_lua_app_options *options,
+             int (*on_loaded)(void *arg, mg_lua_app *app, mg_error *err), void *arg, mg_buf *said,
+             mg_error *err) {
     trial t = {.options = options, .on_loaded = on_loaded, .arg = arg};
     void *shared =
         mmap(NULL, sizeof *t.board, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -194,10 +197,22 @@ int mg_trial(const mg_lua_app_options *options, void (*on_loaded)(void *arg, mg_
 
 // --- the process of a master ---
 
-static int try_snapshot(const mg_config *c, mg_snapshot *s, mg_buf *said, mg_error *err) {
+// In the process that loads the app.
+static int hand_on_streams(void *arg, mg_lua_app *app, mg_error *err) {
+    mg_buf lines = {0};
+    mg_lua_app_print_streams(app, &lines);
+    int rc = mg_config_join_streams(arg, mg_buf_str(&lines), err);
+    if (rc == MG_OK && write(MG_TRIAL_STREAMS, lines.p, lines.n) != (ssize_t)lines.n) {
+        rc = mg_error_set(err, -errno, "addresses of streams: %s", strerror(errno));
+    }
+    mg_buf_deinit(&lines);
+    return rc;
+}
+
+static int try_snapshot(mg_config *c, mg_snapshot *s, mg_buf *said, mg_error *err) {
     mg_lua_app_options options = {.snapshot = s, .worker = c->workers != 0};
     mg_app_options(c, &options);
-    return mg_trial(&options, NULL, NULL, said, err);
+    return mg_trial(&options, hand_on_streams, c, said, err);
 }
 
 int mg_trial_main(const mg_cli *cli) {

@@ -36,6 +36,7 @@ static void set_events(lua_State *L) {
     set(L, "request", MG_EVENT_REQUEST);
     set(L, "done", MG_EVENT_DONE);
     set(L, "signal", MG_EVENT_SIGNAL);
+    set(L, "stream", MG_EVENT_STREAM);
     lua_setfield(L, -2, "events");
 }
 

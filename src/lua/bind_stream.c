@@ -1,45 +1,38 @@
-// Raw streams: what comes and goes once a request was taken over. Pair: core/stream.lua, which
-// calls these with the stream's handle. A stale handle answers nil, "closed".
+// Raw streams: what comes and goes. Pair: core/stream.lua, which calls these with the stream's
+// handle. A stale handle answers nil, "closed".
 
 #include "base/mem.h"
 #include "lua/args.h"
 #include "lua/bind.h"
-#include "lua/inbox.h"
-#include "server/tunnel.h"
+#include "lua/stream.h"
+#include "server/answer.h"
 
-typedef struct read_op read_op;
-typedef struct room_op room_op;
+typedef mg_script_stream stream;
+typedef struct mg_script_read read_op;
+typedef struct mg_script_room room_op;
 
-// Lives until Lua ends it, or the peer is gone.
-typedef struct stream {
-    mg_tunnel tunnel;
-    mg_vm_hold hold;
-    mg_vm *vm;
-    uint64_t handle;
-    uint64_t request; // its handle: what is told of the end
-    mg_inbox in;
-    read_op *reading; // waits for bytes, or has them and is not told yet
-    room_op *writing; // waits for the backlog to leave
-    size_t burst;     // written since the loop last turned for this stream
-    bool closed;      // by the script: nothing of the tunnel is left
-    bool paused;
-} stream;
-
-struct read_op {
+struct mg_script_read {
     mg_op op;
     stream *s; // NULL: it is gone
+    bool late; // it was idle for too long
     mg_want want;
     char delimiter[MG_INBOX_DELIMITER_MAX];
 };
 
-struct room_op {
+struct mg_script_room {
     mg_op op;
     stream *s;
     bool failed;
 };
 
-static stream *find(lua_State *L, const mg_vm *vm) {
-    return mg_slots_get(&vm->streams, (uint64_t)lua_tonumber(L, 1));
+mg_script_stream *mg_script_stream_at(const mg_vm *vm, uint64_t handle) {
+    return mg_slots_get(&vm->streams, handle);
+}
+
+// NULL: nothing can be done with it any more.
+static stream *find_open(lua_State *L, const mg_vm *vm) {
+    stream *s = mg_script_stream_at(vm, (uint64_t)lua_tonumber(L, 1));
+    return s != NULL && s->open ? s : NULL;
 }
 
 static int closed(lua_State *L) {
@@ -50,7 +43,7 @@ static int closed(lua_State *L) {
 
 static void regulate(stream *s) {
     bool full = mg_inbox_is_full(&s->in, s->reading != NULL ? &s->reading->want : NULL);
-    if (s->closed || full == s->paused) {
+    if (!s->open || full == s->paused) {
         return;
     }
     s->paused = full;
@@ -75,11 +68,12 @@ static void look(stream *s) {
 
 // --- the end ---
 
-static void fail_reading(stream *s) {
+static void fail_reading(stream *s, bool late) {
     read_op *r = s->reading;
     if (r != NULL) {
         s->reading = NULL;
         r->s = NULL;
+        r->late = late;
         if (is_waiting(&r->op)) {
             mg_op_finish(&r->op);
         }
@@ -96,22 +90,70 @@ static void finish_writing(stream *s, bool failed) {
     }
 }
 
+// What is waiting still leaves.
+static void close_tunnel(stream *s, bool late) {
+    if (s->open) {
+        s->open = false;
+        mg_timer_stop(&s->idle);
+        fail_reading(s, late);
+        finish_writing(s, true);
+        mg_tunnel_close(&s->tunnel);
+    }
+}
+
 // The tunnel has ended.
 static void dispose(stream *s) {
-    fail_reading(s);
+    fail_reading(s, false);
     finish_writing(s, true);
+    mg_timer_stop(&s->idle);
     mg_inbox_deinit(&s->in);
     mg_slots_remove(&s->vm->streams, s->handle);
     mg_link_remove(&s->hold.link);
     mg_free(s);
 }
 
-static void drop(mg_vm_hold *h) {
-    stream *s = MG_OF(h, stream, hold);
-    if (!s->closed) {
+void mg_script_stream_drop(mg_script_stream *s) {
+    if (s->open) {
         mg_tunnel_abort(&s->tunnel);
     }
     dispose(s);
+}
+
+static void drop(mg_vm_hold *h) {
+    mg_script_stream_drop(MG_OF(h, stream, hold));
+}
+
+static void tell_gone(stream *s, mg_gone why) {
+    if (s->on_gone != NULL) {
+        s->on_gone(s, why);
+    }
+}
+
+// --- idle ---
+
+static void on_idle(mg_timer *t) {
+    stream *s = MG_OF(t, stream, idle);
+    uint64_t since = mg_loop_now_ms(t->loop) - s->moved_ms;
+    if (since < s->idle_ms) {
+        mg_timer_start(t->loop, t, s->idle_ms - since, 0, on_idle);
+    } else {
+        close_tunnel(s, true);
+        tell_gone(s, MG_GONE_CLIENT);
+        dispose(s);
+    }
+}
+
+static void moved(stream *s) {
+    s->moved_ms = mg_loop_now_ms(s->vm->loop);
+}
+
+void mg_script_stream_set_idle(mg_script_stream *s, uint32_t idle_ms) {
+    s->idle_ms = idle_ms;
+    moved(s);
+    mg_timer_stop(&s->idle);
+    if (idle_ms > 0) {
+        mg_timer_start(s->vm->loop, &s->idle, idle_ms, 0, on_idle);
+    }
 }
 
 // --- what the tunnel tells ---
@@ -121,6 +163,7 @@ static stream *of(mg_tunnel *t) {
 }
 
 static void on_read(mg_tunnel *t, mg_str data) {
+    moved(of(t));
     mg_inbox_add(&of(t)->in, data);
     look(of(t));
 }
@@ -131,6 +174,7 @@ static void on_fin(mg_tunnel *t) {
 }
 
 static void on_drained(mg_tunnel *t) {
+    moved(of(t));
     finish_writing(of(t), false);
 }
 
@@ -140,11 +184,22 @@ static void on_stop(mg_tunnel *t) {
 
 static void on_closed(mg_tunnel *t, mg_gone why) {
     stream *s = of(t);
-    mg_vm_tell_gone(s->vm, s->request, why);
+    s->open = false;
+    tell_gone(s, why);
     dispose(s);
 }
 
 static const mg_tunnel_events events = {on_read, on_fin, on_drained, on_stop, on_closed};
+
+mg_script_stream *mg_script_stream_new(mg_vm *vm) {
+    stream *s = mg_calloc(1, sizeof *s);
+    s->tunnel.events = &events;
+    s->vm = vm;
+    s->hold.drop = drop;
+    mg_link_append(&vm->holds, &s->hold.link);
+    s->handle = mg_slots_add(&vm->streams, s);
+    return s;
+}
 
 // --- taking over ---
 
@@ -165,6 +220,10 @@ static int may_take_over(lua_State *L) {
     return 1;
 }
 
+static void request_gone(mg_script_stream *s, mg_gone why) {
+    mg_vm_tell_gone(s->vm, s->request, why);
+}
+
 // take_over(request, status, protocol or nil, fields) -> the stream's handle | nil, message. The
 // exchange is over then; the request ends with tunnel_close, or is told that the peer is gone.
 static int take_over(lua_State *L) {
@@ -183,13 +242,10 @@ static int take_over(lua_State *L) {
     if (wrong != NULL) {
         return mg_lua_refuse(L, wrong);
     }
-    stream *s = mg_calloc(1, sizeof *s);
-    s->tunnel.events = &events;
-    s->vm = vm;
-    s->hold.drop = drop;
-    mg_link_append(&vm->holds, &s->hold.link);
-    s->handle = mg_slots_add(&vm->streams, s);
+    stream *s = mg_script_stream_new(vm);
+    s->open = true;
     s->request = x->app_handle;
+    s->on_gone = request_gone;
     lua_pushnumber(L, (lua_Number)s->handle);
     mg_request_drop_relay(x);
     mg_vm_part_with_exchange(vm, x);
@@ -222,6 +278,9 @@ static int push_piece(lua_State *L, stream *s, mg_want *w) {
 
 static int push_read(lua_State *L, mg_op *op) {
     read_op *r = (read_op *)op;
+    if (r->s == NULL && r->late) {
+        return mg_lua_push_failure(L, "timeout", "the stream was idle for too long: it is closed");
+    }
     if (r->s == NULL) {
         return mg_lua_push_failure(L, "closed", "the stream is closed");
     }
@@ -262,9 +321,9 @@ static mg_want check_want(lua_State *L) {
 // message | operation | nil, "closed" | nil, "busy" if somebody else is reading.
 static int tunnel_read(lua_State *L) {
     mg_vm *vm = mg_vm_with_room(L);
-    stream *s = find(L, vm);
+    stream *s = find_open(L, vm);
     mg_want w = check_want(L);
-    if (s == NULL || s->closed) {
+    if (s == NULL) {
         return closed(L);
     }
     if (s->reading != NULL) {
@@ -316,12 +375,13 @@ static const mg_op_kind room_kind = {"stream write", push_room, cancel_room, rel
 
 // tunnel_write(handle, data) -> true | false: taken, but wait before the next | nil, "closed"
 static int tunnel_write(lua_State *L) {
-    stream *s = find(L, mg_vm_of(L));
+    stream *s = find_open(L, mg_vm_of(L));
     mg_str data = mg_lua_check_str(L, 2);
-    if (s == NULL || s->closed) {
+    if (s == NULL) {
         return closed(L);
     }
     int rc = data.n > 0 ? mg_tunnel_write(&s->tunnel, data) : MG_OK;
+    moved(s);
     if (rc == MG_ECLOSED) {
         return closed(L);
     }
@@ -334,8 +394,8 @@ static int tunnel_write(lua_State *L) {
 // tunnel_room(handle) -> operation: done when the backlog has left | nil, "closed" | nil, "busy"
 static int tunnel_room(lua_State *L) {
     mg_vm *vm = mg_vm_with_room(L);
-    stream *s = find(L, vm);
-    if (s == NULL || s->closed) {
+    stream *s = find_open(L, vm);
+    if (s == NULL) {
         return closed(L);
     }
     if (s->writing != NULL) {
@@ -358,44 +418,40 @@ static int tunnel_room(lua_State *L) {
 
 // tunnel_shutdown(handle): nothing is sent any more; reading goes on.
 static int tunnel_shutdown(lua_State *L) {
-    stream *s = find(L, mg_vm_of(L));
-    if (s != NULL && !s->closed) {
+    stream *s = find_open(L, mg_vm_of(L));
+    if (s != NULL) {
         mg_tunnel_shutdown(&s->tunnel);
     }
     return 0;
 }
 
-static void close_tunnel(stream *s) {
-    if (!s->closed) {
-        s->closed = true;
-        fail_reading(s);
-        finish_writing(s, true);
-        mg_tunnel_close(&s->tunnel);
-    }
-}
-
 // tunnel_close(handle): what is waiting still leaves.
 static int tunnel_close(lua_State *L) {
-    stream *s = find(L, mg_vm_of(L));
+    stream *s = find_open(L, mg_vm_of(L));
     if (s != NULL) {
-        close_tunnel(s);
+        close_tunnel(s, false);
+        if (s->request == 0) { // of a request: with that
+            dispose(s);
+        }
     }
     return 0;
 }
 
-// tunnel_release(handle, failed): the request ends too; `failed`: the peer learns by a reset. Makes
-// nothing in Lua, so that it cannot fail.
+// tunnel_release(handle, failed): it is over, and its request, if it has one; `failed`: the peer
+// learns by a reset. Makes nothing in Lua, so that it cannot fail.
 static int tunnel_release(lua_State *L) {
     mg_vm *vm = mg_vm_of(L);
-    stream *s = find(L, vm);
+    stream *s = mg_script_stream_at(vm, (uint64_t)lua_tonumber(L, 1));
     if (s == NULL) {
         return 0;
     }
-    mg_vm_forget(vm, s->request);
-    if (!lua_toboolean(L, 2)) {
-        close_tunnel(s);
+    if (s->request != 0) {
+        mg_vm_forget(vm, s->request);
     }
-    drop(&s->hold);
+    if (!lua_toboolean(L, 2)) {
+        close_tunnel(s, false);
+    }
+    mg_script_stream_drop(s);
     return 0;
 }
 

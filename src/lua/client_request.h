@@ -3,7 +3,7 @@
 #pragma once
 
 #include "base/arena.h"
-#include "client/client.h"
+#include "client/raw.h"
 #include "lua/vm.h"
 
 // Times of a call for which no option says otherwise.
@@ -14,3 +14,8 @@ enum { MG_CALL_CONNECT_MS = 5000, MG_CALL_TOTAL_MS = 30000, MG_CALL_IDLE_MS = 30
 // `text`). Raises only for wrong types of 1, 2 and 4, before anything is taken.
 const char *mg_client_request_read(lua_State *L, mg_arena *arena, mg_call_options *out,
                                    char text[256]);
+
+// Reads (host, port, path of a Unix socket instead of both, alpn, options) from the stack at 1 to
+// 5, likewise, as options of a raw stream.
+const char *mg_client_raw_read(lua_State *L, mg_arena *arena, mg_raw_options *out,
+                               uint32_t *idle_ms, char text[256]);

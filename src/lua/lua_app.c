@@ -457,6 +457,11 @@ void mg_lua_app_print_routes(mg_lua_app *a, mg_buf *out) {
     append_text(a, 0, out);
 }
 
+void mg_lua_app_print_streams(mg_lua_app *a, mg_buf *out) {
+    push_boot(a, "streams");
+    append_text(a, 0, out);
+}
+
 void mg_lua_app_explain(mg_lua_app *a, const char *method, const char *target, uint64_t body_bytes,
                         mg_buf *out) {
     push_boot(a, "explain");

@@ -96,6 +96,9 @@ void mg_lua_app_evaluate(mg_lua_app *a, mg_str code, void (*reply)(void *arg, bo
 // Appends the table of routes.
 void mg_lua_app_print_routes(mg_lua_app *a, mg_buf *out);
 
+// Appends where the app serves other protocols than HTTP, a line each: "address\tfile:line".
+void mg_lua_app_print_streams(mg_lua_app *a, mg_buf *out);
+
 // Appends which route answers `target` (a path or a URL), and why. `body_bytes`: limits.body.
 void mg_lua_app_explain(mg_lua_app *a, const char *method, const char *target, uint64_t body_bytes,
                         mg_buf *out);

@@ -33,6 +33,9 @@ struct mg_op {
     mg_link link; // in vm->events when finished
     uint64_t handle;
     uint32_t untold; // how often its result could not be pushed
+    // What next_event() says of it; 0: MG_EVENT_DONE, of an operation that has a handle. Of others
+    // (mg_vm_tell) `push` pushes what is told, or nothing if that does not matter any more; once.
+    int event;
 };
 
 // Room for what scripts begin; the framework's own timers find some above it.

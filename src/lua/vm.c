@@ -179,6 +179,10 @@ static void on_gone(mg_app *app, mg_exchange *x, mg_gone why) {
     fail_waiting(mg_request_of(x));
 }
 
+static void on_stream(mg_app *app, mg_conn *c) {
+    mg_vm_take_stream((mg_vm *)app, c);
+}
+
 // --- signals, as operations that nobody started ---
 
 static int push_signal(lua_State *L, mg_op *op) {
@@ -196,11 +200,16 @@ static const mg_op_kind signal_kind = {"signal", push_signal, NULL, release_plai
 
 static void signal_exchange(mg_vm *vm, uint64_t exchange, const char *what) {
     signal_op *s = mg_calloc(1, sizeof *s);
-    s->op.kind = &signal_kind;
-    s->op.vm = vm;
     s->exchange = exchange;
     s->what = what;
-    queue_event(vm, &s->op);
+    mg_vm_tell(vm, &s->op, &signal_kind, MG_EVENT_SIGNAL);
+}
+
+void mg_vm_tell(mg_vm *vm, mg_op *op, const mg_op_kind *kind, int event) {
+    op->kind = kind;
+    op->event = event;
+    op->vm = vm;
+    queue_event(vm, op);
 }
 
 // --- operations ---
@@ -236,7 +245,7 @@ static void drop(mg_op *op) {
 
 mg_vm *mg_vm_new(lua_State *L, mg_loop *loop) {
     mg_vm *vm = mg_calloc(1, sizeof *vm);
-    vm->app = (mg_app){on_request, on_body, on_writable, on_deadline, on_gone};
+    vm->app = (mg_app){on_request, on_body, on_writable, on_deadline, on_gone, on_stream};
     mg_front_init(&vm->front, &vm->app);
     vm->L = L;
     vm->loop = loop;
@@ -362,23 +371,24 @@ static int push_untold(lua_State *L) {
 
 // Whatever raises in here does so before the operation is released: see recover.
 static int push_event(lua_State *L, mg_vm *vm, mg_op *op) {
-    bool is_signal = op->kind == &signal_kind;
+    int event = op->event;
     int before = lua_gettop(L);
-    lua_pushinteger(L, is_signal ? MG_EVENT_SIGNAL : MG_EVENT_DONE);
-    if (!is_signal) {
+    lua_pushinteger(L, event != 0 ? event : MG_EVENT_DONE);
+    if (event == 0) {
         lua_pushnumber(L, (lua_Number)op->handle);
     }
     vm->telling = op;
-    int n = op->untold < 2 || is_signal ? op->kind->push(L, op) : push_untold(L);
+    int n = op->untold < 2 || event != 0 ? op->kind->push(L, op) : push_untold(L);
     vm->telling = NULL;
     if (n == MG_OP_MORE) {
         lua_settop(L, before);
         mg_op_finish_later(op);
         return 0;
     }
+    bool told = event == 0 || n > 0;
     mg_slots_remove(&vm->ops, op->handle);
     op->kind->release(op);
-    return 1 + !is_signal + n;
+    return told ? lua_gettop(L) - before : 0;
 }
 
 static int push_next(lua_State *L, mg_vm *vm) {

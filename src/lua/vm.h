@@ -76,7 +76,7 @@ struct mg_vm {
 };
 
 // Kinds of events that native.next_event() returns.
-enum { MG_EVENT_REQUEST = 1, MG_EVENT_DONE = 2, MG_EVENT_SIGNAL = 3 };
+enum { MG_EVENT_REQUEST = 1, MG_EVENT_DONE, MG_EVENT_SIGNAL, MG_EVENT_STREAM };
 
 // What runs, for whoever watches from outside: the handle of the exchange that Lua works for (0:
 // none), a count that rises whenever it goes on to another task, and the address of that task's
@@ -132,6 +132,12 @@ struct mg_vm_hold {
     mg_link link;
     void (*drop)(mg_vm_hold *h); // ends it, and takes it out of the list
 };
+
+// Tells of something that nobody has started, as `event`: `op` is the vm's from now on.
+void mg_vm_tell(mg_vm *vm, mg_op *op, const mg_op_kind *kind, int event);
+
+// A connection of a stream endpoint has come (bind_stream.c).
+void mg_vm_take_stream(mg_vm *vm, mg_conn *c);
 
 // --- requests ---
 

@@ -51,8 +51,6 @@ void mg_exchange_refuse(mg_exchange *x, mg_refusal refusal);
 
 // --- taking over ---
 
-typedef struct mg_tunnel mg_tunnel; // server/tunnel.h
-
 // NULL if the request asks for `protocol` (Upgrade), or, that being empty, is a CONNECT, and may
 // become a tunnel now; else what hinders it, as static text.
 const char *mg_exchange_may_take_over(const mg_exchange *x, mg_str protocol);

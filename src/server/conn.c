@@ -1,6 +1,7 @@
 #include "server/conn.h"
 
 #include "base/mem.h"
+#include "server/foreign.h"
 #include "server/server.h"
 
 #include <assert.h>
@@ -245,6 +246,9 @@ void mg_conn_shutdown(mg_conn *c) {
 // --- closing ---
 
 static void close_stream(mg_conn *c, bool reset) {
+    if (c->foreign != 0) {
+        mg_foreign_record(c, reset || c->broken);
+    }
     drop_held(c);
     give_output(c);
     mg_stream_close(&c->stream, reset);

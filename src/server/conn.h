@@ -63,7 +63,8 @@ struct mg_conn {
     uint32_t taken_mark; // what the peer had taken when the deadline for that was last looked at
     uint32_t waiting;    // bytes of it that server->waiting knows
     uint8_t state;
-    uint8_t app;            // of its endpoint
+    uint8_t foreign;        // 1 + the number of its endpoint's address; 0: it speaks HTTP
+    uint8_t app : 2;        // of its endpoint
     bool fin : 1;           // the peer has sent its FIN
     bool paused : 1;        // by the owner
     bool full : 1;          // as much is held as may be

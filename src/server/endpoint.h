@@ -21,11 +21,15 @@ typedef struct mg_endpoint {
     uint32_t mode;    // of a Unix socket's path, or MG_MODE_ANY
     mg_texts proxies; // who tells of its clients in the PROXY protocol; none: it is not spoken
     bool http2;       // spoken too: by ALPN, without TLS as the client begins
+    bool stream;      // no HTTP: what is spoken there is the app's (server/foreign.h)
     bool secure;      // TLS is spoken there
     const mg_tls_settings *settings; // how; NULL where it was handed on: see event/tls_store.h
     mg_tls_context *tls; // of a secure one. Not of the configuration: whoever listens has made it
 } mg_endpoint;
 
 static inline const char *mg_endpoint_scheme(const mg_endpoint *e) {
+    if (e->stream) {
+        return e->secure ? "tls" : "tcp";
+    }
     return e->secure ? "https" : "http";
 }

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/list.h"
 #include "event/deadline.h"
+#include "event/tunnel.h"
 #include "http/message.h"
 #include "server/pins.h"
 
@@ -18,11 +19,6 @@ typedef struct mg_peer mg_peer; // server/wire.h
 typedef struct mg_wire mg_wire;
 typedef struct mg_server mg_server;
 typedef struct mg_exchange mg_exchange;
-
-typedef enum mg_gone {
-    MG_GONE_CLIENT, // the client left
-    MG_GONE_STOP,   // the server is stopping
-} mg_gone;
 
 // The seam to the application. Its functions are called from callbacks of streams and timers: they
 // only queue.
@@ -36,6 +32,9 @@ struct mg_app {
     void (*on_deadline)(mg_app *app,
                         mg_exchange *x); // the handler took too long; the head is not committed
     void (*on_gone)(mg_app *app, mg_exchange *x, mg_gone why);
+    // A connection without exchanges (server/foreign.h): a tunnel is to be opened on it at once, or
+    // it closed. NULL: such are not taken.
+    void (*on_stream)(mg_app *app, mg_conn *c);
 };
 
 typedef enum mg_exchange_phase {

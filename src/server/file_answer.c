@@ -336,7 +336,10 @@ mg_file_answer *mg_file_answer_start(mg_exchange *x, const mg_answer *a,
     f->fields = keep_fields(x, &o->fields);
     f->answer.content_type =
         a->content_type.n > 0 ? keep(x, a->content_type) : mg_mime_of(mg_str_of(o->path));
-    f->app = (mg_app){NULL, on_body, on_writable, on_deadline, on_gone};
+    f->app = (mg_app){.on_body = on_body,
+                      .on_writable = on_writable,
+                      .on_deadline = on_deadline,
+                      .on_gone = on_gone};
     f->outer = x->app;
     x->app = &f->app;
     int rc = mg_file_open(&f->file, x->server->loop, o->beneath, o->path, &events, f);

@@ -5,9 +5,14 @@
 
 static void on_request(mg_app *app, mg_exchange *x);
 
+static void on_stream(mg_app *app, mg_conn *c) {
+    const mg_front *f = (const mg_front *)app;
+    f->scripts->on_stream(f->scripts, c);
+}
+
 void mg_front_init(mg_front *f, mg_app *scripts) {
     // Each exchange is given on at once: the other events are those of whoever got it.
-    *f = (mg_front){.app = {.on_request = on_request}, .scripts = scripts};
+    *f = (mg_front){.app = {.on_request = on_request, .on_stream = on_stream}, .scripts = scripts};
     mg_link_init(&f->apart);
 }
 

@@ -32,6 +32,7 @@ typedef struct mg_server_options {
     uint32_t send_ms;
     uint32_t handler_ms;
     uint32_t idle_ms;
+    uint32_t tunnel_ms;
     uint32_t half_close_ms;
     uint32_t linger_ms;
 

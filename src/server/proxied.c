@@ -1,5 +1,6 @@
 #include "server/proxied.h"
 
+#include "server/foreign.h"
 #include "server/h2.h"
 #include "server/requester.h"
 #include "server/server.h"
@@ -52,7 +53,11 @@ bool mg_proxied_before_tls(mg_stream *s, const char *data, size_t n, size_t *use
 static size_t take(mg_conn *c, const char *data, size_t n) {
     size_t used;
     if (take_header(c, (mg_str){data, n}, &used)) {
-        mg_conn_idle(c, mg_conn_plain_owner(c));
+        if (c->foreign != 0) {
+            mg_foreign_begin(c);
+        } else {
+            mg_conn_idle(c, mg_conn_plain_owner(c));
+        }
     }
     return used;
 }

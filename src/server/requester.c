@@ -105,6 +105,14 @@ void mg_peer_write(const mg_stream *s, char out[MG_PEER_TEXT]) {
     write_name(&peer, out);
 }
 
+void mg_ip_write_of(const struct sockaddr_storage *address, char out[MG_PEER_TEXT]) {
+    char ip[IP_TEXT];
+    unsigned port;
+    mg_str text = write_ip(address, ip, &port) ? mg_str_of(ip) : name_without_ip(address);
+    memcpy(out, text.p, text.n);
+    out[text.n] = '\0';
+}
+
 mg_str mg_exchange_proxy_header(mg_exchange *x, unsigned version) {
     struct sockaddr_storage source = peer_of(x);
     struct sockaddr_storage destination = {.ss_family = AF_UNSPEC};

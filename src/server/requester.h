@@ -26,6 +26,9 @@ mg_str mg_exchange_peer_name(mg_exchange *x);
 enum { MG_PEER_TEXT = 80 };
 void mg_peer_write(const mg_stream *s, char out[MG_PEER_TEXT]);
 
+// An address without its port, else "unix" or "unknown".
+void mg_ip_write_of(const struct sockaddr_storage *address, char out[MG_PEER_TEXT]);
+
 // What the PROXY protocol tells of the exchange's connection, in that version
 // (http/proxy_header.h); in the exchange's arena.
 mg_str mg_exchange_proxy_header(mg_exchange *x, unsigned version);

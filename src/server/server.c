@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 #include "http/forwarded.h"
+#include "server/foreign.h"
 #include "server/h1.h"
 #include "server/h2.h"
 #include "server/proxied.h"
@@ -35,6 +36,7 @@ typedef struct mg_door {
     mg_endpoint endpoint; // its address is not looked at, and may have gone
     mg_listener *listener;
     mg_trust *proxies; // NULL: any peer is let in
+    uint8_t foreign;   // as of a connection
 } mg_door;
 
 // --- deadlines ---
@@ -106,12 +108,12 @@ static void init_deadlines(mg_server *s) {
     mg_deadlines_init(&s->half_close, s->loop, o->half_close_ms, on_half_close_late);
     mg_deadlines_init(&s->unread, s->loop, LOOK_MS, on_unread);
     mg_deadlines_init(&s->linger, s->loop, o->linger_ms, on_idle);
-    mg_deadlines_init(&s->tunnel, s->loop, o->idle_ms, on_idle);
+    mg_deadlines_init(&s->tunnel, s->loop, o->tunnel_ms, on_idle);
     mg_deadlines_init(&s->handler, s->loop, o->handler_ms, on_handler_late);
     mg_deadlines_init(&s->h2_head, s->loop, o->header_ms, on_h2_head_late);
     mg_deadlines_init(&s->h2_rest, s->loop, H2_REST_MS, on_h2_rest_due);
     mg_deadlines_init(&s->h2_content, s->loop, o->send_ms, on_h2_content_late);
-    mg_deadlines_init(&s->h2_tunnel, s->loop, o->idle_ms, on_h2_tunnel_late);
+    mg_deadlines_init(&s->h2_tunnel, s->loop, o->tunnel_ms, on_h2_tunnel_late);
 }
 
 static bool has_idle(const mg_holder *h);
@@ -178,11 +180,11 @@ void mg_server_set_options(mg_server *s, const mg_server_options *options) {
     mg_deadlines_set_wait(&s->send, options->send_ms);
     mg_deadlines_set_wait(&s->half_close, options->half_close_ms);
     mg_deadlines_set_wait(&s->linger, options->linger_ms);
-    mg_deadlines_set_wait(&s->tunnel, options->idle_ms);
+    mg_deadlines_set_wait(&s->tunnel, options->tunnel_ms);
     mg_deadlines_set_wait(&s->handler, options->handler_ms);
     mg_deadlines_set_wait(&s->h2_head, options->header_ms);
     mg_deadlines_set_wait(&s->h2_content, options->send_ms);
-    mg_deadlines_set_wait(&s->h2_tunnel, options->idle_ms);
+    mg_deadlines_set_wait(&s->h2_tunnel, options->tunnel_ms);
     accept_again(&s->holder);
 }
 
@@ -235,6 +237,10 @@ void mg_server_free(mg_server *s) {
     mg_exchange_pool_deinit(&s->h2_exchanges);
     mg_h2_policy_set(&s->h2_policy, NULL);
     mg_output_pool_deinit(&s->outputs);
+    for (size_t i = 0; i < s->stream_count; i++) {
+        mg_free(s->streams[i]);
+    }
+    mg_free(s->streams);
     mg_free(s->doors);
     mg_free(s);
 }
@@ -283,14 +289,20 @@ static mg_conn *conn_new(mg_server *s, bool proxied) {
     return c;
 }
 
+static mg_owner *first_owner(const mg_conn *c) {
+    if (c->proxied) {
+        return &mg_proxied_reader;
+    }
+    return c->foreign != 0 ? &mg_foreign_waiting : mg_conn_plain_owner(c);
+}
+
 static void adopt(mg_server *s, mg_conn *c, const mg_endpoint *e) {
-    c->app = (uint8_t)e->app;
+    c->app = e->app & 3U;
     c->http2 = e->http2;
     mg_link_append(&s->conns, &c->link);
     s->stats->connections++;
     s->stats->accepted++;
-    mg_conn_open(c, s, c->proxied ? &mg_proxied_reader : mg_conn_plain_owner(c),
-                 e->tls == NULL && !c->proxied);
+    mg_conn_open(c, s, first_owner(c), e->tls == NULL && !c->proxied);
 }
 
 // A handshake of TLS is over. That one fails is nothing special: any scanner causes it.
@@ -302,7 +314,9 @@ static void on_ready(mg_stream *stream, int status, const char *text) {
         mg_peer_write(stream, name);
         mg_server_log(c->server, MG_LOG_INFO, "%s: %s", name, text);
     }
-    if (status == 0 && mg_str_eq(mg_tls_alpn(stream), MG_STR("h2"))) {
+    if (status == 0 && c->foreign != 0) {
+        mg_foreign_begin(c);
+    } else if (status == 0 && mg_str_eq(mg_tls_alpn(stream), MG_STR("h2"))) {
         mg_h2_conn_open(c);
     } else if (status == 0 && mg_str_eq(mg_tls_alpn(stream), MG_STR(MG_TLS_PROVING))) {
         mg_conn_finish(c, false); // nothing is asked of it, by whoever it is
@@ -416,7 +430,7 @@ static int accept_peer(const mg_door *d, mg_stream *s) {
         .context = d->endpoint.tls,
         .events = &mg_conn_events,
         .on_ready = on_ready,
-        .plain = MG_STR(SPEAK_TLS),
+        .plain = d->foreign == 0 ? MG_STR(SPEAK_TLS) : (mg_str){NULL, 0},
         .before = d->proxies != NULL ? mg_proxied_before_tls : NULL,
     };
     return mg_listener_accept_tls(d->listener, s, &o);
@@ -456,13 +470,37 @@ static void on_connection(void *arg, mg_listener *l) {
         // Not before: perhaps nobody was waiting.
         mg_descriptors_room(s->loop, s->options.spare_descriptors);
     }
+    c->foreign = d->foreign;
     adopt(s, c, &d->endpoint);
     refuse_stranger(d, c);
+    if (c->foreign != 0 && c->state == MG_CONN_IDLE) {
+        mg_foreign_begin(c);
+    }
+}
+
+// The number of an address, counted from 1: it stays, since connections may know it for long. 0:
+// there are too many.
+static uint8_t number_of(mg_server *s, const char *address) {
+    for (size_t i = 0; i < s->stream_count; i++) {
+        if (strcmp(s->streams[i], address) == 0) {
+            return (uint8_t)(i + 1);
+        }
+    }
+    if (s->stream_count == UINT8_MAX) {
+        return 0;
+    }
+    s->streams = mg_realloc(s->streams, sizeof *s->streams * (s->stream_count + 1));
+    s->streams[s->stream_count++] = mg_strdup(address);
+    return (uint8_t)s->stream_count;
 }
 
 int mg_server_listen(mg_server *s, int fd, const mg_endpoint *e, mg_listener **out) {
     if (e->app >= MG_SERVER_APPS || s->apps[e->app] == NULL) {
         return MG_ECONFIG;
+    }
+    uint8_t foreign = e->stream ? number_of(s, e->address) : 0;
+    if (e->stream && foreign == 0) {
+        return MG_ELIMIT;
     }
     mg_trust *proxies = NULL;
     mg_error err;
@@ -470,7 +508,7 @@ int mg_server_listen(mg_server *s, int fd, const mg_endpoint *e, mg_listener **o
         return MG_ECONFIG;
     }
     mg_door *d = mg_malloc(sizeof *d);
-    *d = (mg_door){.server = s, .endpoint = *e, .proxies = proxies};
+    *d = (mg_door){.server = s, .endpoint = *e, .proxies = proxies, .foreign = foreign};
     int rc = mg_listener_open(&d->listener, s->loop, fd, on_connection, d);
     if (rc != 0) {
         mg_trust_free(proxies);
@@ -503,17 +541,34 @@ void mg_server_unlisten(mg_server *s, mg_listener *l) {
     }
 }
 
-mg_conn *mg_server_connect_pair(mg_server *s, mg_stream *peer, const mg_stream_events *peer_events,
-                                size_t window, bool http2) {
+// `address`: of a stream; NULL: it speaks HTTP.
+static mg_conn *connect_pair(mg_server *s, const char *address, mg_stream *peer,
+                             const mg_stream_events *peer_events, size_t window) {
     static const mg_endpoint inside = {.address = "", .app = MG_APP_MAIN, .mode = MG_MODE_ANY};
     mg_conn *c = conn_new(s, false);
     if (mg_stream_pair(s->loop, &c->stream, peer, &mg_conn_events, peer_events, window) != 0) {
         mg_free(c);
         return NULL;
     }
+    c->foreign = address != NULL ? number_of(s, address) : 0;
     adopt(s, c, &inside);
-    if (http2) {
+    return c;
+}
+
+mg_conn *mg_server_connect_pair(mg_server *s, mg_stream *peer, const mg_stream_events *peer_events,
+                                size_t window, bool http2) {
+    mg_conn *c = connect_pair(s, NULL, peer, peer_events, window);
+    if (c != NULL && http2) {
         mg_h2_conn_open(c);
+    }
+    return c;
+}
+
+mg_conn *mg_server_connect_stream(mg_server *s, const char *address, mg_stream *peer,
+                                  const mg_stream_events *peer_events, size_t window) {
+    mg_conn *c = connect_pair(s, address, peer, peer_events, window);
+    if (c != NULL) {
+        mg_foreign_begin(c);
     }
     return c;
 }

@@ -47,6 +47,8 @@ struct mg_server {
 
     uint64_t waiting; // output of all connections that their peers have not taken yet
 
+    char **streams;         // addresses of endpoints that speak no HTTP, now or before
+    size_t stream_count;    // 255 at most
     struct mg_door **doors; // where it listens
     size_t door_count;
     bool accept_paused;
@@ -94,7 +96,8 @@ void mg_server_set_app(mg_server *s, unsigned place, mg_app *app);
 void mg_server_set_options(mg_server *s, const mg_server_options *options);
 
 // Accepts from `fd`, which is taken unless this fails, as the endpoint says: it is copied, and its
-// context kept. MG_ECONFIG: there is no such app, or a proxy that is no network. `out` may be NULL.
+// context kept. MG_ECONFIG: there is no such app, or a proxy that is no network; MG_ELIMIT: too
+// many different addresses of streams. `out` may be NULL.
 int mg_server_listen(mg_server *s, int fd, const mg_endpoint *e, mg_listener **out);
 
 // Takes whoever waits at `l`, then closes it.
@@ -112,3 +115,7 @@ void mg_server_log(mg_server *s, mg_log_level level, const char *fmt, ...)
 // `http2`: as if ALPN had chosen that.
 mg_conn *mg_server_connect_pair(mg_server *s, mg_stream *peer, const mg_stream_events *peer_events,
                                 size_t window, bool http2);
+
+// The same at the endpoint of a stream.
+mg_conn *mg_server_connect_stream(mg_server *s, const char *address, mg_stream *peer,
+                                  const mg_stream_events *peer_events, size_t window);

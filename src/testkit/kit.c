@@ -22,6 +22,12 @@ static int connect_peer(lua_State *L) {
     return 1;
 }
 
+// test_connect_stream(address) -> peer
+static int connect_stream(lua_State *L) {
+    mg_testkit_push_stream_peer(L, mg_testkit_of(L)->server, luaL_checkstring(L, 1));
+    return 1;
+}
+
 static void turn_until_closed(mg_testkit *k) {
     for (int i = 0; i < CLOSE_TURNS && k->server->stats->connections > 0; i++) {
         mg_loop_turn(k->loop, false, false, 0);
@@ -202,6 +208,7 @@ static void set_functions(lua_State *L, mg_testkit *k, const luaL_Reg *f) {
 int mg_testkit_open(lua_State *L) {
     static const luaL_Reg functions[] = {
         {"test_connect", connect_peer},
+        {"test_connect_stream", connect_stream},
         {"test_serve", serve},
         {"test_turn", turn},
         {"test_set_now", set_now},

@@ -3,9 +3,13 @@
 #include "base/mem.h"
 #include "client/client.h"
 #include "config/options.h"
+#include "event/outward.h"
+#include "lua/stream.h"
 #include "proxy/upstream.h"
 #include "testkit/kit_inside.h"
 #include "testkit/peer.h"
+
+enum { STREAM_WINDOW = 256 * 1024 };
 
 typedef struct dial {
     mg_link untold;
@@ -95,6 +99,56 @@ static int accept_dial(lua_State *L) {
     return 1;
 }
 
+// --- a server that a function of the spec is ---
+
+typedef struct inward {
+    mg_stream stream;
+    mg_outward outward;
+} inward;
+
+static inward *inward_of(mg_stream *s) {
+    return MG_OF(s, inward, stream);
+}
+
+static void inward_read(mg_stream *s, const char *data, size_t n) {
+    mg_outward_read(&inward_of(s)->outward, data, n);
+}
+
+static void inward_ended(mg_stream *s, int status) {
+    mg_outward_ended(&inward_of(s)->outward, status);
+}
+
+static void inward_drained(mg_stream *s, int status) {
+    mg_outward_drained(&inward_of(s)->outward, status);
+}
+
+static void inward_closed(mg_stream *s) {
+    mg_free(inward_of(s));
+}
+
+static const mg_stream_events inward_events = {inward_read, inward_ended, inward_drained,
+                                               inward_closed};
+
+static void release_inward(mg_outward *o, bool reset) {
+    mg_stream_close(&MG_OF(o, inward, outward)->stream, reset);
+}
+
+// test_accept_stream(number) -> handle of a stream of Lua | nil: it has been given up
+static int accept_stream(lua_State *L) {
+    mg_connect *c = take(L);
+    if (c == NULL) {
+        return 0;
+    }
+    mg_script_stream *s = mg_script_stream_new(mg_testkit_of(L)->vm);
+    inward *i = mg_calloc(1, sizeof *i);
+    i->outward.release = release_inward;
+    s->open = true;
+    mg_connect_accept(c, &i->stream, &inward_events, STREAM_WINDOW);
+    mg_outward_open(&i->outward, &i->stream, &s->tunnel);
+    lua_pushnumber(L, (lua_Number)s->handle);
+    return 1;
+}
+
 // test_refuse(number, code, text)
 static int refuse_dial(lua_State *L) {
     static const char *const codes[] = {"dns", "denied", "connect", "tls", "timeout", NULL};
@@ -165,9 +219,7 @@ static int upstreams(lua_State *L) {
 }
 
 const luaL_Reg mg_testkit_net_functions[] = {
-    {"test_upstreams", upstreams},
-    {"test_next_dial", next_dial},
-    {"test_accept", accept_dial},
-    {"test_refuse", refuse_dial},
-    {NULL, NULL},
+    {"test_upstreams", upstreams}, {"test_next_dial", next_dial},
+    {"test_accept", accept_dial},  {"test_accept_stream", accept_stream},
+    {"test_refuse", refuse_dial},  {NULL, NULL},
 };

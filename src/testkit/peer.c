@@ -183,6 +183,12 @@ void mg_testkit_push_accepted(lua_State *L, mg_connect *c) {
     mg_stream_read_start(&p->stream);
 }
 
+void mg_testkit_push_stream_peer(lua_State *L, mg_server *server, const char *address) {
+    peer *p = push_peer(L);
+    p->conn = mg_server_connect_stream(server, address, &p->stream, &peer_events, WINDOW);
+    mg_stream_read_start(&p->stream);
+}
+
 void mg_testkit_push_peer(lua_State *L, mg_server *server, bool http2) {
     peer *p = push_peer(L);
     p->conn = mg_server_connect_pair(server, &p->stream, &peer_events, WINDOW, http2);

@@ -10,5 +10,8 @@
 // HTTP/1.1, which with `http2` are translated on their way.
 void mg_testkit_push_peer(lua_State *L, mg_server *server, bool http2);
 
+// The same of an endpoint at which the app speaks another protocol (app:stream).
+void mg_testkit_push_stream_peer(lua_State *L, mg_server *server, const char *address);
+
 // The same of what the app dials: the spec is the server at its end.
 void mg_testkit_push_accepted(lua_State *L, mg_connect *c);

@@ -14,6 +14,7 @@ local dev = require("moongate.core.app.dev")
 local repl = require("moongate.core.dev.repl")
 local routes = require("moongate.core.app.routes")
 local explain = require("moongate.core.app.explain")
+local streams = require("moongate.core.app.streams")
 local finalizers = require("moongate.core.scripts.finalizers")
 
 local M = {}
@@ -139,6 +140,12 @@ end
 ---@return string
 function M.routes(served)
   return routes.text(served.app)
+end
+
+--- Where connections of other protocols are wanted, for whoever opens sockets.
+---@return string
+function M.streams(served)
+  return streams.lines(served.app.streams)
 end
 
 --- What answers a request, and why, as text.

@@ -19,7 +19,8 @@ local next_event = native.next_event
 local AWAIT, DONE = {}, {}
 M.AWAIT = AWAIT
 
-local EVENT_REQUEST, EVENT_DONE = native.constants.events.request, native.constants.events.done
+local events = native.constants.events
+local EVENT_REQUEST, EVENT_DONE, EVENT_SIGNAL = events.request, events.done, events.signal
 local LOG_ERROR = native.constants.log_levels.error
 local IN_A_ROW = 1000 -- resumptions in a turn before the loop may look at its sockets again
 local IDLE_TASKS = 512
@@ -52,7 +53,7 @@ local idle, idle_count = {}, 0
 local ready, first, last = {}, 1, 0 -- a queue of tasks
 local later, later_count = {}, 0 -- tasks that let the loop turn first
 local turning = false -- whatever gets ready now is seen before the turn ends
-local on_request, on_signal -- set by core/app/serve.lua
+local on_request, on_signal, on_stream -- set by core/app/serve.lua
 local SLOTS = native.constants.slots -- so many a handle's low bits tell apart
 local operations = {} -- slot of the operation's handle -> Future
 local tasks = setmetatable({}, { __mode = "k" }) -- all there are, for the leak check of specs
@@ -297,8 +298,10 @@ local function turn()
       on_request(a, b, c, d, e, f, g)
     elseif kind == EVENT_DONE then
       finished(a, b, c, d, e, f, g)
-    else
+    elseif kind == EVENT_SIGNAL then
       on_signal(a, b)
+    else
+      on_stream(a, b, c, d)
     end
     if not run_ready() then
       break
@@ -335,9 +338,9 @@ native.bind_limit(function(most)
     .. "others begin", { operations = most, where = M.user_line(2) }), 0)
 end)
 
---- The functions that take requests and signals.
-function M.serve(request, signal)
-  on_request, on_signal = request, signal
+--- The functions that take requests, signals, and connections without requests.
+function M.serve(request, signal, stream)
+  on_request, on_signal, on_stream = request, signal, stream
 end
 
 --- `future` is settled when the operation ends.

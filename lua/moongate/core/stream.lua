@@ -1,9 +1,10 @@
---- A raw stream: bytes both ways once a request was taken over (ctx:upgrade, ctx:tunnel). Pair of
+--- A raw stream: bytes both ways, of a request that was taken over (ctx:upgrade, ctx:tunnel), of a
+--- connection to another server (moongate.tcp), of one that came to app:stream. Pair of
 --- src/lua/bind_stream.c.
 ---
---- Reads are Futures; one reads at a time. write suspends while the peer is slow. Everything ends
---- with the request's scope: when the function that got the stream returns, when the peer leaves,
---- when the server has stopped.
+--- Reads are Futures; one reads at a time. write suspends while the peer is slow. What was taken
+--- over ends with the request's scope: when the function that got the stream returns, when the peer
+--- leaves, when the server has stopped. Who ends the others: tcp.lua, core/app/streams.lua.
 local native = require("moongate.native")
 local errors = require("moongate.core.errors")
 local scopes = require("moongate.core.scope")
@@ -11,7 +12,7 @@ local text = require("moongate.core.text")
 local settled = require("moongate.core.future.settled")
 local Future = require("moongate.future")
 local time = require("moongate.time")
-local named = Future._named
+local named, current_scope = Future._named, Future._current_scope
 
 local M = {}
 
@@ -23,10 +24,24 @@ local BEFORE_DELIMITER = 65536 -- unless a script says more
 local Stream = {}
 Stream.__index = Stream
 
---- A stream of C's handle, in the scope of its request.
+--- A stream of C's handle, in the scope of its request; false: each call is of the scope in which
+--- it is made. `most`: bytes before a delimiter, unless a call says more.
 ---@return moongate.Stream
-function M.new(ctx, handle)
-  return setmetatable({ ctx = ctx, handle = handle, room = false }, Stream)
+function M.new(scope, handle, most)
+  return setmetatable({
+    scope = scope, handle = handle, room = false, most = most or BEFORE_DELIMITER,
+    guard = false, -- tcp.lua: what ends with its scope
+  }, Stream)
+end
+
+--- Adds what a kind of stream has besides.
+---@param methods table of functions
+function M.extend(methods)
+  return setmetatable(methods, { __index = Stream })
+end
+
+local function scope_of(stream)
+  return stream.scope or current_scope()
 end
 
 --- The request is over. `failed`: the peer learns that by a reset.
@@ -37,7 +52,7 @@ end
 -- --- reading ---
 
 local function read(stream, n, delimiter, level)
-  local ctx = stream.ctx
+  local ctx = scope_of(stream)
   local result, a, b = native.tunnel_read(stream.handle, n, delimiter)
   if result == true then
     return (settled.resolved(ctx, a, level + 1))
@@ -74,7 +89,7 @@ end
 ---@param most integer? 65536 unless given
 ---@return moongate.Future of a string or nil
 function Stream:read_line(most)
-  local most_bytes = check_count("read_line", most or BEFORE_DELIMITER)
+  local most_bytes = check_count("read_line", most or self.most)
   return (named("read_line", read(self, most_bytes, "", 2)))
 end
 
@@ -87,7 +102,7 @@ function Stream:read_until(delimiter, most)
   if type(delimiter) ~= "string" or delimiter == "" or #delimiter > DELIMITER_MAX then
     error(("read_until: a delimiter of 1 to %d bytes is wanted"):format(DELIMITER_MAX), 2)
   end
-  local most_bytes = check_count("read_until", most or BEFORE_DELIMITER)
+  local most_bytes = check_count("read_until", most or self.most)
   return (named("read_until", read(self, most_bytes, delimiter, 2)))
 end
 
@@ -101,7 +116,7 @@ local function await_room(stream)
     if not handle then
       return
     end
-    room = time.operation(handle, stream.ctx, 3)
+    room = time.operation(handle, scope_of(stream), 3)
     stream.room = room
   end
   room:await()
@@ -115,7 +130,7 @@ function Stream:write(data)
   if not bytes then
     error("stream:write: " .. wrong, 2)
   end
-  local cancelled = self.ctx[scopes.CANCELLED]
+  local cancelled = scope_of(self)[scopes.CANCELLED]
   if cancelled then
     Future._raise(cancelled)
   end

@@ -17,6 +17,7 @@ local answers = require("moongate.test.answers")
 local faults = require("moongate.test.faults")
 local stubs = require("moongate.test.stubs")
 local net = require("moongate.test.net")
+local streams = require("moongate.test.streams")
 local upstream_stub = require("moongate.test.upstream_stub")
 local leaks = require("moongate.test.leaks")
 local migrations = require("moongate.test.migrations")
@@ -234,6 +235,22 @@ end
 function App:start(method, path, options)
   log_lines = self.logs
   return wire.start(self, method, path, options)
+end
+
+--- Connects to what the app speaks at `address` (app:stream): :send, :read, :finish, :disconnect.
+---@return moongate.test.Flight
+function App:stream_connect(address)
+  log_lines = self.logs
+  return streams.connect(self, address)
+end
+
+--- A server in memory for what moongate.tcp connects to: `fn(s)` runs for each connection, which
+--- ends when it returns; or how connecting fails, as test.fail("connect").
+---@param address string "host:port", "unix:path"
+---@param fn fun(s: moongate.Stream)
+function App:stub_tcp(address, fn)
+  streams.stub(self, address, fn)
+  return self
 end
 
 --- Sends bytes as they are on a connection of their own.

@@ -6,6 +6,7 @@ local native = require("moongate.native")
 local answers = require("moongate.test.answers")
 local errors = require("moongate.core.errors")
 local reply = require("moongate.test.reply")
+local streams = require("moongate.test.streams")
 local wire = require("moongate.test.wire")
 local Future = require("moongate.future")
 local time = require("moongate.time")
@@ -26,8 +27,9 @@ local current -- the net of the app whose servers are there
 
 local function refuse_unknown(address)
   error(("the app connects to %s, which no stub answers, and specs have no network; write:\n  "
-    .. "app:stub_upstream(NAME, { [\"http://%s\"] = { status = 200, body = \"...\" } })")
-    :format(address, address), 0)
+    .. "app:stub_upstream(NAME, { [\"http://%s\"] = { status = 200, body = \"...\" } })\n"
+    .. "or, of another protocol:\n  app:stub_tcp(\"%s\", function(s) ... end)")
+    :format(address, address, address), 0)
 end
 
 local function refuse(number, code, message, seconds)
@@ -57,6 +59,11 @@ local function accept(net, number, server)
   local code, message, seconds = answers.take_refusal(answer)
   if code then
     refuse(number, code, message, seconds)
+    return
+  end
+  if server.stream then
+    server.connections = server.connections + 1
+    streams.serve(net, number, answer)
     return
   end
   local peer = native.test_accept(number)

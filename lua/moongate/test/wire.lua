@@ -171,10 +171,15 @@ end
 local Flight = {}
 Flight.__index = Flight
 
-local function open(app, method)
-  local peer = native.test_connect(app.http2)
+--- A peer that the spec drives, closed with the app.
+---@return moongate.test.Flight
+function M.wrap(app, peer, method)
   app.peers[#app.peers + 1] = peer
   return setmetatable({ app = app, peer = peer, method = method }, Flight)
+end
+
+local function open(app, method)
+  return M.wrap(app, native.test_connect(app.http2), method)
 end
 
 local OPTIONS = {

@@ -90,6 +90,7 @@ static inline mg_server_options rig_options(void) {
         .send_ms = 60000,
         .handler_ms = 30000,
         .idle_ms = 75000,
+        .tunnel_ms = 75000,
         .half_close_ms = 1000,
         .linger_ms = 2000,
     };
