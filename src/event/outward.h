@@ -1,5 +1,5 @@
-// event/outward.h: a tunnel (event/tunnel.h) over a stream that we opened: by moongate.tcp, by a call
-// that was answered with 101.
+// event/outward.h: a tunnel (event/tunnel.h) over a stream that we opened: by moongate.tcp, by a
+// call that was answered with 101.
 //
 // Lives beside the stream, in the memory of whoever owns that: the owner passes on what the stream
 // tells, and is told by `release` that nobody wants the stream any more.

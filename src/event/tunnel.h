@@ -1,6 +1,6 @@
-// event/tunnel.h: bytes both ways with whoever is at the other end, whatever carries them: an inbound
-// connection or an HTTP/2 stream that was taken over (server/tunnel.h), a stream that we opened
-// ourselves (event/outward.h).
+// event/tunnel.h: bytes both ways with whoever is at the other end, whatever carries them: an
+// inbound connection or an HTTP/2 stream that was taken over (server/tunnel.h), a stream that we
+// opened ourselves (event/outward.h).
 //
 // A tunnel lives in its owner's memory and keeps the limits of what carries it: deadlines,
 // backpressure, counting, drain. The owner ends it with close or abort, after which no event comes

@@ -1,5 +1,5 @@
-// server/tunnel.h: a connection's bytes as a tunnel (event/tunnel.h): once an exchange ended with 101,
-// or with 2xx to CONNECT (mg_exchange_take_over), or of a connection that never spoke HTTP.
+// server/tunnel.h: a connection's bytes as a tunnel (event/tunnel.h): once an exchange ended with
+// 101, or with 2xx to CONNECT (mg_exchange_take_over), or of a connection that never spoke HTTP.
 #pragma once
 
 #include "event/tunnel.h"

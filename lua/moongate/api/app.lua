@@ -348,6 +348,54 @@ function app:on_response(fn) end
 ---@field seconds number since the request's head had come
 ---@field aborted boolean the client left, or the handler failed in the middle of it
 
+---@class moongate.StreamOptions of `app:stream`
+---@field idle? number seconds without a byte either way, after which the connection is closed; not beyond timeouts.tunnel
+---@field connections? integer at once in a worker; what is beyond is cut off, and logged
+---@field max_line? integer bytes that `read_line` and `read_until` look through: 65536 unless given
+
+--- A connection that came to `app:stream`.
+---@class moongate.ServerStream: moongate.Stream
+---@field client_ip string as the PROXY protocol tells it where that is spoken; "unix" of a Unix socket
+---@field address string of the endpoint, as declared
+---@field tls string|false the version, such as "TLSv1.3"
+
+--- Serves another protocol than HTTP at an address of its own: `fn(s)` runs in a coroutine for each
+--- connection, which ends when it returns, is cut off if it fails, and is cancelled when the client
+--- leaves. A failure is logged. The address needs no entry in the configuration; what only an
+--- operator can say of it is said there, in an item of `listen` with `stream = true`:
+--- `{ address = "0.0.0.0:7000", stream = true, tls = { cert = ..., key = ... } }`, and likewise
+--- `proxy_protocol` and `mode`.
+---
+--- A reload: connections go on with the scripts that they began on, for timeouts.drain at most; new
+--- ones get the new function. An address that is new is bound before anything is swapped, or the
+--- reload is refused; one that is gone takes whoever waits there first.
+---
+--- ```lua spec
+--- local test = require("moongate.test")
+---
+--- it("counts lines", function()
+---   local app = test.app(function(app)
+---     app:stream("0.0.0.0:7000", { idle = 60 }, function(s)
+---       local n = 0
+---       for _ in function() return s:read_line():await() end do
+---         n = n + 1
+---         s:write(n .. "\n")
+---       end
+---     end)
+---   end)
+---   local client = app:stream_connect("0.0.0.0:7000")
+---   assert.equal("1\n2\n", (client:send("a\nb\n"):read()))
+---   client:disconnect()
+---   app:assert_no_leaks()
+--- end)
+--- ```
+---@param address string "0.0.0.0:7000", "[::]:7000", "unix:run/x.sock"
+---@param options? moongate.StreamOptions may be left out
+---@param fn async fun(s: moongate.ServerStream)
+---@return moongate.App self
+---@overload fun(self: moongate.App, address: string, fn: async fun(s: moongate.ServerStream)): moongate.App
+function app:stream(address, options, fn) end
+
 ---@class moongate.JobOptions of `app:every`
 ---@field each_worker? boolean a run in each worker, instead of one in the whole service
 ---@field jitter? number each tick comes 0 to so many seconds later, at random, so that not all services ask a third one at once; at most the seconds between two ticks

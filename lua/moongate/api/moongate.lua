@@ -66,6 +66,10 @@ moongate.password = nil
 ---@type moongate.files
 moongate.files = nil
 
+--- [Raw streams](tcp.md) to servers of other protocols.
+---@type moongate.tcp
+moongate.tcp = nil
+
 --- [HTTP calls](http.md) to other servers for work without a request.
 ---@type moongate.http
 moongate.http = nil

@@ -1,9 +1,10 @@
 ---@meta _
 
---- A raw stream: bytes both ways once a request was taken over by `ctx:upgrade` or `ctx:tunnel`.
+--- A raw stream: bytes both ways, once a request was taken over by `ctx:upgrade` or `ctx:tunnel`, of
+--- a connection that came to `app:stream`, or to another server (`moongate.tcp`).
 ---
---- Reads are Futures; one reads at a time. `stream:write` suspends while the peer is slow. All of
---- it ends with the request: when the function that got the stream returns, when the peer leaves,
+--- Reads are Futures; one reads at a time. `stream:write` suspends while the peer is slow. What was
+--- taken over or accepted ends when the function that got the stream returns, when the peer leaves,
 --- when the server has stopped.
 ---@class moongate.Stream
 local stream = {}

@@ -367,6 +367,20 @@ function app:stub_http(matcher, answer) end
 ---@return moongate.test.App self
 function app:stub_upstream(name, by_server) end
 
+--- A server in memory for what `moongate.tcp` connects to, in virtual time: `fn(s)` runs for each
+--- connection, which ends when it returns. Instead of it a failure: test.fail("connect"). An address
+--- without a stub fails the spec, by name. Example: [moongate.tcp](tcp.md).
+---@param address string "host:port", "unix:path"
+---@param fn async fun(s: moongate.Stream)
+---@return moongate.test.App self
+function app:stub_tcp(address, fn) end
+
+--- A client of what the app speaks at `address` (`app:stream`): `:send`, `:read`, `:finish`,
+--- `:disconnect`.
+---@param address string as declared
+---@return moongate.test.Flight
+function app:stream_connect(address) end
+
 --- The requests that the servers of an upstream have had, in order, or those that a matcher of
 --- `app:stub_http` means, each try and each redirect for itself: { method, url, path, headers, body,
 --- server (its URL), at (virtual seconds), cancelled (the app gave it up) }.

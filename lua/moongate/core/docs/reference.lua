@@ -9,7 +9,8 @@ local PAGES = {
   { "moongate", "moongate" }, { "app", "The app" }, { "context", "ctx: the request" },
   { "answer", "ctx: the answer" }, { "async", "ctx: what is awaited" }, { "future", "Futures" },
   { "http", "HTTP calls" }, { "database", "Databases" },
-  { "cache", "The cache" }, { "upstream", "Upstreams" }, { "files", "Files" }, { "json", "JSON" },
+  { "cache", "The cache" }, { "upstream", "Upstreams" }, { "tcp", "Connections without HTTP" },
+  { "files", "Files" }, { "json", "JSON" },
   { "template", "Templates" }, { "crypto", "Signatures" }, { "password", "Passwords" },
   { "log", "The log" },
   { "errors", "Errors" }, { "middleware", "Middleware" }, { "stream", "Raw streams" },
@@ -29,7 +30,7 @@ local OWNERS = {
   ["moongate.json"] = "moongate.json",
   ["moongate.template"] = "moongate.template",
   ["moongate.crypto"] = "moongate.crypto", ["moongate.password"] = "moongate.password",
-  ["moongate.files"] = "moongate.files",
+  ["moongate.files"] = "moongate.files", ["moongate.tcp"] = "moongate.tcp",
 }
 
 ---@class moongate.docs.Entry one name of the reference

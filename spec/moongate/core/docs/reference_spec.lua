@@ -96,6 +96,7 @@ describe("the reference", function()
 
   it("knows the modules", function()
     compare("moongate.http", names_of(moongate.http, { calls = true }))
+    compare("moongate.tcp", names_of(moongate.tcp))
     compare("moongate.json", names_of(moongate.json))
     compare("moongate.template", names_of(moongate.template))
     compare("moongate.crypto", names_of(moongate.crypto))
