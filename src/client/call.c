@@ -129,6 +129,7 @@ static void copy_wanted(mg_call *call, const mg_call_options *o) {
     call->options.method = keep(call, o->method);
     call->options.target = keep(call, o->target);
     call->options.authority = keep(call, o->authority);
+    call->options.protocol = keep(call, o->protocol);
     mg_fields_init(&call->options.fields, &call->request);
     (void)mg_fields_copy(&call->options.fields, &o->fields); // they have kept a limit
     if (!o->upload) {
@@ -181,6 +182,20 @@ void mg_call_close(mg_call *call) {
     mg_link_remove(&call->all);
     mg_inflate_free(call->inflate);
     keep_or_free(call, call->client);
+}
+
+void mg_call_take_over(mg_call *call, mg_tunnel *t) {
+    mg_outbound *c = call->outbound;
+    mg_call_stop_timers(call);
+    mg_call_set_state(call, MG_CALL_DONE);
+    c->wire->take_over(call, t);
+    call->outbound = NULL;
+    call->origin = NULL;
+    mg_call_close(call);
+}
+
+bool mg_call_has_switched(const mg_call *call) {
+    return call->state == MG_CALL_BODY && call->switched;
 }
 
 mg_call_state mg_call_state_of(const mg_call *call) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/error.h"
+#include "event/tunnel.h"
 #include "http/message.h"
 
 typedef struct mg_client mg_client;
@@ -36,6 +37,8 @@ typedef struct mg_call_options {
     mg_str target;      // as it is asked for: path and query, "*"
     mg_str authority;   // what Host tells
     mg_fields fields;   // without those of host, framing and connection
+    mg_str protocol;    // that is to be spoken instead (RFC 9110 section 7.8); empty: HTTP goes on.
+                        // See mg_call_take_over
     mg_str body;        // unless `upload`
     bool has_body;      // Content-Length is sent, even if it is 0
     bool lasting;       // all of these texts outlive the call: nothing is copied
@@ -123,3 +126,12 @@ int mg_call_send(mg_call *call, const char *data, size_t n);
 // they outlive the call. As mg_call_send.
 int mg_call_finish(mg_call *call, const mg_fields *trailers);
 bool mg_call_has_room(const mg_call *call);
+
+// The server speaks the protocol that was asked for: with MG_CALL_BODY its answer is there, 101, or
+// 2xx of HTTP/2.
+bool mg_call_has_switched(const mg_call *call);
+
+// What comes and goes from now on is `t`'s, whose events are set; what came behind the head is told
+// inside of this. Only if it has switched. The call is dead from here on, and its connection counts
+// as none of its origin's.
+void mg_call_take_over(mg_call *call, mg_tunnel *t);

@@ -35,6 +35,7 @@ struct mg_call {
     bool again;       // it was sent a second time
     bool paused;      // by its owner
     bool resting;     // the wire waits for its resume
+    bool switched;    // another protocol is spoken from now on
     uint8_t interims;
     int lost; // the code of a connection that broke unseen by its reader; 0: none
 

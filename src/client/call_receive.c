@@ -132,7 +132,10 @@ void mg_call_heard(mg_call *call) {
 // A protocol that nobody asked for is not spoken (RFC 9110 section 15.2).
 static void take_interim(mg_call *call, const mg_response *r) {
     if (r->status == 101) {
-        mg_call_fail(call, "protocol", "the server switched protocols, unasked");
+        mg_call_fail(call, "protocol",
+                     call->options.protocol.n > 0
+                         ? "the server switched to a protocol that was not asked for"
+                         : "the server switched protocols, unasked");
     } else if (++call->interims > INTERIMS_MAX) {
         mg_call_fail(call, "protocol", "too many interim responses");
     } else if (call->events->on_interim != NULL) {
@@ -140,7 +143,38 @@ static void take_interim(mg_call *call, const mg_response *r) {
     }
 }
 
+static void take_switch(mg_call *call, const mg_response *r) {
+    call->response = *r;
+    call->times.head_us = mg_loop_now_us(call->client->loop);
+    call->switched = true;
+    mg_call_stop_timers(call);
+    mg_call_set_state(call, MG_CALL_BODY);
+    mg_call_tell(call);
+}
+
+// One protocol is named, of those that were asked for (RFC 9110 section 7.8).
+bool mg_call_switches(const mg_call *call, const mg_response *r) {
+    const mg_fields *fields = &r->head.fields;
+    const mg_field *f = mg_fields_find(fields, MG_FIELD_UPGRADE);
+    mg_str asked = call->options.protocol;
+    mg_str one;
+    if (r->status != 101 || f == NULL || mg_fields_next(fields, f, MG_FIELD_UPGRADE) != NULL ||
+        !mg_fields_has_member(fields, MG_FIELD_CONNECTION, MG_STR("upgrade"))) {
+        return false;
+    }
+    while (mg_str_next_item(&asked, &one)) {
+        if (mg_str_ieq(one, f->value)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void mg_call_take_head(mg_call *call, const mg_response *r) {
+    if (mg_call_switches(call, r)) {
+        take_switch(call, r);
+        return;
+    }
     if (r->status < 200) {
         take_interim(call, r);
         return;

@@ -45,6 +45,10 @@ struct mg_call_wire {
     // The call leaves; if it is not `whole`, its response did not come to its end, or was of no
     // use. Whether the connection can serve further calls.
     bool (*leave)(mg_call *call, bool whole);
+
+    // The call, which has switched (mg_call_switches), leaves what carried it to `t`
+    // (mg_outbound_part). NULL: none can.
+    void (*take_over)(mg_call *call, mg_tunnel *t);
 };
 
 extern const mg_call_wire mg_h1_call_wire; // HTTP/1.1: one call at a time
@@ -63,6 +67,11 @@ void mg_call_heard(mg_call *call); // something has come for it
 // A head: interim (1xx), after which the arena may be reset, or the final one. Its texts lie in the
 // arena.
 void mg_call_take_head(mg_call *call, const mg_response *r);
+
+// Whether a response agrees to speak the protocol that the call asked for: one of those, and no
+// other. To be asked before the head is told; if so nothing more is told, and what follows belongs
+// to whoever takes over.
+bool mg_call_switches(const mg_call *call, const mg_response *r);
 
 // Whether content, and the end, are to be kept back until resume.
 bool mg_call_is_full(mg_call *call);

@@ -75,13 +75,14 @@ typedef enum mg_outbound_state {
     MG_OUTBOUND_CONNECTING,
     MG_OUTBOUND_IDLE,
     MG_OUTBOUND_BUSY,
+    MG_OUTBOUND_TUNNEL, // nobody's calls: its bytes are those of whoever took over
     MG_OUTBOUND_CLOSED,
 } mg_outbound_state;
 
 struct mg_outbound {
     mg_stream stream;        // from IDLE on
     mg_outbound_state state; // see outbound.c
-    mg_origin *origin;       // NULL when closed
+    mg_origin *origin;       // NULL when closed, and of a tunnel
     mg_client *client;
     const mg_call_wire *wire;
     void *session;       // the wire's
@@ -140,3 +141,6 @@ void mg_outbound_close(mg_outbound *c);                // no call is on it
 // to be told next: it is given to others, goes on for its other calls alone, or is closed.
 bool mg_outbound_forget(mg_outbound *c, mg_call *call, bool whole);
 void mg_outbound_settle(mg_outbound *c, bool usable);
+
+// The call, its last one, leaves the connection to a tunnel: it is none of its origin's any more.
+void mg_outbound_part(mg_outbound *c, mg_call *call);

@@ -3,6 +3,7 @@
 #include "client/call_wire.h"
 
 #include "base/mem.h"
+#include "event/outward.h"
 #include "http/body.h"
 #include "http/h1_response.h"
 #include "http/h1_write.h"
@@ -32,6 +33,9 @@ typedef struct session {
     bool resting;     // nothing is given on
     bool ended;       // the connection did, behind what is held
     bool reusable;    // by its response, whose end has come
+    bool switched;    // its call has another protocol, or had: what follows is for who takes over
+    bool taken;       // somebody did
+    mg_outward outward;
     int end_status;
 } session;
 
@@ -49,6 +53,9 @@ static void open_session(mg_outbound *c) {
 
 static void close_session(mg_outbound *c) {
     session *s = c->session;
+    if (s->taken) { // and did not end it: the client goes
+        mg_outward_drop(&s->outward);
+    }
     mg_body_deinit(&s->body);
     mg_buf_deinit(&s->held);
     mg_free(s);
@@ -62,8 +69,10 @@ static bool has_place(const mg_outbound *c) {
 }
 
 static void drained(mg_outbound *c) {
-    const session *s = c->session;
-    if (s->call != NULL) {
+    session *s = c->session;
+    if (s->taken) {
+        mg_outward_drained(&s->outward, MG_OK);
+    } else if (s->call != NULL) {
         mg_call_drained(s->call);
     }
 }
@@ -83,6 +92,7 @@ static int write_request(session *s, const mg_call_options *o) {
         .method = o->method,
         .target = o->target,
         .host = o->authority,
+        .protocol = o->protocol,
         .fields = &o->fields,
         .kind = s->chunked                 ? MG_LENGTH_CHUNKED
                 : o->upload || o->has_body ? MG_LENGTH_KNOWN
@@ -108,7 +118,7 @@ static int begin(mg_call *call) {
     session *s = session_of(call);
     const mg_call_options *o = mg_call_wanted(call);
     s->call = call;
-    s->in_body = s->broken = s->reusable = false;
+    s->in_body = s->broken = s->reusable = s->switched = false;
     s->upload_open = o->upload;
     s->chunked = o->upload && o->length < 0;
     begin_response(s);
@@ -168,13 +178,14 @@ static void complete(session *s, bool clean) {
 
 static void take_head(session *s) {
     mg_call *call = s->call;
+    s->switched = mg_call_switches(call, &s->response);
     if (s->response.status >= 200) {
         s->in_body = true;
         mg_body_deinit(&s->body);
         mg_body_init(&s->body, &s->response.head, &body_limits, mg_call_arena(call));
     }
     mg_call_take_head(call, &s->response);
-    if (s->call == call && !s->in_body) {
+    if (s->call == call && !s->in_body && !s->switched) {
         mg_arena_reset(mg_call_arena(call));
         begin_response(s);
     }
@@ -241,17 +252,24 @@ static void read_some(session *s, const char *data, size_t n) {
             mg_call_progress(s->call);
             return;
         }
-        if (mg_call_is_full(s->call)) {
+        if (s->switched || mg_call_is_full(s->call)) {
             rest(s, data + at, n - at);
             return;
         }
         at += s->in_body ? feed_body(s, data + at, n - at) : feed_head(s, data + at, n - at);
+    }
+    if (s->taken && at < n) {
+        mg_outward_read(&s->outward, data + at, n - at);
     }
 }
 
 // What comes while nobody asked for it, a close in most cases, ends the connection.
 static void on_read(mg_outbound *c, const char *data, size_t n) {
     session *s = c->session;
+    if (s->taken) {
+        mg_outward_read(&s->outward, data, n);
+        return;
+    }
     if (s->call == NULL) {
         mg_outbound_close(c);
         return;
@@ -266,7 +284,9 @@ static void on_read(mg_outbound *c, const char *data, size_t n) {
 
 static void on_ended(mg_outbound *c, int status) {
     session *s = c->session;
-    if (s->call == NULL) {
+    if (s->taken) {
+        mg_outward_ended(&s->outward, status);
+    } else if (s->call == NULL) {
         mg_outbound_close(c);
     } else if (s->resting) { // told when all before it was taken
         s->ended = true;
@@ -302,6 +322,31 @@ static bool leave(mg_call *call, bool whole) {
     return whole && s->reusable;
 }
 
+// --- another protocol ---
+
+static void release_tunnel(mg_outward *o, bool reset) {
+    mg_outbound *c = MG_OF(o, session, outward)->c;
+    mg_stream_close(&c->stream, reset);
+    mg_outbound_close(c);
+}
+
+static void take_over(mg_call *call, mg_tunnel *t) {
+    session *s = session_of(call);
+    mg_buf held = s->held;
+    s->held = (mg_buf){0};
+    s->call = NULL;
+    s->resting = false;
+    s->taken = true;
+    s->outward.release = release_tunnel;
+    mg_outbound_part(s->c, call);
+    mg_outward_open(&s->outward, &s->c->stream, t);
+    mg_outward_read(&s->outward, held.p, held.n);
+    mg_buf_deinit(&held);
+    if (s->ended) {
+        mg_outward_ended(&s->outward, s->end_status);
+    }
+}
+
 const mg_call_wire mg_h1_call_wire = {
     .open = open_session,
     .close = close_session,
@@ -314,4 +359,5 @@ const mg_call_wire mg_h1_call_wire = {
     .backlog = backlog,
     .resume = resume,
     .leave = leave,
+    .take_over = take_over,
 };

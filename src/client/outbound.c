@@ -1,6 +1,6 @@
 // One connection to another server.
 //
-//   CONNECTING --open--> IDLE <--> BUSY
+//   CONNECTING --open--> IDLE <--> BUSY --switched--> TUNNEL
 //   any --fault, end, timeout--> CLOSED --stream closed--> freed
 
 #include "client/call_inside.h"
@@ -25,7 +25,9 @@ static void set_state(mg_outbound *c, mg_outbound_state next) {
     static const uint8_t moves[] = {
         [MG_OUTBOUND_CONNECTING] = 1 << MG_OUTBOUND_IDLE | 1 << MG_OUTBOUND_CLOSED,
         [MG_OUTBOUND_IDLE] = 1 << MG_OUTBOUND_BUSY | 1 << MG_OUTBOUND_CLOSED,
-        [MG_OUTBOUND_BUSY] = 1 << MG_OUTBOUND_IDLE | 1 << MG_OUTBOUND_CLOSED,
+        [MG_OUTBOUND_BUSY] =
+            1 << MG_OUTBOUND_IDLE | 1 << MG_OUTBOUND_TUNNEL | 1 << MG_OUTBOUND_CLOSED,
+        [MG_OUTBOUND_TUNNEL] = 1 << MG_OUTBOUND_CLOSED,
         [MG_OUTBOUND_CLOSED] = 0,
     };
     assert(moves[c->state] & (1 << next));
@@ -58,6 +60,14 @@ void mg_outbound_settle(mg_outbound *c, bool usable) {
     }
 }
 
+void mg_outbound_part(mg_outbound *c, mg_call *call) {
+    mg_link_remove(&call->link);
+    c->call_count--;
+    mg_origin_drop(c->origin, c);
+    c->origin = NULL;
+    set_state(c, MG_OUTBOUND_TUNNEL);
+}
+
 void mg_outbound_rest(mg_outbound *c) {
     set_state(c, MG_OUTBOUND_IDLE);
 }
@@ -81,7 +91,9 @@ void mg_outbound_close(mg_outbound *c) {
     mg_deadline_stop(&c->idle);
     mg_connect_cancel(c->connect);
     c->connect = NULL;
-    mg_origin_drop(c->origin, c);
+    if (c->origin != NULL) {
+        mg_origin_drop(c->origin, c);
+    }
     set_state(c, MG_OUTBOUND_CLOSED);
     c->origin = NULL;
     if (has_stream) {

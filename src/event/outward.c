@@ -15,6 +15,7 @@ static mg_outward *of(const mg_tunnel *t) {
 
 static void release(mg_outward *o, bool reset) {
     mg_timer_stop(&o->linger);
+    o->released = true;
     o->release(o, reset);
 }
 
@@ -47,13 +48,16 @@ static void on_linger(mg_timer *timer) {
 // --- what the stream tells ---
 
 void mg_outward_read(mg_outward *o, const char *data, size_t n) {
-    if (o->tunnel != NULL) {
+    if (o->tunnel != NULL && n > 0) {
         o->tunnel->events->on_read(o->tunnel, (mg_str){data, n});
     }
 }
 
 void mg_outward_ended(mg_outward *o, int status) {
     o->fin = true;
+    if (o->released) {
+        return;
+    }
     if (status < 0) {
         lose(o);
     } else if (o->tunnel != NULL) {
@@ -65,6 +69,9 @@ void mg_outward_ended(mg_outward *o, int status) {
 }
 
 void mg_outward_drained(mg_outward *o, int status) {
+    if (o->released) {
+        return;
+    }
     if (status < 0) {
         lose(o);
     } else if (o->tunnel != NULL) {

@@ -19,6 +19,7 @@ struct mg_outward {
     uint32_t waiting; // bytes, when `linger` was started
     bool fin;         // the peer's
     bool shut;        // nothing is sent any more
+    bool released;
 };
 
 // `t`, whose events are set, is the stream's from now on, which reads. Zeroed but for `release`.

@@ -95,7 +95,7 @@ void mg_h1_write_interim(mg_buf *out, int status, const mg_fields *fields) {
 }
 
 void mg_h1_write_request(mg_buf *out, const mg_request_head *r) {
-    size_t most = FIXED + r->method.n + r->target.n + r->host.n + r->fields->bytes;
+    size_t most = FIXED + r->method.n + r->target.n + r->host.n + r->protocol.n + r->fields->bytes;
     char *start = mg_buf_reserve(out, most);
     char *at = start;
     put(&at, r->method.p, r->method.n);
@@ -103,6 +103,10 @@ void mg_h1_write_request(mg_buf *out, const mg_request_head *r) {
     put(&at, r->target.p, r->target.n);
     PUT(&at, " HTTP/1.1\r\n");
     put_field(&at, MG_STR("Host"), r->host);
+    if (r->protocol.n > 0) {
+        PUT(&at, "Connection: upgrade\r\n");
+        put_field(&at, MG_STR("Upgrade"), r->protocol);
+    }
     put_fields(&at, r->fields);
     put_length(&at, r->kind, r->length);
     PUT(&at, "\r\n");

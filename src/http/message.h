@@ -67,7 +67,7 @@ typedef struct mg_request_head {
     mg_str target;
     mg_str host;             // the field's value
     mg_str scheme;           // HTTP/2 alone has it in the head
-    mg_str protocol;         // HTTP/2: extended CONNECT (RFC 8441), else empty
+    mg_str protocol;         // to be spoken instead (Upgrade; in HTTP/2 RFC 8441); empty: none
     const mg_fields *fields; // without Host and those of framing
     mg_length_kind kind;
     uint64_t length;
