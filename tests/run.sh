@@ -9,6 +9,7 @@ cd "$(dirname "$0")/.." || exit 2
 FUZZ_SECONDS=${FUZZ_SECONDS:-3}
 FUZZ_SEED=20240229
 SUITE_SECONDS=${SUITE_SECONDS:-1800} # a runner that hangs is ended after this
+LONG_SECONDS=${LONG_SECONDS:-15}     # a runner that takes as long is told so
 PLACES=${PLACES:-$(($(nproc) + 1))} # runners at a time: most of them wait for something now and then
 
 passed=0
@@ -50,7 +51,7 @@ job() {
     [ $running -lt "$PLACES" ] || reap
     jobs=$((jobs + 1))
     run_job "$scratch/$jobs" "$@" &
-    names[$!]="$jobs $name"
+    names[$!]="$jobs $SECONDS $name"
     running=$((running + 1))
 }
 
@@ -66,16 +67,17 @@ run_job() {
 
 # Waits for the next runner to end, adds its numbers and prints its line.
 reap() {
-    local ended status
+    local ended status number begun name
     wait -n -p ended
     status=$?
     running=$((running - 1))
-    report "${names[$ended]#* }" "$scratch/${names[$ended]%% *}" $status
+    read -r number begun name <<<"${names[$ended]}"
+    report "$name" "$scratch/$number" $status $((SECONDS - begun))
 }
 
 # Its whole output, if something failed.
 report() {
-    local name=$1 out=$2 status=$3 p f s complete note=
+    local name=$1 out=$2 status=$3 took=$4 p f s complete note=
     read -r p f s complete < <(count "$out")
     if [ "$complete" = 0 ]; then
         note=" (died: status $status)"
@@ -87,6 +89,7 @@ report() {
     passed=$((passed + p))
     failed=$((failed + f))
     [ "$s" != 0 ] && note="$note ($s skipped)"
+    [ "$took" -ge "$LONG_SECONDS" ] && note="$note, $took s"
     [ "$f" != 0 ] && failures "$out"
     echo "$name: $p passed, $f failed$note"
 }
