@@ -100,7 +100,7 @@ $(B)/moongate.so: $(LIBS)
 run: all ## build and serve the sample app on port 8080 (LISTEN="127.0.0.1:9000 [::1]:9000": there)
 	@build/moongate migrate && build/moongate run $(LISTEN:%=--listen %)
 
-test: build/packages-test ## unit tests, specs, integration, fuzz, with sanitizers; specs and integration plain too
+test: build/packages-test ## unit tests, specs, integration, fuzz, with sanitizers; specs and some of integration plain too
 	@$(MAKE) --no-print-directory all
 	@$(MAKE) --no-print-directory MODE=asan all units
 	@$(MAKE) --no-print-directory fuzzers
