@@ -119,6 +119,10 @@ uint64_t mg_loop_now_ms(const mg_loop *loop) {
     return loop->virtual_clock ? loop->virtual_ms : uv_now(&loop->uv);
 }
 
+uint64_t mg_loop_polled_ms(const mg_loop *loop) {
+    return loop->virtual_clock ? loop->virtual_ms : loop->polled_ms;
+}
+
 void mg_loop_refresh_now(mg_loop *loop) {
     if (!loop->virtual_clock) {
         uv_update_time(&loop->uv);
@@ -221,6 +225,7 @@ static void prepare_process(void) {
 static void after_poll(uv_check_t *h) {
     mg_loop *loop = mg_loop_of(h->loop);
     uv_idle_stop(&loop->soon);
+    loop->polled_ms = uv_now(&loop->uv);
     if (loop->pulse != NULL) {
         note_working(loop);
     }

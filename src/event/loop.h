@@ -55,6 +55,9 @@ uint64_t mg_loop_now_ms(const mg_loop *loop);
 // Reads the clock anew: what begins now is not to be charged with what the turn has taken so far.
 void mg_loop_refresh_now(mg_loop *loop);
 
+// When the poll of this turn returned: what came later has not been read.
+uint64_t mg_loop_polled_ms(const mg_loop *loop);
+
 // Monotonic microseconds, fresh from the clock (virtual: now_ms * 1000). For durations in logs.
 uint64_t mg_loop_now_us(const mg_loop *loop);
 
