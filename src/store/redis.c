@@ -49,11 +49,8 @@ int mg_redis_open(mg_redis **out, mg_loop *loop, const mg_redis_options *o, mg_e
         mg_redis_settings_deinit(&settings);
         return rc;
     }
-    mg_redis *r = settings.kind == MG_REDIS_CLUSTER ? NULL : mg_redis_client_new();
-    if (r == NULL) {
-        mg_redis_settings_deinit(&settings);
-        return mg_error_set(err, MG_ECONFIG, "clusters are not available in this version");
-    }
+    mg_redis *r =
+        settings.kind == MG_REDIS_CLUSTER ? mg_redis_cluster_new() : mg_redis_client_new();
     rc = prepare(r, loop, o, &settings);
     if (rc != MG_OK) {
         mg_error_set(err, rc, "%s: %s", r->settings.name, mg_strerror(rc));
@@ -142,6 +139,9 @@ void mg_redis_give_back(mg_redis *r, mg_redis_conn *c, bool clean) {
 }
 
 int mg_redis_subscribe(mg_redis *r, mg_redis_subscription *s, mg_error *err) {
+    s->again = false;
+    s->node = NULL;
+    mg_link_init(&s->others);
     return r->ops->subscribe(r, s, err);
 }
 

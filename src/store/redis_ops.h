@@ -45,3 +45,6 @@ void mg_redis_encode(mg_redis *r, const mg_redis_command *commands, uint32_t cou
 
 // One server, or one that sentinels name: redis_client.c.
 mg_redis *mg_redis_client_new(void);
+
+// A cluster of them: redis_cluster.c.
+mg_redis *mg_redis_cluster_new(void);

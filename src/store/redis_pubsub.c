@@ -159,7 +159,9 @@ static void tell_listening(channel *c, bool again) {
         bool first = s->waits;
         s->waits = false;
         if (first || again) {
-            s->on_listening(s, !first);
+            bool missed = !first || s->again;
+            s->again = false;
+            s->on_listening(s, missed);
         }
     }
 }
@@ -171,6 +173,7 @@ static void tell_refused(mg_redis_pubsub *p, channel *c, mg_str said) {
              (int)(said.n < 120 ? said.n : 120), said.p);
     while ((l = mg_link_shift(&c->subscriptions)) != NULL) {
         mg_redis_subscription *s = MG_OF(l, mg_redis_subscription, link);
+        mg_link_remove(&s->others);
         s->inside = NULL;
         c->listeners--;
         p->count--;
@@ -303,6 +306,12 @@ static void on_ping(mg_timer *t) {
 
 // --- what it says ---
 
+static void on_moved(mg_redis_pubsub *p, channel *c);
+
+static bool is_elsewhere(const mg_redis_reply *r) {
+    return mg_redis_is_error(r, MG_STR("MOVED")) || mg_redis_is_error(r, MG_STR("CLUSTERDOWN"));
+}
+
 static void on_answer(mg_redis_pubsub *p, const mg_redis_reply *r) {
     mg_link *l = mg_link_shift(&p->questions);
     if (l == NULL) {
@@ -314,7 +323,9 @@ static void on_answer(mg_redis_pubsub *p, const mg_redis_reply *r) {
     if (c == NULL) {
         return;
     }
-    if (q.subscribe && r->values[0].type == MG_REDIS_ERROR) {
+    if (q.subscribe && p->on_moved != NULL && is_elsewhere(r)) {
+        on_moved(p, c);
+    } else if (q.subscribe && r->values[0].type == MG_REDIS_ERROR) {
         tell_refused(p, c, mg_redis_text(r, r->values));
     } else if (q.subscribe && c->asked == 1 && c->listeners > 0) {
         bool again = c->again;
