@@ -3,7 +3,7 @@
 #pragma once
 
 #include "event/connect.h"
-#include "lua/slots.h"
+#include "base/slots.h"
 
 #include <lauxlib.h>
 

@@ -4,7 +4,7 @@
 
 #include "event/file.h"
 #include "http/method.h"
-#include "lua/slots.h"
+#include "base/slots.h"
 
 static int open_constants(lua_State *L) {
     lua_newtable(L);

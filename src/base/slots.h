@@ -1,4 +1,4 @@
-// lua/slots.h: handles for things that Lua may name longer than they live.
+// base/slots.h: handles for things that Lua may name longer than they live.
 //
 // A handle is a number that fits a Lua number exactly: an index and the serial of its use. A stale
 // one finds nothing.

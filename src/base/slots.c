@@ -1,4 +1,4 @@
-#include "lua/slots.h"
+#include "base/slots.h"
 
 #include "base/mem.h"
 
