@@ -17,18 +17,11 @@ static mg_str tls_version(const mg_exchange *x) {
     return peer.tls != NULL ? mg_str_of(mg_tls_version(peer.tls)) : (mg_str){NULL, 0};
 }
 
-void mg_exchange_record(mg_exchange *x, bool aborted) {
-    mg_server *s = x->server;
-    if (x->noted != NULL && x->noted->on_end != NULL) {
-        x->noted->on_end(x, aborted);
-    }
-    if (s->on_access == NULL) {
-        return;
-    }
+void mg_exchange_describe(mg_exchange *x, mg_access_record *out) {
     const mg_head *h = &x->head;
     const mg_field *referer = mg_fields_find(&h->fields, MG_FIELD_REFERER);
     const mg_field *agent = mg_fields_find(&h->fields, MG_FIELD_USER_AGENT);
-    mg_access_record r = {
+    *out = (mg_access_record){
         .method = h->method_text,
         .target = h->target_text,
         .protocol = x->protocol,
@@ -41,12 +34,24 @@ void mg_exchange_record(mg_exchange *x, bool aborted) {
         .client_ip = mg_exchange_requester(x)->client_ip,
         .status = x->status,
         .body_bytes_out = x->body_bytes_out,
-        .duration_us = x->start_us != 0 ? mg_loop_now_us(s->loop) - x->start_us : 0,
-        .wall_ms = x->start_wall_ms != 0 ? x->start_wall_ms : mg_loop_wall_ms(s->loop),
-        .aborted = aborted,
+        .duration_us = x->start_us != 0 ? mg_loop_now_us(x->server->loop) - x->start_us : 0,
+        .wall_ms = x->start_wall_ms != 0 ? x->start_wall_ms : mg_loop_wall_ms(x->server->loop),
         .relayed = x->relayed,
         .noted = x->noted != NULL ? &x->noted->fields : NULL,
     };
+}
+
+void mg_exchange_record(mg_exchange *x, bool aborted) {
+    mg_server *s = x->server;
+    if (x->noted != NULL && x->noted->on_end != NULL) {
+        x->noted->on_end(x, aborted);
+    }
+    if (s->on_access == NULL || x->record_kept) {
+        return;
+    }
+    mg_access_record r;
+    mg_exchange_describe(x, &r);
+    r.aborted = aborted;
     s->on_access(s->log_arg, &r);
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "server/exchange.h"
+#include "server/options.h"
 
 typedef struct mg_answer {
     int status;          // 200..599
@@ -61,6 +62,9 @@ const char *mg_exchange_may_take_over(const mg_exchange *x, mg_str protocol);
 void mg_exchange_take_over(mg_exchange *x, const mg_answer *a, mg_str protocol, mg_tunnel *t);
 
 // --- for server/ ---
+
+// What is known of it up to now; borrows of `x`.
+void mg_exchange_describe(mg_exchange *x, mg_access_record *out);
 
 // Tells the access log.
 void mg_exchange_record(mg_exchange *x, bool aborted);

@@ -51,7 +51,7 @@ struct mg_exchange {
     mg_app *app;
     mg_exchange *next_free;
     mg_exchange_phase phase;
-    bool secure; // it came over TLS
+    bool secure, record_kept; // it came over TLS; its log line is told later (kept_record.h)
 
     // for the app
     mg_link app_link;
