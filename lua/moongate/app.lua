@@ -325,6 +325,27 @@ function App:static(prefix, folder, options)
   return self
 end
 
+--- A WebSocket. In the table form { open, message, close, reload } the functions are called as they
+--- are due: open(ws, ctx) before the connection is one, message(ws, data, kind), close(ws, code,
+--- reason), and reload(ws) once these scripts have taken the socket over from others. In the other
+--- form one function has the socket to itself. Options: max_message, rate, idle, ping, protocols,
+--- origins, deflate, slow, and those of any route.
+function App:websocket(pattern, options, functions)
+  local shared = shared_of(self)
+  if functions == nil then
+    options, functions = nil, options
+  end
+  local live = require("moongate.core.live.route")
+  local full = full_pattern(self, pattern)
+  local socket, route = live.split(options, ROUTE_OPTIONS)
+  functions = live.functions(full, functions)
+  declare(self, { "GET" }, pattern, route, require("moongate.core.live.serve").handler)
+  local declared = shared.routes[#shared.routes]
+  declared.websocket, declared.functions = socket, functions
+  declared.key = declared.name or (declared.host or "") .. full
+  return self
+end
+
 --- Passes on what comes for `pattern` to an upstream of the configuration, whatever its method,
 --- and relays what that answers. Options: strip, path, host, headers, timeouts, buffer, and those
 --- of any route; `methods` instead of HTTP's own and those that routes name.

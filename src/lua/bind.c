@@ -31,6 +31,7 @@ void mg_push_native(lua_State *L, mg_vm *vm) {
     mg_bind_client(L, vm);
     mg_bind_stream(L, vm);
     mg_bind_tcp(L, vm);
+    mg_bind_websocket(L, vm);
     mg_bind_proxy(L, vm);
     mg_bind_noted(L, vm);
     mg_bind_upstream(L, vm);

@@ -22,6 +22,7 @@ void mg_bind_database(lua_State *L, mg_vm *vm);
 void mg_bind_client(lua_State *L, mg_vm *vm);
 void mg_bind_stream(lua_State *L, mg_vm *vm);
 void mg_bind_tcp(lua_State *L, mg_vm *vm);
+void mg_bind_websocket(lua_State *L, mg_vm *vm);
 void mg_bind_proxy(lua_State *L, mg_vm *vm);
 void mg_bind_upstream(lua_State *L, mg_vm *vm);
 void mg_bind_acme(lua_State *L, mg_vm *vm);

@@ -1,12 +1,13 @@
 // Numbers that both halves must know, and that are written here or below, in C.
 
 #include "base/log_line.h"
+#include "base/slots.h"
 #include "event/file.h"
 #include "http/method.h"
 #include "lua/bind.h"
 #include "lua/client_request.h"
 #include "lua/inbox.h"
-#include "lua/slots.h"
+#include "lua/websocket_site.h"
 
 static void set(lua_State *L, const char *name, double value) {
     lua_pushnumber(L, value);
@@ -37,7 +38,16 @@ static void set_events(lua_State *L) {
     set(L, "done", MG_EVENT_DONE);
     set(L, "signal", MG_EVENT_SIGNAL);
     set(L, "stream", MG_EVENT_STREAM);
+    set(L, "socket", MG_EVENT_SOCKET);
     lua_setfield(L, -2, "events");
+}
+
+static void set_sockets(lua_State *L) {
+    lua_newtable(L);
+    set(L, "renewed", MG_SITE_RENEWED);
+    set(L, "message", MG_SITE_MESSAGE);
+    set(L, "ended", MG_SITE_ENDED);
+    lua_setfield(L, -2, "sockets");
 }
 
 void mg_bind_constants(lua_State *L) {
@@ -49,6 +59,7 @@ void mg_bind_constants(lua_State *L) {
     set(L, "stream_read_max", MG_INBOX_READ_MAX);
     set(L, "stream_delimiter_max", MG_INBOX_DELIMITER_MAX);
     set_events(L);
+    set_sockets(L);
     set_methods(L);
     set_log_levels(L);
     lua_setfield(L, -2, "constants");

@@ -200,6 +200,7 @@ static int open_state(mg_lua_app *a, mg_loop *loop, const mg_lua_app_options *o,
         return MG_ELUA;
     }
     mg_vm *vm = a->vm = mg_vm_new(a->L, loop);
+    vm->generation = o->generation;
     vm->jobs = o->jobs;
     vm->jobs_arg = o->jobs_arg;
     if (o->services != NULL) {

@@ -8,6 +8,8 @@
 
 typedef struct mg_client mg_client;       // client/client.h
 typedef struct mg_upstreams mg_upstreams; // proxy/upstream.h
+typedef struct mg_guests mg_guests;       // live/guest.h
+typedef struct mg_topics mg_topics;       // live/topics.h
 
 typedef struct mg_named_database {
     const char *name; // "default" is the one without a name
@@ -30,6 +32,8 @@ typedef struct mg_acme_seam {
 typedef struct mg_services {
     mg_client *client;
     mg_upstreams *upstreams;
+    mg_guests *guests;
+    mg_topics *topics;
     mg_cache *cache;
     // What a script says of an upstream's servers (gate/orders.h), for all workers. A negative code
     // and a text if it cannot be. NULL: nobody listens.

@@ -32,6 +32,14 @@ static void queue_event(mg_vm *vm, mg_op *op) {
 
 static void signal_exchange(mg_vm *vm, uint64_t exchange, const char *what);
 
+void mg_vm_log(const mg_vm *vm, const mg_log_event *event) {
+    if (vm->on_log != NULL) {
+        vm->on_log(vm->log_arg, event);
+    } else {
+        fprintf(stderr, "%.*s\n", (int)event->message.n, event->message.p);
+    }
+}
+
 static void tell_failure(mg_vm *vm, const char *text) {
     char line[256];
     int n = snprintf(line, sizeof line, "the scheduler was interrupted, and goes on: %s", text);
@@ -40,11 +48,7 @@ static void tell_failure(mg_vm *vm, const char *text) {
         .message = {line, (size_t)n < sizeof line ? (size_t)n : sizeof line - 1},
         .wall_ms = mg_loop_wall_ms(vm->loop),
     };
-    if (vm->on_log != NULL) {
-        vm->on_log(vm->log_arg, &event);
-    } else {
-        fprintf(stderr, "%s\n", line);
-    }
+    mg_vm_log(vm, &event);
 }
 
 // The scheduler itself never raises; memory may have failed it while a result was pushed, or a

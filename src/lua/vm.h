@@ -7,32 +7,19 @@
 #pragma once
 
 #include "base/log_line.h"
+#include "base/slots.h"
 #include "lua/depth.h"
+#include "lua/jobs.h"
 #include "lua/memory.h"
 #include "lua/op.h"
 #include "lua/random_id.h"
 #include "lua/request_ops.h"
 #include "lua/services.h"
-#include "lua/slots.h"
 #include "server/answer.h"
 #include "server/front.h"
 #include "server/server.h"
 
 #include <lualib.h>
-
-typedef struct mg_vm_job {
-    mg_str name, where;
-    bool each_worker;
-    double seconds;
-} mg_vm_job;
-
-// Who may run a job by name. `begin` false: someone else has it; `end` for each that has begun.
-// `wait`: seconds until the next tick of a job that ticks every `seconds`.
-typedef struct mg_vm_jobs {
-    bool (*begin)(void *arg, const mg_vm *vm, const mg_vm_job *job);
-    void (*end)(void *arg, const mg_vm *vm, mg_str name);
-    double (*wait)(void *arg, const mg_vm *vm, mg_str name, double seconds);
-} mg_vm_jobs;
 
 struct mg_vm {
     mg_app app; // first: the seam's functions get it
@@ -51,12 +38,14 @@ struct mg_vm {
     mg_link later;    // operations that are to be finished in the next turn
     mg_slots exchanges;
     mg_slots ops;
-    mg_slots streams;  // bind_stream.c
-    mg_link holds;     // what ends with the vm at the latest
-    mg_op *telling;    // its result is being pushed; NULL: none is
-    uint32_t failures; // of the scheduler, in a row
-    uint64_t serving;  // the exchange that the scheduler was told of last; 0: it has gone on since
-    int limit_ref;     // registry reference of what raises once there are too many operations
+    mg_slots streams;     // bind_stream.c
+    mg_link holds;        // what ends with the vm at the latest
+    struct mg_site *site; // websocket_site.h; NULL: none yet
+    uint32_t generation;  // for people
+    mg_op *telling;       // its result is being pushed; NULL: none is
+    uint32_t failures;    // of the scheduler, in a row
+    uint64_t serving; // the exchange that the scheduler was told of last; 0: it has gone on since
+    int limit_ref;    // registry reference of what raises once there are too many operations
 
     mg_depth depth;
     mg_lua_memory memory; // unbounded unless attached
@@ -76,7 +65,7 @@ struct mg_vm {
 };
 
 // Kinds of events that native.next_event() returns.
-enum { MG_EVENT_REQUEST = 1, MG_EVENT_DONE, MG_EVENT_SIGNAL, MG_EVENT_STREAM };
+enum { MG_EVENT_REQUEST = 1, MG_EVENT_DONE, MG_EVENT_SIGNAL, MG_EVENT_STREAM, MG_EVENT_SOCKET };
 
 // What runs, for whoever watches from outside: the handle of the exchange that Lua works for (0:
 // none), a count that rises whenever it goes on to another task, and the address of that task's
@@ -119,6 +108,9 @@ static inline mg_vm *mg_vm_of(lua_State *L) {
 
 // The same for a function that begins an operation: raises with code `limit` if there are too many.
 mg_vm *mg_vm_with_room(lua_State *L);
+
+// Tells the error log; stderr if there is none.
+void mg_vm_log(const mg_vm *vm, const mg_log_event *event);
 
 // Adds the vm's own functions to the table at the top.
 void mg_bind_vm(lua_State *L, mg_vm *vm);

@@ -1,6 +1,7 @@
 #include "testkit/kit.h"
 
 #include "config/options.h"
+#include "live/guest.h"
 #include "lua/args.h"
 #include "lua/bind.h"
 #include "testkit/kit_inside.h"
@@ -180,6 +181,8 @@ static int kit_gc(lua_State *L) {
     mg_testkit_close_client(k);
     mg_testkit_shuffle_deinit(&k->shuffle);
     mg_vm_free(k->vm);
+    mg_guests_free(k->services.guests);
+    mg_topics_free(k->services.topics);
     mg_loop_free(k->loop);
     mg_testkit_net_deinit(&k->net);
     k->loop = NULL;
@@ -206,6 +209,9 @@ static void set_functions(lua_State *L, mg_testkit *k, const luaL_Reg *f) {
 }
 
 int mg_testkit_open(lua_State *L) {
+    static const mg_topics_options topics = {
+        .topics = 100000, .subscribed = 1000, .message_bytes = 1 << 20};
+    static const mg_guest_options guests = {.outbox_bytes = 256 * 1024, .close_ms = 5000};
     static const luaL_Reg functions[] = {
         {"test_connect", connect_peer},
         {"test_connect_stream", connect_stream},
@@ -230,6 +236,8 @@ int mg_testkit_open(lua_State *L) {
     k->vm = mg_vm_new(thread, k->loop);
     k->database.name = "default";
     k->services.databases = &k->database;
+    k->services.topics = mg_topics_new(&topics);
+    k->services.guests = mg_guests_new(k->loop, k->services.topics, &guests);
     k->vm->services = &k->services;
     mg_error err;
     if (mg_testkit_open_client(k, &err) != MG_OK) {

@@ -275,6 +275,43 @@ function app:static(prefix, folder, options) end
 ---@return moongate.App self
 function app:proxy(pattern, upstream, options) end
 
+---@class moongate.WebSocketOptions: moongate.RouteOptions of `app:websocket`
+---@field max_message? integer|string bytes of a message; "1M" unless told
+---@field rate? integer|false messages and control frames in a second; any unless told
+---@field idle? number|false seconds in which nothing comes from the peer, not even what answers a ping; 300 unless told
+---@field ping? number|false seconds of silence before the peer is pinged; 30 unless told
+---@field protocols? string[] subprotocols that are spoken
+---@field origins? string[]|"*" pages that may open it, such as "https://*.example.org"; those of the same host unless told
+---@field deflate? boolean permessage-deflate is agreed to; false unless told
+---@field slow? "close"|"skip" what happens to a peer that does not take what is published (limits.outbox); "close" unless told
+
+---@class moongate.WebSocketFunctions each may await
+---@field open? async fun(ws: moongate.WebSocket, ctx: moongate.Context) before the connection is a WebSocket: may `ctx:fail(403)`
+---@field message async fun(ws: moongate.WebSocket, data: string, kind: "text"|"binary")
+---@field close? async fun(ws: moongate.WebSocket, code: integer, reason: string) it has ended: 1006 without a word
+---@field reload? async fun(ws: moongate.WebSocket) first of all, once these scripts have taken it over from others
+
+--- A WebSocket, over HTTP/1.1 and HTTP/2. Middleware runs before it is opened, and may refuse.
+---
+--- In the table form messages of one socket are handled one after the other, and nothing of the
+--- scripts is held between two of them: a reload takes the socket over there, with its `ws.state` and
+--- its topics. A function instead has the socket to itself, and keeps its scripts until
+--- `timeouts.drain` has passed.
+---
+--- ```lua
+--- app:websocket("/chat/:room", { max_message = "64K", protocols = { "chat.v1" } }, {
+---   open = function(ws, ctx) ws.state.user = ctx.query.user end,
+---   message = function(ws, data) ws:send({ from = ws.state.user, text = data }) end,
+--- })
+--- --> GET /chat/1 => 426
+--- ```
+---@param pattern string
+---@param options? moongate.WebSocketOptions may be left out
+---@param functions moongate.WebSocketFunctions|async fun(ws: moongate.WebSocket)
+---@return moongate.App self
+---@overload fun(self: moongate.App, pattern: string, functions: moongate.WebSocketFunctions|async fun(ws: moongate.WebSocket)): moongate.App
+function app:websocket(pattern, options, functions) end
+
 --- Answers what no route takes, instead of the 404 that Moongate gives.
 ---
 --- ```lua

@@ -285,6 +285,53 @@ function app:start(method, path, options) end
 ---@return moongate.test.Flight
 function app:raw(bytes) end
 
+--- Opens a WebSocket, whose client's end the spec has. nil and the answer if the app refuses.
+---
+--- ```lua spec
+--- local test = require("moongate.test")
+---
+--- it("echoes", function()
+---   local app = test.app(function(app)
+---     app:websocket("/echo", { message = function(ws, data) ws:send(data) end })
+---   end)
+---   local ws = assert(app:websocket("/echo"))
+---   ws:send("hello")
+---   assert.equal("hello", ws:receive())
+---   assert.equal(1000, ws:close())
+---   app:assert_no_leaks()
+--- end)
+--- ```
+---@param path string
+---@param options? table headers, protocols; answers_pings = false: it does not
+---@return moongate.test.WebSocket?
+---@return moongate.test.Response?
+function app:websocket(path, options) end
+
+--- Loads the scripts again, as a reload does: WebSockets go on with them. Raises what is wrong with
+--- them; then nothing has changed.
+---
+--- ```lua spec
+--- local test = require("moongate.test")
+---
+--- it("goes on with other scripts", function()
+---   local app = test.app(function(app)
+---     app:websocket("/", { message = function(ws) ws:send("old") end })
+---   end)
+---   local ws = assert(app:websocket("/"))
+---   ws:send("?")
+---   assert.equal("old", ws:receive())
+---   app:reload(function(app)
+---     app:websocket("/", { message = function(ws) ws:send("new") end })
+---   end)
+---   ws:send("?")
+---   assert.equal("new", ws:receive())
+---   app:close()
+--- end)
+--- ```
+---@param source? string|fun(app: moongate.App) those that the app was made of unless told
+---@return moongate.test.App self
+function app:reload(source) end
+
 --- Replaces an async call of `ctx` and of the modules as a whole. Stubs of single statements, keys,
 --- paths and requests come first; the newest that fits answers.
 ---

@@ -95,9 +95,9 @@ function M.start(served, ready, limit, left)
   serve.start(served, ready, limit, left)
 end
 
---- It serves from now on: its jobs begin.
-function M.commit(served)
-  serve.commit(served)
+--- It serves from now on: its jobs begin, unless `jobs` is false.
+function M.commit(served, jobs)
+  serve.commit(served, jobs)
 end
 
 --- Another generation serves new requests. Jobs end, requests and streams go on, the background has

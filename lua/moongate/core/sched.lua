@@ -21,6 +21,7 @@ M.AWAIT = AWAIT
 
 local events = native.constants.events
 local EVENT_REQUEST, EVENT_DONE, EVENT_SIGNAL = events.request, events.done, events.signal
+local EVENT_SOCKET = events.socket
 local LOG_ERROR = native.constants.log_levels.error
 local IN_A_ROW = 1000 -- resumptions in a turn before the loop may look at its sockets again
 local IDLE_TASKS = 512
@@ -54,6 +55,7 @@ local ready, first, last = {}, 1, 0 -- a queue of tasks
 local later, later_count = {}, 0 -- tasks that let the loop turn first
 local turning = false -- whatever gets ready now is seen before the turn ends
 local on_request, on_signal, on_stream -- set by core/app/serve.lua
+local on_socket -- set by core/live/serve.lua
 local SLOTS = native.constants.slots -- so many a handle's low bits tell apart
 local operations = {} -- slot of the operation's handle -> Future
 local tasks = setmetatable({}, { __mode = "k" }) -- all there are, for the leak check of specs
@@ -298,6 +300,8 @@ local function turn()
       on_request(a, b, c, d, e, f, g)
     elseif kind == EVENT_DONE then
       finished(a, b, c, d, e, f, g)
+    elseif kind == EVENT_SOCKET then
+      on_socket(a, b, c, d, e, f)
     elseif kind == EVENT_SIGNAL then
       on_signal(a, b)
     else
@@ -341,6 +345,11 @@ end)
 --- The functions that take requests, signals, and connections without requests.
 function M.serve(request, signal, stream)
   on_request, on_signal, on_stream = request, signal, stream
+end
+
+--- The function that takes what came for WebSockets.
+function M.serve_sockets(socket)
+  on_socket = socket
 end
 
 --- `future` is settled when the operation ends.

@@ -1,17 +1,19 @@
 --- The virtual clock of a spec, and the loop beneath it.
 local native = require("moongate.native")
 local net = require("moongate.test.net")
+local websocket = require("moongate.test.websocket")
 
 local Clock = {}
 Clock.__index = Clock
 
 local TURNS = 1000000
 
--- Turns the loop once, and has the servers of specs look at what came of it. False: nothing
+-- Turns the loop once, and has the peers of specs look at what came of it. False: nothing
 -- happened.
 local function turn(may_jump, limit)
   local progress = native.test_turn(may_jump, limit)
-  return net.poll() or progress ~= "idle"
+  local moved = websocket.poll()
+  return net.poll() or moved or progress ~= "idle"
 end
 
 ---@return table

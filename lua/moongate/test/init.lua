@@ -13,6 +13,8 @@ local Future = require("moongate.future")
 local time = require("moongate.time")
 local Clock = require("moongate.test.clock")
 local wire = require("moongate.test.wire")
+local websocket = require("moongate.test.websocket")
+local sockets = require("moongate.core.live.socket")
 local answers = require("moongate.test.answers")
 local faults = require("moongate.test.faults")
 local stubs = require("moongate.test.stubs")
@@ -36,6 +38,8 @@ suggest.close(App, "the app of a spec")
 
 -- Of other orders in which what is finished is told: `moongate test --shuffle`.
 local seed = (package.loaded["moongate.specs"] or {}).seed
+
+local DRAIN_SECONDS = 30 -- that replaced scripts have, as timeouts.drain unless an app says more
 
 local log_lines -- where the running app's log goes
 
@@ -99,7 +103,8 @@ local function load(source, options)
   return boot.load(root, path, { handler_seconds = seconds, read = M.read })
 end
 
-local function start(app, jobs)
+-- `before`: what these scripts replace.
+local function start(app, jobs, before)
   local started, failure = false, nil
   boot.start(app.served, function(ok, text)
     started, failure = true, not ok and text or nil
@@ -110,10 +115,12 @@ local function start(app, jobs)
   if failure then
     error("on_start failed: " .. failure, 3)
   end
-  if jobs ~= false then
-    boot.commit(app.served)
+  boot.commit(app.served, jobs ~= false)
+  if before then
+    boot.retire(before, DRAIN_SECONDS, function() end)
+  else
+    app.clock:reset()
   end
-  app.clock:reset()
 end
 
 -- "memory:1M" as bytes; 0: no cache.
@@ -188,6 +195,8 @@ function M.app(source, options)
   end
   local app = setmetatable({
     served = served,
+    source = source,
+    options = options,
     clock = Clock.new(),
     logs = {},
     calls = {},
@@ -258,6 +267,34 @@ end
 function App:raw(bytes)
   log_lines = self.logs
   return wire.raw(self, bytes)
+end
+
+--- Opens a WebSocket, whose client's end the spec has: :send, :receive, :close. nil and the answer
+--- if the app refuses.
+---@param path string
+---@param options table? headers, protocols; answers_pings: false if it does not
+---@return moongate.test.WebSocket?
+---@return moongate.test.Response?
+function App:websocket(path, options)
+  log_lines = self.logs
+  return websocket.open(self, path, options)
+end
+
+--- Loads the scripts again, as a reload does: WebSockets go on with them. Without `source` those
+--- that the app was made of. Raises what is wrong with them; then nothing has changed.
+---@param source nil|string|fun(app)
+---@return moongate.test.App
+function App:reload(source)
+  log_lines = self.logs
+  local served, message = load(source or self.source, self.options)
+  if not served then
+    error(message, 2)
+  end
+  local before = self.served
+  sockets.cross()
+  self.served = served
+  start(self, self.options.jobs, before)
+  return self
 end
 
 -- --- stubs ---

@@ -14,6 +14,15 @@ local M = {}
 
 local NAMED = 5 -- strands of work that the log names
 
+-- Set by core/live/serve.lua, which requires others that require this.
+local sockets_are_clear, leave_sockets
+
+--- `is_clear(again)`: no WebSocket holds the scripts; `leave(target)` closes those of its
+--- coroutines.
+function M.watch_sockets(is_clear, leave)
+  sockets_are_clear, leave_sockets = is_clear, leave
+end
+
 ---@class moongate.Retired what becomes of scripts that others replaced
 ---@field left integer requests and streams under way
 ---@field seconds number that the background has
@@ -202,7 +211,10 @@ local function look(target)
       M.check(target)
     end)
   end
-  if retired.left > 0 then
+  local function again()
+    timers.after(0, M.check, target)
+  end
+  if not sockets_are_clear(again) or retired.left > 0 then
     return
   end
   if retired.cancelled then
@@ -229,6 +241,7 @@ function M.hurry(target)
     if retired.stops and M.background(target) > 0 then
       log.warn(("the stop waited %g s and cancels: %s"):format(retired.seconds, names_of(target)))
     end
+    leave_sockets(target)
     cancel_background(target)
     M.check(target)
   end

@@ -18,6 +18,7 @@ local failure = require("moongate.core.request.failure")
 local ending = require("moongate.core.request.ending")
 local lifetime = require("moongate.core.request.lifetime")
 local onion = require("moongate.core.request.onion")
+local sockets = require("moongate.core.live.serve")
 local slots = require("moongate.core.request.slots")
 local raw = require("moongate.core.stream")
 local Future = require("moongate.future")
@@ -28,6 +29,7 @@ local HANDLE, ROUTE, TASK, PHASE = slots.HANDLE, slots.ROUTE, slots.TASK, slots.
 local ALLOWED, PARAMS, ANSWERING = slots.ALLOWED, slots.PARAMS, slots.ANSWERING
 local OPEN, COMMITTED = slots.OPEN, slots.COMMITTED
 local KIND, BODY, TUNNEL, RELAY = slots.KIND, slots.BODY, slots.TUNNEL, slots.RELAY
+local SOCKET = slots.SOCKET
 local new_ctx, begin, run_request = context.new, lifetime.begin, onion.run
 local request_failed = failure.failed
 
@@ -186,9 +188,10 @@ function M.start(target, ready, limit, left)
   end)
 end
 
---- Its jobs begin.
-function M.commit(target)
-  for i, job in ipairs(target.app.jobs or {}) do
+--- WebSockets of its routes are its own, and its jobs begin unless `jobs` is false.
+function M.commit(target, jobs)
+  sockets.commit(target)
+  for i, job in ipairs(jobs ~= false and target.app.jobs or {}) do
     target.jobs_under_way[i] = time.run_job(target.root, job)
   end
 end
@@ -217,7 +220,7 @@ function M.pins(target)
       requests = requests + 1
     end
   end
-  return requests, streams, retire.background(target)
+  return requests + sockets.busy(), streams, retire.background(target)
 end
 
 --- Other scripts take new requests; `done()` is called when nothing is left of these.
@@ -231,6 +234,8 @@ local function end_stream(ctx, why)
   lifetime.cancel(ctx, why)
   if ctx[KIND] == TUNNEL then
     raw.release(ctx[BODY], false)
+  elseif ctx[KIND] == SOCKET then
+    sockets.leave(ctx)
   elseif ctx[KIND] == RELAY then
     native.give_up(ctx[HANDLE]) -- where the server would have ended, nobody knows
   else

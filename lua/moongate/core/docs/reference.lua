@@ -14,7 +14,8 @@ local PAGES = {
   { "template", "Templates" }, { "crypto", "Signatures" }, { "password", "Passwords" },
   { "log", "The log" },
   { "errors", "Errors" }, { "middleware", "Middleware" }, { "stream", "Raw streams" },
-  { "test", "Specs: moongate.test" },
+  { "websocket", "WebSockets" }, { "test", "Specs: moongate.test" },
+  { "test_websocket", "Specs: WebSockets" },
 }
 
 -- Guides, in the order of the site.

@@ -544,6 +544,7 @@ end
 local function keep_request(ctx)
   return ctx.headers, ctx.query, ctx.log
 end
+M.keep_request = keep_request
 
 local function take_over(ctx, status, protocol, fn)
   keep_request(ctx)

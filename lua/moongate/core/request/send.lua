@@ -14,13 +14,15 @@ local time = require("moongate.time")
 local HANDLE, ROUTE, METHOD, PHASE = slots.HANDLE, slots.ROUTE, slots.METHOD, slots.PHASE
 local KIND, STATUS, TYPE, FIELDS = slots.KIND, slots.STATUS, slots.TYPE, slots.FIELDS
 local BODY, PLAIN, STREAM, TUNNEL = slots.BODY, slots.PLAIN, slots.STREAM, slots.TUNNEL
-local RELAY = slots.RELAY
+local RELAY, SOCKET = slots.RELAY, slots.SOCKET
 local COMMITTED, OVER, CANCELLED = slots.COMMITTED, slots.OVER, scopes.CANCELLED
 local check_field, respond, finish = answer.check_field, native.respond, lifetime.finish
 
 local METHOD_HEAD = native.constants.methods.HEAD
 
 local M = {}
+
+M.send_socket = false -- set by core/live/serve.lua, which requires others that require this
 
 -- --- an answer in pieces ---
 
@@ -186,6 +188,8 @@ function M.send(ctx)
     send_tunnel(ctx)
   elseif kind == RELAY then
     send_relayed(ctx)
+  elseif kind == SOCKET then
+    check_sent(M.send_socket(ctx))
   else
     send_file(ctx)
   end

@@ -18,6 +18,7 @@ return {
   FILE = 2,
   TUNNEL = 3, -- once it is committed, BODY is the stream
   RELAY = 4, -- what ctx:proxy was answered: core/request/proxied.lua
+  SOCKET = 5, -- a WebSocket: core/live/serve.lua
 
   STATUS = 13,
   TYPE = 14, -- the media type, false: none

@@ -1,0 +1,73 @@
+---@meta _
+
+--- A WebSocket that a route of `app:websocket` serves. It is closed with 1000 unless something else
+--- is said, with 1001 when it is idle, 1008 when its peer sends faster than `rate`, 1009 when a
+--- message is larger than `max_message`, 1011 when a function fails, 1012 when its scripts go, 1013
+--- when its peer takes too slowly what is published.
+---@class moongate.WebSocket
+---@field params table<string, string|number> of the route's pattern
+---@field headers table<string, string> of the request, in any case
+---@field protocol? string the subprotocol that was agreed on
+---@field state table what scripts keep of it: at a reload it crosses as JSON, of 64 KiB at most
+local ws = {}
+
+--- Sends a message; suspends while much waits for a slow peer. Raises with code `closed` once nothing
+--- can be sent.
+---
+--- ```lua
+--- app:websocket("/echo", { message = function(ws, data, kind) ws:send(data, kind) end })
+--- --> GET /echo => 426
+--- ```
+---@param data string|number|table a table becomes JSON; text is UTF-8
+---@param kind? "text"|"binary" "text" unless told
+---@return moongate.WebSocket self
+function ws:send(data, kind) end
+
+--- Closes; what was sent still leaves.
+---@param code? integer 1000 unless told; 3000 to 4999 are yours
+---@param reason? string of at most 123 bytes
+function ws:close(code, reason) end
+
+--- Asks the peer for a sign of life, as the option `ping` does by itself.
+---@param data? string of at most 125 bytes
+function ws:ping(data) end
+
+--- The messages, until the socket has ended: of a socket that a coroutine has.
+---
+--- ```lua
+--- app:websocket("/echo", function(ws)
+---   for data, kind in ws:messages() do ws:send(data, kind) end
+--- end)
+--- --> GET /echo => 426
+--- ```
+---@return fun(): string?, "text"|"binary"?
+function ws:messages() end
+
+--- The next message and its kind; nil once the socket has ended.
+---@return moongate.Future<string?>
+---@nodiscard
+function ws:receive() end
+
+--- What is published to the topic comes to this socket from now on, also past a reload.
+---@param topic string of at most 255 bytes
+---@return moongate.WebSocket self
+function ws:subscribe(topic) end
+
+---@param topic string
+---@return moongate.WebSocket self
+function ws:unsubscribe(topic) end
+
+--- To every subscriber of the topic in every worker, but not to this socket.
+---
+--- ```lua
+--- app:websocket("/chat/:room", {
+---   open = function(ws, ctx) ws:subscribe("room:" .. ctx.params.room) end,
+---   message = function(ws, data) ws:publish("room:" .. ws.params.room, data) end,
+--- })
+--- --> GET /chat/1 => 426
+--- ```
+---@param topic string
+---@param data string|number|table a table becomes JSON
+---@param options? table self = true: to this socket too; kind = "binary"
+---@return moongate.WebSocket self
+function ws:publish(topic, data, options) end
