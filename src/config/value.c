@@ -1,8 +1,8 @@
 #include "config/value.h"
 
+#include "base/suggest.h"
 #include "config/acme.h"
 #include "config/path.h"
-#include "base/suggest.h"
 #include "config/upstream_value.h"
 
 #include <math.h>
