@@ -57,15 +57,15 @@ local function rejected(scope, level, code, message)
   return future
 end
 
--- The Future of what a native function gave: true and a value, false with a code and a message, or
--- the handle of what is under way.
+-- The Future of what a native function gave: true and a value, false with a code and a message
+-- ("down": it was not even asked), or the handle of what is under way.
 local function future_of(scope, level, ok, value, message)
   if ok == true then
     return (Future._resolved(value))
   elseif ok then
     return (time.operation(ok, scope, level + 1))
   end
-  return (rejected(scope, level + 1, value, message))
+  return (rejected(scope, level + 1, value == "down" and "cache" or value, message))
 end
 
 -- The same for who waits for it in a coroutine: the value, or nil, a code and a message.
@@ -171,7 +171,8 @@ local function make(flight, ttl, fn)
   end
   if value ~= nil then
     local stored, code, message = result_of(native.cache_set(key, value, ttl))
-    if not stored and code ~= "cache" then -- that would be a lock that was busy
+    -- "cache" would be a lock that was busy, or one that is elsewhere and does not answer.
+    if not stored and code ~= "cache" and code ~= "down" then
       tell_lost(key, flight.where, message)
     end
   end
@@ -298,9 +299,13 @@ local function fly(key, ttl, fn, where)
   end
 end
 
--- `ok`: what the first look gave: nothing so far, or its handle.
+-- `ok`: what the first look gave: nothing so far, its handle, or false: the cache is down, and the
+-- value is made all the same.
 local function look_and_fly(ok, key, ttl, fn, where)
-  local value = result_of(ok)
+  local value
+  if ok then
+    value = result_of(ok)
+  end
   if value ~= nil then
     return value
   end
@@ -380,7 +385,7 @@ function calls.cached(scope, level, key, ttl, fn)
   local ok, value, message = native.cache_get(key)
   if ok == true and value ~= nil then
     return (Future._resolved(value))
-  elseif not ok then
+  elseif not ok and value ~= "down" then
     return (rejected(scope, level + 1, value, message))
   end
   local source, line = native.where(level + 1)

@@ -20,6 +20,7 @@ local M = {
   http = require("moongate.http"),
   cache = require("moongate.cache").get,
   tcp = require("moongate.tcp"),
+  redis = require("moongate.redis").get,
   upstream = require("moongate.upstream").get,
   database = database.open,
   blob = database.blob,

@@ -71,6 +71,14 @@ typedef struct mg_config_databases {
     size_t n;
 } mg_config_databases;
 
+typedef struct mg_config_cache {
+    uint64_t bytes;  // in memory that all workers share; 0: none
+    const char *url; // of Redis, checked; a secret may be in it; NULL: in memory, if anywhere
+} mg_config_cache;
+
+// Services of Redis beside the cache; `path` is NULL.
+typedef mg_config_databases mg_config_redis;
+
 // Of calls to other servers.
 typedef struct mg_config_http {
     uint64_t connections, waiting, idle_connections, idle_ms;
@@ -92,7 +100,8 @@ typedef struct mg_config {
     const char *control; // path of the control socket; NULL: gate/control_path.h finds one
     const char *specs;   // run before each reload; NULL: none
     mg_config_databases databases;
-    uint64_t cache_bytes; // shared by all workers; 0: no cache
+    mg_config_cache cache;
+    mg_config_redis redis;
     mg_config_http http;
     mg_upstreams_options upstreams;  // `open` is NULL: see config/options.h
     bool proxy_open;                 // servers that none of them names may be asked

@@ -25,7 +25,8 @@ static size_t size_of(mg_config_kind kind) {
         [MG_CONFIG_FORWARDED] = sizeof(mg_config_texts),
         [MG_CONFIG_DATABASE] = sizeof(mg_config_databases),
         [MG_CONFIG_NAMESERVERS] = sizeof(const char *),
-        [MG_CONFIG_CACHE] = sizeof(uint64_t),
+        [MG_CONFIG_REDIS] = sizeof(mg_config_redis),
+        [MG_CONFIG_CACHE] = sizeof(mg_config_cache),
     };
     return sizes[kind];
 }

@@ -33,6 +33,7 @@ typedef enum mg_config_kind {
     MG_CONFIG_FORWARDED,
     MG_CONFIG_NETWORKS,    // at least one, or false
     MG_CONFIG_DATABASE,    // one, or a table of named ones, or false
+    MG_CONFIG_REDIS,       // likewise
     MG_CONFIG_CACHE,       // or false
     MG_CONFIG_NAMESERVERS, // or false
     MG_CONFIG_UPSTREAMS,   // a table of named ones

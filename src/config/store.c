@@ -1,8 +1,9 @@
-// The keys `database`, `cache` and http.nameservers.
+// The keys `database`, `cache`, `redis` and http.nameservers.
 
 #include "config/path.h"
 #include "config/value.h"
 #include "store/postgres.h"
+#include "store/redis_settings.h"
 
 #include <arpa/inet.h>
 #include <stdio.h>
@@ -19,22 +20,52 @@ static void refuse(mg_config_reading *r, const mg_config_key *key, mg_json_token
     mg_config_skip(r, t);
 }
 
+// --- Redis ---
+
+// Checked, and as it was written; NULL and a fault.
+static const char *take_redis_url(mg_config_reading *r, uint64_t *near_bytes) {
+    mg_redis_settings settings = {0};
+    mg_error why;
+    int rc = mg_redis_settings_read(&settings, r->json.text, &why);
+    *near_bytes = settings.near_bytes;
+    mg_redis_settings_deinit(&settings);
+    if (rc != MG_OK) {
+        mg_config_fault(r, "%s", why.text);
+        return NULL;
+    }
+    return mg_arena_copy(&r->config->arena, r->json.text);
+}
+
+static bool take_redis(mg_config_reading *r, const mg_config_key *key, mg_json_token t,
+                       mg_config_database *out) {
+    uint64_t near_bytes;
+    if (!is_text(r, t)) {
+        refuse(r, key, t);
+        return false;
+    }
+    out->url = take_redis_url(r, &near_bytes);
+    return out->url != NULL;
+}
+
 // --- cache ---
 
 void mg_config_take_cache(mg_config_reading *r, const mg_config_key *key, mg_json_token t) {
     static const mg_str scheme = {"memory:", 7};
-    uint64_t *bytes = mg_config_field(r, key);
+    mg_config_cache *out = mg_config_field(r, key);
+    uint64_t n = 0;
+    *out = (mg_config_cache){0};
     if (t == MG_JSON_FALSE) {
-        *bytes = 0;
         return;
     }
-    uint64_t n = 0;
     bool memory = is_text(r, t) && mg_str_starts(r->json.text, scheme) &&
                   mg_str_to_size((mg_str){r->json.text.p + 7, r->json.text.n - 7}, &n);
     if (memory && n >= CACHE_LEAST && n <= CACHE_MOST) {
-        *bytes = n;
-    } else if (is_text(r, t) && mg_str_starts(r->json.text, MG_STR("redis:"))) {
-        mg_config_fault(r, "Redis is not available in this version, allowed: \"memory:64M\"");
+        out->bytes = n;
+    } else if (is_text(r, t) && mg_redis_is_url(r->json.text)) {
+        out->url = take_redis_url(r, &out->bytes);
+    } else if (is_text(r, t) && memchr(r->json.text.p, '@', r->json.text.n) != NULL) {
+        // A password may be in it, which no fault shows.
+        mg_config_fault(r, "is no URL of a cache, allowed: \"redis://USER:PASSWORD@HOST:PORT\"");
     } else {
         refuse(r, key, t);
     }
@@ -89,19 +120,22 @@ static bool is_name(mg_str s) {
     return good;
 }
 
+typedef bool (*take_one)(mg_config_reading *r, const mg_config_key *key, mg_json_token t,
+                         mg_config_database *out);
+
 // The reader stands behind a name.
-static void add_named(mg_config_reading *r, const mg_config_key *key, mg_buf *list) {
+static void add_named(mg_config_reading *r, const mg_config_key *key, take_one take, mg_buf *list) {
     if (!is_name(r->json.text)) {
-        mg_config_fault(r, "\"%.*s\" is no name of a database, allowed: letters, digits and _",
+        mg_config_fault(r, "\"%.*s\" is no name of %s, allowed: letters, digits and _",
                         (int)(r->json.text.n < NAME_BYTES ? r->json.text.n : NAME_BYTES),
-                        r->json.text.p);
+                        r->json.text.p, take == take_redis ? "a Redis" : "a database");
         mg_config_skip(r, mg_json_next(&r->json));
         return;
     }
     mg_config_database d = {.name = mg_arena_copy(&r->config->arena, r->json.text)};
     size_t before = r->path.n;
     mg_buf_printf(&r->path, ".%s", d.name);
-    if (take_url(r, key, mg_json_next(&r->json), &d)) {
+    if (take(r, key, mg_json_next(&r->json), &d)) {
         mg_buf_append(list, &d, sizeof d);
     }
     r->path.n = before;
@@ -117,21 +151,30 @@ static void settle(mg_config_reading *r, const mg_config_key *key, mg_buf *list)
     mg_buf_deinit(list);
 }
 
-void mg_config_take_database(mg_config_reading *r, const mg_config_key *key, mg_json_token t) {
+static void take_one_or_named(mg_config_reading *r, const mg_config_key *key, mg_json_token t,
+                              take_one take) {
     mg_buf list = {0};
     if (t == MG_JSON_OBJECT) {
         while (mg_json_next(&r->json) == MG_JSON_KEY) {
-            add_named(r, key, &list);
+            add_named(r, key, take, &list);
         }
     } else if (t == MG_JSON_ARRAY) {
         refuse(r, key, t);
     } else if (t != MG_JSON_FALSE) {
         mg_config_database d = {.name = "default"};
-        if (take_url(r, key, t, &d)) {
+        if (take(r, key, t, &d)) {
             mg_buf_append(&list, &d, sizeof d);
         }
     }
     settle(r, key, &list);
+}
+
+void mg_config_take_database(mg_config_reading *r, const mg_config_key *key, mg_json_token t) {
+    take_one_or_named(r, key, t, take_url);
+}
+
+void mg_config_take_redis(mg_config_reading *r, const mg_config_key *key, mg_json_token t) {
+    take_one_or_named(r, key, t, take_redis);
 }
 
 // --- http.nameservers ---

@@ -332,6 +332,7 @@ static bool take_many(mg_config_reading *r, const mg_config_key *key, mg_json_to
         [MG_CONFIG_NETWORKS] = mg_config_take_networks,
         [MG_CONFIG_DATABASE] = mg_config_take_database,
         [MG_CONFIG_NAMESERVERS] = mg_config_take_nameservers,
+        [MG_CONFIG_REDIS] = mg_config_take_redis,
         [MG_CONFIG_CACHE] = mg_config_take_cache,
         [MG_CONFIG_UPSTREAMS] = mg_config_take_upstreams,
         [MG_CONFIG_SERVERS] = mg_config_take_servers,

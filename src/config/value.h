@@ -61,5 +61,5 @@ void mg_config_take_certificates(mg_config_reading *r, const mg_config_key *key,
 // What outlives requests (config/store.c).
 void mg_config_take_database(mg_config_reading *r, const mg_config_key *key, mg_json_token t);
 void mg_config_take_nameservers(mg_config_reading *r, const mg_config_key *key, mg_json_token t);
+void mg_config_take_redis(mg_config_reading *r, const mg_config_key *key, mg_json_token t);
 void mg_config_take_cache(mg_config_reading *r, const mg_config_key *key, mg_json_token t);
-

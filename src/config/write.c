@@ -151,12 +151,14 @@ static void write_databases(mg_buf *out, const mg_config_key *key, const void *f
 }
 
 static void write_cache(mg_buf *out, const mg_config_key *key, const void *field) {
-    uint64_t bytes = *(const uint64_t *)field;
+    const mg_config_cache *c = field;
     (void)key;
-    if (bytes == 0) {
+    if (c->url != NULL) {
+        mg_json_write_raw(out, mg_str_of(c->url));
+    } else if (c->bytes == 0) {
         write_false(out);
     } else {
-        mg_buf_printf(out, "\"memory:%llu\"", (unsigned long long)bytes);
+        mg_buf_printf(out, "\"memory:%llu\"", (unsigned long long)c->bytes);
     }
 }
 
@@ -185,6 +187,7 @@ void mg_config_write(mg_buf *out, const mg_config_key *key, const void *base) {
         [MG_CONFIG_NETWORKS] = write_networks,
         [MG_CONFIG_DATABASE] = write_databases,
         [MG_CONFIG_NAMESERVERS] = write_text_or_false,
+        [MG_CONFIG_REDIS] = write_databases,
         [MG_CONFIG_CACHE] = write_cache,
     };
     writers[key->kind](out, key, (const char *)base + key->offset);

@@ -25,7 +25,7 @@ static int begin_service(mg_reload *r, mg_error *err) {
     own.access = NULL;
     int rc = mg_logs_open(&m->logs, &own, err);
     if (rc == MG_OK && m->shm == NULL) {
-        rc = mg_shm_new(&m->shm, r->config.cache_bytes, err);
+        rc = mg_shm_new(&m->shm, r->config.cache.bytes, err);
         rc = rc == MG_OK ? mg_cache_prepare(m->shm, err) : rc;
         if (rc == MG_OK) {
             rc = mg_ticket_ring_begin(mg_shm_tickets(m->shm));
@@ -67,7 +67,7 @@ int mg_reload_plan(mg_reload *r, mg_error *err) {
     } else if (!m->alone && r->config.workers == 0) {
         rc = mg_error_set(err, MG_ECONFIG,
                           "%s: workers: 0 needs a restart: this server has a master", m->cli->conf);
-    } else if (r->config.cache_bytes != m->config.cache_bytes) {
+    } else if (r->config.cache.bytes != m->config.cache.bytes) {
         mg_master_log(m, MG_LOG_WARN, "%s: cache: another size needs a restart", m->cli->conf);
     }
     if (rc == MG_OK) {

@@ -9,6 +9,7 @@
 #include "proxy/upstream.h"
 #include "store/memory_cache.h"
 #include "store/postgres.h"
+#include "store/redis_cache.h"
 #include "store/sqlite.h"
 
 // One thing that is lent, and what it was made from. Counted by the sets that have it.
@@ -23,9 +24,12 @@ struct mg_service_set {
     mg_services lent;
     uint32_t refs;
     service *client;
-    service *cache;      // NULL: none
-    service **databases; // as many as are lent
+    service *cache;       // NULL: none
+    service *cache_redis; // where it is; NULL: in memory
+    service **databases;  // as many as are lent
     mg_named_database *names;
+    service **redis; // as many as the configuration names
+    mg_named_redis *redis_names;
     mg_arena arena; // of the names
 };
 
@@ -145,6 +149,38 @@ static int open_upstreams(mg_service_set *s, mg_loop *loop, const mg_service_opt
     return rc == MG_OK ? rc : mg_error_set(err, rc, "%s: upstreams: %s", c->file, why.text);
 }
 
+// --- Redis ---
+
+static void free_redis(void *made) {
+    mg_redis_free(made);
+}
+
+// `before`: what had its place, whose connections stay if it is the same one.
+static int open_one_redis(service **out, service *before, mg_loop *loop,
+                          const mg_service_options *o, const char *url, mg_error *err) {
+    mg_buf signature = {0};
+    mg_redis *made = NULL;
+    int rc = MG_OK;
+    mg_buf_printf(&signature, "%s %s", url,
+                  o->config->http.nameservers != NULL ? o->config->http.nameservers : "");
+    *out = same(before, &signature);
+    if (*out == NULL) {
+        const mg_redis_options options = {
+            .url = mg_str_of(url),
+            .nameservers = o->config->http.nameservers,
+            .on_warning = o->on_warning,
+            .on_news = o->on_news,
+            .arg = o->log_arg,
+        };
+        rc = mg_redis_open(&made, loop, &options, err);
+    }
+    if (made != NULL) {
+        *out = service_new(&signature, made, free_redis);
+    }
+    mg_buf_deinit(&signature);
+    return rc;
+}
+
 // --- the cache ---
 
 static void free_cache(void *made) {
@@ -152,8 +188,8 @@ static void free_cache(void *made) {
 }
 
 // The memory has been there since the master began: no key of a configuration changes it.
-static int open_cache(mg_service_set *s, mg_loop *loop, const mg_service_options *o,
-                      mg_error *err) {
+static int open_memory_cache(mg_service_set *s, mg_loop *loop, const mg_service_options *o,
+                             mg_error *err) {
     mg_buf signature = {0};
     mg_memory_cache *memory = NULL;
     size_t bytes;
@@ -168,8 +204,33 @@ static int open_cache(mg_service_set *s, mg_loop *loop, const mg_service_options
         mg_cache *cache = mg_memory_cache_lend(memory, loop, o->holder);
         s->cache = service_new(&signature, cache, free_cache);
     }
-    s->lent.cache = s->cache != NULL ? s->cache->made : NULL;
     mg_buf_deinit(&signature);
+    return rc;
+}
+
+static int open_redis_cache(mg_service_set *s, mg_loop *loop, const mg_service_options *o,
+                            mg_error *err) {
+    mg_buf signature = {0};
+    int rc = open_one_redis(&s->cache_redis, o->before != NULL ? o->before->cache_redis : NULL,
+                            loop, o, o->config->cache.url, err);
+    if (rc != MG_OK) {
+        return mg_error_set(err, rc, "%s: cache: %s", o->config->file, err->text);
+    }
+    mg_buf_append_str(&signature, mg_buf_str(&s->cache_redis->signature));
+    s->cache = same(o->before != NULL ? o->before->cache : NULL, &signature);
+    if (s->cache == NULL) {
+        mg_cache *cache = mg_redis_cache_lend(s->cache_redis->made);
+        s->cache = service_new(&signature, cache, free_cache);
+    }
+    mg_buf_deinit(&signature);
+    return MG_OK;
+}
+
+static int open_cache(mg_service_set *s, mg_loop *loop, const mg_service_options *o,
+                      mg_error *err) {
+    int rc = o->config->cache.url != NULL ? open_redis_cache(s, loop, o, err)
+                                          : open_memory_cache(s, loop, o, err);
+    s->lent.cache = s->cache != NULL ? s->cache->made : NULL;
     return rc;
 }
 
@@ -241,6 +302,46 @@ static int open_databases(mg_service_set *s, mg_loop *loop, const mg_service_opt
     return rc;
 }
 
+// --- named ones of Redis ---
+
+static service *redis_before(const mg_service_set *before, const char *name) {
+    for (uint32_t i = 0; before != NULL && before->redis[i] != NULL; i++) {
+        if (strcmp(before->redis_names[i].name, name) == 0) {
+            return before->redis[i];
+        }
+    }
+    return NULL;
+}
+
+static void name_redis(mg_service_set *s, const char *name, const service *of) {
+    s->redis_names[s->lent.redis_count++] =
+        (mg_named_redis){mg_arena_copy(&s->arena, mg_str_of(name)), of->made};
+}
+
+// The cache's is the default one, unless the configuration names another.
+static int open_redis(mg_service_set *s, mg_loop *loop, const mg_service_options *o,
+                      mg_error *err) {
+    const mg_config_redis *r = &o->config->redis;
+    bool has_default = false;
+    s->redis = mg_calloc(r->n + 1, sizeof(service *));
+    s->redis_names = mg_calloc(r->n + 1, sizeof *s->redis_names);
+    s->lent.redis = s->redis_names;
+    for (size_t i = 0; i < r->n; i++) {
+        const char *name = r->items[i].name;
+        int rc = open_one_redis(&s->redis[i], redis_before(o->before, name), loop, o,
+                                r->items[i].url, err);
+        if (rc != MG_OK) {
+            return mg_error_set(err, rc, "%s: redis: %s", o->config->file, err->text);
+        }
+        name_redis(s, name, s->redis[i]);
+        has_default |= strcmp(name, "default") == 0;
+    }
+    if (!has_default && s->cache_redis != NULL) {
+        name_redis(s, "default", s->cache_redis);
+    }
+    return MG_OK;
+}
+
 // --- a set ---
 
 int mg_service_set_new(mg_service_set **out, mg_loop *loop, const mg_service_options *o,
@@ -253,6 +354,9 @@ int mg_service_set_new(mg_service_set **out, mg_loop *loop, const mg_service_opt
     }
     if (rc == MG_OK) {
         rc = open_cache(s, loop, o, err);
+    }
+    if (rc == MG_OK) {
+        rc = open_redis(s, loop, o, err);
     }
     if (rc == MG_OK) {
         rc = open_databases(s, loop, o, err);
@@ -279,9 +383,15 @@ void mg_service_set_unref(mg_service_set *s) {
     for (uint32_t i = 0; i < s->lent.database_count; i++) {
         service_unref(s->databases[i]);
     }
+    for (uint32_t i = 0; s->redis != NULL && s->redis[i] != NULL; i++) {
+        service_unref(s->redis[i]);
+    }
     service_unref(s->cache);
+    service_unref(s->cache_redis);
     service_unref(s->client);
     mg_upstreams_unref(s->lent.upstreams); // a set of its own, whose servers others may share
+    mg_free(s->redis);
+    mg_free(s->redis_names);
     mg_free(s->databases);
     mg_free(s->names);
     mg_arena_deinit(&s->arena);

@@ -12,9 +12,6 @@
 
 #include <errno.h>
 
-// How a value was stored.
-enum { TAG_STRING = 1, TAG_JSON = 2 }; // a counter is JSON too: its decimal digits
-
 // Pushes the value of an operation that went well. False, and nothing is pushed: it did not.
 typedef bool (*push_value)(lua_State *L, const mg_cache_result *r);
 
@@ -33,10 +30,17 @@ static bool push_found(lua_State *L, const mg_cache_result *r) {
     if (r->code != MG_OK && r->code != -ENOENT) {
         return false;
     }
-    if (r->code == MG_OK && r->tag == TAG_STRING) {
+    if (r->code == -ENOENT) {
+        lua_pushnil(L);
+    } else if (r->tag == MG_CACHE_STRING) {
         mg_lua_push_str(L, r->value);
-    } else if (r->code == -ENOENT || mg_json_unpack(L, r->value) != MG_OK) {
-        lua_pushnil(L); // scribbled over: as if it were not there
+    } else if (mg_json_unpack(L, r->value) != MG_OK) {
+        lua_pop(L, 1);
+        if (r->tag == MG_CACHE_UNSURE) {
+            mg_lua_push_str(L, r->value);
+        } else {
+            lua_pushnil(L); // scribbled over: as if it were not there
+        }
     }
     return true;
 }
@@ -79,8 +83,10 @@ static int push_fault(lua_State *L, const mg_cache_result *r) {
     case MG_ELIMIT:
         return mg_lua_push_failure(
             L, "limit",
-            "the key is longer than 1 KiB, or the value is too large: at most 1 MiB, of a "
-            "small cache less");
+            r->text != NULL
+                ? r->text
+                : "the key is longer than 1 KiB, or the value is too large: at most 1 MiB, of a "
+                  "small cache less");
     case -ERANGE:
         return mg_lua_push_failure(L, "cache", "the sum does not fit into 64 bits");
     case MG_ESYNTAX:
@@ -153,8 +159,16 @@ static int push_handle(lua_State *L, push_value push, mg_cache_call *call) {
     return 1;
 }
 
+// "down" instead of "cache" where it was not even asked: cached goes on without it.
+static int push_down(lua_State *L, const mg_cache_result *r) {
+    return mg_lua_push_failure(L, "down", r->text);
+}
+
 static inline int push_outcome(lua_State *L, push_value push, mg_cache_call *call,
                                const mg_cache_result *r) {
+    if (call == NULL && r->code == MG_ECLOSED) {
+        return push_down(L, r);
+    }
     return call == NULL ? push_result(L, push, r) : push_handle(L, push, call);
 }
 
@@ -187,7 +201,8 @@ static int cache_get(lua_State *L) {
 // cache_set(key, value, ttl): true
 static int cache_set(lua_State *L) {
     mg_cache *c = cache_of(L);
-    mg_cache_entry e = {.key = mg_lua_check_str(L, 1), .tag = TAG_STRING, .ttl_ms = ttl_at(L, 3)};
+    mg_cache_entry e = {
+        .key = mg_lua_check_str(L, 1), .tag = MG_CACHE_STRING, .ttl_ms = ttl_at(L, 3)};
     mg_cache_result r;
     if (c == NULL) {
         return push_no_cache(L);
@@ -198,7 +213,7 @@ static int cache_set(lua_State *L) {
         e.value = mg_lua_str(L, 2);
     } else if (mg_json_pack(L, 2, packed) == MG_OK) {
         e.value = mg_buf_str(packed);
-        e.tag = TAG_JSON;
+        e.tag = MG_CACHE_JSON;
     } else {
         mg_scratch_give(L, 4);
         return mg_lua_push_failure(L, "json", lua_tostring(L, -1));
@@ -230,7 +245,7 @@ static int cache_increment(lua_State *L) {
         .key = mg_lua_check_str(L, 1),
         .by = (int64_t)luaL_checknumber(L, 2),
         .initial = (int64_t)luaL_checknumber(L, 3),
-        .tag = TAG_JSON,
+        .tag = MG_CACHE_JSON,
         .ttl_ms = ttl_at(L, 4),
     };
     mg_cache_call *call = mg_cache_increment(c, &step, &r);
@@ -282,7 +297,11 @@ static int cache_stats(lua_State *L) {
         {"emptied", s.emptied},
     };
     lua_pushboolean(L, 1);
-    lua_createtable(L, 0, 10);
+    lua_createtable(L, 0, 11);
+    if (s.state != NULL) {
+        lua_pushstring(L, s.state);
+        lua_setfield(L, -2, "state");
+    }
     for (size_t i = 0; i < sizeof figures / sizeof *figures; i++) {
         lua_pushnumber(L, (lua_Number)figures[i].value);
         lua_setfield(L, -2, figures[i].name);

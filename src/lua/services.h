@@ -10,11 +10,17 @@ typedef struct mg_client mg_client;       // client/client.h
 typedef struct mg_upstreams mg_upstreams; // proxy/upstream.h
 typedef struct mg_guests mg_guests;       // live/guest.h
 typedef struct mg_topics mg_topics;       // live/topics.h
+typedef struct mg_redis mg_redis;         // store/redis.h
 
 typedef struct mg_named_database {
     const char *name; // "default" is the one without a name
     mg_database *database;
 } mg_named_database;
+
+typedef struct mg_named_redis {
+    const char *name; // "default" is the one without a name
+    mg_redis *redis;
+} mg_named_redis;
 
 // What the process that asks for certificates lends to its own scripts (gate/acme_process.c).
 typedef struct mg_acme_seam {
@@ -41,5 +47,7 @@ typedef struct mg_services {
     void *order_arg;
     const mg_named_database *databases;
     uint32_t database_count;
+    const mg_named_redis *redis; // where the cache is, it is "default" unless another one is
+    uint32_t redis_count;
     const mg_acme_seam *acme;
 } mg_services;

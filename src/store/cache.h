@@ -19,9 +19,16 @@ enum {
     MG_CACHE_VALUE_MAX = 1 << 20,
 };
 
+// How a value was stored.
+enum {
+    MG_CACHE_STRING = 1,
+    MG_CACHE_JSON,   // a counter too: its decimal digits
+    MG_CACHE_UNSURE, // of a get: JSON if it can be read so, else a string
+};
+
 // What an operation came to: MG_OK; -ENOENT: there is no such key; MG_ELIMIT: key or value too
 // large; MG_EAGAIN: busy, or another one has the lease; MG_ESYNTAX: the value there is no integer;
-// -ERANGE: the sum leaves 64 bits; any other: `text` says it.
+// -ERANGE: the sum leaves 64 bits; MG_ECLOSED: it is down; any other; `text` may say more.
 typedef struct mg_cache_result {
     int code;
     uint8_t tag;      // of a get: what the value was stored with
@@ -55,12 +62,13 @@ mg_cache_call *mg_cache_delete(mg_cache *c, mg_str key, mg_cache_result *out);
 mg_cache_call *mg_cache_increment(mg_cache *c, const mg_cache_step *s, mg_cache_result *out);
 
 // Single flight among all who use this cache: MG_OK: whoever asks has the lease now, or had it, and
-// may fill `key` alone for at most `for_ms`. A lease ends by set, delete or release, or with its
-// time.
+// may fill `key` alone for at most `for_ms`. A lease ends by release or with its time; in memory
+// also by set and delete.
 mg_cache_call *mg_cache_lease(mg_cache *c, mg_str key, uint64_t for_ms, mg_cache_result *out);
 void mg_cache_release(mg_cache *c, mg_str key); // nobody is told how that went
 
-mg_cache_call *mg_cache_clear(mg_cache *c, mg_cache_result *out); // empties everything
+// Empties everything that is this cache's own.
+mg_cache_call *mg_cache_clear(mg_cache *c, mg_cache_result *out);
 
 // At once, when a call has been begun.
 void mg_cache_await(mg_cache_call *call, mg_cache_done_cb on_done, void *arg);
@@ -69,6 +77,7 @@ void mg_cache_await(mg_cache_call *call, mg_cache_done_cb on_done, void *arg);
 void mg_cache_cancel(mg_cache_call *call);
 
 typedef struct mg_cache_stats {
+    const char *state; // static: of one that is elsewhere, as in store/redis.h; NULL: it is here
     uint64_t entries, bytes, capacity_bytes;
     uint64_t hits, misses, sets, evicted, expired, busy, emptied;
 } mg_cache_stats;

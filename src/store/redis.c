@@ -30,6 +30,7 @@ static int prepare(mg_redis *r, mg_loop *loop, const mg_redis_options *o,
                    const mg_redis_settings *settings) {
     r->loop = loop;
     r->settings = *settings;
+    r->on_warning = o->on_warning;
     r->on_news = o->on_news;
     r->arg = o->arg;
     set_login(r);
@@ -102,8 +103,9 @@ mg_redis_conn_options mg_redis_conn_options_of(mg_redis *r, const char *host, ui
 }
 
 void mg_redis_tell(const mg_redis *r, bool bad, const char *text) {
-    if (r->on_news != NULL) {
-        r->on_news(r->arg, bad, text);
+    void (*on_line)(void *arg, const char *text) = bad ? r->on_warning : r->on_news;
+    if (on_line != NULL) {
+        on_line(r->arg, text);
     }
 }
 
@@ -159,4 +161,8 @@ void mg_redis_observe(mg_redis *r, const mg_redis_observer *o) {
 void mg_redis_read_stats(const mg_redis *r, mg_redis_stats *out) {
     *out = (mg_redis_stats){.why = ""};
     r->ops->read_stats(r, out);
+}
+
+const mg_redis_settings *mg_redis_settings_of(const mg_redis *r) {
+    return &r->settings;
 }

@@ -71,8 +71,9 @@ typedef struct mg_redis_stats {
 
 typedef struct mg_redis_options {
     mg_str url;
-    const char *nameservers;                                // NULL: as resolv.conf says
-    void (*on_news)(void *arg, bool bad, const char *text); // lines for the log: lost, back again
+    const char *nameservers;                         // NULL: as resolv.conf says
+    void (*on_warning)(void *arg, const char *text); // it is lost. NULL: nobody is told
+    void (*on_news)(void *arg, const char *text);    // it is there again; another is the master
     void *arg;
 } mg_redis_options;
 
@@ -101,5 +102,8 @@ void mg_redis_unsubscribe(mg_redis *r, mg_redis_subscription *s);
 
 // `o` is borrowed for good. Before the first request.
 void mg_redis_observe(mg_redis *r, const mg_redis_observer *o);
+
+// What its URL asks for.
+const mg_redis_settings *mg_redis_settings_of(const mg_redis *r);
 
 void mg_redis_read_stats(const mg_redis *r, mg_redis_stats *out);

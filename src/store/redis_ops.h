@@ -29,7 +29,8 @@ struct mg_redis {
     mg_buf words;                      // of commands: mg_redis_encode
     const mg_redis_observer *observer; // NULL: none
     mg_deadlines deadlines;            // of calls with the service's own timeout
-    void (*on_news)(void *arg, bool bad, const char *text);
+    void (*on_warning)(void *arg, const char *text);
+    void (*on_news)(void *arg, const char *text);
     void *arg;
 };
 

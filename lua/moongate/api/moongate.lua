@@ -87,6 +87,25 @@ moongate.http = nil
 ---@return moongate.Cache
 function moongate.cache() end
 
+---@class moongate.RedisOptions
+---@field timeout? number seconds of each command, instead of the URL's
+
+--- The [Redis](redis.md) of that name; without a name the default one, which is where the cache is,
+--- unless the key `redis` of the configuration says another.
+---
+--- ```lua
+--- app:get("/", function()
+---   return moongate.redis():command("GET", "motd"):await() or "none"
+--- end)
+--- --> with redis GET motd => "be kind"
+--- --> GET / => 200 be kind
+--- ```
+---@param name? string
+---@param options? moongate.RedisOptions
+---@return moongate.Redis
+---@nodiscard
+function moongate.redis(name, options) end
+
 --- The [upstream](upstream.md) of that name: its servers, and others than those of the configuration.
 --- A name that the configuration does not have raises.
 ---@param name string

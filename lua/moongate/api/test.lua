@@ -498,6 +498,30 @@ function app:stub_database(matcher, answer) end
 ---@return moongate.test.App self
 function app:stub_cache(matcher, answer) end
 
+--- A stub of commands of Redis, those of pipelines, transactions and scripts too; of
+--- `redis:subscribe("a", "b")` as of the command `SUBSCRIBE a b`, whose answer is a list of messages.
+--- What is not stubbed raises, and shows the stub to write.
+---
+--- ```lua spec
+--- local test = require("moongate.test")
+--- local moongate = require("moongate")
+---
+--- it("counts visits", function()
+---   local app = test.app(function(app)
+---     app:get("/", function()
+---       return tostring(moongate.redis():command("INCR", "visits"):await())
+---     end)
+---   end)
+---   app:stub_redis("INCR visits", 7)
+---   assert.equal("7", app:get("/").body)
+---   app:close()
+--- end)
+--- ```
+---@param matcher any the command's words as one text, { pattern = }, or a function of the words
+---@param answer any the reply, or a function of the words
+---@return moongate.test.App self
+function app:stub_redis(matcher, answer) end
+
 --- A stub of the content that `ctx:read_file` and `ctx:file_chunks` find, and of its size.
 ---
 --- ```lua spec

@@ -344,6 +344,15 @@ function App:stub_cache(matcher, answer)
   return self
 end
 
+--- A stub of commands of Redis, those of pipelines, transactions and scripts too; of
+--- redis:subscribe("a", "b") as of the command SUBSCRIBE a b, whose answer is a list of messages.
+---@param matcher any the command's words as one text, { pattern = }, or a function of the words
+---@param answer any the reply, or a function of the words
+function App:stub_redis(matcher, answer)
+  stubs.add(self, "redis_command", matcher, answer)
+  return self
+end
+
 --- A stub of the content that ctx:read_file and ctx:file_chunks find, and of its size.
 ---@param matcher any a path as it is asked for
 ---@param answer any the content, or a function of the path

@@ -8,7 +8,7 @@ local KIND = {
   http_request = "http",
   query_database = "sql",
   query_cache = "key", update_cache = "key", delete_cache = "key", increment_cache = "key",
-  cached = "key",
+  cached = "key", redis_command = "words",
 }
 
 local function any()
@@ -47,6 +47,13 @@ local function pattern_of(matcher)
   end
 end
 
+-- All words of a command as one text.
+local function of_words(test)
+  return function(...)
+    return test(table.concat({ ... }, " "))
+  end
+end
+
 local function exactly(kind, matcher)
   if kind == "sql" and type(matcher) == "string" then
     matcher = squeeze(matcher)
@@ -75,6 +82,9 @@ function M.compile(name, matcher)
     test = pattern_of(matcher)
   else
     test = exactly(kind, matcher)
+  end
+  if kind == "words" and not check.is_callable(matcher) then
+    test = of_words(test)
   end
   return function(record)
     if record.request then

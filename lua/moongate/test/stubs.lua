@@ -3,12 +3,14 @@
 ---
 --- The seam is the table `calls` of each subject (http, cache, files): ctx and the modules look
 --- their functions up there at each call. Statements of databases, by whatever way they are made,
---- come through core/database/statement.lua. Calls are recorded in app.calls.
+--- come through core/database/statement.lua, commands of Redis through core/redis/asking.lua.
+--- Calls are recorded in app.calls.
 local context = require("moongate.core.request.context")
 local check = require("moongate.core.check")
 local folder = require("moongate.test.folder")
 local chunks = require("moongate.test.chunks")
 local statements = require("moongate.core.database.statement")
+local redis = require("moongate.core.redis.asking")
 local suggest = require("moongate.core.suggest")
 local settling = require("moongate.core.future.settle")
 local answers = require("moongate.test.answers")
@@ -21,9 +23,10 @@ local M = {}
 local SUBJECTS = { "http", "cache", "files" }
 local native = require("moongate.native")
 local array = native.json.array
-local HTTP, STATEMENT = "http_request", "query_database"
+local HTTP, STATEMENT, COMMAND = "http_request", "query_database", "redis_command"
 local methods = context.methods
-local subject_of = { [STATEMENT] = "database" } -- name of a call -> its subject
+-- Name of a call -> its subject.
+local subject_of = { [STATEMENT] = "database", [COMMAND] = "redis" }
 local originals = {} -- name of a call -> the real function
 local own = {} -- likewise for those that are ctx's alone: sleep, spawn
 local current
@@ -47,6 +50,9 @@ local STUB_TO_WRITE = {
   database = function(record)
     return "app:stub_database(" .. show(record[1]) .. ", { { ... } })"
   end,
+  redis = function(record)
+    return "app:stub_redis(" .. show(table.concat(record, " ")) .. ", \"value\")"
+  end,
   cache = function(record)
     if record.name == "query_cache" then
       return "app:stub_cache(" .. show(record[1]) .. ", \"value\")"
@@ -61,7 +67,7 @@ local STUB_TO_WRITE = {
 
 local ABSENT = {
   http = "specs have no network", database = "specs have no network",
-  cache = "specs have no network", files = "specs change no files",
+  redis = "specs have no network", cache = "specs have no network", files = "specs change no files",
 }
 
 local function refuse(record, level)
@@ -167,6 +173,10 @@ local function statement(scope, level, sql, first, ...)
   return future and first and settling.derive(future, level + 1, first_row) or future
 end
 
+local function command(scope, level, words)
+  return (stubbed(note(current, COMMAND, unpack(words)), scope, level + 1))
+end
+
 -- --- what is replaced ---
 
 local function replace(name, calls)
@@ -207,11 +217,12 @@ end
 function M.install(app, real)
   app.stubs, app.stubs_for, app.real = {}, {}, real or {}
   current = app
-  statements.stub = statement
+  statements.stub, redis.stub = statement, command
   http_stub.install(app, answer_of_server)
   folder.install(app.real.files)
   for name, subject in pairs(subject_of) do
-    if name ~= STATEMENT and name ~= subject then -- ctx:cache() gives an object, whose calls count
+    -- ctx:cache() gives an object, whose calls count.
+    if name ~= STATEMENT and name ~= COMMAND and name ~= subject then
       replace(name, require("moongate." .. subject).calls)
     end
   end
@@ -230,7 +241,7 @@ function M.remove(app)
   originals, own = {}, {}
   http_stub.remove()
   folder.install(nil)
-  statements.stub, current = false, nil
+  statements.stub, redis.stub, current = false, false, nil
 end
 
 -- --- declaring ---

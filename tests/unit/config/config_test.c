@@ -237,24 +237,62 @@ static void a_cache_has_a_size(void **state) {
     (void)state;
     mg_config c;
     loaded(&c, "{}");
-    assert_int_equal(c.cache_bytes, 64 << 20);
+    assert_int_equal(c.cache.bytes, 64 << 20);
     mg_config_deinit(&c);
     loaded(&c, "{\"cache\":\"memory:1M\"}");
-    assert_int_equal(c.cache_bytes, 1 << 20);
+    assert_int_equal(c.cache.bytes, 1 << 20);
     mg_config_deinit(&c);
     loaded(&c, "{\"cache\":false}");
-    assert_int_equal(c.cache_bytes, 0);
+    assert_int_equal(c.cache.bytes, 0);
     mg_config_deinit(&c);
     for (const char *const *t = (const char *const[]){"\"memory:1K\"", "\"memory:\"", "\"64M\"",
                                                       "64", "true", "\"memory:65G\"", NULL};
          *t != NULL; t++) {
         char json[64];
-        char want[128];
+        char want[160];
         snprintf(json, sizeof json, "{\"cache\":%s}", *t);
         snprintf(want, sizeof want,
-                 "f: cache: is %s, allowed: \"memory:1M\" to \"memory:64G\", or false\n", *t);
+                 "f: cache: is %s, allowed: \"memory:1M\" to \"memory:64G\", "
+                 "\"redis://HOST:PORT\", or false\n",
+                 *t);
         faults(json, want);
     }
+}
+
+static void a_cache_may_be_in_redis(void **state) {
+    (void)state;
+    mg_config c;
+    loaded(&c, "{\"cache\":\"redis://u:p@h:7/1?prefix=a:\"}");
+    assert_int_equal(c.cache.bytes, 0);
+    assert_string_equal(c.cache.url, "redis://u:p@h:7/1?prefix=a:");
+    mg_config_deinit(&c);
+    loaded(&c, "{\"cache\":\"redis://h?near=64M\"}");
+    assert_int_equal(c.cache.bytes, 64 << 20);
+    mg_config_deinit(&c);
+    faults("{\"cache\":\"redis://u:secret@h?timeout=x\"}",
+           "f: cache: timeout=x: allowed: seconds from 0.01 to 600\n");
+    faults("{\"cache\":\"redi://u:secret@h\"}", "f: cache: is no URL of a cache, allowed: "
+                                                "\"redis://USER:PASSWORD@HOST:PORT\"\n");
+}
+
+static void redis_is_one_or_named(void **state) {
+    (void)state;
+    mg_config c;
+    loaded(&c, "{\"redis\":\"redis://h\"}");
+    assert_int_equal(c.redis.n, 1);
+    assert_string_equal(c.redis.items[0].name, "default");
+    mg_config_deinit(&c);
+    loaded(&c, "{\"redis\":{\"a\":\"redis://h\",\"b\":\"rediss+sentinel://s/x\"}}");
+    assert_int_equal(c.redis.n, 2);
+    assert_string_equal(c.redis.items[1].url, "rediss+sentinel://s/x");
+    mg_config_deinit(&c);
+    faults("{\"redis\":{\"a-b\":\"redis://h\"}}",
+           "f: redis: \"a-b\" is no name of a Redis, allowed: letters, digits and _\n");
+    faults("{\"redis\":{\"a\":\"http://h\"}}",
+           "f: redis.a: no URL of Redis; the form is "
+           "redis://user:password@host:port/database?option=value\n");
+    faults("{\"redis\":7}", "f: redis: is 7, allowed: \"redis://HOST:PORT\", a table of named "
+                            "ones, or false\n");
 }
 
 static void nameservers_are_addresses(void **state) {
@@ -389,6 +427,8 @@ int main(void) {
         cmocka_unit_test(keys_of_later_versions_say_so),
         cmocka_unit_test(databases_have_names_and_absolute_paths),
         cmocka_unit_test(a_cache_has_a_size),
+        cmocka_unit_test(a_cache_may_be_in_redis),
+        cmocka_unit_test(redis_is_one_or_named),
         cmocka_unit_test(nameservers_are_addresses),
         cmocka_unit_test(all_faults_are_listed),
         cmocka_unit_test(broken_data_is_a_fault),

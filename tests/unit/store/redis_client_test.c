@@ -33,15 +33,25 @@ static void on_fault(mg_redis_request *q, const mg_redis_fault *f) {
     a->over = true;
 }
 
-static void on_news(void *arg, bool bad, const char *text) {
+static void add_news(const char *mark, const char *text) {
     size_t n = strlen(news);
+    snprintf(news + n, sizeof news - n, "%s%s\n", mark, text);
+}
+
+static void on_warning(void *arg, const char *text) {
     (void)arg;
-    snprintf(news + n, sizeof news - n, "%s%s\n", bad ? "! " : "", text);
+    add_news("! ", text);
+}
+
+static void on_news(void *arg, const char *text) {
+    (void)arg;
+    add_news("", text);
 }
 
 static void open_redis(const char *url) {
     mg_error err;
-    const mg_redis_options o = {.url = mg_str_of(url), .on_news = on_news};
+    const mg_redis_options o = {
+        .url = mg_str_of(url), .on_warning = on_warning, .on_news = on_news};
     news[0] = '\0';
     if (mg_redis_open(&redis, rig_loop, &o, &err) != MG_OK) {
         fail_msg("%s", err.text);

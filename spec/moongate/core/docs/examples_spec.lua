@@ -2,6 +2,7 @@
 ---   --> METHOD TARGET (Field: value) BODY => STATUS (Field: value) BODY
 ---   --> with METHOD URL => STATUS BODY       what another server answers (stub_http)
 ---   --> with upstream NAME => STATUS BODY    what a server of that upstream answers
+---   --> with redis WORDS => JSON             what Redis says to a command (stub_redis)
 --- A body that ends in `...` may go on. Blocks of "lua spec" are specs, of "lua conf"
 --- configurations.
 local test = require("moongate.test")
@@ -99,6 +100,12 @@ local function stub_upstreams(app, code)
   end
 end
 
+local function stub_redis(app, code)
+  for words, reply in code:gmatch("%-%-> with redis (.-) => ([^\n]*)") do
+    app:stub_redis(words, json.decode(reply))
+  end
+end
+
 local function run(code, name)
   local chunk = assert(loadstring("local moongate, app = ...; " .. code, "@" .. name))
   local app = test.app(function(app)
@@ -108,12 +115,13 @@ local function run(code, name)
     cache = "memory:1M", upstreams = upstreams_of(code) or nil, files = folder,
   })
   stub_upstreams(app, code)
+  stub_redis(app, code)
   local steps = 0
   for line in code:gmatch("%-%-> ([^\n]*)") do
     local stubbed = line:match("^with (%u.*)$")
     if stubbed then
       stub(app, stubbed)
-    elseif not line:find("^with upstream ") then
+    elseif not line:find("^with %l+ ") then
       check(app, read_line(line))
       steps = steps + 1
     end

@@ -1,0 +1,162 @@
+--- Redis: moongate.redis().
+---
+--- Commands of all who ask are sent one behind the other over a few connections that they share.
+--- Replies: texts are strings, lists and sets arrays, maps tables (of a server before 6, or with
+--- resp=2, flat lists), integers beyond 2^53 LuaJIT's int64_t, a null nil, and moongate.json.null
+--- inside of others.
+---
+--- A failure has code "redis" and a `reason`: the first word of what the server says ("WRONGTYPE",
+--- "NOAUTH"), or "down" (it could not be asked), "timeout", "closed" (the connection was lost: what
+--- came of it is not known), "limit" (too much waits, or the reply is too large). No command is
+--- ever sent twice.
+local native = require("moongate.native")
+local asking = require("moongate.core.redis.asking")
+local watch = require("moongate.core.redis.watch")
+local messages = require("moongate.core.redis.messages")
+local words = require("moongate.core.redis.words")
+local check = require("moongate.core.check")
+local suggest = require("moongate.core.suggest")
+local tools = require("moongate.tools")
+local Future = require("moongate.future")
+
+local M = {}
+
+local DEFAULT = "default"
+local WAIT_BEYOND = 1 -- seconds that a reply may take beyond what its command waits at the server
+
+---@class moongate.Redis
+local Redis = {}
+Redis.__index = Redis
+
+local function scope_of(self, level, what)
+  if type(self) ~= "table" or getmetatable(self) ~= Redis then
+    error("call it with a colon: redis:" .. what .. "(...)", level + 1)
+  end
+  Future._refuse_loading("a command of Redis", level + 1)
+  return Future._app_scope()
+end
+
+--- One command, as its words: redis:command("SET", "key", "value", "EX", 60).
+---@param verb string
+---@return moongate.Future of the reply
+function Redis:command(verb, ...)
+  local scope = scope_of(self, 2, "command")
+  words.refuse(verb, 2)
+  local seconds = words.waits(verb, ...)
+  if seconds and not asking.stub then
+    local wait = seconds > 0 and seconds + WAIT_BEYOND or nil
+    return (Future._named("command", asking.started(scope, 2, self._name,
+      native.redis_waiting(self._name, wait, (...) or "", verb, ...))))
+  end
+  return (Future._named("command", asking.send(scope, 2, self._name, self._timeout, verb, ...)))
+end
+
+--- Several commands in one go. An error of one is its reply: a moongate.Error.
+---@param list table[] of lists of words
+---@return moongate.Future of the list of replies
+function Redis:pipeline(list)
+  local scope = scope_of(self, 2, "pipeline")
+  return (Future._named("pipeline", asking.send_several(scope, 2, self._name, self._timeout,
+    asking.commands("pipeline", list, 2), false)))
+end
+
+--- Several commands as a transaction: nobody else's comes between them.
+---@param list table[] of lists of words
+---@return moongate.Future of the list of replies
+function Redis:multi(list)
+  local scope = scope_of(self, 2, "multi")
+  return (Future._named("multi", asking.send_several(scope, 2, self._name, self._timeout,
+    asking.commands("multi", list, 2), true)))
+end
+
+--- Runs `fn(tx)` while keys are watched: tx:command(...) reads, tx:multi{ ... } writes unless one
+--- of the keys has changed meanwhile; then it gives nil, and nothing was done.
+---@param keys string|string[]
+---@param fn fun(tx: moongate.RedisWatch): any
+---@return moongate.Future of what fn returns
+function Redis:watch(keys, fn)
+  local scope = scope_of(self, 2, "watch")
+  keys = words.list("watch", type(keys) == "table" and keys or { keys }, 2)
+  return (Future._named("watch", watch.begin(scope, 2, self._name, self._timeout, keys, fn)))
+end
+
+-- --- scripts ---
+
+local shas = {} -- source -> its SHA, once the server has it
+
+local function eval(scope, level, self, source, rest)
+  shas[source] = shas[source] or tools.sha1(source)
+  return (asking.send(scope, level + 1, self._name, self._timeout, "EVAL", source, unpack(rest)))
+end
+
+--- Runs a script at the server, by its SHA once it is known there.
+---@param source string Lua, for the server: KEYS[1], ARGV[1]
+---@param keys string[]? all that it touches
+---@param args any[]? texts and numbers
+---@return moongate.Future of what it returns
+function Redis:script(source, keys, args)
+  local scope = scope_of(self, 2, "script")
+  check.type("script: the source", source, "string")
+  local rest = { #(keys or {}) }
+  for _, list in ipairs({ keys or {}, args or {} }) do
+    for i = 1, #list do
+      rest[#rest + 1] = words.of(list[i], i, 2)
+    end
+  end
+  local sha = not asking.stub and shas[source]
+  if not sha then
+    return (Future._named("script", eval(scope, 2, self, source, rest)))
+  end
+  local future = asking.send(scope, 2, self._name, self._timeout, "EVALSHA", sha, unpack(rest))
+  return (Future._named("script", future:catch(function(err)
+    if err.reason == "NOSCRIPT" then -- the server has begun anew
+      return eval(scope, 2, self, source, rest)
+    end
+    error(err, 0)
+  end)))
+end
+
+--- Hears what is published: for message in redis:subscribe("a", "b") do ... end, or with
+--- { channels = {}, patterns = {}, sharded = {} }. A message has `channel` and `payload`; one with
+--- `missed` stands for what may have been missed while there was no connection.
+---@return moongate.RedisMessages
+function Redis:subscribe(...)
+  return (messages.open(scope_of(self, 2, "subscribe"), 2, self._name, ...))
+end
+
+--- How the service stands, as far as this worker knows: `state` ("idle", "connecting", "ready",
+--- "down"), `why` it is down, and figures.
+---@return table
+function Redis:stats()
+  local stats = native.redis_stats(self._name)
+  if not stats then
+    error(asking.refusal(self._name, "unknown", nil, check.caller()), 2)
+  end
+  return stats
+end
+
+suggest.close(Redis, "a Redis")
+
+local OPTIONS = {
+  timeout = function(name, value)
+    if type(value) ~= "number" or value <= 0 then
+      check.fail(name .. ": seconds are wanted, a number above 0")
+    end
+    return value
+  end,
+}
+
+--- The Redis of that name; without a name the default one, which is the cache's, unless `redis` of
+--- the configuration is another.
+---@param name string?
+---@param options { timeout: number }? seconds of each command, instead of the URL's
+---@return moongate.Redis
+function M.get(name, options)
+  if name ~= nil and type(name) ~= "string" then
+    error("redis: a name is wanted, not " .. type(name), 2)
+  end
+  options = check.options("redis", options or {}, OPTIONS)
+  return setmetatable({ _name = name or DEFAULT, _timeout = options.timeout or false }, Redis)
+end
+
+return M
