@@ -28,6 +28,7 @@ typedef struct mg_traffic {
 enum {
     MG_CELL_GENERATIONS = 8,
     MG_CELL_JOBS = 8,
+    MG_CELL_REDIS = 4,
     MG_CELL_NAME = 56,
     MG_SHM_CELLS = 256,
     MG_SHM_LEASES = 256,
@@ -47,6 +48,12 @@ typedef struct mg_cell_job {
     uint64_t since_ms;       // monotonic
 } mg_cell_job;
 
+typedef struct mg_cell_redis {
+    char name[MG_CELL_NAME]; // cut to fit; "": none
+    char state[16];
+    uint32_t waiting; // commands
+} mg_cell_redis;
+
 // Written by its worker alone, but for the reset.
 typedef struct mg_cell {
     _Alignas(64) mg_pulse pulse;
@@ -56,6 +63,7 @@ typedef struct mg_cell {
     uint32_t pid, generation;
     mg_cell_generation generations[MG_CELL_GENERATIONS]; // that still live, the current one first
     mg_cell_job jobs[MG_CELL_JOBS];                      // that run
+    mg_cell_redis redis[MG_CELL_REDIS];                  // how the services stand
 } mg_cell;
 
 typedef struct mg_shm mg_shm;

@@ -54,6 +54,20 @@ static void add_jobs(const mg_cell *c, uint64_t now, mg_buf *out) {
     mg_buf_append_str(out, MG_STR("]"));
 }
 
+static void add_redis(const mg_cell *c, mg_buf *out) {
+    mg_buf_append_str(out, MG_STR(",\"redis\":["));
+    for (size_t i = 0; i < MG_CELL_REDIS && c->redis[i].name[0] != '\0'; i++) {
+        mg_cell_redis r = c->redis[i]; // its worker may write meanwhile
+        r.name[sizeof r.name - 1] = '\0';
+        r.state[sizeof r.state - 1] = '\0';
+        mg_buf_append_str(out, i > 0 ? MG_STR(",{") : MG_STR("{"));
+        add_text(out, "redis", r.name);
+        add_text(out, "state", r.state);
+        mg_buf_printf(out, "\"waiting\":%u}", r.waiting);
+    }
+    mg_buf_append_str(out, MG_STR("]"));
+}
+
 static void add_worker(const mg_status_worker *w, uint64_t now, mg_buf *out) {
     const mg_cell *c = w->cell;
     double uptime = c->pid != 0 ? (double)w->uptime_ms / 1000 : 0;
@@ -73,6 +87,7 @@ static void add_worker(const mg_status_worker *w, uint64_t now, mg_buf *out) {
                   (unsigned long long)c->lua_bytes, w->restarts);
     add_generations(out, c);
     add_jobs(c, now, out);
+    add_redis(c, out);
     mg_buf_append_char(out, '}');
 }
 

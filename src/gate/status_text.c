@@ -170,6 +170,23 @@ static void read_jobs(mg_json_reader *r, mg_buf *out) {
     }
 }
 
+static void read_redis(mg_json_reader *r, mg_buf *out) {
+    while (mg_json_next(r) == MG_JSON_OBJECT) {
+        char name[64] = "";
+        char state[16] = "";
+        while (mg_json_next(r) == MG_JSON_KEY) {
+            bool is_name = mg_str_eq(r->text, MG_STR("redis"));
+            mg_json_token t = mg_json_next(r);
+            if (is_name && t == MG_JSON_STRING) {
+                take_text(name, sizeof name, r);
+            } else if (t == MG_JSON_STRING) {
+                take_text(state, sizeof state, r);
+            }
+        }
+        mg_buf_printf(out, "        redis %s is %s\n", name, state);
+    }
+}
+
 static void read_worker(mg_json_reader *r, mg_buf *out) {
     row w = {.worker = 0};
     mg_buf old = {0};
@@ -179,6 +196,8 @@ static void read_worker(mg_json_reader *r, mg_buf *out) {
         mg_json_token t = mg_json_next(r);
         if (t == MG_JSON_ARRAY && strcmp(key, "jobs") == 0) {
             read_jobs(r, &old);
+        } else if (t == MG_JSON_ARRAY && strcmp(key, "redis") == 0) {
+            read_redis(r, &old);
         } else if (t == MG_JSON_ARRAY) {
             read_generations(r, &old);
         } else if (t == MG_JSON_STRING) {

@@ -4,7 +4,9 @@
 #include "gate/worker_inside.h"
 
 #include "base/mem.h"
+#include "store/redis.h"
 
+#include <stdio.h>
 #include <unistd.h>
 
 enum {
@@ -16,6 +18,27 @@ enum {
 static void fill_cell_generation(mg_cell_generation *out, mg_generation *g) {
     mg_lua_pins pins = mg_lua_app_pins(g->app);
     *out = (mg_cell_generation){g->number, pins.requests, pins.streams, pins.background};
+}
+
+static void fill_cell_redis(mg_cell_redis *out, const mg_named_redis *r) {
+    mg_redis_stats stats;
+    mg_redis_read_stats(r->redis, &stats);
+    snprintf(out->name, sizeof out->name, "%s", r->name);
+    snprintf(out->state, sizeof out->state, "%s", stats.state);
+    out->waiting = stats.waiting;
+}
+
+static void show_redis(mg_worker *w) {
+    const mg_services *lent = w->current != NULL && w->current->services != NULL
+                                  ? mg_service_set_lent(w->current->services)
+                                  : NULL;
+    for (uint32_t i = 0; i < MG_CELL_REDIS; i++) {
+        if (lent != NULL && i < lent->redis_count) {
+            fill_cell_redis(&w->cell->redis[i], &lent->redis[i]);
+        } else {
+            w->cell->redis[i] = (mg_cell_redis){0};
+        }
+    }
 }
 
 void mg_worker_fill_cell(mg_worker *w) {
@@ -34,6 +57,7 @@ void mg_worker_fill_cell(mg_worker *w) {
         *at++ = (mg_cell_generation){0};
     }
     mg_jobs_show(&w->jobs, w->cell->jobs);
+    show_redis(w);
 }
 
 // Many slow readers, large bodies, a crowd that left: the memory of a peak is given back after it.

@@ -3,6 +3,7 @@
 local process = require("support.process")
 local redis = require("support.redis")
 local servers = require("support.server")
+local tls = require("support.tls")
 local wire = require("support.wire")
 
 -- POST /lua runs its body; an error is told as its code, reason and message.
@@ -378,5 +379,54 @@ describe("a Redis that wants to know who we are", function()
       assert.is_nil(text:find("secret"))
     end
     process.remove_folder(folder)
+  end)
+end)
+
+describe("Redis over TLS", function()
+  it("is believed if its certificate is good for its name", function()
+    local folder = process.temp_folder()
+    local cert, key = folder .. "/localhost.pem", folder .. "/localhost.key"
+    local port = servers.free_port()
+    tls.make(folder, "localhost")
+    local database = redis.start({ "--tls-port", tostring(port), "--tls-cert-file", cert,
+      "--tls-key-file", key, "--tls-auth-clients", "no" })
+    local server = start({
+      cache = ("rediss://localhost:%d?ca=%s"):format(port, cert),
+      redis = {
+        stranger = ("rediss://localhost:%d"):format(port),
+        insecure = ("rediss://localhost:%d?insecure=true"):format(port),
+        misnamed = ("rediss://localhost:%d?ca=%s&server_name=other.test"):format(port, cert),
+        plain = ("rediss://127.0.0.1:%d"):format(database.port),
+      },
+    })
+    assert.equal('"PONG"', value_of(server, 'return redis:command("PING"):await()'))
+    assert.equal('"PONG"', value_of(server,
+      'return moongate.redis("insecure"):command("PING"):await()'))
+    for _, name in ipairs({ "stranger", "misnamed", "plain" }) do
+      assert.matches('"reason":"tls"', failure_of(server,
+        ('return moongate.redis("%s"):command("PING"):await()'):format(name)), 1, true)
+    end
+    server:stop()
+    database:stop()
+    process.remove_folder(folder)
+  end)
+end)
+
+describe("a reload", function()
+  it("keeps the connections of what did not change", function()
+    local database = redis.start()
+    local server = start({ cache = database:url(), redis = { other = database:url("/1") } })
+    local id = 'return redis:command("CLIENT", "ID"):await()'
+    local other = 'return moongate.redis("other"):command("CLIENT", "ID"):await()'
+    local before, other_before = value_of(server, id), value_of(server, other)
+    server.config.redis.other = database:url("/2")
+    process.write_file(server.conf, servers.config_text(server.config))
+    server.process:signal("HUP")
+    process.wait_until("the other one is new", function()
+      return value_of(server, other) ~= other_before
+    end)
+    assert.equal(before, value_of(server, id))
+    server:stop()
+    database:stop()
   end)
 end)

@@ -96,7 +96,8 @@ static void a_worker_is_told_with_what_its_cell_says(void **state) {
     assert_non_null(strstr(
         text, "\"lua_memory\":6,\"restarts\":4,\"generations\":["
               "{\"generation\":3,\"requests\":1,\"streams\":0,\"background\":2},"
-              "{\"generation\":1,\"requests\":0,\"streams\":1,\"background\":0}],\"jobs\":[]}]}"));
+              "{\"generation\":1,\"requests\":0,\"streams\":1,\"background\":0}],\"jobs\":[],"
+              "\"redis\":[]}]}"));
 }
 
 static void one_whose_process_is_gone_has_neither_age_nor_memory(void **state) {
@@ -116,7 +117,19 @@ static void jobs_are_told_however_a_worker_scribbles(void **state) {
     cell.jobs[1].since_ms = 99000;                            // in the future
     const char *text = told_of_worker(&w);
     assert_non_null(strstr(text, "\"jobs\":[{\"job\":\"sweep\",\"seconds\":2.5},{\"job\":\"xxx"));
-    assert_non_null(strstr(text, "xxx\",\"seconds\":0.0}]}"));
+    assert_non_null(strstr(text, "xxx\",\"seconds\":0.0}],"));
+}
+
+static void redis_is_told_however_a_worker_scribbles(void **state) {
+    (void)state;
+    mg_status_worker w = {.number = 1, .state = "serving", .cell = &cell};
+    strcpy(cell.redis[0].name, "default");
+    strcpy(cell.redis[0].state, "ready");
+    cell.redis[0].waiting = 3;
+    memset(&cell.redis[1], 'x', sizeof cell.redis[1]);
+    assert_non_null(strstr(told_of_worker(&w),
+                           "\"redis\":[{\"redis\":\"default\",\"state\":\"ready\","
+                           "\"waiting\":3},{\"redis\":\"xxx"));
 }
 
 int main(void) {
@@ -128,6 +141,8 @@ int main(void) {
                                         tear_down),
         cmocka_unit_test_setup_teardown(one_whose_process_is_gone_has_neither_age_nor_memory,
                                         set_up, tear_down),
+        cmocka_unit_test_setup_teardown(redis_is_told_however_a_worker_scribbles, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(jobs_are_told_however_a_worker_scribbles, set_up,
                                         tear_down),
     };

@@ -34,7 +34,8 @@ static void a_status_becomes_a_table(void **state) {
         "\"restarts\":2,"
         "\"generations\":[{\"generation\":3,\"requests\":1,\"streams\":0,\"background\":0},"
         "{\"generation\":2,\"requests\":2,\"streams\":1,\"background\":0}],"
-        "\"jobs\":[{\"job\":\"sweep\",\"seconds\":75.5}]}]}\n";
+        "\"jobs\":[{\"job\":\"sweep\",\"seconds\":75.5}],"
+        "\"redis\":[{\"redis\":\"default\",\"state\":\"down\",\"waiting\":0}]}]}\n";
     assert_int_equal(mg_status_text(mg_str_of(json), &out), MG_OK);
     mg_buf_append_char(&out, '\0');
     assert_non_null(
@@ -47,6 +48,7 @@ static void a_status_becomes_a_table(void **state) {
     assert_non_null(strstr(out.p, "generation 2 is kept by 2 requests, 1 stream\n"));
     assert_null(strstr(out.p, "generation 3 is kept"));
     assert_non_null(strstr(out.p, "job sweep runs since 1 min 15 s\n"));
+    assert_non_null(strstr(out.p, "redis default is down\n"));
 }
 
 static void what_is_no_status_is_refused(void **state) {

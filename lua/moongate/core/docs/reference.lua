@@ -21,8 +21,8 @@ local PAGES = {
 
 -- Guides, in the order of the site.
 local GUIDES = {
-  "routing", "answers", "awaiting", "middleware", "proxy", "tls", "jobs", "reload", "specs",
-  "types", "deployment", "recipes",
+  "routing", "answers", "awaiting", "middleware", "stores", "proxy", "tls", "jobs", "reload",
+  "specs", "types", "deployment", "recipes",
 }
 
 -- What stands before the names of a class's members where the file's own variable would mislead.
