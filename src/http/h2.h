@@ -59,6 +59,20 @@ static inline uint32_t mg_h2_count(const mg_h2 *h) {
     return h->streams.count;
 }
 
+// Of a client's end: it opens no more streams, whatever happens; it may open one now.
+static inline bool mg_h2_is_final(const mg_h2 *h) {
+    return h->over || h->left || h->next_id > 0x7fffffff;
+}
+
+static inline bool mg_h2_may_request(const mg_h2 *h) {
+    return !mg_h2_is_final(h) && h->streams.count < h->peer.streams;
+}
+
+// How many streams of ours the peer allows at a time.
+static inline uint32_t mg_h2_allowed(const mg_h2 *h) {
+    return h->peer.streams;
+}
+
 // One that is open, or NULL: for those who reset all.
 static inline mg_h2_stream *mg_h2_any(const mg_h2 *h) {
     return h->streams.count > 0 ? h->streams.at[h->streams.count - 1] : NULL;

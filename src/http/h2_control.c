@@ -5,6 +5,26 @@
 #include "http/h2_schedule.h"
 #include "http/h2_streams.h"
 
+const char *mg_h2_code_name(mg_h2_code code) {
+    static const char *const names[] = {
+        [MG_H2_NO_ERROR] = "NO_ERROR",
+        [MG_H2_PROTOCOL_ERROR] = "PROTOCOL_ERROR",
+        [MG_H2_INTERNAL_ERROR] = "INTERNAL_ERROR",
+        [MG_H2_FLOW_CONTROL_ERROR] = "FLOW_CONTROL_ERROR",
+        [MG_H2_SETTINGS_TIMEOUT] = "SETTINGS_TIMEOUT",
+        [MG_H2_STREAM_CLOSED] = "STREAM_CLOSED",
+        [MG_H2_FRAME_SIZE_ERROR] = "FRAME_SIZE_ERROR",
+        [MG_H2_REFUSED_STREAM] = "REFUSED_STREAM",
+        [MG_H2_CANCEL] = "CANCEL",
+        [MG_H2_COMPRESSION_ERROR] = "COMPRESSION_ERROR",
+        [MG_H2_CONNECT_ERROR] = "CONNECT_ERROR",
+        [MG_H2_ENHANCE_YOUR_CALM] = "ENHANCE_YOUR_CALM",
+        [MG_H2_INADEQUATE_SECURITY] = "INADEQUATE_SECURITY",
+        [MG_H2_HTTP_1_1_REQUIRED] = "HTTP_1_1_REQUIRED",
+    };
+    return (size_t)code < sizeof names / sizeof *names ? names[code] : "an unknown error";
+}
+
 // --- SETTINGS (RFC 9113 section 6.5) ---
 
 // A window may become negative (section 6.9.2), but not too large. False: it would.
@@ -224,9 +244,14 @@ void mg_h2_on_reset(mg_h2_step *t, const uint8_t *p) {
         mg_h2_die(t, MG_H2_PROTOCOL_ERROR, idle_stream);
         return;
     }
-    // What was answered has cost its peer a wait, and us nothing more.
+    // What was answered has cost its peer a wait, and us nothing more. A client's stream is its own
+    // to open: each can be reset once.
     bool early = s != NULL && !h->client && !s->head_sent;
-    if (!mg_h2_count_nothing(t, early ? MG_H2_BUDGET_RESETS : MG_H2_BUDGET_EMPTY) || s == NULL) {
+    bool counted = s == NULL || !h->client;
+    if (counted && !mg_h2_count_nothing(t, early ? MG_H2_BUDGET_RESETS : MG_H2_BUDGET_EMPTY)) {
+        return;
+    }
+    if (s == NULL) {
         return;
     }
     mg_h2_remove(h, s, MG_H2_WAS_RESET);

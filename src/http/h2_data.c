@@ -52,8 +52,12 @@ static void on_closed(mg_h2_step *t, uint32_t id) {
     case MG_H2_WAS_ENDED:
         mg_h2_die(t, MG_H2_STREAM_CLOSED, "DATA on a stream that has ended");
         break;
-    case MG_H2_WAS_RESET:
     case MG_H2_WAS_UNKNOWN:
+        if (t->h->client) {
+            break; // a stream of ours, given up while much of it was under way
+        }
+        // fall through
+    case MG_H2_WAS_RESET:
         mg_h2_closed_stream_error(t, id, MG_H2_STREAM_CLOSED);
         break;
     }

@@ -23,6 +23,9 @@ typedef enum mg_h2_code {
     MG_H2_HTTP_1_1_REQUIRED,
 } mg_h2_code;
 
+// "REFUSED_STREAM"; of a number that is none of these "an unknown error". Static text.
+const char *mg_h2_code_name(mg_h2_code code);
+
 // One stream. Zeroed by mg_h2_accept and mg_h2_request; its fields are the engine's to write.
 typedef struct mg_h2_stream {
     mg_link turn;         // among those with content to send (http/h2_schedule)

@@ -166,7 +166,7 @@ static void finish_request(mg_h2_step *t, mg_h2_stream *s, mg_h2_section *sectio
 
 static void finish_response(mg_h2_step *t, mg_h2_stream *s, mg_h2_section *section) {
     mg_h2_event *e = t->e;
-    const char *fault = mg_h2_section_response(section, s->to_head, e);
+    const char *fault = mg_h2_section_response(section, t->h->limits, s->to_head, e);
     if (fault != NULL) {
         mg_h2_stream_error(t, s, MG_H2_PROTOCOL_ERROR, fault);
         return;

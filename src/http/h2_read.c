@@ -187,7 +187,9 @@ static void begin_frame(mg_h2_step *t, const uint8_t *p) {
                        .id = mg_h2_get31(p + 5)};
     f->left = f->length;
     const char *fault = fault_of_place(h, f);
-    if (f->length > MG_H2_FRAME_MAX) {
+    if (h->client && !h->greeted && memcmp(p, "HTTP/1.", 7) == 0) {
+        mg_h2_die(t, MG_H2_PROTOCOL_ERROR, "it speaks HTTP/1.1, not HTTP/2");
+    } else if (f->length > MG_H2_FRAME_MAX) {
         mg_h2_die(t, MG_H2_FRAME_SIZE_ERROR, "a frame is larger than SETTINGS_MAX_FRAME_SIZE");
     } else if (fault != NULL) {
         mg_h2_die(t, MG_H2_PROTOCOL_ERROR, fault);

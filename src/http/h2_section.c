@@ -274,13 +274,17 @@ static int status_of(mg_str text) {
     return good ? (int)status : 0;
 }
 
-const char *mg_h2_section_response(mg_h2_section *s, bool to_head, mg_h2_event *e) {
+const char *mg_h2_section_response(mg_h2_section *s, const mg_h2_limits *limits, bool to_head,
+                                   mg_h2_event *e) {
     e->status = status_of(s->pseudo[MG_H2_STATUS]);
     if (s->fault != NULL) {
         return s->fault;
     }
     if (mg_h2_section_is_too_large(s)) {
         return "the header section is too large";
+    }
+    if (s->fields.count > limits->header_fields) {
+        return "too many header fields";
     }
     // Protocols are not switched here (section 8.6).
     if (e->status == 0 || e->status == 101) {

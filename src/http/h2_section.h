@@ -49,4 +49,5 @@ static inline bool mg_h2_section_is_too_large(const mg_h2_section *s) {
 const char *mg_h2_section_request(mg_h2_section *s, const mg_h2_limits *limits, mg_h2_event *e);
 
 // The same of a response: `status` and `head`; `to_head`: it answers HEAD.
-const char *mg_h2_section_response(mg_h2_section *s, bool to_head, mg_h2_event *e);
+const char *mg_h2_section_response(mg_h2_section *s, const mg_h2_limits *limits, bool to_head,
+                                   mg_h2_event *e);

@@ -128,10 +128,10 @@ void mg_h2_send_answer(mg_h2 *h, mg_h2_stream *s, mg_buf *out, const mg_answer_h
 
 int mg_h2_request(mg_h2 *h, mg_h2_stream *s, mg_arena *arena, mg_buf *out, const mg_request_head *r,
                   bool end) {
-    if (h->over || h->left || h->next_id > MG_H2_WINDOW_MAX) {
+    if (mg_h2_is_final(h)) {
         return MG_ECLOSED;
     }
-    if (h->streams.count >= h->peer.streams) {
+    if (!mg_h2_may_request(h)) {
         return MG_EAGAIN;
     }
     section own = {.count = 0};
@@ -148,6 +148,11 @@ int mg_h2_request(mg_h2 *h, mg_h2_stream *s, mg_arena *arena, mg_buf *out, const
     if (r->kind == MG_LENGTH_KNOWN) {
         add_length(&own, r->length);
     }
+    if (r->trailers) {
+        add(&own, MG_STR("te"), MG_STR("trailers"));
+    }
+    mg_h2_earn(h, MG_H2_BUDGET_EMPTY, 2);
+    mg_h2_earn(h, MG_H2_BUDGET_WINDOWS, 2);
     mg_h2_stream_begin(h, s, arena, h->next_id);
     h->next_id += 2;
     s->to_head = mg_str_eq(r->method, MG_STR("HEAD"));

@@ -31,6 +31,7 @@ typedef struct mg_head {
 // A response: of `head` only minor, framing, keep_alive, length and the fields are set.
 typedef struct mg_response {
     int status; // 100 to 999
+    bool http2; // it came over that
     mg_str reason;
     mg_head head;
 } mg_response;
@@ -68,6 +69,7 @@ typedef struct mg_request_head {
     mg_str host;             // the field's value
     mg_str scheme;           // HTTP/2 alone has it in the head
     mg_str protocol;         // to be spoken instead (Upgrade; in HTTP/2 RFC 8441); empty: none
+    bool trailers;           // HTTP/2: TE says that they are welcome
     const mg_fields *fields; // without Host and those of framing
     mg_length_kind kind;
     uint64_t length;

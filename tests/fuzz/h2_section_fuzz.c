@@ -79,7 +79,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         }
         mg_h2_section_init(&s, MG_H2_RESPONSE, limits.header_bytes, &arena);
         add_all(&s, (mg_str){(const char *)data, size});
-        mg_h2_section_response(&s, false, &e);
+        mg_h2_section_response(&s, &limits, false, &e);
     }
     mg_arena_deinit(&arena);
     return 0;

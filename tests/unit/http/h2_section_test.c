@@ -223,7 +223,7 @@ static void counts_fields_and_bytes(void **state) {
 static const char *response(rig *r, const char *lines, bool to_head, bool end) {
     add(r, MG_H2_RESPONSE, lines);
     r->e = (mg_h2_event){.end = end};
-    return mg_h2_section_response(&r->section, to_head, &r->e);
+    return mg_h2_section_response(&r->section, &r->limits, to_head, &r->e);
 }
 
 static void makes_a_head_of_a_response(void **state) {
