@@ -58,8 +58,9 @@ void mg_call_break(mg_call *call, const char *code, const char *what) {
     call->fault = (mg_call_fault){
         .code = code,
         .text = text,
-        .unsent = call->unwritten || (call->outbound == NULL && !call->again),
-        .stale = call->reused && !call->received && strcmp(code, "closed") == 0,
+        .unsent = call->unwritten || call->refused || (call->outbound == NULL && !call->again),
+        .stale =
+            ((call->reused && !call->received) || call->refused) && strcmp(code, "closed") == 0,
     };
     mg_call_set_state(call, MG_CALL_FAILED);
     call->client->failed++;

@@ -8,8 +8,17 @@
 typedef struct mg_client mg_client;
 typedef struct mg_call mg_call;
 
+// Whether HTTP/2 is spoken (RFC 9113 section 3).
+typedef enum mg_http2 {
+    MG_HTTP2_UNSAID, // as the client's options say; there: never
+    MG_HTTP2_NEVER,
+    MG_HTTP2_AUTO,   // over TLS, if the server chooses it (ALPN)
+    MG_HTTP2_ALWAYS, // without TLS too: the server is known to
+} mg_http2;
+
 // What connections must have in common to be shared. Texts are borrowed for the call.
 typedef struct mg_call_origin {
+    mg_http2 http2;
     bool tls;
     uint16_t port;
     bool insecure;      // certificates are not verified
@@ -46,6 +55,7 @@ typedef struct mg_call_options {
     bool duplex;        // and goes on coming behind the response's head
     int64_t length;     // of an upload; -1: chunked
     bool idempotent;    // may be sent again on another connection (RFC 9110 section 9.2.2)
+    bool trailers;      // they are welcome: HTTP/2 says so in TE
     bool decode;        // gzip and deflate
     bool stream;        // the body is taken piece by piece
     uint64_t max_bytes; // of the decoded body (a streamed one: in total)
@@ -62,8 +72,9 @@ typedef enum mg_call_state {
 typedef struct mg_call_fault {
     const char *code; // static: dns denied connect tls timeout closed protocol limit
     const char *text; // "http://host:port: what happened"
-    bool unsent;      // the server has seen nothing of the request
-    bool stale;       // on a connection that had served before, and nothing of a response had come
+    bool unsent;      // the server has seen nothing of the request, or says that it did not look
+    bool stale;       // on a connection that had served before, and nothing of a response had come;
+                      // or the server refused to look at it there (HTTP/2)
 } mg_call_fault;
 
 // When it came to that, by mg_loop_now_us; 0: not yet.

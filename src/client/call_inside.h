@@ -33,10 +33,12 @@ struct mg_call {
     bool reused;      // its connection had served others
     bool received;    // something of a response
     bool again;       // it was sent a second time
+    bool refused;     // the server has not looked at it, the last time
     bool paused;      // by its owner
     bool resting;     // the wire waits for its resume
     bool switched;    // another protocol is spoken from now on
     uint8_t interims;
+    uint8_t refusals;
     int lost; // the code of a connection that broke unseen by its reader; 0: none
 
     mg_arena arena; // of the response

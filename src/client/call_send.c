@@ -5,7 +5,10 @@
 
 #include <stdio.h>
 
-enum { QUEUED_MAX = 256 * 1024 }; // bytes of an upload that have not left
+enum {
+    QUEUED_MAX = 256 * 1024, // bytes of an upload that have not left
+    MOST_REFUSALS = 4,
+};
 
 // --- the place ---
 
@@ -26,12 +29,13 @@ void mg_call_attach(mg_call *call, mg_outbound *c) {
     call->outbound = c;
     call->stream = NULL;
     call->reused = c->served;
-    call->client->reused += c->served;
-    call->received = false;
+    call->received = call->refused = false;
+    call->client->reused += c->carried;
     call->times = (mg_call_times){
         .connected_us = mg_loop_now_us(call->client->loop),
-        .reused = c->served,
+        .reused = c->carried,
     };
+    c->carried = true;
     mg_arena_reset(&call->arena);
     if (!call->upload_open) {
         mg_call_start_quiet(call, call->options.timeouts.first_byte_ms);
@@ -154,20 +158,21 @@ static bool may_go_again(const mg_call *call) {
 
 static void go_again(mg_call *call) {
     mg_outbound *c = call->outbound;
-    call->again = true;
     call->lost = 0;
     mg_timer_stop(&call->quiet);
     mg_timer_stop(&call->soon);
-    mg_outbound_forget(c, call, false);
+    bool usable = mg_outbound_forget(c, call, false);
     call->outbound = NULL;
     mg_call_set_state(call, MG_CALL_WAITS);
     mg_origin_requeue(c->origin, call);
     mg_call_start_wait(call);
-    mg_outbound_settle(c, false); // which lets the origin dial
+    mg_outbound_settle(c, usable); // which lets the origin dial
 }
 
 void mg_call_lost(mg_call *call, int status) {
     if (may_go_again(call)) {
+        call->again = true;
+        mg_origin_distrust(call->origin);
         go_again(call);
         return;
     }
@@ -178,4 +183,15 @@ void mg_call_lost(mg_call *call, int status) {
                                          : "before it answered",
              status != 0 ? ": " : "", status != 0 ? mg_strerror(status) : "");
     mg_call_fail(call, "closed", text);
+}
+
+// A body that came in pieces is gone: whoever sent it may still have it.
+void mg_call_refused(mg_call *call, const char *what) {
+    if (!call->options.upload && call->refusals < MOST_REFUSALS) {
+        call->refusals++;
+        go_again(call);
+        return;
+    }
+    call->refused = true;
+    mg_call_fail(call, "closed", what);
 }

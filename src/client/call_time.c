@@ -56,7 +56,8 @@ static void on_no_connection(mg_timer *t) {
              c != NULL ? mg_connect_doing(c->connect) : "waiting for a connection",
              (double)call->quiet_ms / 1000);
     mg_call_break(call, "timeout", text);
-    if (c != NULL && o->connecting > o->waiting_count) {
+    // One that many wait for has had its time too: they get another.
+    if (c != NULL && (o->places > 1 || o->connecting > o->waiting_count)) {
         mg_outbound_close(c);
     }
     mg_call_tell(call);

@@ -4,6 +4,7 @@
 //     call.c, call_*.c   what is wanted, how long and how often it is tried, what comes of it
 //        |                    mg_call_wire
 //     h1_call.c          a wire: makes bytes of requests, and responses of bytes
+//     h2_call.c          another one: many calls at a time
 //        |
 //     outbound.c         a connection: its stream and states; client.c says which call gets which
 //
@@ -21,6 +22,8 @@ struct mg_call_wire {
 
     void (*open)(mg_outbound *c);  // makes c->session
     void (*close)(mg_outbound *c); // frees it: the connection's memory goes, no call is on it
+    // It is about to be closed: a last word. NULL: there is none.
+    void (*leave_off)(mg_outbound *c);
 
     // Whether one more call may begin on it now.
     bool (*has_place)(const mg_outbound *c);
@@ -52,6 +55,7 @@ struct mg_call_wire {
 };
 
 extern const mg_call_wire mg_h1_call_wire; // HTTP/1.1: one call at a time
+extern const mg_call_wire mg_h2_call_wire; // HTTP/2
 
 // --- for wires. Any of these may be the last that the call, or its connection, sees: behind each
 // --- look whether the call has left.
@@ -85,4 +89,7 @@ void mg_call_fail(mg_call *call, const char *code, const char *what);
 
 // The connection ended before the response did; 0: with a FIN. The call ends, or waits for another.
 void mg_call_lost(mg_call *call, int status);
+// The server says that it has not looked at it. The call waits for another connection, whatever its
+// method, or ends.
+void mg_call_refused(mg_call *call, const char *what);
 void mg_call_drained(mg_call *call); // there may be room again

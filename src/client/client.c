@@ -1,6 +1,7 @@
 #include "client/call_inside.h"
 
 #include "base/mem.h"
+#include "client/h2_session.h"
 
 #include <stdio.h>
 
@@ -22,9 +23,7 @@ int mg_client_new(mg_client **out, mg_loop *loop, const mg_client_options *optio
     if (c->options.all_connections == 0) {
         c->options.all_connections = ALL_CONNECTIONS;
     }
-    if (c->options.wire == NULL) {
-        c->options.wire = &mg_h1_call_wire;
-    }
+    mg_h2_session_limits(&c->h2, &options->head);
     c->tls = options->tls;
     if (c->tls == NULL) {
         c->tls = mg_tls_cache_new(loop, options->ca, options->ca_text);
@@ -132,7 +131,11 @@ static bool same_text(const char *have, mg_str want) {
     return have == NULL ? want.n == 0 : mg_str_eq(mg_str_of(have), want);
 }
 
-// Where, and with which demands.
+static mg_http2 http2_of(const mg_client *c, const mg_call_origin *from) {
+    return from->http2 != MG_HTTP2_UNSAID ? from->http2 : c->options.http2;
+}
+
+// Where, and with which demands, whatever is spoken.
 static bool is_place(const mg_origin *o, const mg_call_origin *from) {
     return o->port == from->port && o->is_tls == from->tls && o->insecure == from->insecure &&
            same_text(o->host, from->host) && same_text(o->unix_path, from->unix_path) &&
@@ -143,7 +146,8 @@ static bool is_place(const mg_origin *o, const mg_call_origin *from) {
 
 // Everything that connections must have in common.
 static bool is_origin(const mg_origin *o, const mg_call_origin *from) {
-    return is_place(o, from) && mg_str_eq(mg_buf_str(&o->prelude), from->prelude);
+    return is_place(o, from) && o->http2 == http2_of(o->client, from) &&
+           mg_str_eq(mg_buf_str(&o->prelude), from->prelude);
 }
 
 static char *copy_or_null(mg_str s) {
@@ -185,6 +189,10 @@ static mg_origin *new_origin(mg_client *c, const mg_call_origin *from) {
     o->port = from->port;
     o->is_tls = from->tls;
     o->insecure = from->insecure;
+    o->http2 = http2_of(c, from);
+    // What may turn out to speak HTTP/2 is dialled once, until it is known.
+    bool many = o->http2 == MG_HTTP2_ALWAYS || (o->http2 == MG_HTTP2_AUTO && o->is_tls);
+    o->places = many && c->options.wire == NULL ? MG_H2_SESSION_PLACES : 1;
     mg_link_init(&o->starved);
     mg_link_init(&o->idle);
     mg_link_init(&o->shared);
@@ -287,10 +295,13 @@ int mg_origin_enter(mg_client *c, const mg_call_origin *from, mg_call *call) {
     return rc;
 }
 
-void mg_origin_requeue(mg_origin *o, mg_call *call) {
+void mg_origin_distrust(mg_origin *o) {
     while (!mg_link_alone(&o->idle)) {
         mg_outbound_close(MG_OF(o->idle.next, mg_outbound, link));
     }
+}
+
+void mg_origin_requeue(mg_origin *o, mg_call *call) {
     enlist(o, call);
     mg_link_append(o->waiting.next, &call->link); // in front of the first, or alone
 }
@@ -312,6 +323,15 @@ void mg_origin_forget_call(mg_origin *o, mg_call *call) {
 
 mg_call *mg_origin_first_waiting(const mg_origin *o) {
     return mg_link_alone(&o->waiting) ? NULL : MG_OF(o->waiting.next, mg_call, link);
+}
+
+void mg_origin_expect(mg_origin *o, uint32_t places) {
+    o->places = places > 0 ? places : 1;
+}
+
+uint32_t mg_origin_provided(const mg_origin *o) {
+    uint64_t most = (uint64_t)o->connecting * o->places;
+    return most < o->waiting_count ? (uint32_t)most : o->waiting_count;
 }
 
 // --- connections ---
@@ -421,7 +441,8 @@ static bool serve(mg_origin *o, mg_call *call) {
         offer_places(o, c);
         return true;
     }
-    bool wanted = o->connecting < o->waiting_count && o->connections < client->options.connections;
+    bool wanted =
+        mg_origin_provided(o) < o->waiting_count && o->connections < client->options.connections;
     if (wanted && !has_room(client)) {
         if (mg_link_alone(&o->starved)) {
             mg_link_append(&client->starved, &o->starved);
@@ -437,7 +458,7 @@ static bool serve(mg_origin *o, mg_call *call) {
 
 // The time of a call for a connection begins when one is opened for it.
 static void start_connect_times(mg_origin *o) {
-    uint32_t n = o->connecting;
+    uint32_t n = mg_origin_provided(o);
     for (mg_link *l = o->waiting.next; n > 0 && l != &o->waiting; l = l->next, n--) {
         mg_call_start_connect(MG_OF(l, mg_call, link));
     }

@@ -24,7 +24,10 @@ typedef struct mg_client_options {
     mg_guard_limits head;            // of responses
     struct mg_dns *dns;              // borrowed; NULL: one of its own
     struct mg_tls_cache *tls;        // likewise
-    const struct mg_call_wire *wire; // what connections speak; NULL: HTTP/1.1
+    const struct mg_call_wire *wire; // what connections speak; NULL: as the origin says
+    mg_http2 http2;                  // of origins that do not say
+    uint32_t ping_ms;                // HTTP/2: a server that is silent for so long is asked for a
+                                     // sign of life; 0: never
     // A sentence for the operator's log; `arg` is `log_arg`.
     void (*on_warning)(void *arg, const char *text);
     void *log_arg;

@@ -2,7 +2,7 @@
 //
 //   client.c     origins, who waits, which connection is given to whom
 //   outbound.c   one connection, which carries as many calls as its wire has places for
-//   call_wire.h  between calls and what carries them; h1_call.c: HTTP/1.1
+//   call_wire.h  between calls and what carries them; h1_call.c: HTTP/1.1; h2_*.c: HTTP/2
 //   call.c       one request and its response; see call_inside.h
 //   raw.c        a stream that carries no call
 //   rules.c      which addresses may be dialled
@@ -14,6 +14,7 @@
 #include "event/connect.h"
 #include "event/deadline.h"
 #include "event/descriptors.h"
+#include "http/h2_limits.h"
 
 enum { MG_CLIENT_BUCKETS = 256, MG_CLIENT_WARNED = 256 };
 
@@ -24,6 +25,7 @@ typedef struct mg_call_wire mg_call_wire;
 struct mg_client {
     mg_loop *loop;
     mg_client_options options;
+    mg_h2_limits h2;   // of connections that speak HTTP/2
     mg_rules *rules;   // NULL: none
     mg_dns *dns;       // its own unless options.dns is set
     mg_tls_cache *tls; // likewise
@@ -61,8 +63,10 @@ struct mg_origin {
     mg_link idle;    // connections, the last used one last
     mg_link shared;  // busy ones with a place for one more call
     mg_link dials;   // connections that are not ready yet, the oldest first
-    mg_link waiting; // calls, in order: the first `connecting` ones have a dial each
+    mg_link waiting; // calls, in order: each dial is for the next `places` of them
     uint32_t connections, connecting, idle_count, waiting_count;
+    uint32_t places; // calls that a connection probably carries at a time
+    mg_http2 http2;
     uint16_t port;
     bool is_tls;
     bool insecure;
@@ -94,6 +98,7 @@ struct mg_outbound {
     // CONNECTING: a look whether anybody waits for it. IDLE: see `keep_ms`.
     mg_timer timer;
     mg_connect *connect; // CONNECTING
+    bool carried;        // a call before
     bool served;         // a response before: the server may close it at any moment
     uint32_t keep_ms;    // the server closes it soon after this, it says; 0: it does not say
 };
@@ -108,12 +113,18 @@ mg_outbound *mg_origin_oldest_dial(const mg_origin *o); // NULL: none
 // A call waits from now on. MG_ELIMIT: too many do, and it is to fail.
 int mg_origin_enter(mg_client *c, const mg_call_origin *from, mg_call *call);
 
-// Puts a call in front of all others: its connection, which the caller closes next, was found dead,
-// and so are probably all idle ones, which are closed here.
+// Puts a call in front of all others.
 void mg_origin_requeue(mg_origin *o, mg_call *call);
+// A connection that had served was found dead, and so are probably all idle ones: they are closed.
+void mg_origin_distrust(mg_origin *o);
 void mg_origin_forget_call(mg_origin *o, mg_call *call); // it waits no more; `o` may go
 
-// The connection is ready, or a call has left it, and it can serve others.
+// So many calls a connection of it carries, as far as is known by now.
+void mg_origin_expect(mg_origin *o, uint32_t places);
+// How many calls wait for the dials that are under way.
+uint32_t mg_origin_provided(const mg_origin *o);
+
+// The connection is ready, a call has left it, or it has more places: it can serve others.
 void mg_origin_take_back(mg_origin *o, mg_outbound *c);
 
 // The connection is gone; `o` may go.

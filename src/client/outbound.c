@@ -56,7 +56,8 @@ void mg_outbound_settle(mg_outbound *c, bool usable) {
     } else if (c->call_count == 0) {
         mg_outbound_close(c);
     } else {
-        mg_link_remove(&c->link); // no others come
+        mg_link_remove(&c->link);  // no others come
+        mg_origin_pump(c->origin); // who has left may wait for another one
     }
 }
 
@@ -87,6 +88,9 @@ void mg_outbound_close(mg_outbound *c) {
         return;
     }
     bool has_stream = c->state != MG_OUTBOUND_CONNECTING;
+    if (has_stream && c->wire->leave_off != NULL) {
+        c->wire->leave_off(c);
+    }
     mg_timer_stop(&c->timer);
     mg_deadline_stop(&c->idle);
     mg_connect_cancel(c->connect);
@@ -122,22 +126,59 @@ static bool allows(void *arg, const struct sockaddr_storage *address,
     return mg_client_allows(c->client, c->origin->rules, address, why);
 }
 
-// If it never became ready, the call that has waited longest fails; the others try again.
+// A server that has chosen nothing is asked all the same if it is known to speak HTTP/2.
+static const mg_call_wire *wire_of(const mg_outbound *c) {
+    const mg_origin *o = c->origin;
+    if (c->client->options.wire != NULL) {
+        return c->client->options.wire;
+    }
+    // A network that stands in for the real one (specs) speaks no TLS, and HTTP/1.1 alone.
+    bool always = o->http2 == MG_HTTP2_ALWAYS && !mg_connect_has_net(c->client->loop);
+    return always || mg_str_eq(mg_tls_alpn(&c->stream), MG_STR("h2")) ? &mg_h2_call_wire
+                                                                      : &mg_h1_call_wire;
+}
+
+static void open_wire(mg_outbound *c) {
+    c->wire = wire_of(c);
+    if (c->wire == &mg_h1_call_wire) {
+        mg_origin_expect(c->origin, 1);
+    }
+    c->wire->open(c);
+}
+
+// Those that waited for this connection fail, the longest first; others try again.
+static void fail_waiting(mg_outbound *c, const mg_connect_fault *fault) {
+    mg_call *call;
+    for (uint32_t n = c->origin->places;
+         n > 0 && (call = mg_origin_first_waiting(c->origin)) != NULL; n--) {
+        mg_call_fail(call, fault->code, fault->text);
+    }
+}
+
 static void on_connected(void *arg, const mg_connect_fault *fault) {
     mg_outbound *c = arg;
     c->connect = NULL;
     if (fault == NULL) {
         mg_timer_stop(&c->timer);
-        c->wire->open(c);
+        open_wire(c);
         mg_stream_read_start(&c->stream);
         mg_origin_take_back(c->origin, c);
-        return;
+    } else {
+        fail_waiting(c, fault);
+        mg_outbound_close(c);
     }
-    mg_call *call = mg_origin_first_waiting(c->origin);
-    if (call != NULL) {
-        mg_call_fail(call, fault->code, fault->text);
+}
+
+// In the order that is preferred.
+static const char *alpn_of(const mg_origin *o) {
+    switch (o->http2) {
+    case MG_HTTP2_AUTO:
+        return "h2,http/1.1";
+    case MG_HTTP2_ALWAYS:
+        return "h2";
+    default:
+        return "http/1.1";
     }
-    mg_outbound_close(c);
 }
 
 static mg_connect *start_connecting(mg_outbound *c) {
@@ -152,7 +193,7 @@ static mg_connect *start_connecting(mg_outbound *c) {
         .demands = {.ca = o->insecure ? NULL : o->ca,
                     .cert = o->cert,
                     .key = o->key,
-                    .alpn = "http/1.1",
+                    .alpn = alpn_of(o),
                     .insecure = o->insecure},
         .server_name = o->server_name,
         .prelude = mg_buf_str(&o->prelude),
@@ -168,7 +209,6 @@ void mg_outbound_open(mg_origin *o) {
     mg_outbound *c = mg_calloc(1, sizeof *c);
     c->client = o->client;
     c->origin = o;
-    c->wire = o->client->options.wire;
     c->state = MG_OUTBOUND_CONNECTING;
     mg_link_init(&c->calls);
     mg_link_append(&o->dials, &c->link);

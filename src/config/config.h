@@ -81,7 +81,8 @@ typedef mg_config_databases mg_config_redis;
 
 // Of calls to other servers.
 typedef struct mg_config_http {
-    uint64_t connections, waiting, idle_connections, idle_ms;
+    uint64_t connections, waiting, idle_connections, idle_ms, ping_ms;
+    unsigned http2;          // an mg_http2
     mg_config_file ca;       // none: the system's
     const char *nameservers; // "ip:port,..."; NULL: resolv.conf
     mg_config_texts deny;    // client/rules.h

@@ -19,6 +19,7 @@ static size_t size_of(mg_config_kind kind) {
         [MG_CONFIG_SECONDS] = sizeof(uint64_t),
         [MG_CONFIG_DESCRIPTORS] = sizeof(mg_config_share),
         [MG_CONFIG_CHOICE] = sizeof(unsigned),
+        [MG_CONFIG_HTTP2] = sizeof(unsigned),
         [MG_CONFIG_TARGET] = sizeof(const char *),
         [MG_CONFIG_OPTIONAL_TARGET] = sizeof(const char *),
         [MG_CONFIG_TEXTS] = sizeof(mg_config_texts),

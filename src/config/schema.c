@@ -57,6 +57,10 @@ const mg_config_key mg_config_keys[] = {
     HTTP(idle_connections, COUNT, "32", 0, 4096, "Connections kept to one origin"),
     {"http.idle", MG_CONFIG_SECONDS, AT(http.idle_ms), "30", LEAST_MS, DAY_MS, NULL,
      "... for so long, in seconds"},
+    OTHER("http.http2", HTTP2, AT(http.http2), "\"auto\"",
+          "\"auto\": over TLS, if the server offers it; true: without TLS too"),
+    {"http.ping", MG_CONFIG_SECONDS, AT(http.ping_ms), "15", 0, DAY_MS, NULL,
+     "HTTP/2: a server that is silent for so long gets a PING; 0: none"},
     OTHER("http.ca", OPTIONAL_FILE, AT(http.ca), "false",
           "Certificates that are trusted, PEM; false: the system's"),
     OTHER("http.nameservers", NAMESERVERS, AT(http.nameservers), "false",
@@ -246,7 +250,7 @@ void mg_config_append_allowed(mg_buf *out, const mg_config_key *key) {
         [MG_CONFIG_STATUSES] = "statuses as \"200-399\" or \"200, 204\"",
         [MG_CONFIG_RETRY_ON] = "a list of \"connect\", \"closed\", \"timeout\" and statuses",
         [MG_CONFIG_HOST] = "\"client\", \"upstream\" or a host",
-        [MG_CONFIG_HTTP2] = "\"auto\" or false",
+        [MG_CONFIG_HTTP2] = "\"auto\", true or false",
         [MG_CONFIG_PROXY_PROTOCOL] = "false, true (version 1), 1 or 2",
     };
     if (key->kind == MG_CONFIG_CHOICE || key->kind == MG_CONFIG_OPTIONAL_CHOICE) {

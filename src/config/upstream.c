@@ -112,7 +112,10 @@ static const mg_config_key keys[] = {
      "Asked for and verified; false: the host of the URL"},
     {"tls.insecure", MG_CONFIG_BOOL, AT(tls.insecure), "false", 0, 0, NULL,
      "Certificates are not verified: anybody can stand between"},
-    {"http2", MG_CONFIG_HTTP2, 0, "\"auto\"", 0, 0, NULL, "Not spoken yet"},
+    {"http2", MG_CONFIG_HTTP2, AT(http2), "\"auto\"", 0, 0, NULL,
+     "\"auto\": over TLS, if the server offers it; true: without TLS too"},
+    {"ping", MG_CONFIG_SECONDS, AT(ping_ms), "15", 0, DAY_MS, NULL,
+     "HTTP/2: a server that is silent for so long gets a PING; 0: none"},
     {"proxy_protocol", MG_CONFIG_PROXY_PROTOCOL, AT(proxy_protocol), "false", 0, 0, NULL,
      "Each connection begins with that version's header, for one client"},
 

@@ -1,5 +1,6 @@
 #include "config/upstream_value.h"
 
+#include "client/call.h"
 #include "config/path.h"
 #include "http/cookie.h"
 #include "http/uri.h"
@@ -160,13 +161,10 @@ bool mg_config_take_host(mg_config_reading *r, const mg_config_key *key, mg_json
 }
 
 bool mg_config_take_http2(mg_config_reading *r, const mg_config_key *key, mg_json_token t) {
-    (void)key;
-    if (t == MG_JSON_TRUE) {
-        mg_config_fault(r, "HTTP/2 towards upstreams is not available in this version, allowed: "
-                           "\"auto\" or false (HTTP/1.1 is spoken)");
-        return true;
-    }
-    return t == MG_JSON_FALSE || (is_text(r, t) && mg_str_eq(r->json.text, MG_STR("auto")));
+    unsigned *http2 = mg_config_field(r, key);
+    bool automatic = is_text(r, t) && mg_str_eq(r->json.text, MG_STR("auto"));
+    *http2 = automatic ? MG_HTTP2_AUTO : t == MG_JSON_TRUE ? MG_HTTP2_ALWAYS : MG_HTTP2_NEVER;
+    return automatic || t == MG_JSON_TRUE || t == MG_JSON_FALSE;
 }
 
 // `true` is what others call so: version 1.

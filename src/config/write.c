@@ -1,6 +1,7 @@
 #include "config/write.h"
 
 #include "base/json.h"
+#include "client/call.h"
 #include "config/endpoint.h"
 
 typedef void (*writer)(mg_buf *out, const mg_config_key *key, const void *field);
@@ -72,6 +73,14 @@ static void write_place(mg_buf *out, const char *choices, unsigned place) {
 
 static void write_choice(mg_buf *out, const mg_config_key *key, const void *field) {
     write_place(out, key->choices, *(const unsigned *)field);
+}
+
+static void write_http2(mg_buf *out, const mg_config_key *key, const void *field) {
+    unsigned how = *(const unsigned *)field;
+    (void)key;
+    mg_buf_append_str(out, how == MG_HTTP2_AUTO     ? MG_STR("\"auto\"")
+                           : how == MG_HTTP2_ALWAYS ? MG_STR("true")
+                                                    : MG_STR("false"));
 }
 
 static void write_optional_choice(mg_buf *out, const mg_config_key *key, const void *field) {
@@ -178,6 +187,7 @@ void mg_config_write(mg_buf *out, const mg_config_key *key, const void *base) {
         [MG_CONFIG_SECONDS] = write_seconds,
         [MG_CONFIG_DESCRIPTORS] = write_descriptors,
         [MG_CONFIG_CHOICE] = write_choice,
+        [MG_CONFIG_HTTP2] = write_http2,
         [MG_CONFIG_OPTIONAL_CHOICE] = write_optional_choice,
         [MG_CONFIG_TLS] = write_tls,
         [MG_CONFIG_TARGET] = write_text_or_false,

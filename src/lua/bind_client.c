@@ -85,7 +85,7 @@ static void push_response(lua_State *L, const mg_call *call) {
         lua_pushboolean(L, 1);
         lua_setfield(L, -2, "_ambiguous");
     }
-    lua_pushstring(L, r->head.minor == 1 ? "1.1" : "1.0");
+    lua_pushstring(L, r->http2 ? "2.0" : r->head.minor == 1 ? "1.1" : "1.0");
     lua_setfield(L, -2, "version");
 }
 

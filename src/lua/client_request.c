@@ -190,6 +190,17 @@ static uint32_t ms_option(lua_State *L, const char *key, uint32_t fallback_ms) {
     return ms < 1 ? 1 : ms > UINT32_MAX ? UINT32_MAX : (uint32_t)ms;
 }
 
+// options.lua has checked that it is one of these.
+static mg_http2 http2_option(lua_State *L) {
+    lua_getfield(L, 5, "http2");
+    mg_http2 given = lua_isnil(L, -1)        ? MG_HTTP2_UNSAID
+                     : !lua_isboolean(L, -1) ? MG_HTTP2_AUTO
+                     : lua_toboolean(L, -1)  ? MG_HTTP2_ALWAYS
+                                             : MG_HTTP2_NEVER;
+    lua_pop(L, 1);
+    return given;
+}
+
 static void read_options(lua_State *L, mg_call_options *o) {
     o->timeouts = (mg_call_timeouts){
         .connect_ms = MG_CALL_CONNECT_MS, .total_ms = MG_CALL_TOTAL_MS, .idle_ms = MG_CALL_IDLE_MS};
@@ -214,6 +225,7 @@ static void read_options(lua_State *L, mg_call_options *o) {
     }
     o->upload = bool_option(L, "upload", false);
     o->origin.insecure = bool_option(L, "insecure", false);
+    o->origin.http2 = http2_option(L);
     o->origin.ca = text_option(L, "ca");
     o->origin.server_name = text_option(L, "server_name");
     o->origin.unix_path = text_option(L, "unix");

@@ -301,9 +301,15 @@ static int pass_response_fields(mg_fields *out, const mg_fields *l) {
     return MG_OK;
 }
 
-int mg_forward_response(mg_fields *out, const mg_head *h) {
-    int rc = pass_response_fields(out, &h->fields);
-    add_via(out, &h->fields, h->minor > 0 ? MG_STR("1.1 moongate") : MG_STR("1.0 moongate"));
+static mg_str via_of_response(const mg_response *r) {
+    return r->http2            ? MG_STR("2.0 moongate")
+           : r->head.minor > 0 ? MG_STR("1.1 moongate")
+                               : MG_STR("1.0 moongate");
+}
+
+int mg_forward_response(mg_fields *out, const mg_response *r) {
+    int rc = pass_response_fields(out, &r->head.fields);
+    add_via(out, &r->head.fields, via_of_response(r));
     return rc;
 }
 

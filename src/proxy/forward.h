@@ -39,7 +39,7 @@ typedef struct mg_forward_from {
 void mg_forward_request(mg_fields *out, const mg_forward_from *from, const mg_forward_rules *rules);
 
 // The same of a response. MG_ELIMIT: it has too many.
-int mg_forward_response(mg_fields *out, const mg_head *h);
+int mg_forward_response(mg_fields *out, const mg_response *r);
 
 // The same of an interim response, without Via, and of trailers: what decides about framing,
 // routing or rights has no place there (RFC 9110 section 6.5.1).

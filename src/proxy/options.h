@@ -15,8 +15,7 @@ typedef enum mg_balance {
     MG_BALANCE_HASH,
 } mg_balance;
 
-// The order is that of config/upstream.c.
-typedef enum mg_hash_by {
+typedef enum mg_hash_by { // in the order of config/upstream.c
     MG_HASH_NONE,
     MG_HASH_HEADER,
     MG_HASH_COOKIE,
@@ -121,6 +120,8 @@ typedef struct mg_upstream_options {
     uint64_t slow_start_ms; // 0: none
     uint64_t connections;   // of a worker to one server
     uint64_t idle_ms;       // one without a call is kept for so long
+    uint64_t ping_ms;       // of HTTP/2: silence until a sign of life is asked for; 0: never
+    unsigned http2;         // an mg_http2
     unsigned host;          // an mg_host_policy
     const char *host_literal;
     mg_upstream_tls tls;

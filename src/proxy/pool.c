@@ -66,8 +66,8 @@ void mg_upstream_base_unref(mg_upstream_base *b) {
 // What connections are made from. What is not here may change without losing one.
 static void append_signature(mg_buf *out, const mg_upstream_options *o) {
     const char *const texts[] = {o->tls.ca, o->tls.cert, o->tls.key, o->tls.server_name};
-    mg_buf_printf(out, "%llu %d %u\n", (unsigned long long)o->idle_ms, o->tls.insecure,
-                  o->proxy_protocol);
+    mg_buf_printf(out, "%llu %d %u %u %llu\n", (unsigned long long)o->idle_ms, o->tls.insecure,
+                  o->proxy_protocol, o->http2, (unsigned long long)o->ping_ms);
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         mg_buf_printf(out, "%s\n", texts[i] != NULL ? texts[i] : "");
     }
@@ -90,6 +90,8 @@ static mg_client_options client_options(const mg_upstream_base *b, const mg_upst
         .waiting = UINT32_MAX,
         .idle_connections = (uint32_t)o->connections,
         .idle_ms = (uint32_t)o->idle_ms,
+        .http2 = (mg_http2)o->http2,
+        .ping_ms = (uint32_t)o->ping_ms,
         .rules = o->rules,
         .denied_by = "proxy.open; http.allow says which ones may be asked",
         .head = b->head,

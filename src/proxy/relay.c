@@ -99,7 +99,7 @@ int mg_relay_answer(const mg_relay *r, mg_answer *out) {
     const mg_response *head = mg_relay_head(r);
     *out = (mg_answer){.status = head->status};
     mg_fields_init(&out->fields, &r->x->arena);
-    int rc = mg_forward_response(&out->fields, &head->head);
+    int rc = mg_forward_response(&out->fields, head);
     if (rc == MG_OK && r->at->ticket.set_cookie.n > 0) {
         rc = mg_fields_add_id(&out->fields, MG_FIELD_SET_COOKIE, r->at->ticket.set_cookie);
     }

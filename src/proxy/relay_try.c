@@ -47,6 +47,7 @@ static mg_call_options wanted(const mg_relay *r, const mg_ticket *ticket) {
         .duplex = r->body >= MG_RELAY_STREAMS,
         .length = length_of(r),
         .idempotent = mg_tries_is_idempotent(h->method),
+        .trailers = mg_fields_has_member(&h->fields, MG_FIELD_TE, MG_STR("trailers")),
         .stream = true,
         .max_bytes = UINT64_MAX,
     };

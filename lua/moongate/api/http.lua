@@ -27,6 +27,7 @@ local http = {}
 ---@field redirects? integer|false how many are followed, 5 unless told; false: none
 ---@field retries? integer after failures that may pass, for idempotent methods; 0 unless told
 ---@field max? integer|string|false the largest body, "16M" unless told, false: any; of a stream there is none unless it is set
+---@field http2? boolean|"auto" "auto": over TLS, if the server offers it; true: without TLS too; as `http.http2` unless told
 ---@field decompress? boolean gzip and deflate are undone; true unless told
 ---@field stream? boolean the Future resolves with the head; read `response:chunks()`
 ---@field ca? string PEM file of the certificates that are trusted, instead of `http.ca`
@@ -171,7 +172,7 @@ function http.stats() end
 ---@field body string nil of a streamed response
 ---@field url string of the last redirect
 ---@field redirects integer that were followed
----@field version string "1.1" or "1.0"
+---@field version string "2.0", "1.1" or "1.0"
 local response = {}
 
 --- Whether the status is 200 to 299.

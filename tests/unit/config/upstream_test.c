@@ -1,6 +1,8 @@
 // The table `upstreams`: what it may say, and what is told of the rest.
 #include "config/upstream.h"
 
+#include "client/call.h"
+
 #include "of_text.h"
 
 static void faults(const char *upstreams, const char *expected) {
@@ -58,13 +60,14 @@ static void every_key_is_read(void **state) {
              "\"timeouts\":{\"connect\":1,\"first_byte\":4,\"idle\":5,\"total\":6},"
              "\"connections\":2,\"idle\":3,\"host\":\"example.org\","
              "\"tls\":{\"ca\":\"ca.pem\",\"cert\":\"c.pem\",\"key\":\"k.pem\","
-             "\"server_name\":\"n\",\"insecure\":true},\"http2\":\"auto\","
-             "\"proxy_protocol\":2}}}");
+             "\"server_name\":\"n\",\"insecure\":true},\"http2\":true,"
+             "\"ping\":7,\"proxy_protocol\":2}}}");
     const mg_upstream_options *u = &c.upstreams.items[1];
     assert_int_equal(u->servers.items[0].weight, 3);
     assert_true(u->servers.items[1].backup);
     assert_int_equal(u->balance, MG_BALANCE_ROUND_ROBIN);
     assert_int_equal(u->proxy_protocol, 2);
+    assert_true(u->http2 == MG_HTTP2_ALWAYS && u->ping_ms == 7000);
     assert_int_equal(u->hash_by, MG_HASH_COOKIE);
     assert_string_equal(u->hash_name, "cart");
     assert_int_equal(u->slow_start_ms, 10000);
@@ -187,9 +190,8 @@ static void what_is_wrong_is_told_with_its_place(void **state) {
            "f: upstreams.shop.mirror.to: is the upstream itself, allowed: another one\n");
     faults("{\"shop\":{\"servers\":[],\"tls\":{\"cert\":\"x\"}}}",
            "f: upstreams.shop.tls: cert and key go together, allowed: both or neither\n");
-    faults("{\"shop\":{\"servers\":[],\"http2\":true}}",
-           "f: upstreams.shop.http2: HTTP/2 towards upstreams is not available in this version, "
-           "allowed: \"auto\" or false (HTTP/1.1 is spoken)\n");
+    faults("{\"shop\":{\"servers\":[],\"http2\":\"yes\"}}",
+           "f: upstreams.shop.http2: is \"yes\", allowed: \"auto\", true or false\n");
     faults("{\"a b\":{}}", "f: upstreams: \"a b\" is no name of an upstream, allowed: up to 48 "
                            "letters, digits, _ and -\n");
     faults("[]", "f: upstreams: is a list, allowed: a table as { users = { "

@@ -34,6 +34,7 @@ static const struct {
     {"log.error_format", "\"json\""},
     {"log.access", "false"},
     {"log.format", "\"json\""},
+    {"http.http2", "true"},
     {"log.fields", "[\"status\"]"},
 };
 

@@ -92,6 +92,12 @@ local function credentials(_, names)
   return all
 end
 
+local function http2(_, value)
+  if type(value) ~= "boolean" and value ~= "auto" then
+    fail('http2: "auto", true or false is wanted')
+  end
+end
+
 local CHECKS = {
   url = a_string, method = a_string, headers = a_table, query = a_table,
   body = any, json = any, form = a_table, file = name, length = bytes,
@@ -99,12 +105,12 @@ local CHECKS = {
   idle_timeout = seconds, max = bound, retries = of_type("number"), redirects = redirects,
   stream = a_boolean, decompress = a_boolean, insecure = a_boolean,
   ca = name, server_name = name, unix = name, deny = rules, allow = rules,
-  credentials = credentials,
+  credentials = credentials, http2 = http2,
 }
 -- What C is told as it was given.
 local FOR_C = {
   "timeout", "connect_timeout", "first_byte_timeout", "idle_timeout", "length", "ca", "insecure",
-  "unix", "stream", "server_name", "decompress", "deny", "allow",
+  "unix", "stream", "server_name", "decompress", "deny", "allow", "http2",
 }
 local BODIES = { "body", "json", "form", "file" }
 

@@ -17,7 +17,7 @@ local M = {}
 ---@field body string nil of a streamed response
 ---@field url string of the last redirect
 ---@field redirects integer
----@field version "1.1"|"1.0"
+---@field version "2.0"|"1.1"|"1.0"
 local Response = {}
 Response.__index = Response
 

@@ -39,6 +39,14 @@ describe("http_request", function()
     end
   end)
 
+  it("speaks HTTP/2 as it is told", function()
+    for _, wrong in ipairs({ "h2", 2, {} }) do
+      assert.matches(LINE .. 'http_request: http2: "auto", true or false', error_of(function()
+        http.request({ url = URL, http2 = wrong })
+      end))
+    end
+  end)
+
   it("wants names of files and servers without a NUL, at which C would end them", function()
     for _, option in ipairs({ "unix", "ca", "server_name" }) do
       for _, wrong in ipairs({ "", "\0", "conf/a.pem\0.txt" }) do
