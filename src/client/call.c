@@ -162,7 +162,11 @@ int mg_call_start(mg_call **out, mg_client *c, const mg_call_options *options,
     c->started++;
     mg_call_start_total(call);
     *out = call;
-    if (mg_origin_enter(c, &options->origin, call) == MG_OK) {
+    mg_call_origin origin = options->origin;
+    if (options->protocol.n > 0) {
+        origin.http2 = MG_HTTP2_NEVER; // a connection of HTTP/1.1 becomes whatever it is to be
+    }
+    if (mg_origin_enter(c, &origin, call) == MG_OK) {
         mg_origin_pump(call->origin);
         mg_call_start_wait(call);
     } else {
