@@ -6,6 +6,7 @@ local Future = require("moongate.future")
 local time = require("moongate.time")
 local tools = require("moongate.tools")
 local database = require("moongate.database")
+local topics = require("moongate.topics")
 
 local M = {
   Future = Future,
@@ -22,6 +23,8 @@ local M = {
   tcp = require("moongate.tcp"),
   redis = require("moongate.redis").get,
   upstream = require("moongate.upstream").get,
+  topics = topics,
+  publish = topics.publish,
   database = database.open,
   blob = database.blob,
   sleep = time.sleep,
@@ -43,11 +46,11 @@ for name, fn in pairs(tools) do
   M[name] = fn
 end
 
-for _, name in ipairs({ "middleware", "log", "json", "files", "http", "tcp" }) do
+for _, name in ipairs({ "middleware", "log", "json", "files", "http", "tcp", "topics" }) do
   suggest.close(M[name], "moongate." .. name)
 end
 for _, name in ipairs({ "middleware", "log", "json", "files", "http", "template", "password",
-  "crypto", "tcp" }) do
+  "crypto", "tcp", "topics" }) do
   places.know(M[name])
 end
 places.know(M)

@@ -1,4 +1,5 @@
---- The page that tells where you are, and which worker and generation of scripts answer.
+--- The page that tells where you are, which worker and generation of scripts answer, and what
+--- others write meanwhile.
 local moongate = require("moongate")
 local M = {}
 
@@ -9,6 +10,11 @@ function M.declare(app)
 
   app:get("/info", "info", function()
     return moongate.info()
+  end)
+
+  -- Routes publish, every open page hears of it: no script waits for that.
+  app:get("/live", "live", function(ctx)
+    return ctx:events({ topics = { "live" } })
   end)
 end
 

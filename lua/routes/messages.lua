@@ -24,6 +24,7 @@ function M.declare(app)
       ctx:fail(422, "text: a message is wanted", { field = "text" })
     end
     keep(messages, text)
+    moongate.publish("live", { text = text }) -- to the pages that are open: home.lua
     ctx:redirect(app:url("messages"), 303)
   end)
 end

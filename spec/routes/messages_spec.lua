@@ -24,6 +24,13 @@ describe("/messages", function()
     assert.equal("hello & good night", app:get("/messages"):json()[1].text)
   end)
 
+  it("are told to every open page", function()
+    local page = app:events("/live")
+    post("hello")
+    assert.equal('{"text":"hello"}', page:next().data)
+    page:close()
+  end)
+
   it("keeps the last twenty", function()
     for i = 1, 21 do
       post("message " .. i)

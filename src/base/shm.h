@@ -54,6 +54,14 @@ typedef struct mg_cell_redis {
     uint32_t waiting; // commands
 } mg_cell_redis;
 
+// What is published in a worker, and by whom it is heard.
+typedef struct mg_cell_topics {
+    uint64_t event_streams, topics; // now
+    uint64_t published, delivered;
+    uint64_t lost; // that other workers published faster than this one took them
+    uint64_t slow; // event streams that were cut off for being slow
+} mg_cell_topics;
+
 // Written by its worker alone, but for the reset.
 typedef struct mg_cell {
     _Alignas(64) mg_pulse pulse;
@@ -64,6 +72,7 @@ typedef struct mg_cell {
     mg_cell_generation generations[MG_CELL_GENERATIONS]; // that still live, the current one first
     mg_cell_job jobs[MG_CELL_JOBS];                      // that run
     mg_cell_redis redis[MG_CELL_REDIS];                  // how the services stand
+    mg_cell_topics topics;
 } mg_cell;
 
 typedef struct mg_shm mg_shm;

@@ -3,6 +3,7 @@
 #include "client/rules.h"
 #include "config/upstream.h"
 #include "http/forwarded.h"
+#include "live/ring.h"
 
 #include <unistd.h>
 
@@ -119,12 +120,23 @@ void mg_config_server_options(const mg_config *c, mg_server_options *out) {
     };
 }
 
-int mg_config_server_options_of_json(const char *json, mg_server_options *out, mg_error *err) {
+void mg_config_topics_options(const mg_config_limits *l, mg_topics_options *out) {
+    uint64_t most = l->outbox < MG_RING_MESSAGE_MAX ? l->outbox : MG_RING_MESSAGE_MAX;
+    *out = (mg_topics_options){
+        .topics = (uint32_t)l->topics,
+        .subscribed = (uint32_t)l->subscriptions,
+        .message_bytes = (uint32_t)most,
+    };
+}
+
+int mg_config_server_options_of_json(const char *json, mg_server_options *out,
+                                     mg_config_limits *limits, mg_error *err) {
     mg_config c;
     mg_buf faults = {0};
     int rc = mg_config_init(&c, "options", mg_str_of(json), &faults);
     if (rc == MG_OK) {
         mg_config_server_options(&c, out);
+        *limits = c.limits;
     } else {
         mg_error_set(err, rc, "%.*s", (int)faults.n, faults.p);
     }

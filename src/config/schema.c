@@ -104,6 +104,10 @@ const mg_config_key mg_config_keys[] = {
     LIMIT(h2_windows, COUNT, "10000", 1, 1000000, "... WINDOW_UPDATE frames, likewise"),
     LIMIT(form_parts, COUNT, "128", 1, 100000, "Parts of a multipart form; beyond it 413"),
     LIMIT(form_fields, COUNT, "4096", 1, 1000000, "Fields of a urlencoded form; beyond it 413"),
+    LIMIT(outbox, SIZE, "\"256K\"", 4 * KIB, 16 * MIB,
+          "Messages that wait for one WebSocket or event stream"),
+    LIMIT(topics, COUNT, "32768", 1, 49152, "Topics that anybody in a worker subscribes to"),
+    LIMIT(subscriptions, COUNT, "100", 1, 10000, "Topics of one WebSocket or event stream"),
     LIMIT(descriptors, DESCRIPTORS, "\"95%\"", 16, 100000000, "Open at once, of ulimit -n"),
 
     LIMIT(generations, COUNT, "4", 1, 7, "Replaced scripts still in use; beyond it the oldest end"),

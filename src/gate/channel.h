@@ -33,6 +33,8 @@ typedef enum mg_message_type {
     // to a worker from the process that asks for certificates, by way of the master, who sends it
     // back when all have it
     MG_MESSAGE_CHALLENGE, // a: its number; text: event/tls_challenge.h, or nothing
+    // to a worker
+    MG_MESSAGE_WAKER, // a: a slot; fd: what wakes its worker (live/ring.h)
 } mg_message_type;
 
 enum { MG_MESSAGE_TEXT = 64 * 1024, MG_SLOT_ALL = 0xffff };

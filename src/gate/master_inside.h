@@ -35,6 +35,7 @@ typedef struct mg_place {
     uint32_t ready; // the generation that it has prepared
     mg_timer restart;
     char *fault; // why its last start failed
+    int waker;   // an eventfd for all workers (live/ring.h); -1: there is none
 } mg_place;
 
 typedef struct mg_master_socket {

@@ -3,15 +3,50 @@
 #include "gate/master_inside.h"
 
 #include "base/mem.h"
+#include "live/ring.h"
 #include "proxy/shared.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 static void on_message(void *arg, mg_message *msg);
 static void on_channel_end(void *arg);
 static const mg_channel_events events = {on_message, on_channel_end};
+
+// --- places ---
+
+static void tell_waker(const mg_place *to, const mg_place *of) {
+    if (to->channel != NULL && of->waker >= 0) {
+        mg_channel_send(to->channel,
+                        &(mg_message){.type = MG_MESSAGE_WAKER, .a = of->slot, .fd = of->waker});
+    }
+}
+
+static void tell_wakers(const mg_master *m, const mg_place *to) {
+    for (uint32_t slot = 0; slot < MG_SHM_CELLS; slot++) {
+        if (m->places[slot] != NULL) {
+            tell_waker(to, m->places[slot]);
+        }
+    }
+}
+
+// It stays with the place, whoever works there. Without one its worker is told nothing of what
+// others publish.
+static void make_waker(mg_master *m, mg_place *p) {
+    p->waker = m->alone ? -1 : eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (!m->alone && p->waker < 0) {
+        mg_master_log(m, MG_LOG_ERROR, "worker %u hears of no topics: %s", p->slot + 1,
+                      mg_strerror(-errno));
+    }
+    for (uint32_t slot = 0; slot < MG_SHM_CELLS; slot++) {
+        if (m->places[slot] != NULL) {
+            tell_waker(m->places[slot], p);
+        }
+    }
+}
 
 mg_place *mg_place_at(mg_master *m, uint32_t slot) {
     if (m->places[slot] == NULL) {
@@ -19,6 +54,7 @@ mg_place *mg_place_at(mg_master *m, uint32_t slot) {
         p->master = m;
         p->slot = slot;
         m->places[slot] = p;
+        make_waker(m, p);
     }
     return m->places[slot];
 }
@@ -42,6 +78,7 @@ static void clear(mg_place *p) {
     mg_lease_drop_all(shm, p->slot + 1);
     mg_cache_forget_worker(shm, mg_shm_cell(shm, p->slot)->pid);
     mg_shared_forget_worker(mg_shm_proxy(shm), p->slot);
+    mg_ring_forget_worker(shm, p->slot);
     mg_shm_reset_cell(shm, p->slot);
     p->ready = 0;
 }
@@ -164,6 +201,7 @@ void mg_place_start(mg_place *p, mg_snapshot *snapshot, uint32_t number, mg_str 
     mg_shm_mend(m->shm);
     mg_channel_send(p->channel,
                     &(mg_message){.type = MG_MESSAGE_BEGIN, .a = p->slot, .fd = mg_shm_fd(m->shm)});
+    tell_wakers(m, p);
     mg_keys_tell(m, p);
     mg_sockets_tell(m, p);
     mg_acme_tell(m, p->channel);
@@ -318,6 +356,9 @@ void mg_places_free(mg_master *m) {
             mg_worker_free(p->inside);
             mg_channel_close(p->channel);
             mg_free(p->fault);
+            if (p->waker >= 0) {
+                close(p->waker);
+            }
             mg_free(p);
             m->places[slot] = NULL;
         }

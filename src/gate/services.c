@@ -350,6 +350,8 @@ int mg_service_set_new(mg_service_set **out, mg_loop *loop, const mg_service_opt
                        mg_error *err) {
     mg_service_set *s = mg_calloc(1, sizeof *s);
     s->refs = 1;
+    s->lent.topics = o->topics;
+    s->lent.event_streams = o->event_streams;
     int rc = open_client(s, loop, o, err);
     if (rc == MG_OK) {
         rc = open_upstreams(s, loop, o, err);

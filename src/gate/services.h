@@ -16,10 +16,12 @@ typedef struct mg_service_set mg_service_set;
 // Borrowed for the call.
 typedef struct mg_service_options {
     const mg_config *config;
-    mg_service_set *before;  // whose services are shared where they fit; NULL: none
-    mg_shm *shm;             // outlives the set
-    uint64_t holder;         // of leases in the cache: the process's own number
-    uint32_t worker;         // its slot, for what all workers know of upstreams
+    mg_service_set *before; // whose services are shared where they fit; NULL: none
+    mg_shm *shm;            // outlives the set
+    uint64_t holder;        // of leases in the cache: the process's own number
+    uint32_t worker;        // its slot, for what all workers know of upstreams
+    mg_topics *topics;      // the worker's, as the next; they outlive the set
+    mg_event_streams *event_streams;
     const mg_orders *orders; // of upstreams; NULL: none
     int (*order_upstream)(void *arg, mg_str upstream, mg_str verb, mg_str what, mg_error *err);
     void (*on_warning)(void *arg, const char *text); // `log_arg` is for these

@@ -68,6 +68,15 @@ static void add_redis(const mg_cell *c, mg_buf *out) {
     mg_buf_append_str(out, MG_STR("]"));
 }
 
+static void add_topics(mg_buf *out, const mg_cell_topics *t) {
+    mg_buf_printf(out, "\"event_streams\":%llu,\"topics\":%llu,\"published\":%llu,",
+                  (unsigned long long)t->event_streams, (unsigned long long)t->topics,
+                  (unsigned long long)t->published);
+    mg_buf_printf(out, "\"delivered\":%llu,\"lost_messages\":%llu,\"slow_streams\":%llu,",
+                  (unsigned long long)t->delivered, (unsigned long long)t->lost,
+                  (unsigned long long)t->slow);
+}
+
 static void add_worker(const mg_status_worker *w, uint64_t now, mg_buf *out) {
     const mg_cell *c = w->cell;
     double uptime = c->pid != 0 ? (double)w->uptime_ms / 1000 : 0;
@@ -85,6 +94,7 @@ static void add_worker(const mg_status_worker *w, uint64_t now, mg_buf *out) {
     mg_buf_printf(out, "\"memory\":%llu,\"lua_memory\":%llu,\"restarts\":%u,",
                   (unsigned long long)(c->pid != 0 ? resident_bytes(c->pid) : 0),
                   (unsigned long long)c->lua_bytes, w->restarts);
+    add_topics(out, &c->topics);
     add_generations(out, c);
     add_jobs(c, now, out);
     add_redis(c, out);

@@ -33,7 +33,7 @@ int mg_reply_text(mg_str json, bool *ok, mg_buf *text) {
 
 typedef struct row {
     int64_t worker, pid, generation, connections, requests, memory, lua_memory, restarts,
-        failed_handshakes;
+        failed_handshakes, event_streams, lost_messages;
     double uptime;
     char state[24];
 } row;
@@ -70,6 +70,8 @@ static void take_number(row *w, const char *key, double v) {
         {"lua_memory", &w->lua_memory},
         {"restarts", &w->restarts},
         {"failed_handshakes", &w->failed_handshakes},
+        {"event_streams", &w->event_streams},
+        {"lost_messages", &w->lost_messages},
     };
     for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
         if (strcmp(places[i].name, key) == 0) {
@@ -107,6 +109,13 @@ static void append_row(mg_buf *out, const row *w) {
     }
     if (w->failed_handshakes > 0) {
         mg_buf_printf(out, "  %lld TLS handshakes failed", (long long)w->failed_handshakes);
+    }
+    if (w->event_streams > 0) {
+        mg_buf_printf(out, "  %lld event stream%s", (long long)w->event_streams,
+                      w->event_streams > 1 ? "s" : "");
+    }
+    if (w->lost_messages > 0) {
+        mg_buf_printf(out, "  %lld messages lost", (long long)w->lost_messages);
     }
     mg_buf_append_char(out, '\n');
     mg_buf_deinit(&up);

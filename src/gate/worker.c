@@ -77,6 +77,7 @@ void mg_worker_stop(mg_worker *w, uint64_t idle_ms) {
     w->drain_until_ms = mg_loop_now_ms(w->loop) + drain_ms;
     mg_timer_start(w->loop, &w->drain_timer, drain_ms, 0, on_drain_late);
     mg_lua_app_announce_stop(w->current->app);
+    mg_event_streams_end(w->event_streams);
     mg_server_drain(w->server, idle_ms < drain_ms ? idle_ms : drain_ms, on_drained, w);
 }
 
@@ -99,6 +100,7 @@ static void begin(mg_worker *w, mg_message *m) {
     w->accepting.fault_arg = w;
     mg_jobs_init(&w->jobs, w->shm, m->a);
     mg_worker_begin_cell(w);
+    mg_worker_begin_live(w);
 }
 
 static void on_message(void *arg, mg_message *m) {
@@ -144,6 +146,9 @@ static void on_message(void *arg, mg_message *m) {
         break;
     case MG_MESSAGE_REOPEN:
         mg_logs_reopen(&w->logs);
+        break;
+    case MG_MESSAGE_WAKER:
+        mg_worker_take_waker(w, m);
         break;
     case MG_MESSAGE_STOP:
         mg_worker_stop(w, m->a == 0 ? MG_WORKER_IDLE_GRACE_MS : UINT64_MAX);
@@ -204,6 +209,7 @@ void mg_worker_free(mg_worker *w) {
     mg_channel_close(w->master); // nothing is said any more
     w->master = NULL;
     mg_worker_free_generations(w);
+    mg_worker_end_live(w);
     mg_orders_deinit(&w->orders);
     mg_stall_close(w->stall);
     mg_accepting_deinit(&w->accepting);

@@ -7,6 +7,8 @@
 #include "gate/jobs.h"
 #include "gate/logs.h"
 #include "gate/worker.h"
+#include "live/events.h"
+#include "live/ring.h"
 
 //   NEW --begin--> BEGUN --commit--> SERVING --stop--> DRAINING --drained--> LEAVING --> ENDED
 //    |               |                                                                     ^
@@ -31,6 +33,9 @@ struct mg_worker {
     mg_server *server;
     mg_accepting accepting;
     mg_jobs jobs;
+    mg_ring *ring; // NULL: there is no other worker
+    mg_topics *topics;
+    mg_event_streams *event_streams;
     mg_logs logs;
     mg_logs next_logs; // of `next`, if they differ
     mg_generation *current;
@@ -80,6 +85,14 @@ uint64_t mg_worker_raise_descriptors(void); // as many as the system allows; ret
 
 // Makes the server if there is none yet, and lets it serve `g`.
 void mg_worker_serve(mg_worker *w, mg_generation *g);
+
+// --- worker_live.c: what outlives scripts ---
+
+void mg_worker_begin_live(mg_worker *w);
+void mg_worker_limit_live(mg_worker *w, const mg_config_limits *l);
+void mg_worker_take_waker(mg_worker *w, mg_message *m);
+void mg_worker_show_live(const mg_worker *w, mg_cell_topics *out);
+void mg_worker_end_live(mg_worker *w); // the server has no connection any more, and no scripts
 
 // --- worker_logs.c ---
 

@@ -79,12 +79,17 @@ static int services_for(mg_worker *w, const mg_snapshot *s, mg_service_set **out
     mg_config c;
     int rc = mg_config_of_snapshot(&c, s, w->options->conf, w->options->overrides, err);
     if (rc == MG_OK) {
+        if (w->current == NULL) { // on_start may publish
+            mg_worker_limit_live(w, &c.limits);
+        }
         const mg_service_options o = {
             .config = &c,
             .before = w->current != NULL ? w->current->services : NULL,
             .shm = w->shm,
             .holder = (uint64_t)getpid(),
             .worker = w->slot,
+            .topics = w->topics,
+            .event_streams = w->event_streams,
             .orders = &w->orders,
             .order_upstream = mg_worker_order,
             .on_warning = mg_worker_on_warning,

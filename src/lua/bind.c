@@ -36,6 +36,8 @@ void mg_push_native(lua_State *L, mg_vm *vm) {
     mg_bind_proxy(L, vm);
     mg_bind_noted(L, vm);
     mg_bind_upstream(L, vm);
+    mg_bind_topics(L, vm);
+    mg_bind_events(L, vm);
     mg_bind_acme(L, vm);
     mg_bind_crypto(L, vm);
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {

@@ -26,6 +26,8 @@ void mg_bind_tcp(lua_State *L, mg_vm *vm);
 void mg_bind_websocket(lua_State *L, mg_vm *vm);
 void mg_bind_proxy(lua_State *L, mg_vm *vm);
 void mg_bind_upstream(lua_State *L, mg_vm *vm);
+void mg_bind_topics(lua_State *L, mg_vm *vm);
+void mg_bind_events(lua_State *L, mg_vm *vm);
 void mg_bind_acme(lua_State *L, mg_vm *vm);
 void mg_bind_crypto(lua_State *L, mg_vm *vm); // as one table, `crypto`
 

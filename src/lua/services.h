@@ -6,11 +6,12 @@
 #include "store/cache.h"
 #include "store/database.h"
 
-typedef struct mg_client mg_client;       // client/client.h
-typedef struct mg_upstreams mg_upstreams; // proxy/upstream.h
-typedef struct mg_guests mg_guests;       // live/guest.h
-typedef struct mg_topics mg_topics;       // live/topics.h
-typedef struct mg_redis mg_redis;         // store/redis.h
+typedef struct mg_client mg_client;               // client/client.h
+typedef struct mg_upstreams mg_upstreams;         // proxy/upstream.h
+typedef struct mg_guests mg_guests;               // live/guest.h
+typedef struct mg_topics mg_topics;               // live/topics.h
+typedef struct mg_redis mg_redis;                 // store/redis.h
+typedef struct mg_event_streams mg_event_streams; // live/events.h
 
 typedef struct mg_named_database {
     const char *name; // "default" is the one without a name
@@ -41,6 +42,7 @@ typedef struct mg_services {
     mg_guests *guests;
     mg_topics *topics;
     mg_cache *cache;
+    mg_event_streams *event_streams;
     // What a script says of an upstream's servers (gate/orders.h), for all workers. A negative code
     // and a text if it cannot be. NULL: nobody listens.
     int (*order_upstream)(void *arg, mg_str upstream, mg_str verb, mg_str what, mg_error *err);

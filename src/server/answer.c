@@ -98,6 +98,20 @@ static void leave_app(mg_exchange *x) {
     mg_exchange_unpin(x);
 }
 
+void mg_exchange_hand_over(mg_exchange *x, int status, mg_app *app) {
+    assert(x->phase == MG_EXCHANGE_HANDLING);
+    x->status = status;
+    if (x->noted != NULL && x->noted->on_end != NULL) {
+        x->noted->on_end(x, false);
+        x->noted->on_end = NULL;
+    }
+    x->route = (mg_str){mg_arena_copy(&x->arena, x->route), x->route.n}; // the routes' own
+    x->routed = NULL;
+    mg_exchange_unpin(x);
+    x->app = app;
+    x->app_data = NULL;
+}
+
 // And the last byte of the answer on its way.
 static void answered(mg_exchange *x, const mg_fields *trailers) {
     leave_app(x);

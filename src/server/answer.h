@@ -50,6 +50,11 @@ void mg_exchange_abort(mg_exchange *x);
 void mg_exchange_problem(mg_exchange *x, mg_refusal problem);
 void mg_exchange_refuse(mg_exchange *x, mg_refusal refusal);
 
+// Before its head is committed: it belongs to no generation any more, and `app` is told of what
+// comes. The old app and who waits for its end have nothing to do with it from now on; `status`
+// will be the answer's.
+void mg_exchange_hand_over(mg_exchange *x, int status, mg_app *app);
+
 // --- taking over ---
 
 // NULL if the request asks for `protocol` (Upgrade), or, that being empty, is a CONNECT, and may

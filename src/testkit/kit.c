@@ -89,13 +89,18 @@ static mg_trust *check_trust(lua_State *L, int index) {
 static int serve(lua_State *L) {
     mg_testkit *k = mg_testkit_of(L);
     mg_server_options options;
+    mg_config_limits limits;
+    mg_topics_options topics;
     mg_error err;
-    int rc = mg_config_server_options_of_json(luaL_optstring(L, 1, "{}"), &options, &err);
+    int rc = mg_config_server_options_of_json(luaL_optstring(L, 1, "{}"), &options, &limits, &err);
     if (rc != MG_OK) {
         return luaL_error(L, "%s", err.text);
     }
     mg_trust *trust = check_trust(L, 2);
     close_server(k);
+    mg_config_topics_options(&limits, &topics);
+    mg_topics_set_options(k->services.topics, &topics);
+    mg_event_streams_set_outbox(k->services.event_streams, limits.outbox);
     k->trust = trust;
     options.trust = trust;
     k->server = mg_server_new(k->loop, mg_vm_seam(k->vm), &options);
@@ -179,6 +184,7 @@ static int kit_gc(lua_State *L) {
     mg_testkit_close_stores(k);
     mg_testkit_close_upstreams(k);
     mg_testkit_close_client(k);
+    mg_event_streams_free(k->services.event_streams);
     mg_testkit_shuffle_deinit(&k->shuffle);
     mg_vm_free(k->vm);
     mg_guests_free(k->services.guests);
@@ -238,6 +244,8 @@ int mg_testkit_open(lua_State *L) {
     k->services.databases = &k->database;
     k->services.topics = mg_topics_new(&topics);
     k->services.guests = mg_guests_new(k->loop, k->services.topics, &guests);
+    k->services.event_streams =
+        mg_event_streams_new(k->loop, k->services.topics, guests.outbox_bytes);
     k->vm->services = &k->services;
     mg_error err;
     if (mg_testkit_open_client(k, &err) != MG_OK) {

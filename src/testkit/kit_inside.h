@@ -2,6 +2,7 @@
 #pragma once
 
 #include "http/forwarded.h"
+#include "live/events.h"
 #include "lua/vm.h"
 #include "server/server.h"
 #include "testkit/kit.h"
@@ -17,7 +18,7 @@ typedef struct mg_testkit {
     mg_trust *trust; // of the server
     mg_testkit_net net;
     mg_testkit_shuffle shuffle;
-    mg_services services;       // topics and guests among them
+    mg_services services;       // topics, guests and event streams among them
     mg_named_database database; // the one of the app under test, as "default"
     void *cache_room;           // of its cache; NULL: none
     size_t cache_bytes;

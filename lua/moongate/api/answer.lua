@@ -198,6 +198,54 @@ function out:write(data) end
 ---@param fn async fun(out: moongate.Out)
 function ctx:stream(content_type, fn) end
 
+---@class moongate.Event what `out:send` of `ctx:events` takes
+---@field data? string|number|table a table becomes JSON; a text may have several lines
+---@field event? string its name; browsers call a stream's `message` listeners if there is none
+---@field id? string|number what a client that comes again says in Last-Event-ID
+---@field retry? number seconds after which a client that was cut off comes again
+
+---@class moongate.EventsOut what the function of `ctx:events` gets
+local events_out = {}
+
+--- Sends an event at once; suspends while the client is slow. Raises with code `closed` or
+--- `cancelled` once it has left. A text alone is the event's data.
+---
+--- ```lua
+--- app:get("/", function(ctx)
+---   return ctx:events(function(out) out:send({ event = "tick", data = { n = 1 }, id = "7" }) end)
+--- end)
+--- --> GET / => 200 id: 7
+--- ```
+---@param event moongate.Event|string
+---@return moongate.EventsOut self
+function events_out:send(event) end
+
+---@class moongate.EventsOptions of `ctx:events`
+---@field topics? string|string[] what is published under one of these is sent, by C: no function, no coroutine
+---@field heartbeat? number|false seconds of silence until a comment is sent, 15 unless told; false: none is
+---@field retry? number seconds after which a client that was cut off comes again
+---@field slow? "close"|"skip" of topics: a client behind which more than `limits.outbox` waits is cut off, or misses what is published meanwhile
+
+--- Answers with an event stream (Server-sent events, `EventSource` in browsers): of a function, which
+--- stays on its scripts until it returns; or of topics, which no reload touches: the request is over
+--- for the scripts once it has begun, `ctx:on_close` and `app:on_response` functions run then. A stop
+--- ends streams of topics at once, so that their clients find another server. See the
+--- [guide](guide-live.md).
+---
+--- ```lua
+--- app:get("/ticks", function(ctx)
+---   return ctx:events(function(out)
+---     for n = 1, 2 do out:send({ data = { n = n } }); ctx:sleep(1):await() end
+---   end)
+--- end)
+--- app:get("/feed", { stream_max = 1 }, function(ctx) return ctx:events({ topics = { "news" } }) end)
+--- --> GET /ticks => 200 data: {"n":1}
+--- --> GET /feed => 200 (Cache-Control: no-cache)
+--- ```
+---@param what (async fun(out: moongate.EventsOut))|moongate.EventsOptions
+---@param options? moongate.EventsOptions of a function: `heartbeat` and `retry`
+function ctx:events(what, options) end
+
 --- Ends the handler with an error answer: problem+json (RFC 9457) of that status, or what
 --- `app:on_error` makes of it. Never returns.
 ---

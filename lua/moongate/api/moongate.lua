@@ -106,6 +106,24 @@ function moongate.cache() end
 ---@nodiscard
 function moongate.redis(name, options) end
 
+--- [Topics](topics.md): who subscribes is told what is published, in every worker.
+---@type moongate.topics
+moongate.topics = nil
+
+--- Sends a message to whoever subscribes to `topic`: [moongate.topics.publish](topics.md).
+---
+--- ```lua
+--- app:post("/news", function(ctx)
+---   moongate.publish("news", { text = ctx:body():await() })
+---   return 202, "told"
+--- end)
+--- --> POST /news "hello" => 202 told
+--- ```
+---@param topic string of 1 to 255 bytes, without control characters
+---@param value string|number|table a table becomes JSON
+---@param options? moongate.PublishOptions
+function moongate.publish(topic, value, options) end
+
 --- The [upstream](upstream.md) of that name: its servers, and others than those of the configuration.
 --- A name that the configuration does not have raises.
 ---@param name string

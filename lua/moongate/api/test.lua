@@ -270,6 +270,59 @@ function app:options(path, options) end
 ---@return moongate.test.Flight
 function app:start(method, path, options) end
 
+---@class moongate.test.Events an event stream that a spec reads
+---@field status integer
+---@field headers table<string, string> looked up without regard to case
+---@field comments integer heartbeats among them
+---@field retry number|false seconds, as the server said last
+---@field last_id string
+local events = {}
+
+---@class moongate.test.Event
+---@field event string its name, `message` if it has none
+---@field data string
+---@field id? string the last that was said
+
+--- The next event, in virtual time; nil if none comes, or the stream has ended.
+---@param seconds? number that pass at most, 60 unless told
+---@return moongate.test.Event?
+function events:next(seconds) end
+
+--- Whether the server has ended the stream, at this moment of virtual time.
+---@return boolean
+---@nodiscard
+function events:ended() end
+
+--- Does not read for a while, like a slow client.
+---@param paused? boolean false: reads on
+---@return moongate.test.Events self
+function events:pause(paused) end
+
+--- Leaves.
+function events:close() end
+
+--- Asks for an event stream, which must be one.
+---
+--- ```lua spec
+--- local moongate = require("moongate")
+--- local test = require("moongate.test")
+---
+--- it("tells what is published", function()
+---   local app = test.app(function(app)
+---     app:get("/feed", function(ctx) return ctx:events({ topics = { "news" } }) end)
+---   end)
+---   local feed = app:events("/feed")
+---   moongate.publish("news", "hello")
+---   assert.equal("hello", feed:next().data)
+---   feed:close()
+---   app:close()
+--- end)
+--- ```
+---@param path string
+---@param options? moongate.TestRequestOptions
+---@return moongate.test.Events
+function app:events(path, options) end
+
 --- Sends bytes as they are on a connection of their own.
 ---
 --- ```lua spec

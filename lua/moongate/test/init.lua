@@ -15,6 +15,7 @@ local Clock = require("moongate.test.clock")
 local wire = require("moongate.test.wire")
 local websocket = require("moongate.test.websocket")
 local sockets = require("moongate.core.live.socket")
+local events = require("moongate.test.events")
 local answers = require("moongate.test.answers")
 local faults = require("moongate.test.faults")
 local stubs = require("moongate.test.stubs")
@@ -260,6 +261,15 @@ end
 function App:stub_tcp(address, fn)
   streams.stub(self, address, fn)
   return self
+end
+
+--- Asks for an event stream: `:next()` gives its events, one by one.
+---@param path string
+---@param options table? as of a request
+---@return moongate.test.Events
+function App:events(path, options)
+  log_lines = self.logs
+  return events.open(self, path, options)
 end
 
 --- Sends bytes as they are on a connection of their own.

@@ -80,6 +80,18 @@ function M.parse_request(text)
   return #request.body == length and request or nil, body_start + length - 1
 end
 
+--- The head of a final answer at the front of `text`, nil while it is incomplete: its status,
+--- headers and length.
+---@return table?
+function M.parse_head(text)
+  local stop = text:find("\r\n\r\n", 1, true)
+  if stop then
+    local head = text:sub(1, stop + 1)
+    return { status = tonumber(head:match("^HTTP/1%.1 (%d%d%d)")), headers = parse_headers(head),
+      bytes = stop + 3 }
+  end
+end
+
 -- One response at the front of `text`: the response and its length, or nil while it is incomplete.
 local function parse(text, method, ended)
   local head_end = text:find("\r\n\r\n", 1, true)

@@ -126,6 +126,11 @@ function Process:wait(seconds)
   end, seconds)
 end
 
+--- To a process that is no child of the test's own.
+function M.signal(pid, name)
+  ffi.C.kill(pid, M.SIGNALS[name])
+end
+
 function Process:signal(name)
   if not self:poll() then
     ffi.C.kill(self.pid, M.SIGNALS[name])

@@ -330,8 +330,8 @@ static void all_faults_are_listed(void **state) {
            "f: limits.nope: is no known key, allowed: request_line, header_bytes, header_fields, "
            "chunk_extensions, trailers, body, body_rate, answer_rate, output, discard, pipeline, "
            "requests_per_connection, h2_streams, h2_resets, h2_faults, h2_settings, h2_pings, "
-           "h2_priorities, h2_empty, h2_windows, form_parts, form_fields, descriptors, "
-           "generations, lua_memory\n"
+           "h2_priorities, h2_empty, h2_windows, form_parts, form_fields, outbox, topics, "
+           "subscriptions, descriptors, generations, lua_memory\n"
            "f: limits.trailers: is \"x\", allowed: a size from 0 to 1M" SIZE_HINT
            "f: app: is 1, allowed: a path\n");
 }

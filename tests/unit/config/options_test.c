@@ -44,11 +44,14 @@ static void server_options_are_filled(void **state) {
 static void server_options_come_straight_from_json(void **state) {
     (void)state;
     mg_server_options o;
+    mg_config_limits limits;
     mg_error err;
-    assert_int_equal(mg_config_server_options_of_json("{\"timeouts\":{\"idle\":2}}", &o, &err),
-                     MG_OK);
+    assert_int_equal(
+        mg_config_server_options_of_json("{\"timeouts\":{\"idle\":2}}", &o, &limits, &err), MG_OK);
     assert_int_equal(o.idle_ms, 2000);
-    assert_int_equal(mg_config_server_options_of_json("{\"workers\":-1}", &o, &err), MG_ECONFIG);
+    assert_int_equal(limits.outbox, 256 * 1024);
+    assert_int_equal(mg_config_server_options_of_json("{\"workers\":-1}", &o, &limits, &err),
+                     MG_ECONFIG);
     assert_non_null(strstr(err.text, "workers: is -1"));
 }
 

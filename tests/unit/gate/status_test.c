@@ -82,6 +82,7 @@ static void a_worker_is_told_with_what_its_cell_says(void **state) {
     cell.generation = 3;
     cell.traffic = (mg_traffic){1, 2, 3, 4, 5, 6};
     cell.lua_bytes = 6;
+    cell.topics = (mg_cell_topics){1, 2, 3, 4, 5, 6};
     cell.generations[0] = (mg_cell_generation){3, 1, 0, 2};
     cell.generations[1] = (mg_cell_generation){1, 0, 1, 0};
     char want[300];
@@ -94,7 +95,8 @@ static void a_worker_is_told_with_what_its_cell_says(void **state) {
     assert_int_equal(strncmp(text, want, strlen(want)), 0);
     assert_int_not_equal(text[strlen(want)], '0'); // read from /proc
     assert_non_null(strstr(
-        text, "\"lua_memory\":6,\"restarts\":4,\"generations\":["
+        text, "\"lua_memory\":6,\"restarts\":4,\"event_streams\":1,\"topics\":2,\"published\":3,"
+              "\"delivered\":4,\"lost_messages\":5,\"slow_streams\":6,\"generations\":["
               "{\"generation\":3,\"requests\":1,\"streams\":0,\"background\":2},"
               "{\"generation\":1,\"requests\":0,\"streams\":1,\"background\":0}],\"jobs\":[],"
               "\"redis\":[]}]}"));

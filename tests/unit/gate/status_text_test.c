@@ -31,7 +31,7 @@ static void a_status_becomes_a_table(void **state) {
         "\"workers\":[{\"worker\":1,\"pid\":8,\"state\":\"serving\",\"uptime\":61.0,"
         "\"generation\":3,\"connections\":2,\"requests\":10,\"accepted\":4,\"bytes_in\":1,"
         "\"bytes_out\":2,\"failed_handshakes\":5,\"memory\":9437184,\"lua_memory\":1048576,"
-        "\"restarts\":2,"
+        "\"restarts\":2,\"event_streams\":12,\"lost_messages\":3,"
         "\"generations\":[{\"generation\":3,\"requests\":1,\"streams\":0,\"background\":0},"
         "{\"generation\":2,\"requests\":2,\"streams\":1,\"background\":0}],"
         "\"jobs\":[{\"job\":\"sweep\",\"seconds\":75.5}],"
@@ -43,7 +43,8 @@ static void a_status_becomes_a_table(void **state) {
     assert_non_null(strstr(out.p, "listening on 127.0.0.1:1, unix:/x\n"));
     assert_non_null(strstr(out.p, "1 min 01 s"));
     assert_non_null(strstr(out.p, "9.0 MiB"));
-    assert_non_null(strstr(out.p, "restarted 2 x  5 TLS handshakes failed\n"));
+    assert_non_null(strstr(out.p, "restarted 2 x  5 TLS handshakes failed  "
+                                  "12 event streams  3 messages lost\n"));
     assert_non_null(strstr(out.p, "3 certificates, the first expires in 29 days: a.pem\n"));
     assert_non_null(strstr(out.p, "generation 2 is kept by 2 requests, 1 stream\n"));
     assert_null(strstr(out.p, "generation 3 is kept"));

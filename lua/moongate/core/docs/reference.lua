@@ -10,6 +10,7 @@ local PAGES = {
   { "answer", "ctx: the answer" }, { "async", "ctx: what is awaited" }, { "future", "Futures" },
   { "http", "HTTP calls" }, { "database", "Databases" },
   { "cache", "The cache" }, { "redis", "Redis" }, { "upstream", "Upstreams" },
+  { "topics", "Topics" },
   { "tcp", "Connections without HTTP" },
   { "files", "Files" }, { "json", "JSON" },
   { "template", "Templates" }, { "crypto", "Signatures" }, { "password", "Passwords" },
@@ -21,8 +22,8 @@ local PAGES = {
 
 -- Guides, in the order of the site.
 local GUIDES = {
-  "routing", "answers", "awaiting", "middleware", "stores", "proxy", "tls", "jobs", "reload",
-  "specs", "types", "deployment", "recipes",
+  "routing", "answers", "awaiting", "middleware", "live", "stores", "proxy", "tls", "jobs",
+  "reload", "specs", "types", "deployment", "recipes",
 }
 
 -- What stands before the names of a class's members where the file's own variable would mislead.
@@ -30,7 +31,7 @@ local OWNERS = {
   ["moongate.test.App"] = "test_app", ["moongate.FutureClass"] = "moongate.Future",
   ["moongate.middleware"] = "moongate.middleware", ["moongate.http"] = "moongate.http",
   ["moongate.json"] = "moongate.json",
-  ["moongate.template"] = "moongate.template",
+  ["moongate.template"] = "moongate.template", ["moongate.topics"] = "moongate.topics",
   ["moongate.crypto"] = "moongate.crypto", ["moongate.password"] = "moongate.password",
   ["moongate.files"] = "moongate.files", ["moongate.tcp"] = "moongate.tcp",
 }

@@ -35,6 +35,7 @@ local ROOT, ON_CLOSE = scopes.ROOT, scopes.ON_CLOSE
 local METHOD_UNKNOWN = native.constants.methods.UNKNOWN
 
 require("moongate.core.request.proxied") -- its method
+require("moongate.core.request.events") -- likewise
 local Context = answer.Context
 local methods, getters = answer.methods, {}
 M.methods, M.getters = methods, getters

@@ -6,6 +6,7 @@ local places = require("moongate.core.places")
 local text = require("moongate.core.text")
 local slots = require("moongate.core.request.slots")
 local answer = require("moongate.core.request.answer")
+local events = require("moongate.core.request.events")
 local lifetime = require("moongate.core.request.lifetime")
 local streams = require("moongate.core.stream")
 local Future = require("moongate.future")
@@ -14,7 +15,7 @@ local time = require("moongate.time")
 local HANDLE, ROUTE, METHOD, PHASE = slots.HANDLE, slots.ROUTE, slots.METHOD, slots.PHASE
 local KIND, STATUS, TYPE, FIELDS = slots.KIND, slots.STATUS, slots.TYPE, slots.FIELDS
 local BODY, PLAIN, STREAM, TUNNEL = slots.BODY, slots.PLAIN, slots.STREAM, slots.TUNNEL
-local RELAY, SOCKET = slots.RELAY, slots.SOCKET
+local RELAY, SOCKET, EVENTS = slots.RELAY, slots.SOCKET, slots.EVENTS
 local COMMITTED, OVER, CANCELLED = slots.COMMITTED, slots.OVER, scopes.CANCELLED
 local check_field, respond, finish = answer.check_field, native.respond, lifetime.finish
 
@@ -190,6 +191,8 @@ function M.send(ctx)
     send_relayed(ctx)
   elseif kind == SOCKET then
     check_sent(M.send_socket(ctx))
+  elseif kind == EVENTS then
+    events.send(ctx)
   else
     send_file(ctx)
   end

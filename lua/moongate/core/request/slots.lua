@@ -19,6 +19,7 @@ return {
   TUNNEL = 3, -- once it is committed, BODY is the stream
   RELAY = 4, -- what ctx:proxy was answered: core/request/proxied.lua
   SOCKET = 5, -- a WebSocket: core/live/serve.lua
+  EVENTS = 6, -- of topics, which C sends: core/request/events.lua
 
   STATUS = 13,
   TYPE = 14, -- the media type, false: none
