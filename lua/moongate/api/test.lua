@@ -278,14 +278,10 @@ function app:start(method, path, options) end
 ---@field last_id string
 local events = {}
 
----@class moongate.test.Event
----@field event string its name, `message` if it has none
----@field data string
----@field id? string the last that was said
-
---- The next event, in virtual time; nil if none comes, or the stream has ended.
+--- The next event, whose name is `message` if it has none, in virtual time; nil if none comes, or the
+--- stream has ended.
 ---@param seconds? number that pass at most, 60 unless told
----@return moongate.test.Event?
+---@return { event: string, data: string, id: string? }?
 function events:next(seconds) end
 
 --- Whether the server has ended the stream, at this moment of virtual time.
