@@ -13,6 +13,9 @@
 --- `constraint`: "unique", "foreign_key", "check" or "not_null", and as far as they know `table`,
 --- `columns` (a list) and `constraint_name`.
 local native = require("moongate.native")
+local copy = require("moongate.core.database.copy")
+local listening = require("moongate.core.database.listening")
+local notify = require("moongate.core.database.notify")
 local statement = require("moongate.core.database.statement")
 local transaction = require("moongate.core.database.transaction")
 local row_stream = require("moongate.core.database.row_stream")
@@ -77,10 +80,47 @@ function Database:rows(sql, ...)
   return (row_stream.open(scope_of(self, 2), 2, self._name, sql, ...))
 end
 
+--- What COPY ... TO STDOUT gives, piece by piece: for bytes in db:copy_out("COPY t TO STDOUT") do.
+--- A piece has some 64 KiB, and whole lines in the formats that have lines. It holds a connection
+--- as db:rows does. PostgreSQL.
+---@return moongate.CopyReader
+function Database:copy_out(sql)
+  return (copy.out(scope_of(self, 2), 2, self._name, sql))
+end
+
+--- What COPY ... FROM STDIN takes: copy:write(bytes), copy:row(...), then copy:finish(). Nothing of
+--- it is kept without that. PostgreSQL.
+---@return moongate.CopyWriter
+function Database:copy_in(sql)
+  return (copy.into(scope_of(self, 2), 2, self._name, sql))
+end
+
+--- Hears what is told on a channel: for note in db:listen("jobs") do. A note has `payload`, `pid`
+--- (of whoever told, at the server) and `channel`; `missed` is true in one that stands for what may
+--- have been missed while there was no connection. All that listen share one. PostgreSQL.
+---@param channel string exactly this name
+---@return moongate.Notes
+function Database:listen(channel)
+  return (listening.open(scope_of(self, 2), 2, self._name, channel))
+end
+
+--- Tells all who listen on a channel. PostgreSQL.
+---@param channel string
+---@param payload string? at most 7999 bytes
+---@return moongate.Future
+function Database:notify(channel, payload)
+  notify.check(2, channel, payload)
+  if not statement.stub then
+    listening.refuse_notify(2, self._name)
+  end
+  return (Future._named("notify",
+    query(scope_of(self, 2), 2, self._name, false, notify.SQL, channel, payload or "")))
+end
+
 --- Runs `fn(tx)` in a coroutine; tx:query and tx:one are its statements. It is committed when fn
 --- returns, and rolled back when it raises or is cancelled.
 ---@param fn fun(tx: moongate.Transaction): any
----@param options { readonly?: boolean }?
+---@param options moongate.TransactionOptions?
 ---@return moongate.Future of what fn returns
 function Database:transaction(fn, options)
   return (Future._named("transaction",

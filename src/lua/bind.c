@@ -29,6 +29,7 @@ void mg_push_native(lua_State *L, mg_vm *vm) {
     mg_bind_cache(L, vm);
     mg_bind_database(L, vm);
     mg_bind_redis(L, vm);
+    mg_bind_listen(L, vm);
     mg_bind_client(L, vm);
     mg_bind_stream(L, vm);
     mg_bind_tcp(L, vm);

@@ -20,6 +20,7 @@ void mg_bind_files(lua_State *L, mg_vm *vm);
 void mg_bind_cache(lua_State *L, mg_vm *vm);
 void mg_bind_database(lua_State *L, mg_vm *vm);
 void mg_bind_redis(lua_State *L, mg_vm *vm);
+void mg_bind_listen(lua_State *L, mg_vm *vm);
 void mg_bind_client(lua_State *L, mg_vm *vm);
 void mg_bind_stream(lua_State *L, mg_vm *vm);
 void mg_bind_tcp(lua_State *L, mg_vm *vm);

@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "lua/args.h"
 #include "lua/bind.h"
+#include "lua/bind_listen.h"
 #include "lua/database_values.h"
 #include "lua/missing.h"
 
@@ -312,8 +313,7 @@ static mg_str check_sql(lua_State *L, int index) {
     return sql;
 }
 
-// The database named by the first argument; NULL: there is none.
-static mg_database *find_database(lua_State *L, const mg_vm *vm) {
+mg_database *mg_lua_database(lua_State *L, const mg_vm *vm) {
     const char *name = luaL_checkstring(L, 1);
     const mg_services *services = vm->services;
     for (uint32_t i = 0; i < services->database_count; i++) {
@@ -388,7 +388,7 @@ static int check(lua_State *L) {
 
 // database_has_one_writer(name) -> boolean
 static int has_one_writer(lua_State *L) {
-    const mg_database *d = find_database(L, mg_vm_of(L));
+    const mg_database *d = mg_lua_database(L, mg_vm_of(L));
     lua_pushboolean(L, d != NULL && mg_database_has_one_writer(d));
     return 1;
 }
@@ -403,7 +403,7 @@ static int query(lua_State *L) {
     if (wrong > 0) {
         return wrong;
     }
-    mg_database *d = find_database(L, vm);
+    mg_database *d = mg_lua_database(L, vm);
     if (d == NULL) {
         return push_unknown(L);
     }
@@ -412,39 +412,72 @@ static int query(lua_State *L) {
     return push_started(L, op, mg_database_query(&op->call, d, &s, on_done, op));
 }
 
+// In the session that the first argument names.
+static int push_in_session(lua_State *L, mg_vm *vm, mg_db_statement *s, bool first) {
+    session_op *session = find_session(L, vm);
+    if (session == NULL) {
+        return mg_lua_refuse(L, "closed");
+    }
+    s->session = session->session;
+    statement_op *op = new_statement(vm, session->database, s->sql);
+    op->first = first;
+    mg_link_append(&session->statements, &op->of_session);
+    int rc = mg_database_query(&op->call, session->database, s, on_done, op);
+    return push_started(L, op, rc);
+}
+
 // session_query(session, only the first row, sql, ...): likewise
 static int session_query(lua_State *L) {
     mg_vm *vm = mg_vm_with_room(L);
     mg_db_value few[VALUES_ON_STACK];
     mg_db_statement s = {.sql = check_sql(L, 3)};
     int wrong = read_values(L, 4, few, &s);
-    if (wrong > 0) {
-        return wrong;
-    }
-    session_op *session = find_session(L, vm);
-    if (session == NULL) {
-        return mg_lua_refuse(L, "closed");
-    }
-    s.session = session->session;
-    statement_op *op = new_statement(vm, session->database, s.sql);
-    op->first = lua_toboolean(L, 2);
-    mg_link_append(&session->statements, &op->of_session);
-    int rc = mg_database_query(&op->call, session->database, &s, on_done, op);
-    return push_started(L, op, rc);
+    return wrong > 0 ? wrong : push_in_session(L, vm, &s, lua_toboolean(L, 2));
 }
 
-// database_begin(name, may write, nested) -> operation, session; or nil and why not
+// session_savepoint(session, sql): what makes a savepoint, releases it, or goes back to it;
+// likewise
+static int session_savepoint(lua_State *L) {
+    mg_vm *vm = mg_vm_with_room(L);
+    mg_db_statement s = {.sql = check_sql(L, 2), .savepoint = true};
+    return push_in_session(L, vm, &s, false);
+}
+
+static unsigned check_isolation(lua_State *L, int index) {
+    static const char *const names[] = {"default", "read_committed", "repeatable_read",
+                                        "serializable", NULL};
+    static const unsigned flags[] = {0, MG_DB_READ_COMMITTED, MG_DB_REPEATABLE_READ,
+                                     MG_DB_SERIALIZABLE};
+    return flags[luaL_checkoption(L, index, "default", names)];
+}
+
+// database_begin(name, may write, nested, isolation or nil, deferrable) -> operation, session; or
+// nil and why not
 static int begin(lua_State *L) {
     mg_vm *vm = mg_vm_with_room(L);
-    mg_database *d = find_database(L, vm);
+    mg_database *d = mg_lua_database(L, vm);
     if (d == NULL) {
         return push_unknown(L);
     }
     session_op *session = new_session(vm, d);
     statement_op *op = new_statement(vm, d, (mg_str){0});
-    unsigned flags =
-        (lua_toboolean(L, 2) ? MG_DB_WRITE : 0) | (lua_toboolean(L, 3) ? MG_DB_NESTED : 0);
+    unsigned flags = check_isolation(L, 4) | (lua_toboolean(L, 2) ? MG_DB_WRITE : 0) |
+                     (lua_toboolean(L, 3) ? MG_DB_NESTED : 0) |
+                     (lua_toboolean(L, 5) ? MG_DB_DEFERRABLE : 0);
     int rc = mg_database_begin(&op->call, d, flags, &session->session, on_done, op);
+    return push_begun(L, op, session, rc);
+}
+
+// Begins what is read or written piece by piece.
+static int push_opened(lua_State *L, mg_vm *vm, const mg_db_statement *s) {
+    mg_database *d = mg_lua_database(L, vm);
+    if (d == NULL) {
+        return push_unknown(L);
+    }
+    session_op *session = new_session(vm, d);
+    statement_op *op = new_statement(vm, d, s->sql);
+    op->piecewise = true;
+    int rc = mg_database_open_rows(&op->call, d, s, &session->session, on_done, op);
     return push_begun(L, op, session, rc);
 }
 
@@ -465,18 +498,35 @@ static int open_rows(lua_State *L) {
         .nested = lua_toboolean(L, 2),
     };
     int wrong = read_values(L, 5, few, &s);
-    if (wrong > 0) {
-        return wrong;
+    return wrong > 0 ? wrong : push_opened(L, vm, &s);
+}
+
+// database_open_copy(name, nested, whether it takes data, sql) -> operation, session; or nil and
+// why not. Of one that gives, the operation's rows are pieces; without `more` they are the last.
+static int open_copy(lua_State *L) {
+    mg_vm *vm = mg_vm_with_room(L);
+    const mg_db_statement s = {
+        .sql = check_sql(L, 4),
+        .max_rows = 1,
+        .nested = lua_toboolean(L, 2),
+        .copy = lua_toboolean(L, 3) ? MG_DB_COPY_IN : MG_DB_COPY_OUT,
+    };
+    return push_opened(L, vm, &s);
+}
+
+// session_write(session, bytes, whether these are the last) -> operation, or nil, "closed"
+static int write_copy(lua_State *L) {
+    mg_vm *vm = mg_vm_with_room(L);
+    mg_str bytes = mg_lua_check_str(L, 2);
+    session_op *session = find_session(L, vm);
+    if (session == NULL) {
+        return mg_lua_refuse(L, "closed");
     }
-    mg_database *d = find_database(L, vm);
-    if (d == NULL) {
-        return push_unknown(L);
-    }
-    session_op *session = new_session(vm, d);
-    statement_op *op = new_statement(vm, d, s.sql);
-    op->piecewise = true;
-    int rc = mg_database_open_rows(&op->call, d, &s, &session->session, on_done, op);
-    return push_begun(L, op, session, rc);
+    statement_op *op = new_statement(vm, session->database, (mg_str){0});
+    mg_link_append(&session->statements, &op->of_session);
+    bool last = lua_toboolean(L, 3);
+    int rc = mg_database_write(&op->call, session->session, bytes, last, on_done, op);
+    return push_started(L, op, rc);
 }
 
 // session_fetch(session, how many rows at most) -> operation, or nil, "closed"
@@ -515,7 +565,10 @@ void mg_bind_database(lua_State *L, mg_vm *vm) {
         {"database_query", query},
         {"database_begin", begin},
         {"database_open_rows", open_rows},
+        {"database_open_copy", open_copy},
         {"session_query", session_query},
+        {"session_write", write_copy},
+        {"session_savepoint", session_savepoint},
         {"session_fetch", fetch},
         {"session_commit", commit},
         {"database_has_one_writer", has_one_writer},
@@ -528,6 +581,7 @@ void mg_bind_database(lua_State *L, mg_vm *vm) {
 // --- for whoever closes a database ---
 
 void mg_bind_database_forget(mg_vm *vm, const mg_database *database) {
+    mg_bind_listen_forget(vm, database);
     for (uint32_t i = 0; i < vm->ops.count; i++) {
         mg_op *op = vm->ops.slots[i].item;
         if (op == NULL) {

@@ -1,5 +1,7 @@
 #include "store/database_ops.h"
 
+#include <errno.h>
+
 int mg_database_query(mg_db_call **out, mg_database *d, const mg_db_statement *s,
                       mg_db_done_cb on_done, void *arg) {
     return d->ops->query(out, d, s, on_done, arg);
@@ -25,12 +27,31 @@ int mg_database_fetch(mg_db_call **out, mg_db_session *session, uint32_t max_row
     return session->database->ops->fetch(out, session, max_rows, on_done, arg);
 }
 
+int mg_database_write(mg_db_call **out, mg_db_session *session, mg_str bytes, bool last,
+                      mg_db_done_cb on_done, void *arg) {
+    const mg_database_ops *ops = session->database->ops;
+    return ops->write != NULL ? ops->write(out, session, bytes, last, on_done, arg) : MG_ECLOSED;
+}
+
 void mg_database_drop(mg_db_session *session) {
     session->database->ops->drop(session);
 }
 
 void mg_database_cancel(mg_db_call *call) {
     call->database->ops->cancel(call);
+}
+
+int mg_database_listen(mg_db_listener **out, mg_database *d, mg_str channel, mg_db_note_cb on_note,
+                       void *arg) {
+    return d->ops->listen != NULL ? d->ops->listen(out, d, channel, on_note, arg) : -ENOTSUP;
+}
+
+void mg_database_unlisten(mg_db_listener *l) {
+    l->database->ops->unlisten(l);
+}
+
+bool mg_database_has_channels(const mg_database *d) {
+    return d->ops->listen != NULL;
 }
 
 bool mg_database_has_one_writer(const mg_database *d) {

@@ -12,66 +12,18 @@
 #pragma once
 
 #include "base/error.h"
-#include "base/str.h"
 #include "event/loop.h"
+#include "store/database_values.h"
 
 typedef struct mg_database mg_database;
 typedef struct mg_db_session mg_db_session; // a transaction, or a result that is read row by row
 typedef struct mg_db_call mg_db_call;
 
-typedef enum mg_db_kind {
-    MG_DB_NULL,
-    MG_DB_I64,
-    MG_DB_DOUBLE,
-    MG_DB_BOOL,
-    MG_DB_TEXT,
-    MG_DB_BLOB,
-    MG_DB_JSON, // of a result: the text of a JSON value
-} mg_db_kind;
-
-typedef struct mg_db_value {
-    mg_db_kind kind;
-    union {
-        int64_t i64; // BOOL too: 0 or 1
-        double number;
-        mg_str text; // TEXT, BLOB, JSON
-    };
-} mg_db_value;
-
-// A finished result: `rows` rows of `columns` values, row by row. Owned by the call.
-typedef struct mg_db_rows {
-    uint32_t columns;
-    uint32_t rows;
-    const mg_str *names;       // of the columns
-    const mg_db_value *values; // rows * columns
-    int64_t affected;          // rows changed by an INSERT, UPDATE or DELETE; 0 for others
-    int64_t last_id;           // of the last row inserted, 0: none
-    bool more;                 // of a result read piecewise: there is more to come
-} mg_db_rows;
-
-// What a server tells of a fault besides its message.
-typedef enum mg_db_field {
-    MG_DB_SQLSTATE,
-    MG_DB_DETAIL,
-    MG_DB_HINT,
-    MG_DB_POSITION, // in the statement, in characters from 1
-    MG_DB_SCHEMA,
-    MG_DB_TABLE,
-    MG_DB_COLUMN,
-    MG_DB_CONSTRAINT, // its name
-    MG_DB_FIELDS
-} mg_db_field;
-
-typedef struct mg_db_fault {
-    // Static: "constraint", "syntax", "busy", "limit", "readonly", "closed", "error".
-    const char *code;
-    const char *message;
-    int native;                       // the library's own number
-    const char *fields[MG_DB_FIELDS]; // NULL: not told
-} mg_db_fault;
-
 // One of `rows` and `fault` is NULL; both are borrowed for the call.
 typedef void (*mg_db_done_cb)(void *arg, const mg_db_rows *rows, const mg_db_fault *fault);
+
+// COPY, whose data goes as it is (PostgreSQL).
+typedef enum mg_db_copy { MG_DB_NO_COPY, MG_DB_COPY_OUT, MG_DB_COPY_IN } mg_db_copy;
 
 typedef struct mg_db_statement {
     mg_str sql; // one statement; `$1`, `$2` ... are its parameters
@@ -81,9 +33,19 @@ typedef struct mg_db_statement {
     mg_db_session *session; // NULL: any connection; of open_rows always so
     uint32_t max_rows;      // of open_rows: how many of them come at once
     bool nested;            // of open_rows: who asks holds a session
+    mg_db_copy copy;        // of open_rows
+    bool savepoint;         // of a session: it makes, releases or goes back to one
 } mg_db_statement;
 
-enum { MG_DB_WRITE = 1, MG_DB_NESTED = 2 }; // of a begin
+// Of a begin. SQLite isolates as serializable whatever is said.
+enum {
+    MG_DB_WRITE = 1, // it may change rows
+    MG_DB_NESTED = 2,
+    MG_DB_READ_COMMITTED = 4,
+    MG_DB_REPEATABLE_READ = 8,
+    MG_DB_SERIALIZABLE = 16,
+    MG_DB_DEFERRABLE = 32, // serializable and only reading: it waits until it cannot fail
+};
 
 enum {
     MG_DB_RESULT_MAX = 64 << 20,
@@ -101,8 +63,8 @@ typedef struct mg_database_stats {
 int mg_database_query(mg_db_call **out, mg_database *d, const mg_db_statement *s,
                       mg_db_done_cb on_done, void *arg);
 
-// Begins a transaction on a connection of its own (`flags`: MG_DB_WRITE, one that may change rows;
-// MG_DB_NESTED). `*session` is usable once `on_done` came without a fault.
+// Begins a transaction on a connection of its own (`flags`: as above). `*session` is usable once
+// `on_done` came without a fault.
 int mg_database_begin(mg_db_call **out, mg_database *d, unsigned flags, mg_db_session **session,
                       mg_db_done_cb on_done, void *arg);
 
@@ -119,6 +81,14 @@ int mg_database_end(mg_db_call **out, mg_db_session *session, bool commit, mg_db
 int mg_database_open_rows(mg_db_call **out, mg_database *d, const mg_db_statement *s,
                           mg_db_session **session, mg_db_done_cb on_done, void *arg);
 int mg_database_fetch(mg_db_call **out, mg_db_session *session, uint32_t max_rows,
+                      mg_db_done_cb on_done, void *arg);
+
+// COPY is an open_rows whose statement says `copy`. What it gives (MG_DB_COPY_OUT) are pieces of
+// some 64 KiB, each a row of one value, and whole lines if it is text. What it takes
+// (MG_DB_COPY_IN) is written once open_rows is done, with `more`: `on_done` comes when there is
+// room for the next write. With `last` it comes when all is committed, and tells what was affected;
+// dropped before, nothing of it is kept. One write at a time.
+int mg_database_write(mg_db_call **out, mg_db_session *session, mg_str bytes, bool last,
                       mg_db_done_cb on_done, void *arg);
 
 // Rolls back and gives the connection back, whatever is under way in it (which is interrupted; its

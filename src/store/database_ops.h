@@ -3,7 +3,7 @@
 // A kind embeds these structs at the front of its own and fills them.
 #pragma once
 
-#include "store/database.h"
+#include "store/database_listen.h"
 
 typedef struct mg_database_ops {
     int (*query)(mg_db_call **out, mg_database *d, const mg_db_statement *s, mg_db_done_cb on_done,
@@ -16,8 +16,15 @@ typedef struct mg_database_ops {
                      mg_db_session **session, mg_db_done_cb on_done, void *arg);
     int (*fetch)(mg_db_call **out, mg_db_session *session, uint32_t max_rows, mg_db_done_cb on_done,
                  void *arg);
+    // NULL: it has no COPY, and refuses such statements.
+    int (*write)(mg_db_call **out, mg_db_session *session, mg_str bytes, bool last,
+                 mg_db_done_cb on_done, void *arg);
     void (*drop)(mg_db_session *session);
     void (*cancel)(mg_db_call *call);
+    // NULL: it has no channels.
+    int (*listen)(mg_db_listener **out, mg_database *d, mg_str channel, mg_db_note_cb on_note,
+                  void *arg);
+    void (*unlisten)(mg_db_listener *l);
     void (*read_stats)(const mg_database *d, mg_database_stats *out);
     void (*free)(mg_database *d);
     bool one_writer;
@@ -28,6 +35,10 @@ struct mg_database {
 };
 
 struct mg_db_session {
+    mg_database *database;
+};
+
+struct mg_db_listener {
     mg_database *database;
 };
 

@@ -31,7 +31,9 @@ int mg_libpq_load(mg_error *err);
     X(PQfreeCancel)                                                                                \
     X(PQfreemem)                                                                                   \
     X(PQftype)                                                                                     \
+    X(PQexitPipelineMode)                                                                          \
     X(PQgetCancel)                                                                                 \
+    X(PQgetCopyData)                                                                               \
     X(PQgetResult)                                                                                 \
     X(PQgetisnull)                                                                                 \
     X(PQgetlength)                                                                                 \
@@ -39,8 +41,11 @@ int mg_libpq_load(mg_error *err);
     X(PQhost)                                                                                      \
     X(PQisBusy)                                                                                    \
     X(PQnfields)                                                                                   \
+    X(PQnotifies)                                                                                  \
     X(PQntuples)                                                                                   \
     X(PQpipelineSync)                                                                              \
+    X(PQputCopyData)                                                                               \
+    X(PQputCopyEnd)                                                                                \
     X(PQresultErrorField)                                                                          \
     X(PQresultErrorMessage)                                                                        \
     X(PQresultStatus)                                                                              \
@@ -83,7 +88,9 @@ extern mg_libpq_table mg_libpq;
 #define PQfreeCancel         mg_libpq.PQfreeCancel_
 #define PQfreemem            mg_libpq.PQfreemem_
 #define PQftype              mg_libpq.PQftype_
+#define PQexitPipelineMode   mg_libpq.PQexitPipelineMode_
 #define PQgetCancel          mg_libpq.PQgetCancel_
+#define PQgetCopyData        mg_libpq.PQgetCopyData_
 #define PQgetResult          mg_libpq.PQgetResult_
 #define PQgetisnull          mg_libpq.PQgetisnull_
 #define PQgetlength          mg_libpq.PQgetlength_
@@ -91,8 +98,11 @@ extern mg_libpq_table mg_libpq;
 #define PQhost               mg_libpq.PQhost_
 #define PQisBusy             mg_libpq.PQisBusy_
 #define PQnfields            mg_libpq.PQnfields_
+#define PQnotifies           mg_libpq.PQnotifies_
 #define PQntuples            mg_libpq.PQntuples_
 #define PQpipelineSync       mg_libpq.PQpipelineSync_
+#define PQputCopyData        mg_libpq.PQputCopyData_
+#define PQputCopyEnd         mg_libpq.PQputCopyEnd_
 #define PQresultErrorField   mg_libpq.PQresultErrorField_
 #define PQresultErrorMessage mg_libpq.PQresultErrorMessage_
 #define PQresultStatus       mg_libpq.PQresultStatus_

@@ -2,8 +2,10 @@
 
 #include "base/mem.h"
 #include "store/postgres_inside.h"
+#include "store/postgres_words.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 // --- calls ---
 
@@ -229,6 +231,11 @@ static int refuse(mg_pg_call *call, const char *code, const char *message) {
 // NULL, or why PostgreSQL cannot take it.
 static const char *refusal(const mg_db_statement *s, const char **code) {
     const char *why = mg_database_refusal(s, code);
+    if (why == NULL && !s->savepoint) {
+        bool copies = s->copy != MG_DB_NO_COPY;
+        why = copies ? mg_pg_words_refuse_copy(s->sql) : mg_pg_words_refuse(s->sql);
+        *code = "error";
+    }
     for (uint32_t i = 0; why == NULL && i < s->count; i++) {
         const mg_db_value *v = &s->values[i];
         if (v->kind == MG_DB_TEXT && v->text.n > 0 && memchr(v->text.p, '\0', v->text.n) != NULL) {
@@ -310,15 +317,27 @@ static int open_session(mg_db_call **out, mg_db_session **session, mg_pg_call *c
     return enqueue(p, &p->openings, call);
 }
 
+static size_t begin_text(char *out, size_t size, unsigned flags) {
+    const char *isolation =
+        (flags & MG_DB_SERIALIZABLE) != 0      ? " ISOLATION LEVEL SERIALIZABLE"
+        : (flags & MG_DB_REPEATABLE_READ) != 0 ? " ISOLATION LEVEL REPEATABLE READ"
+        : (flags & MG_DB_READ_COMMITTED) != 0  ? " ISOLATION LEVEL READ COMMITTED"
+                                               : "";
+    int n = snprintf(out, size, "BEGIN%s%s%s", isolation,
+                     (flags & MG_DB_WRITE) != 0 ? "" : " READ ONLY",
+                     (flags & MG_DB_DEFERRABLE) != 0 ? " DEFERRABLE" : "");
+    return (size_t)n;
+}
+
 static int op_begin(mg_db_call **out, mg_database *d, unsigned flags, mg_db_session **session,
                     mg_db_done_cb on_done, void *arg) {
     mg_pg *p = pool_of(d);
     if (p->queued >= p->settings.queue) {
         return MG_ELIMIT;
     }
-    bool write = (flags & MG_DB_WRITE) != 0;
-    mg_pg_call *call =
-        mg_pg_own_call(p, MG_PG_BEGIN, write ? MG_STR("BEGIN") : MG_STR("BEGIN READ ONLY"));
+    char sql[80];
+    size_t n = begin_text(sql, sizeof sql, flags);
+    mg_pg_call *call = mg_pg_own_call(p, MG_PG_BEGIN, (mg_str){sql, n});
     call->on_done = on_done;
     call->arg = arg;
     return open_session(out, session, call, (flags & MG_DB_NESTED) != 0);
@@ -359,6 +378,30 @@ static int op_fetch(mg_db_call **out, mg_db_session *session, uint32_t max_rows,
     s->demand = call;
     *out = &call->base;
     mg_pg_conn_resume(s->conn);
+    return MG_OK;
+}
+
+static int op_write(mg_db_call **out, mg_db_session *session, mg_str bytes, bool last,
+                    mg_db_done_cb on_done, void *arg) {
+    mg_pg_session *s = session_of(session);
+    mg_pg_conn *c = s->conn;
+    bool takes = !s->lost && s->stream != NULL && s->demand == NULL && c != NULL &&
+                 c->copy == s->stream && c->copy_state == MG_PG_COPY_TAKES;
+    if (!takes) {
+        return MG_ECLOSED;
+    }
+    mg_pg_call *call = new_call(s->pool, MG_PG_WRITE, &(mg_db_statement){.count = 0});
+    call->session = s;
+    call->on_done = on_done;
+    call->arg = arg;
+    call->state = MG_PG_SENT;
+    s->demand = call;
+    *out = &call->base;
+    if (bytes.n > MG_DB_RESULT_MAX) {
+        s->demand = NULL;
+        return refuse(call, "limit", "more than 64 MiB are written at once");
+    }
+    mg_pg_copy_write(c, bytes, last);
     return MG_OK;
 }
 
@@ -433,8 +476,12 @@ static void op_drop(mg_db_session *session) {
         undo->session = s;
         mg_link_append(&s->queue, &undo->link);
     }
-    mg_pg_interrupt(c);
-    mg_pg_conn_resume(c);
+    if (c->copy != NULL) {
+        mg_pg_copy_give_up(c);
+    } else {
+        mg_pg_interrupt(c);
+        mg_pg_conn_resume(c);
+    }
     mg_pg_pump(p);
 }
 
@@ -455,7 +502,7 @@ static void op_cancel(mg_db_call *base) {
     } else if (call->state == MG_PG_QUEUED) {
         p->queued -= s == NULL;
         mg_pg_call_free(call);
-    } else if (call->kind == MG_PG_FETCH) {
+    } else if (call->kind == MG_PG_FETCH || call->kind == MG_PG_WRITE) {
         s->demand = NULL;
         mg_pg_call_free(call);
     } else {
@@ -466,7 +513,7 @@ static void op_cancel(mg_db_call *base) {
 static void op_read_stats(const mg_database *d, mg_database_stats *out) {
     const mg_pg *p = (const mg_pg *)(const void *)d;
     *out = (mg_database_stats){
-        .connections = p->conn_count - p->opening_count,
+        .connections = p->conn_count - p->opening_count + mg_pg_listens(p),
         .queued = p->queued,
         .sessions = p->session_count,
         .statements = p->sent,
@@ -512,6 +559,7 @@ static void end_conn(mg_pg_conn *c) {
 
 static void op_free(mg_database *d) {
     mg_pg *p = pool_of(d);
+    mg_pg_listen_end(p);
     free_openings(p);
     free_calls(&p->statements);
     free_ready(p);
@@ -535,8 +583,11 @@ static const mg_database_ops ops = {
     .end = op_end,
     .open_rows = op_open_rows,
     .fetch = op_fetch,
+    .write = op_write,
     .drop = op_drop,
     .cancel = op_cancel,
+    .listen = mg_pg_listen,
+    .unlisten = mg_pg_unlisten,
     .read_stats = op_read_stats,
     .free = op_free,
 };
@@ -553,7 +604,7 @@ int mg_postgres_check(mg_str url, mg_error *err) {
 static void on_idle(mg_deadlines *q, mg_deadline *d) {
     mg_pg *p = MG_OF(q, mg_pg, idle);
     mg_pg_conn *c = MG_OF(d, mg_pg_conn, idle);
-    if (p->conn_count > p->settings.minimum) {
+    if (c->listens ? mg_link_alone(&p->listening.channels) : p->conn_count > p->settings.minimum) {
         mg_pg_conn_close(c);
         mg_pg_deliver(p);
     }
@@ -572,11 +623,13 @@ int mg_postgres_open(mg_database **out, mg_loop *loop, const mg_postgres_options
     mg_pg *p = mg_calloc(1, sizeof *p);
     p->base.ops = &ops;
     p->loop = loop;
+    p->impatient = options->impatient;
     mg_link_init(&p->conns);
     mg_link_init(&p->dead);
     mg_link_init(&p->statements);
     mg_link_init(&p->openings);
     mg_link_init(&p->ready);
+    mg_link_init(&p->listening.channels);
     int rc = mg_pg_settings_read(&p->settings, mg_str_of(options->url), err);
     mg_deadlines_init(&p->idle, loop, p->settings.idle_ms, on_idle);
     if (rc == MG_OK) {

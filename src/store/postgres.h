@@ -11,6 +11,7 @@
 typedef struct mg_postgres_options {
     const char *url;         // store/postgres_settings.h; copied
     const char *nameservers; // event/dns.h; NULL: resolv.conf. Copied
+    bool impatient;          // what waits fails with the first connection that is not to be had
 } mg_postgres_options;
 
 // MG_ECONFIG and a text that says what is allowed, without a word of the URL that could be secret.

@@ -18,6 +18,7 @@ typedef enum mg_pg_kind {
     MG_PG_BEGIN,
     MG_PG_OPEN_ROWS, // waits for the first piece of what its session's `stream` gives
     MG_PG_FETCH,     // for another one
+    MG_PG_WRITE,     // for room in what a COPY takes, or for its end
     MG_PG_END,
     MG_PG_STREAM, // ours: the statement whose rows come piece by piece
     MG_PG_PLAIN,  // ours: a statement without parameters

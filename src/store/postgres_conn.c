@@ -45,9 +45,8 @@ static void leave_libpq(mg_pg_conn *c) {
 void mg_pg_conn_close(mg_pg_conn *c) {
     mg_pg *p = c->pool;
     assert(mg_link_alone(&c->calls));
-    if (c->state == MG_PG_RESOLVING || c->state == MG_PG_CONNECTING) {
-        p->opening_count--;
-    }
+    bool opening = c->state == MG_PG_RESOLVING || c->state == MG_PG_CONNECTING;
+    p->opening_count -= opening && !c->listens;
     set_state(c, MG_PG_CLOSED);
     mg_deadline_stop(&c->idle);
     mg_timer_stop(&c->timer);
@@ -58,10 +57,15 @@ void mg_pg_conn_close(mg_pg_conn *c) {
     mg_pg_cancel_forget(p->canceller, c);
     leave_libpq(c);
     mg_pg_forget_prepared(c);
+    c->copy = NULL;
+    mg_buf_deinit(&c->gathered);
     mg_buf_deinit(&c->hosts);
     mg_buf_deinit(&c->addresses);
     mg_buf_deinit(&c->ports);
-    p->conn_count--;
+    p->conn_count -= !c->listens;
+    if (c->listens) {
+        mg_pg_listen_lost(p);
+    }
     mg_link_remove(&c->link);
     mg_link_append(&p->dead, &c->link);
 }
@@ -241,7 +245,9 @@ static PGconn *start_libpq(mg_pg_conn *c, const char *password) {
     SET("application_name", "moongate");
     SET("gssencmode", "disable"); // it would ask a Kerberos server, blocking
     SET("client_encoding", "UTF8");
-    SET("keepalives_idle", "30");
+    SET("keepalives_idle", "30"); // of a listener, whose server is silent for hours
+    SET("keepalives_interval", "10");
+    SET("keepalives_count", "3");
     for (uint32_t i = 0; i < s->option_count; i++) {
         SET(s->keys[i], s->values[i]);
     }
@@ -264,8 +270,11 @@ static void on_connect_late(mg_timer *t);
 // is refused.
 static bool watch_opening(mg_pg_conn *c, int events) {
     c->fd = PQsocket(c->pg);
-    return c->fd >= 0 && mg_poll_open(&c->poll, c->pool->loop, c->fd, on_ready, c) == MG_OK &&
-           mg_poll_want(c->poll, events) == MG_OK;
+    if (c->fd < 0 || mg_poll_open(&c->poll, c->pool->loop, c->fd, on_ready, c) != MG_OK) {
+        return false;
+    }
+    mg_poll_idle(c->poll, false);
+    return mg_poll_want(c->poll, events) == MG_OK;
 }
 
 static void connect_to_targets(mg_pg_conn *c) {
@@ -331,7 +340,8 @@ static void be_open(mg_pg_conn *c) {
         return;
     }
     set_state(c, MG_PG_OPEN);
-    c->pool->opening_count--;
+    c->pool->opening_count -= !c->listens;
+    mg_poll_idle(c->poll, true);
     c->reading = true;
     c->born_ms = mg_loop_now_ms(c->pool->loop);
     mg_pg_opened(c);
@@ -360,18 +370,20 @@ static void go_on_opening(mg_pg_conn *c) {
     }
 }
 
-void mg_pg_conn_open(mg_pg *p) {
+mg_pg_conn *mg_pg_conn_open(mg_pg *p, bool listens) {
     mg_pg_conn *c = mg_calloc(1, sizeof *c);
     c->pool = p;
+    c->listens = listens;
     c->fd = -1;
     c->state = MG_PG_RESOLVING;
     mg_link_init(&c->calls);
     mg_link_init(&c->used);
     mg_deadline_init(&c->idle);
     mg_link_append(&p->conns, &c->link);
-    p->conn_count++;
-    p->opening_count++;
-    look_up_next(c);
+    p->conn_count += !listens;
+    p->opening_count += !listens;
+    look_up_next(c); // it may be closed by then, which frees nothing yet
+    return c;
 }
 
 // --- bytes ---
@@ -383,6 +395,9 @@ void mg_pg_conn_flush(mg_pg_conn *c) {
         (void)mg_poll_want(c->poll, MG_POLL_READ);
         return;
     }
+    if (rc == 0 && c->copy != NULL) {
+        mg_pg_copy_drained(c);
+    }
     (void)mg_poll_want(c->poll, (c->reading ? MG_POLL_READ : 0) | (rc > 0 ? MG_POLL_WRITE : 0));
     mg_poll_idle(c->poll, c->in_flight == 0);
 }
@@ -390,6 +405,9 @@ void mg_pg_conn_flush(mg_pg_conn *c) {
 // Reads the results that are there, and says what it now waits for.
 static void go_on(mg_pg_conn *c, bool alive) {
     mg_pg_read_results(c); // also what came before the end
+    if (c->state == MG_PG_OPEN && c->listens) {
+        mg_pg_listen_read(c);
+    }
     if (c->state == MG_PG_OPEN && !alive) {
         mg_pg_conn_lost(c, PQerrorMessage(c->pg));
     }

@@ -17,6 +17,13 @@ typedef enum mg_pg_conn_state {
 
 enum { MG_PG_BUCKETS = 64 };
 
+typedef enum mg_pg_copy_state {
+    MG_PG_COPY_BEGUN, // the server has not answered
+    MG_PG_COPY_GIVES,
+    MG_PG_COPY_TAKES,
+    MG_PG_COPY_ENDS, // what comes of it is awaited
+} mg_pg_copy_state;
+
 struct mg_pg_conn {
     mg_pg *pool;
     mg_link link; // in the pool's list, the one used last in front
@@ -28,11 +35,15 @@ struct mg_pg_conn {
     mg_link calls; // the pipeline
     uint32_t in_flight;
     uint32_t unwanted; // of them: what is to be interrupted must be alone with its like
+    bool listens;      // it is none of the pool's: postgres_listen.c
     bool reserved;     // for a session: takes nothing more until then
     bool cancelling;   // a cancellation is on its way
     bool shaken;       // there was one, and no round trip since
     bool doomed;       // closes as soon as nothing is under way
     bool reading;
+    mg_pg_call *copy; // it is out of the pipeline for this one (postgres_copy.c); NULL: it is not
+    mg_pg_copy_state copy_state;
+    mg_buf gathered; // of a COPY that gives
     uint64_t born_ms;
     mg_deadline idle;
     mg_timer timer; // opening: its deadline; else: a look at a statement that nobody waits for
@@ -53,7 +64,7 @@ struct mg_pg_conn {
 
 // --- postgres_conn.c ---
 
-void mg_pg_conn_open(mg_pg *p);
+mg_pg_conn *mg_pg_conn_open(mg_pg *p, bool listens);
 void mg_pg_conn_close(mg_pg_conn *c);
 void mg_pg_conn_lost(mg_pg_conn *c, const char *why); // what is under way fails
 void mg_pg_conn_resume(mg_pg_conn *c); // there is a demand, or nothing to hold back any more
@@ -66,6 +77,17 @@ void mg_pg_send(mg_pg_conn *c, mg_pg_call *call);
 void mg_pg_read_results(mg_pg_conn *c);
 void mg_pg_forget_prepared(mg_pg_conn *c);
 void mg_pg_release_prepared(mg_pg_call *call);
+
+void mg_pg_finish_head(mg_pg_conn *c, mg_pg_call *call); // its last result has come
+
+// --- postgres_copy.c ---
+
+void mg_pg_copy_begin(mg_pg_conn *c, mg_pg_call *stream); // nothing is under way
+void mg_pg_copy_read(mg_pg_conn *c);
+void mg_pg_copy_drained(mg_pg_conn *c); // what was written is in the kernel
+// The answer to what `call`, the demand, has to write. False: the connection is lost.
+bool mg_pg_copy_write(mg_pg_conn *c, mg_str bytes, bool last);
+void mg_pg_copy_give_up(mg_pg_conn *c); // nobody reads or writes any more
 
 // Nobody asks for the next piece of its rows: they wait in the kernel, and at the server.
 bool mg_pg_holds_back(const mg_pg_conn *c);

@@ -4,6 +4,8 @@
 //   postgres_pool.c      which connection serves which, when one is opened
 //   postgres_conn.c      one connection: its opening, its bytes, its end
 //   postgres_pipeline.c  what is sent over it, and the results, in the same order
+//   postgres_copy.c      a COPY, for which a connection leaves its pipeline
+//   postgres_listen.c    channels, and the connection that hears of them
 //   postgres_result.c    a result as values
 //   postgres_cancel.c    interrupts a statement, from a thread
 //   postgres_settings.c  what a URL asks for
@@ -13,6 +15,12 @@
 #include "store/postgres_settings.h"
 
 typedef struct mg_pg_canceller mg_pg_canceller;
+
+typedef struct mg_pg_listening {
+    mg_link channels;
+    mg_pg_conn *conn; // NULL: there is none
+    mg_timer soon;    // who came when it listened already is told
+} mg_pg_listening;
 
 struct mg_pg {
     mg_database base;
@@ -27,6 +35,7 @@ struct mg_pg {
     uint32_t queued;
     mg_link ready;
     bool delivering, pumping;
+    bool impatient;
     mg_deadlines idle;
     mg_timer soon;     // what became ready inside a call of ours is delivered
     mg_timer waiting;  // the oldest call that is queued has waited too long
@@ -34,6 +43,7 @@ struct mg_pg {
     uint32_t failures; // to open one, in a row
     char last_fault[320];
     mg_pg_canceller *canceller;
+    mg_pg_listening listening;
     uint64_t sent, faults, cancelled;
 };
 
@@ -47,6 +57,19 @@ void mg_pg_not_opened(mg_pg *p, const char *fault, bool hopeless); // `hopeless`
 void mg_pg_interrupt(mg_pg_conn *c); // what is under way, if nobody waits for any of it
 void mg_pg_calm(mg_pg_conn *c);      // a cancellation has arrived, or what it was for is over
 void mg_pg_disown(mg_pg_call *call); // nobody waits for it any more
+
+// --- postgres_listen.c ---
+
+int mg_pg_listen(mg_db_listener **out, mg_database *d, mg_str channel, mg_db_note_cb on_note,
+                 void *arg);
+void mg_pg_unlisten(mg_db_listener *l);
+bool mg_pg_listens(const mg_pg *p);                   // there is a connection for it, open
+void mg_pg_listen_pump(mg_pg *p);                     // opens the connection, if it is wanted
+void mg_pg_listen_begin(mg_pg_conn *c);               // it is open
+void mg_pg_listen_read(mg_pg_conn *c);                // what was told
+void mg_pg_listen_lost(mg_pg *p);                     // its connection is closed
+void mg_pg_listen_refused(mg_pg *p, const char *why); // the server said no
+void mg_pg_listen_end(mg_pg *p);                      // all listeners are gone
 
 // --- postgres_cancel.c ---
 

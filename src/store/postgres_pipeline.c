@@ -300,7 +300,7 @@ static void take_rows(mg_pg_conn *c, mg_pg_call *call, const PGresult *from) {
     }
 }
 
-static void finish_head(mg_pg_conn *c, mg_pg_call *call) {
+void mg_pg_finish_head(mg_pg_conn *c, mg_pg_call *call) {
     mg_link_remove(&call->link);
     c->in_flight--;
     c->unwanted -= call->kind == MG_PG_QUERY && call->on_done == NULL;
@@ -333,7 +333,7 @@ static void check_end(mg_pg_call *call, const PGresult *r) {
 static void take_result(mg_pg_conn *c, mg_pg_call *call, PGresult *r) {
     switch (PQresultStatus(r)) {
     case PGRES_PIPELINE_SYNC:
-        finish_head(c, call);
+        mg_pg_finish_head(c, call);
         break;
     case PGRES_COMMAND_OK:
     case PGRES_TUPLES_OK:
@@ -364,10 +364,15 @@ static void take_result(mg_pg_conn *c, mg_pg_call *call, PGresult *r) {
 
 bool mg_pg_holds_back(const mg_pg_conn *c) {
     const mg_pg_session *s = c->session;
-    return s != NULL && s->stream != NULL && s->demand == NULL;
+    bool takes = c->copy != NULL && c->copy_state == MG_PG_COPY_TAKES;
+    return s != NULL && s->stream != NULL && s->demand == NULL && !takes;
 }
 
 void mg_pg_read_results(mg_pg_conn *c) {
+    if (c->copy != NULL) {
+        mg_pg_copy_read(c);
+        return;
+    }
     bool between = false; // the last result was a NULL: two in a row would never end
     while (c->state == MG_PG_OPEN && !mg_link_alone(&c->calls)) {
         mg_pg_call *call = MG_OF(c->calls.next, mg_pg_call, link);

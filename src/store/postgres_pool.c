@@ -19,7 +19,7 @@ enum {
 // --- connections ---
 
 static bool is_usable(const mg_pg_conn *c) {
-    return c->state == MG_PG_OPEN && c->session == NULL && !c->shaken && !c->doomed;
+    return c->state == MG_PG_OPEN && c->session == NULL && !c->listens && !c->shaken && !c->doomed;
 }
 
 static bool is_free(const mg_pg_conn *c) {
@@ -73,7 +73,11 @@ static void begin_rows(mg_pg_conn *c, mg_pg_call *call) {
     call->state = MG_PG_SENT;
     s->demand = call;
     s->stream = stream;
-    mg_pg_send(c, stream);
+    if (stream->statement.copy != MG_DB_NO_COPY) {
+        mg_pg_copy_begin(c, stream);
+    } else {
+        mg_pg_send(c, stream);
+    }
 }
 
 static void lease(mg_pg_conn *c, mg_pg_call *call) {
@@ -163,6 +167,9 @@ static bool too_old(const mg_pg_conn *c) {
 }
 
 static void rest(mg_pg_conn *c) {
+    if (c->listens && !mg_link_alone(&c->pool->listening.channels)) {
+        return;
+    }
     if (c->doomed || too_old(c)) {
         mg_pg_conn_close(c);
     } else if (mg_link_alone(&c->idle.link)) {
@@ -213,7 +220,7 @@ static void open_more(mg_pg *p, uint32_t waiting, bool crowded) {
     uint32_t most = p->settings.pool + (spare_wanted(p) ? MG_PG_SPARE : 0);
     uint32_t wanted = waiting + crowded;
     while (!mg_timer_active(&p->retry) && p->conn_count < most && p->opening_count < wanted) {
-        mg_pg_conn_open(p);
+        (void)mg_pg_conn_open(p, false);
     }
 }
 
@@ -248,6 +255,7 @@ void mg_pg_pump(mg_pg *p) {
     reserve(p, full ? waiting : 0);
     bool crowded = serve_statements(p);
     open_more(p, waiting, crowded);
+    mg_pg_listen_pump(p);
     watch_queues(p);
     p->pumping = false;
 }
@@ -300,6 +308,9 @@ void mg_pg_opened(mg_pg_conn *c) {
     c->pool->failures = 0;
     c->pool->last_fault[0] = '\0';
     mg_timer_stop(&c->pool->retry);
+    if (c->listens) {
+        mg_pg_listen_begin(c);
+    }
 }
 
 static void on_retry(mg_timer *t) {
@@ -316,10 +327,11 @@ void mg_pg_not_opened(mg_pg *p, const char *fault, bool hopeless) {
     uint32_t jitter = (uint32_t)((mg_loop_now_us(p->loop) ^ (uintptr_t)p >> 4) % (pause / 2 + 1));
     p->failures++;
     mg_timer_start(p->loop, &p->retry, pause / 2 + jitter, 0, on_retry);
-    if (hopeless) {
+    if (hopeless || p->impatient) {
         char why[480];
         snprintf(why, sizeof why, "%s: %s", p->settings.name, fault);
         fail_all(p, why);
+        mg_pg_listen_refused(p, why);
     }
 }
 

@@ -171,6 +171,20 @@ void mg_pg_result_take(mg_pg_result *r, const PGresult *from) {
     }
 }
 
+void mg_pg_result_take_bytes(mg_pg_result *r, mg_str bytes) {
+    if (r->columns == 0) {
+        r->columns = 1;
+        r->names = mg_arena_alloc(&r->arena, sizeof *r->names);
+        r->types = mg_arena_alloc(&r->arena, sizeof *r->types);
+        r->names[0] = MG_STR("data");
+        r->types[0] = OID_BYTEA;
+    }
+    mg_db_value *out = (mg_db_value *)(void *)mg_buf_reserve(&r->values, sizeof *out);
+    *out = (mg_db_value){.kind = MG_DB_BLOB, .text = keep(r, bytes)};
+    r->values.n += sizeof *out;
+    r->rows++;
+}
+
 mg_db_rows mg_pg_result_rows(const mg_pg_result *r, bool more) {
     return (mg_db_rows){
         .columns = r->columns,

@@ -1,6 +1,7 @@
 #include "store/postgres_settings.h"
 
 #include "base/buf.h"
+#include "base/suggest.h"
 #include "store/libpq.h"
 
 #include <stddef.h>
@@ -200,6 +201,47 @@ static void make_name(mg_pg_settings *s, const PQconninfoOption *options) {
     mg_buf_deinit(&b);
 }
 
+static void offer_options(mg_suggest *s, const PQconninfoOption *of_libpq) {
+    for (size_t i = 0; i < sizeof own_options / sizeof *own_options; i++) {
+        mg_suggest_offer(s, mg_str_of(own_options[i].name));
+    }
+    mg_suggest_offer(s, MG_STR("prepare"));
+    mg_suggest_offer(s, MG_STR("password_file"));
+    for (const PQconninfoOption *o = of_libpq; o != NULL && o->keyword != NULL; o++) {
+        mg_suggest_offer(s, mg_str_of(o->keyword));
+    }
+}
+
+static int unknown_option(mg_str name, mg_error *err) {
+    mg_buf text = {0};
+    mg_suggest s;
+    PQconninfoOption *of_libpq = PQconninfoParse("postgres://", NULL);
+    mg_suggest_init(&s, name);
+    offer_options(&s, of_libpq);
+    mg_buf_printf(&text,
+                  "%.*s: there is no such option, allowed: pool, min, idle, max_age, wait, queue, "
+                  "connect_timeout, statements, prepare, password_file and those of libpq",
+                  (int)(name.n < 40 ? name.n : 40), name.p);
+    mg_suggest_append(&s, &text);
+    int rc = mg_error_set(err, MG_ECONFIG, "%.*s", (int)text.n, text.p);
+    PQconninfoFree(of_libpq);
+    mg_buf_deinit(&text);
+    return rc;
+}
+
+// libpq's text can quote the URL, and so a password: only the name of an option is passed on.
+static int refuse_url(const char *why, mg_error *err) {
+    static const char unknown[] = "invalid URI query parameter: \"";
+    const char *at = why != NULL ? strstr(why, unknown) : NULL;
+    if (at != NULL) {
+        at += sizeof unknown - 1;
+        return unknown_option((mg_str){at, strcspn(at, "\"\n")}, err);
+    }
+    return mg_error_set(err, MG_ECONFIG,
+                        "no URL of PostgreSQL, which has the form "
+                        "postgres://user:password@host:port/name");
+}
+
 int mg_pg_settings_read(mg_pg_settings *s, mg_str url, mg_error *err) {
     mg_arena arena = s->arena;
     *s = defaults;
@@ -214,13 +256,7 @@ int mg_pg_settings_read(mg_pg_settings *s, mg_str url, mg_error *err) {
         char *why = NULL;
         options = PQconninfoParse(rest.p, &why);
         if (options == NULL) {
-            // Its text can quote the URL, and so a password: only an option's name is passed on.
-            const char *known = why != NULL ? strstr(why, "invalid URI query parameter") : NULL;
-            rc = mg_error_set(err, MG_ECONFIG, "%.*s",
-                              known != NULL ? (int)strcspn(known, "\n") : 80,
-                              known != NULL ? known
-                                            : "no URL of PostgreSQL, which has the form "
-                                              "postgres://user:password@host:port/name");
+            rc = refuse_url(why, err);
             PQfreemem(why);
         }
     }

@@ -248,6 +248,9 @@ static int open_rows(mg_db_call **out, mg_database *d, const mg_db_statement *s,
     const char *refusal = s->session == NULL
                               ? mg_database_refusal(s, &code)
                               : "rows cannot be fetched piece by piece inside a transaction";
+    if (s->copy != MG_DB_NO_COPY) {
+        refusal = "SQLite has no COPY: many rows go in quickly inside of one transaction";
+    }
     mg_sqlite_call *call = new_call(p, MG_SQLITE_OPEN_ROWS, refusal == NULL ? s : NULL);
     mg_sqlite_session *made = new_session(p, call, true);
     made->piecewise = true;

@@ -356,10 +356,21 @@ static void run_statement(mg_sqlite_thread *t, mg_sqlite_stmt *s, mg_sqlite_call
     }
 }
 
+// No statement of a script may say this.
+static void run_savepoint(mg_sqlite_thread *t, mg_sqlite_call *call) {
+    char *sql = mg_strndup(call->statement.sql.p, call->statement.sql.n);
+    (void)mg_sqlite_conn_command(&t->conn, sql, &call->result);
+    mg_free(sql);
+}
+
 static outcome query(mg_sqlite_thread *t, mg_sqlite_call *call) {
     mg_sqlite_result *r = &call->result;
     mg_sqlite_session *session = call->session;
     if (session != NULL && !usable(t, call)) {
+        return FINISHED;
+    }
+    if (session != NULL && call->statement.savepoint) {
+        run_savepoint(t, call);
         return FINISHED;
     }
     mg_sqlite_stmt *s = mg_sqlite_prepare(&t->conn, call->statement.sql, r);

@@ -93,11 +93,213 @@ function rows:close() end
 ---@typescript rows<Row = Record<string, any>>(sql: string, ...args: SqlValue[]): RowStream<Row>
 function database:rows(sql, ...) end
 
+---@class moongate.CopyReader what `db:copy_out` gives: an iterator
+---@overload async fun(): string?
+---@typescript CopyReader extends LuaIterable<string>
+local reader = {}
+
+--- Ends it and gives its connection back; what is left stays at the server.
+---
+--- ```lua
+--- app:get("/peek", function(ctx)
+---   local reader = ctx:database():copy_out("COPY users TO STDOUT")
+---   local first = reader()
+---   reader:close()
+---   return first
+--- end)
+--- --> with statement COPY users TO STDOUT => ["1\tAda\n", "2\tAlan\n"]
+--- --> GET /peek => 200 1...
+--- ```
+function reader:close() end
+
+--- What `COPY ... TO STDOUT` gives, as bytes in pieces: some 64 KiB each, and whole lines in the
+--- formats that have lines. The client's pace is the server's. It holds a connection as db:rows
+--- does. PostgreSQL.
+---
+--- ```lua
+--- app:get("/users.csv", function(ctx)
+---   ctx:stream("text/csv", function(out)
+---     for bytes in ctx:database():copy_out("COPY users TO STDOUT (FORMAT csv, HEADER)") do
+---       out:write(bytes)
+---     end
+---   end)
+--- end)
+--- --> with statement COPY users TO STDOUT (FORMAT csv, HEADER) => ["id,name\n", "1,Ada\n"]
+--- --> GET /users.csv => 200 id,name...
+--- ```
+---@param sql string
+---@return moongate.CopyReader iterator which awaits
+function database:copy_out(sql) end
+
+---@class moongate.CopyWriter what `db:copy_in` gives
+local writer = {}
+
+--- Bytes as the statement's format says. They are gathered; suspends while the server is slow.
+---
+--- ```lua
+--- app:post("/users.csv", function(ctx)
+---   local copy = ctx:database():copy_in("COPY users FROM STDIN (FORMAT csv)")
+---   for bytes in ctx:chunks() do
+---     copy:write(bytes)
+---   end
+---   return { users = copy:finish():await() }
+--- end)
+--- --> with statement COPY users FROM STDIN (FORMAT csv) => []
+--- --> POST /users.csv 3,Grace => 200 {"users":0}
+--- ```
+---@async
+---@param data string|number
+---@return moongate.CopyWriter
+function writer:write(data) end
+
+--- A row of values in COPY's text format, which a statement has that names no other.
+---
+--- ```lua
+--- app:post("/users", function(ctx)
+---   local copy = ctx:database():copy_in("COPY users (id, name) FROM STDIN")
+---   for i, name in ipairs(ctx:body_json():await()) do
+---     copy:row(i, name)
+---   end
+---   return { users = copy:finish():await() }
+--- end)
+--- --> with statement COPY users (id, name) FROM STDIN => []
+--- --> POST /users ["Ada","Alan"] => 200 {"users":0}
+--- ```
+---@async
+---@param ... any nil and null are NULL; booleans, numbers, strings, moongate.blob
+---@return moongate.CopyWriter
+function writer:row(...) end
+
+--- All was written: it is kept. Without this nothing is, whatever ends the coroutine.
+---
+--- ```lua
+--- app:post("/", function(ctx)
+---   local copy = ctx:database():copy_in("COPY users (name) FROM STDIN")
+---   copy:write("Grace\n")
+---   return tostring(copy:finish():await())
+--- end)
+--- --> with statement COPY users (name) FROM STDIN => []
+--- --> POST / => 200 0
+--- ```
+---@return moongate.Future<integer> how many rows there were
+---@nodiscard
+function writer:finish() end
+
+--- Gives it up: nothing is kept.
+---
+--- ```lua
+--- app:post("/", function(ctx)
+---   local copy = ctx:database():copy_in("COPY users (name) FROM STDIN")
+---   copy:write("Grace\n")
+---   copy:close()
+---   return 204
+--- end)
+--- --> POST / => 204
+--- ```
+function writer:close() end
+
+--- What `COPY ... FROM STDIN` takes, as one statement: all of it or nothing. PostgreSQL.
+---
+--- ```lua
+--- app:post("/readings", function(ctx)
+---   local copy = ctx:database():copy_in("COPY readings (at, celsius) FROM STDIN")
+---   for _, reading in ipairs(ctx:body_json():await()) do
+---     copy:row(reading.at, reading.celsius)
+---   end
+---   return { kept = copy:finish():await() }
+--- end)
+--- --> with statement COPY readings (at, celsius) FROM STDIN => []
+--- --> POST /readings [{"at":"2024-02-29 12:00","celsius":7.5}] => 200 {"kept":0}
+--- ```
+---@param sql string
+---@return moongate.CopyWriter
+function database:copy_in(sql) end
+
+---@class moongate.Note what was told on a channel
+---@field channel string
+---@field payload? string
+---@field pid? integer of whoever told, at the server
+---@field missed? true it stands for what may have been missed: there was no connection, or the loop was too slow
+
+---@class moongate.Notes what `db:listen` gives: an iterator
+---@overload async fun(): moongate.Note?
+---@typescript Notes extends LuaIterable<Note>
+local notes = {}
+
+--- Resolved once it listens: what is told from then on is not missed. Who reads a table and then
+--- follows its changes awaits this first.
+---
+--- ```lua
+--- app:get("/users/next", function(ctx)
+---   local notes = ctx:database():listen("users")
+---   notes:ready():await()
+---   local before = ctx:query_database("SELECT name FROM users"):await()
+---   return { before = before, came = notes().payload }
+--- end)
+--- --> with statement LISTEN users => [{"payload":"Grace"}]
+--- --> GET /users/next => 200 {"before":[{"name":"Ada"},{"name":"Alan"}],"came":"Grace"}
+--- ```
+---@return moongate.Future
+function notes:ready() end
+
+--- Hears no more: a loop over it ends.
+---
+--- ```lua
+--- app:get("/next", function(ctx)
+---   local notes = ctx:database():listen("users")
+---   local note = notes()
+---   notes:close()
+---   return note.payload
+--- end)
+--- --> with statement LISTEN users => [{"payload":"Grace"}]
+--- --> GET /next => 200 Grace
+--- ```
+function notes:close() end
+
+--- Hears what is told on a channel, until the loop's coroutine or the request ends. However many
+--- listen, a worker has one connection for it, beside the pool. When that was lost it is opened
+--- again, and a note says that something may have been missed. PostgreSQL.
+---
+--- ```lua
+--- app:get("/changes", function(ctx)
+---   ctx:stream("text/plain", function(out)
+---     for note in ctx:database():listen("users") do
+---       out:write(note.missed and "read all of them again\n" or note.payload .. "\n")
+---     end
+---   end)
+--- end)
+--- --> with statement LISTEN users => [{"payload":"Grace"},{"missed":true}]
+--- --> GET /changes => 200 Grace...
+--- ```
+---@param channel string exactly this name: SQL's own NOTIFY makes unquoted names lower case
+---@return moongate.Notes iterator which awaits
+function database:listen(channel) end
+
+--- Tells all who listen on a channel, in all workers and machines. PostgreSQL.
+---
+--- ```lua
+--- app:post("/users/:id/changed", function(ctx)
+---   ctx:database():notify("users", ctx.params.id):await()
+---   return 204
+--- end)
+--- --> with statement SELECT pg_notify($1, $2) => []
+--- --> POST /users/1/changed => 204
+--- ```
+---@param channel string
+---@param payload? string up to 7999 bytes
+---@return moongate.Future<moongate.Rows>
+function database:notify(channel, payload) end
+
 ---@class moongate.TransactionOptions
----@field readonly? boolean it only reads: the database refuses to write
+---@field read_only? boolean it only reads: the database refuses to write
+---@field readonly? boolean the older name of read_only
+---@field isolation? "read_committed"|"repeatable_read"|"serializable" as the server's settings say unless it is given; SQLite's are always serializable
+---@field deferrable? boolean PostgreSQL, serializable and read_only: it waits until it cannot fail
+---@field retry? integer how often `fn` is run again in a new transaction when it lost a race against another one (SQLSTATE 40001 and 40P01): up to 20, 0 unless it is given
 
 --- Runs `fn(tx)` in a coroutine: committed when it returns, rolled back when it raises or is
---- cancelled. Statements beside it, inside of `fn`, are refused: they would wait for it.
+--- cancelled. Statements beside it, inside of `fn`, are refused: they would wait for it. With
+--- `retry` nothing of `fn` but its statements is undone when it is run again.
 ---
 --- ```lua
 --- app:post("/", function(ctx)
@@ -152,3 +354,44 @@ function tx:query(sql, ...) end
 ---@nodiscard
 ---@typescript one<Row = Record<string, any>>(sql: string, ...args: SqlValue[]): Future<Row | undefined>
 function tx:one(sql, ...) end
+
+--- Runs `fn(part)` in a coroutine as a part of the transaction: a savepoint. It is undone alone when
+--- it raises, and the transaction goes on; of a part that nobody awaited the transaction fails. One
+--- at a time; parts nest. A statement that was cancelled spoils the whole transaction.
+---
+--- ```lua
+--- app:post("/", function(ctx)
+---   return ctx:transaction(function(tx)
+---     tx:query("DELETE FROM users WHERE id = 1"):await()
+---     local _, err = tx:transaction(function(part)
+---       part:query("DELETE FROM users"):await()
+---       error("not all of them")
+---     end):try_await()
+---     return tx:one("SELECT name FROM users"):await()
+---   end):await()
+--- end)
+--- --> POST / => 200 {"name":"Alan"}
+--- ```
+---@param fn async fun(part: moongate.Transaction): any
+---@return moongate.Future<any> what fn returns
+---@nodiscard
+---@typescript transaction<R>(fn: (this: void, part: Transaction) => R): Future<R>
+function tx:transaction(fn) end
+
+--- Tells all who listen on a channel (`db:listen`), once the transaction is committed. PostgreSQL.
+---
+--- ```lua
+--- app:post("/tasks", function(ctx)
+---   ctx:transaction(function(tx)
+---     tx:query("INSERT INTO users (name) VALUES ('Grace')"):await()
+---     tx:notify("users", "Grace"):await()
+---   end):await()
+---   return 201
+--- end)
+--- --> with statement SELECT pg_notify($1, $2) => []
+--- --> POST /tasks => 201
+--- ```
+---@param channel string exactly this name; SQL's own NOTIFY makes unquoted names lower case
+---@param payload? string up to 7999 bytes
+---@return moongate.Future<moongate.Rows>
+function tx:notify(channel, payload) end

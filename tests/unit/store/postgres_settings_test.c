@@ -81,7 +81,13 @@ static void what_is_wrong_is_told_without_the_password(void **state) {
     refuses("postgres://u:secret@h/d?min=5&pool=4", "min=5 is more than pool=4");
     refuses("postgres://u:secret@h/d?password_file=x",
             "password_file: an absolute path is allowed");
-    refuses("postgres://u:secret@h/d?wrong=1", "invalid URI query parameter: \"wrong\"");
+#define ALLOWED                                                                                    \
+    ": there is no such option, allowed: pool, min, idle, max_age, wait, queue, connect_timeout, " \
+    "statements, prepare, password_file and those of libpq"
+    refuses("postgres://u:secret@h/d?zzzzzzzzzzzzz=1", "zzzzzzzzzzzzz" ALLOWED);
+    refuses("postgres://u:secret@h/d?sslmod=require",
+            "sslmod" ALLOWED " (did you mean \"sslmode\"?)");
+    refuses("postgres://u:secret@h/d?pol=4", "pol" ALLOWED " (did you mean \"pool\"?)");
     refuses("postgres://u:secret@h:x:y:z%/d", "no URL of PostgreSQL, which has the form "
                                               "postgres://user:password@host:port/name");
     refuses("postgres://u:secret@a,b,c/d?port=1,2", "3 hosts, but 2 ports");

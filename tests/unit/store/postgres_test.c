@@ -202,6 +202,63 @@ static void a_transaction_that_only_reads_cannot_write(void **state) {
     end(s, false);
 }
 
+static void a_transaction_is_isolated_as_it_was_begun(void **state) {
+    (void)state;
+    static const struct {
+        unsigned flags;
+        const char *isolation;
+    } wanted[] = {
+        {MG_DB_WRITE, "('read committed')"},
+        {MG_DB_WRITE | MG_DB_READ_COMMITTED, "('read committed')"},
+        {MG_DB_REPEATABLE_READ, "('repeatable read')"},
+        {MG_DB_SERIALIZABLE | MG_DB_DEFERRABLE, "('serializable')"},
+    };
+    for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) {
+        answer a = {0};
+        mg_db_session *s = NULL;
+        assert_int_equal(mg_database_begin(&a.call, db, wanted[i].flags, &s, on_answer, &a), MG_OK);
+        await(&a);
+        expect(s, "SHOW transaction_isolation", wanted[i].isolation);
+        bool defers = (wanted[i].flags & MG_DB_DEFERRABLE) != 0;
+        expect(s, "SHOW transaction_deferrable", defers ? "('on')" : "('off')");
+        end(s, false);
+        answer_free(&a);
+    }
+}
+
+static void save(mg_db_session *s, const char *sql) {
+    answer a = {0};
+    const mg_db_statement save = {.sql = mg_str_of(sql), .session = s, .savepoint = true};
+    assert_int_equal(mg_database_query(&a.call, db, &save, on_answer, &a), MG_OK);
+    await(&a);
+    assert_false(a.failed);
+    answer_free(&a);
+}
+
+static void what_follows_a_savepoint_can_be_undone_alone(void **state) {
+    (void)state;
+    do_sql("CREATE TABLE t(n int)");
+    mg_db_session *s = begin(true);
+    expect(s, "INSERT INTO t VALUES(1)", "");
+    save(s, "SAVEPOINT a");
+    expect(s, "INSERT INTO t VALUES(2)", "");
+    expect_fault(s, "SELECT wrong", "syntax", "wrong");
+    save(s, "ROLLBACK TO SAVEPOINT a");
+    expect(s, "INSERT INTO t VALUES(3)", "");
+    end(s, true);
+    expect(NULL, "SELECT n FROM t ORDER BY n", "(1)(3)");
+}
+
+static void statements_make_no_transactions_and_no_settings(void **state) {
+    (void)state;
+    expect_fault(NULL, "BEGIN", "error", "db:transaction");
+    expect_fault(NULL, "SET search_path = x", "error", "SET LOCAL");
+    mg_db_session *s = begin(true);
+    expect_fault(s, "COMMIT", "error", "db:transaction");
+    expect(s, "SET LOCAL search_path = x", "");
+    end(s, true);
+}
+
 static void a_commit_after_a_fault_says_that_it_rolled_back(void **state) {
     (void)state;
     do_sql("CREATE TABLE t(n int)");
@@ -518,6 +575,9 @@ int main(void) {
         TEST(without_preparing_nothing_stays_at_the_server),
         TEST(a_transaction_is_seen_when_it_is_committed),
         TEST(a_transaction_that_only_reads_cannot_write),
+        TEST(a_transaction_is_isolated_as_it_was_begun),
+        TEST(what_follows_a_savepoint_can_be_undone_alone),
+        TEST(statements_make_no_transactions_and_no_settings),
         TEST(a_commit_after_a_fault_says_that_it_rolled_back),
         TEST(a_dropped_transaction_is_rolled_back),
         TEST(a_dropped_transaction_tells_nothing_of_what_it_had_refused),

@@ -32,7 +32,7 @@ local function unknown(name)
 end
 
 --- The error of what a native function did not start.
----@param what "unknown"|"limit"|"closed"|"error"
+---@param what "unknown"|"limit"|"closed"|"copied"|"error"
 ---@param where string "file:line" of the caller
 ---@return moongate.Error
 function M.refusal(name, what, where)
@@ -43,6 +43,8 @@ function M.refusal(name, what, where)
     reason, message = "limit", "too many statements wait for the database"
   elseif what == "closed" then
     code, reason, message = "closed", "closed", "the database or its transaction is closed"
+  elseif what == "copied" then
+    code, reason, message = "closed", "closed", "the copy was finished or closed"
   end
   return errors.new(code, message, { reason = reason, where = where })
 end

@@ -141,13 +141,124 @@ describe("db:transaction", function()
     end)
   end)
 
-  it("does not nest, and says so", function()
+  it("has parts that are undone alone", function()
     app:run(function()
+      local value = db:transaction(function(tx)
+        tx:query("INSERT INTO users (name) VALUES ('a')"):await()
+        local _, err = tx:transaction(function(part)
+          part:query("INSERT INTO users (name) VALUES ('b')"):await()
+          part:transaction(function(deeper)
+            deeper:query("INSERT INTO users (name) VALUES ('c')"):await()
+          end):await()
+          error("not these")
+        end):try_await()
+        assert.equal("not these", err.message)
+        return tx:transaction(function(part)
+          part:query("INSERT INTO users (name) VALUES ('d')")
+          return "kept"
+        end):await()
+      end):await()
+      assert.equal("kept", value)
+      local rows = db:query("SELECT name FROM users ORDER BY id"):await()
+      assert.equal("a", rows[1].name)
+      assert.equal("d", rows[2].name)
+      assert.equal(2, #rows)
+    end)
+  end)
+
+  it("undoes a part that a statement of its own broke", function()
+    app:run(function()
+      db:transaction(function(tx)
+        local _, err = tx:transaction(function(part)
+          part:query("INSERT INTO users (name) VALUES ('a')")
+          part:query("INSERT INTO users (name) VALUES ('a')")
+        end):try_await()
+        assert.equal("unique", err.constraint)
+        tx:query("INSERT INTO users (name) VALUES ('b')"):await()
+      end):await()
+    end)
+    assert.equal(1, count())
+  end)
+
+  it("has one part at a time, and none behind its end", function()
+    app:run(function()
+      local kept
       local _, err = db:transaction(function(tx)
+        kept = tx
+        tx:transaction(function()
+          moongate.sleep(1):await()
+        end)
         tx:transaction(function() end)
       end):try_await()
-      assert.matches("transactions do not nest", err.message, 1, true)
+      assert.matches("one part at a time: await the one that was begun at .*_spec.lua:%d+",
+        err.message)
+      _, err = kept:transaction(function() end):try_await()
+      assert.equal("closed", err.code)
+      _, err = db:transaction(function(tx)
+        tx:transaction(function()
+          db:query("SELECT 1")
+        end):await()
+      end):try_await()
+      assert.matches("inside a transaction statements go through it", err.message, 1, true)
     end)
+  end)
+
+  it("rolls back with a part that failed and was not awaited", function()
+    app:run(function()
+      local _, err = db:transaction(function(tx)
+        tx:query("INSERT INTO users (name) VALUES ('a')"):await()
+        tx:transaction(function()
+          error("unseen")
+        end)
+      end):try_await()
+      assert.equal("unseen", err.message)
+    end)
+    assert.equal(0, count())
+  end)
+
+  it("takes options of how it is isolated, and names what is allowed", function()
+    app:run(function()
+      for _, options in ipairs({ { isolation = "serializable", retry = 3 },
+        { isolation = "repeatable_read", read_only = true, deferrable = true } }) do
+        assert.equal(1, db:transaction(function(tx)
+          return tx:one("SELECT 1 AS one"):await().one
+        end, options):await())
+      end
+      local function refused(options)
+        return (select(2, pcall(db.transaction, db, function() end, options)))
+      end
+      assert.matches('transaction.isolation: "serialisable" is unknown, allowed are '
+        .. 'read_committed, repeatable_read, serializable (did you mean '
+        .. "'serializable'?)",
+        refused({ isolation = "serialisable" }), 1, true)
+      assert.matches("transaction.retry: an integer from 0 to 20 is wanted, not 21",
+        refused({ retry = 21 }), 1, true)
+      assert.matches("did you mean 'isolation'", refused({ isolaton = "serializable" }), 1, true)
+    end)
+  end)
+
+  it("is tried again when it lost a race, so often as was wished", function()
+    local moments = {}
+    local race = require("moongate.core.errors").new("database", "could not serialize access",
+      { sqlstate = "40001", reason = "busy" })
+    local function contend(tx)
+      moments[#moments + 1] = app.clock:elapsed()
+      tx:query("INSERT INTO users (name) VALUES ($1)", "try " .. #moments):await()
+      if #moments % 4 ~= 0 then
+        error(race)
+      end
+      return #moments
+    end
+    app:run(function()
+      assert.equal(4, db:transaction(contend, { retry = 3 }):await())
+      local _, err = db:transaction(contend, { retry = 2 }):try_await()
+      assert.equal("40001", err.sqlstate)
+      assert.equal(7, #moments)
+      _, err = db:transaction(contend):try_await()
+      assert.is_nil(err)
+    end)
+    assert.equal(2, count()) -- what was tried before had no effect
+    assert.is_true(moments[4] > moments[3] and moments[3] > moments[2])
   end)
 
   it("refuses what would wait for its own end, at the caller's line", function()

@@ -3,6 +3,7 @@
 ---   --> with METHOD URL => STATUS BODY       what another server answers (stub_http)
 ---   --> with upstream NAME => STATUS BODY    what a server of that upstream answers
 ---   --> with redis WORDS => JSON             what Redis says to a command (stub_redis)
+---   --> with statement SQL => JSON           what a statement gives that SQLite has not
 --- A body that ends in `...` may go on. Blocks of "lua spec" are specs, of "lua conf"
 --- configurations.
 local test = require("moongate.test")
@@ -106,6 +107,12 @@ local function stub_redis(app, code)
   end
 end
 
+local function stub_statements(app, code)
+  for sql, rows in code:gmatch("%-%-> with statement (.-) => ([^\n]*)") do
+    app:stub_database(sql, json.decode(rows))
+  end
+end
+
 local function run(code, name)
   local chunk = assert(loadstring("local moongate, app = ...; " .. code, "@" .. name))
   local app = test.app(function(app)
@@ -116,6 +123,7 @@ local function run(code, name)
   })
   stub_upstreams(app, code)
   stub_redis(app, code)
+  stub_statements(app, code)
   local steps = 0
   for line in code:gmatch("%-%-> ([^\n]*)") do
     local stubbed = line:match("^with (%u.*)$")

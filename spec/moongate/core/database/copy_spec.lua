@@ -1,0 +1,93 @@
+local test = require("moongate.test")
+local moongate = require("moongate")
+
+local INTO = "COPY t FROM STDIN"
+
+describe("db:copy_in", function()
+  local app, db, copied
+  before_each(function()
+    app = test.app(function() end)
+    db = moongate.database()
+    copied = nil
+    app:stub_database(INTO, function(bytes)
+      copied = bytes
+      return { affected = select(2, bytes:gsub("\n", "")) }
+    end)
+  end)
+  after_each(function()
+    app:assert_no_leaks()
+  end)
+
+  it("gathers what is written, and keeps it when it is finished", function()
+    app:run(function()
+      local copy = db:copy_in(INTO)
+      copy:write("1\t"):write("a\n")
+      copy:write(2):write("\tb\n")
+      assert.is_nil(copied)
+      assert.equal(2, copy:finish():await())
+      assert.equal("1\ta\n2\tb\n", copied)
+      local _, err = pcall(copy.write, copy, "more")
+      assert.equal("the copy was finished or closed", err.message)
+    end)
+  end)
+
+  it("writes rows in COPY's text format", function()
+    app:run(function()
+      local copy = db:copy_in(INTO)
+      copy:row(1, nil, true, moongate.json.null, "a\tb\nc\\d\r", false)
+      copy:row(9007199254740993LL, 0.1, moongate.blob("\0\255"))
+      copy:finish():await()
+      assert.equal("1\t\\N\tt\t\\N\ta\\tb\\nc\\\\d\\r\tf\n9007199254740993\t0.1\t\\\\x00ff\n",
+        copied)
+      local _, err = pcall(copy.row, copy, 1)
+      assert.equal("closed", err.code)
+      copy = db:copy_in(INTO)
+      _, err = pcall(function()
+        copy:row(1, {})
+      end)
+      assert.matches("copy_spec.lua:%d+: copy:row: value 2: ", err)
+      copy:close()
+    end)
+  end)
+
+  it("keeps nothing of what was closed", function()
+    app:run(function()
+      local copy = db:copy_in(INTO)
+      copy:write("1\n")
+      copy:close()
+    end)
+    assert.is_nil(copied)
+  end)
+
+  it("says that SQLite has none", function()
+    app:close()
+    app = test.app(function() end, { database = "sqlite::memory:" })
+    app:run(function()
+      local copy = moongate.database():copy_in(INTO)
+      local _, err = copy:finish():try_await()
+      assert.matches("SQLite has no COPY", err.message)
+      local reader = moongate.database():copy_out("COPY t TO STDOUT")
+      _, err = pcall(reader)
+      assert.matches("SQLite has no COPY", err.message)
+      assert.matches("copy_spec.lua:%d+$", err.where)
+    end)
+  end)
+end)
+
+describe("db:copy_out", function()
+  it("gives the pieces of a stub, until it is closed", function()
+    local app = test.app(function() end)
+    app:stub_database("COPY t TO STDOUT", { "1\n", "2\n" })
+    app:run(function()
+      local pieces = {}
+      for bytes in moongate.database():copy_out("COPY t TO STDOUT") do
+        pieces[#pieces + 1] = bytes
+      end
+      assert.same({ "1\n", "2\n" }, pieces)
+      local reader = moongate.database():copy_out("COPY t TO STDOUT")
+      reader:close()
+      assert.is_nil(reader())
+    end)
+    app:assert_no_leaks()
+  end)
+end)

@@ -1,0 +1,222 @@
+--- What flows in and out of PostgreSQL piece by piece: rows, COPY both ways, channels. Memory stays
+--- flat, what is left in the middle leaves nothing behind, what is lost is told.
+local json = require("dkjson")
+local postgres = require("support.postgres")
+local process = require("support.process")
+local services = require("support.service")
+local wire = require("support.wire")
+
+-- In the suite a small run; `make endurance` runs it whole.
+local ROWS = tonumber(os.getenv("POSTGRES_ROWS")) or 100000
+
+local LINES = [[
+app:get("/rows/:n", { timeout = 600 }, function(ctx)
+  local n, sum = 0, 0
+  for row in ctx:database():rows("SELECT i, repeat('x', 100) AS x FROM generate_series(1, "
+    .. "$1::int) AS i", ctx.params.n) do
+    n, sum = n + 1, sum + row.i
+  end
+  return { n = n, sum = sum, memory = collectgarbage("count") }
+end)
+
+app:get("/copy", { timeout = 600 }, function(ctx)
+  ctx:stream("text/plain", function(out)
+    for bytes in ctx:database():copy_out(ctx.query.sql) do
+      out:write(bytes)
+    end
+  end)
+end)
+
+app:post("/copy", { timeout = 600, body = "256M" }, function(ctx)
+  local copy = ctx:database():copy_in(ctx.query.sql)
+  for bytes in ctx:chunks() do
+    copy:write(bytes)
+  end
+  return { n = copy:finish():await() }
+end)
+
+app:post("/values", { timeout = 20 }, function(ctx)
+  local db = ctx:database()
+  local copy = db:copy_in("COPY t FROM STDIN")
+  copy:row(1, "a\tb\nc\\d\re", true, moongate.blob("\0\255"), 0.1)
+  copy:row(moongate.json.decode("9223372036854775807"), nil, false, moongate.json.null, 1e300)
+  assert(copy:finish():await() == 2)
+  local _, err = pcall(copy.write, copy, "more")
+  assert(err.message == "the copy was finished or closed", err.message)
+  local rows = db:query("SELECT * FROM t ORDER BY a"):await()
+  assert(rows[1].b == "a\tb\nc\\d\re" and rows[1].c == true and rows[1].d == "\0\255"
+    and rows[1].e == 0.1)
+  assert(rows[2].a == 9223372036854775807LL and rows[2].b == moongate.json.null
+    and rows[2].d == moongate.json.null and rows[2].e == 1e300)
+  return "as they were"
+end)
+
+app:post("/given-up", { timeout = 20 }, function(ctx)
+  local copy = ctx:database():copy_in("COPY t (a) FROM STDIN")
+  for i = 1, 20000 do
+    copy:row(i)
+  end
+  if ctx.query.how == "raise" then
+    error("on purpose")
+  elseif ctx.query.how == "close" then
+    copy:close()
+  end
+  return "given up"
+end)
+
+app:post("/faulty", { timeout = 20 }, function(ctx)
+  local copy = ctx:database():copy_in("COPY t (a) FROM STDIN")
+  copy:write("1\nx\n")
+  local _, err = copy:finish():try_await()
+  return { sqlstate = err.sqlstate, where = err.where }
+end)
+
+app:post("/notify", { timeout = 20 }, function(ctx)
+  ctx:database():notify("news", ctx:body():await()):await()
+  return "told"
+end)
+
+app:get("/news", function(ctx)
+  ctx:stream("text/plain", function(out)
+    local notes = ctx:database():listen("news")
+    notes:ready():await()
+    out:write("listens\n")
+    for note in notes do
+      out:write((note.missed and "missed" or note.channel .. ": " .. note.payload) .. "\n")
+    end
+  end)
+end)
+]]
+
+local function escape(sql)
+  return (sql:gsub("[^%w]", function(c)
+    return ("%%%02X"):format(c:byte())
+  end))
+end
+
+describe("PostgreSQL's streams", function()
+  local database, service
+
+  setup(function()
+    database = postgres.start()
+    service = services.start({ database = database:url("pool=2"), workers = 1,
+      timeouts = { handler = 600, send = 600 } }, "one", LINES)
+  end)
+  teardown(function()
+    service:stop()
+    database:stop()
+  end)
+  before_each(function()
+    database:sql("DROP TABLE IF EXISTS t")
+  end)
+
+  local function memory()
+    local text = process.read_file("/proc/" .. service:pids()[1] .. "/status")
+    return tonumber(text:match("VmHWM:%s*(%d+)"))
+  end
+
+  -- Nobody holds a connection, and nothing of COPY runs on.
+  local function assert_clean()
+    process.wait_until("nothing runs", function()
+      return database:sql("SELECT count(*) FROM pg_stat_activity WHERE application_name = "
+        .. "'moongate' AND state <> 'idle'") == "0\n"
+    end)
+    assert.equal(10, json.decode(service:request(wire.get("/rows/10")).body).n)
+  end
+
+  it("reads rows of any number in flat memory", function()
+    service:request(wire.get("/rows/20000"))
+    local before = memory()
+    local told = json.decode(service:request(wire.get("/rows/" .. ROWS)).body)
+    assert.equal(ROWS, told.n)
+    assert.equal(ROWS * (ROWS + 1) / 2, told.sum)
+    assert.is_true(memory() - before < 8 * 1024, memory() - before .. " KiB more")
+  end)
+
+  it("copies out and in what it was given", function()
+    database:sql("CREATE TABLE t (i int, s text)")
+    database:sql("INSERT INTO t SELECT i, repeat('y', 90) FROM generate_series(1, 20000) AS i")
+    local res = service:request(wire.get("/copy?sql=" .. escape("COPY t TO STDOUT")))
+    assert.equal(200, res.status)
+    assert.equal(20000, select(2, res.body:gsub("\n", "")))
+    database:sql("TRUNCATE t")
+    local back = service:request(wire.post("/copy?sql=" .. escape("COPY t FROM STDIN"), res.body))
+    assert.equal('{"n":20000}', back.body)
+    assert.equal("200010000|1800000\n", database:sql("SELECT sum(i), sum(length(s)) FROM t"))
+    assert_clean()
+  end)
+
+  it("writes values as rows", function()
+    database:sql("CREATE TABLE t (a bigint, b text, c boolean, d bytea, e float8)")
+    assert.equal("as they were", service:request(wire.post("/values", "")).body)
+  end)
+
+  it("keeps nothing of a copy that was not finished", function()
+    database:sql("CREATE TABLE t (a int)")
+    for _, how in ipairs({ "raise", "close", "forget" }) do
+      service:request(wire.post("/given-up?how=" .. how, ""))
+      assert_clean()
+      assert.equal("0\n", database:sql("SELECT count(*) FROM t"))
+    end
+    local told = json.decode(service:request(wire.post("/faulty", "")).body)
+    assert.equal("22P02", told.sqlstate)
+    assert.matches("lua/app.lua:%d+$", told.where)
+    assert_clean()
+  end)
+
+  it("stops a copy whose reader leaves or is slow", function()
+    local sql = "COPY (SELECT repeat('z', 1000), generate_series(1, 100000000)) TO STDOUT"
+    local before = memory()
+    local conn = service:connect()
+    conn:send(wire.get("/copy?sql=" .. escape(sql)))
+    process.wait_until("it runs", function()
+      return database:sql("SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'COPY%' "
+        .. "AND wait_event = 'ClientWrite'") == "1\n" -- it waits for whoever does not read
+    end)
+    assert.is_true(memory() - before < 8 * 1024, memory() - before .. " KiB more")
+    conn:close()
+    assert_clean()
+  end)
+
+  it("takes what a client uploads at the server's pace, or not at all", function()
+    database:sql("CREATE TABLE t (s text)")
+    local conn = service:connect()
+    conn:send("POST /copy?sql=" .. escape("COPY t FROM STDIN")
+      .. " HTTP/1.1\r\nHost: x\r\nContent-Length: 10000000\r\n\r\n" .. ("w"):rep(200000))
+    process.wait_until("it is copied", function()
+      return database:sql("SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'COPY t%' "
+        .. "AND state = 'active'") == "1\n"
+    end)
+    conn:close()
+    assert_clean()
+    assert.equal("0\n", database:sql("SELECT count(*) FROM t"))
+  end)
+
+  it("hears of channels, and says when it may have missed something", function()
+    local conn = service:connect()
+    conn:send(wire.get("/news"))
+    while conn:take_line() ~= "" do
+    end
+    local function expect(text)
+      local chunk = conn:take(tonumber(conn:take_line(), 16))
+      conn:take_line()
+      assert.equal(text, chunk)
+    end
+    expect("listens\n")
+    assert.equal("told", service:request(wire.post("/notify", "hello")).body)
+    expect("news: hello\n")
+    database:sql("NOTIFY news, 'from elsewhere'")
+    expect("news: from elsewhere\n")
+    database:halt("fast")
+    database:start()
+    expect("missed\n")
+    database:sql("NOTIFY news, 'again'")
+    expect("news: again\n")
+    conn:finish_sending() -- the server that was started meanwhile has a copy of the socket
+    conn:close()
+    process.wait_until("nobody listens", function()
+      return database:sql("SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'UNLISTEN%'")
+        == "1\n"
+    end)
+  end)
+end)
