@@ -275,7 +275,8 @@ static mg_loop_progress virtual_turn(mg_loop *loop, bool may_wait, bool may_jump
         return MG_LOOP_MOVED;
     }
     uint64_t next_ms = mg_timers_next_ms(loop);
-    if (may_jump && loop->tasks == 0 && next_ms != UINT64_MAX && next_ms <= limit_ms) {
+    bool rests = loop->tasks == 0 && loop->awaited == 0;
+    if (may_jump && rests && next_ms != UINT64_MAX && next_ms <= limit_ms) {
         mg_loop_set_now(loop, next_ms);
         poll_once(loop, UV_RUN_NOWAIT);
         return MG_LOOP_JUMPED;

@@ -29,6 +29,7 @@ struct mg_loop {
     uint64_t happened; // counts callbacks, so that a virtual turn knows whether it found anything
     uint32_t holds;    // reasons to keep a real loop running that libuv does not see
     uint32_t tasks;    // in threads, or on their way there and back
+    uint32_t awaited;  // descriptors at whose other end somebody works for us
     uint32_t descriptors;      // real streams and watched descriptors
     uint32_t held_descriptors; // all else that is open: event/descriptors.h
     uint32_t descriptor_limit;

@@ -7,6 +7,7 @@
 struct mg_poll {
     uv_poll_t uv;
     int wanted;
+    bool awaited; // counted in the loop
     void (*on_ready)(void *arg, int events);
     void *arg;
 };
@@ -27,6 +28,7 @@ int mg_poll_open(mg_poll **out, mg_loop *loop, int fd, void (*on_ready)(void *ar
     }
     p->uv.data = p;
     p->wanted = 0;
+    p->awaited = false;
     p->on_ready = on_ready;
     p->arg = arg;
     loop->descriptors++;
@@ -42,7 +44,15 @@ int mg_poll_want(mg_poll *p, int events) {
     return events == 0 ? uv_poll_stop(&p->uv) : uv_poll_start(&p->uv, events, on_uv_poll);
 }
 
+static void set_awaited(mg_poll *p, bool awaited) {
+    mg_loop *loop = mg_loop_of(p->uv.loop);
+    loop->awaited += awaited && !p->awaited;
+    loop->awaited -= !awaited && p->awaited;
+    p->awaited = awaited;
+}
+
 void mg_poll_idle(mg_poll *p, bool idle) {
+    set_awaited(p, !idle);
     if (idle) {
         uv_unref((uv_handle_t *)&p->uv);
     } else {
@@ -53,6 +63,7 @@ void mg_poll_idle(mg_poll *p, bool idle) {
 void mg_poll_close(mg_poll *p) {
     if (p != NULL) {
         mg_loop *loop = mg_loop_of(p->uv.loop);
+        set_awaited(p, false);
         uv_close((uv_handle_t *)&p->uv, on_closed);
         loop->descriptors--; // its owner closes it now
         mg_loop_descriptor_released(loop);

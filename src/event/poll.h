@@ -15,7 +15,7 @@ int mg_poll_open(mg_poll **out, mg_loop *loop, int fd, void (*on_ready)(void *ar
                  void *arg);
 int mg_poll_want(mg_poll *p, int events); // 0 stops watching
 
-// `idle`: nothing is awaited of it that the loop must go on for, or a virtual clock stand still.
-// At first it is not.
+// `idle`: nothing is awaited of it that the loop must go on for. Said not to be: a virtual clock
+// stands still meanwhile. At first neither was said.
 void mg_poll_idle(mg_poll *p, bool idle);
 void mg_poll_close(mg_poll *p); // accepts NULL

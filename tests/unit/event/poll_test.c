@@ -1,5 +1,7 @@
 #include "event/poll.h"
 
+#include "event/timer.h"
+
 #include "wire.h"
 
 #include <errno.h>
@@ -19,6 +21,10 @@ static void on_ready(void *arg, int events) {
         mg_poll_close(watch);
         watch = NULL;
     }
+}
+
+static void on_later(mg_timer *t) {
+    (void)t;
 }
 
 static int set_up(void **state) {
@@ -50,6 +56,30 @@ static void what_is_wanted_is_reported_and_nothing_else(void **state) {
     assert_int_equal(mg_poll_want(watch, MG_POLL_READ | MG_POLL_WRITE), 0);
     turn_until(loop, &calls, 2);
     assert_int_equal(last_events, MG_POLL_READ | MG_POLL_WRITE);
+}
+
+static void a_virtual_clock_stands_still_while_it_is_awaited(void **state) {
+    (void)state;
+    mg_timer later = {0};
+    mg_loop *virtual = new_loop(true);
+    mg_poll *p;
+    assert_int_equal(mg_poll_open(&p, virtual, ends[1], on_ready, &calls), 0);
+    assert_int_equal(mg_poll_want(p, MG_POLL_READ), 0);
+    mg_timer_start(virtual, &later, 1000, 0, on_later);
+    mg_poll_idle(p, false);
+    for (int i = 0; i < 5; i++) {
+        assert_int_equal(mg_loop_turn(virtual, false, true, UINT64_MAX), MG_LOOP_MOVED);
+    }
+    mg_poll_idle(p, true);
+    assert_int_equal(mg_loop_turn(virtual, false, true, UINT64_MAX), MG_LOOP_JUMPED);
+    assert_int_equal(mg_loop_now_ms(virtual), 1000);
+    mg_timer_start(virtual, &later, 1000, 0, on_later);
+    mg_poll_idle(p, false);
+    mg_poll_close(p); // which awaits nothing any more
+    while (mg_loop_now_ms(virtual) < 2000) {
+        mg_loop_turn(virtual, false, true, UINT64_MAX);
+    }
+    assert_int_equal(mg_loop_free(virtual), 0);
 }
 
 static void wanting_nothing_stops(void **state) {
@@ -105,6 +135,7 @@ static void what_cannot_be_polled_is_refused(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         EACH(what_is_wanted_is_reported_and_nothing_else),
+        EACH(a_virtual_clock_stands_still_while_it_is_awaited),
         EACH(wanting_nothing_stops),
         EACH(closing_inside_the_call_is_allowed),
         EACH(a_watched_descriptor_is_outside_work),
