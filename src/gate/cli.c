@@ -40,6 +40,7 @@ struct parsing {
 };
 
 static mg_cli_result take_defaults(parsing *p, const char *value);
+static mg_cli_result take_connect(parsing *p, const char *value);
 static mg_cli_result take_dev(parsing *p, const char *value);
 static mg_cli_result take_listen(parsing *p, const char *value);
 static mg_cli_result take_workers(parsing *p, const char *value);
@@ -66,6 +67,7 @@ static mg_cli_result take_typescript(parsing *p, const char *value);
 static const option options[] = {
     {"--api", BIT(NEW), false, take_api},
     {"--app", SERVING, true, take_app},
+    {"--connect", BIT(CHECK), false, take_connect},
     {"--control", REMOTE, true, take_control},
     {"--database", BIT(MIGRATE), true, take_database},
     {"--defaults", BIT(CHECK), false, take_defaults},
@@ -172,6 +174,12 @@ static mg_cli_result no_option(parsing *p, mg_str name) {
 static mg_cli_result take_defaults(parsing *p, const char *value) {
     (void)value;
     p->cli->defaults = true;
+    return MG_CLI_GO;
+}
+
+static mg_cli_result take_connect(parsing *p, const char *value) {
+    (void)value;
+    p->cli->connect = true;
     return MG_CLI_GO;
 }
 

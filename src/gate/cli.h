@@ -42,6 +42,7 @@ typedef struct mg_cli {
     mg_command command;
     const char *conf;     // the configuration file; conf/moongate.lua unless named
     bool defaults;        // check --defaults
+    bool connect;         // check --connect
     bool specs;           // reload --spec
     bool dry_run;         // reload --dry-run
     bool json;            // status --json

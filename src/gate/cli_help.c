@@ -183,9 +183,12 @@ static const char *const pages[] = {
     [MG_COMMAND_CHECK] =
         "Reads the configuration and loads the app as run would, but opens nothing.\n"
         "\n"
-        "Usage: moongate check [CONF] [--defaults]\n"
+        "Usage: moongate check [CONF] [--connect] [--defaults]\n"
         "\n"
         "  CONF         the configuration (default conf/moongate.lua)\n"
+        "  --connect    behind that, try every database and every server of upstreams,\n"
+        "               and print a line for each: what works, what fails and why. The\n"
+        "               status is 1 if one fails. No file of SQLite is made\n"
         "  --defaults   only print every setting with its default and its bounds, as a\n"
         "               configuration file\n"
         "\n"
@@ -199,7 +202,7 @@ static const char *const pages[] = {
         "certain. A line that means it ends in: -- moongate: not awaited\n"
         "\n"
         "Example:\n"
-        "  moongate check && moongate run\n"
+        "  moongate check --connect && moongate run\n"
         "  moongate check --defaults > conf/all.lua\n"
         "\n"
         "Next: moongate routes shows what the app answers.\n",

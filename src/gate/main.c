@@ -19,6 +19,7 @@
 #include "gate/master.h"
 #include "gate/migrate.h"
 #include "gate/new.h"
+#include "gate/reach.h"
 #include "gate/repl.h"
 #include "gate/retest.h"
 #include "gate/trial.h"
@@ -187,9 +188,20 @@ static int work(const mg_cli *cli) {
     return mg_worker_main(&o);
 }
 
+// What the configuration names, behind its own check.
+static int connect_to_all(const mg_config *config) {
+    mg_buf lines = {0};
+    size_t failed = mg_reach_all(config, &lines);
+    print(&lines, stdout);
+    return failed == 0 ? 0 : 1;
+}
+
 static int load(const mg_cli *cli) {
     mg_config config;
     int status = read_config(cli, &config) ? load_only(cli, &config) : 1;
+    if (status == 0 && cli->connect) {
+        status = connect_to_all(&config);
+    }
     mg_config_deinit(&config);
     return status;
 }

@@ -245,7 +245,8 @@ static void free_database(void *made) {
 static int make_database(mg_database **out, mg_loop *loop, const mg_service_options *o,
                          const mg_config_database *d, mg_error *err) {
     if (d->url != NULL) {
-        const mg_postgres_options options = {d->url, o->config->http.nameservers};
+        const mg_postgres_options options = {.url = d->url,
+                                             .nameservers = o->config->http.nameservers};
         return mg_postgres_open(out, loop, &options, err);
     }
     if (d->path[0] == '/') {

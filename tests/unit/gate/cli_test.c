@@ -74,6 +74,8 @@ static void check_and_routes_take_a_file(void **state) {
     assert_int_equal(cli.command, MG_COMMAND_CHECK);
     assert_string_equal(cli.conf, "x.lua");
     assert_false(cli.defaults);
+    assert_int_equal(PARSE("check", "--connect"), MG_CLI_GO);
+    assert_true(cli.connect);
     assert_int_equal(PARSE("check", "--defaults"), MG_CLI_GO);
     assert_true(cli.defaults);
     assert_int_equal(PARSE("routes", "y.lua"), MG_CLI_GO);
