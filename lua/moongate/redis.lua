@@ -46,7 +46,7 @@ function Redis:command(verb, ...)
   if seconds and not asking.stub then
     local wait = seconds > 0 and seconds + WAIT_BEYOND or nil
     return (Future._named("command", asking.started(scope, 2, self._name,
-      native.redis_waiting(self._name, wait, (...) or "", verb, ...))))
+      native.redis_waiting(self._name, wait, verb, ...))))
   end
   return (Future._named("command", asking.send(scope, 2, self._name, self._timeout, verb, ...)))
 end

@@ -11,6 +11,7 @@
 #include "lua/number_text.h"
 #include "lua/redis_values.h"
 #include "lua/scratch.h"
+#include "store/redis_keys.h"
 
 #include <stdio.h>
 
@@ -399,20 +400,28 @@ static int command(lua_State *L) {
     return finish_start(L, vm, o, mg_redis_send(redis, &o->q, &c, 1, &err), &err);
 }
 
-// redis_waiting(name, seconds or nil, key, word, ...): likewise, on a connection of its own: of a
+// Of a cluster the connection is that to the server which has the key.
+static mg_str key_of(const mg_redis_command *c) {
+    mg_redis_route route = mg_redis_route_of(c);
+    bool has = route.whither == MG_REDIS_BY_KEYS && route.first < c->n;
+    return has ? c->words[route.first] : (mg_str){"", 0};
+}
+
+// redis_waiting(name, seconds or nil, word, ...): likewise, on a connection of its own: of a
 // command that waits at the server. Without seconds it may wait for ever.
 static int waiting(lua_State *L) {
     mg_vm *vm = mg_vm_with_room(L);
     mg_str few[WORDS_ON_STACK];
     mg_error err = {""};
-    int n = lua_gettop(L) - 3;
+    int n = lua_gettop(L) - 2;
     mg_redis *redis = mg_redis_named(vm, luaL_checkstring(L, 1));
     if (redis == NULL) {
         return refuse_unknown(L);
     }
     mg_str *words = words_room(L, few, n);
-    read_words(L, 4, words, n);
-    mg_redis_conn *conn = mg_redis_lease(redis, mg_lua_check_str(L, 3), &err);
+    read_words(L, 3, words, n);
+    const mg_redis_command c = {words, (uint32_t)n};
+    mg_redis_conn *conn = mg_redis_lease(redis, key_of(&c), &err);
     if (conn == NULL) {
         return mg_redis_refuse(L, MG_ECLOSED, err.text);
     }
@@ -421,7 +430,6 @@ static int waiting(lua_State *L) {
     l->conn = conn;
     mg_link_init(&l->requests);
     request_op *o = new_request(1, ONE, mg_lua_milliseconds(L, 2));
-    const mg_redis_command c = {words, (uint32_t)n};
     o->own_lease = true;
     int rc = send_leased(o, l, &c, &err);
     if (rc != MG_OK) {

@@ -46,10 +46,10 @@ struct mg_redis_subscription {
 
     mg_link link; // a kind's own
     void *inside;
-    bool waits; // for its first confirmation
-    bool again; // it listened elsewhere before: something may have been missed
-    mg_link others;              // of a cluster: those that are sharded
-    struct mg_redis_node *node;  // likewise
+    bool waits;                 // for its first confirmation
+    bool again;                 // it listened elsewhere before: something may have been missed
+    mg_link others;             // of a cluster: those that are sharded
+    struct mg_redis_node *node; // likewise
 };
 
 // Who is told what servers push on the connections that requests share, and when one of these is

@@ -10,6 +10,7 @@
 --- | `status` | an answer was chosen: `ctx:fail`, a body that is refused; see `status` |
 --- | `dns` `denied` `connect` `tls` `closed` `protocol` | of calls to other servers and raw streams |
 --- | `database` | see [Databases](database.md) |
+--- | `redis` | see [Redis](redis.md) |
 --- | `cache` | the cache cannot be used |
 --- | `file` | see [Files](files.md) |
 --- | `limit` | more than a limit allows: a body, a file, a value, a line |

@@ -1,7 +1,7 @@
 --- Errors are tables: code, message, where, cause, traceback; tostring gives a line.
 ---
 --- Codes of the runtime: timeout cancelled dns denied connect tls closed protocol database cache
---- file limit status reload memory. A script's own error("text") becomes code "error" when it
+--- redis file limit status reload memory. A script's own error("text") becomes code "error" when it
 --- crosses from one coroutine to another.
 ---
 --- What a script raised is data: nothing here calls any of it unprotected, and nothing here raises.
