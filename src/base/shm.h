@@ -30,6 +30,7 @@ enum {
     MG_CELL_JOBS = 8,
     MG_CELL_REDIS = 4,
     MG_CELL_NAME = 56,
+    MG_CELL_SOCKETS = 16,
     MG_SHM_CELLS = 256,
     MG_SHM_LEASES = 256,
     MG_SHM_VERSION = 6,
@@ -42,6 +43,12 @@ typedef struct mg_cell_generation {
     uint32_t number; // 0: none
     uint32_t requests, streams, background;
 } mg_cell_generation;
+
+// WebSockets of a route that one generation serves. The last of a full list is all the others.
+typedef struct mg_cell_sockets {
+    char route[MG_CELL_NAME]; // cut to fit; "": none
+    uint32_t generation, count;
+} mg_cell_sockets;
 
 typedef struct mg_cell_job {
     char name[MG_CELL_NAME]; // cut to fit; "": none
@@ -73,6 +80,7 @@ typedef struct mg_cell {
     mg_cell_job jobs[MG_CELL_JOBS];                      // that run
     mg_cell_redis redis[MG_CELL_REDIS];                  // how the services stand
     mg_cell_topics topics;
+    mg_cell_sockets sockets[MG_CELL_SOCKETS]; // open WebSockets
 } mg_cell;
 
 typedef struct mg_shm mg_shm;

@@ -1,7 +1,7 @@
 #include "gate/migrate.h"
 
-#include "config/path.h"
 #include "base/suggest.h"
+#include "config/path.h"
 #include "gate/privileges.h"
 #include "store/migration_files.h"
 #include "store/postgres_migrate.h"

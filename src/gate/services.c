@@ -353,6 +353,7 @@ int mg_service_set_new(mg_service_set **out, mg_loop *loop, const mg_service_opt
     s->refs = 1;
     s->lent.topics = o->topics;
     s->lent.event_streams = o->event_streams;
+    s->lent.guests = o->guests;
     int rc = open_client(s, loop, o, err);
     if (rc == MG_OK) {
         rc = open_upstreams(s, loop, o, err);

@@ -22,6 +22,7 @@ typedef struct mg_service_options {
     uint32_t worker;        // its slot, for what all workers know of upstreams
     mg_topics *topics;      // the worker's, as the next; they outlive the set
     mg_event_streams *event_streams;
+    mg_guests *guests;
     const mg_orders *orders; // of upstreams; NULL: none
     int (*order_upstream)(void *arg, mg_str upstream, mg_str verb, mg_str what, mg_error *err);
     void (*on_warning)(void *arg, const char *text); // `log_arg` is for these

@@ -77,6 +77,18 @@ static void add_topics(mg_buf *out, const mg_cell_topics *t) {
                   (unsigned long long)t->slow);
 }
 
+static void add_sockets(const mg_cell *c, mg_buf *out) {
+    mg_buf_append_str(out, MG_STR(",\"sockets\":["));
+    for (size_t i = 0; i < MG_CELL_SOCKETS && c->sockets[i].route[0] != '\0'; i++) {
+        mg_cell_sockets s = c->sockets[i]; // its worker may write meanwhile
+        s.route[sizeof s.route - 1] = '\0';
+        mg_buf_append_str(out, i > 0 ? MG_STR(",{") : MG_STR("{"));
+        add_text(out, "route", s.route);
+        mg_buf_printf(out, "\"generation\":%u,\"count\":%u}", s.generation, s.count);
+    }
+    mg_buf_append_str(out, MG_STR("]"));
+}
+
 static void add_worker(const mg_status_worker *w, uint64_t now, mg_buf *out) {
     const mg_cell *c = w->cell;
     double uptime = c->pid != 0 ? (double)w->uptime_ms / 1000 : 0;
@@ -98,6 +110,7 @@ static void add_worker(const mg_status_worker *w, uint64_t now, mg_buf *out) {
     add_generations(out, c);
     add_jobs(c, now, out);
     add_redis(c, out);
+    add_sockets(c, out);
     mg_buf_append_char(out, '}');
 }
 

@@ -196,6 +196,26 @@ static void read_redis(mg_json_reader *r, mg_buf *out) {
     }
 }
 
+static void read_sockets(mg_json_reader *r, mg_buf *out) {
+    while (mg_json_next(r) == MG_JSON_OBJECT) {
+        char route[64] = "";
+        double generation = 0;
+        double count = 0;
+        while (mg_json_next(r) == MG_JSON_KEY) {
+            bool is_route = mg_str_eq(r->text, MG_STR("route"));
+            bool is_count = mg_str_eq(r->text, MG_STR("count"));
+            mg_json_token t = mg_json_next(r);
+            if (is_route && t == MG_JSON_STRING) {
+                take_text(route, sizeof route, r);
+            } else {
+                *(is_count ? &count : &generation) = as_number(r, t);
+            }
+        }
+        mg_buf_printf(out, "        %.0f WebSocket%s of %s, served by generation %.0f\n", count,
+                      count == 1 ? "" : "s", route, generation);
+    }
+}
+
 static void read_worker(mg_json_reader *r, mg_buf *out) {
     row w = {.worker = 0};
     mg_buf old = {0};
@@ -207,6 +227,8 @@ static void read_worker(mg_json_reader *r, mg_buf *out) {
             read_jobs(r, &old);
         } else if (t == MG_JSON_ARRAY && strcmp(key, "redis") == 0) {
             read_redis(r, &old);
+        } else if (t == MG_JSON_ARRAY && strcmp(key, "sockets") == 0) {
+            read_sockets(r, &old);
         } else if (t == MG_JSON_ARRAY) {
             read_generations(r, &old);
         } else if (t == MG_JSON_STRING) {

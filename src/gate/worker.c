@@ -101,6 +101,7 @@ static void begin(mg_worker *w, mg_message *m) {
     mg_jobs_init(&w->jobs, w->shm, m->a);
     mg_worker_begin_cell(w);
     mg_worker_begin_live(w);
+    mg_worker_begin_sockets(w);
 }
 
 static void on_message(void *arg, mg_message *m) {
@@ -209,6 +210,7 @@ void mg_worker_free(mg_worker *w) {
     mg_channel_close(w->master); // nothing is said any more
     w->master = NULL;
     mg_worker_free_generations(w);
+    mg_guests_free(w->guests);
     mg_worker_end_live(w);
     mg_orders_deinit(&w->orders);
     mg_stall_close(w->stall);

@@ -59,6 +59,7 @@ void mg_worker_fill_cell(mg_worker *w) {
     mg_jobs_show(&w->jobs, w->cell->jobs);
     show_redis(w);
     mg_worker_show_live(w, &w->cell->topics);
+    mg_worker_show_sockets(w, w->cell->sockets);
 }
 
 // Many slow readers, large bodies, a crowd that left: the memory of a peak is given back after it.

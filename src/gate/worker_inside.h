@@ -8,6 +8,7 @@
 #include "gate/logs.h"
 #include "gate/worker.h"
 #include "live/events.h"
+#include "live/guest.h"
 #include "live/ring.h"
 
 //   NEW --begin--> BEGUN --commit--> SERVING --stop--> DRAINING --drained--> LEAVING --> ENDED
@@ -36,6 +37,7 @@ struct mg_worker {
     mg_ring *ring; // NULL: there is no other worker
     mg_topics *topics;
     mg_event_streams *event_streams;
+    mg_guests *guests; // WebSockets that scripts serve
     mg_logs logs;
     mg_logs next_logs; // of `next`, if they differ
     mg_generation *current;
@@ -93,6 +95,12 @@ void mg_worker_limit_live(mg_worker *w, const mg_config_limits *l);
 void mg_worker_take_waker(mg_worker *w, mg_message *m);
 void mg_worker_show_live(const mg_worker *w, mg_cell_topics *out);
 void mg_worker_end_live(mg_worker *w); // the server has no connection any more, and no scripts
+
+// --- worker_sockets.c ---
+
+void mg_worker_begin_sockets(mg_worker *w); // behind mg_worker_begin_live
+void mg_worker_limit_sockets(mg_worker *w, const mg_config_limits *l);
+void mg_worker_show_sockets(const mg_worker *w, mg_cell_sockets out[MG_CELL_SOCKETS]);
 
 // --- worker_logs.c ---
 

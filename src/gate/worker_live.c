@@ -31,6 +31,7 @@ void mg_worker_limit_live(mg_worker *w, const mg_config_limits *l) {
     mg_config_topics_options(l, &o);
     mg_topics_set_options(w->topics, &o);
     mg_event_streams_set_outbox(w->event_streams, l->outbox);
+    mg_worker_limit_sockets(w, l);
 }
 
 void mg_worker_take_waker(mg_worker *w, mg_message *m) {

@@ -90,6 +90,7 @@ static int services_for(mg_worker *w, const mg_snapshot *s, mg_service_set **out
             .worker = w->slot,
             .topics = w->topics,
             .event_streams = w->event_streams,
+            .guests = w->guests,
             .orders = &w->orders,
             .order_upstream = mg_worker_order,
             .on_warning = mg_worker_on_warning,

@@ -15,9 +15,9 @@
 #pragma once
 
 #include "event/deadline.h"
+#include "event/tunnel.h"
 #include "http/ws_frame.h"
 #include "live/packet.h"
-#include "event/tunnel.h"
 
 typedef struct mg_socket mg_socket;
 typedef struct mg_outbox mg_outbox; // live/outbox.h

@@ -2,8 +2,8 @@
 // refuses or never answers it.
 #pragma once
 
-#include "event/connect.h"
 #include "base/slots.h"
+#include "event/connect.h"
 
 #include <lauxlib.h>
 

@@ -1,0 +1,221 @@
+--- WebSockets over real connections: their life, their limits, and reloads under them.
+local services = require("support.service")
+local process = require("support.process")
+local wire = require("support.wire")
+local websocket = require("support.websocket")
+
+local APP = [[
+local word = %q
+app:websocket("/chat/:room", { name = "chat", max_message = "64K", idle = 30, ping = 10 }, {
+  open = function(ws, ctx)
+    if ctx.query.no then ctx:fail(403, "not you") end
+    ws.state.user = ctx.query.user or "nobody"
+    ws:subscribe("room:" .. ctx.params.room)
+  end,
+  message = function(ws, data, kind)
+    if data == "sleep" then moongate.retiring:await() end -- until a reload
+    if data == "fail" then error("oops") end
+    if data == "closed" then ws:close(4001, "asked") return end
+    if data == "tell" then
+      ws:publish("room:" .. ws.params.room, "told by " .. ws.state.user)
+      return
+    end
+    ws.state.count = (ws.state.count or 0) + 1
+    ws:send(("%%s %%s %%s %%d"):format(word, ws.state.user, #data > 100 and #data or data,
+      ws.state.count), kind)
+  end,
+  close = function(ws, code) moongate.log.info("ended " .. code .. " on " .. word) end,
+  %s
+})
+app:websocket("/echo", function(ws)
+  for data, kind in ws:messages() do ws:send(word .. " " .. data, kind) end
+end)
+app:websocket("/strict", { rate = 5, idle = 0.3, ping = false, max_message = 10 }, {
+  message = function(ws, data) ws:send(data) end,
+})
+]]
+
+local function app_of(word, more)
+  return APP:format(word, more or "")
+end
+
+describe("a WebSocket", function()
+  local service
+  local current = "one" -- what the scripts say
+
+  setup(function()
+    service = services.start({
+      workers = 1, timeouts = { drain = 1 },
+      log = { level = "info", file = "stderr", access = "access.log" },
+    }, "one", app_of("one"))
+  end)
+  teardown(function()
+    service:stop()
+  end)
+
+  local function open(path, fields)
+    return websocket.open(service:connect(), path, fields)
+  end
+
+  -- The scripts say `word` from now on.
+  local function reload(word, more)
+    current = word
+    service:write_app(word, app_of(word, more))
+    service:must_reload()
+  end
+
+  local function sockets()
+    local list = {}
+    for _, each in ipairs(service:status().workers[1].sockets) do
+      list[each.route .. "/" .. each.generation] = each.count
+    end
+    return list
+  end
+
+  before_each(function()
+    if current ~= "one" then
+      reload("one")
+    end
+  end)
+
+  it("is opened, speaks and is closed", function()
+    local ws = open("/chat/1?user=Ann")
+    assert.equal("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=", ws.fields["sec-websocket-accept"])
+    assert.equal("one Ann hello 1", ws:ask("hello"))
+    ws:send("bytes", { opcode = "binary" })
+    assert.same({ "one Ann bytes 2", "binary" }, { ws:receive() })
+    assert.equal(1000, ws:close())
+    process.wait_until("the access log has it", function()
+      return service:access_log():find('"GET /chat/1?user=Ann HTTP/1.1" 101 ', 1, true)
+    end)
+  end)
+
+  it("is refused in words", function()
+    local _, status = open("/chat/1?no=1")
+    assert.equal("HTTP/1.1 403 Forbidden", status)
+    _, status = open("/chat/1", { "Origin: http://evil.test" })
+    assert.equal("HTTP/1.1 403 Forbidden", status)
+    assert.is_truthy(open("/chat/1", { "Origin: http://h" }))
+    local conn = service:connect()
+    local answer = conn:request(wire.get("/chat/1"))
+    assert.same({ 426, "websocket", "13" },
+      { answer.status, answer.headers.upgrade, answer.headers["sec-websocket-version"] })
+    conn:close()
+  end)
+
+  it("takes messages in pieces, with a ping between them", function()
+    local ws = open("/chat/1")
+    ws:send("he", { final = false }):send("?", { opcode = "ping" })
+    assert.same({ 10, "?", true }, { ws:frame() })
+    ws:send("llo", { opcode = 0 })
+    assert.equal("one nobody hello 1", ws:receive())
+    assert.equal("one nobody 60000 2", ws:ask(("x"):rep(60000)))
+    ws:close()
+  end)
+
+  it("is closed for what goes beyond limits", function()
+    local ws = open("/strict")
+    ws:send(("x"):rep(11))
+    assert.equal(1009, (select(2, ws:receive())))
+    ws = open("/strict")
+    for _ = 1, 10 do
+      ws:send("x")
+    end
+    local code
+    repeat
+      local data
+      data, code = ws:receive()
+    until not data
+    assert.equal(1008, code)
+    ws = open("/strict")
+    assert.equal(1001, (select(2, ws:receive())))
+    ws = open("/chat/1")
+    ws.conn:send("\129\1x") -- not masked
+    assert.equal(1002, (select(2, ws:receive())))
+  end)
+
+  it("is closed when its function fails, which the log tells with its line", function()
+    local ws = open("/chat/1")
+    assert.equal(1011, (select(2, ws:ask("fail"))))
+    service:wait_for_log("the message function of GET /chat/:room failed: .*lua/app.lua:%d+: oops")
+  end)
+
+  it("publishes to the others of its room", function()
+    local a, b, c = open("/chat/1?user=A"), open("/chat/1?user=B"), open("/chat/2?user=C")
+    a:send("tell")
+    assert.equal("told by A", b:receive())
+    assert.equal("one A x 1", a:ask("x"))
+    assert.equal("one C x 1", c:ask("x"))
+    for _, ws in ipairs({ a, b, c }) do
+      ws:close()
+    end
+  end)
+
+  it("goes on with other scripts, with its state and its topics", function()
+    local a, b = open("/chat/1?user=A"), open("/chat/1?user=B")
+    assert.equal("one A x 1", a:ask("x"))
+    reload("two")
+    assert.equal("two A y 2", a:ask("y"))
+    b:send("tell")
+    assert.equal("told by B", a:receive())
+    service:write("lua/app.lua", "x = = 1")
+    assert.equal(1, service:reload().status)
+    assert.equal("two A z 3", a:ask("z"))
+    local generation = service:status().generation
+    process.wait_until("status shows them", function()
+      return sockets()["chat/" .. generation] == 2
+    end)
+    assert.truthy(service:command("status").out:find(
+      "2 WebSockets of chat, served by generation " .. generation, 1, true))
+    a:close()
+    b:close()
+  end)
+
+  it("ends its message on the old scripts, and keeps its order", function()
+    local ws = open("/chat/1")
+    ws:send("sleep"):send("a"):send("b", { final = false })
+    reload("two", 'reload = function(ws) ws:send("reloaded") end,')
+    ws:send("c", { opcode = 0 })
+    assert.same({ "one nobody sleep 1", "reloaded", "two nobody a 2", "two nobody bc 3" },
+      { (ws:receive()), (ws:receive()), (ws:receive()), (ws:receive()) })
+    ws:close()
+  end)
+
+  it("pins no scripts while it rests", function()
+    local ws = open("/chat/1?user=A")
+    assert.equal("one A x 1", ws:ask("x"))
+    reload("two")
+    process.wait_until("the old scripts have gone", function()
+      return #service:status().workers[1].generations == 1
+    end)
+    assert.equal("two A y 2", ws:ask("y"))
+    ws:close()
+  end)
+
+  it("is closed with 1012 when its route is gone, or its state cannot cross", function()
+    local ws = open("/chat/1")
+    current = "none"
+    service:write_app("none")
+    service:must_reload()
+    assert.same({ 1012 }, { (select(2, ws:receive())) })
+    service:wait_for_log("ended 1012 on one")
+  end)
+
+  it("stays on its scripts with its coroutine until the drain is over", function()
+    local ws = open("/echo")
+    reload("two")
+    assert.equal("one a", ws:ask("a"))
+    assert.equal("two b", open("/echo"):ask("b"))
+    assert.equal(1012, (select(2, ws:receive())))
+    process.wait_until("the old scripts have gone", function()
+      return #service:status().workers[1].generations == 1
+    end)
+  end)
+
+  it("is told with 1012 that the server stops", function()
+    local table_form, coroutine = open("/chat/1"), open("/echo")
+    service.process:signal("TERM")
+    assert.equal(1012, (select(2, table_form:receive())))
+    assert.equal(1012, (select(2, coroutine:receive())))
+  end)
+end)
