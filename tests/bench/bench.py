@@ -15,13 +15,15 @@ import relayed
 import reloads
 import stores
 import tls
+import ws
 from load import check_answer, measure, wrk
 from servers import Refused, Server, available, raise_descriptor_limit
 from table import show, verdict
 from works import WORKS
 
 WARM_S = 1
-OTHERS = {"W4mem": relayed.run, "W5": idle.run, "W7": reloads.run, "W11": h2.run, "W12": tls.run, "stores": stores.run, "claims": claims.run}
+OTHERS = {"W4mem": relayed.run, "W5": idle.run, "W7": reloads.run, "W11": h2.run, "W12": tls.run,
+          "W13": ws.run, "stores": stores.run, "claims": claims.run}
 
 
 def main():
