@@ -26,8 +26,8 @@ describe("moongate", function()
     assert.equal("Future after app base64_decode base64_encode blob cache "
       .. "constant_time_equal crypto database files future hex_decode hex_encode hmac_sha256 http "
       .. "info is_utf8 json log md5 middleware monotonic now number_text password query_encode "
-      .. "random_bytes sha1 sha256 sleep spawn tcp template upstream url_decode url_encode uuid "
-      .. "uuid7 version",
+      .. "random_bytes redis sha1 sha256 sleep spawn tcp template upstream url_decode url_encode uuid "
+      .. "uuid7 version websocket",
       table.concat(names, " "))
   end)
 end)

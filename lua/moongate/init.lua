@@ -22,6 +22,7 @@ local M = {
   cache = require("moongate.cache").get,
   tcp = require("moongate.tcp"),
   redis = require("moongate.redis").get,
+  websocket = require("moongate.websocket"),
   upstream = require("moongate.upstream").get,
   topics = topics,
   publish = topics.publish,
@@ -46,11 +47,11 @@ for name, fn in pairs(tools) do
   M[name] = fn
 end
 
-for _, name in ipairs({ "middleware", "log", "json", "files", "http", "tcp", "topics" }) do
+for _, name in ipairs({ "middleware", "log", "json", "files", "http", "tcp", "topics", "websocket" }) do
   suggest.close(M[name], "moongate." .. name)
 end
 for _, name in ipairs({ "middleware", "log", "json", "files", "http", "template", "password",
-  "crypto", "tcp", "topics" }) do
+  "crypto", "tcp", "topics", "websocket" }) do
   places.know(M[name])
 end
 places.know(M)

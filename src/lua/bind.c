@@ -32,6 +32,7 @@ void mg_push_native(lua_State *L, mg_vm *vm) {
     mg_bind_listen(L, vm);
     mg_bind_client(L, vm);
     mg_bind_stream(L, vm);
+    mg_bind_websocket_client(L, vm);
     mg_bind_tcp(L, vm);
     mg_bind_websocket(L, vm);
     mg_bind_proxy(L, vm);

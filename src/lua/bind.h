@@ -23,6 +23,7 @@ void mg_bind_redis(lua_State *L, mg_vm *vm);
 void mg_bind_listen(lua_State *L, mg_vm *vm);
 void mg_bind_client(lua_State *L, mg_vm *vm);
 void mg_bind_stream(lua_State *L, mg_vm *vm);
+void mg_bind_websocket_client(lua_State *L, mg_vm *vm);
 void mg_bind_tcp(lua_State *L, mg_vm *vm);
 void mg_bind_websocket(lua_State *L, mg_vm *vm);
 void mg_bind_proxy(lua_State *L, mg_vm *vm);

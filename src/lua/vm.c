@@ -308,6 +308,7 @@ void mg_vm_free(mg_vm *vm) {
     mg_slots_deinit(&vm->exchanges);
     mg_slots_deinit(&vm->ops);
     mg_slots_deinit(&vm->streams);
+    mg_slots_deinit(&vm->remotes);
     mg_front_deinit(&vm->front);
     mg_buf_deinit(&vm->json);
     mg_depth_deinit(&vm->depth);

@@ -39,6 +39,7 @@ struct mg_vm {
     mg_slots exchanges;
     mg_slots ops;
     mg_slots streams;     // bind_stream.c
+    mg_slots remotes;     // bind_websocket_client.c
     mg_link holds;        // what ends with the vm at the latest
     struct mg_site *site; // websocket_site.h; NULL: none yet
     uint32_t generation;  // for people

@@ -66,6 +66,10 @@ moongate.password = nil
 ---@type moongate.files
 moongate.files = nil
 
+--- [WebSockets](websocket_client.md) to other servers.
+---@type moongate.websocket
+moongate.websocket = nil
+
 --- [Raw streams](tcp.md) to servers of other protocols.
 ---@type moongate.tcp
 moongate.tcp = nil

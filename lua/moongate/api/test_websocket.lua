@@ -47,3 +47,35 @@ function websocket:disconnect() end
 ---@param paused? boolean
 ---@return moongate.test.WebSocket self
 function websocket:pause(paused) end
+
+---@class moongate.test.App
+local app = {}
+
+--- A server in memory for what `moongate.websocket.connect` opens: `fn(ws)` runs for each socket,
+--- which is closed when it returns; `ws` has `path`, `headers`, `protocol` (the first that the client
+--- offers), `:send`, `:receive`, `:messages`, `:close`, and `:drop()` for a connection that fails. Or
+--- the status of an answer that makes no WebSocket; or how connecting fails.
+---
+--- ```lua spec
+--- local moongate = require("moongate")
+--- local test = require("moongate.test")
+---
+--- it("tells of a feed that fails", function()
+---   local app = test.app(function(app)
+---     app:get("/last", function()
+---       local ws = moongate.websocket.connect("ws://feed.internal/"):await()
+---       for _ in ws:messages() do
+---       end
+---       return { code = ws.code }
+---     end)
+---   end)
+---   app:stub_websocket("ws://feed.internal/", function(ws)
+---     ws:send("one"):drop()
+---   end)
+---   assert.same({ code = 1006 }, app:get("/last"):json())
+--- end)
+--- ```
+---@param url string "ws://host/path", "wss://host/path"
+---@param fn async fun(ws: moongate.test.ServerWebSocket)|integer|table
+---@return moongate.test.App self
+function app:stub_websocket(url, fn) end

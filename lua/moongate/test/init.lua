@@ -12,6 +12,7 @@ local errors = require("moongate.core.errors")
 local Future = require("moongate.future")
 local time = require("moongate.time")
 local Clock = require("moongate.test.clock")
+local websocket_server = require("moongate.test.websocket_server")
 local wire = require("moongate.test.wire")
 local websocket = require("moongate.test.websocket")
 local sockets = require("moongate.core.live.socket")
@@ -203,6 +204,7 @@ function M.app(source, options)
     calls = {},
     http2 = options.http2 or M._http2,
     peers = {},
+    websockets = {},
     before = leaks.mark(),
   }, App)
   log_lines = app.logs
@@ -270,6 +272,16 @@ end
 function App:events(path, options)
   log_lines = self.logs
   return events.open(self, path, options)
+end
+
+--- A server in memory for what moongate.websocket.connect opens: `fn(ws)` runs for each socket, which
+--- is closed when it returns; or the status of an answer that makes no WebSocket; or how connecting
+--- fails, as test.fail("connect").
+---@param url string "ws://host/path", "wss://host/path"
+---@param fn fun(ws: moongate.test.ServerWebSocket)|integer
+function App:stub_websocket(url, fn)
+  websocket_server.stub(self, url, fn)
+  return self
 end
 
 --- Sends bytes as they are on a connection of their own.

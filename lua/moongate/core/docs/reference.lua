@@ -10,7 +10,7 @@ local PAGES = {
   { "answer", "ctx: the answer" }, { "async", "ctx: what is awaited" }, { "future", "Futures" },
   { "http", "HTTP calls" }, { "database", "Databases" },
   { "cache", "The cache" }, { "redis", "Redis" }, { "upstream", "Upstreams" },
-  { "topics", "Topics" },
+  { "topics", "Topics" }, { "websocket_client", "WebSockets to other servers" },
   { "tcp", "Connections without HTTP" },
   { "files", "Files" }, { "json", "JSON" },
   { "template", "Templates" }, { "crypto", "Signatures" }, { "password", "Passwords" },
@@ -34,6 +34,7 @@ local OWNERS = {
   ["moongate.template"] = "moongate.template", ["moongate.topics"] = "moongate.topics",
   ["moongate.crypto"] = "moongate.crypto", ["moongate.password"] = "moongate.password",
   ["moongate.files"] = "moongate.files", ["moongate.tcp"] = "moongate.tcp",
+  ["moongate.websocket"] = "moongate.websocket",
 }
 
 ---@class moongate.docs.Entry one name of the reference

@@ -40,7 +40,7 @@ describe("site.write", function()
     assert.is_true(#entries > 200)
     local pages = {}
     for _, entry in ipairs(entries) do
-      local page, anchor = entry.u:match("^([%w-]+%.html)#?(.*)$")
+      local page, anchor = entry.u:match("^([%w_-]+%.html)#?(.*)$")
       pages[page] = pages[page] or read(folder .. "/html/" .. page)
       if anchor ~= "" then
         assert.truthy(pages[page]:find('id="' .. anchor .. '"', 1, true), entry.u)
