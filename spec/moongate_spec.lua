@@ -25,9 +25,9 @@ describe("moongate", function()
     table.sort(names)
     assert.equal("Future after app base64_decode base64_encode blob cache "
       .. "constant_time_equal crypto database files future hex_decode hex_encode hmac_sha256 http "
-      .. "info is_utf8 json log md5 middleware monotonic now number_text password query_encode "
-      .. "random_bytes redis sha1 sha256 sleep spawn tcp template upstream url_decode url_encode uuid "
-      .. "uuid7 version websocket",
+      .. "info is_utf8 json log md5 middleware monotonic now number_text password publish "
+      .. "query_encode random_bytes redis sha1 sha256 sleep spawn tcp template topics upstream "
+      .. "url_decode url_encode uuid uuid7 version websocket",
       table.concat(names, " "))
   end)
 end)

@@ -47,7 +47,8 @@ for name, fn in pairs(tools) do
   M[name] = fn
 end
 
-for _, name in ipairs({ "middleware", "log", "json", "files", "http", "tcp", "topics", "websocket" }) do
+for _, name in ipairs({ "middleware", "log", "json", "files", "http", "tcp", "topics",
+  "websocket" }) do
   suggest.close(M[name], "moongate." .. name)
 end
 for _, name in ipairs({ "middleware", "log", "json", "files", "http", "template", "password",

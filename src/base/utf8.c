@@ -65,8 +65,7 @@ size_t mg_utf8_whole(mg_str s, bool *broken) {
         size_t len = mg_utf8_sequence(s.p + i, s.n - i);
         if (len == 0) {
             uint8_t first = (uint8_t)s.p[i];
-            *broken = first < 0xC2 || first > 0xF4 ||
-                      mg_utf8_subpart(s.p + i, s.n - i) != s.n - i;
+            *broken = first < 0xC2 || first > 0xF4 || mg_utf8_subpart(s.p + i, s.n - i) != s.n - i;
             return i;
         }
         i += len;

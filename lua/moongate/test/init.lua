@@ -274,9 +274,9 @@ function App:events(path, options)
   return events.open(self, path, options)
 end
 
---- A server in memory for what moongate.websocket.connect opens: `fn(ws)` runs for each socket, which
---- is closed when it returns; or the status of an answer that makes no WebSocket; or how connecting
---- fails, as test.fail("connect").
+--- A server in memory for what moongate.websocket.connect opens: `fn(ws)` runs for each socket,
+--- which is closed when it returns; or the status of an answer that makes no WebSocket; or how
+--- connecting fails, as test.fail("connect").
 ---@param url string "ws://host/path", "wss://host/path"
 ---@param fn fun(ws: moongate.test.ServerWebSocket)|integer
 function App:stub_websocket(url, fn)

@@ -166,8 +166,9 @@ end
 -- Of the protocols that the client offers the first.
 local function accept(stream, headers)
   local protocol = (headers["sec-websocket-protocol"] or ""):match("[^, ]+")
+  local key = tools.sha1(headers["sec-websocket-key"] .. GUID)
   stream:write("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-    .. "Sec-WebSocket-Accept: " .. tools.base64_encode(tools.sha1(headers["sec-websocket-key"] .. GUID))
+    .. "Sec-WebSocket-Accept: " .. tools.base64_encode(key)
     .. (protocol and "\r\nSec-WebSocket-Protocol: " .. protocol or "") .. "\r\n\r\n")
   return protocol
 end
