@@ -106,6 +106,7 @@ size_t mg_reach_all(const mg_config *config, mg_buf *out) {
     size_t failed = 1;
     if (open_common(&r, &err) == MG_OK) {
         mg_reach_databases(&r);
+        mg_reach_redis(&r);
         mg_reach_upstreams(&r);
         wait_for_all(&r);
         (void)print(&r, false, out);

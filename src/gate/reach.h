@@ -1,7 +1,7 @@
 // gate/reach.h: `moongate check --connect`: tries every store and every server of an upstream that
 // a configuration names, all at once, and says which can be had.
 //
-// Each kind has a file of its own (reach_database.c, reach_upstream.c) that adds probes; a probe
+// Each kind has a file of its own (reach_database.c, reach_redis.c, reach_upstream.c) that adds probes; a probe
 // ends by mg_probe_end, or by the time that all have. reach.c owns the loop, the resolver and the
 // probes, and prints what came of them.
 #pragma once
@@ -45,6 +45,7 @@ void mg_probe_end(mg_probe *p, const char *why); // NULL: it can be had
 
 // The kinds. Each adds its probes; a probe may end inside.
 void mg_reach_databases(mg_reach *r);
+void mg_reach_redis(mg_reach *r);
 void mg_reach_upstreams(mg_reach *r);
 
 // Appends a line for each, what fails last. Returns how many cannot be had.

@@ -72,6 +72,19 @@ static void servers_of_upstreams_are_dialled(void **state) {
     close(fd);
 }
 
+static void a_redis_that_is_not_there_is_told_without_its_password(void **state) {
+    (void)state;
+    mg_buf lines = {0};
+    assert_int_equal(reach("{\"database\": false, \"cache\": \"redis://:secret@127.0.0.1:1\","
+                           " \"redis\": {\"other\": \"redis://127.0.0.1:1/3\"}}",
+                           &lines),
+                     2);
+    assert_non_null(strstr(lines.p, "cache: redis://127.0.0.1:1 fails: "));
+    assert_non_null(strstr(lines.p, "redis other: redis://127.0.0.1:1/3 fails: "));
+    assert_null(strstr(lines.p, "secret"));
+    mg_buf_deinit(&lines);
+}
+
 static void a_file_of_sqlite_is_read_and_none_is_made(void **state) {
     (void)state;
     mg_buf lines = {0};
@@ -109,6 +122,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_named_is_nothing_that_fails),
         cmocka_unit_test(servers_of_upstreams_are_dialled),
+        cmocka_unit_test(a_redis_that_is_not_there_is_told_without_its_password),
         cmocka_unit_test(a_file_of_sqlite_is_read_and_none_is_made),
         cmocka_unit_test(a_server_that_is_not_there_is_told_at_once_and_without_the_password),
     };
