@@ -21,7 +21,7 @@ struct mg_loop {
     uint32_t heap_n;
     uint32_t heap_cap;
     uint64_t timer_order;
-    uint64_t bound_ms; // what `bound` is armed for; UINT64_MAX: it is not
+    uint64_t bound_ms;  // what `bound` is armed for; UINT64_MAX: it is not
     uint64_t polled_ms; // real: when the poll returned
     uint64_t virtual_ms;
     uint64_t wall_ms; // real: as read at `wall_read_ms`; virtual: at the creation

@@ -2,9 +2,9 @@
 
 #include "state.h"
 
+#include "base/slots.h"
 #include "event/file.h"
 #include "http/method.h"
-#include "base/slots.h"
 
 static int open_constants(lua_State *L) {
     lua_newtable(L);

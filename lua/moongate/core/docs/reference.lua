@@ -17,7 +17,7 @@ local PAGES = {
   { "log", "The log" },
   { "errors", "Errors" }, { "middleware", "Middleware" }, { "stream", "Raw streams" },
   { "websocket", "WebSockets" }, { "test", "Specs: moongate.test" },
-  { "test_websocket", "Specs: WebSockets" },
+  { "test_peers", "Specs: clients' ends, and time" },
 }
 
 -- Guides, in the order of the site.
