@@ -298,12 +298,20 @@ function app:proxy(pattern, upstream, options) end
 --- its topics. A function instead has the socket to itself, and keeps its scripts until
 --- `timeouts.drain` has passed.
 ---
---- ```lua
---- app:websocket("/chat/:room", { max_message = "64K", protocols = { "chat.v1" } }, {
----   open = function(ws, ctx) ws.state.user = ctx.query.user end,
----   message = function(ws, data) ws:send({ from = ws.state.user, text = data }) end,
---- })
---- --> GET /chat/1 => 426
+--- ```lua spec
+--- local test = require("moongate.test")
+---
+--- it("answers who is there", function()
+---   local app = test.app(function(app)
+---     app:websocket("/chat/:room", { max_message = "64K", protocols = { "chat.v1" } }, {
+---       open = function(ws, ctx) ws.state.user = ctx.query.user end,
+---       message = function(ws, data) ws:send(ws.state.user .. " in " .. ws.params.room) end,
+---     })
+---   end)
+---   local ws = assert(app:websocket("/chat/1?user=Ada"))
+---   assert.equal("Ada in 1", ws:send("?"):receive())
+---   app:close()
+--- end)
 --- ```
 ---@param pattern string
 ---@param options? moongate.WebSocketOptions may be left out

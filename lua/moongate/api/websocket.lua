@@ -14,9 +14,17 @@ local ws = {}
 --- Sends a message; suspends while much waits for a slow peer. Raises with code `closed` once nothing
 --- can be sent.
 ---
---- ```lua
---- app:websocket("/echo", { message = function(ws, data, kind) ws:send(data, kind) end })
---- --> GET /echo => 426
+--- ```lua spec
+--- local test = require("moongate.test")
+---
+--- it("echoes", function()
+---   local app = test.app(function(app)
+---     app:websocket("/echo", { message = function(ws, data, kind) ws:send(data, kind) end })
+---   end)
+---   local ws = assert(app:websocket("/echo"))
+---   assert.equal("hello", ws:send("hello"):receive())
+---   app:close()
+--- end)
 --- ```
 ---@param data string|number|table a table becomes JSON; text is UTF-8
 ---@param kind? "text"|"binary" "text" unless told
@@ -34,13 +42,21 @@ function ws:ping(data) end
 
 --- The messages, until the socket has ended: of a socket that a coroutine has.
 ---
---- ```lua
---- app:websocket("/echo", function(ws)
----   for data, kind in ws:messages() do ws:send(data, kind) end
+--- ```lua spec
+--- local test = require("moongate.test")
+---
+--- it("echoes", function()
+---   local app = test.app(function(app)
+---     app:websocket("/echo", function(ws)
+---       for data, kind in ws:messages() do ws:send(data, kind) end
+---     end)
+---   end)
+---   local ws = assert(app:websocket("/echo"))
+---   assert.equal("hello", ws:send("hello"):receive())
+---   app:close()
 --- end)
---- --> GET /echo => 426
 --- ```
----@return fun(): string?, "text"|"binary"?
+---@return fun(): string?
 function ws:messages() end
 
 --- The next message and its kind; nil once the socket has ended.
@@ -59,12 +75,21 @@ function ws:unsubscribe(topic) end
 
 --- To every subscriber of the topic in every worker, but not to this socket.
 ---
---- ```lua
---- app:websocket("/chat/:room", {
----   open = function(ws, ctx) ws:subscribe("room:" .. ctx.params.room) end,
----   message = function(ws, data) ws:publish("room:" .. ws.params.room, data) end,
---- })
---- --> GET /chat/1 => 426
+--- ```lua spec
+--- local test = require("moongate.test")
+---
+--- it("tells the others", function()
+---   local app = test.app(function(app)
+---     app:websocket("/chat/:room", {
+---       open = function(ws, ctx) ws:subscribe("room:" .. ctx.params.room) end,
+---       message = function(ws, data) ws:publish("room:" .. ws.params.room, data) end,
+---     })
+---   end)
+---   local one, other = assert(app:websocket("/chat/1")), assert(app:websocket("/chat/1"))
+---   one:send("hello")
+---   assert.equal("hello", other:receive())
+---   app:close()
+--- end)
 --- ```
 ---@param topic string
 ---@param data string|number|table a table becomes JSON
