@@ -132,8 +132,7 @@ static const mg_call_wire *wire_of(const mg_outbound *c) {
     if (c->client->options.wire != NULL) {
         return c->client->options.wire;
     }
-    // A network that stands in for the real one (specs) speaks no TLS, and HTTP/1.1 alone.
-    bool always = o->http2 == MG_HTTP2_ALWAYS && !mg_connect_has_net(c->client->loop);
+    bool always = o->http2 == MG_HTTP2_ALWAYS && mg_connect_is_faithful(c->client->loop);
     return always || mg_str_eq(mg_tls_alpn(&c->stream), MG_STR("h2")) ? &mg_h2_call_wire
                                                                       : &mg_h1_call_wire;
 }

@@ -50,6 +50,7 @@ typedef enum mg_config_kind {
     MG_CONFIG_RETRY_ON,
     MG_CONFIG_HOST,
     MG_CONFIG_HTTP2,
+    MG_CONFIG_SERVICE,
     MG_CONFIG_PROXY_PROTOCOL,
 } mg_config_kind;
 

@@ -160,6 +160,16 @@ bool mg_config_take_host(mg_config_reading *r, const mg_config_key *key, mg_json
     return true;
 }
 
+enum { SERVICE_BYTES = 100 };
+
+bool mg_config_take_service(mg_config_reading *r, const mg_config_key *key, mg_json_token t) {
+    const char **service = mg_config_field(r, key);
+    bool named = t == MG_JSON_STRING && r->json.text.n <= SERVICE_BYTES &&
+                 memchr(r->json.text.p, '\0', r->json.text.n) == NULL;
+    *service = named ? mg_arena_copy(arena_of(r), r->json.text) : NULL;
+    return named || t == MG_JSON_FALSE;
+}
+
 bool mg_config_take_http2(mg_config_reading *r, const mg_config_key *key, mg_json_token t) {
     unsigned *http2 = mg_config_field(r, key);
     bool automatic = is_text(r, t) && mg_str_eq(r->json.text, MG_STR("auto"));

@@ -14,5 +14,6 @@ bool mg_config_take_statuses(mg_config_reading *r, const mg_config_key *key, mg_
 bool mg_config_take_retry_on(mg_config_reading *r, const mg_config_key *key, mg_json_token t);
 bool mg_config_take_host(mg_config_reading *r, const mg_config_key *key, mg_json_token t);
 bool mg_config_take_server_url(mg_config_reading *r, const mg_config_key *key, mg_json_token t);
+bool mg_config_take_service(mg_config_reading *r, const mg_config_key *key, mg_json_token t);
 bool mg_config_take_http2(mg_config_reading *r, const mg_config_key *key, mg_json_token t);
 bool mg_config_take_proxy_protocol(mg_config_reading *r, const mg_config_key *key, mg_json_token t);

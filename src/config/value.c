@@ -376,6 +376,7 @@ void mg_config_take(mg_config_reading *r, const mg_config_key *key, mg_json_toke
         [MG_CONFIG_RETRY_ON] = mg_config_take_retry_on,
         [MG_CONFIG_HOST] = mg_config_take_host,
         [MG_CONFIG_HTTP2] = mg_config_take_http2,
+        [MG_CONFIG_SERVICE] = mg_config_take_service,
         [MG_CONFIG_PROXY_PROTOCOL] = mg_config_take_proxy_protocol,
     };
     if (!take_many(r, key, t) && !takers[key->kind](r, key, t)) {

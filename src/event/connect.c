@@ -305,6 +305,10 @@ bool mg_connect_has_net(const mg_loop *loop) {
     return loop->net != NULL;
 }
 
+bool mg_connect_is_faithful(const mg_loop *loop) {
+    return loop->net == NULL || loop->net->faithful;
+}
+
 void mg_connect_accept(mg_connect *c, mg_stream *peer, const mg_stream_events *events,
                        size_t window) {
     hold_descriptor(c, false);

@@ -65,6 +65,7 @@ typedef struct mg_connect_net {
     void (*on_connect)(void *arg, mg_connect *c, const mg_connect_options *wanted);
     void (*on_gone)(void *arg, mg_connect *c); // it is over: given up, or too late
     void *arg;
+    bool faithful; // its servers speak what those of the real network would; else HTTP/1.1 alone
 } mg_connect_net;
 
 // `net` is borrowed until the loop is freed.
@@ -72,6 +73,9 @@ void mg_connect_use(mg_loop *loop, const mg_connect_net *net);
 
 // Whether there is one: then names mean nothing but themselves and are not to be looked up.
 bool mg_connect_has_net(const mg_loop *loop);
+
+// Whether what is dialled may be asked in another protocol than HTTP/1.1.
+bool mg_connect_is_faithful(const mg_loop *loop);
 
 // It is open: `peer`, the caller's memory, is its other end. on_done comes inside of this.
 void mg_connect_accept(mg_connect *c, mg_stream *peer, const mg_stream_events *events,

@@ -14,6 +14,7 @@ enum {
     LONGEST_LOOK_MS = 60000,
     CONTENT_BYTES = 1 << 16, // of an answer; what is longer is not read to its end
     CONNECTIONS = 2,
+    MESSAGE_BYTES = 16,
 };
 
 struct mg_check {
@@ -23,6 +24,7 @@ struct mg_check {
     mg_call *call;  // under way; NULL: none
     bool judged;    // its head has come
     size_t content_bytes;
+    char message[MESSAGE_BYTES]; // the beginning of it, if that is gRPC's
     mg_connect *connect;
     mg_stream stream;
     bool open;    // the stream: it is closed before the next one
@@ -31,8 +33,13 @@ struct mg_check {
 
 // --- what is found ---
 
+// By HTTP, be it gRPC's; else by a connection.
+static bool asks(const mg_health_options *o) {
+    return o->path != NULL || o->grpc != NULL;
+}
+
 static const char *pronoun(const mg_check *c) {
-    return c->setup.options->path != NULL ? "checks" : "connections";
+    return asks(c->setup.options) ? "checks" : "connections";
 }
 
 static void tell(const mg_check *c, uint64_t now_ms) {
@@ -89,11 +96,27 @@ static void judge(mg_check *c, int status) {
     found(c, wanted ? MG_FOUND_GOOD : MG_FOUND_STATUS, status);
 }
 
+static bool is_ok(const mg_fields *fields) {
+    const mg_field *f = mg_fields_find_name(fields, MG_STR("grpc-status"));
+    return f != NULL && mg_str_eq(f->value, MG_STR("0"));
+}
+
+// A message of five bytes in front and of field 1, which says SERVING.
+static void judge_grpc(mg_check *c, int status) {
+    static const char serving[] = {0, 0, 0, 0, 2, 0x08, 0x01};
+    const mg_fields *trailers = mg_call_trailers(c->call);
+    bool good = status == 200 && is_ok(trailers) && c->content_bytes == sizeof serving &&
+                memcmp(c->message, serving, sizeof serving) == 0;
+    c->judged = true;
+    found(c, good ? MG_FOUND_GOOD : status == 200 ? MG_FOUND_UNFIT : MG_FOUND_STATUS, status);
+}
+
 static void on_change(void *arg, mg_call *call) {
     mg_check *c = arg;
     mg_call_state state = mg_call_state_of(call);
-    if (!c->judged && (state == MG_CALL_BODY || state == MG_CALL_DONE)) {
-        judge(c, mg_call_response(call)->status);
+    bool grpc = c->setup.options->grpc != NULL; // its end says how it went
+    if (!c->judged && (state == MG_CALL_DONE || (state == MG_CALL_BODY && !grpc))) {
+        (grpc ? judge_grpc : judge)(c, mg_call_response(call)->status);
     }
     if (!c->judged && state == MG_CALL_FAILED) {
         found(c, finding_of(mg_call_fault_of(call)->code), 0);
@@ -107,10 +130,38 @@ static void on_change(void *arg, mg_call *call) {
 static void on_piece(void *arg, mg_call *call, mg_str piece) {
     mg_check *c = arg;
     (void)call;
+    for (size_t i = 0; i < piece.n && c->content_bytes + i < MESSAGE_BYTES; i++) {
+        c->message[c->content_bytes + i] = piece.p[i];
+    }
     c->content_bytes += piece.n;
     if (c->content_bytes > CONTENT_BYTES) {
         end_call(c);
     }
+}
+
+// HealthCheckRequest: the service's name is field 1. Of a length that a byte holds.
+static mg_str request_of(mg_arena *arena, const char *service) {
+    size_t n = strlen(service);
+    size_t message = n > 0 ? n + 2 : 0;
+    char *p = mg_arena_alloc(arena, 5 + message);
+    memcpy(p, "\0\0\0\0", 4);
+    p[4] = (char)message;
+    if (n > 0) {
+        p[5] = 0x0a;
+        p[6] = (char)n;
+        memcpy(p + 7, service, n);
+    }
+    return (mg_str){p, 5 + message};
+}
+
+// gRPC is spoken over HTTP/2 alone.
+static void make_grpc(mg_check *c, mg_call_options *call) {
+    call->origin.http2 = MG_HTTP2_ALWAYS;
+    call->method = MG_STR("POST");
+    call->target = MG_STR("/grpc.health.v1.Health/Check");
+    call->body = request_of(&c->arena, c->setup.options->grpc);
+    call->has_body = call->trailers = true;
+    mg_fields_add(&call->fields, MG_STR("Content-Type"), MG_STR("application/grpc"));
 }
 
 static void ask(mg_check *c) {
@@ -122,14 +173,18 @@ static void ask(mg_check *c) {
         .origin = s->origin,
         .timeouts = {timeout_ms, timeout_ms, timeout_ms, timeout_ms, timeout_ms},
         .method = MG_STR("GET"),
-        .target = mg_str_of(o->path),
+        .target = o->path != NULL ? mg_str_of(o->path) : (mg_str){NULL, 0},
         .authority = o->host != NULL ? mg_str_of(o->host) : s->authority,
         .stream = true,
         .max_bytes = UINT64_MAX,
     };
     mg_fields_init(&call.fields, &c->arena);
     mg_fields_add(&call.fields, MG_STR("User-Agent"), MG_STR("moongate/" MG_VERSION " (health)"));
-    mg_fields_add(&call.fields, MG_STR("Accept"), MG_STR("*/*"));
+    if (o->grpc != NULL) {
+        make_grpc(c, &call);
+    } else {
+        mg_fields_add(&call.fields, MG_STR("Accept"), MG_STR("*/*"));
+    }
     c->judged = false;
     c->content_bytes = 0;
     if (mg_call_start(&c->call, c->setup.client, &call, &events, c) != MG_OK) {
@@ -221,7 +276,7 @@ static void on_time(mg_timer *t) {
     uint64_t wait_ms;
     if (take_turn(c, mg_loop_now_ms(c->setup.loop), &wait_ms)) {
         give_up(c);
-        (c->setup.options->path != NULL ? ask : dial)(c);
+        (asks(c->setup.options) ? ask : dial)(c);
     }
     wait_ms = wait_ms < LONGEST_LOOK_MS ? wait_ms : LONGEST_LOOK_MS;
     mg_timer_start(c->setup.loop, t, wait_ms, 0, on_time);

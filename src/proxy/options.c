@@ -29,10 +29,10 @@ void mg_upstream_options_copy(mg_upstream_options *out, const mg_upstream_option
     *out = *from;
     copy_servers(&out->servers, &from->servers, a);
     copy_arms(out, from, a);
-    const char **const texts[] = {
-        &out->name,      &out->hash_name,       &out->health.path, &out->health.host,
-        &out->mirror.to, &out->host_literal,    &out->tls.ca,      &out->tls.cert,
-        &out->tls.key,   &out->tls.server_name, &out->sticky};
+    const char **const texts[] = {&out->name,         &out->hash_name,       &out->health.path,
+                                  &out->health.host,  &out->health.grpc,     &out->mirror.to,
+                                  &out->host_literal, &out->tls.ca,          &out->tls.cert,
+                                  &out->tls.key,      &out->tls.server_name, &out->sticky};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         *texts[i] = copy_text(a, *texts[i]);
     }

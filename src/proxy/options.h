@@ -56,6 +56,7 @@ typedef struct mg_upstream_arm {
 typedef struct mg_health_options {
     bool on;
     const char *path; // NULL: a connection that opens is enough
+    const char *grpc; // a service, by grpc.health.v1; "": the server; NULL: not so
     const char *host; // NULL: as the server's URL says
     uint64_t interval_ms, timeout_ms;
     mg_status_set status;
@@ -92,9 +93,8 @@ typedef struct mg_mirror_options {
 } mg_mirror_options;
 
 typedef struct mg_upstream_timeouts {
-    uint64_t connect_ms, first_byte_ms;
-    uint64_t idle_ms;  // between two pieces of the content
-    uint64_t total_ms; // 0: any
+    uint64_t connect_ms, first_byte_ms, idle_ms; // idle: between two pieces of the content
+    uint64_t total_ms;                           // 0: any
 } mg_upstream_timeouts;
 
 // Of the connections to servers whose URL says https.

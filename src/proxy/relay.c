@@ -8,6 +8,8 @@
 #include "proxy/relay_inside.h"
 
 #include "http/forwarded.h"
+#include "proxy/grpc.h"
+#include "server/front.h"
 #include "server/server.h"
 
 #include <assert.h>
@@ -50,6 +52,19 @@ static void tell_end(const mg_relay *r, bool whole) {
     }
 }
 
+static void cut(mg_exchange *x, const mg_relay_fault *fault) {
+    (void)fault;
+    mg_exchange_abort(x);
+}
+
+// A call of gRPC ends with what became of it, behind whatever came of its answer.
+static void end_broken(mg_exchange *x, const mg_relay_fault *fault) {
+    mg_fields trailers;
+    mg_fields_init(&trailers, &x->arena);
+    mg_grpc_tell(&trailers, mg_grpc_status_of(fault->status), fault->reason);
+    mg_exchange_end(x, &trailers); // which cuts off what has announced its length
+}
+
 void mg_relay_fail(mg_relay *r, const mg_relay_fault *fault) {
     mg_exchange *x = r->x;
     const mg_relay_events *events = r->o.events;
@@ -61,12 +76,15 @@ void mg_relay_fail(mg_relay *r, const mg_relay_fault *fault) {
                       x->head.target_text.p);
     }
     bool committed = r->state == MG_RELAY_ANSWERS;
+    bool grpc = r->grpc;
     leave(r);
     if (committed) {
         tell_end(r, false);
-        mg_exchange_abort(x);
+        (grpc ? end_broken : cut)(x, fault);
     } else if (events != NULL && events->on_fault != NULL) {
         events->on_fault(arg, fault);
+    } else if (grpc) {
+        mg_grpc_answer(x, mg_grpc_status_of(fault->status), fault->reason);
     } else {
         mg_exchange_problem(x, (mg_refusal){fault->status, fault->reason, fault->retry_after});
     }
@@ -124,7 +142,7 @@ static bool is_live(const mg_response *head) {
     const mg_fields *l = &head->head.fields;
     const mg_field *type = mg_fields_find(l, MG_FIELD_CONTENT_TYPE);
     static const mg_str events = {"text/event-stream", 17};
-    return mg_fields_has_member(l, MG_FIELD_X_ACCEL_BUFFERING, MG_STR("no")) ||
+    return mg_grpc_is(l) || mg_fields_has_member(l, MG_FIELD_X_ACCEL_BUFFERING, MG_STR("no")) ||
            (type != NULL && type->value.n >= events.n &&
             mg_str_ieq((mg_str){type->value.p, events.n}, events));
 }
@@ -209,6 +227,25 @@ static void set_times(mg_relay_timeouts *t, const mg_upstream_timeouts *of) {
     t->idle_ms = t->idle_ms > 0 ? t->idle_ms : (uint32_t)of->idle_ms;
 }
 
+static uint32_t sooner(uint32_t a, uint32_t b) {
+    return a == 0 || (b > 0 && b < a) ? b : a;
+}
+
+// The client says how long its call may take: that stands for the times between bytes, since its
+// messages come when there are some. So do those of the request.
+static void begin_grpc(mg_relay *r) {
+    const mg_exchange *x = r->x;
+    uint32_t ms = mg_grpc_timeout_ms(&x->head.fields);
+    const mg_routed *routed = x->routed;
+    bool known = routed != NULL && routed->match.id != 0;
+    const mg_route *route = known ? mg_routes_get(routed->front->routes, routed->match.id) : NULL;
+    mg_exchange_stream_body(r->x, route != NULL && route->body_bytes >= 0);
+    if (ms > 0) {
+        r->total_ms = sooner(r->total_ms, ms);
+        r->o.timeouts.first_byte_ms = r->o.timeouts.idle_ms = 0;
+    }
+}
+
 static void make_request(mg_relay *r) {
     mg_exchange *x = r->x;
     const mg_forward_rules *rules = r->o.rules;
@@ -236,8 +273,13 @@ mg_relay *mg_relay_start(const mg_relay_options *o) {
         .asked = o->upstream,
         .kept_all = true,
         .log = {.upstream = mg_str_of(mg_upstream_options_of(o->upstream)->name)},
+        .grpc = mg_grpc_is(&x->head.fields),
+        .total_ms = (uint32_t)mg_upstream_options_of(o->upstream)->timeouts.total_ms,
     };
     set_times(&r->o.timeouts, &mg_upstream_options_of(o->upstream)->timeouts);
+    if (r->grpc) {
+        begin_grpc(r);
+    }
     make_request(r);
     x->app = &r->app;
     x->relayed = &r->log;

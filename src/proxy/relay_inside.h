@@ -74,6 +74,8 @@ struct mg_relay {
     bool repeated;     // on a fresh connection
     bool done;         // the response is whole; nobody was told yet
     bool flushes;      // each piece at once, past filters
+    bool grpc;         // proxy/grpc.h
+    uint32_t total_ms; // 0: any
     uint64_t bytes_in, bytes_out;
     mg_relayed log;
     mg_no_server none; // why nobody is asked

@@ -240,19 +240,17 @@ bool mg_relay_ask_another(mg_relay *r, mg_choice_kind kind) {
 
 static void on_total(mg_timer *t) {
     mg_relay *r = MG_OF(t, mg_relay, total);
-    uint64_t ms = mg_upstream_options_of(r->asked)->timeouts.total_ms;
     mg_error why;
     mg_error_set(&why, MG_OK, "%.*s: the answer was not complete within %g s", (int)r->at->server.n,
-                 r->at->server.p, (double)ms / 1000);
+                 r->at->server.p, (double)r->total_ms / 1000);
     mg_relay_fail(
         r, &(mg_relay_fault){504, "the upstream server did not answer in time", why.text, 0});
 }
 
 // Of all tries together, to the last byte.
 static void begin_total(mg_relay *r) {
-    uint64_t ms = mg_upstream_options_of(r->asked)->timeouts.total_ms;
-    if (ms > 0) {
-        mg_timer_start(r->x->server->loop, &r->total, ms, 0, on_total);
+    if (r->total_ms > 0) {
+        mg_timer_start(r->x->server->loop, &r->total, r->total_ms, 0, on_total);
     }
 }
 

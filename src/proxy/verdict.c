@@ -78,6 +78,7 @@ const char *mg_health_text(const mg_health *h, char *out, size_t bytes) {
         [MG_FOUND_REFUSED] = "no connection",
         [MG_FOUND_TIMEOUT] = "no answer in time",
         [MG_FOUND_CLOSED] = "the connection was closed without an answer",
+        [MG_FOUND_UNFIT] = "it does not serve, or does not know",
         [MG_FOUND_BROKEN] = "what came was no answer",
     };
     size_t known = sizeof texts / sizeof *texts;

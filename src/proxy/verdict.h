@@ -18,6 +18,7 @@ typedef enum mg_finding {
     MG_FOUND_REFUSED, // no connection
     MG_FOUND_TIMEOUT,
     MG_FOUND_CLOSED, // the connection ended before an answer
+    MG_FOUND_UNFIT,  // it says so itself (grpc.health.v1)
     MG_FOUND_BROKEN, // what came is no HTTP, or TLS failed
 } mg_finding;
 

@@ -127,10 +127,17 @@ static void on_body_time(mg_timer *t) {
 
 static void start_body_timer(mg_exchange *x) {
     const mg_server_options *o = &x->server->options;
-    if (o->body_rate > 0 && o->body_grace_ms > 0 && mg_exchange_reads_body(x)) {
+    if (o->body_rate > 0 && o->body_grace_ms > 0 && !x->body_leisurely &&
+        mg_exchange_reads_body(x)) {
         x->body_start_ms = mg_loop_now_ms(x->server->loop);
         mg_timer_start(x->server->loop, &x->body_timer, body_allowance_ms(x), 0, on_body_time);
     }
+}
+
+void mg_exchange_stream_body(mg_exchange *x, bool limited) {
+    x->body_leisurely = true;
+    x->body_limit = limited ? x->body_limit : UINT64_MAX;
+    mg_timer_stop(&x->body_timer);
 }
 
 static void send_continue(mg_exchange *x) {

@@ -25,12 +25,11 @@ typedef struct mg_exchange mg_exchange;
 typedef struct mg_app mg_app;
 struct mg_app {
     void (*on_request)(mg_app *app, mg_exchange *x);
-    void (*on_body)(mg_app *app,
-                    mg_exchange *x); // more content, its end or its refusal; only after
-                                     // mg_exchange_want_body
+    // More content, its end or its refusal; only after mg_exchange_want_body.
+    void (*on_body)(mg_app *app, mg_exchange *x);
     void (*on_writable)(mg_app *app, mg_exchange *x); // the backlog of a streamed answer has left
-    void (*on_deadline)(mg_app *app,
-                        mg_exchange *x); // the handler took too long; the head is not committed
+    // The handler took too long; the head is not committed.
+    void (*on_deadline)(mg_app *app, mg_exchange *x);
     void (*on_gone)(mg_app *app, mg_exchange *x, mg_gone why);
     // A connection without exchanges (server/foreign.h): a tunnel is to be opened on it at once, or
     // it closed. NULL: such are not taken.
@@ -79,6 +78,7 @@ struct mg_exchange {
     bool body_wanted;
     bool body_collect; // the app wants all of it in one piece: no backpressure below body_limit
     bool body_paused;
+    bool body_leisurely; // see mg_exchange_stream_body
     bool continue_sent;
     mg_refusal body_refusal; // status 0: none; else the body is not read further. Of a head too
     mg_timer body_timer;     // judges body_rate
@@ -113,6 +113,9 @@ static inline bool mg_exchange_reads_body(const mg_exchange *x) {
     return !x->body_complete && x->body_refusal.status == 0;
 }
 
+// It is a stream of messages: no rate is asked of it, and no size unless `limited`.
+void mg_exchange_stream_body(mg_exchange *x, bool limited);
+
 // The handler wants the body: sends 100 Continue if the peer waits for it; from now on on_body is
 // called. `collect`: in one piece, without backpressure up to the limit.
 void mg_exchange_want_body(mg_exchange *x, bool collect);
@@ -128,16 +131,14 @@ mg_str mg_exchange_content(const mg_exchange *x);
 // Takes all of it away; reading goes on if it was paused.
 void mg_exchange_take_content(mg_exchange *x);
 
-// All content has come (some may not be taken yet).
 static inline bool mg_exchange_body_complete(const mg_exchange *x) {
-    return x->body_complete;
+    return x->body_complete; // some may not be taken yet
 }
 
 // --- the connection ---
 
-// What is known of it now. It is to end once what is under way is answered.
-void mg_exchange_peer(const mg_exchange *x, mg_peer *out);
-void mg_exchange_close(mg_exchange *x);
+void mg_exchange_peer(const mg_exchange *x, mg_peer *out); // what is known of it now
+void mg_exchange_close(mg_exchange *x); // it is to end once what is under way is answered
 
 // --- time ---
 

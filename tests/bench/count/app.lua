@@ -40,6 +40,7 @@ app:get("/cached", function(ctx) return ctx:query_cache("user:42"):await() end)
 
 -- What an upstream answers: as it is, and with a field that a middleware adds.
 app:proxy("/relay/*path", "origin")
+app:proxy("/relay_h2/*path", "origin_h2")
 app:group("/tagged", { function(ctx, next)
   next()
   ctx:header("X-Added", "by a middleware")

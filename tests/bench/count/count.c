@@ -64,6 +64,7 @@ static const work works[] = {
     {"h2_text", BLOCK, 1, false, false, true},
     {"h2_text_many", BLOCK, DEPTH, false, false, true},
     {"relay", "GET /relay/1024 HTTP/1.1\r\n" FIELDS "\r\n", 1, false, false, false},
+    {"relay_h2", "GET /relay_h2/1024 HTTP/1.1\r\n" FIELDS "\r\n", 1, false, false, false},
     {"relay_post",
      "POST /relay/1024 HTTP/1.1\r\n" FIELDS
      "Content-Length: 32\r\n\r\n0123456789abcdef0123456789abcdef",

@@ -1,4 +1,5 @@
-// bench/count: an upstream in memory, "origin", whose one server answers each request with 1 KiB.
+// bench/count: upstreams in memory, "origin" and, over HTTP/2, "origin_h2". The one server of each
+// answers each request with the same fields and 1 KiB.
 #pragma once
 
 #include "proxy/upstream.h"

@@ -14,7 +14,7 @@ Listener.__index = Listener
 --- An absolute URL on it.
 function Listener:url(target)
   local host = self.host:find(":", 1, true) and "[" .. self.host .. "]" or self.host
-  return ("%s://%s:%d%s"):format(self.kind == "https" and "https" or "http", host, self.port,
+  return ("%s://%s:%d%s"):format(self.kind:find("s$") and "https" or "http", host, self.port,
     target)
 end
 
@@ -122,8 +122,8 @@ function Upstream:command(name, options)
 end
 
 --- Opens a listener of its own counts.
----@param options table kind: "http", "https", "raw", "fickle" or "counting"; host (127.0.0.1),
----  port; path: of a Unix socket instead; cert: "good", "expired", "elsewhere" or "unknown";
+---@param options table kind: "http", "https", "h2" (HTTP/2), "h2s" (either, over TLS), "raw",
+---  "fickle" or "counting"; host (127.0.0.1), port; path: of a Unix socket instead; cert: "good", "expired", "elsewhere" or "unknown";
 ---  clients_of: the authority ("ca") of which clients need a certificate; alpn: list;
 ---  max_version; keep_alive_ms: idle connections are closed after that; greeting: the first
 ---  bytes of a raw one; of a fickle one name, seed, faults, most_bytes (of an answer), within_ms

@@ -30,7 +30,7 @@ static void on_gone(void *arg, mg_connect *c) {
     gone++;
 }
 
-static const mg_connect_net net = {on_connect, on_gone, &asked};
+static const mg_connect_net net = {.on_connect = on_connect, .on_gone = on_gone, .arg = &asked};
 
 static void on_done(void *arg, const mg_connect_fault *fault) {
     (void)arg;

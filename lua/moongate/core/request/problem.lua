@@ -3,6 +3,7 @@ local native = require("moongate.native")
 local errors = require("moongate.core.errors")
 local slots = require("moongate.core.request.slots")
 local answer = require("moongate.core.request.answer")
+local grpc = require("moongate.core.request.grpc")
 
 local HANDLE, PHASE, STAGED = slots.HANDLE, slots.PHASE, slots.STAGED
 local KIND, PLAIN, STATUS, TYPE = slots.KIND, slots.PLAIN, slots.STATUS, slots.TYPE
@@ -45,10 +46,14 @@ local DETAILS = {
   memory = "the scripts' memory is used up",
 }
 
---- Stages RFC 9457 problem+json.
+--- Stages RFC 9457 problem+json, or what a client of gRPC understands.
 ---@param err any
 function M.stage(ctx, err)
   local status, code = M.status_of(err), errors.code(err)
+  if grpc.asks(ctx) then
+    local told = code == "status" and err.message ~= "" and err.message
+    return grpc.stage(ctx, status, told or DETAILS[code])
+  end
   local problem = {
     type = "about:blank",
     title = native.http.status_phrase(status),

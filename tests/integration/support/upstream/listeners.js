@@ -2,6 +2,7 @@
 "use strict";
 const fs = require("fs");
 const http = require("http");
+const http2 = require("http2");
 const https = require("https");
 const net = require("net");
 const path = require("path");
@@ -63,7 +64,7 @@ function serve(observed, req, res) {
     tls: tls_facts(req.socket),
   });
   res.on("close", () => {
-    noted.state = res.writableFinished ? "answered" : "aborted";
+    noted.state = res.writableEnded && res.writableFinished ? "answered" : "aborted"; // of HTTP/2 the latter alone says nothing
   });
   routes.serve(req, res, noted);
 }
@@ -83,6 +84,13 @@ function wanted_of_clients(folder, authority) {
 const PATIENT = { keepAliveTimeout: 0, headersTimeout: 0, requestTimeout: 0 };
 
 function http_server(options, certificates) {
+  const settings = { settings: { maxConcurrentStreams: options.streams || 100 } };
+  if (options.kind === "h2") {
+    return http2.createServer(settings);
+  }
+  if (options.kind === "h2s") { // ALPN chooses
+    return http2.createSecureServer({ ...settings, allowHTTP1: true, ...certificate(certificates, options.cert || "good") });
+  }
   if (options.kind === "https") {
     const tls = { ALPNProtocols: options.alpn || ["http/1.1"], ...certificate(certificates, options.cert || "good"),
       ...wanted_of_clients(certificates, options.clients_of) };
@@ -100,7 +108,7 @@ function make(options, certificates) {
     return { server, observed, calls: RAW[options.kind].attach(server, observed, options) };
   }
   const server = http_server(options, certificates);
-  const observed = observe(server, options.kind === "https" ? "secureConnection" : "connection");
+  const observed = observe(server, ["https", "h2s"].includes(options.kind) ? "secureConnection" : "connection");
   server.keepAliveTimeout = options.keep_alive_ms || 0;
   server.on("request", (req, res) => serve(observed, req, res));
   server.on("clientError", (err, socket) => socket.destroy());
@@ -108,7 +116,7 @@ function make(options, certificates) {
   return { server, observed };
 }
 
-// options: kind "http", "https", "raw", "fickle" or "counting"; host and port, or path of a Unix socket; cert; alpn; keep_alive_ms.
+// options: kind "http", "https", "h2", "h2s", "raw", "fickle" or "counting"; host and port, or path of a Unix socket; cert; alpn; keep_alive_ms.
 exports.open = (options, certificates) => new Promise((resolve, reject) => {
   const { server, observed, calls } = make(options, certificates);
   server.on("error", reject);

@@ -1,0 +1,44 @@
+--- A fault as a client of gRPC is told: HTTP 200, and in grpc-status how the call went.
+local native = require("moongate.native")
+local slots = require("moongate.core.request.slots")
+
+local HANDLE, PHASE, STAGED = slots.HANDLE, slots.PHASE, slots.STAGED
+local KIND, PLAIN, STATUS, TYPE = slots.KIND, slots.PLAIN, slots.STATUS, slots.TYPE
+local BODY, FIELDS = slots.BODY, slots.FIELDS
+
+local M = {}
+
+-- As src/proxy/grpc.c has it for faults of the proxy; others as gRPC's own table says.
+local CODES = {
+  [400] = 13, [401] = 16, [403] = 7, [404] = 12, [405] = 12, [408] = 8, [413] = 8, [429] = 8,
+  [501] = 12, [502] = 14, [503] = 14, [504] = 4,
+}
+local UNKNOWN = 2
+
+--- Whether the request is a call of gRPC.
+---@return boolean
+function M.asks(ctx)
+  local headers = native.request_headers(ctx[HANDLE]) -- nil once the client is gone
+  local kind = headers and headers["content-type"]
+  if type(kind) ~= "string" then
+    return false
+  end
+  local rest = kind:lower():match("^application/grpc(.*)$")
+  return rest ~= nil and (rest == "" or rest:find("^[;+ ]") ~= nil)
+end
+
+--- Stages the answer.
+---@param status integer what a client of HTTP would be told
+---@param message string|nil a sentence
+function M.stage(ctx, status, message)
+  ctx[FIELDS] = ctx[FIELDS] or false
+  ctx[KIND], ctx[STATUS], ctx[TYPE] = PLAIN, 200, "application/grpc"
+  ctx[BODY], ctx[PHASE] = "", STAGED
+  ctx:header("grpc-status", tostring(CODES[status] or UNKNOWN))
+  ctx:header("grpc-message", ((message or native.http.status_phrase(status)):gsub("[^ -$&-~]",
+    function(byte)
+      return ("%%%02X"):format(byte:byte())
+    end)))
+end
+
+return M

@@ -1,0 +1,32 @@
+// proxy/grpc.h: what a proxy has to know of gRPC (its protocol over HTTP/2): whose a message is,
+// how long it may take, and how a fault is told. Messages themselves pass unread.
+#pragma once
+
+#include "server/answer.h"
+
+// RFC 9110's status says how the transport went; these say how the call did.
+typedef enum mg_grpc_status {
+    MG_GRPC_OK = 0,
+    MG_GRPC_UNKNOWN = 2,
+    MG_GRPC_DEADLINE_EXCEEDED = 4,
+    MG_GRPC_RESOURCE_EXHAUSTED = 8,
+    MG_GRPC_INTERNAL = 13,
+    MG_GRPC_UNAVAILABLE = 14,
+} mg_grpc_status;
+
+// Content-Type says so: application/grpc, with "+proto" or the like behind it. gRPC-Web is another
+// protocol.
+bool mg_grpc_is(const mg_fields *fields);
+
+// What grpc-timeout says in milliseconds, rounded up; 0: nothing, or nothing that can be
+// understood.
+uint32_t mg_grpc_timeout_ms(const mg_fields *fields);
+
+// How a fault of ours is told that another client would be told by this status.
+mg_grpc_status mg_grpc_status_of(int http_status);
+
+// Appends grpc-status and grpc-message (percent-encoded).
+void mg_grpc_tell(mg_fields *out, mg_grpc_status status, const char *message);
+
+// Answers an exchange that is not committed: 200, and how the call went, without content.
+void mg_grpc_answer(mg_exchange *x, mg_grpc_status status, const char *message);
