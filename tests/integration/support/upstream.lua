@@ -123,7 +123,8 @@ end
 
 --- Opens a listener of its own counts.
 ---@param options table kind: "http", "https", "h2" (HTTP/2), "h2s" (either, over TLS), "raw",
----  "fickle" or "counting"; host (127.0.0.1), port; path: of a Unix socket instead; cert: "good", "expired", "elsewhere" or "unknown";
+---  "fickle" or "counting"; host (127.0.0.1), port; path: of a Unix socket instead; cert:
+---  "good", "expired", "elsewhere" or "unknown";
 ---  clients_of: the authority ("ca") of which clients need a certificate; alpn: list;
 ---  max_version; keep_alive_ms: idle connections are closed after that; greeting: the first
 ---  bytes of a raw one; of a fickle one name, seed, faults, most_bytes (of an answer), within_ms
