@@ -3,6 +3,7 @@
 --- compression. Each case is what is sent on a fresh connection, in pieces, and what comes back
 --- until the connection ends; a case that breaks no rule is ended by a close frame of ours.
 local servers = require("support.server")
+local wire = require("support.wire")
 local ws = require("support.ws_frames")
 
 local frame, text, binary, more, ping, pong, close =
@@ -31,10 +32,13 @@ local function case(name, pieces, want)
 end
 
 -- It ends with a close frame of that code.
-local function refused(name, pieces, code, before)
-  local want = { unpack(before or {}) }
-  want[#want + 1] = "close:" .. code
-  case(name, pieces, want)
+local function refused(name, pieces, code)
+  case(name, pieces, "close:" .. code)
+end
+
+-- The same of what comes behind a message that was good, and has been answered.
+local function refused_behind(name, good, answer, bad, code)
+  case(name, { good, bad }, { answer, "close:" .. code })
 end
 
 local function each_byte(bytes)
@@ -93,7 +97,7 @@ refused("a ping of 126 bytes", ping(("p"):rep(126)), 1002)
 case("a pong that nobody asked for", pong(), {})
 case("a pong with content, then a ping", { pong("unasked"), ping("asked") }, "pong:asked")
 case("two pings", { ping("1") .. ping("2") }, { "pong:1", "pong:2" })
-case("a ping behind a text", text("a") .. ping("b"), { "text:a", "pong:b" })
+case("a text behind a ping", ping("a") .. text("b"), { "pong:a", "text:b" })
 refused("a ping in pieces", ping("a", { more = true }), 1002)
 refused("a pong in pieces", pong("a", { more = true }), 1002)
 refused("a pong of 126 bytes", pong(("p"):rep(126)), 1002)
@@ -106,14 +110,14 @@ end
 refused("a ping with a reserved bit", ping("", { rsv = 4 }), 1002)
 refused("a close with a reserved bit", close(1000, "", { rsv = 2 }), 1002)
 refused("binary with a reserved bit", binary("b", { rsv = 1 }), 1002)
-refused("a reserved bit behind a good text", text("a") .. text("b", { rsv = 4 }), 1002,
-  { "text:a" })
+refused_behind("a reserved bit behind a good text", text("a"), "text:a", text("b", { rsv = 4 }),
+  1002)
 refused("a reserved bit in a continuation",
   text("a", { more = true }) .. more("b", { rsv = 4 }), 1002)
 for _, opcode in ipairs({ 3, 4, 5, 6, 7, 11, 12, 13, 14, 15 }) do
   refused("opcode " .. opcode, frame(opcode, ""), 1002)
-  refused("opcode " .. opcode .. " with content behind a text", text("a") .. frame(opcode, "b"),
-    1002, { "text:a" })
+  refused_behind("opcode " .. opcode .. " behind a text", text("a"), "text:a", frame(opcode, "b"),
+    1002)
 end
 
 -- --- fragmentation ---
@@ -137,9 +141,9 @@ case("a message behind one in pieces", text("a", { more = true }) .. more("b") .
   { "text:ab", "binary:c" })
 refused("a continuation of nothing", more("x"), 1002)
 refused("a continuation of nothing that goes on", more("x", { more = true }), 1002)
-refused("a continuation behind a whole text", text("a") .. more("b"), 1002, { "text:a" })
-refused("a continuation behind a message in pieces",
-  text("a", { more = true }) .. more("b") .. more("c"), 1002, { "text:ab" })
+refused_behind("a continuation behind a whole text", text("a"), "text:a", more("b"), 1002)
+refused_behind("a continuation behind a message in pieces", text("a", { more = true }) .. more("b"),
+  "text:ab", more("c"), 1002)
 refused("a text amid a text", text("a", { more = true }) .. text("b"), 1002)
 refused("binary amid a text", text("a", { more = true }) .. binary("b", { more = true }), 1002)
 refused("a text amid binary", binary("a", { more = true }) .. text("b"), 1002)
@@ -228,7 +232,7 @@ case("a text behind a close", close(1000) .. text("late"), "close:1000 ")
 case("a ping behind a close", close(1000) .. ping("late"), "close:1000 ")
 case("a second close", close(1001) .. close(1002), "close:1001 ")
 case("a close amid a message", text("a", { more = true }) .. close(1000), "close:1000 ")
-case("a close behind a text", text("a") .. close(1000), { "text:a", "close:1000 " })
+case("a close behind a text", { text("a"), close(1000) }, { "text:a", "close:1000 " })
 
 -- --- the run ---
 
@@ -259,16 +263,25 @@ local function shown(list)
   return "[" .. table.concat(out, ", ") .. "]"
 end
 
+-- What is wanted before the close is taken before the last piece goes out: a server need not answer
+-- a message when it has seen the close behind it.
 local function play(client, pieces, want)
-  for _, piece in ipairs(pieces) do
-    client:send(piece)
-  end
-  want = { unpack(want) }
+  pieces, want = { unpack(pieces) }, { unpack(want) }
   if is_left_open(want) then
-    client:send(close(1000))
+    pieces[#pieces + 1] = close(1000)
     want[#want + 1] = "close:1000 "
   end
-  local got = client:take_all()
+  for i = 1, #pieces - 1 do
+    client:send(pieces[i])
+  end
+  local got = {}
+  while #got < #want - 1 do
+    got[#got + 1] = ws.shown(client:take_frame())
+  end
+  client:send(pieces[#pieces])
+  for _, each in ipairs(client:take_all()) do
+    got[#got + 1] = each
+  end
   assert(same(want, got), "wanted " .. shown(want) .. ", got " .. shown(got))
 end
 
@@ -292,4 +305,141 @@ describe("WebSocket, case by case", function()
       play(open("/echo"), each.pieces, each.want)
     end)
   end
+
+  -- --- compression ---
+
+  -- RFC 7692 section 7.2.3: "Hello".
+  local HELLO = "\242\72\205\201\201\7\0"
+  local AGREED = "permessage-deflate; server_no_context_takeover; client_no_context_takeover"
+
+  local function deflated(offer)
+    return open("/deflate", "Sec-WebSocket-Extensions: " .. (offer or "permessage-deflate"))
+  end
+
+  local function agrees(name, offer, answer)
+    it("offered " .. name, function()
+      local client = deflated(offer)
+      assert.equal(answer, client.fields["sec-websocket-extensions"])
+      client.conn:close()
+    end)
+  end
+
+  agrees("permessage-deflate", "permessage-deflate", AGREED)
+  agrees("what browsers offer", "permessage-deflate; client_max_window_bits", AGREED)
+  agrees("a window of 32 KiB", "permessage-deflate; server_max_window_bits=15",
+    AGREED .. "; server_max_window_bits=15")
+  agrees("a window that is too small", "permessage-deflate; server_max_window_bits=9", nil)
+  agrees("a small window, or else any",
+    "permessage-deflate; server_max_window_bits=9, permessage-deflate", AGREED)
+  agrees("an unknown parameter", "permessage-deflate; magic", nil)
+  agrees("another extension", "x-webkit-deflate-frame", nil)
+
+  it("does not compress where it is not wanted", function()
+    local client = open("/echo", "Sec-WebSocket-Extensions: permessage-deflate")
+    assert.is_nil(client.fields["sec-websocket-extensions"])
+    client.conn:close()
+  end)
+
+  local COMPRESSED = {
+    { "a compressed text", text(HELLO, { rsv = 4 }), { "text:Hello" } },
+    { "compressed in pieces", text(HELLO:sub(1, 3), { rsv = 4, more = true }) .. ping("p")
+      .. more(HELLO:sub(4)), { "pong:p", "text:Hello" } },
+    { "compressed with a final block", text("\243\72\205\201\201\7\0\0", { rsv = 4 }),
+      { "text:Hello" } },
+    { "compressed, stored", binary("\0\5\0\250\255Hello\0", { rsv = 4 }), { "binary:Hello" } },
+    { "an empty compressed message", binary("\0", { rsv = 4 }), { "binary:" } },
+    { "compressed and plain messages in turn", text(HELLO, { rsv = 4 }) .. text("plain")
+      .. text(HELLO, { rsv = 4 }), { "text:Hello", "text:plain", "text:Hello" } },
+    { "compressed data that is broken", text("\255\255\255", { rsv = 4 }), { "close:1007" } },
+    { "compressed data that is cut off", text(HELLO:sub(1, 5), { rsv = 4 }), { "close:1007" } },
+    { "compressed text that is no UTF-8", text("\0\1\0\254\255\255\0", { rsv = 4 }),
+      { "close:1007" } },
+    { "a compressed ping", ping("", { rsv = 4 }), { "close:1002" } },
+    { "a compressed continuation", text(HELLO, { rsv = 4, more = true }) .. more("", { rsv = 4 }),
+      { "close:1002" } },
+    { "another reserved bit", text(HELLO, { rsv = 6 }), { "close:1002" } },
+  }
+  for _, each in ipairs(COMPRESSED) do
+    it(each[1], function()
+      play(deflated(), { each[2] }, each[3])
+    end)
+  end
+
+  it("compresses what is larger than a kilobyte", function()
+    local client = deflated()
+    client:send(text(("moon "):rep(400)))
+    local answer = client:take_frame()
+    assert.equal(4, answer.rsv)
+    assert.is_true(#answer.data < 100)
+    client:send(text(("moon "):rep(200)))
+    assert.equal(0, client:take_frame().rsv)
+    client.conn:close()
+  end)
+
+  -- --- the handshake ---
+
+  local ASKED = {
+    "Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13",
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+  }
+
+  -- The status of a request whose field at `at` is another, or is not there, or comes besides.
+  local function status_of(at, field)
+    local fields = { unpack(ASKED) }
+    if field then
+      fields[at] = field
+    elseif at then
+      table.remove(fields, at)
+    end
+    local conn = server:connect()
+    local res = conn:request(wire.get("/echo", unpack(fields)), "GET")
+    conn:close()
+    return res.status, res
+  end
+
+  it("asks for what a request lacks", function()
+    assert.equal(426, (status_of(1)))
+    assert.equal(426, (status_of(1, "Upgrade: h2c")))
+    assert.equal(426, (status_of(2, "Connection: close")))
+    assert.equal(400, (status_of(3)))
+    assert.equal(400, (status_of(4)))
+    assert.equal(400, (status_of(4, "Sec-WebSocket-Key: short")))
+    assert.equal(400, (status_of(4, "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ!=")))
+    assert.equal(400, (status_of(5, ASKED[4])))
+  end)
+
+  it("names the version that it speaks", function()
+    for _, version in ipairs({ "8", "12", "14", "013", "x" }) do
+      local status, res = status_of(3, "Sec-WebSocket-Version: " .. version)
+      assert.equal(426, status)
+      assert.equal("13", res.headers["sec-websocket-version"])
+    end
+  end)
+
+  it("knows its fields in any case, among others", function()
+    local conn = server:connect()
+    conn:send(wire.get("/echo", "UPGRADE: WebSocket", "connection: keep-alive, upgrade",
+      "SEC-websocket-VERSION: 13", ASKED[4]))
+    assert.equal("HTTP/1.1 101 Switching Protocols", conn:take_line())
+    conn:close()
+  end)
+
+  it("chooses the client's first protocol that it speaks", function()
+    local function chosen(offer)
+      local client = open("/chat", "Sec-WebSocket-Protocol: " .. offer)
+      client.conn:close()
+      return client.fields["sec-websocket-protocol"]
+    end
+    assert.equal("chat.v1", chosen("soap, chat.v1, chat.v2"))
+    assert.equal("chat.v2", chosen("chat.v2,chat.v1"))
+    assert.is_nil(chosen("soap"))
+  end)
+
+  it("takes frames that come together with the request", function()
+    local conn = server:connect()
+    conn:send(ws.request("/echo") .. text("early"))
+    repeat until conn:take_line() == ""
+    assert.equal("\129\5early", conn:take(7))
+    conn:close()
+  end)
 end)
