@@ -384,6 +384,9 @@ void mg_pg_calm(mg_pg_conn *c) {
 
 void mg_pg_disown(mg_pg_call *call) {
     mg_pg_conn *c = call->conn;
+    if (call->on_done == NULL) {
+        return; // counted already: cancelled, and then dropped with its session
+    }
     call->on_done = NULL;
     if (c != NULL && call->kind == MG_PG_QUERY) {
         c->unwanted++;

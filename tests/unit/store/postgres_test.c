@@ -20,6 +20,29 @@ static void json_and_arrays_are_json(void **state) {
            "([[1,2],[3,4]], [true,false], [], [\"1.10\"])");
 }
 
+static void what_has_no_type_of_lua_is_text(void **state) {
+    (void)state;
+    expect(NULL,
+           "SELECT '[1,5)'::int4range, '{\"[1,2)\"}'::int4range[], 'a0eebc99-9c0b-4ef8-bb6d-"
+           "6bb9bd380a11'::uuid, '1 day'::interval",
+           "('[1,5)', [\"[1,2)\"], 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11', '1 day')");
+}
+
+static void types_are_left_as_text_if_that_is_wished(void **state) {
+    (void)state;
+    static const uint32_t raw[] = {3802, 23}; // jsonb, int4
+    const mg_db_statement s = {
+        .sql = MG_STR("SELECT 7::int4, 8::int8, '{\"a\":1}'::jsonb, NULL::int4"),
+        .raw = raw,
+        .raw_count = 2,
+    };
+    answer a = {0};
+    assert_int_equal(mg_database_query(&a.call, db, &s, on_answer, &a), MG_OK);
+    await(&a);
+    assert_text("('7', 8, '{\"a\": 1}', null)", mg_buf_str(&a.rows));
+    answer_free(&a);
+}
+
 static void parameters_arrive_as_they_are(void **state) {
     (void)state;
     const mg_db_value values[] = {
@@ -277,6 +300,21 @@ static void a_dropped_transaction_is_rolled_back(void **state) {
     expect(s, "INSERT INTO t VALUES(1)", "");
     answer a;
     start_in(db, s, &a, "SELECT pg_sleep(60)", NULL, 0);
+    mg_database_drop(s);
+    turn_until_quiet();
+    assert_int_equal(a.calls, 0);
+    expect(NULL, "SELECT count(*) FROM t", "(0)");
+    answer_free(&a);
+}
+
+static void a_dropped_transaction_rolls_back_behind_what_was_cancelled_before(void **state) {
+    (void)state;
+    reopen("?pool=1");
+    do_sql("CREATE TABLE t(n int)");
+    mg_db_session *s = begin(true);
+    answer a;
+    start_in(db, s, &a, "INSERT INTO t SELECT 1 FROM pg_sleep(0.05)", NULL, 0);
+    mg_database_cancel(a.call);
     mg_database_drop(s);
     turn_until_quiet();
     assert_int_equal(a.calls, 0);
@@ -563,6 +601,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(values_keep_their_types),
         TEST(json_and_arrays_are_json),
+        TEST(what_has_no_type_of_lua_is_text),
+        TEST(types_are_left_as_text_if_that_is_wished),
         TEST(parameters_arrive_as_they_are),
         TEST(a_text_with_a_nul_is_refused),
         TEST(changed_rows_are_counted),
@@ -580,6 +620,7 @@ int main(void) {
         TEST(statements_make_no_transactions_and_no_settings),
         TEST(a_commit_after_a_fault_says_that_it_rolled_back),
         TEST(a_dropped_transaction_is_rolled_back),
+        TEST(a_dropped_transaction_rolls_back_behind_what_was_cancelled_before),
         TEST(a_dropped_transaction_tells_nothing_of_what_it_had_refused),
         TEST(transactions_wait_for_a_connection_and_statements_do_not),
         TEST(who_holds_one_gets_another_or_is_refused),
