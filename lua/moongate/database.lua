@@ -14,6 +14,7 @@
 --- `columns` (a list) and `constraint_name`.
 local native = require("moongate.native")
 local copy = require("moongate.core.database.copy")
+local decoders = require("moongate.core.database.decoders")
 local listening = require("moongate.core.database.listening")
 local notify = require("moongate.core.database.notify")
 local statement = require("moongate.core.database.statement")
@@ -93,6 +94,15 @@ end
 ---@return moongate.CopyWriter
 function Database:copy_in(sql)
   return (copy.into(scope_of(self, 2), 2, self._name, sql))
+end
+
+--- Values of that type are what `fn` makes of their text, which is as PostgreSQL writes it:
+--- db:decoder("numeric", tonumber). It holds for all of the app; SQLite has no such types.
+---@param kind string|integer a type of PostgreSQL's own, or the number of another one
+---@param fn fun(text: string): any awaits nothing; nil: as before
+function Database:decoder(kind, fn)
+  scope_of(self, 2)
+  decoders.set(2, self._name, kind, fn)
 end
 
 --- Hears what is told on a channel: for note in db:listen("jobs") do. A note has `payload`, `pid`

@@ -28,6 +28,7 @@ typedef struct session_op {
     mg_database *database;
     mg_db_session *session; // NULL: ended
     mg_link statements;     // by statement_op.of_session
+    bool tells_types;       // as its statements
 } session_op;
 
 typedef struct statement_op {
@@ -39,6 +40,7 @@ typedef struct statement_op {
     mg_db_call *call;   // NULL: not under way
     bool first;         // only the first row is wanted
     mg_db_rows *rows;   // NULL: there are none, or a fault
+    bool tells_types;   // of the columns
     int array;          // a reference: what the first `pushed` of many rows are in; LUA_NOREF: none
     uint32_t pushed;
     const char *fault;
@@ -151,6 +153,23 @@ static int push_too_wide(lua_State *L) {
     return 3;
 }
 
+// Name and type of each column in turn, for those who decode some of them. Returns how much it has
+// pushed.
+static int push_types(lua_State *L, const statement_op *s) {
+    const mg_db_rows *rows = s->rows;
+    if (!s->tells_types || rows->types == NULL || !lua_checkstack(L, 4)) {
+        return 0;
+    }
+    lua_createtable(L, (int)(2 * rows->columns), 0);
+    for (uint32_t i = 0; i < rows->columns; i++) {
+        mg_lua_push_str(L, rows->names[i]);
+        lua_rawseti(L, -2, (int)(2 * i + 1));
+        lua_pushnumber(L, rows->types[i]);
+        lua_rawseti(L, -2, (int)(2 * i + 2));
+    }
+    return 1;
+}
+
 // Many rows are made Lua's over several turns.
 static int push_slice(lua_State *L, statement_op *s) {
     const mg_db_rows *rows = s->rows;
@@ -167,7 +186,7 @@ static int push_slice(lua_State *L, statement_op *s) {
         return push_too_wide(L);
     }
     s->pushed += n;
-    return s->pushed < rows->rows ? MG_OP_MORE : 2;
+    return s->pushed < rows->rows ? MG_OP_MORE : 2 + push_types(L, s);
 }
 
 static int push_statement(lua_State *L, mg_op *op) {
@@ -183,7 +202,7 @@ static int push_statement(lua_State *L, mg_op *op) {
         return push_slice(L, s);
     }
     bool fits = s->first ? mg_database_push_first(L, s->rows) : mg_database_push_rows(L, s->rows);
-    return fits ? 2 : push_too_wide(L);
+    return fits ? 2 + push_types(L, s) : push_too_wide(L);
 }
 
 static void cancel_statement(mg_op *op) {
@@ -220,6 +239,63 @@ static size_t kept_bytes(mg_str sql) {
         }
     }
     return n;
+}
+
+// --- types that scripts decode themselves ---
+
+static char raw_key; // of the registry: a table, name of a database -> uint32_t[] as a userdata
+static bool any_raw; // in any state of this process: asked first, as it is mostly false
+
+static const char *name_of(const mg_services *services, const mg_database *d) {
+    uint32_t i = 0;
+    while (services->databases[i].database != d) {
+        i++;
+    }
+    return services->databases[i].name;
+}
+
+static void read_raw(lua_State *L, const mg_vm *vm, const mg_database *d, mg_db_statement *s) {
+    if (!any_raw) {
+        return;
+    }
+    mg_lua_push_kept(L, &raw_key);
+    if (lua_istable(L, -1)) {
+        lua_pushstring(L, name_of(vm->services, d));
+        lua_rawget(L, -2);
+        if (lua_isuserdata(L, -1)) {
+            s->raw = lua_touserdata(L, -1); // the table keeps it
+            s->raw_count = (uint32_t)(lua_objlen(L, -1) / sizeof *s->raw);
+        }
+        lua_pop(L, 1);
+    }
+    lua_pop(L, 1);
+}
+
+// database_decode(name, list of types): their values come as the server writes them, and with the
+// rows, name and type of each column
+static int decode(lua_State *L) {
+    int n = (int)lua_objlen(L, 2);
+    luaL_checkstring(L, 1);
+    mg_lua_push_kept(L, &raw_key);
+    if (!lua_istable(L, -1)) {
+        lua_newtable(L);
+        lua_pushvalue(L, -1);
+        mg_lua_keep(L, &raw_key);
+    }
+    lua_pushvalue(L, 1);
+    uint32_t *types = lua_newuserdata(L, (size_t)n * sizeof *types + 1);
+    if (n == 0) {
+        lua_pop(L, 1);
+        lua_pushnil(L);
+    }
+    for (int i = 0; i < n; i++) {
+        lua_rawgeti(L, 2, i + 1);
+        types[i] = (uint32_t)lua_tonumber(L, -1);
+        lua_pop(L, 1);
+    }
+    lua_rawset(L, -3);
+    any_raw = true;
+    return 0;
 }
 
 static statement_op *new_statement(mg_vm *vm, const mg_database *d, mg_str sql) {
@@ -407,8 +483,10 @@ static int query(lua_State *L) {
     if (d == NULL) {
         return push_unknown(L);
     }
+    read_raw(L, vm, d, &s);
     statement_op *op = new_statement(vm, d, s.sql);
     op->first = lua_toboolean(L, 2);
+    op->tells_types = s.raw_count > 0;
     return push_started(L, op, mg_database_query(&op->call, d, &s, on_done, op));
 }
 
@@ -419,8 +497,10 @@ static int push_in_session(lua_State *L, mg_vm *vm, mg_db_statement *s, bool fir
         return mg_lua_refuse(L, "closed");
     }
     s->session = session->session;
+    read_raw(L, vm, session->database, s);
     statement_op *op = new_statement(vm, session->database, s->sql);
     op->first = first;
+    op->tells_types = s->raw_count > 0;
     mg_link_append(&session->statements, &op->of_session);
     int rc = mg_database_query(&op->call, session->database, s, on_done, op);
     return push_started(L, op, rc);
@@ -469,14 +549,16 @@ static int begin(lua_State *L) {
 }
 
 // Begins what is read or written piece by piece.
-static int push_opened(lua_State *L, mg_vm *vm, const mg_db_statement *s) {
+static int push_opened(lua_State *L, mg_vm *vm, mg_db_statement *s) {
     mg_database *d = mg_lua_database(L, vm);
     if (d == NULL) {
         return push_unknown(L);
     }
+    read_raw(L, vm, d, s);
     session_op *session = new_session(vm, d);
     statement_op *op = new_statement(vm, d, s->sql);
     op->piecewise = true;
+    op->tells_types = session->tells_types = s->raw_count > 0;
     int rc = mg_database_open_rows(&op->call, d, s, &session->session, on_done, op);
     return push_begun(L, op, session, rc);
 }
@@ -505,7 +587,7 @@ static int open_rows(lua_State *L) {
 // why not. Of one that gives, the operation's rows are pieces; without `more` they are the last.
 static int open_copy(lua_State *L) {
     mg_vm *vm = mg_vm_with_room(L);
-    const mg_db_statement s = {
+    mg_db_statement s = {
         .sql = check_sql(L, 4),
         .max_rows = 1,
         .nested = lua_toboolean(L, 2),
@@ -538,6 +620,7 @@ static int fetch(lua_State *L) {
         return mg_lua_refuse(L, "closed");
     }
     statement_op *op = new_statement(vm, session->database, (mg_str){0});
+    op->tells_types = session->tells_types;
     mg_link_append(&session->statements, &op->of_session);
     int rc = mg_database_fetch(&op->call, session->session, n, on_done, op);
     return push_started(L, op, rc);
@@ -562,6 +645,7 @@ void mg_bind_database(lua_State *L, mg_vm *vm) {
         {"database_names", names},
         {"database_blob", blob},
         {"database_check", check},
+        {"database_decode", decode},
         {"database_query", query},
         {"database_begin", begin},
         {"database_open_rows", open_rows},

@@ -187,12 +187,16 @@ mg_db_rows *mg_database_copy_rows(const mg_db_rows *rows) {
     for (size_t i = 0; i < cells; i++) {
         bytes += has_text(&rows->values[i]) ? rows->values[i].text.n : 0;
     }
+    size_t types = rows->types != NULL ? rows->columns * sizeof *rows->types : 0;
     mg_db_rows *copy = mg_malloc(sizeof *copy + rows->columns * sizeof(mg_str) +
-                                 cells * sizeof(mg_db_value) + bytes);
+                                 cells * sizeof(mg_db_value) + types + bytes);
     mg_str *names = (mg_str *)(copy + 1);
     mg_db_value *values = (mg_db_value *)(names + rows->columns);
-    char *at = (char *)(values + cells);
+    char *at = (char *)(values + cells) + types;
     *copy = *rows;
+    if (types > 0) {
+        copy->types = memcpy(values + cells, rows->types, types);
+    }
     copy->names = names;
     copy->values = values;
     for (uint32_t i = 0; i < rows->columns; i++) {

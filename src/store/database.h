@@ -34,7 +34,9 @@ typedef struct mg_db_statement {
     uint32_t max_rows;      // of open_rows: how many of them come at once
     bool nested;            // of open_rows: who asks holds a session
     mg_db_copy copy;        // of open_rows
-    bool savepoint;         // of a session: it makes, releases or goes back to one
+    const uint32_t *raw;    // `raw_count` types whose values are wanted as the server writes them
+    uint32_t raw_count;
+    bool savepoint; // of a session: it makes, releases or goes back to one
 } mg_db_statement;
 
 // Of a begin. SQLite isolates as serializable whatever is said.

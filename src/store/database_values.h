@@ -29,6 +29,7 @@ typedef struct mg_db_rows {
     uint32_t columns;
     uint32_t rows;
     const mg_str *names;       // of the columns
+    const uint32_t *types;     // likewise, the server's own numbers; NULL: it does not tell
     const mg_db_value *values; // rows * columns
     int64_t affected;          // rows changed by an INSERT, UPDATE or DELETE; 0 for others
     int64_t last_id;           // of the last row inserted, 0: none

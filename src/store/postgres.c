@@ -30,15 +30,19 @@ static mg_str copy_text(char **at, mg_str s) {
 
 static mg_pg_call *new_call(mg_pg *p, mg_pg_kind kind, const mg_db_statement *s) {
     size_t values = s->count * sizeof(mg_db_value);
-    mg_pg_call *call = mg_calloc(1, sizeof *call + values + text_bytes(s));
+    size_t raw = s->raw_count * sizeof *s->raw;
+    mg_pg_call *call = mg_calloc(1, sizeof *call + values + raw + text_bytes(s));
     mg_db_value *v = (mg_db_value *)(void *)call->copied;
-    char *at = call->copied + values;
+    char *at = call->copied + values + raw;
     call->base.database = &p->base;
     call->pool = p;
     call->kind = kind;
     mg_link_init(&call->link);
     call->statement = *s;
     call->statement.values = v;
+    if (raw > 0) {
+        call->statement.raw = memcpy(call->copied + values, s->raw, raw);
+    }
     call->statement.sql = copy_text(&at, s->sql);
     for (uint32_t i = 0; i < s->count; i++) {
         v[i] = s->values[i];

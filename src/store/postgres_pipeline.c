@@ -287,7 +287,7 @@ static void take_rows(mg_pg_conn *c, mg_pg_call *call, const PGresult *from) {
     if (streams && s->stream != call) {
         return; // nobody reads it any more
     }
-    mg_pg_result_take(&call->result, from);
+    mg_pg_result_take(&call->result, from, &call->statement);
     if (call->result.bytes > most_bytes(call)) {
         char text[96];
         snprintf(text, sizeof text, "the result is larger than %llu bytes",

@@ -37,9 +37,15 @@ static const array_type arrays[] = {
     {1115, MG_PG_ELEMENT_TEXT},   {1182, MG_PG_ELEMENT_TEXT},
     {1183, MG_PG_ELEMENT_TEXT}, // time
     {1185, MG_PG_ELEMENT_TEXT},   {1187, MG_PG_ELEMENT_TEXT},
-    {1231, MG_PG_ELEMENT_TEXT},                              // numeric: exact
-    {1041, MG_PG_ELEMENT_TEXT},   {651, MG_PG_ELEMENT_TEXT}, // inet, cidr
-    {2951, MG_PG_ELEMENT_TEXT},                              // uuid
+    {1231, MG_PG_ELEMENT_TEXT},                               // numeric: exact
+    {1041, MG_PG_ELEMENT_TEXT},   {651, MG_PG_ELEMENT_TEXT},  // inet, cidr
+    {143, MG_PG_ELEMENT_TEXT},    {791, MG_PG_ELEMENT_TEXT},  // xml, money
+    {1040, MG_PG_ELEMENT_TEXT},   {1270, MG_PG_ELEMENT_TEXT}, // macaddr, timetz
+    {1561, MG_PG_ELEMENT_TEXT},   {1563, MG_PG_ELEMENT_TEXT}, // bits
+    {3905, MG_PG_ELEMENT_TEXT},   {3907, MG_PG_ELEMENT_TEXT},
+    {3909, MG_PG_ELEMENT_TEXT},   {3911, MG_PG_ELEMENT_TEXT},
+    {3913, MG_PG_ELEMENT_TEXT},   {3927, MG_PG_ELEMENT_TEXT}, // ranges
+    {2951, MG_PG_ELEMENT_TEXT},                               // uuid
 };
 
 void mg_pg_result_deinit(mg_pg_result *r) {
@@ -134,14 +140,25 @@ static mg_db_value value_of(mg_pg_result *r, mg_str text, uint32_t type) {
     }
 }
 
-static void take_row(mg_pg_result *r, const PGresult *from, int row) {
+static bool is_raw(const mg_db_statement *s, uint32_t type) {
+    for (uint32_t i = 0; i < s->raw_count; i++) {
+        if (s->raw[i] == type) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void take_row(mg_pg_result *r, const PGresult *from, int row, const mg_db_statement *s) {
     mg_db_value *out = (mg_db_value *)(void *)mg_buf_reserve(&r->values, r->columns * sizeof *out);
     for (uint32_t i = 0; i < r->columns; i++) {
         int column = (int)i;
         mg_str text = {PQgetvalue(from, row, column), (size_t)PQgetlength(from, row, column)};
         out[i] = (mg_db_value){.kind = MG_DB_NULL};
         if (!PQgetisnull(from, row, column)) {
-            out[i] = value_of(r, text, r->types[i]);
+            out[i] = is_raw(s, r->types[i])
+                         ? (mg_db_value){.kind = MG_DB_TEXT, .text = keep(r, text)}
+                         : value_of(r, text, r->types[i]);
         }
         r->bytes += sizeof *out + text.n;
     }
@@ -158,13 +175,13 @@ static int64_t affected_by(const PGresult *from) {
     return strtoll(PQcmdTuples((PGresult *)(uintptr_t)from), NULL, 10);
 }
 
-void mg_pg_result_take(mg_pg_result *r, const PGresult *from) {
+void mg_pg_result_take(mg_pg_result *r, const PGresult *from, const mg_db_statement *s) {
     if (r->columns == 0 && PQnfields(from) > 0) {
         take_columns(r, from);
     }
     int n = PQntuples(from);
     for (int i = 0; i < n; i++) {
-        take_row(r, from, i);
+        take_row(r, from, i, s);
     }
     if (PQresultStatus(from) != PGRES_SINGLE_TUPLE) {
         r->affected = affected_by(from);
@@ -190,6 +207,7 @@ mg_db_rows mg_pg_result_rows(const mg_pg_result *r, bool more) {
         .columns = r->columns,
         .rows = r->rows,
         .names = r->names,
+        .types = r->types,
         .values = (const mg_db_value *)(const void *)r->values.p,
         .affected = r->affected,
         .more = more,

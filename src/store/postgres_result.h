@@ -22,8 +22,9 @@ typedef struct mg_pg_result {
 
 void mg_pg_result_deinit(mg_pg_result *r);
 void mg_pg_result_move_rows(mg_pg_result *r, mg_pg_result *to); // the columns stay; `to`: empty
-void mg_pg_result_take(mg_pg_result *r, const PGresult *from);  // adds rows and what was affected
-void mg_pg_result_take_bytes(mg_pg_result *r, mg_str bytes);    // a row of one value
+// Adds rows and what was affected. `s`: its `raw` is heeded.
+void mg_pg_result_take(mg_pg_result *r, const PGresult *from, const mg_db_statement *s);
+void mg_pg_result_take_bytes(mg_pg_result *r, mg_str bytes); // a row of one value
 void mg_pg_result_fail(mg_pg_result *r, const char *code, const char *message); // the first counts
 void mg_pg_result_fail_by(mg_pg_result *r, const PGresult *from);
 mg_db_rows mg_pg_result_rows(const mg_pg_result *r, bool more); // borrowed from `r`

@@ -93,6 +93,23 @@ function rows:close() end
 ---@typescript rows<Row = Record<string, any>>(sql: string, ...args: SqlValue[]): RowStream<Row>
 function database:rows(sql, ...) end
 
+--- Values of a type become what `fn` makes of their text, which is as PostgreSQL writes it. It holds
+--- for all statements of the app in that database, and is best said where the app is declared. NULL
+--- stays null. SQLite has no such types, and nothing happens there.
+---
+--- ```lua
+--- moongate.database():decoder("numeric", tonumber)
+--- moongate.database():decoder("text[]", function(text) return text end)
+---
+--- app:get("/", function(ctx)
+---   return ctx:database():one("SELECT 1.5 AS price"):await()
+--- end)
+--- --> GET / => 200 {"price":1.5}
+--- ```
+---@param kind string|integer a type of PostgreSQL's own ("numeric", "timestamptz", "int4[]"), or the number of another one: `SELECT 'mood'::regtype::oid::int8`
+---@param fn? fun(text: string): any awaits nothing; nil: as it was
+function database:decoder(kind, fn) end
+
 ---@class moongate.CopyReader what `db:copy_out` gives: an iterator
 ---@overload async fun(): string?
 ---@typescript CopyReader extends LuaIterable<string>

@@ -1,6 +1,7 @@
 --- What rows and copies that go piece by piece have in common: a session that holds a connection
 --- from the first piece to the last one.
 local native = require("moongate.native")
+local decoders = require("moongate.core.database.decoders")
 local sched = require("moongate.core.sched")
 local statement = require("moongate.core.database.statement")
 local Future = require("moongate.future")
@@ -51,6 +52,7 @@ end
 --- Awaits an operation as if it was begun where the stream was; its failure closes that.
 function M.await(stream, operation)
   local future = time.operation(operation, stream._scope, 2)
+  decoders.heed(future, stream._name)
   future._source, future._line = stream._source, stream._line
   local value, err = future:try_await()
   if err then

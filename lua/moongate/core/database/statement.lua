@@ -1,6 +1,7 @@
 --- What everything that asks a database has in common: how a statement is started, or refused.
 local native = require("moongate.native")
 local errors = require("moongate.core.errors")
+local decoders = require("moongate.core.database.decoders")
 local constraint = require("moongate.core.database.constraint")
 local settling = require("moongate.core.future.settle")
 local suggest = require("moongate.core.suggest")
@@ -71,7 +72,9 @@ end
 --- The Future of what a native function has started, or has not.
 function M.started(scope, level, name, sql, handle, what, number, text)
   if handle then
-    return (time.operation(handle, scope, level + 1))
+    local future = time.operation(handle, scope, level + 1)
+    decoders.heed(future, name)
+    return future
   elseif what == "parameter" then
     M.fail_parameter(level + 1, number, text)
   end
