@@ -12,8 +12,9 @@ return {
   -- The script that returns the app. Paths begin at the folder above conf/.
   app = "lua/app.lua",
 
-  -- What ctx:query_database asks. `moongate migrate` applies lua/migrations to it.
-  database = "sqlite:build/var/moongate.db",
+  -- What ctx:query_database asks. `moongate migrate` applies lua/migrations to it. The same app on
+  -- PostgreSQL: DATABASE_URL=postgres://user@host/name moongate run
+  database = os.getenv("DATABASE_URL") or "sqlite:build/var/moongate.db",
 
   -- Shared by all workers; a reload and a worker's death keep it.
   cache = "memory:64M",

@@ -4,4 +4,4 @@ CREATE TABLE users (
   name TEXT NOT NULL CHECK (length(name) BETWEEN 1 AND 80)
 );
 
-INSERT INTO users (name) VALUES ('Ada Lovelace'), ('Grace Hopper');
+INSERT INTO users (id, name) VALUES (1, 'Ada Lovelace'), (2, 'Grace Hopper');

@@ -39,6 +39,17 @@ function Postgres:sql(text)
   return said.out
 end
 
+--- It offers TLS from now on, with a chain and its key, which are copied.
+function Postgres:use_tls(certificate, key)
+  local data = self.folder .. "/data"
+  local said = process.run({ "sh", "-c", ("install -m 600 '%s' '%s/server.crt' && install -m 600 "
+    .. "'%s' '%s/server.key' && chown --reference='%s' '%s/server.crt' '%s/server.key'"):format(
+    certificate, data, key, data, data, data, data) })
+  assert(said.status == 0, said.err)
+  self:sql("ALTER SYSTEM SET ssl = on")
+  self:sql("SELECT pg_reload_conf()")
+end
+
 function Postgres:stop()
   script("stop", self.folder)
   process.remove_folder(self.folder)

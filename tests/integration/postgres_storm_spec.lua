@@ -1,0 +1,132 @@
+--- Clients that leave at any moment, beside statements that must never be hit; a server that goes
+--- and comes back under load. `make endurance` runs it whole: 10,000 clients, 1,000 canaries.
+local json = require("dkjson")
+local postgres = require("support.postgres")
+local process = require("support.process")
+local services = require("support.service")
+local socket = require("socket")
+local wire = require("support.wire")
+
+local VICTIMS = tonumber(os.getenv("POSTGRES_VICTIMS")) or 300
+local WHOLE = os.getenv("POSTGRES_VICTIMS") ~= nil
+local CANARIES = math.ceil(VICTIMS / 10)
+local AT_ONCE = 24
+local POOL = 4
+
+local LINES = [[
+app:get("/victim/:ms", { timeout = 20 }, function(ctx)
+  local ms = tonumber(ctx.params.ms)
+  if ms % 3 == 0 then -- in a transaction
+    ctx:transaction(function(tx)
+      tx:query("INSERT INTO seen VALUES (-1)"):await()
+      tx:query("SELECT pg_sleep($1::float8)", ms / 1000):await()
+      error("never kept")
+    end):await()
+  elseif ms % 3 == 1 then
+    for _ in ctx:database():rows("SELECT repeat('x', 1000) FROM generate_series(1, 2000)") do
+    end
+  end
+  return ctx:query_database("SELECT pg_sleep($1::float8)", ms / 1000):await()
+end)
+
+app:get("/canary/:n", { timeout = 60 }, function(ctx)
+  return ctx:database():one("SELECT pg_sleep(0.002) IS NULL AS a, $1::int AS n",
+    ctx.params.n):await()
+end)
+
+app:post("/insert/:n", { timeout = 30 }, function(ctx)
+  ctx:query_database("INSERT INTO seen VALUES ($1)", ctx.params.n):await()
+  return "inserted"
+end)
+
+app:get("/prepared", function(ctx)
+  return ctx:database():one("SELECT count(*) AS n FROM pg_prepared_statements"):await()
+end)
+]]
+
+describe("PostgreSQL under a storm", function()
+  local database, service
+
+  setup(function()
+    database = postgres.start()
+    database:sql("CREATE TABLE seen (n int)")
+    service = services.start({ database = database:url("pool=" .. POOL .. "&wait=30"),
+      workers = 1 }, "one", LINES)
+    math.randomseed(7)
+  end)
+  teardown(function()
+    service:stop()
+    database:stop()
+  end)
+
+  local function ours(more)
+    return tonumber(database:sql("SELECT count(*) FROM pg_stat_activity WHERE application_name = "
+      .. "'moongate' " .. (more or "")))
+  end
+
+  it("hits who leaves and nobody else", function()
+    local canary = service:connect()
+    local here, sent, seen = {}, 0, 0
+    for n = 1, VICTIMS do
+      if #here >= AT_ONCE then
+        table.remove(here, math.random(#here)):close()
+      end
+      local conn = service:connect()
+      conn:send(wire.get("/victim/" .. math.random(0, 30)))
+      here[#here + 1] = conn
+      if n % 10 == 0 then
+        sent = sent + 1
+        canary:send(wire.get("/canary/" .. sent))
+        while sent - seen > 3 or n == VICTIMS and seen < sent do
+          seen = seen + 1
+          local res = canary:read()
+          assert.equal(200, res.status, res.body)
+          assert.equal(seen, json.decode(res.body).n)
+        end
+      end
+    end
+    assert.equal(CANARIES, seen)
+    for _, conn in ipairs(here) do
+      conn:close()
+    end
+    canary:close()
+    process.wait_until("all is quiet", function()
+      return ours("AND state <> 'idle'") == 0
+    end)
+    assert.is_true(ours() <= POOL + 4)
+    assert.equal("0\n", database:sql("SELECT count(*) FROM seen"))
+    assert.is_true(json.decode(service:body("/prepared")).n <= 8)
+  end)
+
+  for _, mode in ipairs({ "fast", "immediate" }) do
+    it("repeats nothing and is whole within a second of its return: " .. mode, function()
+      database:sql("TRUNCATE seen")
+      local conns, first = {}, mode == "fast" and 1000 or 2000
+      for n = 1, 40 do
+        conns[n] = service:connect()
+        conns[n]:send(wire.post("/insert/" .. first + n, ""))
+        if n == 20 then
+          database:halt(mode)
+        end
+      end
+      database:start()
+      local returned = socket.gettime()
+      local told = {}
+      for n, conn in ipairs(conns) do
+        told[n] = conn:read()
+        conn:close()
+      end
+      if WHOLE then -- on a machine that does nothing else
+        assert.is_true(socket.gettime() - returned < 1)
+      end
+      for n, res in ipairs(told) do
+        local count = tonumber(database:sql("SELECT count(*) FROM seen WHERE n = " .. first + n))
+        assert.is_true(count == 1 or count == 0 and res.status ~= 200, n .. ": " .. count)
+      end
+      for n = 21, 40 do -- what was asked while it was down has waited
+        assert.equal(200, told[n].status, told[n].body)
+      end
+      assert.is_true(ours() <= POOL + 4)
+    end)
+  end
+end)
