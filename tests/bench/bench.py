@@ -8,6 +8,7 @@ import statistics
 import sys
 
 import claims
+import database
 import h2
 import idle
 import inside
@@ -22,7 +23,7 @@ from table import show, verdict
 from works import WORKS
 
 WARM_S = 1
-OTHERS = {"W4mem": relayed.run, "W5": idle.run, "W7": reloads.run, "W11": h2.run, "W12": tls.run,
+OTHERS = {"W4mem": relayed.run, "W5": idle.run, "W7": reloads.run, "W9": database.run, "W11": h2.run, "W12": tls.run,
           "W13": ws.run, "stores": stores.run, "claims": claims.run}
 
 
