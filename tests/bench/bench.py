@@ -23,8 +23,8 @@ from table import show, verdict
 from works import WORKS
 
 WARM_S = 1
-OTHERS = {"W4mem": relayed.run, "W5": idle.run, "W7": reloads.run, "W9": database.run, "W11": h2.run, "W12": tls.run,
-          "W13": ws.run, "stores": stores.run, "claims": claims.run}
+OTHERS = {"W4mem": relayed.run, "W5": idle.run, "W7": reloads.run, "W9": database.run, "W11": h2.run,
+          "W12": tls.run, "W13": ws.run, "stores": stores.run, "claims": claims.run}
 
 
 def main():
