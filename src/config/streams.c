@@ -12,6 +12,9 @@ static void add(mg_config *c, const mg_endpoint *e) {
 
 // Takes the next line: an address, and the place where it was declared.
 static bool next_line(mg_str *rest, mg_str *address, mg_str *place) {
+    if (rest->n == 0) {
+        return false;
+    }
     const char *tab = memchr(rest->p, '\t', rest->n);
     const char *end = memchr(rest->p, '\n', rest->n);
     if (tab == NULL || end == NULL || tab > end) {
