@@ -1,9 +1,9 @@
 // gate/reach.h: `moongate check --connect`: tries every store and every server of an upstream that
 // a configuration names, all at once, and says which can be had.
 //
-// Each kind has a file of its own (reach_database.c, reach_redis.c, reach_upstream.c) that adds probes; a probe
-// ends by mg_probe_end, or by the time that all have. reach.c owns the loop, the resolver and the
-// probes, and prints what came of them.
+// Each kind has a file of its own (reach_database.c, reach_redis.c, reach_upstream.c) that adds
+// probes; a probe ends by mg_probe_end, or by the time that all have. reach.c owns the loop, the
+// resolver and the probes, and prints what came of them.
 #pragma once
 
 #include "base/arena.h"

@@ -17,11 +17,11 @@ static void on_reply(mg_redis_request *q, uint32_t index, const mg_redis_reply *
     char text[200];
     (void)index;
     (void)last; // it is one command
-    if (r->values[0].type != MG_REDIS_ERROR) {
+    if (r->count > 0 && r->values[0].type != MG_REDIS_ERROR) {
         mg_probe_end(&p->probe, NULL);
         return;
     }
-    mg_str said = mg_redis_text(r, r->values);
+    mg_str said = r->count > 0 ? mg_redis_text(r, r->values) : MG_STR("more than max_reply");
     snprintf(text, sizeof text, "it says: %.*s", (int)(said.n < 160 ? said.n : 160), said.p);
     mg_probe_end(&p->probe, text);
 }
