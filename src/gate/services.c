@@ -9,7 +9,7 @@
 #include "proxy/upstream.h"
 #include "store/memory_cache.h"
 #include "store/postgres.h"
-#include "store/redis_cache.h"
+#include "store/redis_near.h"
 #include "store/sqlite.h"
 
 // One thing that is lent, and what it was made from. Counted by the sets that have it.
@@ -210,6 +210,25 @@ static int open_memory_cache(mg_service_set *s, mg_loop *loop, const mg_service_
     return rc;
 }
 
+// With a near one in front, if its URL asks for that and there was room when the master began.
+static int make_redis_cache(mg_cache **out, mg_loop *loop, mg_redis *redis, mg_shm *shm,
+                            mg_error *err) {
+    mg_memory_cache *values = NULL;
+    size_t bytes;
+    void *room = mg_shm_cache(shm, &bytes);
+    int rc = MG_OK;
+    if (room != NULL && mg_redis_settings_of(redis)->near_bytes > 0) {
+        rc = mg_memory_cache_open(&values, room, bytes, err);
+    }
+    if (rc == MG_OK) {
+        *out = mg_redis_cache_lend(redis);
+    }
+    if (values != NULL) {
+        *out = mg_redis_near_lend(redis, *out, mg_near_cache_new(loop, values, bytes));
+    }
+    return rc;
+}
+
 static int open_redis_cache(mg_service_set *s, mg_loop *loop, const mg_service_options *o,
                             mg_error *err) {
     mg_buf signature = {0};
@@ -220,12 +239,15 @@ static int open_redis_cache(mg_service_set *s, mg_loop *loop, const mg_service_o
     }
     mg_buf_append_str(&signature, mg_buf_str(&s->cache_redis->signature));
     s->cache = same(o->before != NULL ? o->before->cache : NULL, &signature);
+    mg_cache *cache = NULL;
     if (s->cache == NULL) {
-        mg_cache *cache = mg_redis_cache_lend(s->cache_redis->made);
+        rc = make_redis_cache(&cache, loop, s->cache_redis->made, o->shm, err);
+    }
+    if (cache != NULL) {
         s->cache = service_new(&signature, cache, free_cache);
     }
     mg_buf_deinit(&signature);
-    return MG_OK;
+    return rc;
 }
 
 static int open_cache(mg_service_set *s, mg_loop *loop, const mg_service_options *o,
@@ -233,6 +255,7 @@ static int open_cache(mg_service_set *s, mg_loop *loop, const mg_service_options
     int rc = o->config->cache.url != NULL ? open_redis_cache(s, loop, o, err)
                                           : open_memory_cache(s, loop, o, err);
     s->lent.cache = s->cache != NULL ? s->cache->made : NULL;
+    s->lent.fleet = s->cache_redis != NULL ? s->cache_redis->made : NULL;
     return rc;
 }
 

@@ -291,13 +291,22 @@ static int cache_stats(lua_State *L) {
         const char *name;
         uint64_t value;
     } figures[] = {
-        {"entries", s.entries}, {"bytes", s.bytes},     {"capacity", s.capacity_bytes},
-        {"hits", s.hits},       {"misses", s.misses},   {"sets", s.sets},
-        {"busy", s.busy},       {"evicted", s.evicted}, {"expired", s.expired},
+        {"entries", s.entries},
+        {"bytes", s.bytes},
+        {"capacity", s.capacity_bytes},
+        {"hits", s.hits},
+        {"misses", s.misses},
+        {"sets", s.sets},
+        {"busy", s.busy},
+        {"evicted", s.evicted},
+        {"expired", s.expired},
         {"emptied", s.emptied},
+        {"near_hits", s.near_hits},
+        {"near_keys", s.near_keys},
+        {"near_flushes", s.near_flushes},
     };
     lua_pushboolean(L, 1);
-    lua_createtable(L, 0, 11);
+    lua_createtable(L, 0, 14);
     if (s.state != NULL) {
         lua_pushstring(L, s.state);
         lua_setfield(L, -2, "state");

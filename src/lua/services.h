@@ -51,5 +51,6 @@ typedef struct mg_services {
     uint32_t database_count;
     const mg_named_redis *redis; // where the cache is, it is "default" unless another one is
     uint32_t redis_count;
+    mg_redis *fleet; // where the cache is: what the nodes of a fleet have in common; NULL: nothing
     const mg_acme_seam *acme;
 } mg_services;

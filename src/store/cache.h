@@ -80,6 +80,8 @@ typedef struct mg_cache_stats {
     const char *state; // static: of one that is elsewhere, as in store/redis.h; NULL: it is here
     uint64_t entries, bytes, capacity_bytes;
     uint64_t hits, misses, sets, evicted, expired, busy, emptied;
+    // Of values that are kept near (store/redis_near.h): hits among `hits`.
+    uint64_t near_hits, near_keys, near_flushes;
 } mg_cache_stats;
 
 // As far as is known here.

@@ -109,6 +109,15 @@ void mg_redis_tell(const mg_redis *r, bool bad, const char *text) {
     }
 }
 
+mg_redis_conn_options mg_redis_shared_options_of(mg_redis *r, const char *host, uint16_t port,
+                                                 const char *path, const char *name) {
+    enum { PING_MS = 1000 };
+    mg_redis_conn_options o = mg_redis_conn_options_of(r, host, port, path, name);
+    o.login = &r->shared_login;
+    o.ping_ms = r->observer != NULL ? PING_MS : 0; // what it is told depends on it
+    return o;
+}
+
 void mg_redis_encode(mg_redis *r, const mg_redis_command *commands, uint32_t count) {
     enum { KEPT = 64 * 1024 };
     if (r->words.cap > KEPT) {
@@ -154,8 +163,10 @@ void mg_redis_unsubscribe(mg_redis *r, mg_redis_subscription *s) {
 void mg_redis_observe(mg_redis *r, const mg_redis_observer *o) {
     r->observer = o;
     r->shared_login = r->login;
-    r->shared_login.greetings = o->greetings;
-    r->shared_login.greeting_count = o->greeting_count;
+    if (o != NULL) {
+        r->shared_login.greetings = o->greetings;
+        r->shared_login.greeting_count = o->greeting_count;
+    }
 }
 
 void mg_redis_read_stats(const mg_redis *r, mg_redis_stats *out) {

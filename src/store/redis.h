@@ -100,7 +100,7 @@ void mg_redis_give_back(mg_redis *r, mg_redis_conn *c, bool clean);
 int mg_redis_subscribe(mg_redis *r, mg_redis_subscription *s, mg_error *err);
 void mg_redis_unsubscribe(mg_redis *r, mg_redis_subscription *s);
 
-// `o` is borrowed for good. Before the first request.
+// `o` is borrowed until there is another one or none (NULL). Before the first request.
 void mg_redis_observe(mg_redis *r, const mg_redis_observer *o);
 
 // What its URL asks for.

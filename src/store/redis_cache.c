@@ -119,28 +119,38 @@ static bool says_whole_script(call *c, const mg_redis_reply *r) {
     return true;
 }
 
+// False: the reply is none.
+static bool reads_fault(const redis_cache *cache, const mg_redis_reply *r, char text[MG_REDIS_SAID],
+                        mg_cache_result *out) {
+    if (r->count == 0) {
+        *out = (mg_cache_result){.code = MG_ELIMIT, .text = "the value is larger than max_reply"};
+        return true;
+    }
+    if (r->values[0].type != MG_REDIS_ERROR) {
+        return false;
+    }
+    mg_str said = mg_redis_text(r, r->values);
+    snprintf(text, MG_REDIS_SAID, "%s: %.*s", mg_redis_settings_of(cache->redis)->name,
+             (int)(said.n < 200 ? said.n : 200), said.p);
+    *out = (mg_cache_result){.code = -EIO, .text = text};
+    if (strstr(text, "not an integer") != NULL) {
+        out->code = MG_ESYNTAX;
+    } else if (strstr(text, "would overflow") != NULL) {
+        out->code = -ERANGE;
+    }
+    return true;
+}
+
 static void on_reply(mg_redis_request *q, uint32_t index, const mg_redis_reply *r, bool last) {
     call *c = MG_OF(q, call, request);
-    char text[300];
+    char text[MG_REDIS_SAID];
     (void)index;
     (void)last; // it is one command
     if (says_whole_script(c, r)) {
         return;
     }
     mg_cache_result result = {.code = MG_OK};
-    if (r->count == 0) {
-        result = (mg_cache_result){.code = MG_ELIMIT, .text = "the value is larger than max_reply"};
-    } else if (r->values[0].type == MG_REDIS_ERROR) {
-        mg_str said = mg_redis_text(r, r->values);
-        snprintf(text, sizeof text, "%s: %.*s", mg_redis_settings_of(cache_of(c)->redis)->name,
-                 (int)(said.n < 200 ? said.n : 200), said.p);
-        result = (mg_cache_result){.code = -EIO, .text = text};
-        if (strstr(text, "not an integer") != NULL) {
-            result.code = MG_ESYNTAX;
-        } else if (strstr(text, "would overflow") != NULL) {
-            result.code = -ERANGE;
-        }
-    } else {
+    if (!reads_fault(cache_of(c), r, text, &result)) {
         c->read(c, r, &result);
     }
     if (result.code != MG_EAGAIN || c->cursor.n == 0) {
@@ -196,8 +206,7 @@ static bool is_too_large(mg_str key, mg_cache_result *out) {
 
 // --- get, set, delete ---
 
-static void read_value(call *c, const mg_redis_reply *r, mg_cache_result *out) {
-    redis_cache *cache = cache_of(c);
+static void take_value(redis_cache *cache, const mg_redis_reply *r, mg_cache_result *out) {
     if (!mg_redis_is_text(r->values)) {
         out->code = -ENOENT;
         cache->stats.misses++;
@@ -206,6 +215,19 @@ static void read_value(call *c, const mg_redis_reply *r, mg_cache_result *out) {
     out->value = mg_redis_text(r, r->values);
     out->tag = mg_redis_cache_tag(out->value);
     cache->stats.hits++;
+}
+
+static void read_value(call *c, const mg_redis_reply *r, mg_cache_result *out) {
+    take_value(cache_of(c), r, out);
+}
+
+void mg_redis_cache_read(mg_cache *c, const mg_redis_reply *r, char text[MG_REDIS_SAID],
+                         mg_cache_result *out) {
+    redis_cache *cache = (redis_cache *)c;
+    *out = (mg_cache_result){.code = MG_OK};
+    if (!reads_fault(cache, r, text, out)) {
+        take_value(cache, r, out);
+    }
 }
 
 static mg_cache_call *get(mg_cache *cache, mg_str key, mg_buf *room, mg_cache_result *out) {

@@ -18,3 +18,10 @@ void mg_redis_cache_write(mg_buf *out, uint8_t tag, mg_str value);
 
 // How what is stored is to be read: MG_CACHE_STRING, or MG_CACHE_UNSURE.
 uint8_t mg_redis_cache_tag(mg_str stored);
+
+enum { MG_REDIS_SAID = 300 };
+
+// What the reply to GET means: a value, -ENOENT, or a fault, whose text is put into `text`. Borrows
+// from both.
+void mg_redis_cache_read(mg_cache *c, const mg_redis_reply *r, char text[MG_REDIS_SAID],
+                         mg_cache_result *out);

@@ -63,13 +63,11 @@ static mg_redis_conn_options options_of(client *c, bool shared) {
     bool where = s->kind == MG_REDIS_SENTINEL;
     const mg_redis_host *h = &s->hosts[0];
     mg_redis_conn_options o =
-        mg_redis_conn_options_of(&c->redis, h->name, h->port, s->unix_path, s->name);
+        shared ? mg_redis_shared_options_of(&c->redis, h->name, h->port, s->unix_path, s->name)
+               : mg_redis_conn_options_of(&c->redis, h->name, h->port, s->unix_path, s->name);
     o.events = shared ? (where ? &shared_events_where : &shared_events)
                       : (where ? &other_events_where : &other_events);
     o.arg = c;
-    if (shared) {
-        o.login = &c->redis.shared_login;
-    }
     return o;
 }
 

@@ -374,7 +374,7 @@ static void settle_several(mg_redis_unit *u, mg_redis_errand *e) {
     if (u->untracked) {
         static const mg_redis_value none = {.type = MG_REDIS_NULL};
         mg_redis_kept null;
-        mg_redis_copy(&(mg_redis_reply){.values = &none, .count = 1, .text = ""}, &null);
+        mg_redis_keep(&(mg_redis_reply){.values = &none, .count = 1, .text = ""}, &null);
         settle(p++, &null);
     }
     for (uint32_t i = 0; i < u->got; i++) {

@@ -459,9 +459,26 @@ bool mg_redis_read(mg_redis_reader *r, mg_str *in, mg_redis_reply *out, const ch
 
 // --- replies ---
 
+static void copy(const mg_redis_reply *r, mg_redis_kept *out) {
+    *out = (mg_redis_kept){.values = mg_malloc((r->count + 1) * sizeof *out->values)};
+    for (uint32_t i = 0; i < r->count; i++) {
+        out->values[i] = r->values[i];
+        if (mg_redis_is_text(&r->values[i])) {
+            out->values[i].at = out->text.n;
+            mg_buf_append_str(&out->text, mg_redis_text(r, &r->values[i]));
+        }
+    }
+    out->reply = (mg_redis_reply){.values = out->values, .count = r->count, .text = out->text.p};
+}
+
 void mg_redis_keep(const mg_redis_reply *r, mg_redis_kept *out) {
+    if (r->from == NULL) {
+        copy(r, out);
+        return;
+    }
     mg_redis_reader *from = r->from;
     *out = (mg_redis_kept){*r, from->values, from->text};
+    out->reply.from = NULL;
     from->values = NULL;
     from->cap = 0;
     from->text = (mg_buf){0};

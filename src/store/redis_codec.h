@@ -39,7 +39,7 @@ typedef struct mg_redis_reply {
     const mg_redis_value *values;
     uint32_t count; // 0: it was beyond the limits and is lost
     const char *text;
-    struct mg_redis_reader *from;
+    struct mg_redis_reader *from; // NULL: somebody has kept it, or made it
 } mg_redis_reply;
 
 // Of one reply.
@@ -98,7 +98,7 @@ typedef struct mg_redis_kept {
     mg_buf text;
 } mg_redis_kept;
 
-// Takes the memory of the reply that is lent: nothing is copied.
+// Takes the memory of the reply that is lent: nothing is copied, unless it is of no reader.
 void mg_redis_keep(const mg_redis_reply *r, mg_redis_kept *out);
 void mg_redis_kept_deinit(mg_redis_kept *k);
 

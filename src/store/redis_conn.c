@@ -223,8 +223,32 @@ static void on_connected(void *arg, const mg_connect_fault *fault) {
     mg_redis_greet(c);
 }
 
+static void on_pong(mg_redis_call *ping, const mg_redis_reply *r, uint32_t left) {
+    (void)ping;
+    (void)r;
+    (void)left;
+}
+
+// Late, it has ended the connection already (mg_redis_queue).
+static void on_no_pong(mg_redis_call *ping, const mg_redis_fault *f) {
+    (void)ping;
+    (void)f;
+}
+
+static void on_quiet(mg_timer *t) {
+    mg_redis_conn *c = MG_OF(t, mg_redis_conn, timer);
+    bool asked = c->ping.conn != NULL;
+    if (!asked && mg_redis_conn_quiet_ms(c) >= c->o.ping_ms) {
+        c->ping = (mg_redis_call){on_pong, on_no_pong, .timeout_ms = c->o.ping_ms};
+        (void)mg_redis_conn_send(c, &c->ping, MG_STR("*1\r\n$4\r\nPING\r\n"), 1);
+    }
+}
+
 void mg_redis_conn_greeted(mg_redis_conn *c) {
     mg_timer_stop(&c->timer);
+    if (c->o.ping_ms > 0) {
+        mg_timer_start(c->loop, &c->timer, c->o.ping_ms, c->o.ping_ms, on_quiet);
+    }
     enter(c, MG_REDIS_READY);
     c->down = false;
     c->tries = 0;

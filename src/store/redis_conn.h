@@ -95,6 +95,7 @@ typedef struct mg_redis_conn_options {
     mg_redis_limits limits;
     uint32_t connect_ms;     // for connecting and greeting, together
     uint32_t backoff_ms;     // the longest wait between two tries; the first is 1/64 of it
+    uint32_t ping_ms;        // after so long without a word it is asked for one; 0: it is not
     uint32_t queue;          // calls at most whose replies have not come
     size_t queue_bytes;      // and bytes of commands that have not been sent
     bool once;               // what was lost stays so: it has a state that calls rely on

@@ -41,7 +41,8 @@ struct mg_redis_conn {
     uint64_t wanted_until_ms, read_ms, ready_ms;
     mg_connect *connect;
     mg_stream stream;
-    mg_timer timer; // of connecting and greeting; of the backoff
+    mg_timer timer; // of connecting and greeting; of the backoff; of pings
+    mg_redis_call ping;
     mg_turn turn;
     mg_random random;
     mg_redis_reader reader;

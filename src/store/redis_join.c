@@ -6,18 +6,6 @@ static void settle(mg_redis_kept *out, uint32_t count) {
     out->reply = (mg_redis_reply){.values = out->values, .count = count, .text = out->text.p};
 }
 
-void mg_redis_copy(const mg_redis_reply *r, mg_redis_kept *out) {
-    *out = (mg_redis_kept){.values = mg_malloc((r->count + 1) * sizeof *out->values)};
-    for (uint32_t i = 0; i < r->count; i++) {
-        out->values[i] = r->values[i];
-        if (mg_redis_is_text(&r->values[i])) {
-            out->values[i].at = out->text.n;
-            mg_buf_append_str(&out->text, mg_redis_text(r, &r->values[i]));
-        }
-    }
-    settle(out, r->count);
-}
-
 static void make_error(mg_redis_kept *out, const char *text) {
     *out = (mg_redis_kept){.values = mg_malloc(sizeof *out->values)};
     mg_buf_append_str(&out->text, mg_str_of(text));
@@ -88,12 +76,12 @@ void mg_redis_join_parts(mg_redis_join how, const mg_redis_part *parts, uint32_t
                          uint32_t keys, mg_redis_kept *out) {
     const mg_redis_reply *error = first_error(parts, count);
     if (error != NULL) {
-        mg_redis_copy(error, out);
+        mg_redis_keep(error, out);
     } else if (how == MG_REDIS_SUM) {
         add_up(parts, count, out);
     } else if (how == MG_REDIS_LIST) {
         make_list(parts, count, keys, out);
     } else {
-        mg_redis_copy(&parts[0].kept.reply, out);
+        mg_redis_keep(&parts[0].kept.reply, out);
     }
 }

@@ -14,6 +14,3 @@ typedef struct mg_redis_part {
 // answer that does not fit what was asked is one too.
 void mg_redis_join_parts(mg_redis_join how, const mg_redis_part *parts, uint32_t count,
                          uint32_t keys, mg_redis_kept *out);
-
-// A copy of a reply, which is borrowed.
-void mg_redis_copy(const mg_redis_reply *r, mg_redis_kept *out);

@@ -48,8 +48,8 @@ mg_redis_conn_options mg_redis_node_options(mg_redis_node *n) {
 
 mg_redis_conn *mg_redis_node_conn(mg_redis_node *n) {
     if (n->conn == NULL) {
-        mg_redis_conn_options o = mg_redis_node_options(n);
-        o.login = &n->cluster->redis.shared_login;
+        mg_redis_conn_options o =
+            mg_redis_shared_options_of(&n->cluster->redis, n->host, n->port, NULL, n->name);
         o.events = &events;
         o.arg = n;
         n->conn = mg_redis_conn_new(n->cluster->redis.loop, &o);

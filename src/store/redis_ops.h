@@ -44,6 +44,10 @@ void mg_redis_tell(const mg_redis *r, bool bad, const char *text);
 // Writes commands into `words`, anew.
 void mg_redis_encode(mg_redis *r, const mg_redis_command *commands, uint32_t count);
 
+// The same for a connection that requests share, on which an observer may have wishes.
+mg_redis_conn_options mg_redis_shared_options_of(mg_redis *r, const char *host, uint16_t port,
+                                                 const char *path, const char *name);
+
 // One server, or one that sentinels name: redis_client.c.
 mg_redis *mg_redis_client_new(void);
 

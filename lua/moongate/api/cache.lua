@@ -75,7 +75,8 @@ function cache:cached(key, ttl, fn) end
 
 --- Figures of the whole cache: `entries`, `bytes`, `capacity`, `hits`, `misses`, `sets`, `evicted`,
 --- `expired`, `busy` (calls that found a shard locked), `emptied` (shards, since a worker died in
---- them).
+--- them). Of one in Redis with `near`: `near_hits` among the hits, `near_keys` and `near_flushes` of
+--- this worker.
 ---
 --- ```lua
 --- app:get("/", function() return tostring(moongate.cache():stats().entries) end)

@@ -22,6 +22,7 @@ static asked calls[8];
 static mg_error refused;
 static int seed, a, b; // which dials these were
 static int moves;      // that the observer was told of
+static bool observed;  // there is one; connections that are quiet for a second are asked then
 static char news[512];
 
 static inline void show(char *out, size_t n, const mg_redis_reply *r) {
@@ -56,10 +57,19 @@ static inline void on_fault(mg_redis_request *q, const mg_redis_fault *f) {
     c->over = true;
 }
 
-static inline void on_news(void *arg, bool bad, const char *text) {
+static inline void write_news(const char *sign, const char *text) {
     size_t n = strlen(news);
+    snprintf(news + n, sizeof news - n, "%s%s\n", sign, text);
+}
+
+static inline void on_news(void *arg, const char *text) {
     (void)arg;
-    snprintf(news + n, sizeof news - n, "%s%s\n", bad ? "! " : "", text);
+    write_news("", text);
+}
+
+static inline void on_warning(void *arg, const char *text) {
+    (void)arg;
+    write_news("! ", text);
 }
 
 static inline void on_moved(void *arg) {
@@ -120,13 +130,14 @@ static inline int dial_to(uint16_t port) {
 
 static inline void open_redis(const char *url) {
     mg_error err;
-    const mg_redis_options o = {.url = mg_str_of(url), .on_news = on_news};
+    const mg_redis_options o = {
+        .url = mg_str_of(url), .on_warning = on_warning, .on_news = on_news};
     news[0] = '\0';
     moves = 0;
     if (mg_redis_open(&redis, rig_loop, &o, &err) != MG_OK) {
         fail_msg("%s", err.text);
     }
-    mg_redis_observe(redis, &observer);
+    mg_redis_observe(redis, observed ? &observer : NULL);
 }
 
 // With a map, and connections to both.
@@ -153,7 +164,14 @@ static inline void open_with(const char *url, const char *map) {
 }
 
 static inline void open_cluster(void) {
+    observed = false;
     open_with("redis+cluster://s:9", MAP);
+}
+
+static inline void open_observed(void) {
+    observed = true;
+    open_with("redis+cluster://s:9", MAP);
+    observed = false;
 }
 
 static inline int close_rig(void **state) {

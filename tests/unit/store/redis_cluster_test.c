@@ -14,7 +14,7 @@ static void a_command_goes_to_who_has_its_slot(void **state) {
 
 static void one_that_has_moved_is_followed_and_remembered(void **state) {
     (void)state;
-    open_cluster();
+    open_observed();
     ask(0, "GET bar");
     assert_string_equal(rig_got(a), "GET bar");
     rig_say(a, "-MOVED 5061 b:2\r\n");
@@ -62,7 +62,7 @@ static void servers_that_send_in_circles_are_an_error(void **state) {
 
 static void a_slot_on_its_way_is_asked_for_once(void **state) {
     (void)state;
-    open_cluster();
+    open_observed();
     ask(0, "GET bar");
     rig_got(a);
     rig_say(a, "-ASK 5061 b:2\r\n");
@@ -272,8 +272,8 @@ static void patience_ends_with_the_deadline(void **state) {
 
 static void a_failover_is_waited_for(void **state) {
     (void)state;
-    open_cluster();
-    rig_pass(1000);
+    open_observed();
+    rig_pass(700);
     rig_refuse = true;
     rig_hang_up(a); // it is gone
     ask(0, "INCR bar");
