@@ -220,6 +220,9 @@ local ticking_failed
 
 local function start_ticking(control)
   local future = control.future
+  if not control.job.each_worker then
+    native.job_claim(control.job.name)
+  end
   future._task = sched.start_soon(control.root, tick_on, ticking_failed, future, control)
 end
 

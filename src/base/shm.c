@@ -1,6 +1,7 @@
 #include "base/shm.h"
 
 #include "base/mem.h"
+#include "base/random.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -29,6 +30,7 @@ typedef struct layout {
     uint32_t cell_bytes;
     uint64_t bytes; // of all
     uint64_t cache_at;
+    uint64_t node;
     mg_cell cells[MG_SHM_CELLS];
     lease leases[MG_SHM_LEASES];
     _Alignas(64) unsigned char tickets[MG_SHM_TICKET_BYTES];
@@ -82,9 +84,16 @@ int mg_shm_new(mg_shm **out, size_t cache_bytes, mg_error *err) {
     }
     int rc = map(out, fd, bytes, err);
     if (rc == MG_OK) {
+        mg_random random;
+        mg_random_init(&random, 0);
+        (*out)->map->node = mg_random_u64(&random);
         mg_shm_mend(*out);
     }
     return rc;
+}
+
+uint64_t mg_shm_node(const mg_shm *s) {
+    return s->map->node;
 }
 
 void mg_shm_mend(mg_shm *s) {

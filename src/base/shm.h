@@ -33,7 +33,7 @@ enum {
     MG_CELL_SOCKETS = 16,
     MG_SHM_CELLS = 256,
     MG_SHM_LEASES = 256,
-    MG_SHM_VERSION = 6,
+    MG_SHM_VERSION = 7,
     MG_SHM_TICKET_BYTES = 512,
     MG_SHM_PROXY_BYTES = 24 << 20, // of addresses; what nobody touches takes no memory
     MG_SHM_LIVE_BYTES = 520 << 20, // likewise
@@ -97,6 +97,9 @@ void mg_shm_free(mg_shm *s); // unmaps; accepts NULL
 void mg_shm_mend(mg_shm *s);
 
 int mg_shm_fd(const mg_shm *s); // borrowed
+
+// Which node this is, among all that share a store: a number that was drawn when it was made.
+uint64_t mg_shm_node(const mg_shm *s);
 
 mg_cell *mg_shm_cell(mg_shm *s, uint32_t index); // index < MG_SHM_CELLS
 

@@ -44,10 +44,26 @@ static void drop(running_job *r) {
     mg_free(r);
 }
 
+static bool is_ours(void *arg, mg_str name) {
+    const mg_jobs *j = arg;
+    return mg_lease_take(j->shm, name, j->holder);
+}
+
+static bool is_running(void *arg, mg_str name) {
+    return find(arg, name) != NULL;
+}
+
+static void claim(void *arg, const mg_vm *vm, mg_str name) {
+    mg_jobs *j = arg;
+    if (vm->services->fleet != NULL) {
+        mg_job_leases_claim(&j->leases, vm->loop, vm->services->fleet, name, vm);
+    }
+}
+
 static bool begin(void *arg, const mg_vm *vm, const mg_vm_job *job) {
     mg_jobs *j = arg;
-    if (find(j, job->name) != NULL ||
-        (!job->each_worker && !mg_lease_take(j->shm, job->name, j->holder))) {
+    if (find(j, job->name) != NULL || (!job->each_worker && !is_ours(j, job->name)) ||
+        (!job->each_worker && !mg_job_leases_has(&j->leases, job->name))) {
         return false;
     }
     running_job *r = mg_calloc(1, sizeof *r);
@@ -64,9 +80,13 @@ static bool begin(void *arg, const mg_vm *vm, const mg_vm_job *job) {
 }
 
 static void end(void *arg, const mg_vm *vm, mg_str name) {
-    running_job *r = find(arg, name);
+    mg_jobs *j = arg;
+    running_job *r = find(j, name);
     if (r != NULL && r->vm == vm) {
         drop(r);
+        if (j->leases.retired) {
+            mg_job_leases_give_back(&j->leases, name);
+        }
     }
 }
 
@@ -107,7 +127,7 @@ static double wait(void *arg, const mg_vm *vm, mg_str name, double seconds) {
     return wait_ms / 1000;
 }
 
-const mg_vm_jobs mg_jobs_seam = {begin, end, wait};
+const mg_vm_jobs mg_jobs_seam = {begin, end, wait, claim};
 
 // --- those that do not end ---
 
@@ -140,6 +160,7 @@ void mg_jobs_look(mg_jobs *j, uint64_t now_ms, void (*on_late)(void *arg, const 
             on_late(arg, text.text);
         }
     }
+    mg_job_leases_tell(&j->leases, on_late, arg);
 }
 
 // --- life ---
@@ -148,10 +169,18 @@ void mg_jobs_init(mg_jobs *j, mg_shm *shm, uint32_t slot) {
     *j = (mg_jobs){.shm = shm, .holder = slot + 1};
     mg_link_init(&j->running);
     mg_link_init(&j->ticks);
+    mg_job_leases_init(&j->leases, is_ours, j);
+}
+
+void mg_jobs_retire(mg_jobs *j) {
+    mg_job_leases_retire(&j->leases, is_running);
 }
 
 void mg_jobs_forget(mg_jobs *j, const mg_vm *vm) {
     mg_link *next;
+    if (vm != NULL) {
+        mg_job_leases_forget(&j->leases, vm);
+    }
     for (mg_link *l = j->running.next; l != &j->running; l = next) {
         next = l->next;
         running_job *r = MG_OF(l, running_job, link);
@@ -170,4 +199,5 @@ void mg_jobs_forget(mg_jobs *j, const mg_vm *vm) {
 
 void mg_jobs_deinit(mg_jobs *j) {
     mg_jobs_forget(j, NULL);
+    mg_job_leases_deinit(&j->leases);
 }

@@ -74,6 +74,7 @@ void mg_worker_stop(mg_worker *w, uint64_t idle_ms) {
     uint64_t drain_ms = w->current->config.timeouts.drain_ms;
     mg_accepting_end(&w->accepting);
     mg_accepting_deinit(&w->accepting); // so that nobody waits at a door that stays shut
+    mg_jobs_retire(&w->jobs);
     w->drain_until_ms = mg_loop_now_ms(w->loop) + drain_ms;
     mg_timer_start(w->loop, &w->drain_timer, drain_ms, 0, on_drain_late);
     mg_lua_app_announce_stop(w->current->app);
@@ -209,6 +210,7 @@ void mg_worker_free(mg_worker *w) {
     mg_server_free(w->server);
     mg_channel_close(w->master); // nothing is said any more
     w->master = NULL;
+    mg_worker_join_fleet(w, NULL);
     mg_worker_free_generations(w);
     mg_guests_free(w->guests);
     mg_worker_end_live(w);

@@ -6,6 +6,7 @@
 #include "gate/generation.h"
 #include "gate/jobs.h"
 #include "gate/logs.h"
+#include "gate/topics_remote.h"
 #include "gate/worker.h"
 #include "live/events.h"
 #include "live/guest.h"
@@ -36,6 +37,8 @@ struct mg_worker {
     mg_jobs jobs;
     mg_ring *ring; // NULL: there is no other worker
     mg_topics *topics;
+    mg_topics_redis *other_nodes; // NULL: there are none
+    mg_redis *fleet;              // by which they are reached
     mg_event_streams *event_streams;
     mg_guests *guests; // WebSockets that scripts serve
     mg_logs logs;
@@ -93,6 +96,9 @@ void mg_worker_serve(mg_worker *w, mg_generation *g);
 void mg_worker_begin_live(mg_worker *w);
 void mg_worker_limit_live(mg_worker *w, const mg_config_limits *l);
 void mg_worker_take_waker(mg_worker *w, mg_message *m);
+// Topics reach the nodes that have that Redis (NULL: this one alone), which lives until this is
+// said again.
+void mg_worker_join_fleet(mg_worker *w, mg_redis *fleet);
 void mg_worker_show_live(const mg_worker *w, mg_cell_topics *out);
 void mg_worker_end_live(mg_worker *w); // the server has no connection any more, and no scripts
 

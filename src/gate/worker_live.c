@@ -34,6 +34,20 @@ void mg_worker_limit_live(mg_worker *w, const mg_config_limits *l) {
     mg_worker_limit_sockets(w, l);
 }
 
+void mg_worker_join_fleet(mg_worker *w, mg_redis *fleet) {
+    if (fleet == w->fleet) {
+        return;
+    }
+    mg_topics_redis_free(w->other_nodes);
+    w->fleet = fleet;
+    const mg_topics_redis_options o = {.topics = w->topics,
+                                       .redis = fleet,
+                                       .node = mg_shm_node(w->shm),
+                                       .on_warning = mg_worker_on_warning,
+                                       .arg = w};
+    w->other_nodes = fleet != NULL ? mg_topics_redis_new(w->loop, &o) : NULL;
+}
+
 void mg_worker_take_waker(mg_worker *w, mg_message *m) {
     if (w->ring == NULL) {
         return;

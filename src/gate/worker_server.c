@@ -73,6 +73,7 @@ void mg_worker_serve(mg_worker *w, mg_generation *g) {
     server_options(w, g, &options);
     mg_server_set_options(w->server, &options);
     mg_worker_limit_live(w, &g->config.limits);
+    mg_worker_join_fleet(w, mg_service_set_lent(g->services)->fleet);
     mg_lua_app_vm(g->app)->server = w->server;
     mg_server_set_app(w->server, MG_APP_MAIN, mg_lua_app_seam(g->app));
     mg_stall_watch(w->stall, mg_lua_app_vm(g->app));

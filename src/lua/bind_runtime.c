@@ -144,6 +144,15 @@ static int runtime_job_wait(lua_State *L) {
     return 1;
 }
 
+// job_claim(name): it is declared, and runs once a service
+static int runtime_job_claim(lua_State *L) {
+    mg_vm *vm = mg_vm_of(L);
+    if (vm->jobs != NULL) {
+        vm->jobs->claim(vm->jobs_arg, vm, mg_lua_check_str(L, 1));
+    }
+    return 0;
+}
+
 static int runtime_job_end(lua_State *L) {
     const mg_vm *vm = mg_vm_of(L);
     if (vm->jobs != NULL) {
@@ -209,13 +218,21 @@ static int runtime_missing(lua_State *L) {
 
 void mg_bind_runtime(lua_State *L, mg_vm *vm) {
     static const luaL_Reg functions[] = {
-        {"sleep", runtime_sleep},     {"now", runtime_now},
-        {"wall", runtime_wall},       {"log", runtime_log},
-        {"where", runtime_where},     {"job_begin", runtime_job_begin},
-        {"job_end", runtime_job_end}, {"job_wait", runtime_job_wait},
-        {"pid", runtime_pid},         {"finalize", runtime_finalize},
-        {"deeper", runtime_deeper},   {"bind_future", runtime_bind_future},
-        {"missing", runtime_missing}, {NULL, NULL},
+        {"sleep", runtime_sleep},
+        {"now", runtime_now},
+        {"wall", runtime_wall},
+        {"log", runtime_log},
+        {"where", runtime_where},
+        {"job_begin", runtime_job_begin},
+        {"job_end", runtime_job_end},
+        {"job_wait", runtime_job_wait},
+        {"job_claim", runtime_job_claim},
+        {"pid", runtime_pid},
+        {"finalize", runtime_finalize},
+        {"deeper", runtime_deeper},
+        {"bind_future", runtime_bind_future},
+        {"missing", runtime_missing},
+        {NULL, NULL},
     };
     mg_vm_register(L, vm, functions);
 }
