@@ -16,8 +16,9 @@ return {
   -- PostgreSQL: DATABASE_URL=postgres://user@host/name moongate run
   database = os.getenv("DATABASE_URL") or "sqlite:build/var/moongate.db",
 
-  -- Shared by all workers; a reload and a worker's death keep it.
-  cache = "memory:64M",
+  -- Shared by all workers; a reload and a worker's death keep it. With CACHE_URL=redis://... by all
+  -- nodes (conf/fleet.lua).
+  cache = os.getenv("CACHE_URL") or "memory:64M",
 
   -- Larger request bodies are answered 413, handlers that take longer 504.
   limits = { body = "16M" },
