@@ -97,7 +97,7 @@ static int rig_open(void **state) {
     (void)state;
     rig_count = 0;
     rig_refuse = rig_silent = false;
-    rig_net = (mg_connect_net){rig_on_connect, rig_on_gone, NULL};
+    rig_net = (mg_connect_net){.on_connect = rig_on_connect, .on_gone = rig_on_gone};
     mg_loop_new(&rig_loop, &(mg_loop_options){.virtual_clock = true});
     mg_connect_use(rig_loop, &rig_net);
     return 0;
