@@ -2,7 +2,6 @@
 // of a guest (live/guest.h): a stale one answers nil, "closed", or does nothing.
 
 #include "base/mem.h"
-#include "base/utf8.h"
 #include "http/ws_handshake.h"
 #include "lua/args.h"
 #include "lua/bind.h"
@@ -412,12 +411,6 @@ static int socket_state(lua_State *L) {
     return 1;
 }
 
-// is_utf8(text) -> boolean
-static int is_utf8(lua_State *L) {
-    lua_pushboolean(L, mg_utf8_valid(mg_lua_check_str(L, 1)));
-    return 1;
-}
-
 // --- topics ---
 
 // socket_subscribe(handle, topic) -> true | nil, "closed" | nil, message, "limit"
@@ -470,16 +463,25 @@ static int socket_publish(lua_State *L) {
 
 void mg_bind_websocket(lua_State *L, mg_vm *vm) {
     static const luaL_Reg functions[] = {
-        {"socket_serve", socket_serve},         {"socket_part", socket_part},
-        {"socket_claims", socket_claims},       {"socket_new", socket_new},
-        {"socket_open", socket_open},           {"socket_drop", socket_drop},
-        {"socket_done", socket_done},           {"socket_send", socket_send},
-        {"socket_room", socket_room},           {"socket_receive", socket_receive},
-        {"socket_close", socket_close},         {"socket_leave", socket_leave},
-        {"socket_ping", socket_ping},           {"socket_facts", socket_facts},
-        {"socket_state", socket_state},         {"is_utf8", is_utf8},
-        {"socket_subscribe", socket_subscribe}, {"socket_unsubscribe", socket_unsubscribe},
-        {"socket_publish", socket_publish},     {NULL, NULL},
+        {"socket_serve", socket_serve},
+        {"socket_part", socket_part},
+        {"socket_claims", socket_claims},
+        {"socket_new", socket_new},
+        {"socket_open", socket_open},
+        {"socket_drop", socket_drop},
+        {"socket_done", socket_done},
+        {"socket_send", socket_send},
+        {"socket_room", socket_room},
+        {"socket_receive", socket_receive},
+        {"socket_close", socket_close},
+        {"socket_leave", socket_leave},
+        {"socket_ping", socket_ping},
+        {"socket_facts", socket_facts},
+        {"socket_state", socket_state},
+        {"socket_subscribe", socket_subscribe},
+        {"socket_unsubscribe", socket_unsubscribe},
+        {"socket_publish", socket_publish},
+        {NULL, NULL},
     };
     mg_vm_register(L, vm, functions);
 }

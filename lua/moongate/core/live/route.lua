@@ -1,5 +1,6 @@
 --- What app:websocket declares: its options, and the functions that handle its sockets.
 local check = require("moongate.core.check")
+local message = require("moongate.core.live.message")
 local origin = require("moongate.core.live.origin")
 
 local M = {}
@@ -27,17 +28,6 @@ local function rate(name, value)
   return value == false and 0 or check.positive_integer(name, value)
 end
 
-local function protocols(name, value)
-  check.type(name, value, "table")
-  for i, protocol in ipairs(value) do
-    if type(protocol) ~= "string" or not protocol:find("^[%w!#$%%&'*+.^_`|~-]+$") then
-      check.fail(('%s[%d]: a token such as "chat.v1" is wanted, not %s'):format(name, i,
-        check.describe(protocol)))
-    end
-  end
-  return #value > 0 and value or nil
-end
-
 local function slow(name, value)
   return check.one_of(name, value, { close = true, skip = true }) and value
 end
@@ -47,7 +37,7 @@ local OPTIONS = {
   rate = rate,
   idle = seconds,
   ping = seconds,
-  protocols = protocols,
+  protocols = message.protocols,
   origins = origin.option,
   deflate = function(name, value)
     return check.type(name, value, "boolean")

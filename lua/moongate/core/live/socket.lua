@@ -6,12 +6,12 @@
 local native = require("moongate.native")
 local check = require("moongate.core.check")
 local errors = require("moongate.core.errors")
+local message = require("moongate.core.live.message")
 local headers_of = require("moongate.core.headers")
 local places = require("moongate.core.places")
 local scopes = require("moongate.core.scope")
 local sched = require("moongate.core.sched")
 local suggest = require("moongate.core.suggest")
-local text = require("moongate.core.text")
 local Future = require("moongate.future")
 local time = require("moongate.time")
 
@@ -150,34 +150,13 @@ end
 
 -- --- sending ---
 
-local KINDS = { text = false, binary = true }
-
--- What goes out: bytes, and whether they are binary. A table becomes JSON.
-local function payload(name, data, kind)
-  local binary = KINDS[kind or "text"]
-  if binary == nil then
-    check.one_of(name .. ": the kind", kind, KINDS)
-  end
-  if type(data) == "table" and not binary and getmetatable(data) ~= Future then
-    local ok, encoded = pcall(native.json.encode, data)
-    return ok and encoded or error(name .. ": " .. encoded, 3), false
-  end
-  local bytes, wrong = text.of(data)
-  if not bytes then
-    error(name .. ": " .. wrong, 3)
-  elseif not binary and not native.is_utf8(bytes) then
-    error(name .. ': text is UTF-8, and this is not: send bytes as (data, "binary")', 3)
-  end
-  return bytes, binary
-end
-
 --- Sends a message; suspends while much waits for the peer. Raises with code "closed" once nothing
 --- can be sent.
 ---@param data string|number|table a table becomes JSON
 ---@param kind "text"|"binary"|nil "text" unless given
 function methods.send(ws, data, kind)
   check_ws(ws, "send")
-  local bytes, binary = payload("ws:send", data, kind)
+  local bytes, binary = message.payload("ws:send", data, kind)
   local taken = native.socket_send(ws[HANDLE], bytes, binary)
   if taken == nil then
     closed()
@@ -190,24 +169,12 @@ function methods.send(ws, data, kind)
   return ws
 end
 
-local CODES = { [1004] = true, [1005] = true, [1006] = true }
-
 --- Closes: what was sent still leaves. `close` of the table form is told when that is done.
 ---@param code integer? 1000 unless given
 ---@param reason string? of at most 123 bytes
 function methods.close(ws, code, reason)
   check_ws(ws, "close")
-  code = code == nil and 1000 or code
-  local good = type(code) == "number" and code % 1 == 0 and not CODES[code]
-    and (code >= 1000 and code <= 1014 or code >= 3000 and code <= 4999)
-  if not good then
-    error("ws:close: the code is 1000 to 1014 (but for 1004 to 1006) or 3000 to 4999, not "
-      .. errors.show(code), 2)
-  end
-  reason = reason == nil and "" or check.string("ws:close: the reason", reason)
-  if #reason > 123 or not native.is_utf8(reason) then
-    error("ws:close: a reason is UTF-8 of at most 123 bytes", 2)
-  end
+  code, reason = message.farewell("ws:close", code, reason)
   native.socket_close(ws[HANDLE], code, reason)
 end
 
@@ -215,11 +182,7 @@ end
 ---@param data string? of at most 125 bytes
 function methods.ping(ws, data)
   check_ws(ws, "ping")
-  data = data == nil and "" or check.string("ws:ping: the data", data)
-  if #data > 125 then
-    error("ws:ping: at most 125 bytes", 2)
-  end
-  native.socket_ping(ws[HANDLE], data)
+  native.socket_ping(ws[HANDLE], message.ping("ws:ping", data))
 end
 
 -- --- receiving ---
@@ -315,7 +278,7 @@ function methods.publish(ws, topic, data, options)
   check_ws(ws, "publish")
   check.string("ws:publish: the topic", topic)
   options = options == nil and {} or check.options("ws:publish: options", options, PUBLISH)
-  local bytes, binary = payload("ws:publish", data, options.kind)
+  local bytes, binary = message.payload("ws:publish", data, options.kind)
   check_told(native.socket_publish(ws[HANDLE], topic, bytes, binary, options.self))
   return ws
 end
