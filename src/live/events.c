@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 #include "http/event_text.h"
+#include "live/outbox.h"
 
 #include <assert.h>
 
@@ -12,12 +13,6 @@ typedef struct rhythm {
     uint32_t streams;
 } rhythm;
 
-// A message that waits for the client to take those before it.
-typedef struct waiting {
-    mg_link link;
-    mg_packet *packet;
-} waiting;
-
 struct mg_event_stream {
     mg_app app; // first: the seam's functions get it
     mg_subscriber subscriber;
@@ -26,8 +21,7 @@ struct mg_event_stream {
     mg_link link;
     mg_deadline silence;
     rhythm *rhythm; // NULL: no heartbeats
-    mg_link outbox;
-    size_t outbox_bytes;
+    mg_outbox *outbox;
     mg_event_stream_options options; // but for the topics
 };
 
@@ -90,25 +84,13 @@ static void not_silent(mg_event_stream *s) {
 
 // --- the end ---
 
-static void drop_first(mg_event_stream *s, mg_str bytes) {
-    waiting *w = MG_OF(s->outbox.next, waiting, link);
-    mg_link_remove(&w->link);
-    s->outbox_bytes -= bytes.n;
-    mg_packet_unref(w->packet);
-    mg_free(w);
-}
-
 // The exchange is somebody else's matter from here on.
 static void dispose(mg_event_stream *s) {
     mg_subscriber_leave(&s->subscriber);
     end_rhythm(s);
     mg_link_remove(&s->link);
     s->all->status.streams--;
-    for (mg_link *l; (l = mg_link_shift(&s->outbox)) != NULL;) {
-        waiting *w = MG_OF(l, waiting, link);
-        mg_packet_unref(w->packet);
-        mg_free(w);
-    }
+    mg_outbox_clear(&s->outbox);
     mg_free(s);
 }
 
@@ -138,13 +120,6 @@ static mg_str bytes_of(mg_packet *p) {
     return mg_packet_bytes(p, MG_FORM_EVENT, encode, NULL);
 }
 
-static void keep(mg_event_stream *s, mg_packet *p, mg_str bytes) {
-    waiting *w = mg_malloc(sizeof *w);
-    w->packet = mg_packet_ref(p);
-    s->outbox_bytes += bytes.n;
-    mg_link_append(&s->outbox, &w->link);
-}
-
 // One message is always taken, however large its form is.
 static void on_message(mg_subscriber *subscriber, mg_packet *p) {
     mg_event_stream *s = MG_OF(subscriber, mg_event_stream, subscriber);
@@ -152,12 +127,12 @@ static void on_message(mg_subscriber *subscriber, mg_packet *p) {
         return; // the format is text
     }
     mg_str bytes = bytes_of(p);
-    size_t waits = mg_exchange_backlog(s->x) + s->outbox_bytes;
+    size_t waits = mg_exchange_backlog(s->x) + mg_outbox_bytes(s->outbox);
     if (waits == 0) {
         (void)mg_exchange_write(s->x, bytes); // if it is gone, on_gone says so
         not_silent(s);
     } else if (waits + bytes.n <= s->all->outbox_bytes) {
-        keep(s, p, bytes);
+        mg_outbox_add(&s->outbox, p);
     } else if (s->options.slow == MG_SLOW_SKIP) {
         s->all->status.skipped++;
     } else {
@@ -182,10 +157,10 @@ static void on_body(mg_app *app, mg_exchange *x) {
 
 static void on_writable(mg_app *app, mg_exchange *x) {
     mg_event_stream *s = (mg_event_stream *)app;
-    while (!mg_link_alone(&s->outbox) && mg_exchange_backlog(x) == 0) {
-        mg_str bytes = bytes_of(MG_OF(s->outbox.next, waiting, link)->packet);
-        (void)mg_exchange_write(x, bytes);
-        drop_first(s, bytes);
+    mg_packet *p;
+    while (mg_exchange_backlog(x) == 0 && (p = mg_outbox_take(&s->outbox)) != NULL) {
+        (void)mg_exchange_write(x, bytes_of(p));
+        mg_packet_unref(p);
     }
     not_silent(s);
 }
@@ -225,7 +200,6 @@ int mg_event_stream_new(mg_event_stream **out, mg_event_streams *all,
     s->options = *o;
     mg_subscriber_init(&s->subscriber, all->topics, &subscriber_ops);
     mg_deadline_init(&s->silence);
-    mg_link_init(&s->outbox);
     mg_link_append(&all->streams, &s->link);
     all->status.streams++;
     int rc = subscribe(s, o, err);
