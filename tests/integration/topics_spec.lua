@@ -125,7 +125,8 @@ describe("topics", function()
   it("are read by curl, over both wires", function()
     for _, how in ipairs({ "--http1.1", "--http2-prior-knowledge" }) do
       local out = os.tmpname()
-      local curl = process.start({ "curl", "-sN", how, service:url("/feed/curl") }, out, "/dev/null")
+      local argv = { "curl", "-sN", how, service:url("/feed/curl") }
+      local curl = process.start(argv, out, "/dev/null")
       wait_for_count("curl", 1)
       publish(1, "curl", "one\ntwo")
       process.wait_until("curl has read it", function()
