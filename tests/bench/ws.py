@@ -73,7 +73,7 @@ class Load:
 def measure(name, mode, connections, amount):
     """Microseconds of the server's processor for each message that came back, and messages in a second."""
     with Server(name) as server:
-        warm = Load(server, mode, CONNECTIONS, 1 if mode == "echo" else 2000)
+        warm = Load(server, mode, CONNECTIONS, 1 if mode == "echo" else 200)
         warm.run()
         warm.end()
         load = Load(server, mode, connections, amount)

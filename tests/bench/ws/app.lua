@@ -6,7 +6,10 @@ app:get("/", function()
   return "hello\n"
 end)
 
-app:websocket("/echo", {
+-- The load speaks of nothing but messages, and neither do the peers' servers of themselves.
+local QUIET = { ping = false, idle = false }
+
+app:websocket("/echo", QUIET, {
   message = function(ws, data, kind)
     ws:send(data, kind)
   end,
@@ -14,7 +17,7 @@ app:websocket("/echo", {
 
 local SELF = { self = true }
 
-app:websocket("/room", {
+app:websocket("/room", QUIET, {
   open = function(ws)
     ws:subscribe("room")
   end,
