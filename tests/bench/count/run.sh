@@ -1,6 +1,6 @@
 #!/bin/sh
 # Counts the user instructions of a request and compares them with the budgets beside this file:
-#     run.sh            status 1 if a count is more than 2 % beside its budget
+#     run.sh            status 1 if a count is more than 2 % beside its budget; a new work has none until they are renewed
 #     run.sh --renew    writes what was counted as the new budgets
 #     run.sh --profile WORK    where the instructions of one work go
 set -eu
@@ -53,8 +53,9 @@ if [ "${1-}" = --renew ]; then
 fi
 awk '
     NR == FNR { budget[$1] = $2; next }
+    !($1 in budget) { printf "%-16s %6d instructions a request, no budget yet\n", $1, $2; next }
     {
-        by = budget[$1] > 0 ? ($2 / budget[$1] - 1) * 100 : 100
+        by = ($2 / budget[$1] - 1) * 100
         bad = by > 2 || by < -2
         failed = failed || bad
         printf "%-16s %6d instructions a request, budget %6d (%+.1f %%)%s\n", $1, $2, budget[$1], by, bad ? "  <--" : ""
