@@ -27,7 +27,7 @@ static uint64_t pack(uint64_t large, uint16_t middle, uint16_t small) {
 }
 
 static void store_head(mg_ring_room *r, uint64_t at, const mg_ring_head *h) {
-    store(r, at, pack(h->words, h->topic, h->kind));
+    store(r, at, pack(h->words, h->topic, (uint16_t)h->kind));
     store(r, at + 1, h->sequence);
     store(r, at + 2, h->hash);
     store(r, at + 3, pack(h->payload, h->event, h->id));
