@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "gate/privileges.h"
+#include "proxy/passage.h"
 
 #include <unistd.h>
 
@@ -250,7 +251,9 @@ void mg_worker_commit(mg_worker *w, uint32_t number) {
     }
     mg_generation *old = w->current;
     w->next = NULL;
+    mg_upstreams *before = upstreams_of(w);
     w->current = g;
+    mg_passages_follow(before, upstreams_of(w), (uint32_t)g->config.timeouts.drain_ms);
     mg_orders_prune(&w->orders, &g->config.upstreams);
     mg_free(w->fault);
     w->fault = NULL;

@@ -414,6 +414,12 @@ static const char *overlay(mg_answer *a, const mg_fields *own) {
 static const char *read_answer(lua_State *L, mg_script_relay *s, mg_answer *a) {
     mg_answer own;
     bool all = lua_toboolean(L, 5);
+    // No script says 101 by itself; one that leaves the server's as it is lets it switch.
+    bool switches = lua_tonumber(L, 2) == 101 && mg_relay_head(s->relay)->status == 101;
+    if (switches) {
+        lua_pushinteger(L, 200);
+        lua_replace(L, 2);
+    }
     const char *wrong = mg_read_answer(L, s->x, 2, &own);
     if (wrong != NULL) {
         return wrong;
@@ -421,7 +427,7 @@ static const char *read_answer(lua_State *L, mg_script_relay *s, mg_answer *a) {
     if (mg_relay_answer(s->relay, a) != MG_OK) {
         return "the server's answer has too many fields";
     }
-    a->status = own.status;
+    a->status = switches ? 101 : own.status;
     if (all) {
         a->fields = own.fields;
         a->content_type = own.content_type;

@@ -39,5 +39,8 @@ mg_script_stream *mg_script_stream_at(const mg_vm *vm, uint64_t handle);
 // It is closed once nothing has come or gone for so long; 0: never.
 void mg_script_stream_set_idle(mg_script_stream *s, uint32_t idle_ms);
 
+// A connection has come to an endpoint that speaks no HTTP (bind_tcp.c): the scripts get it.
+void mg_vm_take_stream(mg_vm *vm, mg_conn *c);
+
 // Frees it, and breaks its tunnel off if that is open.
 void mg_script_stream_drop(mg_script_stream *s);

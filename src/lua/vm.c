@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 #include "lua/bind_router.h"
+#include "lua/stream.h"
 
 #include <stdio.h>
 

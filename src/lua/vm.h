@@ -32,7 +32,6 @@ struct mg_vm {
     bool attached; // to the loop
     bool severed;  // from it, for ever
     bool wanted;   // Lua has something to do in this turn though nothing is queued here
-
     mg_link requests; // exchanges by app_link
     mg_link events;   // finished operations and signals, in the order in which they happened
     mg_link later;    // operations that are to be finished in the next turn
@@ -86,7 +85,6 @@ mg_vm *mg_vm_new(lua_State *L, mg_loop *loop);
 static inline mg_app *mg_vm_seam(mg_vm *vm) {
     return &vm->front.app;
 }
-
 // On the loop: from now on the scheduler runs in its turns.
 void mg_vm_attach(mg_vm *vm);
 
@@ -128,9 +126,6 @@ struct mg_vm_hold {
 
 // Tells of something that nobody has started, as `event`: `op` is the vm's from now on.
 void mg_vm_tell(mg_vm *vm, mg_op *op, const mg_op_kind *kind, int event);
-
-// A connection of a stream endpoint has come (bind_stream.c).
-void mg_vm_take_stream(mg_vm *vm, mg_conn *c);
 
 // --- requests ---
 

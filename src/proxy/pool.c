@@ -31,6 +31,7 @@ int mg_upstream_base_new(mg_upstream_base **out, const mg_upstreams_setup *setup
     b->shared = mg_shared_new(setup->room, setup->worker);
     mg_link_init(&b->pools);
     mg_link_init(&b->sets);
+    mg_link_init(&b->passages);
     mg_random_init(&b->random, setup->seed);
     b->tls = mg_tls_cache_new(b->loop, setup->ca, setup->ca_text);
     const mg_dns_options dns = {.nameservers = setup->nameservers};

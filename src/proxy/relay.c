@@ -11,6 +11,7 @@
 #include "proxy/grpc.h"
 #include "server/front.h"
 #include "server/server.h"
+#include "server/wire.h"
 
 #include <assert.h>
 
@@ -28,8 +29,7 @@ void mg_relay_set_state(mg_relay *r, mg_relay_state next) {
 
 // --- the end ---
 
-// Nothing of it is wanted any more. The exchange is the app's again.
-static void leave(mg_relay *r) {
+void mg_relay_leave(mg_relay *r) {
     mg_relay_set_state(r, MG_RELAY_OVER);
     mg_timer_stop(&r->soon);
     mg_timer_stop(&r->hedge);
@@ -46,7 +46,7 @@ static void leave(mg_relay *r) {
     }
 }
 
-static void tell_end(const mg_relay *r, bool whole) {
+void mg_relay_tell_end(const mg_relay *r, bool whole) {
     if (r->o.events != NULL && r->o.events->on_end != NULL) {
         r->o.events->on_end(r->o.arg, whole);
     }
@@ -77,9 +77,9 @@ void mg_relay_fail(mg_relay *r, const mg_relay_fault *fault) {
     }
     bool committed = r->state == MG_RELAY_ANSWERS;
     bool grpc = r->grpc;
-    leave(r);
+    mg_relay_leave(r);
     if (committed) {
-        tell_end(r, false);
+        mg_relay_tell_end(r, false);
         (grpc ? end_broken : cut)(x, fault);
     } else if (events != NULL && events->on_fault != NULL) {
         events->on_fault(arg, fault);
@@ -97,14 +97,14 @@ void mg_relay_finish(mg_relay *r) {
     mg_fields_init(&trailers, &x->arena);
     mg_forward_trailers(&trailers, mg_call_trailers(r->at->call));
     mg_call *call = mg_relay_end_try(r->at, false);
-    leave(r);
-    tell_end(r, true);
+    mg_relay_leave(r);
+    mg_relay_tell_end(r, true);
     mg_exchange_end(x, &trailers);
     mg_call_close(call);
 }
 
 void mg_relay_drop(mg_relay *r) {
-    leave(r);
+    mg_relay_leave(r);
 }
 
 // --- the head ---
@@ -147,39 +147,70 @@ static bool is_live(const mg_response *head) {
             mg_str_ieq((mg_str){type->value.p, events.n}, events));
 }
 
+// What a client sends behind a request to switch that was refused was meant for somebody else.
+static void close_behind_refusal(const mg_relay *r) {
+    if (r->protocol.n > 0 && !mg_str_eq(r->x->protocol, MG_STR("HTTP/2.0"))) {
+        r->x->wire->close(r->x);
+    }
+}
+
 static void commit(mg_relay *r, const mg_answer *a) {
     const mg_response *head = mg_relay_head(r);
+    close_behind_refusal(r);
     mg_relay_set_state(r, MG_RELAY_ANSWERS);
     r->flushes = r->x->filters != NULL && is_live(head);
     mg_exchange_begin(r->x, a, length_of(r, head));
 }
 
-static void fail_for_its_fields(mg_relay *r) {
+static void fail_for_its_fields(mg_relay *r, const char *text) {
     mg_call *call = mg_relay_end_try(r->at, false);
     mg_call_close(call);
-    mg_relay_fail(r, &(mg_relay_fault){502, "the upstream server's answer is not valid",
-                                       "the response has too many fields", 0});
+    mg_relay_fail(r, &(mg_relay_fault){502, "the upstream server's answer is not valid", text, 0});
 }
 
 void mg_relay_take_head(mg_relay *r) {
     mg_timer_stop(&r->hedge);
     mg_buf_deinit(&r->kept); // nobody else is asked
     mg_relay_set_state(r, MG_RELAY_STAGED);
+    const char *wrong = mg_relay_has_switched(r) ? mg_relay_judge_switch(r) : NULL;
+    if (wrong != NULL) {
+        fail_for_its_fields(r, wrong);
+        return;
+    }
     if (r->o.events != NULL && r->o.events->on_head != NULL) {
         mg_call_pause(r->at->call);
         r->o.events->on_head(r->o.arg, r);
         return;
     }
     mg_answer a;
-    if (mg_relay_answer(r, &a) == MG_OK) {
-        commit(r, &a);
+    if (mg_relay_answer(r, &a) != MG_OK) {
+        fail_for_its_fields(r, "the response has too many fields");
+    } else if (mg_relay_has_switched(r)) {
+        mg_relay_switch(r, &a);
     } else {
-        fail_for_its_fields(r);
+        commit(r, &a);
     }
+}
+
+// Whoever decides may have another answer than the server's: then nothing is switched.
+static void switch_or_refuse(mg_relay *r, const mg_answer *a) {
+    if (a->status == 101) {
+        mg_relay_switch(r, a);
+        return;
+    }
+    mg_exchange *x = r->x;
+    close_behind_refusal(r);
+    mg_relay_leave(r);
+    mg_relay_tell_end(r, true);
+    mg_exchange_respond(x, a, (mg_str){NULL, 0});
 }
 
 void mg_relay_on(mg_relay *r, const mg_answer *a) {
     assert(r->state == MG_RELAY_STAGED);
+    if (mg_relay_has_switched(r)) {
+        switch_or_refuse(r, a);
+        return;
+    }
     commit(r, a);
     if (r->done) {
         mg_relay_finish(r);
@@ -213,8 +244,8 @@ static void on_deadline(mg_app *app, mg_exchange *x) {
 
 static void on_gone(mg_app *app, mg_exchange *x, mg_gone why) {
     mg_relay *r = (mg_relay *)app;
-    leave(r);
-    tell_end(r, false);
+    mg_relay_leave(r);
+    mg_relay_tell_end(r, false);
     r->outer->on_gone(r->outer, x, why);
 }
 
@@ -258,13 +289,17 @@ static void make_request(mg_relay *r) {
         .forwarded = mg_trust_heeds_forwarded(x->server->options.trust),
     };
     mg_forward_request(&r->fields, &from, rules);
+    mg_relay_ask_to_switch(r);
 }
 
 mg_relay *mg_relay_start(const mg_relay_options *o) {
     mg_exchange *x = o->exchange;
     mg_relay *r = mg_arena_alloc(&x->arena, sizeof *r);
     *r = (mg_relay){
-        .app = {NULL, on_body, on_writable, on_deadline, on_gone},
+        .app = {.on_body = on_body,
+                .on_writable = on_writable,
+                .on_deadline = on_deadline,
+                .on_gone = on_gone},
         .outer = x->app,
         .x = x,
         .o = *o,

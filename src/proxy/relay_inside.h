@@ -5,6 +5,7 @@
 //   relay_again.c   another try: a retry, a hedge (proxy/tries.h decides)
 //   relay_upload.c  the request's body on its way to the server
 //   relay_spool.c   taken whole first
+//   relay_switch.c  another protocol than HTTP is asked for, and spoken from then on
 #pragma once
 
 #include "proxy/mirror.h"
@@ -51,6 +52,8 @@ struct mg_relay {
     // what is asked; all lies in the exchange's arena
     mg_str target;
     mg_fields fields;
+    mg_str protocol; // that the client wants to be spoken instead (relay_switch.c); empty: none
+    mg_str key;      // Sec-WebSocket-Key where the client has sent none (RFC 8441); else empty
 
     mg_relay_body body;
     mg_str whole;
@@ -90,6 +93,15 @@ void mg_relay_finish(mg_relay *r);    // the response is whole
 // gone.
 void mg_relay_fail(mg_relay *r, const mg_relay_fault *fault);
 
+void mg_relay_leave(mg_relay *r); // nothing of it is wanted any more
+void mg_relay_tell_end(const mg_relay *r, bool whole);
+
+// --- relay_switch.c ---
+void mg_relay_ask_to_switch(mg_relay *r);      // what the client's request asks for, if it does
+bool mg_relay_has_switched(const mg_relay *r); // by the head that has come
+const char *mg_relay_judge_switch(const mg_relay *r);  // NULL, or what is wrong with it
+void mg_relay_switch(mg_relay *r, const mg_answer *a); // the relay is over, a passage begins
+
 // --- relay_try.c ---
 
 void mg_relay_ask(mg_relay *r); // the first server; may end it
@@ -97,6 +109,8 @@ void mg_relay_ask(mg_relay *r); // the first server; may end it
 // Asks one more server, in the try that is free; it is `at` from now on unless it is a hedge.
 // False: there is none (r->none).
 bool mg_relay_ask_another(mg_relay *r, mg_choice_kind kind);
+
+void mg_relay_note(mg_relay *r, const mg_relay_try *t); // for the log, up to now
 
 // The call has failed, or goes now, and what came of it is told. `cancelled`: nobody wants it. The
 // call is the caller's to close.
@@ -132,6 +146,5 @@ void mg_relay_send_piece(mg_relay *r, mg_str piece);
 void mg_relay_send_end(mg_relay *r);
 
 // --- relay_spool.c ---
-
 void mg_relay_store(mg_relay *r); // what has come, until it is whole
 void mg_relay_upload_stored(mg_relay *r);

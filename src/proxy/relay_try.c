@@ -40,6 +40,7 @@ static mg_call_options wanted(const mg_relay *r, const mg_ticket *ticket) {
         .target = r->target,
         .authority = mg_forward_host(h, r->o.rules, of, server->authority),
         .fields = r->fields,
+        .protocol = r->protocol,
         .lasting = true,
         .body = r->whole,
         .has_body = r->body == MG_RELAY_WHOLE,
@@ -59,26 +60,36 @@ static uint64_t since(uint64_t at_us, uint64_t began_us) {
     return at_us > began_us ? at_us - began_us : 0;
 }
 
+static int status_of(const mg_call *call, const mg_call_times *times) {
+    bool answered = mg_call_state_of(call) == MG_CALL_BODY ||
+                    mg_call_state_of(call) == MG_CALL_DONE || times->head_us > 0;
+    return answered ? mg_call_response(call)->status : 0;
+}
+
+void mg_relay_note(mg_relay *r, const mg_relay_try *t) {
+    mg_call_times times = mg_call_times_of(t->call);
+    uint64_t began = t->ticket.began_us;
+    r->log.server = t->server;
+    r->log.status = status_of(t->call, &times);
+    r->log.connect_us = times.reused ? 0 : since(times.connected_us, began);
+    r->log.first_byte_us = since(times.head_us, began);
+    r->log.total_us = since(mg_loop_now_us(r->x->server->loop), began);
+    r->log.bytes_in = r->bytes_in;
+    r->log.bytes_out = r->bytes_out;
+}
+
 mg_call *mg_relay_end_try(mg_relay_try *t, bool cancelled) {
     mg_relay *r = t->relay;
     mg_call *call = t->call;
     mg_call_times times = mg_call_times_of(call);
     uint64_t began = t->ticket.began_us;
-    bool answered = mg_call_state_of(call) == MG_CALL_BODY ||
-                    mg_call_state_of(call) == MG_CALL_DONE || times.head_us > 0;
     mg_outcome out = {
-        .status = answered ? mg_call_response(call)->status : 0,
+        .status = status_of(call, &times),
         .reused = times.reused,
         .cancelled = cancelled,
         .first_byte_us = since(times.head_us, began),
     };
-    r->log.server = t->server;
-    r->log.status = out.status;
-    r->log.connect_us = times.reused ? 0 : since(times.connected_us, began);
-    r->log.first_byte_us = out.first_byte_us;
-    r->log.total_us = since(mg_loop_now_us(r->x->server->loop), began);
-    r->log.bytes_in = r->bytes_in;
-    r->log.bytes_out = r->bytes_out;
+    mg_relay_note(r, t);
     mg_ticket_end(&t->ticket, &out);
     t->call = NULL;
     return call;

@@ -351,6 +351,22 @@ mg_call_origin mg_ticket_origin(const mg_ticket *t, mg_exchange *x) {
     return origin;
 }
 
+void mg_ticket_move(mg_ticket *to, mg_ticket *from) {
+    *to = *from;
+    mg_link_init(&to->link);
+    mg_link_append(&from->link, &to->link); // in its place
+    mg_link_remove(&from->link);
+}
+
+void mg_ticket_rehome(mg_ticket *t, mg_upstream *u) {
+    mg_upstreams *before = t->upstream->set;
+    if (u->pool == t->upstream->pool && u->set != before) {
+        t->upstream = u;
+        mg_upstreams_ref(u->set);
+        mg_upstreams_unref(before);
+    }
+}
+
 void mg_ticket_end(mg_ticket *t, const mg_outcome *outcome) {
     mg_server_state *s = (mg_server_state *)t->server;
     mg_upstream *u = t->upstream;

@@ -101,4 +101,11 @@ int mg_upstream_choose(mg_upstream *u, const mg_choice *choice, mg_ticket *out, 
 // that belong to this client. Lies in the exchange's arena or lives with the ticket.
 mg_call_origin mg_ticket_origin(const mg_ticket *t, mg_exchange *x);
 
+// The ticket is another one's memory's from now on.
+void mg_ticket_move(mg_ticket *to, mg_ticket *from);
+
+// It belongs to `u`, an upstream of a newer set with the same server, so that the older set may go.
+// Nothing happens where the two share no pool.
+void mg_ticket_rehome(mg_ticket *t, mg_upstream *u);
+
 void mg_ticket_end(mg_ticket *t, const mg_outcome *outcome);

@@ -31,6 +31,7 @@ typedef struct mg_upstream_base {
     mg_shared *shared;
     mg_link pools;
     mg_link sets;
+    mg_link passages;   // passage.c: of tickets of these sets, or of former ones
     mg_changes changes; // the log
 } mg_upstream_base;
 

@@ -231,6 +231,8 @@ static void ask_for_upgrade(mg_h2_exchange *e, mg_str protocol) {
     e->protocol = protocol;
     x->head.method = MG_METHOD_GET;
     x->head.method_text = mg_method_name(MG_METHOD_GET);
+    x->head.framing = MG_FRAMING_NONE; // what follows is no body
+    x->head.length = 0;
     (void)mg_fields_add_id(&x->head.fields, MG_FIELD_CONNECTION, MG_STR("upgrade"));
     (void)mg_fields_add_id(&x->head.fields, MG_FIELD_UPGRADE, protocol);
 }

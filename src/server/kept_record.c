@@ -80,6 +80,12 @@ mg_kept_record *mg_exchange_keep_record(mg_exchange *x, int status) {
     return k;
 }
 
+void mg_kept_record_relayed(mg_kept_record *k, const mg_relayed *relayed) {
+    if (k != NULL) {
+        k->record.relayed = relayed;
+    }
+}
+
 void mg_kept_record_tell(mg_kept_record *k, uint64_t bytes_out, bool aborted) {
     if (k == NULL) {
         return;

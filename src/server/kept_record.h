@@ -11,5 +11,8 @@ typedef struct mg_kept_record mg_kept_record;
 // lives no longer than the server.
 mg_kept_record *mg_exchange_keep_record(mg_exchange *x, int status);
 
+// What another server has to do with it: borrowed until it is told. Accepts NULL for `k`.
+void mg_kept_record_relayed(mg_kept_record *k, const struct mg_relayed *relayed);
+
 // Tells it, with what was sent and the time since the request came, and frees it. Accepts NULL.
 void mg_kept_record_tell(mg_kept_record *k, uint64_t bytes_out, bool aborted);
