@@ -155,9 +155,9 @@ end
 
 --- Connects to "host:port" or "unix:path". Options: tls (true, or a table of ca, server_name, cert,
 --- key, insecure, alpn), timeout (5 s, for name, dial and handshake), idle (seconds without a byte
---- after which it is closed; none unless given), max_line (64 KiB: what read_line and read_until look
---- through), deny, allow (as of moongate.http, besides http.deny and http.allow). Errors: dns denied
---- connect tls timeout limit cancelled.
+--- after which it is closed; none unless given), max_line (64 KiB: what read_line and read_until
+--- look through), deny, allow (as of moongate.http, besides http.deny and http.allow). Errors: dns
+--- denied connect tls timeout limit cancelled.
 ---@param address string
 ---@param given table?
 ---@return moongate.Future of a moongate.TcpStream

@@ -10,7 +10,7 @@ local fallback = require("moongate.core.app.fallback")
 local retire = require("moongate.core.app.retire")
 local retiring = require("moongate.core.app.retiring")
 local static = require("moongate.core.app.static")
-local streams = require("moongate.core.app.streams")
+local endpoints = require("moongate.core.app.streams")
 local proxy = require("moongate.core.proxy.route")
 local starting = require("moongate.core.app.starting")
 local context = require("moongate.core.request.context")
@@ -266,7 +266,7 @@ function M.evict(target)
 end
 
 local function on_stream(handle, address, a, b)
-  streams.tell(served, handle, address, a, b)
+  endpoints.tell(served, handle, address, a, b)
 end
 
 sched.serve(on_request, on_signal, on_stream)

@@ -1,5 +1,6 @@
 --- Endpoints of other protocols: app:stream. Each connection runs the app's function in a coroutine
---- of its own, in the background of these scripts: with others in their place it has the drain's time.
+--- of its own, in the background of these scripts: with others in their place it has the time of
+--- the drain.
 local native = require("moongate.native")
 local check = require("moongate.core.check")
 local errors = require("moongate.core.errors")
@@ -52,7 +53,8 @@ function M.declare(declared, address, options, fn)
   end
   local first = declared[address]
   if first then
-    check.fail(("stream: %s is spoken at by the function at %s already"):format(address, first.where))
+    check.fail(("stream: %s is spoken at by the function at %s already"):format(address,
+      first.where))
   end
   local endpoint = check_options(options or {})
   endpoint.fn, endpoint.where = check.callable("stream: the function of " .. address, fn),

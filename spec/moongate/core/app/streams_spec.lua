@@ -1,0 +1,126 @@
+local test = require("moongate.test")
+
+local ADDRESS = "0.0.0.0:7000"
+
+describe("app:stream", function()
+  local app
+
+  after_each(function()
+    if app then
+      app:assert_no_leaks()
+      app = nil
+    end
+  end)
+
+  local function serve(fn, options)
+    app = test.app(function(a)
+      a:stream(ADDRESS, options, fn)
+    end)
+    return app:stream_connect(ADDRESS)
+  end
+
+  local function logged(level)
+    for _, line in ipairs(app.logs) do
+      if line.level == level then
+        return line.message
+      end
+    end
+  end
+
+  it("ends a connection when its function returns", function()
+    local client = serve(function(s)
+      s:write("hello from " .. s.address)
+    end)
+    local text, ended = client:read()
+    assert.equal("hello from " .. ADDRESS, text)
+    assert.is_true(ended)
+    client:disconnect()
+  end)
+
+  it("cancels the function when the client leaves", function()
+    local code
+    local client = serve(function(s)
+      local _, err = pcall(function() return s:read():await() end)
+      code = err.code
+    end)
+    app.clock:settle()
+    client:disconnect()
+    assert.equal("cancelled", code)
+    assert.is_nil(logged("error"))
+  end)
+
+  it("tells of a function that fails", function()
+    local client = serve(function()
+      error("oh no")
+    end)
+    local _, ended = client:read()
+    assert.is_true(ended)
+    assert.truthy(logged("error"):find("the stream at " .. ADDRESS .. " failed (client unix)", 1,
+      true))
+    assert.truthy(logged("error"):find("oh no", 1, true))
+    client:disconnect()
+  end)
+
+  it("has so many connections at once", function()
+    local client = serve(function(s)
+      s:read():await()
+    end, { connections = 1 })
+    app.clock:settle()
+    local other = app:stream_connect(ADDRESS)
+    local _, ended = other:read()
+    assert.is_true(ended)
+    assert.truthy(logged("warn"):find("more than 1 connections", 1, true))
+    other:disconnect()
+    client:disconnect()
+    local third = app:stream_connect(ADDRESS)
+    _, ended = third:read()
+    assert.is_false(ended)
+    third:disconnect()
+  end)
+
+  it("closes what is idle", function()
+    local code
+    local client = serve(function(s)
+      local _, err = s:read():try_await()
+      code = err.code
+    end, { idle = 5 })
+    app.clock:advance(6)
+    local _, ended = client:read()
+    assert.is_true(ended)
+    assert.equal("timeout", code)
+    client:disconnect()
+  end)
+
+  it("says what is wrong with it", function()
+    local cases = {
+      { { "nowhere", print }, "stream: " },
+      { { ADDRESS, { tls = true }, print }, "tls is for whoever operates the server to say" },
+      { { ADDRESS, { idel = 1 }, print }, "did you mean" },
+      { { ADDRESS, 7, print }, "stream: options" },
+      { { ADDRESS, {}, 7 }, "stream: the function of " .. ADDRESS },
+    }
+    for _, case in ipairs(cases) do
+      local ok, err = pcall(test.app, function(a)
+        a:stream(unpack(case[1]))
+      end)
+      assert.is_false(ok)
+      assert.truthy(tostring(err):find(case[2], 1, true), tostring(err))
+    end
+  end)
+
+  it("is declared once for an address, by the app itself", function()
+    local ok, err = pcall(test.app, function(a)
+      a:stream(ADDRESS, print)
+      a:stream(ADDRESS, print)
+    end)
+    assert.is_false(ok)
+    assert.truthy(tostring(err):find("is spoken at by the function at", 1, true), tostring(err))
+    ok, err = pcall(test.app, function(a)
+      a:group("/x", function(group)
+        group:stream(ADDRESS, print)
+      end)
+    end)
+    assert.is_false(ok)
+    assert.truthy(tostring(err):find("belongs to the app", 1, true), tostring(err))
+  end)
+end)
