@@ -10,6 +10,10 @@ void mg_deadlines_init(mg_deadlines *q, mg_loop *loop, uint64_t wait_ms,
 }
 
 void mg_deadlines_deinit(mg_deadlines *q) {
+    if (q->gone != NULL) {
+        *q->gone = true;
+        q->gone = NULL;
+    }
     mg_timer_stop(&q->timer);
     while (mg_link_shift(&q->head) != NULL) {
     }
@@ -55,13 +59,19 @@ static mg_deadlines *queue_of_last(const mg_deadline *d) {
 static void on_time(mg_timer *t) {
     mg_deadlines *q = MG_OF(t, mg_deadlines, timer);
     uint64_t now = mg_loop_now_ms(q->loop);
+    bool gone = false;
+    q->gone = &gone;
     while (!mg_link_alone(&q->head)) {
         mg_deadline *d = MG_OF(q->head.next, mg_deadline, link);
         if (d->at_ms > now) {
             mg_timer_start(q->loop, t, d->at_ms - now, 0, on_time);
-            return;
+            break;
         }
         mg_link_remove(&d->link);
         q->on_late(q, d);
+        if (gone) {
+            return;
+        }
     }
+    q->gone = NULL;
 }

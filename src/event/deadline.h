@@ -18,7 +18,8 @@ struct mg_deadlines {
     mg_link head;
     mg_timer timer;
     uint64_t wait_ms;                                 // 0: never
-    void (*on_late)(mg_deadlines *q, mg_deadline *d); // `d` has been taken out
+    void (*on_late)(mg_deadlines *q, mg_deadline *d); // `d` has been taken out; `q` may go
+    bool *gone;                                       // while its entries are told: set by its end
 };
 
 // Caller-owned memory. `wait_ms` 0 means that starting an entry does nothing.

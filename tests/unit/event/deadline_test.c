@@ -1,5 +1,6 @@
 #include "event/deadline.h"
 
+#include "base/mem.h"
 #include "wire.h"
 
 typedef struct entry {
@@ -184,6 +185,24 @@ static void entries_survive_the_end_of_their_queue(void **state) {
     assert_int_equal(order.n, 0);
 }
 
+static void end_queue(mg_deadlines *q, mg_deadline *d) {
+    (void)d;
+    mg_deadlines_deinit(q);
+    mg_free(q);
+}
+
+static void a_queue_may_go_with_its_entry(void **state) {
+    (void)state;
+    mg_deadlines *q = mg_malloc(sizeof *q);
+    entry e[2];
+    init(e, 2);
+    mg_deadlines_init(q, loop, 10, end_queue);
+    start_at(0, q, &e[0], 'a');
+    start_at(0, q, &e[1], 'b');
+    mg_loop_run(loop);
+    assert_true(mg_link_alone(&e[1].deadline.link));
+}
+
 #define EACH(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void) {
@@ -197,6 +216,7 @@ int main(void) {
         EACH(a_wait_of_zero_means_never_and_takes_out),
         EACH(a_changed_wait_may_make_late_but_never_early),
         EACH(entries_survive_the_end_of_their_queue),
+        EACH(a_queue_may_go_with_its_entry),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
