@@ -2,6 +2,7 @@
 
 #include "rig.h"
 
+#include "client/rules.h"
 #include "event/descriptors.h"
 
 static struct {
