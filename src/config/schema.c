@@ -46,10 +46,8 @@ const mg_config_key mg_config_keys[] = {
           "... in these fields alone"),
 
     OTHER("database", DATABASE, AT(databases), "false", "For ctx:query_database"),
-    OTHER("cache", CACHE, AT(cache), "\"memory:64M\"",
-          "Shared by all workers (another size needs a restart), or in Redis"),
-    OTHER("redis", REDIS, AT(redis), "false",
-          "For moongate.redis(), if that is not where the cache is"),
+    OTHER("cache", CACHE, AT(cache), "\"memory:64M\"", "Of all workers; a size needs a restart"),
+    OTHER("redis", REDIS, AT(redis), "false", "For moongate.redis(); else the cache's"),
 
     TABLE("http", "Calls to other servers: ctx:http_request"),
     HTTP(connections, COUNT, "64", 1, 4096, "Connections of a worker to one origin"),
@@ -239,8 +237,8 @@ void mg_config_append_allowed(mg_buf *out, const mg_config_key *key) {
         [MG_CONFIG_CERTIFICATES] = "a folder, or a list of { cert, key }",
         [MG_CONFIG_DOMAINS] = "a list of names as { \"www.example.com\" }",
         [MG_CONFIG_DIRECTORY] = "a URL as \"https://acme.example.com/directory\"",
-        [MG_CONFIG_REDIS] = "\"redis://HOST:PORT\", a table of named ones, or false",
-        [MG_CONFIG_CACHE] = "\"memory:1M\" to \"memory:64G\", \"redis://HOST:PORT\", or false",
+        [MG_CONFIG_REDIS] = "\"redis://HOST\", a table of named ones, or false",
+        [MG_CONFIG_CACHE] = "\"memory:1M\" to \"memory:64G\", \"redis://HOST\", or false",
         [MG_CONFIG_UPSTREAMS] = "a table as { users = { \"http://127.0.0.1:9001\" } }",
         [MG_CONFIG_SHARE] = "a number",
         [MG_CONFIG_OPTIONAL_TEXT] = "a text or false",

@@ -177,7 +177,8 @@ static void an_unknown_key_brings_a_suggestion(void **state) {
     faults(
         "{\"worker\":1}",
         "f: worker: is no known key, allowed: listen, workers, app, scripts, ffi, user, control, "
-        "trusted_proxies, forwarded, database, cache, http, upstreams, proxy, limits, timeouts, "
+        "trusted_proxies, forwarded, database, cache, redis, http, upstreams, proxy, limits, "
+        "timeouts, "
         "reload, log (did "
         "you mean "
         "\"workers\"?)\n");
@@ -253,7 +254,7 @@ static void a_cache_has_a_size(void **state) {
         snprintf(json, sizeof json, "{\"cache\":%s}", *t);
         snprintf(want, sizeof want,
                  "f: cache: is %s, allowed: \"memory:1M\" to \"memory:64G\", "
-                 "\"redis://HOST:PORT\", or false\n",
+                 "\"redis://HOST\", or false\n",
                  *t);
         faults(json, want);
     }
@@ -291,7 +292,7 @@ static void redis_is_one_or_named(void **state) {
     faults("{\"redis\":{\"a\":\"http://h\"}}",
            "f: redis.a: no URL of Redis; the form is "
            "redis://user:password@host:port/database?option=value\n");
-    faults("{\"redis\":7}", "f: redis: is 7, allowed: \"redis://HOST:PORT\", a table of named "
+    faults("{\"redis\":7}", "f: redis: is 7, allowed: \"redis://HOST\", a table of named "
                             "ones, or false\n");
 }
 

@@ -99,7 +99,7 @@ static void a_worker_is_told_with_what_its_cell_says(void **state) {
               "\"delivered\":4,\"lost_messages\":5,\"slow_streams\":6,\"generations\":["
               "{\"generation\":3,\"requests\":1,\"streams\":0,\"background\":2},"
               "{\"generation\":1,\"requests\":0,\"streams\":1,\"background\":0}],\"jobs\":[],"
-              "\"redis\":[]}]}"));
+              "\"redis\":[],\"sockets\":[]}]}"));
 }
 
 static void one_whose_process_is_gone_has_neither_age_nor_memory(void **state) {
