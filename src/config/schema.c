@@ -119,7 +119,7 @@ const mg_config_key mg_config_keys[] = {
     TIMEOUT(handler, "30", LEAST_MS, "A handler until its answer begins; beyond it 504"),
     TIMEOUT(idle, "75", LEAST_MS, "A connection between two requests"),
     TIMEOUT(tunnel, "3600", LEAST_MS,
-            "Nothing moves on what is no HTTP any more: tunnels, upgrades, streams"),
+            "Nothing moves on what is no HTTP: tunnels, upgrades, streams"),
     TIMEOUT(half_close, "1", LEAST_MS,
             "A peer that sent a FIN takes nothing of its answer; then close"),
     TIMEOUT(drain, "30", 0, "Requests in progress at a stop"),
