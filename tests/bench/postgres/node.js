@@ -47,10 +47,17 @@ setInterval(() => {
   due = performance.now() + 10;
 }, 10);
 
+// Pieces of 64 KiB, as Moongate makes them of its writes.
 function* lines(n) {
+  let piece = "";
   for (let i = 0; i < n; i++) {
-    yield `${i}\tthe name of row ${i}\t${i * 7}\n`;
+    piece += `${i}\tthe name of row ${i}\t${i * 7}\n`;
+    if (piece.length >= 65536) {
+      yield piece;
+      piece = "";
+    }
   }
+  yield piece;
 }
 
 async function many(n, at_once) {
