@@ -151,10 +151,18 @@ static void on_closed(mg_socket *s, uint16_t code, mg_str reason) {
     mg_guest_attend(g);
 }
 
+// What came before the peer's Close is handled first, and may be answered.
+static bool on_ending(mg_socket *s) {
+    const mg_guest *g = of(s);
+    bool waits = !g->table && g->reader != NULL;
+    return g->first != NULL || (g->phase != MG_GUEST_RESTING && !waits);
+}
+
 static const mg_socket_events socket_events = {
     .on_message = on_message,
     .on_drained = on_drained,
     .on_stop = on_stop,
+    .on_ending = on_ending,
     .on_closed = on_closed,
 };
 
@@ -198,6 +206,8 @@ void mg_guest_attend(mg_guest *g) {
         rest_unserved(g);
     } else if (has_something(g)) {
         queue(g, h);
+    } else if (g->socket.asked != 0) {
+        mg_socket_answer(&g->socket);
     } else if (g->leaving) {
         mg_socket_close(&g->socket, MG_WS_RESTART, MG_STR("the server's scripts were replaced"));
     }

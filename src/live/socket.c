@@ -155,6 +155,8 @@ static void begin_closing(mg_socket *s, uint16_t code, mg_str reason) {
 void mg_socket_close(mg_socket *s, uint16_t code, mg_str reason) {
     if (s->state == MG_SOCKET_WAITING && s->code == 0) {
         s->code = code;
+    } else if (s->asked != 0) {
+        mg_socket_answer(s);
     } else if (s->state == MG_SOCKET_OPEN) {
         send_waiting(s, true);
         begin_closing(s, code, reason);
@@ -198,8 +200,25 @@ static bool is_too_fast(mg_socket *s) {
     return s->due_us > now + SECOND_US;
 }
 
+void mg_socket_answer(mg_socket *s) {
+    if (s->asked == 0 || s->state != MG_SOCKET_OPEN) {
+        return;
+    }
+    mg_buf reason = s->held;
+    s->held = (mg_buf){0};
+    send_waiting(s, true);
+    say_close(s, s->asked, (mg_str){NULL, 0});
+    end(s, s->asked, mg_buf_str(&reason));
+    mg_buf_deinit(&reason);
+}
+
 static void on_close_frame(mg_socket *s, const mg_ws_event *e) {
     bool open = s->state == MG_SOCKET_OPEN;
+    if (open && s->events->on_ending != NULL && s->events->on_ending(s)) {
+        s->asked = (uint16_t)e->code;
+        mg_buf_append_str(&s->held, e->content);
+        return;
+    }
     if (open) {
         say_close(s, (uint16_t)e->code, (mg_str){NULL, 0}); // RFC 6455 section 5.5.1: its own code
     }
@@ -291,6 +310,9 @@ static mg_socket *of(mg_tunnel *t) {
 static void on_read(mg_tunnel *t, mg_str data) {
     mg_socket *s = of(t);
     heard(s);
+    if (s->asked != 0) {
+        return; // behind its Close a peer says nothing
+    }
     if (s->paused) {
         mg_buf_append_str(&s->held, data);
     } else {
@@ -301,7 +323,7 @@ static void on_read(mg_tunnel *t, mg_str data) {
 static void on_fin(mg_tunnel *t) {
     mg_socket *s = of(t);
     s->fin = true;
-    if (s->held.n == 0) {
+    if (s->held.n == 0 && s->asked == 0) {
         end_abnormally(s);
     }
 }
@@ -321,6 +343,7 @@ static void on_stop(mg_tunnel *t) {
 static void on_closed(mg_tunnel *t, mg_gone why) {
     mg_socket *s = of(t);
     uint16_t code = s->state == MG_SOCKET_CLOSING ? s->code
+                    : s->asked != 0               ? s->asked
                     : why == MG_GONE_STOP         ? MG_WS_GOING_AWAY
                                                   : MG_WS_ABNORMAL;
     finish(s, code, (mg_str){NULL, 0});
@@ -460,7 +483,7 @@ void mg_socket_pause(mg_socket *s) {
 }
 
 void mg_socket_resume(mg_socket *s) {
-    if (!s->paused || s->state == MG_SOCKET_CLOSED) {
+    if (!s->paused || s->state == MG_SOCKET_CLOSED || s->asked != 0) {
         return;
     }
     s->paused = false;

@@ -59,6 +59,9 @@ typedef struct mg_socket_events {
     void (*on_pong)(mg_socket *s, mg_str data); // NULL: not wanted
     void (*on_drained)(mg_socket *s);           // nothing waits for the peer any more
     void (*on_stop)(mg_socket *s);              // the server drains
+    // The peer's Close has come, and no message will. True: it is answered with mg_socket_answer,
+    // once what came before is handled (RFC 6455 section 5.5.1). NULL: at once.
+    bool (*on_ending)(mg_socket *s);
     // The last one. What the peer said, or why we ended it: MG_WS_ABNORMAL without a closing
     // handshake. The reason is borrowed.
     void (*on_closed)(mg_socket *s, uint16_t code, mg_str reason);
@@ -83,6 +86,8 @@ struct mg_socket {
     uint64_t bytes_out; // of frames
     uint64_t due_us;    // up to when frames that came have used up the peer's rate (GCRA)
     uint16_t code;      // of our Close; 0: none is to be sent
+    uint16_t
+        asked; // by the peer in a Close that is not answered yet, its reason in `held`; 0: none
     uint8_t state;
     bool client : 1;  // masks what it sends
     bool deflate : 1; // permessage-deflate was agreed on
@@ -121,6 +126,9 @@ int mg_socket_ping(mg_socket *s, mg_str data);
 // this call, with this code unless the peer says another. One that is WAITING is closed as soon as
 // it has been opened, and sends no more.
 void mg_socket_close(mg_socket *s, uint16_t code, mg_str reason);
+
+// Answers the peer's Close, if that is to be done: on_closed comes before this returns.
+void mg_socket_answer(mg_socket *s);
 
 // The end at once; on_closed comes before this returns.
 void mg_socket_abort(mg_socket *s);

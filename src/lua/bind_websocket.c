@@ -346,6 +346,9 @@ static int socket_receive(lua_State *L) {
         return mg_lua_refuse(L, "busy");
     }
     int n = push_received(L, g);
+    if (n == 0) {
+        mg_socket_answer(&g->socket); // all that came before the peer's Close is handled
+    }
     if (n > 0 || g->code != 0) {
         return n > 0 ? n : closed(L);
     }

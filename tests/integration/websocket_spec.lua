@@ -90,6 +90,16 @@ describe("a WebSocket", function()
     end)
   end)
 
+  it("answers what came before a close", function()
+    for path, answer in pairs({ ["/chat/1"] = "one nobody last 1", ["/echo"] = "one last" }) do
+      local ws = open(path)
+      ws.conn:send(websocket.frame("last") .. websocket.frame("\3\232", { opcode = "close" }))
+      assert.equal(answer, ws:receive())
+      assert.equal(1000, (select(2, ws:receive())))
+      ws.conn:close()
+    end
+  end)
+
   it("is refused in words", function()
     local _, status = open("/chat/1?no=1")
     assert.equal("HTTP/1.1 403 Forbidden", status)

@@ -47,6 +47,23 @@ static void tells_its_end_behind_its_messages(void **state) {
     assert_int_equal(one.host.claims, 0);
 }
 
+static void answers_what_came_before_a_close(void **state) {
+    (void)state;
+    serve(&one, "chat", true, false);
+    mg_guest *g = open_guest(&one, "chat");
+    mg_guest_done(g);
+    peer_says(&g->socket.tunnel, 0x81, "a");
+    peer_says(&g->socket.tunnel, 0x88, "\x03\xe8");
+    expect_sent(&c, "");
+    assert_int_equal(next_of(&one).kind, MG_GUEST_MESSAGE);
+    mg_guest_drop_message(g);
+    assert_int_equal(mg_socket_send(&g->socket, MG_PACKET_TEXT, MG_STR("A")), MG_OK);
+    mg_guest_done(g);
+    expect_sent(&c, "\\81\\01A\\88\\02\\03\\e8");
+    assert_int_equal(next_of(&one).kind, MG_GUEST_ENDED);
+    mg_guest_done(g);
+}
+
 static void lets_a_fast_peer_wait(void **state) {
     (void)state;
     static char large[70000];
@@ -144,6 +161,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(has_its_messages_handled_one_by_one),
         TEST(tells_its_end_behind_its_messages),
+        TEST(answers_what_came_before_a_close),
         TEST(lets_a_fast_peer_wait),
         TEST(belongs_to_a_coroutine_until_that_ends),
         TEST(may_be_refused_before_it_opens),

@@ -21,8 +21,8 @@ static void counts_by_route_and_generation(void **state) {
     assert_text("chat/2=3 echo/1=1 echo/2=1 ", mg_buf_str(&counts));
     mg_buf_clear(&counts);
     serve(&one, "echo", false, false);
-    mg_guests_count(all, note, NULL); // those of a route that is gone are whose they were
-    assert_text("chat/1=3 echo/1=1 echo/2=1 ", mg_buf_str(&counts));
+    mg_guests_count(all, note, NULL); // those of a route that is gone: who served it last
+    assert_text("chat/2=3 echo/1=1 echo/2=1 ", mg_buf_str(&counts));
     mg_buf_deinit(&counts);
 }
 

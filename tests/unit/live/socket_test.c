@@ -47,7 +47,13 @@ static void on_closed(mg_socket *s, uint16_t code, mg_str reason) {
     snprintf(o.reason, sizeof o.reason, "%.*s", (int)reason.n, reason.n > 0 ? reason.p : "");
 }
 
-static const mg_socket_events events = {on_message, on_pong, on_drained, on_stop, on_closed};
+static const mg_socket_events events = {
+    .on_message = on_message,
+    .on_pong = on_pong,
+    .on_drained = on_drained,
+    .on_stop = on_stop,
+    .on_closed = on_closed,
+};
 
 static void begin(const mg_socket_limits *limits, bool client) {
     mg_socket_kind *k = mg_socket_kind_new(loop, limits, deflate);
