@@ -176,7 +176,7 @@ static void what_is_wrong_is_told_with_its_place(void **state) {
            "f: upstreams.shop: has no servers, allowed: servers = { \"http://host:port\" }, or "
            "servers = {} for a script that finds them\n");
     faults("{\"shop\":{\"servers\":[],\"health\":{\"dwon\":1}}}",
-           "f: upstreams.shop.health.dwon: is no known key, allowed: path, host, interval, "
+           "f: upstreams.shop.health.dwon: is no known key, allowed: path, grpc, host, interval, "
            "timeout, status, up, down (did you mean \"down\"?)\n");
     faults("{\"shop\":{\"servers\":[],\"health\":{\"status\":\"99\"}}}",
            "f: upstreams.shop.health.status: is \"99\", allowed: statuses as \"200-399\" or "
