@@ -198,7 +198,7 @@ function M.app(source, options)
   local app = setmetatable({
     served = served,
     source = source,
-    options = options,
+    given = options,
     clock = Clock.new(),
     logs = {},
     calls = {},
@@ -308,14 +308,14 @@ end
 ---@return moongate.test.App
 function App:reload(source)
   log_lines = self.logs
-  local served, message = load(source or self.source, self.options)
+  local served, message = load(source or self.source, self.given)
   if not served then
     error(message, 2)
   end
   local before = self.served
   sockets.cross()
   self.served = served
-  start(self, self.options.jobs, before)
+  start(self, self.given.jobs, before)
   return self
 end
 
