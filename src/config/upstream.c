@@ -33,7 +33,7 @@ static const mg_config_key keys[] = {
     {"health.path", MG_CONFIG_OPTIONAL_TEXT, AT(health.path), "false", 0, 0, NULL,
      "GET of this; false: that it takes connections is enough"},
     {"health.grpc", MG_CONFIG_SERVICE, AT(health.grpc), "false", 0, 0, NULL,
-     "Asked for by grpc.health.v1 instead: a service; \"\": the whole server"},
+     "By grpc.health.v1 instead: a service; \"\": the whole server"},
     {"health.host", MG_CONFIG_OPTIONAL_TEXT, AT(health.host), "false", 0, 0, NULL,
      "Host of these requests; false: the server's"},
     {"health.interval", MG_CONFIG_SECONDS, AT(health.interval_ms), "5", LEAST_MS, DAY_MS, NULL,
