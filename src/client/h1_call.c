@@ -51,11 +51,16 @@ static void open_session(mg_outbound *c) {
     c->session = s;
 }
 
-static void close_session(mg_outbound *c) {
+// Whoever took it over is told, unless they have ended it; nothing lingers any more.
+static void leave_off(mg_outbound *c) {
     session *s = c->session;
-    if (s->taken) { // and did not end it: the client goes
+    if (s->taken) {
         mg_outward_drop(&s->outward);
     }
+}
+
+static void close_session(mg_outbound *c) {
+    session *s = c->session;
     mg_body_deinit(&s->body);
     mg_buf_deinit(&s->held);
     mg_free(s);
@@ -350,6 +355,7 @@ static void take_over(mg_call *call, mg_tunnel *t) {
 const mg_call_wire mg_h1_call_wire = {
     .open = open_session,
     .close = close_session,
+    .leave_off = leave_off,
     .has_place = has_place,
     .read = on_read,
     .ended = on_ended,
