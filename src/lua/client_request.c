@@ -236,16 +236,22 @@ static void read_options(lua_State *L, mg_call_options *o) {
 const char *mg_client_raw_read(lua_State *L, mg_arena *arena, mg_raw_options *out,
                                uint32_t *idle_ms, char text[256]) {
     mg_call_options o = {0}; // what both have in common
-    o.origin.host = lua_isnil(L, 1) ? (mg_str){0} : mg_lua_check_str(L, 1);
+    if (!lua_isnil(L, 1)) {
+        o.origin.host = mg_lua_check_str(L, 1);
+    }
     o.origin.port = (uint16_t)lua_tonumber(L, 2);
-    o.origin.unix_path = lua_isnil(L, 3) ? (mg_str){0} : mg_lua_check_str(L, 3);
+    if (!lua_isnil(L, 3)) {
+        o.origin.unix_path = mg_lua_check_str(L, 3);
+    }
     o.origin.tls = bool_option(L, "tls", false);
     o.origin.insecure = bool_option(L, "insecure", false);
     o.origin.ca = text_option(L, "ca");
     o.origin.cert = text_option(L, "cert");
     o.origin.key = text_option(L, "key");
     o.origin.server_name = text_option(L, "server_name");
-    out->alpn = lua_isnil(L, 4) ? (mg_str){0} : mg_lua_check_str(L, 4);
+    if (!lua_isnil(L, 4)) {
+        out->alpn = mg_lua_check_str(L, 4);
+    }
     out->timeout_ms = ms_option(L, "timeout", MG_CALL_CONNECT_MS);
     *idle_ms = number_option(L, "idle", 0) > 0 ? ms_option(L, "idle", 0) : 0;
     const char *fault = read_rules(L, arena, &o, text);

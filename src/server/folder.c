@@ -126,7 +126,10 @@ static void folder_free(mg_answerer *a) {
 mg_answerer *mg_folder_new(const mg_folder_options *o) {
     folder *f = mg_calloc(1, sizeof *f);
     f->answerer = (mg_answerer){
-        .app = {on_request, on_body, NULL, on_deadline, on_gone}, // a file takes on_writable
+        .app = {.on_request = on_request, // a file takes on_writable
+                .on_body = on_body,
+                .on_deadline = on_deadline,
+                .on_gone = on_gone},
         .free = folder_free,
     };
     f->path = mg_strndup(o->folder.p, o->folder.n);

@@ -54,7 +54,8 @@ static void on_gone(void *arg, mg_connect *c) {
 }
 
 void mg_testkit_net_init(mg_testkit_net *n, mg_loop *loop) {
-    *n = (mg_testkit_net){.seam = {on_connect, on_gone, n}, .loop = loop};
+    *n = (mg_testkit_net){.seam = {.on_connect = on_connect, .on_gone = on_gone, .arg = n},
+                          .loop = loop};
     mg_link_init(&n->untold);
     mg_connect_use(loop, &n->seam);
 }

@@ -202,7 +202,7 @@ int main(int argc, char **argv) {
         run(on_echo, &e);
         messages = e.messages;
     } else if (!is_idle) {
-        broadcast b = {.wanted = strtoull(argv[4], NULL, 10) * (uint64_t)count};
+        broadcast b = {.wanted = (uint64_t)strtoull(argv[4], NULL, 10) * (uint64_t)count};
         send_one(0);
         run(on_broadcast, &b);
         messages = b.delivered;

@@ -98,7 +98,11 @@ static inline mg_server_options rig_options(void) {
 
 static inline void rig_open_with(rig *r, bool virtual_clock, const mg_server_options *options) {
     *r = (rig){
-        .app = {rig_on_request, rig_on_body, rig_on_writable, rig_on_deadline, rig_on_gone},
+        .app = {.on_request = rig_on_request,
+                .on_body = rig_on_body,
+                .on_writable = rig_on_writable,
+                .on_deadline = rig_on_deadline,
+                .on_gone = rig_on_gone},
         .echo = true,
         .turn = {.run = rig_on_turn},
     };

@@ -42,8 +42,7 @@ static void what_ends_with_it_is_not(void **state) {
         "SELECT 1",
         "SET LOCAL x = 1",
         "SET TRANSACTION READ ONLY",
-        "SET CONSTRAINTS ALL "
-        "DEFERRED",
+        "SET CONSTRAINTS ALL DEFERRED",
         "PREPARE p AS SELECT 1",
         "beginning",
         "NOTIFY c",

@@ -181,7 +181,11 @@ static void hear_fault(mg_redis_subscription *s, const mg_redis_fault *f) {
 }
 
 static void listen_to(int i, uint32_t kind, const char *name) {
-    listeners[i] = (listener){.s = {hear, hear_on, hear_fault, kind, name, {0}, NULL, false}};
+    listeners[i] = (listener){.s = {.on_message = hear,
+                                    .on_listening = hear_on,
+                                    .on_fault = hear_fault,
+                                    .kind = kind,
+                                    .name = name}};
     assert_int_equal(mg_redis_subscribe(redis, &listeners[i].s, NULL), MG_OK);
     mg_loop_turn_soon(rig_loop);
 }

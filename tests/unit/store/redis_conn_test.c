@@ -95,7 +95,8 @@ static int close_rig(void **state) {
 
 static int ask(int i, const char *key, uint32_t timeout_ms) {
     mg_buf b = {0};
-    calls[i] = (asked){.call = {on_reply, on_fault, timeout_ms, 0}};
+    calls[i] =
+        (asked){.call = {.on_reply = on_reply, .on_fault = on_fault, .timeout_ms = timeout_ms}};
     mg_redis_write(&b, (const mg_str[]){MG_STR("GET"), mg_str_of(key)}, 2);
     int rc = mg_redis_conn_send(conn, &calls[i].call, mg_buf_str(&b), 1);
     mg_buf_deinit(&b);
