@@ -18,7 +18,9 @@ uint64_t mg_siphash(const uint64_t seed[2], mg_str key) {
     for (size_t at = 0; at <= key.n; at += 8) {
         uint64_t word = 0;
         size_t n = key.n - at < 8 ? key.n - at : 8;
-        memcpy(&word, key.p + at, n);
+        if (n > 0) { // an empty key has no address
+            memcpy(&word, key.p + at, n);
+        }
         word |= n < 8 ? last : 0;
         v[3] ^= word;
         sip_round(v);

@@ -171,7 +171,7 @@ static void a_wrong_item_is_named(void **state) {
                                 "\"0.0.0.0:8080\", \"[::]:8080\", \"unix:run/x.sock\"\n");
     faults("[{\"address\":\":1\",\"moed\":1}]",
            "f: listen[1].moed: is no known key, allowed: "
-           "address, app, mode, tls, http2, proxy_protocol (did you mean "
+           "address, app, mode, tls, http2, stream, proxy_protocol (did you mean "
            "\"mode\"?)\n");
     faults("[\":1\",{\"address\":\":1\"}]",
            "f: listen[2]: \":1\" is listed twice, allowed: once\n");

@@ -18,6 +18,7 @@ static const struct {
     {"forwarded", "[\"forwarded\"]"},
     {"database", "{\"a\":\"sqlite:/a.db\",\"b\":\"sqlite::memory:\"}"},
     {"cache", "\"memory:2097152\""},
+    {"redis", "{\"main\":\"redis://h\"}"},
     {"http.connections", "1"},
     {"http.waiting", "1"},
     {"http.idle_connections", "1"},

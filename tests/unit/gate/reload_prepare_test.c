@@ -103,6 +103,7 @@ static mg_reload *begin(bool dry_run) {
     r->number = NEW;
     r->memfd = -1;
     r->keys_fd = -1;
+    r->streams_fd = -1;
     r->snapshot = snapshot("return 2\n");
     read_config(&r->config, r->snapshot);
     r->wanted = WORKERS;

@@ -64,7 +64,7 @@ static void limits_hold(void **state) {
     (void)state;
     mg_topics *t = topics_new();
     listener all[14] = {0};
-    char name[16];
+    char name[32];
     mg_error err = {""};
     for (int i = 0; i < 40; i++) {
         snprintf(name, sizeof name, "topic %d", i);

@@ -96,7 +96,7 @@ static void all_share_a_connection_that_is_none_of_the_pools(void **state) {
     reopen("?pool=1&idle=1");
     ear ears[8];
     for (int i = 0; i < 8; i++) {
-        char name[8];
+        char name[16];
         snprintf(name, sizeof name, "c%d", i);
         listen_to(&ears[i], name);
     }
