@@ -112,7 +112,6 @@ function database:decoder(kind, fn) end
 
 ---@class moongate.CopyReader what `db:copy_out` gives: an iterator
 ---@overload async fun(): string?
----@typescript CopyReader extends LuaIterable<string>
 local reader = {}
 
 --- Ends it and gives its connection back; what is left stays at the server.
@@ -240,7 +239,6 @@ function database:copy_in(sql) end
 
 ---@class moongate.Notes what `db:listen` gives: an iterator
 ---@overload async fun(): moongate.Note?
----@typescript Notes extends LuaIterable<Note>
 local notes = {}
 
 --- Resolved once it listens: what is told from then on is not missed. Who reads a table and then

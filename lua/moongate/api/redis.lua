@@ -185,7 +185,6 @@ function tx:multi(list) end
 ---@field missed? true it stands for what may have been missed: there was no connection, or the loop was too slow
 
 ---@overload async fun(): moongate.RedisMessage?
----@typescript RedisMessages extends LuaIterable<RedisMessage>
 ---@class moongate.RedisMessages what `redis:subscribe` gives: an iterator
 local messages = {}
 

@@ -153,6 +153,33 @@ function websocket:disconnect() end
 ---@return moongate.test.WebSocket self
 function websocket:pause(paused) end
 
+---@class moongate.test.ServerWebSocket the server's end of what `app:stub_websocket` answers
+---@field path string with its query
+---@field headers table<string, string> by names in lower case
+---@field protocol? string the first that the client offers
+local server = {}
+
+---@param data string
+---@param kind? "text"|"binary"
+---@return moongate.test.ServerWebSocket self
+function server:send(data, kind) end
+
+--- The next message and its kind; nil, code and reason once the client has closed.
+---@return moongate.Future<string?>
+function server:receive() end
+
+--- Messages and their kinds, until the client closes.
+---@return async fun(): string?
+function server:messages() end
+
+--- Closes, and waits for the client's half.
+---@param code? integer 1000 unless told
+---@param reason? string
+function server:close(code, reason) end
+
+--- The connection fails: the client sees 1006.
+function server:drop() end
+
 ---@class moongate.test.App
 local app = {}
 
