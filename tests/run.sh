@@ -48,7 +48,7 @@ declare -A names # by process
 job() {
     local name=$1
     shift
-    [ $running -lt "$PLACES" ] || reap
+    while [ $running -ge "$PLACES" ]; do reap; done
     jobs=$((jobs + 1))
     run_job "$scratch/$jobs" "$@" &
     names[$!]="$jobs $SECONDS $name"
@@ -70,6 +70,12 @@ reap() {
     local ended status number begun name
     wait -n -p ended
     status=$?
+    if [ -z "${ended-}" ]; then
+        missing "runner" "one of $running"
+        running=0
+        return
+    fi
+    [ -n "${names[$ended]-}" ] || return # a helper of this shell's own
     running=$((running - 1))
     read -r number begun name <<<"${names[$ended]}"
     report "$name" "$scratch/$number" $status $((SECONDS - begun))
@@ -78,7 +84,7 @@ reap() {
 # Its whole output, if something failed.
 report() {
     local name=$1 out=$2 status=$3 took=$4 p f s complete note=
-    read -r p f s complete < <(count "$out")
+    read -r p f s complete <<<"$(count "$out")"
     if [ "$complete" = 0 ]; then
         note=" (died: status $status)"
         f=$((f + 1))
