@@ -41,20 +41,19 @@ count() {
 # --- jobs: runners that have nothing to do with each other go side by side ---------------------------------------------
 
 jobs=0
-running=0
-declare -A names # by process
+declare -A begun=() names=() processes=() # of those that run, by their numbers
 
 # job NAME COMMAND...: begins a runner as soon as a place is free.
 job() {
     local name=$1
     shift
-    while [ $running -ge "$PLACES" ]; do reap; done
+    while [ ${#names[@]} -ge "$PLACES" ]; do reap; done
     jobs=$((jobs + 1))
     run_job "$scratch/$jobs" "$@" &
-    names[$!]="$jobs $SECONDS $name"
-    running=$((running + 1))
+    processes[$jobs]=$! begun[$jobs]=$SECONDS names[$jobs]=$name
 }
 
+# Its status lies beside its output.
 run_job() {
     local out=$1
     shift
@@ -63,22 +62,24 @@ run_job() {
     else
         timeout -k 10 "$SUITE_SECONDS" "$@" >"$out" 2>&1
     fi
+    echo $? >"$out.status"
 }
 
-# Waits for the next runner to end, adds its numbers and prints its line.
+# Waits for a runner to end, adds its numbers and prints its line. Looks for itself: some of them fork so much that their
+# numbers come round, and `wait -n` has been seen to return without any.
 reap() {
-    local ended status number begun name
-    wait -n -p ended
-    status=$?
-    if [ -z "${ended-}" ]; then
-        missing "runner" "one of $running"
-        running=0
-        return
-    fi
-    [ -n "${names[$ended]-}" ] || return # a helper of this shell's own
-    running=$((running - 1))
-    read -r number begun name <<<"${names[$ended]}"
-    report "$name" "$scratch/$number" $status $((SECONDS - begun))
+    local number status
+    while :; do
+        for number in "${!names[@]}"; do
+            if ! kill -0 "${processes[$number]}" 2>/dev/null || [ -s "$scratch/$number.status" ]; then
+                status=$(cat "$scratch/$number.status" 2>/dev/null)
+                report "${names[$number]}" "$scratch/$number" "${status:-255}" $((SECONDS - begun[$number]))
+                unset "names[$number]"
+                return
+            fi
+        done
+        sleep 0.1
+    done
 }
 
 # Its whole output, if something failed.
@@ -263,7 +264,7 @@ case "${1-} ${2-release}" in
     ;;
 esac
 
-while [ $running != 0 ]; do
+while [ ${#names[@]} != 0 ]; do
     reap
 done
 echo "$passed passed, $failed failed"
