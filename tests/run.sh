@@ -41,19 +41,20 @@ count() {
 # --- jobs: runners that have nothing to do with each other go side by side ---------------------------------------------
 
 jobs=0
-declare -A begun=() names=() processes=() # of those that run, by their numbers
+running=0
+declare -A names # by process
 
 # job NAME COMMAND...: begins a runner as soon as a place is free.
 job() {
     local name=$1
     shift
-    while [ ${#names[@]} -ge "$PLACES" ]; do reap; done
+    [ $running -lt "$PLACES" ] || reap
     jobs=$((jobs + 1))
     run_job "$scratch/$jobs" "$@" &
-    processes[$jobs]=$! begun[$jobs]=$SECONDS names[$jobs]=$name
+    names[$!]="$jobs $SECONDS $name"
+    running=$((running + 1))
 }
 
-# Its status lies beside its output.
 run_job() {
     local out=$1
     shift
@@ -62,30 +63,22 @@ run_job() {
     else
         timeout -k 10 "$SUITE_SECONDS" "$@" >"$out" 2>&1
     fi
-    echo $? >"$out.status"
 }
 
-# Waits for a runner to end, adds its numbers and prints its line. Looks for itself: some of them fork so much that their
-# numbers come round, and `wait -n` has been seen to return without any.
+# Waits for the next runner to end, adds its numbers and prints its line.
 reap() {
-    local number status
-    while :; do
-        for number in "${!names[@]}"; do
-            if ! kill -0 "${processes[$number]}" 2>/dev/null || [ -s "$scratch/$number.status" ]; then
-                status=$(cat "$scratch/$number.status" 2>/dev/null)
-                report "${names[$number]}" "$scratch/$number" "${status:-255}" $((SECONDS - begun[$number]))
-                unset "names[$number]"
-                return
-            fi
-        done
-        sleep 0.1
-    done
+    local ended status number begun name
+    wait -n -p ended
+    status=$?
+    running=$((running - 1))
+    read -r number begun name <<<"${names[$ended]}"
+    report "$name" "$scratch/$number" $status $((SECONDS - begun))
 }
 
 # Its whole output, if something failed.
 report() {
     local name=$1 out=$2 status=$3 took=$4 p f s complete note=
-    read -r p f s complete <<<"$(count "$out")"
+    read -r p f s complete < <(count "$out")
     if [ "$complete" = 0 ]; then
         note=" (died: status $status)"
         f=$((f + 1))
@@ -164,10 +157,10 @@ integration() {
 
 # Those of release.list only.
 integration_listed() {
-    local names
-    names=$(awk '!/^#/ && NF { print "tests/integration/" $1 "_spec.lua" }' tests/integration/release.list)
+    local listed
+    listed=$(awk '!/^#/ && NF { print "tests/integration/" $1 "_spec.lua" }' tests/integration/release.list)
     # shellcheck disable=SC2086 # a list of files
-    integration_of "$1" $names
+    integration_of "$1" $listed
 }
 
 integration_of() {
@@ -254,17 +247,19 @@ everything() {
     fuzz
 }
 
+whole=0 # a fault of this script must not pass for a suite that has ended
 case "${1-} ${2-release}" in
-"unit "* | "spec "* | "integration "*) in_mode "$1" "${2-release}" ;;
-"fuzz "*) fuzz ;;
-"all "*) everything ;;
+"unit "* | "spec "* | "integration "*) in_mode "$1" "${2-release}"; whole=1 ;;
+"fuzz "*) fuzz; whole=1 ;;
+"all "*) everything; whole=1 ;;
 *)
     echo "usage: run.sh unit|spec|integration [release|debug|asan] | fuzz | all" >&2
     exit 2
     ;;
 esac
 
-while [ ${#names[@]} != 0 ]; do
+[ $whole = 1 ] || missing "tests/run.sh" "what it was still to begin"
+while [ $running != 0 ]; do
     reap
 done
 echo "$passed passed, $failed failed"
