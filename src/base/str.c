@@ -55,6 +55,16 @@ bool mg_str_ends(mg_str s, mg_str suffix) {
            (suffix.n == 0 || memcmp(s.p + s.n - suffix.n, suffix.p, suffix.n) == 0);
 }
 
+mg_str mg_str_cut(mg_str *s, char c) {
+    if (s->n == 0) { // it may have no address
+        return *s;
+    }
+    const char *end = memchr(s->p, c, s->n);
+    mg_str part = {s->p, end != NULL ? (size_t)(end - s->p) : s->n};
+    mg_str_skip(s, part.n + (end != NULL));
+    return part;
+}
+
 static bool is_ows(char c) {
     return c == ' ' || c == '\t';
 }

@@ -46,6 +46,9 @@ static inline void mg_str_skip(mg_str *s, size_t n) {
 // FNV-1a, for tables whose keys nobody chooses against us.
 uint32_t mg_str_hash(mg_str s);
 
+// Takes what stands before the next `c` off its front, and that too; all of it if there is none.
+mg_str mg_str_cut(mg_str *s, char c);
+
 // Without leading and trailing SP and HTAB (OWS of RFC 9110 section 5.6.3).
 mg_str mg_str_trim(mg_str s);
 

@@ -39,13 +39,6 @@ int mg_challenge_write(mg_buf *out, const char *kind, const char *domain, mg_str
 
 // --- reading ---
 
-static mg_str take_line(mg_str *rest) {
-    const char *end = memchr(rest->p, '\n', rest->n);
-    mg_str line = {rest->p, end != NULL ? (size_t)(end - rest->p) : rest->n};
-    mg_str_skip(rest, end != NULL ? line.n + 1 : line.n);
-    return line;
-}
-
 static bool take_text(mg_challenge *c, mg_str authorization) {
     const char *point = memchr(authorization.p, '.', authorization.n);
     if (point == NULL || point == authorization.p) {
@@ -68,8 +61,8 @@ static bool take_certificate(mg_challenge *c, mg_str name, mg_str pem) {
 }
 
 mg_challenge *mg_challenge_read(mg_str text) {
-    mg_str kind = take_line(&text);
-    mg_str name = take_line(&text);
+    mg_str kind = mg_str_cut(&text, '\n');
+    mg_str name = mg_str_cut(&text, '\n');
     mg_challenge *c = mg_calloc(1, sizeof *c);
     bool good = false;
     if (mg_str_eq(kind, MG_STR(HTTP))) {

@@ -7,16 +7,6 @@ enum { PAIR_BYTES = 4096, ATTRIBUTE_BYTES = 1024 };
 
 // --- reading ---
 
-// Takes what stands before the next semicolon.
-static mg_str take_pair(mg_str *rest) {
-    const char *end = memchr(rest->p, ';', rest->n);
-    mg_str pair = {rest->p, end != NULL ? (size_t)(end - rest->p) : rest->n};
-    size_t skip = pair.n + (end != NULL);
-    rest->p += skip;
-    rest->n -= skip;
-    return pair;
-}
-
 static mg_str without_quotes(mg_str s) {
     bool quoted = s.n >= 2 && s.p[0] == '"' && s.p[s.n - 1] == '"';
     return quoted ? (mg_str){s.p + 1, s.n - 2} : s;
@@ -24,7 +14,7 @@ static mg_str without_quotes(mg_str s) {
 
 bool mg_cookie_next(mg_str *rest, mg_str *name, mg_str *value) {
     while (rest->n > 0) {
-        mg_str pair = take_pair(rest);
+        mg_str pair = mg_str_cut(rest, ';');
         const char *eq = memchr(pair.p, '=', pair.n);
         if (eq == NULL) {
             continue;

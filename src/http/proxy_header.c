@@ -26,16 +26,6 @@ static mg_proxy_verdict done(mg_proxy_reading *r, size_t used) {
 
 // --- version 1: a line of text ---
 
-// What is before the next space, which is taken too.
-static mg_str next_word(mg_str *rest) {
-    const char *space = rest->n > 0 ? memchr(rest->p, ' ', rest->n) : NULL;
-    mg_str word = {rest->p, space != NULL ? (size_t)(space - rest->p) : rest->n};
-    size_t taken = word.n + (space != NULL);
-    rest->p += taken;
-    rest->n -= taken;
-    return word;
-}
-
 static bool read_port(mg_str word, in_port_t *out) {
     uint64_t port;
     if ((word.n > 1 && word.p[0] == '0') || !mg_str_to_u64(word, UINT16_MAX, &port)) {
@@ -62,16 +52,16 @@ static in_port_t *port_of(mg_proxy_address *a) {
 }
 
 static bool read_addresses(mg_proxy_header *h, int family, mg_str rest) {
-    mg_str source = next_word(&rest);
-    mg_str destination = next_word(&rest);
-    mg_str source_port = next_word(&rest);
+    mg_str source = mg_str_cut(&rest, ' ');
+    mg_str destination = mg_str_cut(&rest, ' ');
+    mg_str source_port = mg_str_cut(&rest, ' ');
     return read_ip(source, family, &h->source) && read_ip(destination, family, &h->destination) &&
            read_port(source_port, port_of(&h->source)) && read_port(rest, port_of(&h->destination));
 }
 
 // `line` is what lies between "PROXY " and CRLF.
 static bool read_line(mg_proxy_header *h, mg_str line) {
-    mg_str protocol = next_word(&line);
+    mg_str protocol = mg_str_cut(&line, ' ');
     if (mg_str_eq(protocol, MG_STR("UNKNOWN"))) {
         return true;
     }

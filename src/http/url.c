@@ -281,11 +281,7 @@ void mg_url_decode(mg_str s, bool plus, mg_buf *out) {
 
 bool mg_query_next(mg_str *rest, mg_str *key, mg_str *value) {
     while (rest->n > 0) {
-        const char *amp = memchr(rest->p, '&', rest->n);
-        mg_str pair = {rest->p, amp != NULL ? (size_t)(amp - rest->p) : rest->n};
-        size_t skip = pair.n + (amp != NULL);
-        rest->p += skip;
-        rest->n -= skip;
+        mg_str pair = mg_str_cut(rest, '&');
         if (pair.n == 0) {
             continue;
         }

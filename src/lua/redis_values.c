@@ -16,15 +16,9 @@ void mg_redis_push_array(lua_State *L, uint32_t n) {
     lua_setmetatable(L, -2);
 }
 
-// "WRONGTYPE" of "WRONGTYPE Operation against a key ...".
-static mg_str reason_of(mg_str text) {
-    const char *space = text.n > 0 ? memchr(text.p, ' ', text.n) : NULL;
-    return (mg_str){text.p, space != NULL ? (size_t)(space - text.p) : text.n};
-}
-
 void mg_redis_push_reason(lua_State *L, mg_str text) {
     lua_createtable(L, 0, 1);
-    mg_lua_set_text(L, "reason", reason_of(text));
+    mg_lua_set_text(L, "reason", mg_str_cut(&text, ' '));
 }
 
 static void push_error(lua_State *L, mg_str text) {

@@ -93,13 +93,6 @@ static void listen_to(mg_redis_sentinel *s, uint32_t which) {
     mg_redis_pubsub_add(s->pubsub, &s->switched);
 }
 
-static mg_str word(mg_str *s) {
-    const char *space = s->n > 0 ? memchr(s->p, ' ', s->n) : NULL;
-    mg_str w = {s->p, space != NULL ? (size_t)(space - s->p) : s->n};
-    mg_str_skip(s, space != NULL ? w.n + 1 : w.n);
-    return w;
-}
-
 static void tell_master(mg_redis_sentinel *s, mg_str host, mg_str port) {
     char name[256];
     uint64_t number;
@@ -114,11 +107,11 @@ static void tell_master(mg_redis_sentinel *s, mg_str host, mg_str port) {
 static void on_message(mg_redis_subscription *sub, mg_str channel, mg_str message) {
     mg_redis_sentinel *s = MG_OF(sub, mg_redis_sentinel, switched);
     (void)channel;
-    if (mg_str_eq(word(&message), mg_str_of(s->redis->settings.service))) {
-        word(&message);
-        word(&message);
-        mg_str host = word(&message);
-        tell_master(s, host, word(&message));
+    if (mg_str_eq(mg_str_cut(&message, ' '), mg_str_of(s->redis->settings.service))) {
+        mg_str_cut(&message, ' ');
+        mg_str_cut(&message, ' ');
+        mg_str host = mg_str_cut(&message, ' ');
+        tell_master(s, host, mg_str_cut(&message, ' '));
     }
 }
 

@@ -95,15 +95,6 @@ bool mg_redis_is_url(mg_str url) {
 
 // --- texts ---
 
-// The part before `c`, which is taken off with it; all of it if there is none.
-static mg_str cut(mg_str *s, char c) {
-    const char *at = s->n > 0 ? memchr(s->p, c, s->n) : NULL;
-    size_t n = at != NULL ? (size_t)(at - s->p) : s->n;
-    mg_str part = {s->p, n};
-    mg_str_skip(s, at != NULL ? n + 1 : n);
-    return part;
-}
-
 // NULL: it has a wrong percent code, or a NUL.
 static char *decode(mg_redis_settings *s, mg_str text) {
     mg_buf b = {0};
@@ -210,7 +201,7 @@ static int unknown_option(const mg_redis_settings *s, mg_str name, mg_error *err
 }
 
 static int take_option(mg_redis_settings *s, mg_str pair, mg_error *err) {
-    mg_str name = cut(&pair, '=');
+    mg_str name = mg_str_cut(&pair, '=');
     for (size_t i = 0; i < OPTIONS; i++) {
         const option *o = &options[i];
         if ((o->of & 1 << s->kind) && mg_str_eq(name, mg_str_of(o->name))) {
@@ -225,7 +216,7 @@ static int take_option(mg_redis_settings *s, mg_str pair, mg_error *err) {
 static int take_options(mg_redis_settings *s, mg_str query, mg_error *err) {
     int rc = MG_OK;
     while (rc == MG_OK && query.n > 0) {
-        mg_str pair = cut(&query, '&');
+        mg_str pair = mg_str_cut(&query, '&');
         rc = pair.n > 0 ? take_option(s, pair, err) : MG_OK;
     }
     return rc;
@@ -243,7 +234,7 @@ static int take_host(mg_redis_settings *s, mg_str text, mg_error *err) {
     if (text.n > 0 && text.p[0] == '[') {
         mg_str_skip(&text, 1);
         rest = text;
-        host = cut(&rest, ']');
+        host = mg_str_cut(&rest, ']');
         if (rest.n > 0 && rest.p[0] != ':') {
             return wrong_form(err, "what follows ] is no port");
         }
@@ -252,7 +243,7 @@ static int take_host(mg_redis_settings *s, mg_str text, mg_error *err) {
         }
     } else {
         rest = text;
-        host = cut(&rest, ':');
+        host = mg_str_cut(&rest, ':');
     }
     if (rest.n > 0 && (!mg_str_to_u64(rest, 65535, &port) || port == 0)) {
         return wrong_form(err, "the port is no number from 1 to 65535");
@@ -274,7 +265,7 @@ static int take_hosts(mg_redis_settings *s, mg_str text, mg_error *err) {
         return take_host(s, MG_STR("127.0.0.1"), err);
     }
     while (rc == MG_OK && text.n > 0) {
-        rc = take_host(s, cut(&text, ','), err);
+        rc = take_host(s, mg_str_cut(&text, ','), err);
     }
     if (rc == MG_OK && s->kind == MG_REDIS_SINGLE && s->host_count > 1) {
         return mg_error_set(err, MG_ECONFIG,
@@ -286,7 +277,7 @@ static int take_hosts(mg_redis_settings *s, mg_str text, mg_error *err) {
 
 // "user:password": the name is left out for the default user, ":password".
 static int take_user(mg_redis_settings *s, mg_str text, mg_error *err) {
-    mg_str user = cut(&text, ':');
+    mg_str user = mg_str_cut(&text, ':');
     s->user = user.n > 0 ? decode(s, user) : NULL;
     s->password = text.n > 0 ? decode(s, text) : NULL;
     if ((user.n > 0 && s->user == NULL) || (text.n > 0 && s->password == NULL)) {
@@ -308,7 +299,7 @@ static int take_path(mg_redis_settings *s, mg_str path, mg_error *err) {
     if (s->kind != MG_REDIS_SENTINEL) {
         return take_database(s, path, err);
     }
-    mg_str service = cut(&path, '/');
+    mg_str service = mg_str_cut(&path, '/');
     s->service = service.n > 0 ? decode(s, service) : NULL;
     if (s->service == NULL) {
         return mg_error_set(err, MG_ECONFIG,
@@ -363,7 +354,7 @@ static int judge(const mg_redis_settings *s, mg_error *err) {
 }
 
 static int read_authority(mg_redis_settings *s, mg_str *rest, mg_error *err) {
-    mg_str authority = cut(rest, '/');
+    mg_str authority = mg_str_cut(rest, '/');
     const char *at = authority.n > 0 ? memrchr(authority.p, '@', authority.n) : NULL;
     if (at != NULL) {
         mg_str user = {authority.p, (size_t)(at - authority.p)};
@@ -388,7 +379,7 @@ int mg_redis_settings_read(mg_redis_settings *s, mg_str url, mg_error *err) {
     s->tls = is->tls;
     mg_str query = url;
     mg_str_skip(&query, strlen(is->text));
-    mg_str rest = cut(&query, '?');
+    mg_str rest = mg_str_cut(&query, '?');
     int rc = MG_OK;
     if (is->is_path) {
         s->unix_path = decode(s, rest);

@@ -35,14 +35,6 @@ uint16_t mg_redis_slot(mg_str key) {
 
 // --- errors ---
 
-// Takes a word and the space behind it.
-static mg_str take_word(mg_str *s) {
-    const char *space = s->n > 0 ? memchr(s->p, ' ', s->n) : NULL;
-    mg_str word = {s->p, space != NULL ? (size_t)(space - s->p) : s->n};
-    mg_str_skip(s, word.n + (space != NULL));
-    return word;
-}
-
 // "127.0.0.1:6381", "::1:6381", ":6381"
 static bool read_address(mg_str s, mg_redis_redirect *out) {
     uint64_t port;
@@ -71,9 +63,9 @@ mg_redis_redirect mg_redis_redirect_of(const mg_redis_reply *r) {
         return stay;
     }
     mg_str text = mg_redis_text(r, r->values);
-    take_word(&text);
-    if (!mg_str_to_u64(take_word(&text), MG_REDIS_SLOTS - 1, &slot) ||
-        !read_address(take_word(&text), &out)) {
+    mg_str_cut(&text, ' ');
+    if (!mg_str_to_u64(mg_str_cut(&text, ' '), MG_REDIS_SLOTS - 1, &slot) ||
+        !read_address(mg_str_cut(&text, ' '), &out)) {
         return stay;
     }
     out.slot = (uint16_t)slot;

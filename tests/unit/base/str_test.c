@@ -55,6 +55,20 @@ static void starts_with_a_prefix(void **state) {
     assert_false(mg_str_starts(MG_STR("a"), MG_STR("ab")));
 }
 
+static void cuts_off_what_stands_before_a_byte(void **state) {
+    (void)state;
+    mg_str s = MG_STR("a bc  d");
+    assert_text("a", mg_str_cut(&s, ' '));
+    assert_text("bc", mg_str_cut(&s, ' '));
+    assert_text("", mg_str_cut(&s, ' '));
+    assert_text("d", s);
+    assert_text("d", mg_str_cut(&s, ' '));
+    assert_int_equal(s.n, 0);
+    assert_text("", mg_str_cut(&s, ' '));
+    s = (mg_str){0};
+    assert_int_equal(mg_str_cut(&s, ' ').n, 0);
+}
+
 static void trims_spaces_and_tabs_but_no_line_ends(void **state) {
     (void)state;
     assert_text("a b", mg_str_trim(MG_STR(" \t a b\t ")));
@@ -193,6 +207,7 @@ int main(void) {
         cmocka_unit_test(ignoring_case_is_the_same_at_every_place_of_a_text),
         cmocka_unit_test(starts_with_a_prefix),
         cmocka_unit_test(ends_with_a_suffix),
+        cmocka_unit_test(cuts_off_what_stands_before_a_byte),
         cmocka_unit_test(trims_spaces_and_tabs_but_no_line_ends),
         cmocka_unit_test(reads_decimal_digits_up_to_a_maximum),
         cmocka_unit_test(reads_nothing_but_digits),
