@@ -129,15 +129,16 @@ static void describe(const mg_redis_unit *u, char *out, size_t n, mg_redis_node 
     }
 }
 
-// The words as they are now to be said, in the cluster's buffer.
-static uint32_t write_words(mg_redis_unit *u) {
+// The words as they are now to be said: with ASKING before them in the cluster's buffer.
+static mg_str words_of(mg_redis_unit *u) {
+    if (!u->asking) {
+        return mg_buf_str(&u->words);
+    }
     mg_buf *b = &u->errand->cluster->redis.words;
     mg_buf_clear(b);
-    if (u->asking) {
-        mg_buf_append_str(b, MG_STR("*1\r\n$6\r\nASKING\r\n"));
-    }
+    mg_buf_append_str(b, MG_STR("*1\r\n$6\r\nASKING\r\n"));
     mg_buf_append_str(b, mg_buf_str(&u->words));
-    return u->count + u->asking;
+    return mg_buf_str(b);
 }
 
 int mg_redis_unit_send(mg_redis_unit *u) {
@@ -147,12 +148,10 @@ int mg_redis_unit_send(mg_redis_unit *u) {
     mg_redis_node *n = target_of(u);
     int rc = MG_ECLOSED;
     if (n != NULL) {
-        uint32_t count = write_words(u);
         u->call = (mg_redis_call){
             .on_reply = on_reply, .on_fault = on_fault, .timeout_ms = (uint32_t)left};
         u->got = 0;
-        rc = mg_redis_conn_send(mg_redis_node_conn(n), &u->call,
-                                mg_buf_str(&u->errand->cluster->redis.words), count);
+        rc = mg_redis_conn_send(mg_redis_node_conn(n), &u->call, words_of(u), u->count + u->asking);
     }
     u->in_flight = rc == MG_OK;
     if (rc == MG_OK) {
