@@ -9,7 +9,6 @@ static void on_where(void *arg, mg_redis_conn *conn);
 static void on_moved(void *arg, mg_redis_subscription *s);
 
 static const mg_redis_conn_events anywhere = {NULL, NULL, NULL, on_where};
-static const mg_redis_conn_events of_a_node = {NULL, NULL, NULL, NULL};
 
 // --- channels that all servers know ---
 
@@ -42,7 +41,6 @@ static mg_redis_pubsub *pubsub_of(mg_redis_cluster *c) {
 static mg_redis_pubsub *pubsub_of_node(mg_redis_node *n) {
     if (n->pubsub == NULL) {
         mg_redis_conn_options o = mg_redis_node_options(n);
-        o.events = &of_a_node;
         o.arg = n->cluster;
         n->pubsub = mg_redis_pubsub_new(n->cluster->redis.loop, &o, on_moved);
     }

@@ -269,6 +269,8 @@ static void on_ready(void *arg, mg_redis_conn *conn) {
 
 static void on_lost(void *arg, mg_redis_conn *conn, const mg_redis_fault *f) {
     mg_redis_pubsub *p = arg;
+    (void)conn;
+    (void)f;
     mg_timer_stop(&p->ping);
     for (mg_link *l; (l = mg_link_shift(&p->questions)) != NULL;) {
         question *q = MG_OF(l, question, link);
@@ -285,9 +287,6 @@ static void on_lost(void *arg, mg_redis_conn *conn, const mg_redis_fault *f) {
             c->again |= c->on;
             c->on = false;
         }
-    }
-    if (p->o.events != NULL && p->o.events->on_lost != NULL) {
-        p->o.events->on_lost(p->o.arg, conn, f);
     }
     close_if_over(p);
 }

@@ -8,9 +8,10 @@
 
 typedef struct mg_redis_pubsub mg_redis_pubsub;
 
-// `o`: of the connection, whose listens, events and arg are ours but for on_where and on_lost.
-// Borrowed like of a connection. `on_moved`: the server has ended a sharded subscription by itself
-// or refused it, since the slot has moved; it is in here no more. NULL: it is asked for again.
+// `o`: of the connection, whose listens, events and arg are ours but for on_where; without events
+// the host is known. Borrowed like of a connection. `on_moved`: the server has ended a sharded
+// subscription by itself or refused it, since the slot has moved; it is in here no more. NULL: it
+// is asked for again.
 mg_redis_pubsub *mg_redis_pubsub_new(mg_loop *loop, const mg_redis_conn_options *o,
                                      void (*on_moved)(void *arg, mg_redis_subscription *s));
 void mg_redis_pubsub_free(mg_redis_pubsub *p); // accepts NULL; nobody is told
