@@ -173,7 +173,6 @@ int mg_near_cache_get(mg_near_cache *n, mg_str key, mg_buf *out, uint8_t *tag) {
     size_t before = out->n;
     suffix s;
     if (i == NULL || i->stamp == 0 || turn_is_old(n)) {
-        n->stats.misses++;
         return -ENOENT;
     }
     int rc = mg_memory_cache_get(n->values, key, mg_loop_now_ms(n->loop), out, tag);
@@ -184,7 +183,6 @@ int mg_near_cache_get(mg_near_cache *n, mg_str key, mg_buf *out, uint8_t *tag) {
     out->n = before;
     i->stamp = 0;
     remove_if_idle(n, i);
-    n->stats.misses++;
     return -ENOENT;
 }
 
@@ -246,7 +244,6 @@ void mg_near_cache_forget(mg_near_cache *n, mg_str key) {
     if (i != NULL) {
         i->changed = ++n->clock;
         i->stamp = 0;
-        n->stats.forgotten++;
         remove_if_idle(n, i);
     }
 }

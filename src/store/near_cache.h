@@ -55,9 +55,7 @@ void mg_near_cache_forget(mg_near_cache *n, mg_str key);
 void mg_near_cache_forget_all(mg_near_cache *n);
 
 typedef struct mg_near_stats {
-    uint64_t hits, misses;
-    uint64_t forgotten; // because the server told, or a value was written here
-    uint64_t flushes;
+    uint64_t hits, flushes;
     uint32_t keys; // that this worker has read, or reads
 } mg_near_stats;
 
