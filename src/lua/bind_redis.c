@@ -15,7 +15,7 @@
 
 #include <stdio.h>
 
-enum { WORDS_MAX = 100000, COMMANDS_MAX = 10000, SLICE_VALUES = 2000 };
+enum { SLICE_VALUES = 2000 }; // made in one turn
 
 typedef enum shape {
     ONE,         // the reply
@@ -320,6 +320,19 @@ static void release_lease(mg_op *op) {
     mg_free(op);
 }
 
+// NULL, and a text: there is no connection for it.
+static lease_op *new_lease(mg_redis *redis, mg_str key, mg_error *err) {
+    mg_redis_conn *conn = mg_redis_lease(redis, key, err);
+    if (conn == NULL) {
+        return NULL;
+    }
+    lease_op *l = mg_calloc(1, sizeof *l);
+    l->redis = redis;
+    l->conn = conn;
+    mg_link_init(&l->requests);
+    return l;
+}
+
 static const mg_op_kind lease_kind = {"redis lease", NULL, cancel_lease, release_lease};
 
 static lease_op *find_lease(lua_State *L, const mg_vm *vm) {
@@ -421,14 +434,10 @@ static int waiting(lua_State *L) {
     mg_str *words = words_room(L, few, n);
     read_words(L, 3, words, n);
     const mg_redis_command c = {words, (uint32_t)n};
-    mg_redis_conn *conn = mg_redis_lease(redis, key_of(&c), &err);
-    if (conn == NULL) {
+    lease_op *l = new_lease(redis, key_of(&c), &err);
+    if (l == NULL) {
         return mg_redis_refuse(L, MG_ECLOSED, err.text);
     }
-    lease_op *l = mg_calloc(1, sizeof *l);
-    l->redis = redis;
-    l->conn = conn;
-    mg_link_init(&l->requests);
     request_op *o = new_request(1, ONE, mg_lua_milliseconds(L, 2));
     o->own_lease = true;
     int rc = send_leased(o, l, &c, &err);
@@ -513,14 +522,10 @@ static int open_lease(lua_State *L) {
     if (redis == NULL) {
         return refuse_unknown(L);
     }
-    mg_redis_conn *conn = mg_redis_lease(redis, mg_lua_check_str(L, 2), &err);
-    if (conn == NULL) {
+    lease_op *l = new_lease(redis, mg_lua_check_str(L, 2), &err);
+    if (l == NULL) {
         return mg_redis_refuse(L, MG_ECLOSED, err.text);
     }
-    lease_op *l = mg_calloc(1, sizeof *l);
-    l->redis = redis;
-    l->conn = conn;
-    mg_link_init(&l->requests);
     mg_op_start(vm, &l->op, &lease_kind);
     lua_pushnumber(L, (lua_Number)l->op.handle);
     return 1;
