@@ -60,7 +60,7 @@ typedef struct mg_ws_reader {
     uint64_t left;    // of the frame under way
     uint32_t frames;  // that have begun, of all kinds: what a limit on their rate counts
     uint8_t head[MG_WS_HEAD_MAX];
-    uint8_t head_n, head_need;
+    uint8_t head_n;
     uint8_t mask_at; // which byte of the mask comes next
     uint8_t kind;    // MG_WS_TEXT or MG_WS_BINARY while a message is under way, or 0
     bool compressed; // the message under way
