@@ -2,7 +2,6 @@
 
 #include "base/mem.h"
 #include "base/siphash.h"
-#include "base/utf8.h"
 #include "live/ring.h"
 
 #include <assert.h>
@@ -64,8 +63,12 @@ static topic **place_of(const mg_topics *t, mg_str name, uint64_t hash) {
     return at;
 }
 
+static uint64_t hash_of(const mg_topics *t, mg_str name) {
+    return mg_siphash(t->seed, name);
+}
+
 static topic *find(const mg_topics *t, mg_str name) {
-    return *place_of(t, name, mg_siphash(t->seed, name));
+    return *place_of(t, name, hash_of(t, name));
 }
 
 static void set_buckets(mg_topics *t, uint32_t count) {
@@ -90,10 +93,10 @@ static void tell_count(const mg_topics *t, const topic *p) {
     }
 }
 
-static topic *add(mg_topics *t, mg_str name) {
+static topic *add(mg_topics *t, mg_str name, uint64_t hash) {
     topic *p = mg_malloc(sizeof *p + name.n);
     memcpy(p + 1, name.p, name.n);
-    *p = (topic){.hash = mg_siphash(t->seed, name), .name = {(char *)(p + 1), name.n}};
+    *p = (topic){.hash = hash, .name = {(char *)(p + 1), name.n}};
     mg_link_init(&p->subscriptions);
     if (t->count >= t->bucket_count) {
         set_buckets(t, t->bucket_count * 2);
@@ -159,17 +162,18 @@ void mg_subscriber_leave(mg_subscriber *s) {
 }
 
 // What others published before is not for who comes now.
-static topic *add_behind(mg_topics *t, mg_str name) {
+static topic *add_behind(mg_topics *t, mg_str name, uint64_t hash) {
     if (t->ring != NULL) {
-        mg_ring_set_count(t->ring, mg_siphash(t->seed, name), 1);
+        mg_ring_set_count(t->ring, hash, 1);
         mg_ring_catch_up(t->ring);
     }
-    return add(t, name);
+    return add(t, name, hash);
 }
 
 int mg_topics_subscribe(mg_subscriber *s, mg_str name, mg_error *err) {
     mg_topics *t = s->topics;
-    topic *p = find(t, name);
+    uint64_t hash = hash_of(t, name);
+    topic *p = *place_of(t, name, hash);
     if (p != NULL && subscription_to(s, p) != NULL) {
         return MG_OK;
     }
@@ -183,7 +187,7 @@ int mg_topics_subscribe(mg_subscriber *s, mg_str name, mg_error *err) {
         return mg_error_set(err, MG_ELIMIT, "there are %u topics already (limits.topics)",
                             t->count);
     }
-    p = p != NULL ? p : add_behind(t, name);
+    p = p != NULL ? p : add_behind(t, name, hash);
     subscription *u = mg_malloc(sizeof *u);
     *u = (subscription){.topic = p, .subscriber = s};
     mg_link_append(&p->subscriptions, &u->in_topic);
@@ -223,8 +227,7 @@ static void tell_all(mg_topics *t, topic *p, mg_packet *packet, const mg_subscri
     drop_if_empty(t, p);
 }
 
-static void tell(mg_topics *t, mg_str name, const mg_publication *m, const mg_subscriber *except) {
-    topic *p = find(t, name);
+static void tell(mg_topics *t, topic *p, const mg_publication *m, const mg_subscriber *except) {
     if (p != NULL) {
         assert(!p->telling);
         mg_packet *packet = mg_packet_new(m);
@@ -241,19 +244,20 @@ int mg_topics_publish(mg_topics *t, mg_str name, const mg_publication *m, mg_sub
                             "a message of %zu bytes is larger than limits.outbox allows (%u)",
                             bytes, t->options.message_bytes);
     }
+    uint64_t hash = hash_of(t, name);
     t->traffic.published++;
     if (t->ring != NULL) {
-        mg_ring_publish(t->ring, mg_siphash(t->seed, name), name, m);
+        mg_ring_publish(t->ring, hash, name, m);
     }
     if (t->remote != NULL && t->remote->publish != NULL) {
         t->remote->publish(t->remote_arg, name, m);
     }
-    tell(t, name, m, except);
+    tell(t, *place_of(t, name, hash), m, except);
     return MG_OK;
 }
 
 void mg_topics_deliver(mg_topics *t, mg_str name, const mg_publication *m) {
-    tell(t, name, m, NULL);
+    tell(t, find(t, name), m, NULL);
 }
 
 // --- what there is ---
@@ -264,8 +268,10 @@ uint32_t mg_topics_count_here(const mg_topics *t, mg_str name) {
 }
 
 uint32_t mg_topics_count(const mg_topics *t, mg_str name) {
-    uint64_t others = t->ring != NULL ? mg_ring_count(t->ring, mg_siphash(t->seed, name)) : 0;
-    return mg_topics_count_here(t, name) + (uint32_t)others;
+    uint64_t hash = hash_of(t, name);
+    const topic *p = *place_of(t, name, hash);
+    uint32_t here = p != NULL ? p->count : 0;
+    return here + (t->ring != NULL ? (uint32_t)mg_ring_count(t->ring, hash) : 0);
 }
 
 uint32_t mg_topics_names(const mg_topics *t) {
@@ -290,7 +296,7 @@ static bool is_wanted(void *arg, uint64_t hash) {
 }
 
 static void on_publication(void *arg, mg_str name, const mg_publication *m) {
-    tell(arg, name, m, NULL);
+    mg_topics_deliver(arg, name, m);
 }
 
 static const mg_ring_events ring_events = {.is_wanted = is_wanted, .on_message = on_publication};
