@@ -1,5 +1,6 @@
-// WebSockets that scripts serve. Pair: core/live/websocket.lua, which calls these with the handle
-// of a guest (live/guest.h): a stale one answers nil, "closed", or does nothing.
+// WebSockets that scripts serve. Pair: lua/moongate/core/live (serve.lua, socket.lua), which calls
+// these with the handle of a guest (live/guest.h): a stale one answers nil, "closed", or does
+// nothing.
 
 #include "base/mem.h"
 #include "http/ws_handshake.h"
@@ -70,10 +71,9 @@ static mg_guest_terms read_terms(lua_State *L) {
     };
 }
 
-// socket_serve({ { name =, id =, table =, renews =, max_message =, rate =, idle =, ping =, skip =
-// },
-// ... }, pack): these routes are served by this vm from now on, and no others
-// are by any. pack(slot) gives the state of the guest in that slot, which it forgets.
+// socket_serve(list of { name =, id =, table =, renews =, max_message =, rate =, idle =, ping =,
+// skip = }, pack): these routes are served by this vm from now on, and no others are by any.
+// pack(slot) gives the state of the guest in that slot, which it forgets.
 static int socket_serve(lua_State *L) {
     mg_vm *vm = mg_vm_of(L);
     mg_site *s = mg_site_of(vm);
