@@ -139,6 +139,8 @@ bool mg_host_part(mg_host *h, uint32_t n) {
                 return true;
             }
             cross(g, NULL);
+            mg_link_remove(at); // to the end: the next call finds those that are left in front
+            mg_link_append(&r->guests, at);
         }
     }
     return false;
