@@ -37,8 +37,8 @@ static mg_str *read_texts(lua_State *L, int index, mg_arena *a, size_t *n) {
 }
 
 // events_begin(handle, status, type, fields, topics, heartbeat, retry or nil, skip, most or 0) ->
-// true | nil, "closed", or what is wrong, and whether that is a limit. Times in milliseconds. The
-// exchange is over then, for the scripts.
+// true | nil, "closed", or what is wrong, and whether that is a limit. Times in seconds, but for
+// `retry`, in milliseconds. The exchange is over then, for the scripts.
 static int events_begin(lua_State *L) {
     mg_vm *vm = mg_vm_of(L);
     mg_exchange *x = mg_vm_exchange(L, vm, 1);
@@ -53,10 +53,10 @@ static int events_begin(lua_State *L) {
         return mg_lua_refuse(L, wrong);
     }
     mg_event_stream_options o = {
-        .heartbeat_ms = (uint32_t)lua_tonumber(L, 6),
+        .heartbeat_ms = mg_lua_milliseconds(L, 6),
         .retry_ms = lua_isnumber(L, 7) ? (int64_t)lua_tonumber(L, 7) : -1,
         .slow = lua_toboolean(L, 8) ? MG_SLOW_SKIP : MG_SLOW_CLOSE,
-        .most_ms = (uint32_t)lua_tonumber(L, 9),
+        .most_ms = mg_lua_milliseconds(L, 9),
     };
     o.topics = read_texts(L, 5, &x->arena, &o.topic_count);
     if (mg_event_stream_new(&s, vm->services->event_streams, &o, &err) != MG_OK) {

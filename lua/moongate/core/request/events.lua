@@ -149,7 +149,7 @@ function methods.events(ctx, what, options)
     stage_function(ctx, what, check.options("events", options or {}, OF_FUNCTION))
   elseif type(what) == "table" then
     local given = check.options("events", what, OF_TOPICS)
-    local list = check_list("events: topics", given.topics)
+    local list = given.topics or check_list("events: topics", nil)
     stage(ctx, slots.EVENTS, "text/event-stream", {
       topics = list, heartbeat = given.heartbeat, retry = given.retry, slow = given.slow,
     })
@@ -166,9 +166,8 @@ function M.send(ctx)
   local wanted, most = ctx[BODY], ctx[ROUTE].stream_max
   local heartbeat = wanted.heartbeat == nil and HEARTBEAT or wanted.heartbeat
   local ok, err, is_limit = native.events_begin(ctx[HANDLE], ctx[STATUS], ctx[TYPE], ctx[FIELDS],
-    wanted.topics, heartbeat and milliseconds(heartbeat) or 0,
-    wanted.retry and math.floor(wanted.retry * 1000 + 0.5), wanted.slow == "skip",
-    most and milliseconds(most) or 0)
+    wanted.topics, heartbeat or 0, wanted.retry and math.floor(wanted.retry * 1000 + 0.5),
+    wanted.slow == "skip", most or 0)
   if is_limit then
     error(errors.new("status", "the stream cannot subscribe: " .. err, { status = 503 }), 0)
   elseif not ok and err ~= "closed" then
