@@ -4,12 +4,11 @@
 --- detached: then it is the scripts'.
 local native = require("moongate.native")
 local check = require("moongate.core.check")
-local errors = require("moongate.core.errors")
-local sched = require("moongate.core.sched")
+local connecting = require("moongate.core.connecting")
 local streams = require("moongate.core.stream")
 local files = require("moongate.files")
 local Future = require("moongate.future")
-local time = require("moongate.time")
+local text, path = connecting.text, connecting.path
 
 local M = {}
 
@@ -18,22 +17,6 @@ local TcpStream = streams.extend({})
 TcpStream.__index = TcpStream
 
 -- --- what is asked for ---
-
-local function boolean(name, value)
-  return check.type(name, value, "boolean")
-end
-
-local function text(name, value)
-  check.string(name, value)
-  if value == "" or value:find("\0", 1, true) then
-    check.fail(name .. ": it is empty or holds a NUL")
-  end
-  return value
-end
-
-local function path(name, value)
-  return files.resolve(text(name, value))
-end
 
 -- A list of names, or one: as "h2,http/1.1".
 local function protocols(name, value)
@@ -48,7 +31,8 @@ local function protocols(name, value)
 end
 
 local TLS = {
-  ca = path, server_name = text, cert = path, key = path, insecure = boolean, alpn = protocols,
+  ca = path, server_name = text, cert = path, key = path, insecure = connecting.boolean,
+  alpn = protocols,
 }
 
 local function tls(name, value)
@@ -62,17 +46,9 @@ local function tls(name, value)
   return options
 end
 
--- One network or name, or a list of them; src/client/rules.c knows which there are.
-local function rules(name, value)
-  for _, each in ipairs(type(value) == "table" and value or { value }) do
-    text(name, each)
-  end
-  return value
-end
-
 local OPTIONS = {
   tls = tls, timeout = check.seconds, idle = check.seconds, max_line = check.positive_integer,
-  deny = rules, allow = rules,
+  deny = connecting.rules, allow = connecting.rules,
 }
 
 local WANTED = 'tcp.connect: an address as "host:7000", "[::1]:7000", "unix:run/x.sock" is wanted, '
@@ -98,60 +74,18 @@ end
 
 -- --- the way to it ---
 
--- A connection under way, in the scheduler's eyes: told when its operation has finished.
-local Connecting = {}
-Connecting.__index = Connecting
+local KIND = { what = "tcp.connect" }
 
-function Connecting:_where()
-  return self.future:_where()
+function KIND.make(max_line, handle)
+  return setmetatable(streams.new(false, handle, max_line), TcpStream)
 end
 
--- The stream ends with its scope. Taken out when it ends by itself.
-local function guard(stream, scope)
-  local future = Future._new(scope, 2)
-  future._looked_at, future._internal, future._what = true, true, "tcp.connect"
-  future._consumers = 1 -- whoever has the stream
-  future._cancel = function()
-    native.tunnel_release(stream.handle, true)
-  end
-  stream.guard = future
+function KIND.drop(handle)
+  native.tunnel_release(handle, true)
 end
 
--- It ends with its coroutine; one that failed cuts it off.
-function Connecting:cancel(_, err)
-  local stream = self.stream
-  if not stream then
-    self.future:cancel("the coroutine that asked for it has ended")
-  elseif stream.guard then
-    native.tunnel_release(stream.handle, err ~= nil)
-    stream.guard:resolve()
-  end
-end
-
-function Connecting:_settle_operation(ok, a, b)
-  local future = self.future
-  future._operation = false
-  if future._state ~= "pending" then
-    if ok then
-      native.tunnel_release(a, true)
-    end
-  elseif ok then
-    local stream = setmetatable(streams.new(false, a, self.max_line), TcpStream)
-    stream.held = self
-    self.stream = stream
-    guard(stream, self.scope)
-    future:resolve(stream)
-  else
-    future:reject(errors.new(a, b, { where = future:_where() }))
-  end
-end
-
-local function cancel_connecting(future)
-  if future._operation then
-    sched.cancel_operation(future._operation)
-    future._operation = false
-  end
-end
+-- What failed is cut off.
+KIND.release = streams.release
 
 --- Connects to "host:port" or "unix:path". Options: tls (true, or a table of ca, server_name, cert,
 --- key, insecure, alpn), timeout (5 s, for name, dial and handshake), idle (seconds without a byte
@@ -165,7 +99,6 @@ function M.connect(address, given)
   Future._refuse_loading("tcp.connect", 2)
   local host, port, socket = parse(address)
   local options = check.options("tcp.connect: options", given or {}, OPTIONS)
-  local scope = Future._current_scope()
   local secure = options.tls or {}
   local handle, wrong = native.tcp_connect(host, port, socket, secure.alpn, {
     tls = options.tls and true or false, ca = secure.ca, server_name = secure.server_name,
@@ -175,19 +108,7 @@ function M.connect(address, given)
   if not handle then
     check.fail("tcp.connect: " .. wrong)
   end
-  local future = time.operation(handle, scope, 2)
-  if future._operation then -- the scope lives
-    local connecting = setmetatable({
-      future = future, scope = scope, stream = false, max_line = options.max_line,
-    }, Connecting)
-    future._cancel = cancel_connecting
-    sched.watch(handle, connecting)
-    if sched.current then
-      connecting.task = sched.current
-      sched.hold(sched.current, connecting)
-    end
-  end
-  return (Future._named("tcp.connect", future))
+  return (connecting.begin(KIND, handle, options.max_line))
 end
 
 -- --- what such a stream has besides ---
@@ -202,11 +123,7 @@ end
 --- for pools, which close it themselves.
 ---@return moongate.TcpStream
 function TcpStream:detach()
-  if self.guard then
-    self.guard:resolve()
-    self.guard = false
-    sched.release(self.held.task or {}, self.held)
-  end
+  connecting.detach(self)
   return self
 end
 

@@ -6,11 +6,11 @@
 local native = require("moongate.native")
 local again = require("moongate.core.live.again")
 local check = require("moongate.core.check")
+local connecting = require("moongate.core.connecting")
 local errors = require("moongate.core.errors")
 local message = require("moongate.core.live.message")
 local sched = require("moongate.core.sched")
 local Future = require("moongate.future")
-local files = require("moongate.files")
 local time = require("moongate.time")
 
 local M = {}
@@ -25,30 +25,6 @@ local DEFAULTS = {
   max_message = 1024 * 1024, ping = 30, idle = 90, close_timeout = 5, deflate = false,
 }
 local MOST_BYTES = 2 ^ 30
-
-local function boolean(name, value)
-  return check.type(name, value, "boolean")
-end
-
-local function text(name, value)
-  check.string(name, value)
-  if value == "" or value:find("\0", 1, true) then
-    check.fail(name .. ": it is empty or holds a NUL")
-  end
-  return value
-end
-
-local function path(name, value)
-  return files.resolve(text(name, value))
-end
-
--- One network or name, or a list of them; src/client/rules.c knows which there are.
-local function rules(name, value)
-  for _, each in ipairs(type(value) == "table" and value or { value }) do
-    text(name, each)
-  end
-  return value
-end
 
 local function size(name, value)
   local bytes = check.size(name, value)
@@ -76,8 +52,9 @@ end
 local OPTIONS = {
   headers = headers, protocols = message.protocols, timeout = check.seconds,
   connect_timeout = check.seconds, max_message = size, ping = seconds_or_never,
-  idle = seconds_or_never, close_timeout = check.seconds, deflate = boolean, ca = path,
-  insecure = boolean, server_name = text, unix = path, deny = rules, allow = rules,
+  idle = seconds_or_never, close_timeout = check.seconds, deflate = connecting.boolean,
+  ca = connecting.path, insecure = connecting.boolean, server_name = connecting.text,
+  unix = connecting.path, deny = connecting.rules, allow = connecting.rules,
   reconnect = again.option,
 }
 
@@ -128,70 +105,25 @@ local function release(socket)
   again.stop(socket)
 end
 
--- The socket ends with its scope. Taken out when it is detached.
-local function guard(socket, scope)
-  local future = Future._new(scope, 2)
-  future._looked_at, future._internal, future._what = true, true, "websocket.connect"
-  future._consumers = 1 -- whoever has the socket
-  future._cancel = function()
-    release(socket)
-  end
-  socket.guard = future
-end
+local KIND = { what = "websocket.connect", release = release }
 
--- A socket in the scope, with a keeper if it is to be connected again.
-local function new(request, opened, scope)
+function KIND.make(request, opened)
   local socket = setmetatable({
-    url = request.shown, request = request, handles = {}, closing = false, held = false,
-    keeper = false, again = false,
+    url = request.shown, request = request, handles = {}, closing = false, guard = false,
+    held = false, keeper = false, again = false,
   }, WebSocket)
   adopt(socket, opened)
-  guard(socket, scope)
-  if request.options.reconnect then
-    again.keep(socket, scope, dial, adopt)
-  end
   return socket
 end
 
--- A connection under way, in the scheduler's eyes: told when its operation has finished.
-local Connecting = {}
-Connecting.__index = Connecting
-
-function Connecting:_where()
-  return self.future:_where()
+function KIND.drop(opened)
+  native.websocket_release(opened.handle)
 end
 
--- It ends with its coroutine.
-function Connecting:cancel()
-  local socket = self.socket
-  if not socket then
-    self.future:cancel("the coroutine that asked for it has ended")
-  elseif socket.guard then
-    release(socket)
-    socket.guard:resolve()
-  end
-end
-
-function Connecting:_settle_operation(ok, a, b, c)
-  local future = self.future
-  future._operation = false
-  if future._state ~= "pending" then
-    if ok then
-      native.websocket_release(a.handle)
-    end
-  elseif ok then
-    self.socket = new(self.request, a, self.scope)
-    self.socket.held = self
-    future:resolve(self.socket)
-  else
-    future:reject(again.failure(a, b, c, future:_where()))
-  end
-end
-
-local function cancel_connecting(future)
-  if future._operation then
-    sched.cancel_operation(future._operation)
-    future._operation = false
+-- With a keeper if it is to be connected again.
+function KIND.begin(socket, scope)
+  if socket.request.options.reconnect then
+    again.keep(socket, scope, dial, adopt)
   end
 end
 
@@ -210,24 +142,11 @@ end
 function M.connect(url, given)
   Future._refuse_loading("websocket.connect", 2)
   local request = read(url, given)
-  local scope = Future._current_scope()
   local handle, wrong = dial(request)
   if not handle then
     check.fail("websocket.connect: " .. wrong)
   end
-  local future = time.operation(handle, scope, 2)
-  if future._operation then -- the scope lives
-    local connecting = setmetatable({
-      future = future, scope = scope, request = request, socket = false,
-    }, Connecting)
-    future._cancel = cancel_connecting
-    sched.watch(handle, connecting)
-    if sched.current then
-      connecting.task = sched.current
-      sched.hold(sched.current, connecting)
-    end
-  end
-  return (Future._named("websocket.connect", future))
+  return (connecting.begin(KIND, handle, request))
 end
 
 -- --- receiving ---
@@ -345,10 +264,7 @@ end
 --- It ends neither with the coroutine nor with the request that asked for it, but with the scripts.
 ---@return moongate.ClientWebSocket
 function WebSocket:detach()
-  if self.guard then
-    self.guard:resolve()
-    self.guard = false
-    sched.release(self.held.task or {}, self.held)
+  if connecting.detach(self) then
     again.move(self, Future._current_root())
   end
   return self

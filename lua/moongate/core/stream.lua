@@ -30,7 +30,7 @@ Stream.__index = Stream
 function M.new(scope, handle, most)
   return setmetatable({
     scope = scope, handle = handle, room = false, most = most or BEFORE_DELIMITER,
-    guard = false, -- tcp.lua: what ends with its scope
+    guard = false, -- core/connecting.lua: what ends with its scope
   }, Stream)
 end
 

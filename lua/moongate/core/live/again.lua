@@ -29,14 +29,6 @@ function M.option(name, value)
   return given
 end
 
---- The error of a connection that did not come about.
----@param fields table? answered: the status of an answer that made no WebSocket
-function M.failure(code, text, fields, where)
-  fields = fields or {}
-  fields.where = where
-  return errors.new(code, text, fields)
-end
-
 -- An answer of 4xx will be the same the next time, but for those that ask for patience.
 local function is_final(status)
   return status and status >= 400 and status < 500 and status ~= 408 and status ~= 425
