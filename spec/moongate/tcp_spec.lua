@@ -197,6 +197,8 @@ describe("moongate.tcp", function()
       { ADDRESS, { tls = { cert = "a" } }, "cert and key belong together" },
       { ADDRESS, { tls = { sni = "a" } }, "tls" },
       { ADDRESS, { deny = "nowhere" }, "nowhere" },
+      { ADDRESS, { deny = { private = true } }, "a list of networks and names" },
+      { ADDRESS, { deny = { [1] = "private", [3] = "loopback" } }, "a list of networks and names" },
       { ADDRESS, { idle = 0 }, "idle" },
     }
     for _, case in ipairs(cases) do

@@ -70,7 +70,7 @@ int mg_redis_conn_send(mg_redis_conn *c, mg_redis_call *call, mg_str commands, u
         return MG_ECLOSED;
     }
     bool too_many = q->end - q->first >= c->o.queue;
-    bool too_much = q->out.n > 0 && commands.n > c->o.queue_bytes - q->out.n;
+    bool too_much = q->out.n > 0 && q->out.n + commands.n > c->o.queue_bytes;
     if (too_many || too_much || commands.n > UINT32_MAX) {
         return MG_ELIMIT;
     }

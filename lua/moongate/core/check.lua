@@ -83,6 +83,22 @@ function M.folder(name, value)
   return value
 end
 
+--- Whether a table is a list: 1, 2, 3 ... and no hole, of which `ipairs` and `#` say different things.
+---@param list table
+---@return boolean
+function M.is_list(list)
+  local n = 0
+  for _ in pairs(list) do
+    n = n + 1
+  end
+  for i = 1, n do
+    if list[i] == nil then
+      return false
+    end
+  end
+  return true
+end
+
 ---@return boolean
 function M.is_callable(value)
   if type(value) == "table" then

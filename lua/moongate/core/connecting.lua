@@ -30,7 +30,11 @@ end
 
 --- One network or name, or a list of them; src/client/rules.c knows which there are.
 function M.rules(name, value)
-  for _, each in ipairs(type(value) == "table" and value or { value }) do
+  local list = type(value) == "table" and value or { value }
+  if not check.is_list(list) then
+    check.fail(name .. ': a list of networks and names as "10.0.0.0/8", "private" is wanted')
+  end
+  for _, each in ipairs(list) do
     M.text(name, each)
   end
   return value

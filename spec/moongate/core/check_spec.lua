@@ -62,6 +62,17 @@ describe("check.seconds", function()
   end)
 end)
 
+describe("check.is_list", function()
+  it("takes tables without holes and names", function()
+    for _, list in ipairs({ {}, { 1 }, { "a", false } }) do
+      assert.is_true(check.is_list(list))
+    end
+    for _, other in ipairs({ { [2] = 1 }, { 1, nil, 3 }, { a = 1 }, { 1, a = 1 } }) do
+      assert.is_false(check.is_list(other))
+    end
+  end)
+end)
+
 describe("check.size", function()
   it("takes bytes and texts with a unit", function()
     local sizes = {

@@ -261,6 +261,11 @@ static void the_queue_has_an_end(void **state) {
     conn = mg_redis_conn_new(rig_loop, &o);
     assert_int_equal(ask(0, "k", 1000), MG_OK);
     assert_int_equal(ask(1, "k", 1000), MG_ELIMIT);
+    o.queue_bytes = 10; // less than one alone, which is let through
+    mg_redis_conn_close(conn);
+    conn = mg_redis_conn_new(rig_loop, &o);
+    assert_int_equal(ask(0, "k", 1000), MG_OK);
+    assert_int_equal(ask(1, "k", 1000), MG_ELIMIT);
 }
 
 static void a_reply_beyond_the_limits_harms_no_other(void **state) {

@@ -65,7 +65,10 @@ end
 ---@return string[]?
 function M.protocols(name, value)
   local seen = {}
-  for i, protocol in ipairs(check.type(name, value, "table")) do
+  if not check.is_list(check.type(name, value, "table")) then
+    check.fail(name .. ': a list such as { "chat.v1" } is wanted, without a hole')
+  end
+  for i, protocol in ipairs(value) do
     if type(protocol) ~= "string" or not protocol:find("^[%w!#$%%&'*+.^_`|~-]+$") then
       check.fail(('%s[%d]: a token such as "chat.v1" is wanted, not %s'):format(name, i,
         check.describe(protocol)))
