@@ -18,12 +18,8 @@ local UNKNOWN = 2
 --- Whether the request is a call of gRPC.
 ---@return boolean
 function M.asks(ctx)
-  local headers = native.request_headers(ctx[HANDLE]) -- nil once the client is gone
-  local kind = headers and headers["content-type"]
-  if type(kind) ~= "string" then
-    return false
-  end
-  local rest = kind:lower():match("^application/grpc(.*)$")
+  local kind = native.request_header(ctx[HANDLE], "content-type") -- nil once the client is gone
+  local rest = kind and kind:lower():match("^application/grpc(.*)$")
   return rest ~= nil and (rest == "" or rest:find("^[;+ ]") ~= nil)
 end
 
