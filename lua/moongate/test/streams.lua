@@ -31,14 +31,6 @@ end
 
 -- --- servers ---
 
----@class moongate.test.ServerStream: moongate.Stream
-local ServerStream = raw.extend({})
-ServerStream.__index = ServerStream
-
-function ServerStream:close()
-  native.tunnel_close(self.handle)
-end
-
 -- What ends with the function that has the stream.
 local function holder(handle)
   return {
@@ -57,7 +49,7 @@ function M.serve(net, number, fn)
   if not handle then
     return -- the app has given it up
   end
-  local stream = setmetatable(raw.new(false, handle), ServerStream)
+  local stream = raw.new(false, handle)
   local future = time.spawn_in(net.app.served.root, 1, fn, stream)
   if not future._task then
     return native.tunnel_release(handle, true)

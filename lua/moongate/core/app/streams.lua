@@ -11,18 +11,6 @@ local time = require("moongate.time")
 
 local M = {}
 
----@class moongate.ServerStream: moongate.Stream
----@field client_ip string "unix" of a Unix socket
----@field address string of the endpoint, as declared
----@field tls string|false the version, such as "TLSv1.3"
-local ServerStream = raw.extend({})
-ServerStream.__index = ServerStream
-
---- Ends both sides; what was written still leaves.
-function ServerStream:close()
-  native.tunnel_close(self.handle)
-end
-
 -- --- declaring ---
 
 local OPTIONS = {
@@ -111,7 +99,7 @@ local function failed(endpoint, stream, err)
 end
 
 local function new_stream(endpoint, handle, client_ip, tls)
-  local stream = setmetatable(raw.new(false, handle, endpoint.max_line), ServerStream)
+  local stream = raw.new(false, handle, endpoint.max_line)
   stream.client_ip, stream.address, stream.tls = client_ip, endpoint.address, tls or false
   if endpoint.idle then
     native.stream_set_idle(handle, endpoint.idle)
