@@ -130,10 +130,7 @@ static void close_gracefully(mg_tunnel *t) {
         release(o, false);
         return;
     }
-    if (!o->shut) {
-        o->shut = true;
-        mg_stream_shutdown(o->stream);
-    }
+    shut_down(t);
     mg_stream_read_start(o->stream);
     o->waiting = o->stream->queued;
     mg_timer_start(mg_stream_loop(o->stream), &o->linger, LINGER_MS, 0, on_linger);
