@@ -60,17 +60,14 @@ static uint64_t since(uint64_t at_us, uint64_t began_us) {
     return at_us > began_us ? at_us - began_us : 0;
 }
 
-static int status_of(const mg_call *call, const mg_call_times *times) {
-    bool answered = mg_call_state_of(call) == MG_CALL_BODY ||
-                    mg_call_state_of(call) == MG_CALL_DONE || times->head_us > 0;
-    return answered ? mg_call_response(call)->status : 0;
-}
-
 void mg_relay_note(mg_relay *r, const mg_relay_try *t) {
-    mg_call_times times = mg_call_times_of(t->call);
+    const mg_call *call = t->call;
+    mg_call_times times = mg_call_times_of(call);
     uint64_t began = t->ticket.began_us;
+    bool answered = mg_call_state_of(call) == MG_CALL_BODY ||
+                    mg_call_state_of(call) == MG_CALL_DONE || times.head_us > 0;
     r->log.server = t->server;
-    r->log.status = status_of(t->call, &times);
+    r->log.status = answered ? mg_call_response(call)->status : 0;
     r->log.connect_us = times.reused ? 0 : since(times.connected_us, began);
     r->log.first_byte_us = since(times.head_us, began);
     r->log.total_us = since(mg_loop_now_us(r->x->server->loop), began);
@@ -81,15 +78,13 @@ void mg_relay_note(mg_relay *r, const mg_relay_try *t) {
 mg_call *mg_relay_end_try(mg_relay_try *t, bool cancelled) {
     mg_relay *r = t->relay;
     mg_call *call = t->call;
-    mg_call_times times = mg_call_times_of(call);
-    uint64_t began = t->ticket.began_us;
-    mg_outcome out = {
-        .status = status_of(call, &times),
-        .reused = times.reused,
-        .cancelled = cancelled,
-        .first_byte_us = since(times.head_us, began),
-    };
     mg_relay_note(r, t);
+    mg_outcome out = {
+        .status = r->log.status,
+        .reused = mg_call_times_of(call).reused,
+        .cancelled = cancelled,
+        .first_byte_us = r->log.first_byte_us,
+    };
     mg_ticket_end(&t->ticket, &out);
     t->call = NULL;
     return call;
