@@ -46,6 +46,10 @@ bool mg_str_ieq(mg_str a, mg_str b) {
     return true;
 }
 
+bool mg_str_istarts(mg_str s, mg_str prefix) {
+    return s.n >= prefix.n && mg_str_ieq((mg_str){s.p, prefix.n}, prefix);
+}
+
 bool mg_str_starts(mg_str s, mg_str prefix) {
     return s.n >= prefix.n && (prefix.n == 0 || memcmp(s.p, prefix.p, prefix.n) == 0);
 }

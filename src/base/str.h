@@ -31,8 +31,9 @@ static inline char mg_lower(char c) {
     return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
 }
 
-// Compares ignoring ASCII case.
+// Compare ignoring ASCII case.
 bool mg_str_ieq(mg_str a, mg_str b);
+bool mg_str_istarts(mg_str s, mg_str prefix);
 
 bool mg_str_starts(mg_str s, mg_str prefix);
 bool mg_str_ends(mg_str s, mg_str suffix);

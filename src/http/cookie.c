@@ -62,10 +62,6 @@ static bool is_domain(mg_str s) {
     return s.n <= ATTRIBUTE_BYTES;
 }
 
-static bool has_prefix(mg_str name, mg_str prefix) {
-    return name.n >= prefix.n && mg_str_ieq((mg_str){name.p, prefix.n}, prefix);
-}
-
 static const char *attribute_fault(const mg_cookie *c) {
     if (!is_path(c->path)) {
         return "path begins with / and holds no semicolon, no control character and only ASCII";
@@ -93,11 +89,11 @@ static const char *fault(const mg_cookie *c) {
     if (c->name.n + c->value.n > PAIR_BYTES) {
         return "name and value are longer than 4096 bytes";
     }
-    if (has_prefix(c->name, MG_STR("__Secure-")) && !c->secure) {
+    if (mg_str_istarts(c->name, MG_STR("__Secure-")) && !c->secure) {
         return "the prefix __Secure- needs secure";
     }
     bool bound = c->secure && c->domain.n == 0 && mg_str_eq(c->path, MG_STR("/"));
-    if (has_prefix(c->name, MG_STR("__Host-")) && !bound) {
+    if (mg_str_istarts(c->name, MG_STR("__Host-")) && !bound) {
         return "the prefix __Host- needs secure, path \"/\" and no domain";
     }
     return attribute_fault(c);

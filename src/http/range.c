@@ -64,7 +64,7 @@ static void add(mg_range *ranges, size_t *count, mg_range r) {
 mg_range_verdict mg_range_parse(mg_str value, uint64_t size, mg_range ranges[MG_RANGES_MAX],
                                 size_t *count) {
     *count = 0;
-    if (size == 0 || value.n < 6 || !mg_str_ieq((mg_str){value.p, 6}, MG_STR("bytes="))) {
+    if (size == 0 || !mg_str_istarts(value, MG_STR("bytes="))) {
         return MG_RANGE_IGNORE;
     }
     mg_str rest = {value.p + 6, value.n - 6};

@@ -22,20 +22,16 @@ static mg_str behind(mg_str s, size_t n) {
     return (mg_str){s.p + n, s.n - n};
 }
 
-static bool starts_ignoring_case(mg_str s, mg_str prefix) {
-    return s.n >= prefix.n && mg_str_ieq((mg_str){s.p, prefix.n}, prefix);
-}
-
 // --- parsing ---
 
 static int parse_scheme(mg_str *rest, mg_uri *out, const char **why) {
     static const mg_str plain = {"http://", 7};
     static const mg_str tls = {"https://", 8};
-    if (starts_ignoring_case(*rest, plain)) {
+    if (mg_str_istarts(*rest, plain)) {
         *rest = behind(*rest, plain.n);
         return MG_OK;
     }
-    if (!starts_ignoring_case(*rest, tls)) {
+    if (!mg_str_istarts(*rest, tls)) {
         return refuse(why, "it does not begin with http:// or https://");
     }
     *rest = behind(*rest, tls.n);
@@ -216,9 +212,9 @@ int mg_uri_resolve(const mg_uri *base, mg_str reference, mg_buf *out) {
     if (has_scheme(reference)) {
         static const mg_str plain = {"http://", 7};
         static const mg_str tls = {"https://", 8};
-        if (starts_ignoring_case(reference, plain)) {
+        if (mg_str_istarts(reference, plain)) {
             append_behind_authority(reference, plain.n, out);
-        } else if (starts_ignoring_case(reference, tls)) {
+        } else if (mg_str_istarts(reference, tls)) {
             append_behind_authority(reference, tls.n, out);
         } else {
             return MG_ESYNTAX;

@@ -4,7 +4,7 @@ static const mg_str grpc = {"application/grpc", 16};
 
 bool mg_grpc_is(const mg_fields *fields) {
     const mg_field *f = mg_fields_find(fields, MG_FIELD_CONTENT_TYPE);
-    if (f == NULL || f->value.n < grpc.n || !mg_str_ieq((mg_str){f->value.p, grpc.n}, grpc)) {
+    if (f == NULL || !mg_str_istarts(f->value, grpc)) {
         return false;
     }
     char next = f->value.n > grpc.n ? f->value.p[grpc.n] : ';';

@@ -141,10 +141,8 @@ static int64_t length_of(const mg_relay *r, const mg_response *head) {
 static bool is_live(const mg_response *head) {
     const mg_fields *l = &head->head.fields;
     const mg_field *type = mg_fields_find(l, MG_FIELD_CONTENT_TYPE);
-    static const mg_str events = {"text/event-stream", 17};
     return mg_grpc_is(l) || mg_fields_has_member(l, MG_FIELD_X_ACCEL_BUFFERING, MG_STR("no")) ||
-           (type != NULL && type->value.n >= events.n &&
-            mg_str_ieq((mg_str){type->value.p, events.n}, events));
+           (type != NULL && mg_str_istarts(type->value, MG_STR("text/event-stream")));
 }
 
 // What a client sends behind a request to switch that was refused was meant for somebody else.

@@ -14,9 +14,8 @@ static const mg_str websocket = {"websocket", 9};
 
 // HTTP and TLS by way of Upgrade would lead around all that is known of requests here.
 static bool is_ours(mg_str protocol) {
-    return mg_str_ieq(protocol, MG_STR("h2c")) ||
-           (protocol.n >= 5 && mg_str_ieq((mg_str){protocol.p, 5}, MG_STR("HTTP/"))) ||
-           (protocol.n >= 4 && mg_str_ieq((mg_str){protocol.p, 4}, MG_STR("TLS/")));
+    return mg_str_ieq(protocol, MG_STR("h2c")) || mg_str_istarts(protocol, MG_STR("HTTP/")) ||
+           mg_str_istarts(protocol, MG_STR("TLS/"));
 }
 
 // The one field's value, if each of its members may be asked for.

@@ -53,6 +53,16 @@ static void starts_with_a_prefix(void **state) {
     assert_true(mg_str_starts(MG_STR("abc"), (mg_str){0}));
     assert_true(mg_str_starts((mg_str){0}, (mg_str){0}));
     assert_false(mg_str_starts(MG_STR("a"), MG_STR("ab")));
+    assert_false(mg_str_starts(MG_STR("ABC"), MG_STR("ab")));
+}
+
+static void starts_with_a_prefix_ignoring_case(void **state) {
+    (void)state;
+    assert_true(mg_str_istarts(MG_STR("HTTP/1.1"), MG_STR("http/")));
+    assert_true(mg_str_istarts(MG_STR("http/"), MG_STR("HTTP/")));
+    assert_true(mg_str_istarts((mg_str){0}, (mg_str){0}));
+    assert_false(mg_str_istarts(MG_STR("HTTP"), MG_STR("http/")));
+    assert_false(mg_str_istarts(MG_STR("HTTPS/"), MG_STR("http/")));
 }
 
 static void cuts_off_what_stands_before_a_byte(void **state) {
@@ -206,6 +216,7 @@ int main(void) {
         cmocka_unit_test(ignoring_case_touches_letters_only),
         cmocka_unit_test(ignoring_case_is_the_same_at_every_place_of_a_text),
         cmocka_unit_test(starts_with_a_prefix),
+        cmocka_unit_test(starts_with_a_prefix_ignoring_case),
         cmocka_unit_test(ends_with_a_suffix),
         cmocka_unit_test(cuts_off_what_stands_before_a_byte),
         cmocka_unit_test(trims_spaces_and_tabs_but_no_line_ends),
