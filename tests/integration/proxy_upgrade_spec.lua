@@ -57,15 +57,6 @@ teardown(function()
   process.remove_folder(peer.folder)
 end)
 
-local function line_of(conn)
-  local text = ""
-  repeat
-    local byte = conn:take(1)
-    text = text .. byte
-  until byte == "\n"
-  return text:sub(1, -2)
-end
-
 local function head_of(conn)
   local lines = {}
   for line in function() return conn:take_line() end do
@@ -92,11 +83,11 @@ for how, prefix in pairs(proxy.PREFIXES) do
       assert.truthy(head:find("Upgrade: lines", 1, true))
       assert.truthy(head:find("X-Own: yes", 1, true))
       assert.equal(prefix == "/lua", head:find("X-Passed: lua", 1, true) ~= nil)
-      assert.equal("early", line_of(conn))
-      assert.equal("ONE", line_of(conn))
+      assert.equal("early", conn:take_text_line())
+      assert.equal("ONE", conn:take_text_line())
       conn:send("two\nGET / HTTP/1.1\n")
-      assert.equal("TWO", line_of(conn))
-      assert.equal("GET / HTTP/1.1", line_of(conn))
+      assert.equal("TWO", conn:take_text_line())
+      assert.equal("GET / HTTP/1.1", conn:take_text_line())
       conn:close()
     end)
 
@@ -182,7 +173,7 @@ describe("an upgrade", function()
 
   it("is told of in the access log when it has ended", function()
     local conn = upgrade("/lines?counted", nil, "12345\n")
-    assert.equal("12345", line_of(conn))
+    assert.equal("12345", conn:take_text_line())
     assert.is_nil(gateway:access_log():find("counted", 1, true))
     conn:close()
     process.wait_until("the access log has it", function()
@@ -207,15 +198,15 @@ describe("an upgrade", function()
 
   it("goes on over a reload that keeps its upstream, and drains where it is removed", function()
     local conn = upgrade("/lines", nil, "one\n")
-    assert.equal("ONE", line_of(conn))
+    assert.equal("ONE", conn:take_text_line())
     gateway:must_reload()
     conn:send("two\n")
-    assert.equal("TWO", line_of(conn))
+    assert.equal("TWO", conn:take_text_line())
     gateway:configure({ upstreams = { up = { servers = { "http://127.0.0.1:" .. ws_port } },
       ws = { servers = { "http://127.0.0.1:" .. ws_port } } } })
     gateway:must_reload()
     conn:send("three\n")
-    assert.equal("THREE", line_of(conn))
+    assert.equal("THREE", conn:take_text_line())
     assert.equal("", conn:take_rest()) -- the drain is over
     gateway:configure({ upstreams = upstreams({ up = true, ws = true }) })
     gateway:must_reload()

@@ -59,18 +59,9 @@ local function connect(port)
   return wire.connect(LOOPBACK, port or plain)
 end
 
-local function line_of(conn)
-  local text = ""
-  repeat
-    local byte = conn:take(1)
-    text = text .. byte
-  until byte == "\n"
-  return text:sub(1, -2)
-end
-
 local function ask(conn, line)
   conn:send(line .. "\n")
-  return line_of(conn)
+  return conn:take_text_line()
 end
 
 describe("endpoints of other protocols", function()

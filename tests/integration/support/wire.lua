@@ -100,6 +100,15 @@ function Wire:take_line()
   end
 end
 
+--- A line of another protocol than HTTP: LF ends it.
+function Wire:take_text_line()
+  local bytes = {}
+  repeat
+    bytes[#bytes + 1] = self:take(1)
+  until bytes[#bytes] == "\n"
+  return table.concat(bytes, "", 1, #bytes - 1)
+end
+
 function Wire:take(n)
   local have = #self.buffer - self.at + 1
   if have >= n then
