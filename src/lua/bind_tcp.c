@@ -172,7 +172,7 @@ static int stream_check(lua_State *L) {
 static int stream_set_idle(lua_State *L) {
     mg_script_stream *s = mg_script_stream_at(mg_vm_of(L), (uint64_t)luaL_checknumber(L, 1));
     if (s != NULL) {
-        mg_script_stream_set_idle(s, (uint32_t)(luaL_checknumber(L, 2) * 1000));
+        mg_script_stream_set_idle(s, mg_lua_milliseconds(L, 2));
     }
     return 0;
 }
