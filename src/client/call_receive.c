@@ -154,11 +154,14 @@ static void take_switch(mg_call *call, const mg_response *r) {
 
 // One protocol is named, of those that were asked for (RFC 9110 section 7.8).
 bool mg_call_switches(const mg_call *call, const mg_response *r) {
+    if (r->status != 101) {
+        return false;
+    }
     const mg_fields *fields = &r->head.fields;
     const mg_field *f = mg_fields_find(fields, MG_FIELD_UPGRADE);
     mg_str asked = call->options.protocol;
     mg_str one;
-    if (r->status != 101 || f == NULL || mg_fields_next(fields, f, MG_FIELD_UPGRADE) != NULL ||
+    if (f == NULL || mg_fields_next(fields, f, MG_FIELD_UPGRADE) != NULL ||
         !mg_fields_has_member(fields, MG_FIELD_CONNECTION, MG_STR("upgrade"))) {
         return false;
     }
