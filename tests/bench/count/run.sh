@@ -1,6 +1,6 @@
 #!/bin/sh
 # Counts the user instructions of a request and compares them with the budgets beside this file:
-#     run.sh            status 1 if a count is more than 2 % beside its budget; a new work has none until they are renewed
+#     run.sh            status 1 if a count is more than 5 % above its budget; a new work has none until they are renewed
 #     run.sh --renew    writes what was counted as the new budgets
 #     run.sh --profile WORK    where the instructions of one work go
 set -eu
@@ -51,13 +51,15 @@ done | awk 'NR == FNR { requests[$1] = $2; next } $1 in requests { printf "%s %.
 if [ "${1-}" = --renew ]; then
     cp "$out/counted" $here/budgets
 fi
+# Five: which traces LuaJIT makes follows from the text of all scripts, so that a word in one of them moves a work by up to 3 %.
 awk '
     NR == FNR { budget[$1] = $2; next }
     !($1 in budget) { printf "%-16s %6d instructions a request, no budget yet\n", $1, $2; next }
     {
         by = ($2 / budget[$1] - 1) * 100
-        bad = by > 2 || by < -2
+        bad = by > 5
         failed = failed || bad
+        loose = loose || by < -5
         printf "%-16s %6d instructions a request, budget %6d (%+.1f %%)%s\n", $1, $2, budget[$1], by, bad ? "  <--" : ""
     }
     END {
@@ -65,6 +67,8 @@ awk '
             print "A request costs something else than it did. If that is meant, renew the budgets with"
             print "tests/bench/count/run.sh --renew and say in the commit what they buy; if not, look with"
             print "tests/bench/count/run.sh --profile WORK."
+        } else if (loose) {
+            print "A budget is looser than it need be: tests/bench/count/run.sh --renew."
         }
         exit failed || FNR == 0
     }' $here/budgets "$out/counted"
