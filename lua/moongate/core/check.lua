@@ -83,7 +83,7 @@ function M.folder(name, value)
   return value
 end
 
---- Whether a table is a list: 1, 2, 3 ... and no hole, of which `ipairs` and `#` say different things.
+--- Whether a table is a list: 1, 2, 3 ... and no hole. `ipairs` and `#` differ about holes.
 ---@param list table
 ---@return boolean
 function M.is_list(list)
