@@ -10,6 +10,7 @@ import sys
 import claims
 import database
 import h2
+import hold
 import idle
 import inside
 import relayed
@@ -24,7 +25,8 @@ from works import WORKS
 
 WARM_S = 1
 OTHERS = {"W4mem": relayed.run, "W5": idle.run, "W7": reloads.run, "W9": database.run, "W11": h2.run,
-          "W12": tls.run, "W13": ws.run, "stores": stores.run, "claims": claims.run}
+          "W12": tls.run, "W13": ws.run, "W13x100K": hold.run_websockets, "C100K": hold.run_idle,
+          "stores": stores.run, "claims": claims.run}
 
 
 def main():
@@ -49,12 +51,13 @@ def arguments():
     parser.add_argument("works", nargs="*", metavar="WORK", help=f"any of {' '.join(names)}; default all")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=3, help="of load in a round")
+    parser.add_argument("--connections", type=int, default=100000, help="that C100K and W13x100K hold")
     parser.add_argument("--syscalls", action="store_true", help="count system calls instead (strace)")
     parser.add_argument("--instructions", action="store_true", help="count instructions instead (valgrind)")
     args = parser.parse_args()
     unknown = set(args.works) - set(names)
-    if unknown or args.rounds < 1 or args.seconds < 1:
-        parser.error(f"works are {' '.join(names)}; rounds and seconds at least 1")
+    if unknown or args.rounds < 1 or args.seconds < 1 or args.connections < 1:
+        parser.error(f"works are {' '.join(names)}; rounds, seconds and connections at least 1")
     return args
 
 

@@ -26,6 +26,11 @@ def rss_bytes(pids):
     return [field_kib(f"/proc/{pid}/smaps_rollup", "Rss") * 1024 for pid in pids]
 
 
+def pss_bytes(pids):
+    """Resident bytes, one number a process, in which what processes share is counted once for all of them."""
+    return [field_kib(f"/proc/{pid}/smaps_rollup", "Pss") * 1024 for pid in pids]
+
+
 def kernel_bytes(pids):
     """What the kernel keeps for the processes' threads and address spaces: stacks and page tables."""
     threads = sum(len(os.listdir(f"/proc/{pid}/task")) for pid in pids)

@@ -48,4 +48,17 @@ end }, function(group)
   group:proxy("/*path", "origin")
 end)
 
+app:websocket("/ws", { message = function(ws, data, kind) ws:send(data, kind) end })
+app:websocket("/ws_loop", function(ws)
+  for data, kind in ws:messages() do
+    ws:send(data, kind)
+  end
+end)
+
+local SELF = { self = true }
+app:websocket("/ws_room", {
+  open = function(ws) ws:subscribe("room") end,
+  message = function(ws, data) ws:publish("room", data, SELF) end,
+})
+
 return app

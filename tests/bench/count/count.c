@@ -9,6 +9,7 @@
 #include "origin.h"
 
 #include "gate/access_log.h"
+#include "live/guest.h"
 #include "lua/lua_app.h"
 #include "server/server.h"
 #include "store/memory_cache.h"
@@ -27,7 +28,9 @@ enum {
     WARM_BATCHES = 400,
     COUNTED_BATCHES = 200,
     WINDOW = 1 << 20,
-    CACHE_BYTES = 1 << 20
+    CACHE_BYTES = 1 << 20,
+    ROOM = 64, // sockets that a message goes to
+    BACK = 2 + 64,
 };
 
 typedef struct work {
@@ -37,6 +40,8 @@ typedef struct work {
     bool interpreted; // what cannot be compiled whole: which parts are is left to chance
     bool logged;      // with a line of the access log, up to the log's own thread
     bool http2;       // the request is a block of HPACK
+    const char *open; // the path of a WebSocket, whose messages the requests are; NULL: none
+    int room;         // sockets that each message goes to, this one among them; 0: back to it alone
 } work;
 
 #define FIELDS                                                                                     \
@@ -48,6 +53,11 @@ typedef struct work {
     "\x0f\x2b\x09"                                                                                 \
     "count/1.0"                                                                                    \
     "\x0f\x04\x03*/*\x0f\x01\x04gzip"
+
+// A frame of 64 bytes of text, whose mask makes small letters of large ones.
+#define FRAME                                                                                      \
+    "\x81\xc0    "                                                                                 \
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZABCDEFGHIJKLMNOPQRSTUVWXYZABCDEFGHIJKL"
 
 static const work works[] = {
     {"text", "GET /text HTTP/1.1\r\n" FIELDS "\r\n", 1, false, false, false},
@@ -70,6 +80,10 @@ static const work works[] = {
      "Content-Length: 32\r\n\r\n0123456789abcdef0123456789abcdef",
      1, false, false, false},
     {"relay_lua", "GET /tagged/1024 HTTP/1.1\r\n" FIELDS "\r\n", 1, false, false, false},
+    {"ws_echo", FRAME, 1, .open = "/ws"},
+    {"ws_echo_many", FRAME, DEPTH, .open = "/ws"},
+    {"ws_echo_loop", FRAME, 1, .open = "/ws_loop"},
+    {"ws_room", FRAME, 1, .open = "/ws_room", .room = ROOM},
 };
 
 // LuaJIT seeds itself with the first of these: it decides when a loop is compiled, and where code
@@ -99,19 +113,22 @@ VISIBLE long syscall(long number, ...) {
 
 // --- the peer ---
 
+static size_t got; // bytes that came to all peers
+
 typedef struct peer {
     mg_stream stream;
-    size_t got;
     bool ended;
     bool http2;
-    uint32_t next_id; // of its streams
+    uint32_t next_id;     // of its streams
+    const char *expected; // what each answer begins with
 } peer;
 
 static bool is_fine(const peer *p, const char *data, size_t n) {
     if (p->http2) {
         return n > 9 && data[3] != 7; // no GOAWAY
     }
-    return strncmp(data, "HTTP/1.1 200", n < 12 ? n : 12) == 0;
+    size_t expected_n = strlen(p->expected);
+    return strncmp(data, p->expected, n < expected_n ? n : expected_n) == 0;
 }
 
 static void on_read(mg_stream *s, const char *data, size_t n) {
@@ -119,7 +136,7 @@ static void on_read(mg_stream *s, const char *data, size_t n) {
         fprintf(stderr, "count: %.*s\n", (int)n, data);
         exit(1);
     }
-    MG_OF(s, peer, stream)->got += n;
+    got += n;
 }
 
 static void on_end(mg_stream *s, int status) {
@@ -167,30 +184,59 @@ static void make_batch(peer *p, const work *w, mg_buf *out) {
     }
 }
 
+static void say(peer *p, mg_str bytes) {
+    struct iovec v = {(void *)(uintptr_t)bytes.p, bytes.n};
+    if (mg_stream_write(&p->stream, &v, 1) != 0) {
+        abort();
+    }
+}
+
 static void ask(mg_loop *loop, peer *p, const work *w, mg_buf *batch, int times) {
     for (int i = 0; i < times; i++) {
-        size_t before = p->got;
+        size_t before = got;
         if (w->http2 || i == 0) {
             make_batch(p, w, batch);
         }
-        struct iovec v = {batch->p, batch->n};
-        if (mg_stream_write(&p->stream, &v, 1) != 0) {
-            abort();
-        }
-        while (p->got == before && !p->ended) {
+        say(p, mg_buf_str(batch));
+        size_t least = w->room > 0 ? (size_t)w->room * BACK : 1;
+        while (got - before < least && !p->ended) {
             mg_loop_turn(loop, false, true, UINT64_MAX);
         }
     }
 }
 
 // The client's preface, its SETTINGS, and that it has seen the server's.
-static void greet(peer *p) {
+static void greet_h2(peer *p) {
     static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
                                   "\0\0\0\4\0\0\0\0\0"
                                   "\0\0\0\4\1\0\0\0\0";
-    struct iovec v = {(void *)(uintptr_t)preface, sizeof preface - 1};
-    if (mg_stream_write(&p->stream, &v, 1) != 0) {
-        abort();
+    say(p, (mg_str){preface, sizeof preface - 1});
+}
+
+static void greet_websocket(peer *p, const char *path) {
+    mg_buf head = {0};
+    mg_buf_printf(
+        &head,
+        "GET %s HTTP/1.1\r\nHost: localhost:8080\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+        path);
+    p->expected = "HTTP/1.1 101";
+    say(p, mg_buf_str(&head));
+    mg_buf_deinit(&head);
+}
+
+static void connect_peer(mg_loop *loop, mg_server *server, const work *w, peer *p) {
+    *p = (peer){.http2 = w->http2, .next_id = 1, .expected = "HTTP/1.1 200"};
+    mg_server_connect_pair(server, &p->stream, &peer_events, WINDOW, w->http2);
+    mg_stream_read_start(&p->stream);
+    if (w->http2) {
+        greet_h2(p);
+    } else if (w->open != NULL) {
+        greet_websocket(p, w->open);
+    }
+    settle(loop);
+    if (w->open != NULL) {
+        p->expected = "\x81"; // text
     }
 }
 
@@ -199,29 +245,29 @@ static void on_access(void *arg, const mg_access_record *r) {
 }
 
 static void count(mg_loop *loop, mg_server *server, const work *w) {
-    static peer p;
+    static peer peers[ROOM];
+    int count = w->room > 0 ? w->room : 1;
     server->on_access = w->logged ? on_access : NULL;
     mg_buf batch = {0};
-    p = (peer){.http2 = w->http2, .next_id = 1};
-    mg_server_connect_pair(server, &p.stream, &peer_events, WINDOW, w->http2);
-    mg_stream_read_start(&p.stream);
-    if (w->http2) {
-        greet(&p);
-        settle(loop);
+    for (int i = 0; i < count; i++) {
+        connect_peer(loop, server, w, &peers[i]);
     }
-    int requests = COUNTED_BATCHES * DEPTH;
-    ask(loop, &p, w, &batch, WARM_BATCHES * DEPTH / w->depth);
+    peer *p = &peers[0];
+    int requests = COUNTED_BATCHES * DEPTH / count;
+    ask(loop, p, w, &batch, WARM_BATCHES * DEPTH / w->depth / count);
     CALLGRIND_START_INSTRUMENTATION;
     CALLGRIND_ZERO_STATS;
-    ask(loop, &p, w, &batch, requests / w->depth);
+    ask(loop, p, w, &batch, requests / w->depth);
     CALLGRIND_DUMP_STATS_AT(w->name);
     CALLGRIND_STOP_INSTRUMENTATION;
-    if (p.ended) {
+    if (p->ended) {
         fprintf(stderr, "count: %s: the connection was closed\n", w->name);
         exit(1);
     }
-    printf("%s %d\n", w->name, requests);
-    mg_stream_close(&p.stream, false);
+    printf("%s %d\n", w->name, requests * count);
+    for (int i = 0; i < count; i++) {
+        mg_stream_close(&peers[i].stream, false);
+    }
     settle(loop);
     mg_buf_deinit(&batch);
 }
@@ -255,6 +301,11 @@ static void open_services(mg_services *services, mg_loop *loop) {
         abort();
     }
     services->cache = mg_memory_cache_lend(memory, loop, 1);
+    static const mg_topics_options topics = {
+        .topics = 1000, .subscribed = 100, .message_bytes = 1 << 18};
+    static const mg_guest_options guests = {.outbox_bytes = 1 << 18, .close_ms = 5000};
+    services->topics = mg_topics_new(&topics);
+    services->guests = mg_guests_new(loop, services->topics, &guests);
 }
 
 int main(int argc, char **argv) {
