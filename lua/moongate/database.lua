@@ -86,14 +86,18 @@ end
 --- as db:rows does. PostgreSQL.
 ---@return moongate.CopyReader
 function Database:copy_out(sql)
-  return (copy.out(scope_of(self, 2), 2, self._name, sql))
+  local scope = scope_of(self, 2)
+  transaction.refuse_inside(2, self._name)
+  return (copy.out(scope, 2, self._name, sql))
 end
 
 --- What COPY ... FROM STDIN takes: copy:write(bytes), copy:row(...), then copy:finish(). Nothing of
 --- it is kept without that. PostgreSQL.
 ---@return moongate.CopyWriter
 function Database:copy_in(sql)
-  return (copy.into(scope_of(self, 2), 2, self._name, sql))
+  local scope = scope_of(self, 2)
+  transaction.refuse_inside(2, self._name)
+  return (copy.into(scope, 2, self._name, sql))
 end
 
 --- Values of that type are what `fn` makes of their text, which is as PostgreSQL writes it:

@@ -384,11 +384,6 @@ static int push_begun(lua_State *L, statement_op *s, session_op *session, int rc
 
 // --- functions ---
 
-static mg_str check_sql(lua_State *L, int index) {
-    mg_str sql = mg_lua_check_str(L, index);
-    return sql;
-}
-
 mg_database *mg_lua_database(lua_State *L, const mg_vm *vm) {
     const char *name = luaL_checkstring(L, 1);
     const mg_services *services = vm->services;
@@ -474,7 +469,7 @@ static int has_one_writer(lua_State *L) {
 static int query(lua_State *L) {
     mg_vm *vm = mg_vm_with_room(L);
     mg_db_value few[VALUES_ON_STACK];
-    mg_db_statement s = {.sql = check_sql(L, 3)};
+    mg_db_statement s = {.sql = mg_lua_check_str(L, 3)};
     int wrong = read_values(L, 4, few, &s);
     if (wrong > 0) {
         return wrong;
@@ -510,7 +505,7 @@ static int push_in_session(lua_State *L, mg_vm *vm, mg_db_statement *s, bool fir
 static int session_query(lua_State *L) {
     mg_vm *vm = mg_vm_with_room(L);
     mg_db_value few[VALUES_ON_STACK];
-    mg_db_statement s = {.sql = check_sql(L, 3)};
+    mg_db_statement s = {.sql = mg_lua_check_str(L, 3)};
     int wrong = read_values(L, 4, few, &s);
     return wrong > 0 ? wrong : push_in_session(L, vm, &s, lua_toboolean(L, 2));
 }
@@ -519,7 +514,7 @@ static int session_query(lua_State *L) {
 // likewise
 static int session_savepoint(lua_State *L) {
     mg_vm *vm = mg_vm_with_room(L);
-    mg_db_statement s = {.sql = check_sql(L, 2), .savepoint = true};
+    mg_db_statement s = {.sql = mg_lua_check_str(L, 2), .savepoint = true};
     return push_in_session(L, vm, &s, false);
 }
 
@@ -575,7 +570,7 @@ static int open_rows(lua_State *L) {
     mg_vm *vm = mg_vm_with_room(L);
     mg_db_value few[VALUES_ON_STACK];
     mg_db_statement s = {
-        .sql = check_sql(L, 4),
+        .sql = mg_lua_check_str(L, 4),
         .max_rows = check_row_count(L, 3),
         .nested = lua_toboolean(L, 2),
     };
@@ -588,12 +583,24 @@ static int open_rows(lua_State *L) {
 static int open_copy(lua_State *L) {
     mg_vm *vm = mg_vm_with_room(L);
     mg_db_statement s = {
-        .sql = check_sql(L, 4),
+        .sql = mg_lua_check_str(L, 4),
         .max_rows = 1,
         .nested = lua_toboolean(L, 2),
         .copy = lua_toboolean(L, 3) ? MG_DB_COPY_IN : MG_DB_COPY_OUT,
     };
     return push_opened(L, vm, &s);
+}
+
+// session_copy(session, whether it takes data, sql) -> operation, which gives the first piece, or
+// nil, "closed"
+static int session_copy(lua_State *L) {
+    mg_vm *vm = mg_vm_with_room(L);
+    mg_db_statement s = {
+        .sql = mg_lua_check_str(L, 3),
+        .max_rows = 1,
+        .copy = lua_toboolean(L, 2) ? MG_DB_COPY_IN : MG_DB_COPY_OUT,
+    };
+    return push_in_session(L, vm, &s, false);
 }
 
 // session_write(session, bytes, whether these are the last) -> operation, or nil, "closed"
@@ -651,6 +658,7 @@ void mg_bind_database(lua_State *L, mg_vm *vm) {
         {"database_open_rows", open_rows},
         {"database_open_copy", open_copy},
         {"session_query", session_query},
+        {"session_copy", session_copy},
         {"session_write", write_copy},
         {"session_savepoint", session_savepoint},
         {"session_fetch", fetch},

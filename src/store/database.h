@@ -33,7 +33,7 @@ typedef struct mg_db_statement {
     mg_db_session *session; // NULL: any connection; of open_rows always so
     uint32_t max_rows;      // of open_rows: how many of them come at once
     bool nested;            // of open_rows: who asks holds a session
-    mg_db_copy copy;        // of open_rows
+    mg_db_copy copy;        // of open_rows, and of a session's statement
     const uint32_t *raw;    // `raw_count` types whose values are wanted as the server writes them
     uint32_t raw_count;
     bool savepoint; // of a session: it makes, releases or goes back to one
@@ -89,7 +89,8 @@ int mg_database_fetch(mg_db_call **out, mg_db_session *session, uint32_t max_row
 // some 64 KiB, each a row of one value, and whole lines if it is text. What it takes
 // (MG_DB_COPY_IN) is written once open_rows is done, with `more`: `on_done` comes when there is
 // room for the next write. With `last` it comes when all is committed, and tells what was affected;
-// dropped before, nothing of it is kept. One write at a time.
+// dropped before, nothing of it is kept. One write at a time. In a transaction it is a query that
+// says `copy`, and fetches and writes are its session's; until its end there is no other statement.
 int mg_database_write(mg_db_call **out, mg_db_session *session, mg_str bytes, bool last,
                       mg_db_done_cb on_done, void *arg);
 

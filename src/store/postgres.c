@@ -129,7 +129,9 @@ void mg_pg_piece(mg_pg_session *s, mg_pg_result *from, bool last) {
     s->demand = NULL;
     if (last) {
         s->stream = NULL;
-        give_back(s);
+        if (!s->transaction) {
+            give_back(s);
+        }
     }
     if (call == NULL) {
         return;
@@ -271,7 +273,8 @@ static int query_in(mg_pg_session *s, mg_pg_call *call) {
                       "a statement of the transaction was given up: it can only be rolled back");
     }
     if (s->stream != NULL) {
-        return refuse(call, "error", "rows that are fetched piece by piece are no transaction");
+        return refuse(call, "error",
+                      "the copy that was begun in the transaction is not at its end");
     }
     mg_link_append(&s->queue, &call->link);
     mg_pg_pump(s->pool);
@@ -290,7 +293,8 @@ static int op_query(mg_db_call **out, mg_database *d, const mg_db_statement *s,
         return MG_ELIMIT;
     }
     const char *why = refusal(s, &code);
-    mg_pg_call *call = call_for(p, MG_PG_QUERY, s, why);
+    mg_pg_kind kind = s->copy != MG_DB_NO_COPY ? MG_PG_COPY : MG_PG_QUERY;
+    mg_pg_call *call = call_for(p, kind, s, why);
     call->session = session;
     call->on_done = on_done;
     call->arg = arg;
@@ -309,6 +313,7 @@ static bool has_room(const mg_pg *p, bool nested) {
 static int open_session(mg_db_call **out, mg_db_session **session, mg_pg_call *call, bool nested) {
     mg_pg *p = call->pool;
     mg_pg_session *s = new_session(p, nested);
+    s->transaction = call->kind == MG_PG_BEGIN;
     call->session = s;
     s->opening = call;
     *session = &s->base;
@@ -409,6 +414,16 @@ static int op_write(mg_db_call **out, mg_db_session *session, mg_str bytes, bool
     return MG_OK;
 }
 
+// It ends, whatever it is at.
+static void leave_stream(mg_pg_session *s) {
+    mg_pg_conn *c = s->conn;
+    s->stream = NULL;
+    s->finished = true;
+    if (c->copy != NULL) {
+        mg_pg_copy_give_up(c);
+    }
+}
+
 static int op_end(mg_db_call **out, mg_db_session *session, bool commit, mg_db_done_cb on_done,
                   void *arg) {
     mg_pg_session *s = session_of(session);
@@ -417,14 +432,14 @@ static int op_end(mg_db_call **out, mg_db_session *session, bool commit, mg_db_d
         mg_pg_session_free(s);
         return MG_ECLOSED;
     }
-    bool undo = !commit || s->aborted;
+    bool undo = !commit || s->aborted || s->stream != NULL;
     mg_pg_call *call = mg_pg_own_call(p, MG_PG_END, undo ? MG_STR("ROLLBACK") : MG_STR("COMMIT"));
     call->session = s;
     call->on_done = on_done;
     call->arg = arg;
     call->commit = commit;
-    s->finished = true;
     mg_link_append(&s->queue, &call->link);
+    leave_stream(s);
     *out = &call->base;
     mg_pg_pump(p);
     return MG_OK;
@@ -472,17 +487,13 @@ static void op_drop(mg_db_session *session) {
         return;
     }
     disown(&c->calls, s);
-    bool streams = s->stream != NULL;
-    s->stream = NULL;
-    s->finished = true;
-    if (!streams) {
+    if (s->transaction) {
         mg_pg_call *undo = mg_pg_own_call(p, MG_PG_PLAIN, MG_STR("ROLLBACK"));
         undo->session = s;
         mg_link_append(&s->queue, &undo->link);
     }
-    if (c->copy != NULL) {
-        mg_pg_copy_give_up(c);
-    } else {
+    leave_stream(s);
+    if (c->copy == NULL) {
         mg_pg_interrupt(c);
         mg_pg_conn_resume(c);
     }
@@ -506,7 +517,7 @@ static void op_cancel(mg_db_call *base) {
     } else if (call->state == MG_PG_QUEUED) {
         p->queued -= s == NULL;
         mg_pg_call_free(call);
-    } else if (call->kind == MG_PG_FETCH || call->kind == MG_PG_WRITE) {
+    } else if (s != NULL && s->demand == call) {
         s->demand = NULL;
         mg_pg_call_free(call);
     } else {

@@ -17,6 +17,7 @@ typedef enum mg_pg_kind {
     MG_PG_QUERY,
     MG_PG_BEGIN,
     MG_PG_OPEN_ROWS, // waits for the first piece of what its session's `stream` gives
+    MG_PG_COPY,      // likewise, in a transaction
     MG_PG_FETCH,     // for another one
     MG_PG_WRITE,     // for room in what a COPY takes, or for its end
     MG_PG_END,
@@ -60,6 +61,7 @@ struct mg_pg_session {
     mg_pg_call *stream;  // of rows: the statement under way
     mg_pg_call *demand;  // who waits for a piece of it
     bool nested;
+    bool transaction; // it does not end with its stream
     bool lost;
     bool aborted;  // only a rollback is possible
     bool finished; // its last statement is queued: it ends once that is through

@@ -67,7 +67,7 @@ static uint32_t most_sessions(const mg_pg *p, bool nested) {
     return nested ? pool + MG_PG_SPARE : pool > 1 ? pool - 1 : 1;
 }
 
-static void begin_rows(mg_pg_conn *c, mg_pg_call *call) {
+static void begin_stream(mg_pg_conn *c, mg_pg_call *call) {
     mg_pg_session *s = call->session;
     mg_pg_call *stream = mg_pg_stream_call(call);
     call->state = MG_PG_SENT;
@@ -90,7 +90,7 @@ static void lease(mg_pg_conn *c, mg_pg_call *call) {
     call->session->conn = c;
     mg_deadline_stop(&c->idle);
     if (call->kind == MG_PG_OPEN_ROWS) {
-        begin_rows(c, call);
+        begin_stream(c, call);
     } else {
         mg_pg_send(c, call);
     }
@@ -148,11 +148,24 @@ static void settle_session(mg_pg_conn *c) {
     mg_pg_session_free(s);
 }
 
+static bool takes_from_session(const mg_pg_conn *c) {
+    return c->state == MG_PG_OPEN && !c->shaken && c->unwanted == 0 && c->copy == NULL &&
+           !mg_link_alone(&c->session->queue);
+}
+
 static void pump_session(mg_pg_conn *c) {
-    while (c->state == MG_PG_OPEN && !c->shaken && c->unwanted == 0 &&
-           !mg_link_alone(&c->session->queue)) {
-        mg_link *l = mg_link_shift(&c->session->queue);
-        mg_pg_send(c, MG_OF(l, mg_pg_call, link));
+    while (takes_from_session(c)) {
+        mg_pg_call *call = MG_OF(c->session->queue.next, mg_pg_call, link);
+        bool copies = call->kind == MG_PG_COPY;
+        if (copies && c->in_flight > 0) {
+            return; // it leaves the pipeline, which is to be empty
+        }
+        mg_link_remove(&call->link);
+        if (copies) {
+            begin_stream(c, call);
+        } else {
+            mg_pg_send(c, call);
+        }
     }
     if (c->state == MG_PG_OPEN) {
         settle_session(c);

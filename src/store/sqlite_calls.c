@@ -200,11 +200,20 @@ static bool for_writer(const mg_sqlite *p, const mg_sqlite_call *call) {
     return p->settings.memory || !looks_like_a_read(call->statement.sql);
 }
 
+// NULL, or why SQLite cannot take it.
+static const char *refusal_of(const mg_db_statement *s, const char **code) {
+    if (s->copy != MG_DB_NO_COPY) {
+        *code = "error";
+        return "SQLite has no COPY: many rows go in quickly inside of one transaction";
+    }
+    return mg_database_refusal(s, code);
+}
+
 static int query(mg_db_call **out, mg_database *d, const mg_db_statement *s, mg_db_done_cb on_done,
                  void *arg) {
     mg_sqlite *p = (mg_sqlite *)d;
     const char *code;
-    const char *refusal = mg_database_refusal(s, &code);
+    const char *refusal = refusal_of(s, &code);
     mg_sqlite_call *call = new_call(p, MG_SQLITE_QUERY, refusal == NULL ? s : NULL);
     *out = &call->base;
     if (refusal != NULL) {
@@ -246,11 +255,8 @@ static int open_rows(mg_db_call **out, mg_database *d, const mg_db_statement *s,
     mg_sqlite *p = (mg_sqlite *)d;
     const char *code = "error";
     const char *refusal = s->session == NULL
-                              ? mg_database_refusal(s, &code)
+                              ? refusal_of(s, &code)
                               : "rows cannot be fetched piece by piece inside a transaction";
-    if (s->copy != MG_DB_NO_COPY) {
-        refusal = "SQLite has no COPY: many rows go in quickly inside of one transaction";
-    }
     mg_sqlite_call *call = new_call(p, MG_SQLITE_OPEN_ROWS, refusal == NULL ? s : NULL);
     mg_sqlite_session *made = new_session(p, call, true);
     made->piecewise = true;

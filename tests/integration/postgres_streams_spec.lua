@@ -66,6 +66,29 @@ app:post("/given-up", { timeout = 20 }, function(ctx)
   return "given up"
 end)
 
+app:post("/replace", { timeout = 20 }, function(ctx)
+  local told, err = ctx:transaction(function(tx)
+    tx:query("DELETE FROM t"):await()
+    local copy = tx:copy_in("COPY t FROM STDIN")
+    for i = 1, 20000 do
+      copy:row(i)
+    end
+    local n = copy:finish():await()
+    local bytes = 0
+    for piece in tx:copy_out("COPY t TO STDOUT") do
+      bytes = bytes + #piece
+      if ctx.query.how == "leave" then
+        break
+      end
+    end
+    if ctx.query.how == "raise" then
+      error("on purpose")
+    end
+    return n .. " " .. bytes
+  end):try_await()
+  return told or tostring(err)
+end)
+
 app:post("/faulty", { timeout = 20 }, function(ctx)
   local copy = ctx:database():copy_in("COPY t (a) FROM STDIN")
   copy:write("1\nx\n")
@@ -164,6 +187,19 @@ describe("PostgreSQL's streams", function()
     assert.equal("22P02", told.sqlstate)
     assert.matches("lua/app.lua:%d+$", told.where)
     assert_clean()
+  end)
+
+  it("copies in a transaction, both ways, and keeps it with that", function()
+    database:sql("CREATE TABLE t (a int)")
+    database:sql("INSERT INTO t VALUES (7)")
+    for how, said in pairs({ raise = "on purpose", leave = "rolled back" }) do
+      assert.matches(said, service:request(wire.post("/replace?how=" .. how, "")).body)
+      assert_clean()
+      assert.equal("7\n", database:sql("SELECT * FROM t"))
+    end
+    assert.equal("20000 108894", service:request(wire.post("/replace", "")).body)
+    assert_clean()
+    assert.equal("200010000\n", database:sql("SELECT sum(a) FROM t"))
   end)
 
   it("stops a copy whose reader leaves or is slow", function()

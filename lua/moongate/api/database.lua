@@ -393,6 +393,48 @@ function tx:one(sql, ...) end
 ---@typescript transaction<R>(fn: (this: void, part: Transaction) => R): Future<R>
 function tx:transaction(fn) end
 
+--- `COPY ... TO STDOUT` in the transaction, as `db:copy_out`. Until its end there is no other
+--- statement; who leaves it before can only have the transaction rolled back. PostgreSQL.
+---
+--- ```lua
+--- app:get("/users.csv", function(ctx)
+---   return ctx:transaction(function(tx)
+---     local pieces = {}
+---     for bytes in tx:copy_out("COPY users TO STDOUT (FORMAT csv)") do
+---       pieces[#pieces + 1] = bytes
+---     end
+---     return table.concat(pieces)
+---   end, { read_only = true, isolation = "repeatable_read" }):await()
+--- end)
+--- --> with statement COPY users TO STDOUT (FORMAT csv) => ["1,Ada\n", "2,Alan\n"]
+--- --> GET /users.csv => 200 1,Ada...
+--- ```
+---@param sql string
+---@return moongate.CopyReader iterator which awaits
+function tx:copy_out(sql) end
+
+--- `COPY ... FROM STDIN` in the transaction, as `db:copy_in`: what was finished is kept when the
+--- transaction is. Between its first piece and its end there is no other statement. PostgreSQL.
+---
+--- ```lua
+--- app:put("/readings", function(ctx)
+---   local readings = ctx:body_json():await()
+---   return ctx:transaction(function(tx)
+---     tx:query("DELETE FROM users"):await()
+---     local copy = tx:copy_in("COPY readings (at, celsius) FROM STDIN")
+---     for _, reading in ipairs(readings) do
+---       copy:row(reading.at, reading.celsius)
+---     end
+---     return { kept = copy:finish():await() }
+---   end):await()
+--- end)
+--- --> with statement COPY readings (at, celsius) FROM STDIN => []
+--- --> PUT /readings [{"at":"2024-02-29 12:00","celsius":7.5}] => 200 {"kept":0}
+--- ```
+---@param sql string
+---@return moongate.CopyWriter
+function tx:copy_in(sql) end
+
 --- Tells all who listen on a channel (`db:listen`), once the transaction is committed. PostgreSQL.
 ---
 --- ```lua

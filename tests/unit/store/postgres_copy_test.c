@@ -151,6 +151,95 @@ static void a_slow_server_is_waited_for(void **state) {
     expect_clean();
 }
 
+// --- in a transaction ---
+
+// The first piece of it, or that it takes data.
+static void copy_inside(mg_db_session *s, answer *a, const char *sql, mg_db_copy copy) {
+    const mg_db_statement statement = {
+        .sql = mg_str_of(sql), .session = s, .max_rows = 1, .copy = copy};
+    *a = (answer){0};
+    inside_start = true;
+    assert_int_equal(mg_database_query(&a->call, db, &statement, on_answer, a), MG_OK);
+    inside_start = false;
+    await(a);
+}
+
+static void savepoint(mg_db_session *s, const char *sql) {
+    answer a = {0};
+    const mg_db_statement statement = {.sql = mg_str_of(sql), .session = s, .savepoint = true};
+    assert_int_equal(mg_database_query(&a.call, db, &statement, on_answer, &a), MG_OK);
+    await(&a);
+    assert_false(a.failed);
+    answer_free(&a);
+}
+
+static void what_a_transaction_copies_is_its_own(void **state) {
+    (void)state;
+    do_sql("CREATE TABLE t(n int)");
+    for (int keeps = 0; keeps < 2; keeps++) {
+        answer a;
+        answer before;
+        mg_db_session *s = begin(true);
+        start_in(db, s, &before, "INSERT INTO t VALUES (1)", NULL, 0); // it is waited for
+        copy_inside(s, &a, "COPY t FROM STDIN", MG_DB_COPY_IN);
+        assert_true(a.more);
+        assert_int_equal(before.calls, 1);
+        answer_free(&before);
+        answer_free(&a);
+        write_bytes(s, &a, MG_STR("2\n3\n"), true);
+        assert_false(a.more);
+        assert_int_equal(a.affected, 2);
+        answer_free(&a);
+        expect(s, "SELECT sum(n) FROM t", "(6)");
+        copy_inside(s, &a, "COPY t TO STDOUT", MG_DB_COPY_OUT);
+        assert_false(a.more);
+        assert_text("(x'310a320a330a')", mg_buf_str(&a.rows));
+        answer_free(&a);
+        end(s, keeps);
+        expect(NULL, "SELECT count(*) FROM t", keeps ? "(3)" : "(0)");
+    }
+    expect_clean();
+}
+
+static void a_copy_that_is_not_ended_ends_its_transaction(void **state) {
+    (void)state;
+    static const char *const copies[] = {"COPY t FROM STDIN",
+                                         "COPY (SELECT generate_series(1, 1000000000)) TO STDOUT"};
+    do_sql("CREATE TABLE t(n int)");
+    for (int i = 0; i < 4; i++) {
+        answer a;
+        mg_db_session *s = begin(true);
+        copy_inside(s, &a, copies[i % 2], i % 2 == 0 ? MG_DB_COPY_IN : MG_DB_COPY_OUT);
+        assert_true(a.more);
+        answer_free(&a);
+        expect_fault(s, "SELECT 1", "error", "not at its end");
+        if (i < 2) {
+            expect_failed_commit(s, "error", "rolled back");
+        } else {
+            mg_database_drop(s);
+        }
+        expect_clean();
+    }
+}
+
+static void a_fault_of_a_copy_is_undone_with_its_part(void **state) {
+    (void)state;
+    answer a;
+    do_sql("CREATE TABLE t(n int)");
+    mg_db_session *s = begin(true);
+    savepoint(s, "SAVEPOINT moongate_1");
+    copy_inside(s, &a, "COPY t FROM STDIN", MG_DB_COPY_IN);
+    answer_free(&a);
+    write_bytes(s, &a, MG_STR("1\nx\n"), true);
+    assert_true(a.failed);
+    answer_free(&a);
+    expect_fault(s, "SELECT 1", "error", "aborted");
+    savepoint(s, "ROLLBACK TO SAVEPOINT moongate_1");
+    expect(s, "SELECT 1", "(1)");
+    end(s, true);
+    expect_clean();
+}
+
 // --- faults ---
 
 static void faults_tell_the_line_and_leave_a_clean_connection(void **state) {
@@ -228,6 +317,9 @@ int main(void) {
         TEST(what_is_written_is_there_behind_the_end),
         TEST(what_was_not_ended_is_not_kept),
         TEST(a_slow_server_is_waited_for),
+        TEST(what_a_transaction_copies_is_its_own),
+        TEST(a_copy_that_is_not_ended_ends_its_transaction),
+        TEST(a_fault_of_a_copy_is_undone_with_its_part),
         TEST(faults_tell_the_line_and_leave_a_clean_connection),
         TEST(what_goes_the_other_way_is_refused),
         TEST(a_lost_connection_is_told),

@@ -1,11 +1,11 @@
 --- COPY: the data of many rows as bytes, out of a table and into it. Each holds a connection from
---- its first piece to its last one.
+--- its first piece to its last one; one in a transaction has that one's, and is left before its end
+--- only by rolling that back.
 local native = require("moongate.native")
 local holder = require("moongate.core.database.holder")
 local statement = require("moongate.core.database.statement")
 local suggest = require("moongate.core.suggest")
 local text = require("moongate.core.text")
-local transaction = require("moongate.core.database.transaction")
 local Future = require("moongate.future")
 local sched = require("moongate.core.sched")
 local time = require("moongate.time")
@@ -16,21 +16,32 @@ local PIECE = 65536 -- bytes that are gathered before they are sent
 local BLOB = debug.getmetatable(native.database_blob(""))
 local null = native.json.null
 
-local function begin(scope, level, name, sql)
+local function begin(scope, level, name, sql, tx)
   statement.check_sql(level + 1, sql)
-  transaction.refuse_inside(level + 1, name)
-  return (holder.new(scope, level + 1, name, sql))
+  local copy = holder.new(scope, level + 1, name, sql)
+  copy._tx = tx or false
+  return copy
+end
+
+local function start(copy, takes)
+  local tx = copy._tx
+  if tx then
+    return native.session_copy(tx._session, takes, copy._sql), tx._session or "closed"
+  end
+  return native.database_open_copy(copy._name, sched.is_holding(), takes, copy._sql)
 end
 
 -- The operation that opens it.
 local function open(copy, takes)
   statement.sweep()
-  local operation, session =
-    native.database_open_copy(copy._name, sched.is_holding(), takes, copy._sql)
+  local operation, session = start(copy, takes)
   if not operation then
     holder.fail(copy, session)
+  elseif copy._tx then
+    copy._session = session
+  else
+    holder.hold(copy, session)
   end
-  holder.hold(copy, session)
   return operation
 end
 
@@ -80,9 +91,10 @@ function Reader:__call()
   return piece[1] and piece[1].data
 end
 
+---@param tx moongate.Transaction? in which it goes
 ---@return moongate.CopyReader
-function M.out(scope, level, name, sql)
-  local reader = begin(scope, level + 1, name, sql)
+function M.out(scope, level, name, sql, tx)
+  local reader = begin(scope, level + 1, name, sql, tx)
   reader._pieces = false
   return setmetatable(reader, Reader)
 end
@@ -189,15 +201,21 @@ end
 ---@return moongate.Future of how many rows there were
 function Writer:finish()
   check_writer(self, "finish")
-  return (Future._named("finish", time.spawn_in(self._scope, 2, finish, self)))
+  local future = Future._named("finish", time.spawn_in(self._scope, 2, finish, self))
+  if self._tx then
+    self._keep(self._tx, future)
+  end
+  return future
 end
 
 suggest.close(Writer, "a copy")
 
+---@param tx moongate.Transaction? in which it goes
+---@param keep fun(tx: moongate.Transaction, future: moongate.Future)? has it await its end
 ---@return moongate.CopyWriter
-function M.into(scope, level, name, sql)
-  local writer = begin(scope, level + 1, name, sql)
-  writer._list, writer._bytes = {}, 0
+function M.into(scope, level, name, sql, tx, keep)
+  local writer = begin(scope, level + 1, name, sql, tx)
+  writer._list, writer._bytes, writer._keep = {}, 0, keep
   return setmetatable(writer, Writer)
 end
 

@@ -3,6 +3,7 @@
 local native = require("moongate.native")
 local check = require("moongate.core.check")
 local errors = require("moongate.core.errors")
+local copy = require("moongate.core.database.copy")
 local scopes = require("moongate.core.scope")
 local sched = require("moongate.core.sched")
 local notify = require("moongate.core.database.notify")
@@ -44,10 +45,14 @@ local function keep_statement(tx, future)
   tx._statements, tx._most = kept, STATEMENTS_KEPT + 2 * #kept
 end
 
-local function tx_query(tx, level, first, sql, ...)
+local function check_transaction(tx, level, call)
   if type(tx) ~= "table" or getmetatable(tx) ~= Transaction then
-    error("call it with a colon: tx:query(...)", level + 1)
+    error("call it with a colon: tx:" .. call, level + 1)
   end
+end
+
+local function tx_query(tx, level, first, sql, ...)
+  check_transaction(tx, level + 1, "query(...)")
   statement.check_sql(level + 1, sql)
   local stubbed = tx._open and statement.stub
     and statement.stub(tx._scope, level + 1, sql, first, ...)
@@ -73,6 +78,24 @@ end
 
 function Transaction.rows()
   error("a transaction's rows come all at once: tx:query; db:rows streams outside of one", 2)
+end
+
+--- What COPY ... TO STDOUT gives, as db:copy_out. Until its end there is no other statement; left
+--- before, the transaction can only be rolled back. PostgreSQL.
+---@param sql string
+---@return moongate.CopyReader
+function Transaction:copy_out(sql)
+  check_transaction(self, 2, "copy_out(sql)")
+  return (copy.out(self._scope, 2, self._name, sql, self))
+end
+
+--- What COPY ... FROM STDIN takes, as db:copy_in; what is finished is kept when the transaction is.
+--- PostgreSQL.
+---@param sql string
+---@return moongate.CopyWriter
+function Transaction:copy_in(sql)
+  check_transaction(self, 2, "copy_in(sql)")
+  return (copy.into(self._scope, 2, self._name, sql, self, keep_statement))
 end
 
 --- Tells those who listen on a channel, once it is committed (PostgreSQL).
@@ -357,9 +380,7 @@ function M.begin(scope, level, name, fn, options)
 end
 
 function nest(outer, level, fn)
-  if type(outer) ~= "table" or getmetatable(outer) ~= Transaction then
-    error("call it with a colon: tx:transaction(fn)", level + 1)
-  end
+  check_transaction(outer, level + 1, "transaction(fn)")
   check_arguments(level + 1, fn)
   if outer._inner then
     error("a transaction has one part at a time: await the one that was begun at "
