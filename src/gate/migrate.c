@@ -74,7 +74,8 @@ static int read_folder(migrating *m) {
     if (folder == NULL) {
         folder = mg_config_absolute(&m->arena, m->config->root, MG_STR(DEFAULT_FOLDER));
     }
-    return mg_migration_files_read(&m->files, &m->arena, folder, &m->err);
+    const char *kind = m->database->path != NULL ? MG_MIGRATION_SQLITE : MG_MIGRATION_POSTGRES;
+    return mg_migration_files_read(&m->files, &m->arena, folder, kind, &m->err);
 }
 
 // What is made must belong to whom the workers run as.

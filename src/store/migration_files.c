@@ -17,6 +17,7 @@ enum { FILES_MAX = 10000, FILE_BYTES = 16 << 20 };
 typedef struct reading {
     mg_arena *arena;
     const char *folder;
+    const char *kind;
     mg_migration *items; // heap, until all are known
     size_t n;
     mg_error *err;
@@ -25,6 +26,22 @@ typedef struct reading {
 static bool is_sql(const char *name) {
     size_t n = strlen(name);
     return name[0] != '.' && n > 4 && strcmp(name + n - 4, ".sql") == 0;
+}
+
+static bool ends_in(const char *name, const char *kind) {
+    size_t n = strlen(name);
+    size_t m = strlen(kind) + 5; // "." and ".sql"
+    return n > m && name[n - m] == '.' && strncmp(name + n - m + 1, kind, m - 5) == 0;
+}
+
+static bool is_for_another(const reading *r, const char *name) {
+    static const char *const kinds[] = {MG_MIGRATION_SQLITE, MG_MIGRATION_POSTGRES};
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        if (ends_in(name, kinds[i])) {
+            return strcmp(kinds[i], r->kind) != 0;
+        }
+    }
+    return false;
 }
 
 static bool read_number(const char *name, uint64_t *number) {
@@ -101,7 +118,8 @@ static int add_folder(reading *r) {
     }
     int rc = MG_OK;
     for (struct dirent *e; rc == MG_OK && (e = readdir(d)) != NULL;) {
-        rc = is_sql(e->d_name) ? add(r, e->d_name) : MG_OK;
+        bool ours = is_sql(e->d_name) && !is_for_another(r, e->d_name);
+        rc = ours ? add(r, e->d_name) : MG_OK;
     }
     closedir(d);
     return rc;
@@ -125,8 +143,9 @@ static int refuse_twins(const reading *r) {
     return MG_OK;
 }
 
-int mg_migration_files_read(mg_migrations *out, mg_arena *a, const char *folder, mg_error *err) {
-    reading r = {.arena = a, .folder = folder, .err = err};
+int mg_migration_files_read(mg_migrations *out, mg_arena *a, const char *folder, const char *kind,
+                            mg_error *err) {
+    reading r = {.arena = a, .folder = folder, .kind = kind, .err = err};
     *out = (mg_migrations){0};
     int rc = add_folder(&r);
     if (r.n > 0) {

@@ -101,7 +101,9 @@ static int migrations(lua_State *L) {
     mg_migrations files;
     mg_arena arena = {0};
     mg_error err;
-    if (mg_migration_files_read(&files, &arena, luaL_checkstring(L, 1), &err) != MG_OK) {
+    bool postgres = lua_toboolean(L, 2);
+    const char *kind = postgres ? MG_MIGRATION_POSTGRES : MG_MIGRATION_SQLITE;
+    if (mg_migration_files_read(&files, &arena, luaL_checkstring(L, 1), kind, &err) != MG_OK) {
         mg_arena_deinit(&arena);
         return luaL_error(L, "%s", err.text);
     }
@@ -110,7 +112,7 @@ static int migrations(lua_State *L) {
         lua_createtable(L, 0, 2);
         lua_pushstring(L, files.items[i].path);
         lua_setfield(L, -2, "path");
-        push_statements(L, &files.items[i], lua_toboolean(L, 2));
+        push_statements(L, &files.items[i], postgres);
         lua_setfield(L, -2, "statements");
         lua_rawseti(L, -2, (int)i + 1);
     }

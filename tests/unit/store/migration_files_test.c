@@ -37,7 +37,7 @@ static void put(const char *name, const char *text) {
 }
 
 static int read_them(void) {
-    return mg_migration_files_read(&files, &arena, folder, &err);
+    return mg_migration_files_read(&files, &arena, folder, MG_MIGRATION_SQLITE, &err);
 }
 
 static void files_come_in_the_order_of_their_numbers(void **state) {
@@ -59,6 +59,28 @@ static void files_come_in_the_order_of_their_numbers(void **state) {
     assert_text("", files.items[1].text);
     assert_string_equal(files.items[2].name, "10_c.sql");
     assert_true(files.items[3].number == UINT64_C(20261123150000));
+}
+
+static void some_are_for_one_kind_of_database(void **state) {
+    (void)state;
+    put("1_a.sqlite.sql", "here");
+    put("1_a.postgres.sql", "there");
+    put("2_b.postgres.sql", "there");
+    put("3_c.sql", "both");
+    put("4.sqlite.sql", "here");
+    put("5_mysqlite.sql", "both");
+    put("nosqlite.txt", "");
+    assert_int_equal(read_them(), MG_OK);
+    assert_int_equal(files.n, 4);
+    assert_text("here", files.items[0].text);
+    assert_string_equal(files.items[1].name, "3_c.sql");
+    assert_string_equal(files.items[2].name, "4.sqlite.sql");
+    assert_string_equal(files.items[3].name, "5_mysqlite.sql");
+    assert_int_equal(mg_migration_files_read(&files, &arena, folder, MG_MIGRATION_POSTGRES, &err),
+                     MG_OK);
+    assert_int_equal(files.n, 4);
+    assert_text("there", files.items[0].text);
+    assert_string_equal(files.items[1].name, "2_b.postgres.sql");
 }
 
 static void two_of_one_number_are_refused(void **state) {
@@ -93,7 +115,8 @@ static void what_cannot_be_read_is_named(void **state) {
     assert_int_equal(mkdir(path, 0755), 0);
     assert_int_equal(read_them(), MG_ECONFIG);
     assert_non_null(strstr(err.text, "1_folder.sql: "));
-    assert_int_equal(mg_migration_files_read(&files, &arena, "/nonexistent", &err), MG_ECONFIG);
+    assert_int_equal(mg_migration_files_read(&files, &arena, "/nonexistent", "sqlite", &err),
+                     MG_ECONFIG);
     assert_text("/nonexistent: No such file or directory", mg_str_of(err.text));
 }
 
@@ -102,6 +125,7 @@ static void what_cannot_be_read_is_named(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         T(files_come_in_the_order_of_their_numbers),
+        T(some_are_for_one_kind_of_database),
         T(two_of_one_number_are_refused),
         T(a_name_without_a_number_is_refused),
         T(what_cannot_be_read_is_named),
