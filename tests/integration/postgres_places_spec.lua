@@ -4,6 +4,7 @@ local json = require("dkjson")
 local pgbouncer = require("support.pgbouncer")
 local postgres = require("support.postgres")
 local process = require("support.process")
+local redis = require("support.redis")
 local servers = require("support.server")
 local services = require("support.service")
 local tls = require("support.tls")
@@ -190,33 +191,52 @@ describe("PostgreSQL elsewhere", function()
     assert.matches("0 failures / 0 errors", said.out)
   end)
 
-  it("holds the sample app, by DATABASE_URL", function()
-    local port = servers.free_port()
-    local environment = { "env", "DATABASE_URL=" .. database:url() }
+  it("holds the sample app with Redis, by DATABASE_URL and CACHE_URL: two nodes are one", function()
+    local store = redis.start()
+    local folder = process.temp_folder()
     local function command(...)
-      local argv = { unpack(environment) }
-      for _, word in ipairs({ servers.BINARY, ... }) do
-        argv[#argv + 1] = word
-      end
-      return argv
+      return { "env", "DATABASE_URL=" .. database:url(), "CACHE_URL=" .. store:url(),
+        servers.BINARY, ... }
     end
     local said = process.run(command("migrate"), 30)
     assert.equal(0, said.status, said.err)
-    local log = process.temp_folder()
-    local sample = process.start(command("run", "--workers", "0", "--listen",
-      "127.0.0.1:" .. port), log .. "/out", log .. "/err")
-    local conn = process.wait_until("the sample app listens", function()
-      local ok, conn = pcall(wire.connect, "127.0.0.1", port)
-      return ok and conn
+    local function run(name)
+      local port = servers.free_port()
+      local sample = process.start(command("run", "--workers", "0", "--listen",
+        "127.0.0.1:" .. port), folder .. "/" .. name, folder .. "/" .. name .. ".err")
+      return sample, process.wait_until("the sample app listens", function()
+        assert(not sample:poll(), process.read_file(folder .. "/" .. name .. ".err"))
+        local ok, conn = pcall(wire.connect, "127.0.0.1", port)
+        return ok and conn
+      end)
+    end
+    local one, here = run("one")
+    local two, there = run("two")
+    local function names(conn)
+      local list = {}
+      for i, user in ipairs(json.decode(conn:request(wire.get("/users")).body)) do
+        list[i] = user.name
+      end
+      return list
+    end
+    assert.same({ "Ada Lovelace", "Grace Hopper" }, names(here))
+    process.wait_until("the list is cached", function()
+      return store:cli("KEYS", "*users:all") ~= ""
     end)
-    conn:send(wire.post("/users", '{"name":"Emmy Noether"}', "Content-Type: application/json"))
-    local res = conn:read()
+    database:sql("UPDATE users SET name = 'Augusta Ada King' WHERE id = 1")
+    assert.equal("Ada Lovelace", names(there)[1]) -- out of the cache that both have
+    local res = here:request(wire.post("/users", '{"name":"Emmy Noether"}',
+      "Content-Type: application/json"), "POST")
     assert.equal(201, res.status, res.body)
     assert.equal(3, json.decode(res.body).id)
-    assert.equal("Emmy Noether", json.decode(conn:request(wire.get("/users/3")).body).name)
-    conn:close()
-    sample:signal("TERM")
-    sample:wait(20)
-    process.remove_folder(log)
+    assert.same({ "Augusta Ada King", "Grace Hopper", "Emmy Noether" }, names(there))
+    assert.equal("Emmy Noether", json.decode(there:request(wire.get("/users/3")).body).name)
+    for sample, conn in pairs({ [one] = here, [two] = there }) do
+      conn:close()
+      sample:signal("TERM")
+      assert.equal(0, sample:wait(20))
+    end
+    process.remove_folder(folder)
+    store:stop()
   end)
 end)
