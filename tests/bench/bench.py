@@ -19,7 +19,7 @@ import stores
 import tls
 import ws
 from load import check_answer, measure, wrk
-from servers import Refused, Server, available, raise_descriptor_limit
+from servers import Refused, Server, available, behind, raise_descriptor_limit
 from table import show, verdict
 from works import WORKS
 
@@ -76,7 +76,7 @@ def compare(name, work, args):
     absent = [entry.label for entry in work.entries if entry not in entries]
     with contextlib.ExitStack() as stack:
         if work.upstream:
-            stack.enter_context(Server(work.upstream))
+            stack.enter_context(behind(work.upstream))
         servers = {key: stack.enter_context(Server(key)) for key in {entry.server: 0 for entry in entries}}
         heads = {}
         for entry in entries:

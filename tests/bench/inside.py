@@ -11,12 +11,12 @@ import tempfile
 
 from client import Client
 from load import check_answer, wrk
-from servers import ROOT, Refused, Server, available
+from servers import ROOT, Refused, Server, available, behind
 from table import show
 from works import NGINX_LUA
 
 OUT = os.path.join(ROOT, "build", "bench")
-WHO = ("floor", "moongate", NGINX_LUA, "nginx", "haproxy", "relay alone")
+WHO = ("floor", "moongate", NGINX_LUA, "nginx", "haproxy", "relay alone", "memory")
 TRACE_S = 2
 WARM_REQUESTS = 2000
 COUNTED_REQUESTS = 10000
@@ -33,21 +33,16 @@ def entries_of(work):
     return [entry for entry in work.entries if entry.label in WHO and available(entry.server)]
 
 
-@contextlib.contextmanager
-def behind(work):
+def upstream_of(work):
     """Runs what the work's servers ask, if they do."""
-    if work.upstream:
-        with Server(work.upstream):
-            yield
-    else:
-        yield
+    return behind(work.upstream) if work.upstream else contextlib.nullcontext()
 
 
 def syscalls(name, work):
     need("strace")
     rows = []
     for entry in entries_of(work):
-        with behind(work), Server(entry.server) as server:
+        with upstream_of(work), Server(entry.server) as server:
             check_answer(server, entry.path, work.body)
             wrk(server, entry.path, work.connections, 1, work.mode)
             calls, requests = traced(server, entry.path, work)
@@ -93,7 +88,7 @@ def executed(entry, work, requests):
         # The reader of the configuration gives up root, and could not write its count at its end.
         wrap = ["valgrind", "--tool=callgrind", "--trace-children=yes", "--trace-children-skip-by-arg=_collect",
                 f"--log-file={out}/%p.log", f"--callgrind-out-file={out}/%p.out"]
-        with behind(work), Server(entry.server, wrap) as server:
+        with upstream_of(work), Server(entry.server, wrap) as server:
             send(server.port, entry.path, requests, work.mode)
         total = 0
         for log in glob.glob(os.path.join(out, "*.log")):

@@ -4,10 +4,10 @@
 set -eu
 cd "$(dirname "$0")/../.."
 peers=build/peers
-packages="nginx libnginx-mod-http-lua libnginx-mod-http-ndk lua-resty-core lua-resty-lrucache lua-cjson libpcre3 libluajit2-5.1-2
+packages="nginx libnginx-mod-http-lua libnginx-mod-http-ndk lua-resty-core lua-resty-lrucache lua-nginx-redis lua-cjson libpcre3 libluajit2-5.1-2
 haproxy liblua5.3-0 libopentracing-c-wrapper0 libopentracing1 h2o"
 
-[ -e "$peers/complete" ] && [ -x "$peers/root/usr/sbin/haproxy" ] && exit 0
+[ -e "$peers/complete" ] && [ -e "$peers/root/usr/share/lua/5.1/nginx/redis.lua" ] && exit 0
 # shellcheck disable=SC2086
 tests/setup/unpack.sh "$peers" $packages
 mkdir -p "$peers/lib" "$peers/temp"

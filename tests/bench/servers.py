@@ -6,6 +6,7 @@ import os
 import resource
 import shutil
 import signal
+import socket
 import subprocess
 import time
 
@@ -27,6 +28,14 @@ CHANGING = os.path.join(ROOT, "build", "reloads")  # where W7 keeps the copies t
 TEXT = "hello\n"
 USER = json.dumps({"id": "42", "name": "user 42"}, separators=(",", ":"))
 
+
+
+def cached_by(port, url):
+    """W8's Moongate, whose cache is there."""
+    return port, ["env", f"PORT={port}", f"CACHE_URL={url}", MOONGATE, "run", os.path.join(HERE, "redis", "moongate.lua"),
+                  "--workers", "0"]
+
+
 # nginx.conf and moongate.lua name their own ports: keep them in step. All lie below the range of outgoing ports.
 SERVERS = {
     "floor": (18081, [FLOOR, "18081", "text/plain", TEXT]),
@@ -45,6 +54,11 @@ SERVERS = {
     "haproxy": (18092, [HAPROXY, "-db", "-f", os.path.join(PROXY, "haproxy.cfg")]),
     "h2o": (18093, [H2O, "-c", os.path.join(PROXY, "h2o.conf")]),
     "moongate (proxy)": (18094, [MOONGATE, "run", os.path.join(PROXY, "moongate.lua"), "--workers", "0"]),
+    "redis": (18106, ["taskset", "-c", "1", "redis-server", "--bind", "127.0.0.1", "--port", "18106", "--save", "",
+                      "--appendonly", "no"]),
+    "moongate (memory)": cached_by(18107, "memory:64M"),
+    "moongate (redis)": cached_by(18104, "redis://127.0.0.1:18106"),
+    "moongate (near)": cached_by(18105, "redis://127.0.0.1:18106?near=16M"),
     "nginx (W7)": (18083, [NGINX, "-e", "stderr", "-p", PEERS, "-c", os.path.join(CHANGING, "nginx.conf")]),
     "moongate (W7)": (18084, [MOONGATE, "run", os.path.join(CHANGING, "moongate.lua")]),
 }
@@ -188,3 +202,20 @@ class Server:
 
     def __exit__(self, *_):
         self.stop()
+
+
+class Store(Server):
+    """Redis, which speaks no HTTP."""
+
+    def answers(self):
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), 5) as sock:
+                sock.sendall(b"PING\r\n")
+                return sock.recv(16).startswith(b"+PONG")
+        except OSError:
+            return False
+
+
+def behind(name):
+    """What servers under test ask; to be used with `with`."""
+    return Store(name) if name == "redis" else Server(name)

@@ -99,6 +99,12 @@ WORKS = {
                   (Entry("relay alone", "moongate (proxy)", f"/{KIB}"),
                    Entry("moongate", "moongate (proxy)", f"/lua/{KIB}")),
                   Goal("relay alone", ratio=1.15), upstream="origin"),
+    "W8": Work("a text of 100 bytes out of Redis, 64 connections", 64, content(100),
+               (Entry(NGINX_LUA, "nginx", "/cached"), Entry("moongate", "moongate (redis)", "/cached")),
+               Goal(NGINX_LUA, ratio=0.7), upstream="redis"),
+    "W8near": Work("the same, kept near, and out of memory", 64, content(100),
+                   (Entry("memory", "moongate (memory)", "/cached"), Entry("moongate", "moongate (near)", "/cached")),
+                   Goal("memory", ratio=1.2), upstream="redis"),
     "W6": Work("W2 pipelined 16 deep, 64 connections", 64, USER,
                everybody("/users/42", "floor (json)"), Goal(NGINX_LUA, us=0.9), mode="pipeline"),
 }
