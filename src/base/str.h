@@ -38,9 +38,14 @@ bool mg_str_istarts(mg_str s, mg_str prefix);
 bool mg_str_starts(mg_str s, mg_str prefix);
 bool mg_str_ends(mg_str s, mg_str suffix);
 
+// `p + n`, also for nothing at all: C11 (6.5.6) has no sum of NULL and 0.
+static inline const char *mg_ahead(const char *p, size_t n) {
+    return n == 0 ? p : p + n;
+}
+
 // Takes `n` bytes (there are so many) off its front.
 static inline void mg_str_skip(mg_str *s, size_t n) {
-    s->p += n;
+    s->p = mg_ahead(s->p, n);
     s->n -= n;
 }
 

@@ -108,7 +108,7 @@ static inline bool mg_redis_is_text(const mg_redis_value *v) {
 
 // Of a value with text.
 static inline mg_str mg_redis_text(const mg_redis_reply *r, const mg_redis_value *v) {
-    return (mg_str){r->text + v->at, v->n};
+    return (mg_str){mg_ahead(r->text, v->at), v->n};
 }
 
 // The place of the value behind the one at `at` and what is in that.
