@@ -17,6 +17,8 @@ flags_release := -O2 -g -fno-plt -fno-semantic-interposition
 # The binary is optimised across rooms; tests link the plain half of the objects, which takes a tenth of the time.
 lto_release   := $(if $(findstring clang,$(CC)),,-flto=2 -ffat-lto-objects)
 LTO            = $(lto_$(MODE))
+# Tests start the sanitized binary thousands of times: at its own address it need not be relocated, which is a third of a start.
+place_asan    := -no-pie
 flags_debug   := -O0 -g3 -DMG_DEBUG
 flags_asan    := -O1 -g1 -DMG_DEBUG -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 flags_fuzz    := -O1 -g1 -DMG_DEBUG -fsanitize=address,undefined,fuzzer-no-link -fno-omit-frame-pointer
@@ -86,7 +88,7 @@ $(B)/libllhttp.a: $(DEPS)
 
 $(B)/moongate: $(LIBS)
 	@echo "  LINK  $@"
-	$(Q)$(CC) $(CFLAGS_ALL) $(LTO) -rdynamic -o $@ -Wl,--whole-archive $(B)/libgate.a -Wl,--no-whole-archive $(LIBS) $(LINK)
+	$(Q)$(CC) $(CFLAGS_ALL) $(LTO) $(place_$(MODE)) -rdynamic -o $@ -Wl,--whole-archive $(B)/libgate.a -Wl,--no-whole-archive $(LIBS) $(LINK)
 
 # The same objects as a module for `busted` under a plain LuaJIT, which brings the Lua symbols itself.
 $(B)/moongate.so: $(LIBS)

@@ -14,6 +14,7 @@ int posix_spawn_file_actions_addopen(mgt_spawn_actions *actions, int fd, const c
 int waitpid(int pid, int *status, int options);
 int kill(int pid, int signal);
 int mkdir(const char *path, unsigned int mode);
+char *mkdtemp(char *template);
 extern char **environ;
 ]])
 
@@ -58,10 +59,10 @@ end
 
 ---@return string a new empty folder; the caller removes it
 function M.temp_folder()
-  local pipe = assert(io.popen("mktemp -d -t moongate-XXXXXX"))
-  local path = pipe:read("*l")
-  pipe:close()
-  return assert(path)
+  local template = (os.getenv("TMPDIR") or "/tmp") .. "/moongate-XXXXXX"
+  local path = ffi.new("char[?]", #template + 1, template)
+  assert(ffi.C.mkdtemp(path) ~= nil, "no folder can be made: " .. template)
+  return ffi.string(path)
 end
 
 ---@return boolean whether it was not there before
