@@ -166,7 +166,9 @@ static mg_ws_event begin_frame(mg_ws_reader *r, const mg_ws_rules *rules) {
         r->compressed = (r->head[0] & COMPRESSED) != 0;
     }
     r->left = length_of(r->head);
-    if (!(opcode & CONTROL) && r->left > wire_limit(r, rules) - r->message_n) {
+    uint64_t most = wire_limit(r, rules); // may have become less amid the message
+    bool fits = r->message_n <= most && r->left <= most - r->message_n;
+    if (!(opcode & CONTROL) && !fits) {
         return fault(r, MG_WS_TOO_LARGE, "the message is too large");
     }
     r->in_frame = true;

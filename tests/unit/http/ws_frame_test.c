@@ -133,6 +133,22 @@ static void a_message_that_is_announced_too_large_takes_no_memory(void **state) 
     mg_ws_reader_deinit(&r);
 }
 
+static void a_limit_may_become_less_amid_a_message(void **state) {
+    (void)state;
+    mg_ws_rules rules = client;
+    mg_ws_reader r = {0};
+    mg_str begin = MG_STR("\x02\x05"
+                          "12345"),
+           more = MG_STR("\x00\x01"
+                         "6");
+    assert_int_equal(mg_ws_read(&r, &rules, &begin).kind, MG_WS_EVENT_NONE);
+    rules.max_message = 4;
+    mg_ws_event ev = mg_ws_read(&r, &rules, &more);
+    assert_int_equal(ev.kind, MG_WS_EVENT_FAULT);
+    assert_int_equal(ev.code, MG_WS_TOO_LARGE);
+    mg_ws_reader_deinit(&r);
+}
+
 static void text_is_checked_as_it_comes(void **state) {
     (void)state;
     from_server("\x81\x0b\xce\xba\xe1\xbd\xb9\xcf\x83\xce\xbc\xce\xb5",
@@ -321,6 +337,7 @@ int main(void) {
         cmocka_unit_test(a_length_has_one_form),
         cmocka_unit_test(nothing_is_read_behind_a_fault_or_a_close),
         cmocka_unit_test(a_message_that_is_announced_too_large_takes_no_memory),
+        cmocka_unit_test(a_limit_may_become_less_amid_a_message),
         cmocka_unit_test(text_is_checked_as_it_comes),
         cmocka_unit_test(judges_close_frames),
         cmocka_unit_test(knows_which_codes_are_sent),
