@@ -161,13 +161,17 @@ void mg_subscriber_leave(mg_subscriber *s) {
     }
 }
 
-// What others published before is not for who comes now.
-static topic *add_behind(mg_topics *t, mg_str name, uint64_t hash) {
+// What others published before is not for who comes now. Those who are told of it may leave, and
+// the topic with the last of them.
+static topic *come_behind(mg_topics *t, mg_str name, uint64_t hash) {
     if (t->ring != NULL) {
-        mg_ring_set_count(t->ring, hash, 1);
+        if (*place_of(t, name, hash) == NULL) {
+            mg_ring_set_count(t->ring, hash, 1);
+        }
         mg_ring_catch_up(t->ring);
     }
-    return add(t, name, hash);
+    topic *p = *place_of(t, name, hash);
+    return p != NULL ? p : add(t, name, hash);
 }
 
 int mg_topics_subscribe(mg_subscriber *s, mg_str name, mg_error *err) {
@@ -187,7 +191,7 @@ int mg_topics_subscribe(mg_subscriber *s, mg_str name, mg_error *err) {
         return mg_error_set(err, MG_ELIMIT, "there are %u topics already (limits.topics)",
                             t->count);
     }
-    p = p != NULL ? p : add_behind(t, name, hash);
+    p = come_behind(t, name, hash);
     subscription *u = mg_malloc(sizeof *u);
     *u = (subscription){.topic = p, .subscriber = s};
     mg_link_append(&p->subscriptions, &u->in_topic);

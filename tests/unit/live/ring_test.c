@@ -106,14 +106,33 @@ static void nobody_is_woken_in_vain(void **state) {
 
 static void what_was_published_before_is_not_for_who_comes_now(void **state) {
     node *n = *state;
-    listener a = {0}, b = {0};
+    listener a = {0}, b = {0}, c = {0};
     listener_join(&a, n->topics[1], "room");
     publish(n->topics[0], "room", "1", NULL);
     listener_join(&b, n->topics[2], "room");
+    listener_join(&c, n->topics[1], "room"); // where another one is waiting for it
     publish(n->topics[0], "room", "2", NULL);
     turn(n);
     assert_heard(&a, "12");
     assert_heard(&b, "2");
+    assert_heard(&c, "2");
+    listener_end(&a);
+    listener_end(&b);
+    listener_end(&c);
+}
+
+static void the_last_of_a_topic_may_leave_as_another_one_comes(void **state) {
+    node *n = *state;
+    listener a = {0}, b = {0};
+    listener_join(&a, n->topics[1], "room");
+    a.ends = &a;
+    publish(n->topics[0], "room", "1", NULL);
+    listener_join(&b, n->topics[1], "room");
+    publish(n->topics[0], "room", "2", NULL);
+    turn(n);
+    assert_heard(&a, "1");
+    assert_heard(&b, "2");
+    assert_int_equal(mg_topics_count(n->topics[0], MG_STR("room")), 1);
     listener_end(&a);
     listener_end(&b);
 }
@@ -189,6 +208,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(messages_reach_the_subscribers_of_other_workers, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(nobody_is_woken_in_vain, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_last_of_a_topic_may_leave_as_another_one_comes, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(what_was_published_before_is_not_for_who_comes_now, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(a_dead_worker_leaves_nothing, setup, teardown),
