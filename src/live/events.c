@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "http/event_text.h"
 #include "live/outbox.h"
+#include "server/kept_record.h"
 
 #include <assert.h>
 
@@ -20,7 +21,8 @@ struct mg_event_stream {
     mg_exchange *x;
     mg_link link;
     mg_deadline silence;
-    rhythm *rhythm; // NULL: no heartbeats
+    rhythm *rhythm;         // NULL: no heartbeats
+    mg_kept_record *record; // its line in the access log; NULL: none
     mg_outbox *outbox;
     mg_event_stream_options options; // but for the topics
 };
@@ -85,7 +87,8 @@ static void not_silent(mg_event_stream *s) {
 // --- the end ---
 
 // The exchange is somebody else's matter from here on.
-static void dispose(mg_event_stream *s) {
+static void dispose(mg_event_stream *s, bool aborted) {
+    mg_kept_record_tell(s->record, s->x != NULL ? s->x->body_bytes_out : 0, aborted);
     mg_subscriber_leave(&s->subscriber);
     end_rhythm(s);
     mg_link_remove(&s->link);
@@ -96,14 +99,14 @@ static void dispose(mg_event_stream *s) {
 
 static void end(mg_event_stream *s) {
     mg_exchange *x = s->x;
-    dispose(s);
+    dispose(s, false);
     mg_exchange_end(x, NULL);
 }
 
 static void cut_off(mg_event_stream *s) {
     mg_exchange *x = s->x;
     s->all->status.slow++;
-    dispose(s);
+    dispose(s, true);
     mg_exchange_abort(x);
 }
 
@@ -120,11 +123,23 @@ static mg_str bytes_of(mg_packet *p) {
     return mg_packet_bytes(p, MG_FORM_EVENT, encode, NULL);
 }
 
+static void send_waiting(mg_event_stream *s) {
+    mg_packet *p;
+    while (mg_exchange_backlog(s->x) == 0 && (p = mg_outbox_take(&s->outbox)) != NULL) {
+        (void)mg_exchange_write(s->x, bytes_of(p)); // if it is gone, on_gone says so
+        mg_packet_unref(p);
+    }
+}
+
 // One message is always taken, however large its form is.
 static void on_message(mg_subscriber *subscriber, mg_packet *p) {
     mg_event_stream *s = MG_OF(subscriber, mg_event_stream, subscriber);
     if (p->message.kind == MG_PACKET_BINARY) {
         return; // the format is text
+    }
+    if (s->x == NULL) { // it begins in this turn
+        mg_outbox_add(&s->outbox, p);
+        return;
     }
     mg_str bytes = bytes_of(p);
     size_t waits = mg_exchange_backlog(s->x) + mg_outbox_bytes(s->outbox);
@@ -157,11 +172,8 @@ static void on_body(mg_app *app, mg_exchange *x) {
 
 static void on_writable(mg_app *app, mg_exchange *x) {
     mg_event_stream *s = (mg_event_stream *)app;
-    mg_packet *p;
-    while (mg_exchange_backlog(x) == 0 && (p = mg_outbox_take(&s->outbox)) != NULL) {
-        (void)mg_exchange_write(x, bytes_of(p));
-        mg_packet_unref(p);
-    }
+    (void)x;
+    send_waiting(s);
     not_silent(s);
 }
 
@@ -173,7 +185,7 @@ static void on_deadline(mg_app *app, mg_exchange *x) {
 static void on_gone(mg_app *app, mg_exchange *x, mg_gone why) {
     (void)x;
     (void)why;
-    dispose((mg_event_stream *)app);
+    dispose((mg_event_stream *)app, true);
 }
 
 // --- the beginning ---
@@ -204,7 +216,7 @@ int mg_event_stream_new(mg_event_stream **out, mg_event_streams *all,
     all->status.streams++;
     int rc = subscribe(s, o, err);
     if (rc != MG_OK) {
-        dispose(s);
+        dispose(s, false);
         s = NULL;
     }
     *out = s;
@@ -223,14 +235,17 @@ static void tell_retry(mg_exchange *x, int64_t retry_ms) {
 void mg_event_stream_begin(mg_event_stream *s, mg_exchange *x, const mg_answer *a) {
     s->x = x;
     mg_exchange_hand_over(x, a->status, &s->app);
+    s->record = mg_exchange_keep_record(x, a->status);
     mg_exchange_begin(x, a, -1);
     if (x->head.method == MG_METHOD_HEAD || s->all->ending) {
         end(s);
         return;
     }
     tell_retry(x, s->options.retry_ms);
+    send_waiting(s);
     mg_exchange_set_deadline(x, s->options.most_ms);
     begin_rhythm(s, s->options.heartbeat_ms);
+    mg_exchange_drop_request(x);
 }
 
 // --- all of them ---

@@ -112,6 +112,27 @@ void mg_exchange_hand_over(mg_exchange *x, int status, mg_app *app) {
     x->app_data = NULL;
 }
 
+void mg_exchange_drop_request(mg_exchange *x) {
+    const mg_head *h = &x->head;
+    assert(x->phase == MG_EXCHANGE_ANSWERING);
+    if (!x->body_complete || x->filters != NULL) {
+        return;
+    }
+    x->head = (mg_head){.method = h->method,
+                        .minor = h->minor,
+                        .framing = h->framing,
+                        .keep_alive = h->keep_alive,
+                        .expect_continue = h->expect_continue,
+                        .length = h->length};
+    x->route = x->request_id = (mg_str){NULL, 0};
+    x->requester = NULL;
+    x->relayed = NULL;
+    x->noted = NULL;
+    mg_arena_deinit(&x->arena);
+    mg_fields_init(&x->head.fields, &x->arena);
+    mg_fields_init(&x->trailers, &x->arena);
+}
+
 // And the last byte of the answer on its way.
 static void answered(mg_exchange *x, const mg_fields *trailers) {
     leave_app(x);

@@ -55,6 +55,11 @@ void mg_exchange_refuse(mg_exchange *x, mg_refusal refusal);
 // will be the answer's.
 void mg_exchange_hand_over(mg_exchange *x, int status, mg_app *app);
 
+// Of a streamed answer that lasts: what came with the request is given back, head, fields and
+// notes, once its line for the access log is kept (kept_record.h). Nothing happens while the
+// request's body is still to come, or a filter stands before the wire.
+void mg_exchange_drop_request(mg_exchange *x);
+
 // --- taking over ---
 
 // NULL if the request asks for `protocol` (Upgrade), or, that being empty, is a CONNECT, and may

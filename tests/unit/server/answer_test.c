@@ -165,6 +165,25 @@ static void writing_to_a_peer_that_has_left_says_so(void **state) {
 
 // --- refusals ---
 
+static void an_answer_that_lasts_gives_its_request_back(void **state) {
+    (void)state;
+    mg_exchange *x = begin("POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n");
+    mg_exchange_begin(x, &rig_ok, -1);
+    mg_exchange_drop_request(x); // of which something is to come
+    assert_text("/a", x->head.target_text);
+    peer_send(&r, &p, "ab");
+    mg_exchange_drop_request(x);
+    assert_null(x->arena.newest);
+    assert_int_equal(x->head.target_text.n, 0);
+    assert_null(mg_fields_find(&x->head.fields, MG_FIELD_HOST));
+    mg_buf_clear(&p.got);
+    mg_exchange_write(x, MG_STR("more"));
+    mg_exchange_end(x, NULL);
+    rig_settle(&r);
+    assert_got(&p, "4\r\nmore\r\n0\r\n\r\n");
+    assert_non_null(begin("GET /b HTTP/1.1\r\nHost: a\r\n\r\n")); // the next one
+}
+
 static void a_refusal_is_a_problem_document(void **state) {
     (void)state;
     mg_exchange_refuse(begin(REQUEST("GET", "1")), (mg_refusal){503, "too busy", 0});
@@ -214,11 +233,17 @@ int main(void) {
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(an_answer_has_its_type_and_fields),    TEST(an_answer_has_one_date),
-        TEST(head_has_the_length_but_no_content),   TEST(some_statuses_have_no_content),
-        TEST(a_stream_of_known_length_keeps_to_it), TEST(a_stream_that_is_too_short_is_broken_off),
-        TEST(streams_without_content_send_none),    TEST(writing_to_a_peer_that_has_left_says_so),
-        TEST(a_refusal_is_a_problem_document),      TEST(an_answer_meets_the_conditions_on_it),
+        TEST(an_answer_has_its_type_and_fields),
+        TEST(an_answer_has_one_date),
+        TEST(head_has_the_length_but_no_content),
+        TEST(some_statuses_have_no_content),
+        TEST(a_stream_of_known_length_keeps_to_it),
+        TEST(a_stream_that_is_too_short_is_broken_off),
+        TEST(streams_without_content_send_none),
+        TEST(writing_to_a_peer_that_has_left_says_so),
+        TEST(an_answer_that_lasts_gives_its_request_back),
+        TEST(a_refusal_is_a_problem_document),
+        TEST(an_answer_meets_the_conditions_on_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
