@@ -88,6 +88,11 @@ static int write_packet(mg_socket *s, mg_packet *p) {
     return put(s, mg_packet_bytes(p, form, encode, deflate));
 }
 
+// A Close of ours waits for the opening.
+static bool ends_at_once(const mg_socket *s) {
+    return s->state == MG_SOCKET_OPEN && s->code != 0;
+}
+
 static bool must_wait(const mg_socket *s) {
     return s->state == MG_SOCKET_WAITING || s->outbox != NULL || mg_tunnel_backlog(&s->tunnel) > 0;
 }
@@ -111,6 +116,7 @@ static void forget(mg_socket *s) {
     mg_deadline_stop(&s->ping);
     mg_outbox_clear(&s->outbox);
     mg_buf_deinit(&s->held);
+    mg_buf_deinit(&s->reason);
     mg_ws_reader_deinit(&s->reader);
     mg_socket_kind_unref(s->kind);
     s->kind = NULL;
@@ -152,9 +158,17 @@ static void begin_closing(mg_socket *s, uint16_t code, mg_str reason) {
     mg_socket_resume(s); // the peer's answer is to be seen
 }
 
+// From here on the caller's: the socket's memory may go with what it is told of.
+static mg_buf take_reason(mg_socket *s) {
+    mg_buf reason = s->reason;
+    s->reason = (mg_buf){0};
+    return reason;
+}
+
 void mg_socket_close(mg_socket *s, uint16_t code, mg_str reason) {
     if (s->state == MG_SOCKET_WAITING && s->code == 0) {
         s->code = code;
+        mg_buf_append_str(&s->reason, reason);
     } else if (s->asked != 0) {
         mg_socket_answer(s);
     } else if (s->state == MG_SOCKET_OPEN) {
@@ -204,8 +218,7 @@ void mg_socket_answer(mg_socket *s) {
     if (s->asked == 0 || s->state != MG_SOCKET_OPEN) {
         return;
     }
-    mg_buf reason = s->held;
-    s->held = (mg_buf){0};
+    mg_buf reason = take_reason(s);
     send_waiting(s, true);
     say_close(s, s->asked, (mg_str){NULL, 0});
     end(s, s->asked, mg_buf_str(&reason));
@@ -214,9 +227,9 @@ void mg_socket_answer(mg_socket *s) {
 
 static void on_close_frame(mg_socket *s, const mg_ws_event *e) {
     bool open = s->state == MG_SOCKET_OPEN;
-    if (open && s->events->on_ending != NULL && s->events->on_ending(s)) {
+    if (open && !ends_at_once(s) && s->events->on_ending != NULL && s->events->on_ending(s)) {
         s->asked = (uint16_t)e->code;
-        mg_buf_append_str(&s->held, e->content);
+        mg_buf_append_str(&s->reason, e->content);
         return;
     }
     if (open) {
@@ -235,7 +248,7 @@ static void on_ping(mg_socket *s, mg_str data) {
 static void act(mg_socket *s, const mg_ws_event *e) {
     switch (e->kind) {
     case MG_WS_EVENT_MESSAGE:
-        if (s->state == MG_SOCKET_OPEN) {
+        if (s->state == MG_SOCKET_OPEN && !ends_at_once(s)) {
             s->events->on_message(s, e->opcode == MG_WS_TEXT ? MG_PACKET_TEXT : MG_PACKET_BINARY,
                                   e->content);
         }
@@ -346,7 +359,10 @@ static void on_closed(mg_tunnel *t, mg_gone why) {
                     : s->asked != 0               ? s->asked
                     : why == MG_GONE_STOP         ? MG_WS_GOING_AWAY
                                                   : MG_WS_ABNORMAL;
-    finish(s, code, (mg_str){NULL, 0});
+    bool by_peer = s->asked != 0;
+    mg_buf reason = take_reason(s);
+    finish(s, code, by_peer ? mg_buf_str(&reason) : (mg_str){NULL, 0});
+    mg_buf_deinit(&reason);
 }
 
 static const mg_tunnel_events tunnel_events = {on_read, on_fin, on_drained, on_stop, on_closed};
@@ -355,7 +371,10 @@ static const mg_tunnel_events tunnel_events = {on_read, on_fin, on_drained, on_s
 
 static void on_idle(mg_deadlines *q, mg_deadline *d) {
     mg_socket *s = MG_OF(d, mg_socket, idle);
-    (void)q;
+    if (s->paused) { // it is we who do not listen
+        mg_deadline_start(q, d);
+        return;
+    }
     mg_socket_close(s, MG_WS_GOING_AWAY, MG_STR("nothing has come for too long"));
 }
 
@@ -424,7 +443,9 @@ void mg_socket_opened(mg_socket *s) {
     }
     send_waiting(s, false);
     if (s->code != 0) {
-        mg_socket_close(s, s->code, (mg_str){NULL, 0});
+        mg_buf reason = take_reason(s);
+        mg_socket_close(s, s->code, mg_buf_str(&reason));
+        mg_buf_deinit(&reason);
     }
 }
 
@@ -455,9 +476,9 @@ void mg_socket_send_packet(mg_socket *s, mg_packet *p) {
         (void)write_packet(s, p); // who is gone is told of by the tunnel
     } else if (mg_socket_backlog(s) + p->message.payload.n <= s->kind->limits.outbox_bytes) {
         mg_outbox_add(&s->outbox, p);
-    } else if (!s->kind->limits.skip && s->state == MG_SOCKET_OPEN) {
+    } else if (!s->kind->limits.skip) {
         mg_outbox_clear(&s->outbox); // or the peer would have to take it all before it learns why
-        begin_closing(s, MG_WS_TRY_LATER, MG_STR("messages are not taken fast enough"));
+        mg_socket_close(s, MG_WS_TRY_LATER, MG_STR("messages are not taken fast enough"));
     }
 }
 

@@ -83,11 +83,11 @@ struct mg_socket {
     mg_deadline ping;
     mg_outbox *outbox;  // NULL: nothing waits
     mg_buf held;        // bytes that came while it was paused
+    mg_buf reason;      // of a Close: of ours that waits for the opening, of the peer's as `asked`
     uint64_t bytes_out; // of frames
     uint64_t due_us;    // up to when frames that came have used up the peer's rate (GCRA)
     uint16_t code;      // of our Close; 0: none is to be sent
-    uint16_t
-        asked; // by the peer in a Close that is not answered yet, its reason in `held`; 0: none
+    uint16_t asked;     // by the peer in a Close that is not answered yet; 0: none
     uint8_t state;
     bool client : 1;  // masks what it sends
     bool deflate : 1; // permessage-deflate was agreed on
@@ -124,7 +124,7 @@ int mg_socket_ping(mg_socket *s, mg_str data);
 
 // Begins the closing handshake behind all that was sent; on_closed comes at its end, maybe within
 // this call, with this code unless the peer says another. One that is WAITING is closed as soon as
-// it has been opened, and sends no more.
+// it has been opened, and sends no more; what comes until then is dropped.
 void mg_socket_close(mg_socket *s, uint16_t code, mg_str reason);
 
 // Answers the peer's Close, if that is to be done: on_closed comes before this returns.

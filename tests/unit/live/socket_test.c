@@ -117,10 +117,27 @@ static void sends_what_was_said_before_it_opened(void **state) {
     mg_packet *p = mg_packet_new(&(mg_publication){.payload = MG_STR("b")});
     mg_socket_send_packet(&o.socket, p);
     mg_packet_unref(p);
-    mg_socket_close(&o.socket, 4000, MG_STR(""));
+    mg_socket_close(&o.socket, 4000, MG_STR("why"));
     assert_int_equal(mg_socket_send(&o.socket, MG_PACKET_TEXT, MG_STR("c")), MG_ECLOSED);
     open_socket(false);
-    expect_sent(&c, "\\82\\01a\\81\\01b\\88\\02\\0f\\a0");
+    expect_sent(&c, "\\82\\01a\\81\\01b\\88\\05\\0f\\a0why");
+    end();
+}
+
+static void hears_nothing_more_once_it_is_to_close_when_opened(void **state) {
+    (void)state;
+    begin(&limits, false);
+    mg_socket_close(&o.socket, 4000, MG_STR("why"));
+    mg_socket_opening(&o.socket, false);
+    carrier_open(&c, &o.socket.tunnel);
+    peer_says(&o.socket.tunnel, 0x81, "early");
+    expect_heard("");
+    peer_says(&o.socket.tunnel, 0x88, "\x03\xe8");
+    expect_sent(&c, "\\88\\02\\03\\e8");
+    mg_socket_opened(&o.socket);
+    expect_sent(&c, "");
+    assert_int_equal(o.code, MG_WS_NORMAL);
+    assert_string_equal(o.reason, "");
     end();
 }
 
@@ -147,6 +164,20 @@ static void keeps_what_a_slow_peer_has_no_room_for(void **state) {
     assert_int_equal(p->refs, 1);
     expect_sent(&c, "\\88$\\03\\f5messages are not taken fast enough");
     assert_int_equal(mg_socket_send(&o.socket, MG_PACKET_TEXT, MG_STR("own")), MG_ECLOSED);
+    mg_packet_unref(p);
+    end();
+}
+
+static void closes_when_it_is_opened_what_was_too_slow_to_open(void **state) {
+    (void)state;
+    begin(&limits, false);
+    mg_packet *p = mg_packet_new(&(mg_publication){.payload = MG_STR("0123456789")});
+    for (int i = 0; i < 11; i++) {
+        mg_socket_send_packet(&o.socket, p);
+    }
+    assert_int_equal(p->refs, 1);
+    open_socket(false);
+    expect_sent(&c, "\\88$\\03\\f5messages are not taken fast enough");
     mg_packet_unref(p);
     end();
 }
@@ -274,6 +305,19 @@ static void pings_and_ends_who_is_silent(void **state) {
     end();
 }
 
+static void calls_nobody_idle_whom_it_does_not_hear(void **state) {
+    (void)state;
+    begin(&(mg_socket_limits){.message_bytes = 10, .idle_ms = 100, .close_ms = 50}, false);
+    open_socket(false);
+    mg_socket_pause(&o.socket);
+    pass(150);
+    expect_sent(&c, "");
+    mg_socket_resume(&o.socket);
+    pass(101);
+    expect_sent(&c, "\\88\\1f\\03\\e9nothing has come for too long");
+    end();
+}
+
 static void holds_what_comes_while_it_is_paused(void **state) {
     (void)state;
     begin(&limits, false);
@@ -374,13 +418,16 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(says_and_hears),
         cmocka_unit_test(sends_what_was_said_before_it_opened),
+        cmocka_unit_test(hears_nothing_more_once_it_is_to_close_when_opened),
         cmocka_unit_test(keeps_what_a_slow_peer_has_no_room_for),
+        cmocka_unit_test(closes_when_it_is_opened_what_was_too_slow_to_open),
         cmocka_unit_test(skips_if_it_is_to),
         cmocka_unit_test(answers_a_close),
         cmocka_unit_test(waits_for_the_peers_close_but_not_for_ever),
         cmocka_unit_test(tells_an_abnormal_end),
         cmocka_unit_test(refuses_what_breaks_rules_and_limits),
         cmocka_unit_test(pings_and_ends_who_is_silent),
+        cmocka_unit_test(calls_nobody_idle_whom_it_does_not_hear),
         cmocka_unit_test(holds_what_comes_while_it_is_paused),
         cmocka_unit_test(obeys_other_limits_from_now_on),
         cmocka_unit_test(masks_as_a_client),
