@@ -4,6 +4,7 @@
 local native = require("moongate.native")
 local check = require("moongate.core.check")
 local errors = require("moongate.core.errors")
+local seldom = require("moongate.core.seldom")
 local sched = require("moongate.core.sched")
 local raw = require("moongate.core.stream")
 local log = require("moongate.log")
@@ -47,7 +48,7 @@ function M.declare(declared, address, options, fn)
   local endpoint = check_options(options or {})
   endpoint.fn, endpoint.where = check.callable("stream: the function of " .. address, fn),
     check.caller()
-  endpoint.address, endpoint.live = address, 0
+  endpoint.address, endpoint.live, endpoint.refused = address, 0, seldom.new()
   declared[address] = endpoint
   declared[#declared + 1] = endpoint
 end
@@ -129,8 +130,8 @@ local function accept(served, handle, address, client_ip, tls)
   if not endpoint then -- it was, until a moment ago
     native.tunnel_release(handle, true)
   elseif endpoint.live >= (endpoint.connections or math.huge) then
-    log.warn(("%s: more than %d connections: %s is refused"):format(endpoint.address,
-      endpoint.connections, client_ip))
+    seldom.warn(endpoint.refused, ("%s: more than %d connections: %s is refused"):format(
+      endpoint.address, endpoint.connections, client_ip))
     native.tunnel_release(handle, true)
   else
     begin(served, endpoint, handle, client_ip, tls)

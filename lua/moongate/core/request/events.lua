@@ -20,7 +20,7 @@ local HEARTBEAT_BYTES = ":\n\n"
 local RETRY_MAX = 86400 -- seconds
 
 local function milliseconds(seconds)
-  return math.max(1, math.floor(seconds * 1000 + 0.5))
+  return seconds and math.floor(seconds * 1000 + 0.5)
 end
 
 -- --- options ---
@@ -91,7 +91,7 @@ function Out:send(event)
   local data = data_of(event.data)
   local bytes, wrong = native.event_text(data or event.event and "" or nil,
     text_of("event", event.event), text_of("id", event.id),
-    event.retry and milliseconds(event.retry))
+    milliseconds(event.retry))
   if not bytes then
     check.fail("out:send: " .. wrong .. ": it must not hold CR, LF or NUL")
   end
@@ -166,7 +166,7 @@ function M.send(ctx)
   local wanted, most = ctx[BODY], ctx[ROUTE].stream_max
   local heartbeat = wanted.heartbeat == nil and HEARTBEAT or wanted.heartbeat
   local ok, err, is_limit = native.events_begin(ctx[HANDLE], ctx[STATUS], ctx[TYPE], ctx[FIELDS],
-    wanted.topics, heartbeat or 0, wanted.retry and math.floor(wanted.retry * 1000 + 0.5),
+    wanted.topics, heartbeat or 0, milliseconds(wanted.retry),
     wanted.slow == "skip", most or 0)
   if is_limit then
     error(errors.new("status", "the stream cannot subscribe: " .. err, { status = 503 }), 0)

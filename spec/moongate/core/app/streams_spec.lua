@@ -71,6 +71,13 @@ describe("app:stream", function()
     assert.is_true(ended)
     assert.truthy(logged("warn"):find("more than 1 connections", 1, true))
     other:disconnect()
+    local lines = #app.logs
+    for _ = 1, 3 do
+      local another = app:stream_connect(ADDRESS)
+      assert.is_true(select(2, another:read()))
+      another:disconnect()
+    end
+    assert.equal(lines, #app.logs)
     client:disconnect()
     local third = app:stream_connect(ADDRESS)
     _, ended = third:read()

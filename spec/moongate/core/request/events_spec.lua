@@ -122,6 +122,25 @@ for _, http2 in ipairs({ false, true }) do
       stream:close()
     end)
 
+    it("tells the client to come again at once, in either form", function()
+      start(function(a)
+        a:get("/topics", function(ctx)
+          return ctx:events({ topics = { "a" }, retry = 0 })
+        end)
+        a:get("/fn", function(ctx)
+          return ctx:events(function(out) out:send("x") end, { retry = 0 })
+        end)
+      end)
+      for _, path in ipairs({ "/topics", "/fn" }) do
+        local stream = app:events(path)
+        app.clock:settle()
+        moongate.publish("a", "x")
+        stream:next()
+        assert.equal(0, stream.retry, path)
+        stream:close()
+      end
+    end)
+
     it("ends with the route's stream_max", function()
       start(function(a)
         a:get("/", { stream_max = 20 }, function(ctx) return ctx:events({ topics = { "a" } }) end)
