@@ -196,6 +196,10 @@ static bool has_something(const mg_guest *g) {
     return g->renewed || g->first != NULL || g->code != 0;
 }
 
+static void say_restart(mg_guest *g) {
+    mg_socket_close(&g->socket, MG_WS_RESTART, MG_STR("the server's scripts were replaced"));
+}
+
 void mg_guest_attend(mg_guest *g) {
     mg_host *h = g->leaving || g->route->host == NULL ? g->host : g->route->host;
     if (g->phase == MG_GUEST_BUSY && !g->table) {
@@ -209,7 +213,7 @@ void mg_guest_attend(mg_guest *g) {
     } else if (g->socket.asked != 0) {
         mg_socket_answer(&g->socket);
     } else if (g->leaving) {
-        mg_socket_close(&g->socket, MG_WS_RESTART, MG_STR("the server's scripts were replaced"));
+        say_restart(g);
     }
 }
 
@@ -222,7 +226,7 @@ void mg_guest_leave(mg_guest *g) {
         return;
     }
     if (!g->table) {
-        mg_socket_close(&g->socket, MG_WS_RESTART, MG_STR("the server's scripts were replaced"));
+        say_restart(g);
         return;
     }
     mg_socket_pause(&g->socket); // what has come already is handled
@@ -232,10 +236,13 @@ void mg_guest_leave(mg_guest *g) {
     mg_guest_attend(g);
 }
 
-mg_guest *mg_guest_new(mg_host *h, mg_str name) {
+int mg_guest_new(mg_guest **out, mg_host *h, mg_str name) {
     mg_guest_route *r = mg_guests_find(h->guests, name);
     if (r == NULL) {
-        return NULL;
+        return MG_ECLOSED;
+    }
+    if (r->most > 0 && r->count >= r->most) {
+        return MG_ELIMIT;
     }
     mg_guest *g = mg_calloc(1, sizeof *g);
     g->guests = h->guests;
@@ -250,7 +257,8 @@ mg_guest *mg_guest_new(mg_host *h, mg_str name) {
     mg_subscriber_init(&g->subscriber, h->guests->topics, &subscriber_ops);
     mg_guest_claim(g, h);
     r->count++;
-    return g;
+    *out = g;
+    return MG_OK;
 }
 
 void mg_guest_drop(mg_guest *g) {
@@ -262,6 +270,9 @@ void mg_guest_hand_over(mg_guest *g) {
     g->table = false;
     mg_link_remove(&g->link);
     mg_link_append(&g->route->coroutines, &g->link);
+    if (g->leaving) {
+        say_restart(g);
+    }
 }
 
 void mg_guest_done(mg_guest *g) {

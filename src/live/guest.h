@@ -36,6 +36,7 @@ typedef struct mg_guest_route {
     mg_host *former; // who did before, while hosts change
     uint32_t id;     // of the route, for the host
     uint32_t count;  // of both lists
+    uint32_t most;   // that it may have; 0: any number
     mg_socket_kind *kind;
     bool table;  // its sockets are handled message by message
     bool renews; // the host wants to see each guest that it takes over, at once
@@ -72,7 +73,7 @@ struct mg_guest {
     uint8_t phase;
     bool table : 1;
     bool renewed : 1; // another host has taken its route over, which wants to see it
-    bool leaving : 1; // nobody serves its route any more: it is closed once it rests
+    bool leaving : 1; // it is to go: it is closed once it rests, a coroutine's once it is opened
     bool told : 1;    // its end was given out
 };
 
@@ -108,8 +109,9 @@ typedef struct mg_guest_event {
     mg_str data; // until mg_guest_drop_message
 } mg_guest_event;
 
-// A guest OPENING on `h`, whose route it serves; NULL: it serves none of that name.
-mg_guest *mg_guest_new(mg_host *h, mg_str route);
+// A guest OPENING on `h`, whose route it serves. MG_ECLOSED: nobody serves one of that name.
+// MG_ELIMIT: the route has as many as it may.
+int mg_guest_new(mg_guest **out, mg_host *h, mg_str route);
 
 // Its opening was refused, or its request is gone.
 void mg_guest_drop(mg_guest *g);

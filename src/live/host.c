@@ -54,8 +54,12 @@ bool mg_host_next(mg_host *h, mg_guest_event *out) {
     return false;
 }
 
-// Nobody serves its route any more: the last who did hears of its end.
+// Nobody serves its route message by message any more: the last who did hears of its end. One that
+// is being opened may be a coroutine's, which stays; else mg_guest_done sees it.
 static void dismiss(mg_guest *g, mg_host *former) {
+    if (g->phase == MG_GUEST_OPENING) {
+        return;
+    }
     if (g->phase == MG_GUEST_RESTING && former != NULL && g->host != former) {
         cross(g, former);
     }
@@ -90,6 +94,7 @@ static void serve_route(mg_host *h, const mg_guest_terms *t) {
     }
     r->host = h;
     r->id = t->id;
+    r->most = t->most;
     r->table = t->table;
     r->renews = t->renews;
     mg_socket_limits limits = t->limits;

@@ -35,6 +35,7 @@ struct mg_host {
 typedef struct mg_guest_terms {
     mg_str name;
     uint32_t id;
+    uint32_t most; // sockets at once, in this worker; 0: any number
     bool table, renews;
     mg_socket_limits limits; // but for what mg_guest_options say
 } mg_guest_terms;

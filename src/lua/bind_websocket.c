@@ -61,6 +61,7 @@ static mg_guest_terms read_terms(lua_State *L) {
     return (mg_guest_terms){
         .name = name,
         .id = number_field(L, "id"),
+        .most = number_field(L, "connections"),
         .table = flag_field(L, "table"),
         .renews = flag_field(L, "renews"),
         .limits = {.message_bytes = number_field(L, "max_message"),
@@ -71,9 +72,9 @@ static mg_guest_terms read_terms(lua_State *L) {
     };
 }
 
-// socket_serve(list of { name =, id =, table =, renews =, max_message =, rate =, idle =, ping =,
-// skip = }, pack): these routes are served by this vm from now on, and no others are by any.
-// pack(slot) gives the state of the guest in that slot, which it forgets.
+// socket_serve(list of { name =, id =, connections =, table =, renews =, max_message =, rate =,
+// idle =, ping =, skip = }, pack): these routes are served by this vm from now on, and no others
+// are by any. pack(slot) gives the state of the guest in that slot, which it forgets.
 static int socket_serve(lua_State *L) {
     mg_vm *vm = mg_vm_of(L);
     mg_site *s = mg_site_of(vm);
@@ -171,7 +172,7 @@ static bool is_switch(mg_exchange *x) {
 }
 
 // socket_new(request, the route's name, protocols or nil, deflate, params) -> handle, protocol or
-// nil | nil, "closed" | nil, message, status: no WebSocket can be made of it
+// nil | nil, "closed" | nil, "full" | nil, message, status: no WebSocket can be made of it
 static int socket_new(lua_State *L) {
     mg_vm *vm = mg_vm_of(L);
     mg_exchange *x = mg_vm_exchange(L, vm, 1);
@@ -193,9 +194,10 @@ static int socket_new(lua_State *L) {
         lua_pushinteger(L, (lua_Integer)verdict.status);
         return 3;
     }
-    mg_guest *g = mg_guest_new(&site->host, name);
-    if (g == NULL) {
-        return closed(L); // other scripts serve by now
+    mg_guest *g;
+    int rc = mg_guest_new(&g, &site->host, name);
+    if (rc != MG_OK) { // closed: other scripts serve by now
+        return mg_lua_refuse(L, rc == MG_ELIMIT ? "full" : "closed");
     }
     mg_buf packed = {0};
     if (pack_facts(L, x, 5, &packed) != MG_OK) {

@@ -276,9 +276,10 @@ function app:static(prefix, folder, options) end
 function app:proxy(pattern, upstream, options) end
 
 ---@class moongate.WebSocketOptions: moongate.RouteOptions of `app:websocket`
----@field max_message? integer|string bytes of a message; "1M" unless told
+---@field max_message? integer|string bytes of a message, "1G" at most; "1M" unless told
+---@field connections? integer|false WebSockets of the route at once, in each worker; beyond it 503 with Retry-After. Any number unless told
 ---@field rate? integer|false messages and control frames in a second; any unless told
----@field idle? number|false seconds in which nothing comes from the peer, not even what answers a ping; 300 unless told
+---@field idle? number|false seconds in which nothing comes from the peer, not even what answers a ping; 300 unless told; false: as `timeouts.tunnel` says
 ---@field ping? number|false seconds of silence before the peer is pinged; 30 unless told
 ---@field protocols? string[] subprotocols that are spoken
 ---@field origins? string[]|"*" pages that may open it, such as "https://*.example.org"; those of the same host unless told

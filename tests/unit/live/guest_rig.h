@@ -61,10 +61,15 @@ static void serve(test_host *h, const char *name, bool table, bool renews) {
     mg_host_serve(&h->host, &terms, name[0] != '\0');
 }
 
+static mg_guest *new_guest(test_host *h, const char *route) {
+    mg_guest *g = NULL;
+    assert_int_equal(mg_guest_new(&g, &h->host, mg_str_of(route)), MG_OK);
+    return g;
+}
+
 // A guest of `h` whose socket is open; the host has handled that.
 static mg_guest *open_guest(test_host *h, const char *route) {
-    mg_guest *g = mg_guest_new(&h->host, mg_str_of(route));
-    assert_non_null(g);
+    mg_guest *g = new_guest(h, route);
     mg_socket_opening(&g->socket, false);
     carrier_open(&c, &g->socket.tunnel);
     mg_socket_opened(&g->socket);

@@ -88,7 +88,7 @@ static void belongs_to_a_coroutine_until_that_ends(void **state) {
     (void)state;
     mg_guest_event e;
     serve(&one, "echo", false, false);
-    mg_guest *g = mg_guest_new(&one.host, MG_STR("echo"));
+    mg_guest *g = new_guest(&one, "echo");
     mg_guest_hand_over(g);
     mg_socket_opening(&g->socket, false);
     carrier_open(&c, &g->socket.tunnel);
@@ -114,8 +114,9 @@ static void belongs_to_a_coroutine_until_that_ends(void **state) {
 static void may_be_refused_before_it_opens(void **state) {
     (void)state;
     serve(&one, "chat", true, false);
-    assert_null(mg_guest_new(&one.host, MG_STR("other")));
-    mg_guest *g = mg_guest_new(&one.host, MG_STR("chat"));
+    mg_guest *g;
+    assert_int_equal(mg_guest_new(&g, &one.host, MG_STR("other")), MG_ECLOSED);
+    g = new_guest(&one, "chat");
     uint64_t handle = g->handle;
     assert_int_equal(mg_topics_subscribe(&g->subscriber, MG_STR("t"), NULL), MG_OK);
     mg_guest_drop(g);
@@ -123,10 +124,28 @@ static void may_be_refused_before_it_opens(void **state) {
     assert_int_equal(mg_topics_count_here(topics, MG_STR("t")), 0);
 }
 
+static void is_one_of_so_many_of_its_route(void **state) {
+    (void)state;
+    mg_guest *third;
+    mg_guest_terms terms = terms_of("chat", true, false);
+    terms.most = 2;
+    mg_host_serve(&one.host, &terms, 1);
+    mg_guest *first = new_guest(&one, "chat");
+    mg_guest_hand_over(first); // of either form
+    (void)new_guest(&one, "chat");
+    assert_int_equal(mg_guest_new(&third, &one.host, MG_STR("chat")), MG_ELIMIT);
+    mg_guest_drop(first);
+    (void)new_guest(&one, "chat");
+    assert_int_equal(mg_guest_new(&third, &one.host, MG_STR("chat")), MG_ELIMIT);
+    terms.most = 3;
+    mg_host_serve(&one.host, &terms, 1);
+    assert_int_equal(mg_guest_new(&third, &one.host, MG_STR("chat")), MG_OK);
+}
+
 static void gets_what_is_published(void **state) {
     (void)state;
     serve(&one, "chat", true, false);
-    mg_guest *g = mg_guest_new(&one.host, MG_STR("chat"));
+    mg_guest *g = new_guest(&one, "chat");
     assert_int_equal(mg_topics_subscribe(&g->subscriber, MG_STR("t"), NULL), MG_OK);
     mg_publication m = {.payload = MG_STR("1")};
     assert_int_equal(mg_topics_publish(topics, MG_STR("t"), &m, NULL, NULL), MG_OK);
@@ -159,13 +178,10 @@ static void leaves_when_the_server_stops(void **state) {
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, rig_set_up, rig_tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(has_its_messages_handled_one_by_one),
-        TEST(tells_its_end_behind_its_messages),
-        TEST(answers_what_came_before_a_close),
-        TEST(lets_a_fast_peer_wait),
-        TEST(belongs_to_a_coroutine_until_that_ends),
-        TEST(may_be_refused_before_it_opens),
-        TEST(gets_what_is_published),
+        TEST(has_its_messages_handled_one_by_one),    TEST(tells_its_end_behind_its_messages),
+        TEST(answers_what_came_before_a_close),       TEST(lets_a_fast_peer_wait),
+        TEST(belongs_to_a_coroutine_until_that_ends), TEST(may_be_refused_before_it_opens),
+        TEST(is_one_of_so_many_of_its_route),         TEST(gets_what_is_published),
         TEST(leaves_when_the_server_stops),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

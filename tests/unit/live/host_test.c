@@ -43,6 +43,13 @@ static void takes_over_what_stood_in_the_queue(void **state) {
     expect_none(&two);
 }
 
+static void open_coroutine(mg_guest *g) {
+    mg_guest_hand_over(g);
+    mg_socket_opening(&g->socket, false);
+    carrier_open(&c, &g->socket.tunnel);
+    mg_socket_opened(&g->socket);
+}
+
 static void closes_whose_route_is_gone(void **state) {
     (void)state;
     serve(&one, "chat", true, false);
@@ -83,6 +90,30 @@ static void opens_on_scripts_that_were_replaced_meanwhile(void **state) {
     serve(&two, "chat", true, true);
     mg_guest_done(g);
     assert_int_equal(next_of(&two).kind, MG_GUEST_RENEWED);
+    mg_guest_done(g);
+}
+
+static void leaves_a_coroutine_to_the_scripts_that_open_it(void **state) {
+    (void)state;
+    serve(&one, "echo", false, false);
+    mg_guest *g = new_guest(&one, "echo");
+    serve(&two, "echo", false, false);
+    open_coroutine(g);
+    expect_sent(&c, "");
+    mg_guest_leave(g); // the drain is over
+    assert_memory_equal(c.sent.p + 2, "\x03\xf4", 2);
+    peer_says(&g->socket.tunnel, 0x88, "\x03\xf4");
+    mg_guest_done(g);
+}
+
+static void ends_a_coroutine_that_was_to_leave_before_it_was_opened(void **state) {
+    (void)state;
+    serve(&one, "echo", false, false);
+    mg_guest *g = new_guest(&one, "echo");
+    mg_guest_leave(g);
+    open_coroutine(g);
+    expect_sent(&c, "\\88$\\03\\f4the server's scripts were replaced");
+    peer_says(&g->socket.tunnel, 0x88, "\x03\xf4");
     mg_guest_done(g);
 }
 
@@ -153,6 +184,8 @@ int main(void) {
         TEST(closes_whose_route_is_gone),
         TEST(closes_a_busy_one_behind_its_message),
         TEST(opens_on_scripts_that_were_replaced_meanwhile),
+        TEST(leaves_a_coroutine_to_the_scripts_that_open_it),
+        TEST(ends_a_coroutine_that_was_to_leave_before_it_was_opened),
         TEST(parts_with_those_that_rest),
         TEST(closes_who_cannot_cross),
         TEST(tells_the_last_who_served_of_the_end),

@@ -8,13 +8,14 @@ local M = {}
 -- Unless a script says otherwise.
 local DEFAULTS = {
   max_message = 1024 * 1024, rate = 0, idle = 300, ping = 30, slow = "close", deflate = false,
+  connections = 0,
 }
-local MOST_BYTES = 2 ^ 31
+local MOST_BYTES = 2 ^ 30 -- http/ws_frame.h
 
 local function size(name, value)
   local bytes = check.size(name, value)
   if bytes < 1 or bytes > MOST_BYTES then
-    check.fail(name .. ": from 1 byte to 2G, not " .. check.describe(value))
+    check.fail(name .. ": from 1 byte to 1G, not " .. check.describe(value))
   end
   return bytes
 end
@@ -24,7 +25,8 @@ local function seconds(name, value)
   return value == false and 0 or check.seconds(name, value)
 end
 
-local function rate(name, value)
+-- false: any number.
+local function count(name, value)
   return value == false and 0 or check.positive_integer(name, value)
 end
 
@@ -34,7 +36,8 @@ end
 
 local OPTIONS = {
   max_message = size,
-  rate = rate,
+  rate = count,
+  connections = count,
   idle = seconds,
   ping = seconds,
   protocols = message.protocols,

@@ -12,6 +12,7 @@ local origin = require("moongate.core.live.origin")
 local answer = require("moongate.core.request.answer")
 local retire = require("moongate.core.app.retire")
 local sched = require("moongate.core.sched")
+local seldom = require("moongate.core.seldom")
 local scopes = require("moongate.core.scope")
 local send = require("moongate.core.request.send")
 local slots = require("moongate.core.request.slots")
@@ -151,12 +152,23 @@ function Guard:cancel(_, err)
   sockets.take_state(ws[WS_SLOT])
 end
 
+local function refuse_one_more(ctx)
+  local route = ctx[ROUTE]
+  seldom.warn(route.refused, ("%s: more than %d WebSockets in this worker: %s is refused"):format(
+    route.label, route.websocket.connections, ctx.client_ip))
+  error(errors.new("status", "too many have opened this WebSocket", {
+    status = 503, told = true, fields = { ["Retry-After"] = "1" },
+  }), 0)
+end
+
 local function refuse(ctx, message, status)
   if status then
     ctx:header("Sec-WebSocket-Version", "13")
     error(errors.new("status", message, {
       status = status, upgrade = status == 426 and "websocket" or nil,
     }), 0)
+  elseif message == "full" then
+    return refuse_one_more(ctx)
   elseif message ~= "closed" then
     error(message, 0)
   end
@@ -206,6 +218,10 @@ local function open(ctx)
     return true
   end
   guard.opened = true
+  local retired = ctx[APP].retired
+  if retired and retired.cancelled then -- the other coroutines were told to go before
+    native.socket_leave(ws[WS_HANDLE])
+  end
   run(ws)
   sched.release(task, guard)
   native.socket_close(ws[WS_HANDLE], NORMAL, "")
@@ -223,12 +239,12 @@ local function terms_of(target)
     if options then
       route_count = route_count + 1
       routes[route_count] = route
-      route.served = target
+      route.served, route.refused = target, seldom.new()
       terms[#terms + 1] = {
         name = route.key, id = route_count, table = route.functions.run == nil,
         renews = route.functions.reload ~= nil,
         max_message = options.max_message, rate = options.rate, idle = options.idle,
-        ping = options.ping, skip = options.slow == "skip",
+        ping = options.ping, skip = options.slow == "skip", connections = options.connections,
       }
     end
   end

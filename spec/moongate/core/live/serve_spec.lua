@@ -140,6 +140,40 @@ for _, http2 in ipairs({ false, true }) do
       assert.equal(1009, select(2, other:receive()))
     end)
 
+    it("closes in open with a code and a reason", function()
+      serve({}, {
+        open = function(ws)
+          ws:send("sorry")
+          ws:close(4001, "full up")
+        end,
+        message = function() error("it is closed") end,
+      })
+      local ws = assert(app:websocket("/chat/1"))
+      ws:send("early")
+      assert.same({ "sorry", "text" }, { ws:receive() })
+      assert.same({ 4001, "full up" }, { select(2, ws:receive()) })
+      assert.same({}, app.logs)
+    end)
+
+    it("has so many connections at once", function()
+      serve({ connections = 2 }, { message = function(ws, data) ws:send(data) end })
+      local first, second = assert(app:websocket("/chat/1")), assert(app:websocket("/chat/2"))
+      for _ = 1, 3 do
+        local ws, answer = app:websocket("/chat/1")
+        assert.is_nil(ws)
+        assert.same({ 503, "1" }, { answer.status, answer.headers["retry-after"] })
+        assert.matches("too many have opened this WebSocket", answer.body)
+      end
+      assert.equal(1, #app.logs)
+      assert.matches("GET /chat/:room: more than 2 WebSockets in this worker: .* is refused",
+        app.logs[1].message)
+      assert.equal(426, app:get("/chat/1").status) -- it is no WebSocket either way
+      first:close()
+      local third = assert(app:websocket("/chat/1"))
+      assert.equal("a", third:send("a"):receive())
+      assert.equal("b", second:send("b"):receive())
+    end)
+
     it("publishes to topics", function()
       serve({}, {
         open = function(ws, ctx)
