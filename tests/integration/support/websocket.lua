@@ -44,9 +44,9 @@ function M.request(path, fields, host)
   return HEAD:format(path, host or "h") .. table.concat(lines) .. "\r\n"
 end
 
---- Opens one on a connection of support.wire; nil, the status line and fields if it is refused.
-function M.open(conn, path, fields)
-  conn:send(M.request(path, fields))
+--- The answer to a request for one that was sent: the client; nil, the status line and fields if it
+--- is refused.
+function M.opened(conn)
   local status, got = conn:take_line(), {}
   for line in function() return conn:take_line() end do
     if line == "" then
@@ -59,6 +59,12 @@ function M.open(conn, path, fields)
     return nil, status, got
   end
   return setmetatable({ conn = conn, fields = got }, Client)
+end
+
+--- Opens one on a connection of support.wire, and returns what M.opened does.
+function M.open(conn, path, fields)
+  conn:send(M.request(path, fields))
+  return M.opened(conn)
 end
 
 function Client:send(data, options)
