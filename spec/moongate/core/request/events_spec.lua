@@ -128,7 +128,9 @@ for _, http2 in ipairs({ false, true }) do
           return ctx:events({ topics = { "a" }, retry = 0 })
         end)
         a:get("/fn", function(ctx)
-          return ctx:events(function(out) out:send("x") end, { retry = 0 })
+          return ctx:events(function(out)
+            out:send("x")
+          end, { retry = 0 })
         end)
       end)
       for _, path in ipairs({ "/topics", "/fn" }) do
