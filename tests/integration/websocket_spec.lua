@@ -28,7 +28,10 @@ app:websocket("/chat/:room", { name = "chat", max_message = "64K", idle = 30, pi
   %s
 })
 app:websocket("/echo", function(ws)
-  for data, kind in ws:messages() do ws:send(word .. " " .. data, kind) end
+  for data, kind in ws:messages() do
+    if data == "later" then moongate.retiring:await() end
+    ws:send(word .. " " .. data, kind)
+  end
 end)
 app:group("/late", { function(ctx, next)
   moongate.log.info("it is late")
@@ -36,7 +39,8 @@ app:group("/late", { function(ctx, next)
   return next()
 end }, function(late)
   late:websocket("/echo", function(ws)
-    for data in ws:messages() do ws:send(word .. " " .. data) end
+    ws:send(word .. " late")
+    ws:receive():await()
   end)
 end)
 local echo = { message = function(ws, data) ws:send(data) end }
@@ -281,10 +285,11 @@ describe("a WebSocket", function()
     local ws, old, late = open("/echo"), current, service:connect()
     late:send(websocket.request("/late/echo"))
     service:wait_for_log("it is late")
+    ws:send("later")
     reload()
     late = websocket.opened(late)
-    assert.equal(by("a", old), ws:ask("a"))
-    assert.equal(by("late", old), late:ask("late"))
+    assert.equal(by("later", old), ws:receive())
+    assert.equal(by("late", old), late:receive())
     assert.equal(by("b"), open("/echo"):ask("b"))
     assert.equal(1012, (select(2, ws:receive())))
     assert.equal(1012, (select(2, late:receive())))
