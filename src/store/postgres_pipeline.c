@@ -6,13 +6,14 @@
 
 #include "store/postgres_inside.h"
 
+#include "base/json.h"
 #include "base/mem.h"
 
 #include <assert.h>
 #include <math.h>
 #include <stdio.h>
 
-enum { NAME_BYTES = 24, NUMBER_BYTES = 32 };
+enum { NAME_BYTES = 24 };
 
 // --- statements that are prepared ---
 
@@ -20,16 +21,12 @@ struct mg_pg_prepared {
     mg_link used;
     mg_pg_prepared *next;
     uint32_t hash;
-    uint32_t number;
+    char name[NAME_BYTES];
     uint32_t holders; // calls in the pipeline
     bool gone;        // not to be found any more
     size_t sql_n;
     char sql[];
 };
-
-static void name_of(const mg_pg_prepared *p, char out[NAME_BYTES]) {
-    snprintf(out, NAME_BYTES, "moongate_%u", p->number);
-}
 
 static mg_pg_prepared *find(mg_pg_conn *c, mg_str sql, uint32_t hash) {
     for (mg_pg_prepared *p = c->prepared[hash % MG_PG_BUCKETS]; p != NULL; p = p->next) {
@@ -45,7 +42,7 @@ static mg_pg_prepared *find(mg_pg_conn *c, mg_str sql, uint32_t hash) {
 static mg_pg_prepared *add(mg_pg_conn *c, mg_str sql, uint32_t hash) {
     mg_pg_prepared *p = mg_calloc(1, sizeof *p + sql.n);
     p->hash = hash;
-    p->number = ++c->next_number;
+    snprintf(p->name, sizeof p->name, "moongate_%u", ++c->next_number);
     p->sql_n = sql.n;
     memcpy(p->sql, sql.p, sql.n);
     p->next = c->prepared[hash % MG_PG_BUCKETS];
@@ -92,10 +89,8 @@ void mg_pg_forget_prepared(mg_pg_conn *c) {
 }
 
 static void drop_at_server(mg_pg_conn *c, mg_pg_prepared *p) {
-    char name[NAME_BYTES];
     char sql[NAME_BYTES + 16];
-    name_of(p, name);
-    int n = snprintf(sql, sizeof sql, "DEALLOCATE %s", name);
+    int n = snprintf(sql, sizeof sql, "DEALLOCATE %s", p->name);
     forget(c, p);
     mg_pg_send(c, mg_pg_own_call(c->pool, MG_PG_PLAIN, (mg_str){sql, (size_t)n}));
 }
@@ -106,15 +101,19 @@ typedef struct parameters {
     const char **values;
     int *lengths;
     int *formats;
-    char (*numbers)[NUMBER_BYTES];
+    mg_arena *arena;
+    mg_buf number; // the last one's text
 } parameters;
 
-static const char *double_text(double v, char *out) {
-    if (isinf(v)) {
-        return v > 0 ? "Infinity" : "-Infinity";
+// The fewest digits that read back as the number: a `numeric` keeps each of them.
+static const char *number_text(parameters *p, const mg_db_value *v) {
+    mg_buf_clear(&p->number);
+    if (v->kind == MG_DB_I64) {
+        mg_json_write_i64(&p->number, v->i64);
+    } else if (mg_json_write_double(&p->number, v->number) != MG_OK) {
+        return isnan(v->number) ? "NaN" : v->number > 0 ? "Infinity" : "-Infinity";
     }
-    snprintf(out, NUMBER_BYTES, "%.17g", v);
-    return out;
+    return mg_arena_copy(p->arena, mg_buf_str(&p->number));
 }
 
 static void set_parameter(parameters *p, uint32_t i, const mg_db_value *v) {
@@ -125,14 +124,11 @@ static void set_parameter(parameters *p, uint32_t i, const mg_db_value *v) {
         p->values[i] = NULL;
         break;
     case MG_DB_I64:
-        snprintf(p->numbers[i], NUMBER_BYTES, "%lld", (long long)v->i64);
-        p->values[i] = p->numbers[i];
+    case MG_DB_DOUBLE:
+        p->values[i] = number_text(p, v);
         break;
     case MG_DB_BOOL:
         p->values[i] = v->i64 != 0 ? "true" : "false";
-        break;
-    case MG_DB_DOUBLE:
-        p->values[i] = double_text(v->number, p->numbers[i]);
         break;
     case MG_DB_BLOB:
         p->formats[i] = 1;
@@ -151,11 +147,12 @@ static parameters make_parameters(const mg_db_statement *s, mg_arena *arena) {
         .values = mg_arena_alloc(arena, n * sizeof *p.values),
         .lengths = mg_arena_alloc(arena, n * sizeof *p.lengths),
         .formats = mg_arena_alloc(arena, n * sizeof *p.formats),
-        .numbers = mg_arena_alloc(arena, n * sizeof *p.numbers),
+        .arena = arena,
     };
     for (uint32_t i = 0; i < s->count; i++) {
         set_parameter(&p, i, &s->values[i]);
     }
+    mg_buf_deinit(&p.number);
     return p;
 }
 
@@ -171,17 +168,12 @@ static bool prepare(mg_pg_conn *c, mg_pg_call *call) {
                 return false;
             }
         }
-        char name[NAME_BYTES];
         p = add(c, sql, hash);
-        name_of(p, name);
         call->parses = true;
-        p->holders++;
-        call->prepared = p;
-        return PQsendPrepare(c->pg, name, sql.p, 0, NULL) == 1;
     }
     p->holders++;
     call->prepared = p;
-    return true;
+    return !call->parses || PQsendPrepare(c->pg, p->name, sql.p, 0, NULL) == 1;
 }
 
 static bool send_statement(mg_pg_conn *c, mg_pg_call *call) {
@@ -196,9 +188,8 @@ static bool send_statement(mg_pg_conn *c, mg_pg_call *call) {
     int n = (int)s->count;
     bool good;
     if (keep) {
-        char name[NAME_BYTES];
-        name_of(call->prepared, name);
-        good = PQsendQueryPrepared(c->pg, name, n, p.values, p.lengths, p.formats, 0) == 1;
+        good = PQsendQueryPrepared(c->pg, call->prepared->name, n, p.values, p.lengths, p.formats,
+                                   0) == 1;
     } else {
         good = PQsendQueryParams(c->pg, s->sql.p, n, NULL, p.values, p.lengths, p.formats, 0) == 1;
     }

@@ -1,5 +1,7 @@
 #include "postgres_rig.h"
 
+#include <math.h>
+
 // --- values ---
 
 static void values_keep_their_types(void **state) {
@@ -53,12 +55,17 @@ static void parameters_arrive_as_they_are(void **state) {
         {MG_DB_BLOB, .text = {"\0\xff\0", 3}},
         {.kind = MG_DB_NULL},
         {MG_DB_TEXT, .text = {NULL, 0}},
+        {MG_DB_DOUBLE, .number = 0.1},
+        {MG_DB_DOUBLE, .number = -INFINITY},
     };
     answer a;
     start_in(db, NULL, &a,
-             "SELECT $1::int8, $2::text, $3::bool, $4::float8, $5::bytea, $6::int, $7", values, 7);
+             "SELECT $1::int8, $2::text, $3::bool, $4::float8, $5::bytea, $6::int, $7, "
+             "$8::numeric, $9::float8",
+             values, 9);
     await(&a);
-    assert_text("(-9223372036854775808, 'it's', true, 0.10000000000000001, x'00ff00', null, '')",
+    assert_text("(-9223372036854775808, 'it's', true, 0.10000000000000001, x'00ff00', null, '', "
+                "'0.1', -inf)",
                 mg_buf_str(&a.rows));
     answer_free(&a);
 }
