@@ -121,22 +121,24 @@ static const char *judge_head(const mg_ws_reader *r, const mg_ws_rules *rules) {
     return opcode & CONTROL ? judge_control(head) : judge_data(r);
 }
 
+// False: more bytes are needed.
+static bool fill_head(mg_ws_reader *r, unsigned need, mg_str *input) {
+    while (r->head_n < need && input->n > 0) {
+        r->head[r->head_n++] = (uint8_t)*input->p;
+        mg_str_skip(input, 1);
+    }
+    return r->head_n == need;
+}
+
 // The first two bytes are judged as soon as they are there. False: more bytes are needed.
 static bool take_head(mg_ws_reader *r, const mg_ws_rules *rules, mg_str *input, const char **why) {
-    while (input->n > 0) {
-        size_t need = r->head_n < 2 ? 2 : head_bytes(r->head);
-        size_t n = need - r->head_n < input->n ? need - r->head_n : input->n;
-        memcpy(r->head + r->head_n, input->p, n);
-        r->head_n = (uint8_t)(r->head_n + n);
-        mg_str_skip(input, n);
-        if (r->head_n == 2) {
-            *why = judge_head(r, rules);
+    if (r->head_n < 2) {
+        if (!fill_head(r, 2, input)) {
+            return false;
         }
-        if (r->head_n >= 2 && (*why != NULL || r->head_n == head_bytes(r->head))) {
-            return true;
-        }
+        *why = judge_head(r, rules);
     }
-    return false;
+    return *why != NULL || fill_head(r, head_bytes(r->head), input);
 }
 
 // How much of a message may come over the wire. The worst that compression does is a code of nine
@@ -346,15 +348,18 @@ size_t mg_ws_write_head(char *out, const mg_ws_frame *frame, uint64_t length) {
     return n;
 }
 
-void mg_ws_write(mg_buf *out, const mg_ws_frame *frame, mg_str content) {
-    char *to = mg_buf_reserve(out, MG_WS_HEAD_MAX + content.n);
-    size_t n = mg_ws_write_head(to, frame, content.n);
+size_t mg_ws_write_to(char *out, const mg_ws_frame *frame, mg_str content) {
+    size_t n = mg_ws_write_head(out, frame, content.n);
     if (frame->mask != NULL) {
-        mask_bytes(to + n, content.p, content.n, frame->mask, 0);
+        mask_bytes(out + n, content.p, content.n, frame->mask, 0);
     } else if (content.n > 0) {
-        memcpy(to + n, content.p, content.n);
+        memcpy(out + n, content.p, content.n);
     }
-    out->n += n + content.n;
+    return n + content.n;
+}
+
+void mg_ws_write(mg_buf *out, const mg_ws_frame *frame, mg_str content) {
+    out->n += mg_ws_write_to(mg_buf_reserve(out, MG_WS_HEAD_MAX + content.n), frame, content);
 }
 
 void mg_ws_write_close(mg_buf *out, unsigned code, mg_str reason, const uint8_t *mask) {

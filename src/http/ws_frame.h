@@ -109,7 +109,11 @@ typedef struct mg_ws_frame {
 // Writes the head alone, mask included; returns its length. `out` holds MG_WS_HEAD_MAX bytes.
 size_t mg_ws_write_head(char *out, const mg_ws_frame *frame, uint64_t length);
 
-// Appends the frame. `content` must not lie in `out`.
+// Writes the frame; returns its length. `out` holds MG_WS_HEAD_MAX bytes more than `content`, which
+// must not lie in it.
+size_t mg_ws_write_to(char *out, const mg_ws_frame *frame, mg_str content);
+
+// Appends it, likewise.
 void mg_ws_write(mg_buf *out, const mg_ws_frame *frame, mg_str content);
 
 // Appends a close frame; MG_WS_NO_CODE makes one without content. A reason longer than

@@ -10,7 +10,7 @@
 
 enum {
     SECOND_US = 1000000,
-    COPY_MAX = 8 * 1024, // a message that goes out in one piece with its head
+    SMALL = 1024, // a message that goes out in one piece with its head
 };
 
 static void set_state(mg_socket *s, mg_socket_state next) {
@@ -44,11 +44,13 @@ static int put(mg_socket *s, mg_str bytes) {
 
 static int write_frame(mg_socket *s, mg_ws_opcode opcode, bool compressed, mg_str content) {
     uint8_t mask[4];
+    char small[MG_WS_HEAD_MAX + SMALL];
     mg_ws_frame frame = {.opcode = opcode, .compressed = compressed, .mask = mask_of(s, mask)};
-    if (!s->client && content.n > COPY_MAX) {
-        char head[MG_WS_HEAD_MAX];
-        mg_str begin = {head, mg_ws_write_head(head, &frame, content.n)};
-        int rc = put(s, begin);
+    if (content.n <= SMALL) {
+        return put(s, (mg_str){small, mg_ws_write_to(small, &frame, content)});
+    }
+    if (!s->client) {
+        int rc = put(s, (mg_str){small, mg_ws_write_head(small, &frame, content.n)});
         return rc == MG_ECLOSED ? rc : put(s, content);
     }
     mg_buf out = {0};

@@ -3,6 +3,7 @@
 // nothing.
 
 #include "base/mem.h"
+#include "base/utf8.h"
 #include "http/ws_handshake.h"
 #include "lua/args.h"
 #include "lua/bind.h"
@@ -293,14 +294,17 @@ static mg_guest_op *start_op(mg_vm *vm, mg_guest *g, const mg_op_kind *kind) {
 }
 
 // socket_send(handle, data, binary) -> true | false: taken, but wait before the next | nil,
-// "closed"
+// "closed" | nil, "utf-8": it is to be text, and is none
 static int socket_send(lua_State *L) {
     mg_guest *g = find(L, mg_vm_of(L));
     mg_str data = mg_lua_check_str(L, 2);
+    mg_packet_kind kind = lua_toboolean(L, 3) ? MG_PACKET_BINARY : MG_PACKET_TEXT;
+    if (kind == MG_PACKET_TEXT && !mg_utf8_valid(data)) {
+        return mg_lua_refuse(L, "utf-8");
+    }
     if (g == NULL || g->code != 0) {
         return closed(L);
     }
-    mg_packet_kind kind = lua_toboolean(L, 3) ? MG_PACKET_BINARY : MG_PACKET_TEXT;
     int rc = mg_socket_send(&g->socket, kind, data);
     if (rc == MG_ECLOSED) {
         return closed(L);

@@ -401,6 +401,23 @@ static void sends_a_large_message_uncopied(void **state) {
     end();
 }
 
+static void sends_heads_of_all_lengths(void **state) {
+    (void)state;
+    static char text[70000];
+    static const size_t lengths[] = {0, 125, 126, 1024, 1025, 65535, 65536};
+    static const size_t heads[] = {2, 2, 4, 4, 4, 4, 10};
+    begin(&limits, false);
+    open_socket(false);
+    size_t sent = 0;
+    for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
+        mg_str content = {text, lengths[i]};
+        assert_int_equal(mg_socket_send(&o.socket, MG_PACKET_BINARY, content), MG_OK);
+        sent += heads[i] + lengths[i];
+        assert_int_equal(c.sent.n, sent);
+    }
+    end();
+}
+
 static int set_up(void **state) {
     (void)state;
     deflate = mg_ws_deflate_new();
@@ -433,6 +450,7 @@ int main(void) {
         cmocka_unit_test(masks_as_a_client),
         cmocka_unit_test(compresses_where_it_was_agreed_on),
         cmocka_unit_test(sends_a_large_message_uncopied),
+        cmocka_unit_test(sends_heads_of_all_lengths),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

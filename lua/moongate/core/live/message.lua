@@ -11,25 +11,38 @@ local KINDS = { text = false, binary = true }
 local REASON_MAX, PING_MAX = 123, 125 -- bytes: RFC 6455 section 5.5
 local UNSENT = { [1004] = true, [1005] = true, [1006] = true }
 
---- What goes out, and whether it is binary. A table becomes JSON.
+--- What goes out, and whether it is binary. A table becomes JSON. Whether text is UTF-8 is not
+--- looked at.
 ---@param name string of the call, for messages
 ---@param data string|number|table
 ---@param kind "text"|"binary"|nil
 ---@return string bytes, boolean binary
-function M.payload(name, data, kind)
+function M.bytes(name, data, kind)
   local binary = KINDS[kind or "text"]
   if binary == nil then
     check.one_of(name .. ": the kind", kind, KINDS)
   end
-  if type(data) == "table" and not binary and getmetatable(data) ~= Future then
+  if type(data) == "string" then
+    return data, binary
+  elseif type(data) == "table" and not binary and getmetatable(data) ~= Future then
     local ok, encoded = pcall(native.json.encode, data)
     return ok and encoded or check.fail(name .. ": " .. encoded), false
   end
   local bytes, wrong = text.of(data)
-  if not bytes then
-    check.fail(name .. ": " .. wrong)
-  elseif not binary and not tools.is_utf8(bytes) then
-    check.fail(name .. ': text is UTF-8, and this is not: send bytes as (data, "binary")')
+  return bytes or check.fail(name .. ": " .. wrong), binary
+end
+
+--- It was to be text.
+function M.refuse_bytes(name)
+  check.fail(name .. ': text is UTF-8, and this is not: send bytes as (data, "binary")')
+end
+
+--- The same, and text is UTF-8.
+---@return string bytes, boolean binary
+function M.payload(name, data, kind)
+  local bytes, binary = M.bytes(name, data, kind)
+  if not binary and not tools.is_utf8(bytes) then
+    M.refuse_bytes(name)
   end
   return bytes, binary
 end

@@ -156,9 +156,12 @@ end
 ---@param kind "text"|"binary"|nil "text" unless given
 function methods.send(ws, data, kind)
   check_ws(ws, "send")
-  local bytes, binary = message.payload("ws:send", data, kind)
-  local taken = native.socket_send(ws[HANDLE], bytes, binary)
+  local bytes, binary = message.bytes("ws:send", data, kind)
+  local taken, why = native.socket_send(ws[HANDLE], bytes, binary)
   if taken == nil then
+    if why == "utf-8" then
+      message.refuse_bytes("ws:send")
+    end
     closed()
   elseif not taken then
     local room = native.socket_room(ws[HANDLE])
@@ -210,7 +213,7 @@ local function await_message(ws, name)
     if data or not kind then
       return data or nil, kind
     end
-    time.operation(kind, sched.current.scope, 4):await()
+    time.wait_for(kind, sched.current.scope, 2)
   end
 end
 

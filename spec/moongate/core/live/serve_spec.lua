@@ -31,6 +31,21 @@ for _, http2 in ipairs({ false, true }) do
       assert.same({ "in a", "out a", "in b", "out b" }, log)
     end)
 
+    it("sends as text what is UTF-8, and says so", function()
+      local wrong
+      serve({}, {
+        message = function(ws, data)
+          wrong = select(2, pcall(ws.send, ws, "\255"))
+          ws:send("\255", "binary"):send(data)
+        end,
+      })
+      local ws = assert(app:websocket("/chat/1"))
+      ws:send("caf\195\169")
+      assert.same({ "\255", "binary" }, { ws:receive() })
+      assert.same({ "caf\195\169", "text" }, { ws:receive() })
+      assert.matches("serve_spec.lua:%d+: ws:send: text is UTF%-8", tostring(wrong))
+    end)
+
     it("has a state, params, headers and a protocol", function()
       serve({ protocols = { "chat.v1" } }, {
         open = function(ws, ctx)
