@@ -31,7 +31,7 @@ end)
 app:get("/rows", { timeout = 60 }, function(ctx)
   local n, sum = 0, 0
   for row in ctx:database():rows("SELECT i, repeat('x', 100) FROM generate_series(1, " ..
-    "200000) AS i") do
+    "50000) AS i") do
     n, sum = n + 1, sum + row.i
   end
   return { n = n, sum = sum }
@@ -109,7 +109,7 @@ describe("PostgreSQL", function()
 
   it("reads rows of any number, piece by piece", function()
     local res = service:request(wire.get("/rows"))
-    assert.same({ n = 200000, sum = 20000100000 }, require("dkjson").decode(res.body))
+    assert.same({ n = 50000, sum = 1250025000 }, require("dkjson").decode(res.body))
   end)
 
   it("has a transaction wholly or not at all", function()
