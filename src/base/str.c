@@ -111,6 +111,19 @@ bool mg_str_to_u64(mg_str s, uint64_t max, uint64_t *out) {
     return true;
 }
 
+bool mg_str_to_i64(mg_str s, int64_t *out) {
+    bool minus = s.n > 0 && s.p[0] == '-';
+    uint64_t n;
+    if (minus) {
+        mg_str_skip(&s, 1);
+    }
+    if (!mg_str_to_u64(s, (uint64_t)INT64_MAX + minus, &n)) {
+        return false;
+    }
+    *out = minus ? (int64_t)(0 - n) : (int64_t)n;
+    return true;
+}
+
 bool mg_str_to_size(mg_str s, uint64_t *out) {
     static const char units[] = "kmgt";
     unsigned shift = 0;

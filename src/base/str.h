@@ -61,6 +61,9 @@ mg_str mg_str_trim(mg_str s);
 // Parses all of `s` as decimal digits. False if empty, if anything else is in it, or above `max`.
 bool mg_str_to_u64(mg_str s, uint64_t max, uint64_t *out);
 
+// The same with a "-" in front of what is below 0; whatever does not fit into 64 bits is none.
+bool mg_str_to_i64(mg_str s, int64_t *out);
+
 // Bytes as people write them, "64K" or "512": digits and one unit, binary. False: that is none.
 bool mg_str_to_size(mg_str s, uint64_t *out);
 

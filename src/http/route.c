@@ -416,16 +416,14 @@ static bool is_slug(char c) {
     return is_digit(c) || is_alpha(c) || c == '-' || c == '_';
 }
 
-static bool is_number(mg_str s, uint64_t most) {
+static bool is_natural(mg_str s) {
     uint64_t value;
-    return mg_str_to_u64(s, most, &value);
+    return mg_str_to_u64(s, UINT64_MAX, &value);
 }
 
 static bool is_int(mg_str s) {
-    if (s.n > 0 && s.p[0] == '-') {
-        return is_number((mg_str){s.p + 1, s.n - 1}, (uint64_t)INT64_MAX + 1);
-    }
-    return is_number(s, INT64_MAX);
+    int64_t value;
+    return mg_str_to_i64(s, &value);
 }
 
 // 8-4-4-4-12 hex digits (RFC 9562).
@@ -447,7 +445,7 @@ static bool fits(segment_type type, mg_str s) {
     case INT:
         return is_int(s);
     case UINT:
-        return is_number(s, UINT64_MAX);
+        return is_natural(s);
     case UUID:
         return is_uuid(s);
     case HEX:

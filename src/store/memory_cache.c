@@ -302,20 +302,6 @@ int mg_memory_cache_delete(mg_memory_cache *c, mg_str key, uint64_t now_ms) {
 
 // --- counters ---
 
-// All of `s` as a decimal number. False: it is none, or too large.
-static bool read_integer(mg_str s, int64_t *out) {
-    char text[24];
-    char *end;
-    if (s.n == 0 || s.n >= sizeof text || (s.p[0] != '-' && (s.p[0] < '0' || s.p[0] > '9'))) {
-        return false;
-    }
-    memcpy(text, s.p, s.n);
-    text[s.n] = '\0';
-    errno = 0;
-    *out = strtoll(text, &end, 10);
-    return errno == 0 && end == text + s.n;
-}
-
 static int store_integer(mg_shard *s, const mg_shard_key *k, int64_t n, uint8_t tag,
                          uint64_t until_ms) {
     char text[24];
@@ -340,7 +326,7 @@ int mg_memory_cache_increment(mg_memory_cache *c, mg_str key, int64_t by, int64_
     if (!found) {
         seen = (mg_shard_entry){.tag = tag, .until_ms = end_of(now_ms, ttl_ms)};
     }
-    if (found && !read_integer(value, &initial)) {
+    if (found && !mg_str_to_i64(value, &initial)) {
         rc = MG_ESYNTAX;
     } else if (__builtin_add_overflow(initial, by, sum)) {
         rc = -ERANGE;

@@ -316,16 +316,7 @@ static void add_script(call *c, script *s, mg_str key) {
 static void read_sum(call *c, const mg_redis_reply *r, mg_cache_result *out) {
     (void)c;
     mg_str text = mg_redis_is_text(r->values) ? mg_redis_text(r, r->values) : (mg_str){NULL, 0};
-    bool minus = text.n > 0 && text.p[0] == '-';
-    uint64_t n;
-    if (minus) {
-        mg_str_skip(&text, 1);
-    }
-    if (!mg_str_to_u64(text, (uint64_t)INT64_MAX + 1, &n)) {
-        out->code = MG_ESYNTAX;
-        return;
-    }
-    out->sum = minus ? (int64_t)(0 - n) : (int64_t)n;
+    out->code = mg_str_to_i64(text, &out->sum) ? MG_OK : MG_ESYNTAX;
 }
 
 static mg_cache_call *increment(mg_cache *cache, const mg_cache_step *s, mg_cache_result *out) {

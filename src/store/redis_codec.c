@@ -141,16 +141,10 @@ static bool end_streamed(mg_redis_reader *r, const char **fault) {
 // --- lines ---
 
 static bool read_integer(mg_str s, int64_t *out) {
-    bool minus = s.n > 0 && s.p[0] == '-';
-    uint64_t n;
-    if (minus || (s.n > 0 && s.p[0] == '+')) {
+    if (s.n > 1 && s.p[0] == '+' && s.p[1] != '-') {
         mg_str_skip(&s, 1);
     }
-    if (!mg_str_to_u64(s, (uint64_t)INT64_MAX + (minus ? 1 : 0), &n)) {
-        return false;
-    }
-    *out = minus ? (int64_t)(0 - n) : (int64_t)n;
-    return true;
+    return mg_str_to_i64(s, out);
 }
 
 static bool read_double(mg_str s, double *out) {

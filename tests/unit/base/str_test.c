@@ -114,6 +114,30 @@ static void reads_nothing_but_digits(void **state) {
     assert_false(mg_str_to_u64(MG_STR("1\0"), UINT64_MAX, &v));
 }
 
+static void reads_whole_numbers_of_64_bits(void **state) {
+    (void)state;
+    static const struct {
+        const char *text;
+        int64_t value;
+    } good[] = {{"0", 0},
+                {"-0", 0},
+                {"-17", -17},
+                {"0017", 17},
+                {"9223372036854775807", INT64_MAX},
+                {"-9223372036854775808", INT64_MIN}};
+    static const char *const wrong[] = {
+        "", "-", "--1", "+1", " 1", "1 ", "1.0", "9223372036854775808", "-9223372036854775809"};
+    int64_t v = 5;
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        assert_false(mg_str_to_i64(mg_str_of(wrong[i]), &v));
+        assert_int_equal(v, 5);
+    }
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+        assert_true(mg_str_to_i64(mg_str_of(good[i].text), &v));
+        assert_true(v == good[i].value);
+    }
+}
+
 static void takes_items_apart_and_skips_empty_ones(void **state) {
     (void)state;
     mg_str rest = MG_STR(" , gzip;q=1 ,\t, br,,");
@@ -222,6 +246,7 @@ int main(void) {
         cmocka_unit_test(trims_spaces_and_tabs_but_no_line_ends),
         cmocka_unit_test(reads_decimal_digits_up_to_a_maximum),
         cmocka_unit_test(reads_nothing_but_digits),
+        cmocka_unit_test(reads_whole_numbers_of_64_bits),
         cmocka_unit_test(takes_items_apart_and_skips_empty_ones),
         cmocka_unit_test(a_comma_in_quotes_does_not_separate),
         cmocka_unit_test(a_backslash_may_end_an_item),
