@@ -16,6 +16,7 @@ typedef struct heard {
     mg_topics_redis *all;
     mg_redis_subscription subscription;
     size_t prefix_n;
+    bool over;      // it was refused
     char channel[]; // prefix, topic
 } heard;
 
@@ -176,22 +177,11 @@ static void on_listening(mg_redis_subscription *s, bool again) {
 
 static void on_refused(mg_redis_subscription *s, const mg_redis_fault *f) {
     heard *h = MG_OF(s, heard, subscription);
+    h->over = true;
     warn(h->all, &h->all->missed_ms, "messages of other nodes do not come", f->text);
-    mg_link_remove(&h->link);
-    mg_free(h);
 }
 
-static heard *find(mg_topics_redis *r) {
-    for (mg_link *l = r->heard.next; l != &r->heard; l = l->next) {
-        heard *h = MG_OF(l, heard, link);
-        if (mg_str_eq(mg_str_of(h->channel), mg_buf_str(&r->channel))) {
-            return h;
-        }
-    }
-    return NULL;
-}
-
-static void subscribed(void *arg, mg_str topic) {
+static void *subscribed(void *arg, mg_str topic) {
     mg_topics_redis *r = arg;
     mg_error err;
     write_channel(r, topic);
@@ -209,21 +199,21 @@ static void subscribed(void *arg, mg_str topic) {
     if (mg_redis_subscribe(r->o.redis, &h->subscription, &err) != MG_OK) {
         on_refused(&h->subscription, &(mg_redis_fault){"refused", err.text, false});
     }
+    return h;
 }
 
 static void drop(heard *h) {
-    mg_redis_unsubscribe(h->all->o.redis, &h->subscription);
+    if (!h->over) {
+        mg_redis_unsubscribe(h->all->o.redis, &h->subscription);
+    }
     mg_link_remove(&h->link);
     mg_free(h);
 }
 
-static void unsubscribed(void *arg, mg_str topic) {
-    mg_topics_redis *r = arg;
-    write_channel(r, topic);
-    heard *h = find(r);
-    if (h != NULL) {
-        drop(h);
-    }
+static void unsubscribed(void *arg, mg_str topic, void *kept) {
+    (void)arg;
+    (void)topic;
+    drop(kept);
 }
 
 // --- life ---

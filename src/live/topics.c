@@ -14,6 +14,7 @@ typedef struct topic {
     mg_link subscriptions;
     uint32_t count;
     bool telling; // a message is going round
+    void *remote; // what the remote keeps with it
     mg_str name;  // lies behind the struct
 } topic;
 
@@ -106,7 +107,7 @@ static topic *add(mg_topics *t, mg_str name, uint64_t hash) {
     *at = p;
     t->count++;
     if (t->remote != NULL && t->remote->subscribed != NULL) {
-        t->remote->subscribed(t->remote_arg, p->name);
+        p->remote = t->remote->subscribed(t->remote_arg, p->name);
     }
     return p;
 }
@@ -118,7 +119,7 @@ static void drop_if_empty(mg_topics *t, topic *p) {
     *place_of(t, p->name, p->hash) = p->next;
     t->count--;
     if (t->remote != NULL && t->remote->unsubscribed != NULL) {
-        t->remote->unsubscribed(t->remote_arg, p->name);
+        t->remote->unsubscribed(t->remote_arg, p->name, p->remote);
     }
     mg_free(p);
     if (t->bucket_count > BUCKETS_LEAST && t->count < t->bucket_count / 8) {
@@ -320,7 +321,7 @@ void mg_topics_set_remote(mg_topics *t, const mg_topics_remote *remote, void *ar
     for (uint32_t i = 0; i < t->bucket_count; i++) {
         for (topic *p = t->buckets[i]; p != NULL; p = p->next) {
             if (remote != NULL && remote->subscribed != NULL) {
-                remote->subscribed(arg, p->name);
+                p->remote = remote->subscribed(arg, p->name);
             }
         }
     }

@@ -51,9 +51,10 @@ typedef struct mg_topics_traffic {
 typedef struct mg_topics_remote {
     // It was published in this worker: other nodes are to have it. The text is borrowed.
     void (*publish)(void *arg, mg_str topic, const mg_publication *m);
-    // The first of this worker has subscribed, the last has left.
-    void (*subscribed)(void *arg, mg_str topic);
-    void (*unsubscribed)(void *arg, mg_str topic);
+    // The first of this worker has subscribed, the last has left: what the one returns is kept with
+    // the topic, and given to the other.
+    void *(*subscribed)(void *arg, mg_str topic);
+    void (*unsubscribed)(void *arg, mg_str topic, void *kept);
 } mg_topics_remote;
 
 mg_topics *mg_topics_new(const mg_topics_options *o); // copied

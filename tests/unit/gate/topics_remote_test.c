@@ -129,6 +129,21 @@ static void what_is_on_its_way_is_forgotten_at_the_end(void **state) {
     listener_end(&l);
 }
 
+static void one_that_is_refused_may_end_later(void **state) {
+    listener l = {0};
+    (void)state;
+    listener_join(&l, topics, "room");
+    rig_settle();
+    rig_got(0);
+    rig_say(0, "-NOPERM no\r\n");
+    assert_non_null(strstr(warned, "topics: messages of other nodes do not come: "));
+    listener_end(&l);
+    listener_join(&l, topics, "room"); // is asked for anew
+    rig_settle();
+    assert_non_null(strstr(rig_got(rig_count - 1), "SUBSCRIBE p:~topic:room"));
+    listener_end(&l);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -136,6 +151,7 @@ int main(void) {
         CASE(what_others_publish_comes_in_and_ones_own_does_not),
         CASE(a_loss_is_told),
         CASE(what_cannot_be_sent_is_told_once_in_a_while),
+        CASE(one_that_is_refused_may_end_later),
         CASE(what_is_on_its_way_is_forgotten_at_the_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

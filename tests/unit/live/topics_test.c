@@ -110,14 +110,18 @@ static void on_publish(void *arg, mg_str topic, const mg_publication *m) {
                   m->payload.p);
 }
 
-static void on_subscribed(void *arg, mg_str topic) {
+static char room_of_remote, other_of_remote;
+
+static void *on_subscribed(void *arg, mg_str topic) {
     (void)arg;
     mg_buf_printf(&remote_log, "+%.*s;", (int)topic.n, topic.p);
+    return mg_str_eq(topic, MG_STR("room")) ? &room_of_remote : &other_of_remote;
 }
 
-static void on_unsubscribed(void *arg, mg_str topic) {
+static void on_unsubscribed(void *arg, mg_str topic, void *kept) {
     (void)arg;
     mg_buf_printf(&remote_log, "-%.*s;", (int)topic.n, topic.p);
+    assert_ptr_equal(kept, mg_str_eq(topic, MG_STR("room")) ? &room_of_remote : &other_of_remote);
 }
 
 static const mg_topics_remote remote = {on_publish, on_subscribed, on_unsubscribed};
