@@ -20,6 +20,7 @@ typedef struct lease {
     mg_redis_request request;
     bool asked;   // `asked_ms` says when
     bool busy;    // it is under way
+    bool perhaps; // it may be ours: taken, or asked for and not answered
     bool skipped; // the job should have run, and nobody knew whether it may
     bool told;
     uint64_t asked_ms, until_ms;
@@ -74,6 +75,7 @@ static void on_reply(mg_redis_request *q, uint32_t index, const mg_redis_reply *
         e->until_ms = e->asked_ms + LEASE_MS - MARGIN_MS;
         e->told = e->skipped = false;
     } else {
+        e->perhaps = false;
         e->until_ms = 0;
         e->told = e->skipped = false;
     }
@@ -107,6 +109,7 @@ static void ask(lease *e) {
     if (!e->busy && due && e->all->is_ours(e->all->arg, mg_str_of(e->name))) {
         snprintf(ms, sizeof ms, "%d", LEASE_MS);
         say(e, MG_STR(take_script), mg_str_of(ms));
+        e->perhaps |= e->busy;
     }
 }
 
@@ -145,7 +148,7 @@ void mg_job_leases_claim(mg_job_leases *l, mg_loop *loop, mg_redis *redis, mg_st
         settle(e);
         e->redis = redis;
         e->until_ms = 0;
-        e->asked = false;
+        e->asked = e->perhaps = false;
         mg_buf_clear(&e->key);
         mg_buf_printf(&e->key, "%s~job:%s", mg_redis_settings_of(redis)->prefix, e->name);
     }
@@ -190,7 +193,7 @@ static void on_unreleased(mg_redis_request *q, const mg_redis_fault *f) {
 // What is said goes when the turn ends. Its Redis may go before it answers: then the lease lies
 // among those that leave until the end.
 static void give_back(lease *e) {
-    bool held = e->until_ms > 0;
+    bool held = e->perhaps;
     if (e->busy) {
         mg_redis_cancel(&e->request);
     }

@@ -166,6 +166,21 @@ static void scripts_that_go_give_back_what_newer_ones_do_not_want(void **state) 
     assert_true(mg_link_alone(&leases.leaving));
 }
 
+static void what_nobody_has_answered_yet_is_given_back(void **state) {
+    (void)state;
+    claim("report", &new_scripts);
+    assert_string_equal(said(), "take");
+    mg_job_leases_give_back(&leases, MG_STR("report"));
+    assert_string_equal(said(), "release"); // it may have been taken
+    rig_say(0, ":1\r\n:1\r\n");
+    assert_true(mg_link_alone(&leases.leaving));
+    claim("report", &new_scripts);
+    said();
+    rig_say(0, ":0\r\n");
+    mg_job_leases_give_back(&leases, MG_STR("report"));
+    assert_string_equal(said(), ""); // another one has it
+}
+
 static void a_worker_that_stops_gives_back_all_but_what_runs(void **state) {
     (void)state;
     claim("report", &new_scripts);
@@ -191,6 +206,7 @@ int main(void) {
         CASE(one_worker_of_a_node_asks),
         CASE(nothing_runs_while_nobody_knows_and_that_is_told_once),
         CASE(scripts_that_go_give_back_what_newer_ones_do_not_want),
+        CASE(what_nobody_has_answered_yet_is_given_back),
         CASE(a_worker_that_stops_gives_back_all_but_what_runs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
