@@ -11,6 +11,7 @@
 --- ever sent twice.
 local native = require("moongate.native")
 local asking = require("moongate.core.redis.asking")
+local keys = require("moongate.core.redis.keys")
 local watch = require("moongate.core.redis.watch")
 local messages = require("moongate.core.redis.messages")
 local words = require("moongate.core.redis.words")
@@ -22,7 +23,6 @@ local Future = require("moongate.future")
 local M = {}
 
 local DEFAULT = "default"
-local WAIT_BEYOND = 1 -- seconds that a reply may take beyond what its command waits at the server
 
 ---@class moongate.Redis
 local Redis = {}
@@ -41,13 +41,7 @@ end
 ---@return moongate.Future of the reply
 function Redis:command(verb, ...)
   local scope = scope_of(self, 2, "command")
-  words.refuse(verb, 2)
-  local seconds = words.waits(verb, ...)
-  if seconds and not asking.stub then
-    local wait = seconds > 0 and seconds + WAIT_BEYOND or nil
-    return (Future._named("command", asking.started(scope, 2, self._name,
-      native.redis_waiting(self._name, wait, verb, ...))))
-  end
+  words.refuse(verb, (...), 2)
   return (Future._named("command", asking.send(scope, 2, self._name, self._timeout, verb, ...)))
 end
 
@@ -57,7 +51,7 @@ end
 function Redis:pipeline(list)
   local scope = scope_of(self, 2, "pipeline")
   return (Future._named("pipeline", asking.send_several(scope, 2, self._name, self._timeout,
-    asking.commands("pipeline", list, 2), false)))
+    asking.commands("pipeline", list, 2))))
 end
 
 --- Several commands as a transaction: nobody else's comes between them.
@@ -65,45 +59,66 @@ end
 ---@return moongate.Future of the list of replies
 function Redis:multi(list)
   local scope = scope_of(self, 2, "multi")
-  return (Future._named("multi", asking.send_several(scope, 2, self._name, self._timeout,
-    asking.commands("multi", list, 2), true)))
+  return (Future._named("multi", asking.send_transaction(scope, 2, self._name, self._timeout,
+    asking.commands("multi", list, 2))))
 end
 
 --- Runs `fn(tx)` while keys are watched: tx:command(...) reads, tx:multi{ ... } writes unless one
 --- of the keys has changed meanwhile; then it gives nil, and nothing was done.
----@param keys string|string[]
+---@param watched string|string[] keys
 ---@param fn fun(tx: moongate.RedisWatch): any
 ---@return moongate.Future of what fn returns
-function Redis:watch(keys, fn)
+function Redis:watch(watched, fn)
   local scope = scope_of(self, 2, "watch")
-  keys = words.list("watch", type(keys) == "table" and keys or { keys }, 2)
-  return (Future._named("watch", watch.begin(scope, 2, self._name, self._timeout, keys, fn)))
+  watched = words.list("watch", type(watched) == "table" and watched or { watched }, 2)
+  return (Future._named("watch", watch.begin(scope, 2, self._name, self._timeout, watched, fn)))
 end
 
 -- --- scripts ---
 
-local shas = {} -- source -> its SHA, once the server has it
+-- Sources whose SHA the server knows. Those that are new push out those that were used least
+-- lately: a script that is made anew for each request fills no memory.
+local SHAS = 256
+local shas, older, sha_count = {}, {}, 0
+
+local function keep_sha(source, sha)
+  if sha_count == SHAS then
+    shas, older, sha_count = {}, shas, 0
+  end
+  shas[source], sha_count = sha, sha_count + 1
+end
+
+local function sha_of(source)
+  local sha = shas[source]
+  if not sha and older[source] then
+    sha = older[source]
+    keep_sha(source, sha)
+  end
+  return sha
+end
 
 local function eval(scope, level, self, source, rest)
-  shas[source] = shas[source] or tools.sha1(source)
+  if not sha_of(source) then
+    keep_sha(source, tools.sha1(source))
+  end
   return (asking.send(scope, level + 1, self._name, self._timeout, "EVAL", source, unpack(rest)))
 end
 
 --- Runs a script at the server, by its SHA once it is known there.
 ---@param source string Lua, for the server: KEYS[1], ARGV[1]
----@param keys string[]? all that it touches
+---@param touched string[]? all keys that it touches
 ---@param args any[]? texts and numbers
 ---@return moongate.Future of what it returns
-function Redis:script(source, keys, args)
+function Redis:script(source, touched, args)
   local scope = scope_of(self, 2, "script")
   check.type("script: the source", source, "string")
-  local rest = { #(keys or {}) }
-  for _, list in ipairs({ keys or {}, args or {} }) do
+  local rest = { #(touched or {}) }
+  for _, list in ipairs({ touched or {}, args or {} }) do
     for i = 1, #list do
       rest[#rest + 1] = words.of(list[i], i, 2)
     end
   end
-  local sha = not asking.stub and shas[source]
+  local sha = not asking.stub and sha_of(source)
   if not sha then
     return (Future._named("script", eval(scope, 2, self, source, rest)))
   end
@@ -114,6 +129,15 @@ function Redis:script(source, keys, args)
     end
     error(err, 0)
   end)))
+end
+
+--- Keys, one by one: for key in redis:scan{ match = "user:*" } do ... end. Of a cluster those of
+--- all its servers. A key that is there all the time comes at least once. `count`: how many are
+--- looked at at once.
+---@param options { match: string, count: integer, type: string }?
+---@return moongate.RedisKeys
+function Redis:scan(options)
+  return (keys.open(scope_of(self, 2, "scan"), 2, self._name, self._timeout, options))
 end
 
 --- Hears what is published: for message in redis:subscribe("a", "b") do ... end, or with

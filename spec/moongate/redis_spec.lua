@@ -56,6 +56,36 @@ describe("Redis in specs", function()
     end)
   end)
 
+  it("may go on with UNWATCH after a transaction that was refused for its words", function()
+    app:stub_redis("GET a", "1")
+    assert.equal("1", run(function()
+      return moongate.redis():watch("a", function(tx)
+        assert.is_false((pcall(tx.multi, tx, {})))
+        assert.is_false(tx._multi)
+        return tx:command("GET", "a")
+      end):await()
+    end))
+  end)
+
+  it("gives the keys of a scan one by one, however they come", function()
+    app:stub_redis("SCAN 0 MATCH u:* COUNT 2 TYPE string", { "17", { "u:1", "u:2" } })
+    app:stub_redis("SCAN 17 MATCH u:* COUNT 2 TYPE string", { "5-1-9", {} })
+    app:stub_redis("SCAN 5-1-9 MATCH u:* COUNT 2 TYPE string", { "0", { "u:3" } })
+    app:stub_redis("SCAN 0", { "0", {} })
+    run(function()
+      local seen = {}
+      local keys = moongate.redis():scan({ match = "u:*", count = 2, type = "string" })
+      for key in keys do
+        seen[#seen + 1] = key
+      end
+      assert.same({ "u:1", "u:2", "u:3" }, seen)
+      assert.is_nil(keys())
+      for key in moongate.redis():scan() do
+        error(key)
+      end
+    end)
+  end)
+
   it("hears the messages of a stub", function()
     app:stub_redis("SUBSCRIBE a b", { { channel = "a", payload = "1" }, { missed = true } })
     run(function()
@@ -77,6 +107,16 @@ describe("wrong use of Redis", function()
       function(r) r:pipeline({}) end },
     ["a flat pipeline"] = { "pipeline: a list of commands is wanted",
       function(r) r:pipeline({ "GET", "a" }) end },
+    ["a reply that is turned off"] = { "CLIENT REPLY would change the connection",
+      function(r) r:command("client", "reply", "off") end },
+    ["the same in a pipeline"] = { "CLIENT TRACKING would change the connection",
+      function(r) r:pipeline({ { "GET", "a" }, { "CLIENT", "TRACKING", "ON" } }) end },
+    ["an option of scan that is none"] = { 'scan: "pattern" is unknown',
+      function(r) r:scan({ pattern = "a" }) end },
+    ["a scan of a wrong size"] = { "scan.count: a positive integer is wanted",
+      function(r) r:scan({ count = 0 }) end },
+    ["a pattern that is none"] = { "scan.match: a string is wanted",
+      function(r) r:scan({ match = 7 }) end },
     ["MULTI in multi"] = { "MULTI would change", function(r) r:multi({ { "MULTI" } }) end },
     ["a script that is none"] = { "script: the source: a string is wanted",
       function(r) r:script(7) end },

@@ -1,7 +1,8 @@
 // Redis for scripts: lua/moongate/redis.lua calls these. Its pub/sub is bind_redis_listen.c.
 //
-// A request is an operation of one command or of several. A lease, which stands for a connection of
-// its own, is an operation that never finishes: it is cancelled, and with it what it runs.
+// A request is an operation of one command or of several. A lease, which stands for a connection
+// that a watch has for itself, is an operation that never finishes: it is cancelled, and with it
+// what it runs.
 
 #include "lua/bind_redis.h"
 
@@ -11,7 +12,6 @@
 #include "lua/number_text.h"
 #include "lua/redis_values.h"
 #include "lua/scratch.h"
-#include "store/redis_keys.h"
 
 #include <stdio.h>
 
@@ -37,17 +37,16 @@ typedef struct request_op {
     mg_redis_call call; // on a lease
     lease_op *lease;    // NULL: through the service
     mg_link of_lease;
-    bool own_lease; // it ends with this
     bool under_way;
     shape shape;
     uint32_t count, got;
     mg_redis_kept *replies;
     const char *reason; // static: a fault; NULL: none
     char *text;
-    // the result, which is made over several turns
-    int array;
-    uint32_t pushed; // of its items
-    uint32_t at;     // of the list of a single reply: the next one's place
+    // the result, which may be made over several turns
+    int array;       // of all replies
+    uint32_t pushed; // of these
+    mg_redis_making *making;
 } request_op;
 
 mg_redis *mg_redis_named(const mg_vm *vm, const char *name) {
@@ -97,66 +96,35 @@ static bool is_error(const mg_redis_reply *r) {
     return r->values[0].type == MG_REDIS_ERROR;
 }
 
-static bool is_list(const mg_redis_reply *r) {
-    uint32_t type = r->values[0].type;
-    return type == MG_REDIS_ARRAY || type == MG_REDIS_SET;
-}
-
-static void begin_array(lua_State *L, request_op *o, uint32_t n) {
-    if (o->array == LUA_NOREF) {
-        mg_redis_push_array(L, n);
-        o->array = luaL_ref(L, LUA_REGISTRYINDEX);
-        o->at = 1;
-    }
-    lua_rawgeti(L, LUA_REGISTRYINDEX, o->array);
-}
-
-// A long list is made over several turns.
-static int push_list(lua_State *L, request_op *o, const mg_redis_reply *r) {
-    uint32_t n = r->values[0].n;
-    lua_pushboolean(L, 1);
-    begin_array(L, o, n);
-    uint32_t end = o->at + SLICE_VALUES;
-    while (o->pushed < n && o->at < end) {
-        uint32_t behind = mg_redis_push_value(L, r, o->at, true);
-        lua_rawseti(L, -2, (int)o->pushed + 1);
-        o->at = behind;
-        o->pushed++;
-    }
-    return o->pushed < n ? MG_OP_MORE : 2;
-}
-
 static int push_one(lua_State *L, request_op *o, const mg_redis_reply *r) {
+    int budget = SLICE_VALUES;
     if (r->count == 0) {
         return push_lost(L);
     }
     if (is_error(r)) {
         return push_error(L, r);
     }
-    if (is_list(r) && r->count > SLICE_VALUES) {
-        return push_list(L, o, r);
-    }
     lua_pushboolean(L, 1);
-    (void)mg_redis_push_value(L, r, 0, false);
-    return 2;
-}
-
-static void push_of_many(lua_State *L, const mg_redis_reply *r) {
-    static const mg_redis_value lost = {.type = MG_REDIS_ERROR, .n = 24, .at = 0};
-    static const mg_redis_reply instead = {&lost, 1, "LOST larger than allowed", NULL};
-    (void)mg_redis_push_value(L, r->count > 0 ? r : &instead, 0, true);
+    return mg_redis_make(L, r, false, &o->making, &budget) ? 2 : MG_OP_MORE;
 }
 
 static int push_all(lua_State *L, request_op *o) {
-    uint32_t values = 0;
+    static const mg_redis_value lost = {.type = MG_REDIS_ERROR, .n = 24, .at = 0};
+    static const mg_redis_reply instead = {&lost, 1, "LOST larger than allowed", NULL};
+    int budget = SLICE_VALUES;
     lua_pushboolean(L, 1);
-    begin_array(L, o, o->count);
-    while (o->pushed < o->count && values < SLICE_VALUES) {
+    if (o->array == LUA_NOREF) {
+        mg_redis_push_array(L, o->count);
+        o->array = luaL_ref(L, LUA_REGISTRYINDEX);
+    }
+    lua_rawgeti(L, LUA_REGISTRYINDEX, o->array);
+    while (o->pushed < o->count && budget > 0) {
         const mg_redis_reply *r = &o->replies[o->pushed].reply;
-        push_of_many(L, r);
-        lua_rawseti(L, -2, (int)o->pushed + 1);
-        values += r->count;
+        if (!mg_redis_make(L, r->count > 0 ? r : &instead, true, &o->making, &budget)) {
+            return MG_OP_MORE;
+        }
         o->pushed++;
+        lua_rawseti(L, -2, (int)o->pushed);
     }
     return o->pushed < o->count ? MG_OP_MORE : 2;
 }
@@ -192,18 +160,11 @@ static int push_request(lua_State *L, mg_op *op) {
 
 // --- the life of a request ---
 
-static void end_lease(lease_op *l, bool clean);
-
 static void request_over(request_op *o) {
-    lease_op *l = o->lease;
     o->under_way = false;
     mg_link_remove(&o->of_lease);
-    if (l != NULL && o->own_lease) {
-        o->lease = NULL;
-        end_lease(l, o->reason == NULL);
-        mg_free(l);
-    } else if (l != NULL) {
-        l->dirty |= o->reason != NULL;
+    if (o->lease != NULL) {
+        o->lease->dirty |= o->reason != NULL;
     }
 }
 
@@ -259,6 +220,7 @@ static void cancel_request(mg_op *op) {
 static void release_request(mg_op *op) {
     request_op *o = (request_op *)op;
     luaL_unref(o->op.vm->L, LUA_REGISTRYINDEX, o->array);
+    mg_redis_making_free(o->op.vm->L, o->making);
     for (uint32_t i = 0; i < o->got; i++) {
         mg_redis_kept_deinit(&o->replies[i]);
     }
@@ -318,19 +280,6 @@ static void cancel_lease(mg_op *op) {
 
 static void release_lease(mg_op *op) {
     mg_free(op);
-}
-
-// NULL, and a text: there is no connection for it.
-static lease_op *new_lease(mg_redis *redis, mg_str key, mg_error *err) {
-    mg_redis_conn *conn = mg_redis_lease(redis, key, err);
-    if (conn == NULL) {
-        return NULL;
-    }
-    lease_op *l = mg_calloc(1, sizeof *l);
-    l->redis = redis;
-    l->conn = conn;
-    mg_link_init(&l->requests);
-    return l;
 }
 
 static const mg_op_kind lease_kind = {"redis lease", NULL, cancel_lease, release_lease};
@@ -395,9 +344,7 @@ static mg_str *words_room(lua_State *L, mg_str *few, int n) {
     return n <= WORDS_ON_STACK ? few : lua_newuserdata(L, (size_t)n * sizeof *few);
 }
 
-// redis_command(name, seconds or nil, word, ...) -> operation, or nil and "unknown"; or nil,
-// "limit" | "down" | "refused" and a text
-static int command(lua_State *L) {
+static int send_one(lua_State *L, bool alone) {
     mg_vm *vm = mg_vm_with_room(L);
     mg_str few[WORDS_ON_STACK];
     mg_error err = {""};
@@ -409,43 +356,21 @@ static int command(lua_State *L) {
     mg_str *words = words_room(L, few, n);
     read_words(L, 3, words, n);
     request_op *o = new_request(1, ONE, mg_lua_milliseconds(L, 2));
+    o->q.alone = alone;
     const mg_redis_command c = {words, (uint32_t)n};
     return finish_start(L, vm, o, mg_redis_send(redis, &o->q, &c, 1, &err), &err);
 }
 
-// Of a cluster the connection is that to the server which has the key.
-static mg_str key_of(const mg_redis_command *c) {
-    mg_redis_route route = mg_redis_route_of(c);
-    bool has = route.whither == MG_REDIS_BY_KEYS && route.first < c->n;
-    return has ? c->words[route.first] : (mg_str){"", 0};
+// redis_command(name, seconds or nil, word, ...) -> operation, or nil and "unknown"; or nil,
+// "limit" | "down" | "refused" and a text
+static int command(lua_State *L) {
+    return send_one(L, false);
 }
 
-// redis_waiting(name, seconds or nil, word, ...): likewise, on a connection of its own: of a
-// command that waits at the server. Without seconds it may wait for ever.
+// redis_waiting(name, seconds or nil, word, ...): likewise, of a command that waits at the server;
+// without seconds it may wait for ever.
 static int waiting(lua_State *L) {
-    mg_vm *vm = mg_vm_with_room(L);
-    mg_str few[WORDS_ON_STACK];
-    mg_error err = {""};
-    int n = lua_gettop(L) - 2;
-    mg_redis *redis = mg_redis_named(vm, luaL_checkstring(L, 1));
-    if (redis == NULL) {
-        return refuse_unknown(L);
-    }
-    mg_str *words = words_room(L, few, n);
-    read_words(L, 3, words, n);
-    const mg_redis_command c = {words, (uint32_t)n};
-    lease_op *l = new_lease(redis, key_of(&c), &err);
-    if (l == NULL) {
-        return mg_redis_refuse(L, MG_ECLOSED, err.text);
-    }
-    request_op *o = new_request(1, ONE, mg_lua_milliseconds(L, 2));
-    o->own_lease = true;
-    int rc = send_leased(o, l, &c, &err);
-    if (rc != MG_OK) {
-        end_lease(l, false);
-        mg_free(l);
-    }
-    return finish_start(L, vm, o, rc, &err);
+    return send_one(L, true);
 }
 
 // --- several commands ---
@@ -495,23 +420,32 @@ static several read_several(lua_State *L, int index, bool transaction) {
     return s;
 }
 
-// redis_several(name, seconds or nil, list of lists of strings, as a transaction): as redis_command
-static int send_several(lua_State *L) {
+static int send_list(lua_State *L, shape as, bool alone) {
     mg_vm *vm = mg_vm_with_room(L);
     mg_error err = {""};
     mg_redis *redis = mg_redis_named(vm, luaL_checkstring(L, 1));
     luaL_checktype(L, 3, LUA_TTABLE);
-    bool transaction = lua_toboolean(L, 4);
     if (redis == NULL) {
         return refuse_unknown(L);
     }
     luaL_checkstack(L, 4, "commands");
-    several s = read_several(L, 3, transaction);
-    request_op *o =
-        new_request(s.count, transaction ? TRANSACTION : ALL, mg_lua_milliseconds(L, 2));
+    several s = read_several(L, 3, as == TRANSACTION);
+    request_op *o = new_request(s.count, as, mg_lua_milliseconds(L, 2));
+    o->q.alone = alone;
     int rc = mg_redis_send(redis, &o->q, s.commands, s.count, &err);
     several_deinit(&s);
     return finish_start(L, vm, o, rc, &err);
+}
+
+// redis_several(name, seconds or nil, list of lists of strings, some of them wait): as
+// redis_command, or redis_waiting
+static int send_several(lua_State *L) {
+    return send_list(L, ALL, lua_toboolean(L, 4));
+}
+
+// redis_transaction(name, seconds or nil, list of lists of strings): as redis_command
+static int send_transaction(lua_State *L) {
+    return send_list(L, TRANSACTION, false);
 }
 
 // redis_lease(name, key) -> lease, or nil and why not, as redis_command
@@ -522,9 +456,14 @@ static int open_lease(lua_State *L) {
     if (redis == NULL) {
         return refuse_unknown(L);
     }
-    lease_op *l = new_lease(redis, mg_lua_check_str(L, 2), &err);
-    if (l == NULL) {
-        return mg_redis_refuse(L, MG_ECLOSED, err.text);
+    mg_str key = mg_lua_check_str(L, 2);
+    lease_op *l = mg_calloc(1, sizeof *l);
+    l->redis = redis;
+    mg_link_init(&l->requests);
+    int rc = mg_redis_lease(redis, key, &l->conn, &err);
+    if (rc != MG_OK) {
+        mg_free(l);
+        return mg_redis_refuse(L, rc, err.text);
     }
     mg_op_start(vm, &l->op, &lease_kind);
     lua_pushnumber(L, (lua_Number)l->op.handle);
@@ -614,11 +553,17 @@ static int errors(lua_State *L) {
 
 void mg_bind_redis(lua_State *L, mg_vm *vm) {
     static const luaL_Reg functions[] = {
-        {"redis_command", command},       {"redis_waiting", waiting},
-        {"redis_several", send_several},  {"redis_lease", open_lease},
-        {"lease_several", lease_several}, {"lease_end", lease_end},
-        {"redis_names", names},           {"redis_stats", stats},
-        {"redis_errors", errors},         {NULL, NULL},
+        {"redis_command", command},
+        {"redis_waiting", waiting},
+        {"redis_several", send_several},
+        {"redis_transaction", send_transaction},
+        {"redis_lease", open_lease},
+        {"lease_several", lease_several},
+        {"lease_end", lease_end},
+        {"redis_names", names},
+        {"redis_stats", stats},
+        {"redis_errors", errors},
+        {NULL, NULL},
     };
     mg_vm_register(L, vm, functions);
     mg_bind_redis_listen(L, vm);

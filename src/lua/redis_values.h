@@ -12,9 +12,15 @@
 // Takes the metatable of errors at the top; once for a state.
 void mg_redis_values_open(lua_State *L);
 
-// Pushes the value at `at` and returns the place behind it. `inside`: it stands in another one.
-// Raises only when Lua has no memory.
-uint32_t mg_redis_push_value(lua_State *L, const mg_redis_reply *r, uint32_t at, bool inside);
+// A value that is being made, over several turns. Heap.
+typedef struct mg_redis_making mg_redis_making;
+
+// Makes what the reply says, which is not empty. True: it is pushed. False: `*budget` is used up
+// (a value costs 1, a long text more), nothing is pushed, and `*making`, NULL at first, goes on
+// where this has ended. `inside`: it stands in another value. Raises only when Lua has no memory.
+bool mg_redis_make(lua_State *L, const mg_redis_reply *r, bool inside, mg_redis_making **making,
+                   int *budget);
+void mg_redis_making_free(lua_State *L, mg_redis_making *m); // accepts NULL
 
 // Pushes an empty array, with room for `n`.
 void mg_redis_push_array(lua_State *L, uint32_t n);

@@ -141,8 +141,8 @@ void mg_redis_cancel(mg_redis_request *q) {
     q->redis->ops->cancel(q);
 }
 
-mg_redis_conn *mg_redis_lease(mg_redis *r, mg_str key, mg_error *err) {
-    return r->ops->lease(r, key, err);
+int mg_redis_lease(mg_redis *r, mg_str key, mg_redis_conn **out, mg_error *err) {
+    return r->ops->lease(r, key, out, err);
 }
 
 void mg_redis_give_back(mg_redis *r, mg_redis_conn *c, bool clean) {

@@ -12,13 +12,16 @@
 typedef struct mg_redis mg_redis;
 typedef struct mg_redis_request mg_redis_request;
 
-// Embedded in its caller's struct; a kind's own but for the first three.
+// Embedded in its caller's struct; a kind's own but for the first four.
 struct mg_redis_request {
     // The reply to the command number `index`, from 0, borrowed (mg_redis_keep); they come in
     // order. `last`: the request is over, and its memory may go.
     void (*on_reply)(mg_redis_request *q, uint32_t index, const mg_redis_reply *r, bool last);
     void (*on_fault)(mg_redis_request *q, const mg_redis_fault *f); // no more replies: it is over
     uint32_t timeout_ms;                                            // 0: the service's own
+    // Its commands wait at the server: they have a connection of their own, one of the leases, and
+    // with `timeout_ms` 0 they may wait for ever. In a cluster their keys lie in one slot.
+    bool alone;
 
     mg_redis *redis;
     uint32_t count;
@@ -90,10 +93,10 @@ int mg_redis_send(mg_redis *r, mg_redis_request *q, const mg_redis_command *comm
 // Nobody wants to know any more: what has not been sent never is. Not after its end.
 void mg_redis_cancel(mg_redis_request *q);
 
-// A connection for one alone, until it is given back: for WATCH and for commands that wait. It is
-// the one for `key` (of a cluster; empty: any). NULL and a text. `clean`: as it was found, so that
-// the next one may have it.
-mg_redis_conn *mg_redis_lease(mg_redis *r, mg_str key, mg_error *err);
+// A connection for one alone, until it is given back: for WATCH. It goes to who has `key` (of a
+// cluster; empty: to anyone). MG_OK; MG_ELIMIT: all are taken; MG_ECLOSED: it is down; and a text.
+// `clean`: as it was found, so that the next one may have it.
+int mg_redis_lease(mg_redis *r, mg_str key, mg_redis_conn **out, mg_error *err);
 void mg_redis_give_back(mg_redis *r, mg_redis_conn *c, bool clean);
 
 // Listens until mg_redis_unsubscribe or on_fault, also beyond losses of the connection.

@@ -41,12 +41,16 @@ static void on_ready(void *arg, mg_redis_conn *c);
 static void on_lost(void *arg, mg_redis_conn *c, const mg_redis_fault *f);
 static void on_push(void *arg, mg_redis_conn *c, const mg_redis_reply *r);
 static void on_where(void *arg, mg_redis_conn *c);
+static void on_error(void *arg, mg_redis_conn *c, const mg_redis_reply *r);
 static void on_lease_lost(void *arg, mg_redis_conn *c, const mg_redis_fault *f);
 
-static const mg_redis_conn_events shared_events = {on_ready, on_lost, on_push, NULL};
-static const mg_redis_conn_events shared_events_where = {on_ready, on_lost, on_push, on_where};
-static const mg_redis_conn_events other_events = {NULL, on_lease_lost, NULL, NULL};
-static const mg_redis_conn_events other_events_where = {NULL, on_lease_lost, NULL, on_where};
+static const mg_redis_conn_events shared_events = {
+    .on_ready = on_ready, .on_lost = on_lost, .on_push = on_push};
+static const mg_redis_conn_events shared_events_where = {on_ready, on_lost, on_push, on_where,
+                                                         on_error};
+static const mg_redis_conn_events other_events = {.on_lost = on_lease_lost};
+static const mg_redis_conn_events other_events_where = {
+    .on_lost = on_lease_lost, .on_where = on_where, .on_error = on_error};
 
 mg_redis *mg_redis_client_new(void) {
     client *c = mg_calloc(1, sizeof *c);
@@ -233,67 +237,26 @@ static void on_where(void *arg, mg_redis_conn *conn) {
     mg_redis_sentinel_ask(c->sentinel);
 }
 
-// --- requests ---
-
-static void on_reply(mg_redis_call *call, const mg_redis_reply *r, uint32_t left) {
-    mg_redis_request *q = MG_OF(call, mg_redis_request, call);
-    client *c = (client *)q->redis;
+static void on_error(void *arg, mg_redis_conn *conn, const mg_redis_reply *r) {
+    client *c = arg;
+    (void)conn;
     if (c->sentinel != NULL && mg_redis_is_error(r, MG_STR("READONLY"))) {
         mg_redis_sentinel_ask(c->sentinel); // it is a replica now
     }
-    q->on_reply(q, q->count - left - 1, r, left == 0);
-}
-
-static void on_fault(mg_redis_call *call, const mg_redis_fault *f) {
-    mg_redis_request *q = MG_OF(call, mg_redis_request, call);
-    client *c = (client *)q->redis;
-    c->faults++;
-    c->timeouts += strcmp(f->code, "timeout") == 0;
-    q->on_fault(q, f);
-}
-
-static int send_request(mg_redis *r, mg_redis_request *q, const mg_redis_command *commands,
-                        uint32_t count, mg_error *err) {
-    client *c = (client *)r;
-    mg_redis_conn *conn = service_is_down(c) ? NULL : choose(c);
-    c->calls++;
-    if (conn == NULL) {
-        c->faults++;
-        return refuse_down(c, err);
-    }
-    q->count = count;
-    q->call = (mg_redis_call){
-        .on_reply = on_reply,
-        .on_fault = on_fault,
-        .timeout_ms = q->timeout_ms != 0 ? q->timeout_ms : r->settings.timeout_ms,
-    };
-    mg_redis_encode(r, commands, count);
-    int rc = mg_redis_conn_send(conn, &q->call, mg_buf_str(&r->words), count);
-    if (rc != MG_OK) {
-        c->faults++;
-        mg_error_set(err, rc, "%s: too many commands wait for it", r->settings.name);
-    }
-    return rc;
-}
-
-static void cancel(mg_redis_request *q) {
-    mg_redis_call_cancel(&q->call);
 }
 
 // --- leases ---
 
-static mg_redis_conn *lease_conn(mg_redis *r, mg_str key, mg_error *err) {
+static int lease_conn(mg_redis *r, mg_str key, mg_redis_conn **out, mg_error *err) {
     client *c = (client *)r;
     (void)key;
     if (service_is_down(c)) {
-        refuse_down(c, err);
-        return NULL;
+        return refuse_down(c, err);
     }
     mg_link *l = mg_link_shift(&c->idle);
     if (l == NULL && c->lease_count >= r->settings.leases) {
-        mg_error_set(err, MG_ELIMIT, "%s: all %u leases are taken", r->settings.name,
-                     r->settings.leases);
-        return NULL;
+        return mg_error_set(err, MG_ELIMIT, "%s: all %u leases are taken", r->settings.name,
+                            r->settings.leases);
     }
     lease *e = l != NULL ? MG_OF(l, lease, link) : NULL;
     if (e == NULL) {
@@ -306,7 +269,8 @@ static mg_redis_conn *lease_conn(mg_redis *r, mg_str key, mg_error *err) {
         c->idle_count--;
     }
     mg_link_append(&c->leased, &e->link);
-    return e->conn;
+    *out = e->conn;
+    return MG_OK;
 }
 
 static void give_back(mg_redis *r, mg_redis_conn *conn, bool clean) {
@@ -329,6 +293,76 @@ static void give_back(mg_redis *r, mg_redis_conn *conn, bool clean) {
         }
         return;
     }
+}
+
+// --- requests ---
+
+// What waits at the server has a connection of its own.
+static void end_alone(client *c, mg_redis_request *q, bool clean) {
+    if (q->inside != NULL) {
+        give_back(&c->redis, q->inside, clean);
+        q->inside = NULL;
+    }
+}
+
+static void on_reply(mg_redis_call *call, const mg_redis_reply *r, uint32_t left) {
+    mg_redis_request *q = MG_OF(call, mg_redis_request, call);
+    if (left == 0) {
+        end_alone((client *)q->redis, q, true);
+    }
+    q->on_reply(q, q->count - left - 1, r, left == 0);
+}
+
+static void on_fault(mg_redis_call *call, const mg_redis_fault *f) {
+    mg_redis_request *q = MG_OF(call, mg_redis_request, call);
+    client *c = (client *)q->redis;
+    c->faults++;
+    c->timeouts += strcmp(f->code, "timeout") == 0;
+    end_alone(c, q, false);
+    q->on_fault(q, f);
+}
+
+static int conn_for(client *c, mg_redis_request *q, mg_redis_conn **out, mg_error *err) {
+    q->inside = NULL;
+    if (q->alone) {
+        int rc = lease_conn(&c->redis, (mg_str){NULL, 0}, out, err);
+        q->inside = rc == MG_OK ? *out : NULL;
+        return rc;
+    }
+    *out = service_is_down(c) ? NULL : choose(c);
+    return *out != NULL ? MG_OK : refuse_down(c, err);
+}
+
+static int send_request(mg_redis *r, mg_redis_request *q, const mg_redis_command *commands,
+                        uint32_t count, mg_error *err) {
+    client *c = (client *)r;
+    mg_redis_conn *conn;
+    bool own = q->timeout_ms == 0 && !q->alone;
+    int rc = conn_for(c, q, &conn, err);
+    c->calls++;
+    if (rc != MG_OK) {
+        c->faults++;
+        return rc;
+    }
+    q->count = count;
+    q->call = (mg_redis_call){
+        .on_reply = on_reply,
+        .on_fault = on_fault,
+        .timeout_ms = own ? r->settings.timeout_ms : q->timeout_ms,
+    };
+    mg_redis_encode(r, commands, count);
+    rc = mg_redis_conn_send(conn, &q->call, mg_buf_str(&r->words), count);
+    if (rc != MG_OK) {
+        c->faults++;
+        end_alone(c, q, false);
+        mg_error_set(err, rc, "%s: too many commands wait for it", r->settings.name);
+    }
+    return rc;
+}
+
+static void cancel(mg_redis_request *q) {
+    mg_redis_call_cancel(&q->call);
+    end_alone((client *)q->redis, q, false);
 }
 
 // --- listening ---

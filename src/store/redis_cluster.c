@@ -3,7 +3,7 @@
 //
 // A request of which one unit fails is over: what came of the others nobody is told.
 
-#include "store/redis_cluster_inside.h"
+#include "store/redis_errand.h"
 
 #include "base/mem.h"
 
@@ -26,11 +26,12 @@ mg_redis *mg_redis_cluster_new(void) {
 
 static mg_redis_errand *new_errand(mg_redis_cluster *c, mg_redis_request *q, uint32_t count) {
     mg_redis_errand *e = mg_calloc(1, sizeof *e + count * sizeof e->commands[0]);
-    uint32_t timeout_ms = q->timeout_ms != 0 ? q->timeout_ms : c->redis.settings.timeout_ms;
+    bool own = q->timeout_ms == 0 && !q->alone;
+    uint32_t timeout_ms = own ? c->redis.settings.timeout_ms : q->timeout_ms;
     e->cluster = c;
     e->q = q;
     e->count = count;
-    e->until_ms = mg_loop_now_ms(c->redis.loop) + timeout_ms;
+    e->until_ms = timeout_ms > 0 ? mg_loop_now_ms(c->redis.loop) + timeout_ms : UINT64_MAX;
     mg_link_init(&e->units);
     mg_link_append(&c->errands, &e->link);
     q->inside = e;
@@ -153,7 +154,7 @@ void mg_redis_unit_expand(mg_redis_unit *u) {
     for (mg_link *l = last->next; l != &e->units; l = l->next) {
         mg_redis_unit *part = MG_OF(l, mg_redis_unit, link);
         if (mg_redis_unit_send(part) != MG_OK) {
-            mg_redis_unit_failed(part, &(mg_redis_fault){"limit", part->why.text, false});
+            mg_redis_unit_failed(part, &(mg_redis_fault){"limit", part->why, false});
             return;
         }
     }
@@ -227,13 +228,14 @@ static bool is_named(const mg_redis_command *c, mg_str name) {
     return c->n > 0 && mg_str_ieq(c->words[0], name);
 }
 
-// MULTI ... EXEC: all of it in one slot.
-static int add_transaction(mg_redis_errand *e, const mg_redis_command *commands, mg_error *err) {
+// A transaction, or a pipeline on a connection of its own: all of it in one slot. Words that are no
+// keys (MULTI, WAIT) go with the others.
+static int add_joint(mg_redis_errand *e, const mg_redis_command *commands, mg_error *err) {
+    enum { SHOWN = 64 };
     mg_redis_unit *u = new_unit(e, 0, e->count);
-    const mg_redis_command *first = NULL;
     u->anyone = true;
     write_commands(u, commands);
-    for (uint32_t i = 1; i + 1 < e->count; i++) {
+    for (uint32_t i = 0; i < e->count; i++) {
         mg_redis_route route = mg_redis_route_of(&commands[i]);
         uint16_t slot;
         if (route.whither != MG_REDIS_BY_KEYS) {
@@ -243,18 +245,35 @@ static int add_transaction(mg_redis_errand *e, const mg_redis_command *commands,
         if (rc != MG_OK) {
             return rc;
         }
-        if (first != NULL && slot != u->slot) {
+        if (!u->anyone && slot != u->slot) {
+            mg_str key = commands[i].words[route.first];
             return mg_error_set(err, MG_ESYNTAX,
-                                "a transaction lies in one slot of the cluster, and %.*s is "
-                                "elsewhere: give its keys one hash tag, as in {cart}:1",
-                                (int)(commands[i].words[route.first].n < 64
-                                          ? commands[i].words[route.first].n
-                                          : 64),
-                                commands[i].words[route.first].p);
+                                "%s lies in one slot of the cluster, and %.*s is elsewhere: give "
+                                "its keys one hash tag, as in {cart}:1",
+                                e->q->alone ? "a pipeline that waits at the server"
+                                            : "a transaction",
+                                (int)(key.n < SHOWN ? key.n : SHOWN), key.p);
         }
-        first = &commands[i];
         u->slot = slot;
         u->anyone = false;
+        u->reads = e->count == 1 && route.reads;
+    }
+    return MG_OK;
+}
+
+static int add_scan(mg_redis_errand *e, uint32_t at, const mg_redis_command *c, mg_error *err) {
+    mg_redis_scan scan;
+    if (!mg_redis_scan_read(c->words[1], &scan)) {
+        return mg_error_set(err, MG_ESYNTAX, "SCAN: \"%.*s\" is no cursor that SCAN has given",
+                            (int)(c->words[1].n < 32 ? c->words[1].n : 32), c->words[1].p);
+    }
+    mg_redis_unit *u = new_unit(e, at, 1);
+    u->reads = true;
+    u->scan = mg_malloc(sizeof scan);
+    *u->scan = scan;
+    u->option_count = c->n - 2;
+    for (uint32_t i = 2; i < c->n; i++) {
+        mg_redis_write_word(&u->options, c->words[i]);
     }
     return MG_OK;
 }
@@ -267,6 +286,9 @@ static int add_command(mg_redis_errand *e, const mg_redis_command *commands, uin
     *at += count;
     if (route.whither == MG_REDIS_NOBODY) {
         return refuse(&commands[here], route.why, err);
+    }
+    if (route.whither == MG_REDIS_IN_TURN) {
+        return add_scan(e, here, &commands[here], err);
     }
     if (route.whither == MG_REDIS_EVERYONE) {
         mg_redis_unit *u = new_unit(e, here, 1);
@@ -288,9 +310,12 @@ static int add_command(mg_redis_errand *e, const mg_redis_command *commands, uin
 
 static int add_units(mg_redis_errand *e, const mg_redis_command *commands, mg_error *err) {
     int rc = MG_OK;
-    if (e->count > 1 && is_named(&commands[0], MG_STR("MULTI")) &&
-        is_named(&commands[e->count - 1], MG_STR("EXEC"))) {
-        return add_transaction(e, commands, err);
+    bool transaction = e->count > 1 && is_named(&commands[0], MG_STR("MULTI")) &&
+                       is_named(&commands[e->count - 1], MG_STR("EXEC"));
+    if (transaction || e->q->alone) {
+        rc = add_joint(e, commands, err);
+        MG_OF(e->units.next, mg_redis_unit, link)->stays = e->count > 1 && !transaction;
+        return rc;
     }
     for (uint32_t at = 0; rc == MG_OK && at < e->count;) {
         rc = add_command(e, commands, &at, err);
@@ -303,7 +328,7 @@ static int send_units(mg_redis_errand *e, mg_error *err) {
         mg_redis_unit *u = MG_OF(l, mg_redis_unit, link);
         int rc = mg_redis_unit_send(u); // of one for everyone: it waits
         if (rc != MG_OK) {
-            return mg_error_set(err, rc, "%s", u->why.text);
+            return mg_error_set(err, rc, "%s", u->why);
         }
     }
     return MG_OK;
@@ -434,10 +459,10 @@ static void read_stats(const mg_redis *r, mg_redis_stats *out) {
             out->connections += state == MG_REDIS_READY;
             connecting |= state == MG_REDIS_CONNECTING || state == MG_REDIS_GREETING;
         }
-        out->leased += n->lease_count - n->idle_count;
         out->subscriptions += n->pubsub != NULL ? mg_redis_pubsub_count(n->pubsub) : 0;
     }
     out->subscriptions += c->pubsub != NULL ? mg_redis_pubsub_count(c->pubsub) : 0;
+    out->leased = c->taken;
     out->state = c->lost                ? "down"
                  : out->connections > 0 ? "ready"
                  : connecting           ? "connecting"

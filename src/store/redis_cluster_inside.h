@@ -1,9 +1,8 @@
-// store/redis_cluster_inside.h: the inside of a Redis Cluster: redis_cluster.c (requests),
-// redis_unit.c (what goes to one server, and where to if it is not there), redis_nodes.c (servers,
-// and who has which slots), redis_listening.c, redis_cluster_lease.c. Not for others.
+// store/redis_cluster_inside.h: the inside of a Redis Cluster: redis_nodes.c (servers, and who has
+// which slots), redis_errand.h (requests), redis_listening.c, redis_cluster_lease.c. Not for
+// others.
 #pragma once
 
-#include "store/redis_join.h"
 #include "store/redis_ops.h"
 #include "store/redis_pubsub.h"
 #include "store/redis_slots.h"
@@ -52,59 +51,10 @@ struct mg_redis_cluster {
     mg_timer retry;
     mg_link errands; // requests under way
     mg_link leased;
+    uint32_t taken;          // how many these are
     mg_redis_pubsub *pubsub; // of channels that any server knows; NULL: nobody has listened
     mg_link sharded;         // subscriptions, by `others`
     uint64_t calls, faults, timeouts, reconnects;
-};
-
-typedef struct mg_redis_errand mg_redis_errand;
-// What goes to one server and is answered as one.
-typedef struct mg_redis_unit {
-    mg_redis_call call;
-    mg_link link;    // in its errand
-    mg_link waiting; // in its cluster
-    mg_redis_errand *errand;
-    mg_redis_node *node; // the one that is to get it; NULL: who has the slot
-    uint32_t first;      // command of the errand; of a part: the one that it is of
-    uint32_t count;      // commands
-    uint32_t part;       // 1 + its number among the parts; 0: it is none
-    uint32_t got;        // replies
-    uint16_t slot;
-    bool anyone;    // no key: any master
-    bool reads;     // a replica may answer, it may be asked again
-    bool tracked;   // the first command is CLIENT CACHING
-    bool untracked; // that was left out
-    bool everyone;  // it becomes a part for each master once these are known
-    bool asking;    // ASKING is said before
-    bool in_flight;
-    uint32_t tries; // redirections
-    uint32_t waits;
-    uint64_t again_ms;
-    mg_error why;        // it waits
-    mg_redis_kept *kept; // replies of one with several commands
-    mg_buf words;
-} mg_redis_unit;
-
-// A command of a request that waits for its parts, or for those in front of it.
-typedef struct mg_redis_pending {
-    mg_redis_kept reply;
-    bool there;
-    uint8_t join;
-    uint32_t keys;
-    mg_redis_part *parts;
-    uint32_t part_count, parts_left;
-    uint32_t *places;
-} mg_redis_pending;
-
-struct mg_redis_errand {
-    mg_link link;
-    mg_redis_cluster *cluster;
-    mg_redis_request *q; // NULL: over; it goes when nobody is being told
-    mg_link units;
-    uint64_t until_ms;
-    uint32_t count, next; // commands; the one that is told next
-    uint32_t holds;
-    mg_redis_pending commands[];
 };
 
 // --- redis_nodes.c ---
@@ -112,9 +62,18 @@ mg_redis_node *mg_redis_node_of(mg_redis_cluster *c, mg_str host, uint16_t port)
 mg_redis_conn *mg_redis_node_conn(mg_redis_node *n);
 mg_redis_conn_options mg_redis_node_options(mg_redis_node *n);
 
+// Where a reply of that server sends one.
+mg_redis_node *mg_redis_redirected_to(mg_redis_node *from, const mg_redis_redirect *d);
+
 // Who is to be asked; NULL: nobody is known.
 mg_redis_node *mg_redis_node_for(mg_redis_cluster *c, uint16_t slot, bool reads);
 mg_redis_node *mg_redis_node_any(mg_redis_cluster *c);
+
+// The next slot from this one on that anybody has, and its master. NULL: there is none.
+mg_redis_node *mg_redis_node_from(mg_redis_cluster *c, uint16_t *slot);
+// A slot of the master behind that of `slot`; each has its turn at its lowest one. False: that was
+// the last.
+bool mg_redis_next_master(const mg_redis_cluster *c, uint16_t *slot);
 
 // That server said so.
 void mg_redis_slot_moved(mg_redis_cluster *c, uint16_t slot, mg_redis_node *to);
@@ -126,20 +85,15 @@ void mg_redis_nodes_close(mg_redis_cluster *c);
 enum { MG_REDIS_SOON_MS = 100, MG_REDIS_LATER_MS = 1000 }; // between two questions
 
 // --- redis_unit.c ---
-// Sends it, or lets it wait. MG_ELIMIT: too many are under way there.
-int mg_redis_unit_send(mg_redis_unit *u);
-void mg_redis_unit_free(mg_redis_unit *u);                      // cancels
 void mg_redis_units_go_on(mg_redis_cluster *c);                 // there is another map
 void mg_redis_units_fail(mg_redis_cluster *c, const char *why); // those that wait
 
-// --- redis_cluster.c ---
-// Makes parts of a unit for everyone, and sends them.
-void mg_redis_unit_expand(mg_redis_unit *u);
-void mg_redis_unit_done(mg_redis_unit *u, const mg_redis_reply *r); // of one command: its reply
-void mg_redis_unit_failed(mg_redis_unit *u, const mg_redis_fault *f);
-
 // --- redis_cluster_lease.c ---
-mg_redis_conn *mg_redis_cluster_lease(mg_redis *r, mg_str key, mg_error *err);
+int mg_redis_cluster_lease(mg_redis *r, mg_str key, mg_redis_conn **out, mg_error *err);
+// One to that server. MG_ELIMIT and a text.
+int mg_redis_node_lease(mg_redis_node *n, mg_redis_conn **out, mg_error *err);
+void mg_redis_leases_place(mg_redis_cluster *c);                 // there is a map
+void mg_redis_leases_fail(mg_redis_cluster *c, const char *why); // those that wait for one
 void mg_redis_cluster_give_back(mg_redis *r, mg_redis_conn *conn, bool clean);
 void mg_redis_leases_close(mg_link *list);
 

@@ -267,6 +267,13 @@ static void push(mg_redis_conn *c, const mg_redis_reply *r) {
     }
 }
 
+static void tell_error(mg_redis_conn *c, const mg_redis_reply *r) {
+    bool is_error = r->count > 0 && r->values[0].type == MG_REDIS_ERROR;
+    if (is_error && c->o.events->on_error != NULL) {
+        c->o.events->on_error(c->o.arg, c, r);
+    }
+}
+
 static void on_reply(mg_redis_conn *c, const mg_redis_reply *r) {
     bool unasked = r->count > 0 && r->values[0].type == MG_REDIS_PUSH;
     if (c->state == MG_REDIS_GREETING && !unasked) {
@@ -274,6 +281,7 @@ static void on_reply(mg_redis_conn *c, const mg_redis_reply *r) {
     } else if (unasked || c->o.listens) {
         push(c, r);
     } else {
+        tell_error(c, r);
         mg_redis_queue_reply(c, r);
     }
 }

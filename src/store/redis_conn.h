@@ -69,6 +69,8 @@ typedef struct mg_redis_conn_events {
     void (*on_push)(void *arg, mg_redis_conn *c, const mg_redis_reply *r);
     // It wants to dial: mg_redis_conn_found, or _not_found, now or later. NULL: the host is known.
     void (*on_where)(void *arg, mg_redis_conn *c);
+    // A reply is an error of the server: comes before its call is told.
+    void (*on_error)(void *arg, mg_redis_conn *c, const mg_redis_reply *r);
 } mg_redis_conn_events;
 
 // Borrowed until the connection is closed: all to one service share it.

@@ -14,6 +14,7 @@ typedef enum shape {
     EVERY,
     OWN,  // of a connection that nobody else has
     PART, // of one server's keys
+    TURN, // likewise, but whoever asks goes on with the next one
 } shape;
 
 enum { WRITES, READS };
@@ -136,7 +137,7 @@ static const row rows[] = {
     {"role", ANY, 0, 0, 0, READS},
     {"rpoplpush", KEYS, 1, 2, 1, WRITES},
     {"save", ANY, 0, 0, 0, WRITES},
-    {"scan", PART, 0, 0, 0, READS},
+    {"scan", TURN, 0, 0, 0, READS},
     {"scard", KEYS, 1, 1, 1, READS},
     {"script", EVERY, 0, 0, 0, WRITES},
     {"sdiff", KEYS, 1, -1, 1, READS},
@@ -298,6 +299,9 @@ static void set_shape(mg_redis_route *out, const mg_redis_command *c, const row 
     case PART:
         out->whither = MG_REDIS_NOBODY;
         out->why = "tells of the keys of one server alone";
+        break;
+    case TURN:
+        out->whither = c->n > 1 ? MG_REDIS_IN_TURN : MG_REDIS_ANYONE;
         break;
     }
 }

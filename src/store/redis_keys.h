@@ -11,6 +11,7 @@ typedef enum mg_redis_whither {
     MG_REDIS_BY_KEYS,  // to whoever has its keys
     MG_REDIS_ANYONE,   // to any master
     MG_REDIS_EVERYONE, // to every master
+    MG_REDIS_IN_TURN,  // to one master after the other: SCAN
     MG_REDIS_NEXT,     // with the command behind it
     MG_REDIS_NOBODY,   // `why` says why
 } mg_redis_whither;

@@ -8,7 +8,7 @@
 static void on_where(void *arg, mg_redis_conn *conn);
 static void on_moved(void *arg, mg_redis_subscription *s);
 
-static const mg_redis_conn_events anywhere = {NULL, NULL, NULL, on_where};
+static const mg_redis_conn_events anywhere = {.on_where = on_where};
 
 // --- channels that all servers know ---
 

@@ -18,7 +18,8 @@ static void on_ready(void *arg, mg_redis_conn *conn);
 static void on_lost(void *arg, mg_redis_conn *conn, const mg_redis_fault *f);
 static void on_push(void *arg, mg_redis_conn *conn, const mg_redis_reply *r);
 
-static const mg_redis_conn_events events = {on_ready, on_lost, on_push, NULL};
+static const mg_redis_conn_events events = {
+    .on_ready = on_ready, .on_lost = on_lost, .on_push = on_push};
 
 // --- servers ---
 
@@ -40,6 +41,11 @@ mg_redis_node *mg_redis_node_of(mg_redis_cluster *c, mg_str host, uint16_t port)
     mg_link_init(&n->leases);
     mg_link_append(&c->nodes, &n->link);
     return n;
+}
+
+mg_redis_node *mg_redis_redirected_to(mg_redis_node *from, const mg_redis_redirect *d) {
+    mg_str host = d->host.n > 0 ? d->host : mg_str_of(from->host);
+    return mg_redis_node_of(from->cluster, host, d->port);
 }
 
 mg_redis_conn_options mg_redis_node_options(mg_redis_node *n) {
@@ -158,6 +164,32 @@ mg_redis_node *mg_redis_node_for(mg_redis_cluster *c, uint16_t slot, bool reads)
         return NULL;
     }
     return reads && c->redis.settings.replicas ? draw_replica(s) : s->servers[0];
+}
+
+mg_redis_node *mg_redis_node_from(mg_redis_cluster *c, uint16_t *slot) {
+    while (*slot < MG_REDIS_SLOTS - 1 && c->shard_of[*slot] == 0) {
+        (*slot)++;
+    }
+    return mg_redis_node_for(c, *slot, false);
+}
+
+bool mg_redis_next_master(const mg_redis_cluster *c, uint16_t *slot) {
+    bool *seen = mg_calloc(c->shard_count + 1, sizeof *seen);
+    uint16_t now = c->shard_of[*slot];
+    bool behind = false;
+    bool found = false;
+    for (uint32_t i = 0; !found && i < MG_REDIS_SLOTS; i++) {
+        uint16_t shard = c->shard_of[i];
+        bool first = shard != 0 && !seen[shard];
+        seen[shard] = true;
+        found = first && behind;
+        if (found) {
+            *slot = (uint16_t)i;
+        }
+        behind |= now > 0 ? first && shard == now : i == *slot;
+    }
+    mg_free(seen);
+    return found;
 }
 
 mg_redis_node *mg_redis_node_any(mg_redis_cluster *c) {
@@ -291,6 +323,7 @@ static void give_up(mg_redis_cluster *c) {
     c->asking = false;
     tell_state(c, true, c->why.text);
     ask_again_in(c, MG_REDIS_LATER_MS / 2);
+    mg_redis_leases_fail(c, c->why.text);
     mg_redis_units_fail(c, c->why.text);
 }
 
@@ -315,6 +348,7 @@ static void on_map(mg_redis_call *call, const mg_redis_reply *r, uint32_t left) 
         tell_observer(c);
     }
     mg_redis_listening_place(c);
+    mg_redis_leases_place(c);
     drop_nodes(c);
     mg_redis_units_go_on(c);
 }

@@ -9,7 +9,7 @@ typedef struct mg_redis_ops {
     int (*send)(mg_redis *r, mg_redis_request *q, const mg_redis_command *commands, uint32_t count,
                 mg_error *err);
     void (*cancel)(mg_redis_request *q);
-    mg_redis_conn *(*lease)(mg_redis *r, mg_str key, mg_error *err);
+    int (*lease)(mg_redis *r, mg_str key, mg_redis_conn **out, mg_error *err);
     void (*give_back)(mg_redis *r, mg_redis_conn *c, bool clean);
     int (*subscribe)(mg_redis *r, mg_redis_subscription *s, mg_error *err);
     void (*unsubscribe)(mg_redis *r, mg_redis_subscription *s);

@@ -47,8 +47,10 @@ static void on_where(void *arg, mg_redis_conn *c);
 static void on_ping(mg_timer *t);
 static void on_soon(mg_timer *t);
 
-static const mg_redis_conn_events events = {on_ready, on_lost, on_push, NULL};
-static const mg_redis_conn_events events_where = {on_ready, on_lost, on_push, on_where};
+static const mg_redis_conn_events events = {
+    .on_ready = on_ready, .on_lost = on_lost, .on_push = on_push};
+static const mg_redis_conn_events events_where = {
+    .on_ready = on_ready, .on_lost = on_lost, .on_push = on_push, .on_where = on_where};
 
 mg_redis_pubsub *mg_redis_pubsub_new(mg_loop *loop, const mg_redis_conn_options *o,
                                      void (*on_moved)(void *arg, mg_redis_subscription *s)) {

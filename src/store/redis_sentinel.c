@@ -170,7 +170,7 @@ static void on_reply(mg_redis_call *call, const mg_redis_reply *r, uint32_t left
 static void ask_one(mg_redis_sentinel *s) {
     const mg_str words[] = {MG_STR("SENTINEL"), MG_STR("GET-MASTER-ADDR-BY-NAME"),
                             mg_str_of(s->redis->settings.service)};
-    static const mg_redis_conn_events nothing = {NULL, NULL, NULL, NULL};
+    static const mg_redis_conn_events nothing = {.on_ready = NULL};
     mg_buf command = {0};
     mg_redis_conn_options o = options_of(s, s->at);
     o.events = &nothing;

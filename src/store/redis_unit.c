@@ -4,7 +4,7 @@
 // that nothing was done: it goes again. A connection that is lost means that nobody knows; then it
 // goes again only if it reads, or had not been sent.
 
-#include "store/redis_cluster_inside.h"
+#include "store/redis_errand.h"
 
 #include "base/mem.h"
 
@@ -36,6 +36,11 @@ static void arm_retry(mg_redis_cluster *c) {
     }
 }
 
+static void set_why(mg_redis_unit *u, const char *why) {
+    mg_free(u->why);
+    u->why = mg_strdup(why);
+}
+
 static void wait_for(mg_redis_unit *u, const char *why) {
     mg_redis_cluster *c = u->errand->cluster;
     uint64_t wait = (uint64_t)FIRST_WAIT_MS << (u->waits < 8 ? u->waits : 8);
@@ -43,7 +48,7 @@ static void wait_for(mg_redis_unit *u, const char *why) {
     u->node = NULL;
     u->asking = false;
     u->again_ms = mg_loop_now_ms(c->redis.loop) + (wait < LONGEST_WAIT_MS ? wait : LONGEST_WAIT_MS);
-    mg_error_set(&u->why, MG_EAGAIN, "%s", why);
+    set_why(u, why);
     mg_link_append(&c->waiting, &u->waiting);
     bool sooner = !mg_timer_active(&c->retry) || c->retry.at_ms > u->again_ms;
     if (sooner && !c->going_on) {
@@ -53,18 +58,17 @@ static void wait_for(mg_redis_unit *u, const char *why) {
 }
 
 static void fail_late(mg_redis_unit *u) {
-    char text[sizeof u->why.text + 64];
-    const mg_redis_cluster *c = u->errand->cluster;
-    snprintf(text, sizeof text, "%s: nothing was done in time: %s", c->redis.settings.name,
-             u->why.text);
-    mg_redis_unit_failed(u, &(mg_redis_fault){"timeout", text, false});
+    mg_error err;
+    mg_error_set(&err, MG_EAGAIN, "%s: nothing was done in time: %s",
+                 u->errand->cluster->redis.settings.name, u->why);
+    mg_redis_unit_failed(u, &(mg_redis_fault){"timeout", err.text, false});
 }
 
 static void send_again(mg_redis_unit *u) {
     if (u->everyone && u->errand->cluster->known) {
         mg_redis_unit_expand(u);
     } else if (mg_redis_unit_send(u) != MG_OK) {
-        mg_redis_unit_failed(u, &(mg_redis_fault){"limit", u->why.text, false});
+        mg_redis_unit_failed(u, &(mg_redis_fault){"limit", u->why, false});
     }
 }
 
@@ -109,12 +113,69 @@ void mg_redis_units_fail(mg_redis_cluster *c, const char *why) {
     }
 }
 
+// --- SCAN ---
+
+// To who has the slot now: what another one's cursor was means nothing to it.
+static void write_scan(mg_redis_unit *u, const mg_redis_node *n) {
+    mg_redis_scan *s = u->scan;
+    uint32_t server = mg_redis_scan_server(n->name);
+    char cursor[24];
+    s->cursor = s->server == server ? s->cursor : 0;
+    s->server = server;
+    snprintf(cursor, sizeof cursor, "%llu", (unsigned long long)s->cursor);
+    mg_buf_clear(&u->words);
+    mg_redis_write_count(&u->words, u->option_count + 2);
+    mg_redis_write_word(&u->words, MG_STR("SCAN"));
+    mg_redis_write_word(&u->words, mg_str_of(cursor));
+    mg_buf_append_str(&u->words, mg_buf_str(&u->options));
+}
+
+// What is still to be scanned, as a cursor. False: nothing is.
+static bool go_on_scanning(mg_redis_unit *u, mg_str cursor) {
+    mg_redis_scan *s = u->scan;
+    if (!mg_str_to_u64(cursor, UINT64_MAX, &s->cursor)) {
+        s->cursor = 0;
+    }
+    if (s->cursor > 0) {
+        return true;
+    }
+    s->server = 0;
+    return mg_redis_next_master(u->errand->cluster, &s->slot);
+}
+
+// The reply, [cursor, [keys]], with the cursor that callers get.
+static void finish_scan(mg_redis_unit *u, const mg_redis_reply *r) {
+    mg_redis_kept kept;
+    bool good = r->count > 2 && r->values[0].type == MG_REDIS_ARRAY && r->values[0].n == 2 &&
+                mg_redis_is_text(&r->values[1]);
+    if (!good) { // an error, or too large
+        mg_redis_unit_done(u, r);
+        return;
+    }
+    mg_redis_keep(r, &kept);
+    mg_redis_value *cursor = &kept.values[1];
+    bool more = go_on_scanning(u, mg_redis_text(&kept.reply, cursor));
+    cursor->at = kept.text.n;
+    if (more) {
+        mg_redis_scan_write(&kept.text, u->scan);
+    } else {
+        mg_buf_append_char(&kept.text, '0');
+    }
+    cursor->n = (uint32_t)(kept.text.n - cursor->at);
+    kept.reply.text = kept.text.p;
+    mg_redis_unit_done(u, &kept.reply);
+    mg_redis_kept_deinit(&kept);
+}
+
 // --- sending ---
 
 static mg_redis_node *target_of(const mg_redis_unit *u) {
     mg_redis_cluster *c = u->errand->cluster;
     if (u->node != NULL || u->everyone) {
         return u->node;
+    }
+    if (u->scan != NULL) {
+        return mg_redis_node_from(c, &u->scan->slot);
     }
     return u->anyone ? mg_redis_node_any(c) : mg_redis_node_for(c, u->slot, u->reads);
 }
@@ -141,23 +202,56 @@ static mg_str words_of(mg_redis_unit *u) {
     return mg_buf_str(b);
 }
 
+static void leave_own(mg_redis_unit *u, bool clean) {
+    if (u->own != NULL) {
+        mg_redis_cluster_give_back(&u->errand->cluster->redis, u->own, clean);
+        u->own = NULL;
+    }
+}
+
+// How long it may take yet; 0: as long as it likes.
+static uint32_t left_ms(const mg_redis_unit *u) {
+    uint64_t now = mg_loop_now_ms(loop_of(u));
+    uint64_t until = u->errand->until_ms;
+    return until == UINT64_MAX ? 0 : until > now ? (uint32_t)(until - now) : 1;
+}
+
+static int send_to(mg_redis_unit *u, mg_redis_node *n) {
+    mg_redis_conn *conn = mg_redis_node_conn(n);
+    if (u->errand->q->alone) {
+        mg_error err;
+        int rc = mg_redis_node_lease(n, &u->own, &err);
+        if (rc != MG_OK) {
+            set_why(u, err.text);
+            return rc;
+        }
+        conn = u->own;
+    }
+    u->call = (mg_redis_call){.on_reply = on_reply, .on_fault = on_fault, .timeout_ms = left_ms(u)};
+    u->got = 0;
+    if (u->scan != NULL) {
+        write_scan(u, n);
+    }
+    int rc = mg_redis_conn_send(conn, &u->call, words_of(u), u->count + u->asking);
+    if (rc == MG_ELIMIT) {
+        mg_error err;
+        mg_error_set(&err, rc, "%s: too many commands wait for it", n->name);
+        set_why(u, err.text);
+    }
+    if (rc != MG_OK) {
+        leave_own(u, false);
+    }
+    return rc;
+}
+
 int mg_redis_unit_send(mg_redis_unit *u) {
     char why[256];
-    uint64_t now = mg_loop_now_ms(loop_of(u));
-    uint64_t left = u->errand->until_ms > now ? u->errand->until_ms - now : 1;
     mg_redis_node *n = target_of(u);
-    int rc = MG_ECLOSED;
-    if (n != NULL) {
-        u->call = (mg_redis_call){
-            .on_reply = on_reply, .on_fault = on_fault, .timeout_ms = (uint32_t)left};
-        u->got = 0;
-        rc = mg_redis_conn_send(mg_redis_node_conn(n), &u->call, words_of(u), u->count + u->asking);
-    }
+    int rc = n != NULL ? send_to(u, n) : MG_ECLOSED;
     u->in_flight = rc == MG_OK;
     if (rc == MG_OK) {
         u->node = n;
     } else if (rc == MG_ELIMIT) {
-        mg_error_set(&u->why, rc, "%s: too many commands wait for it", n->name);
         return rc;
     } else {
         describe(u, why, sizeof why, n);
@@ -177,10 +271,14 @@ void mg_redis_unit_free(mg_redis_unit *u) {
     if (u->in_flight) {
         mg_redis_call_cancel(&u->call);
     }
+    leave_own(u, false);
     forget_replies(u);
     mg_link_remove(&u->waiting);
     mg_link_remove(&u->link);
     mg_buf_deinit(&u->words);
+    mg_buf_deinit(&u->options);
+    mg_free(u->scan);
+    mg_free(u->why);
     mg_free(u->kept);
     mg_free(u);
 }
@@ -223,8 +321,7 @@ static void leave_tracking(mg_redis_unit *u) {
 
 static void follow(mg_redis_unit *u, const mg_redis_redirect *d) {
     mg_redis_cluster *c = u->errand->cluster;
-    mg_str host = d->host.n > 0 ? d->host : mg_str_of(u->node->host);
-    mg_redis_node *to = mg_redis_node_of(c, host, d->port);
+    mg_redis_node *to = mg_redis_redirected_to(u->node, d);
     u->tries++;
     u->asking = d->kind == MG_REDIS_ASK;
     if (u->asking && u->tracked && !u->untracked) {
@@ -266,12 +363,19 @@ static void on_reply(mg_redis_call *call, const mg_redis_reply *r, uint32_t left
     if (left > 0) {
         return;
     }
+    leave_own(u, true);
+    if (u->stays) {
+        mg_redis_unit_done(u, r);
+        return;
+    }
     const mg_redis_reply *verdict = verdict_of(u, r);
     mg_redis_redirect d = mg_redis_redirect_of(verdict);
     if (d.kind != MG_REDIS_STAY && u->tries < REDIRECTIONS) {
         follow(u, &d);
     } else if (asks_for_patience(verdict)) {
         be_patient(u, verdict);
+    } else if (u->scan != NULL) {
+        finish_scan(u, r);
     } else {
         mg_redis_unit_done(u, r);
     }
@@ -293,6 +397,7 @@ static bool is_final(const mg_redis_fault *f) {
 static void on_fault(mg_redis_call *call, const mg_redis_fault *f) {
     mg_redis_unit *u = MG_OF(call, mg_redis_unit, call);
     u->in_flight = false;
+    leave_own(u, false);
     forget_replies(u);
     bool again = (!f->sent || u->reads) && !is_final(f);
     if (again) {

@@ -62,7 +62,9 @@ describe("Redis", function()
 
   setup(function()
     database = redis.start()
-    server = start({ cache = database:url("?prefix=app:&timeout=0.5&max_reply=1M") })
+    server = start({ cache = database:url("?prefix=app:&timeout=0.5&max_reply=1M"),
+      redis = { default = database:url("?timeout=0.5&max_reply=1M"),
+        few = database:url("?leases=1") } })
   end)
   teardown(function()
     server:stop()
@@ -103,6 +105,8 @@ describe("Redis", function()
     it("are refused where they would change the connection for others", function()
       assert.matches("SELECT would change the connection", failure_of(server,
         'return redis:command("select", 1):await()'), 1, true)
+      assert.matches("CLIENT REPLY would change the connection", failure_of(server,
+        'return redis:pipeline{ { "GET", "a" }, { "CLIENT", "REPLY", "OFF" } }:await()'), 1, true)
       assert.matches("redis:subscribe", failure_of(server,
         'return redis:command("SUBSCRIBE", "a"):await()'), 1, true)
       assert.matches("word 2: ", failure_of(server, 'return redis:command("GET", {}):await()'), 1,
@@ -116,6 +120,36 @@ describe("Redis", function()
         local pong = redis:command("ECHO", "still here"):await()
         redis:command("RPUSH", "list", "pushed"):await()
         return { pong, waiting:await() }]]))
+    end)
+
+    it("that wait in a pipeline hold up no others, and tell of what stands before them", function()
+      assert.equal('["still here",["OK",["list","pushed"],0]]', value_of(server, [[
+        local waiting = redis:pipeline{ { "SET", "a", 1 }, { "BLPOP", "list", 5 },
+          { "WAIT", 0, 10 } }
+        moongate.sleep(0.02):await()
+        local pong = redis:command("ECHO", "still here"):await()
+        redis:command("RPUSH", "list", "pushed"):await()
+        return { pong, waiting:await() }]]))
+      assert.equal("0", value_of(server, "return redis:stats().leased"))
+    end)
+
+    it("that wait for ever outlive the timeout of others", function()
+      assert.equal('["list","pushed"]', value_of(server, [[
+        local waiting = redis:command("BLPOP", "list", 0)
+        moongate.sleep(0.7):await() -- timeout=0.5
+        redis:command("RPUSH", "list", "pushed"):await()
+        return waiting:await()]]))
+    end)
+
+    it("that would need one connection too many are told of the limit", function()
+      assert.equal('["limit",true]', value_of(server, [[
+        local few = moongate.redis("few")
+        local waiting = few:command("BLPOP", "list", 5)
+        local _, err = few:command("BLPOP", "list", 5):try_await()
+        local _, other = few:watch("a", function() end):try_await()
+        assert(other.reason == "limit")
+        redis:command("RPUSH", "list", "pushed"):await()
+        return { err.reason, waiting:await()[2] == "pushed" }]]))
     end)
 
     it("with a reply that is too large fail alone", function()
@@ -136,6 +170,30 @@ describe("Redis", function()
         redis:command(unpack(words)):await()
         local list = redis:command("LRANGE", "l", 0, -1):await()
         return { #list, list[10000] }]]))
+      assert.equal('[3000,"v3000",5000,"9999"]', value_of(server, [[
+        local words = { "HSET", "h" }
+        for i = 1, 3000 do
+          words[2 * i + 1], words[2 * i + 2] = "f" .. i, "v" .. i
+        end
+        redis:command(unpack(words)):await()
+        local list = redis:pipeline{ { "HGETALL", "h" }, { "LRANGE", "l", 5000, -1 } }:await()
+        local n = 0
+        for _ in pairs(list[1]) do n = n + 1 end
+        return { n, list[1].f3000, #list[2], list[2][5000] }]]))
+    end)
+
+    it("find keys one by one", function()
+      assert.equal('[300,true,false]', value_of(server, [[
+        local all = {}
+        for i = 1, 300 do all[i] = { "SET", "scanned:" .. i, i } end
+        all[301] = { "SET", "other", 1 }
+        redis:pipeline(all):await()
+        local seen, n = {}, 0
+        for key in redis:scan{ match = "scanned:*", count = 50 } do
+          n = n + (seen[key] and 0 or 1)
+          seen[key] = true
+        end
+        return { n, seen["scanned:300"], seen.other or false }]]))
     end)
   end)
 
@@ -178,6 +236,17 @@ describe("Redis", function()
       redis:command("SCRIPT", "FLUSH"):await()
       list[3] = redis:script(source, { "a" }, { 3 }):await()
       return list]]))
+  end)
+
+  it("scripts beyond count keep their meaning", function()
+    assert.equal("600", value_of(server, [[
+      local sum = 0
+      for _ = 1, 2 do
+        for i = 1, 300 do
+          sum = sum + redis:script("return " .. i .. " - " .. i .. " + 1"):await()
+        end
+      end
+      return sum]]))
   end)
 
   it("messages are heard, and a lost connection is told", function()

@@ -34,7 +34,9 @@ local redis = {}
 ---@return moongate.Future<any> the reply
 function redis:command(verb, ...) end
 
---- Runs several commands, sent together. An error of one is its reply, a `moongate.Error`.
+--- Runs several commands, sent together. An error of one is its reply, a `moongate.Error`. If one of
+--- them waits at the server, all go over a connection of their own, so that `{ "WAIT", 1, 100 }` tells
+--- of what stands before it; in a cluster their keys lie in one slot then.
 ---
 --- ```lua
 --- app:get("/", function()
@@ -97,6 +99,29 @@ function redis:watch(keys, fn) end
 ---@param args? (string|number)[]
 ---@return moongate.Future<any> what it returns
 function redis:script(source, keys, args) end
+
+---@class moongate.RedisScan
+---@field match? string a pattern, as "user:*"
+---@field count? integer how many are looked at at once (the server's default is 10)
+---@field type? string of their values: "string" "list" "set" "zset" "hash" "stream"
+
+--- Keys one by one, of a cluster those of all its servers, without holding the server up. A key that
+--- is there from beginning to end comes at least once, in a cluster unless its slot moves meanwhile.
+---
+--- ```lua
+--- app:get("/users", function()
+---   local names = moongate.json.array()
+---   for key in moongate.redis():scan{ match = "user:*", count = 500 } do
+---     names[#names + 1] = key
+---   end
+---   return names
+--- end)
+--- --> with redis SCAN 0 MATCH user:* COUNT 500 => ["0",["user:1","user:2"]]
+--- --> GET /users => 200 ["user:1","user:2"]
+--- ```
+---@param options? moongate.RedisScan
+---@return async fun(): string? iterator which awaits
+function redis:scan(options) end
 
 ---@class moongate.RedisChannels
 ---@field channels? string[]

@@ -76,6 +76,16 @@ static int ask(int i, const char *verb, const char *key) {
     return rc;
 }
 
+static int ask_alone(int i, const char *verb, uint32_t timeout_ms) {
+    const mg_str words[] = {mg_str_of(verb), MG_STR("l")};
+    const mg_redis_command command = {words, 2};
+    calls[i] = (asked){
+        .q = {.on_reply = on_reply, .on_fault = on_fault, .timeout_ms = timeout_ms, .alone = true}};
+    int rc = mg_redis_send(redis, &calls[i].q, &command, 1, &refused);
+    mg_loop_turn_soon(rig_loop);
+    return rc;
+}
+
 static void commands_of_one_request_stay_together(void **state) {
     (void)state;
     open_redis("redis://h");
@@ -144,20 +154,68 @@ static void what_is_down_fails_at_once_and_is_told_once(void **state) {
 static void a_lease_is_for_one_and_comes_back(void **state) {
     (void)state;
     mg_error err;
+    mg_redis_conn *conn;
+    mg_redis_conn *other;
     open_redis("redis://h?leases=1");
-    mg_redis_conn *conn = mg_redis_lease(redis, MG_STR(""), &err);
-    assert_non_null(conn);
-    assert_null(mg_redis_lease(redis, MG_STR(""), &err));
+    assert_int_equal(mg_redis_lease(redis, MG_STR(""), &conn, &err), MG_OK);
+    assert_int_equal(mg_redis_lease(redis, MG_STR(""), &other, &err), MG_ELIMIT);
     assert_string_equal(err.text, "redis://h:6379: all 1 leases are taken");
     mg_redis_conn_dial(conn);
     rig_settle();
     greet(0);
     mg_redis_give_back(redis, conn, true);
-    assert_ptr_equal(mg_redis_lease(redis, MG_STR(""), &err), conn);
+    assert_int_equal(mg_redis_lease(redis, MG_STR(""), &other, &err), MG_OK);
+    assert_ptr_equal(other, conn);
     mg_redis_give_back(redis, conn, false);
     rig_settle();
     assert_true(rig_servers[0].ended);
-    assert_non_null(mg_redis_lease(redis, MG_STR(""), &err));
+    assert_int_equal(mg_redis_lease(redis, MG_STR(""), &conn, &err), MG_OK);
+}
+
+static uint32_t leased(void) {
+    mg_redis_stats stats;
+    mg_redis_read_stats(redis, &stats);
+    return stats.leased;
+}
+
+static void what_waits_at_the_server_has_a_connection_of_its_own(void **state) {
+    (void)state;
+    open_redis("redis://h?leases=1&timeout=1");
+    ask(0, "GET", "a");
+    greet(0);
+    rig_got(0);
+    rig_say(0, "+A\r\n");
+    assert_int_equal(ask_alone(1, "BLPOP", 0), MG_OK);
+    greet(1);
+    assert_string_equal(rig_got(1), "BLPOP l");
+    assert_int_equal(leased(), 1);
+    assert_int_equal(ask_alone(2, "BLPOP", 0), MG_ELIMIT);
+    ask(2, "GET", "b"); // is held up by nobody
+    assert_string_equal(rig_got(0), "GET b");
+    rig_say(0, "+B\r\n");
+    assert_string_equal(calls[2].said, "0=B ");
+    rig_pass(3600 * 1000);
+    assert_false(calls[1].over);
+    rig_say(1, "+L\r\n");
+    assert_string_equal(calls[1].said, "0=L ");
+    assert_int_equal(leased(), 0);
+    assert_int_equal(ask_alone(1, "BRPOP", 500), MG_OK); // the same one
+    assert_string_equal(rig_got(1), "BRPOP l");
+    rig_pass(501);
+    assert_memory_equal(calls[1].said, "timeout: ", 9);
+    assert_int_equal(leased(), 0);
+    assert_true(rig_servers[1].ended);
+}
+
+static void what_waits_may_be_cancelled(void **state) {
+    (void)state;
+    open_redis("redis://h");
+    assert_int_equal(ask_alone(0, "BLPOP", 0), MG_OK);
+    greet(0);
+    mg_redis_cancel(&calls[0].q);
+    rig_settle();
+    assert_true(rig_servers[0].ended);
+    assert_int_equal(leased(), 0);
 }
 
 // --- listening ---
@@ -330,6 +388,8 @@ int main(void) {
         CASE(a_slow_command_does_not_hold_up_others),
         CASE(what_is_down_fails_at_once_and_is_told_once),
         CASE(a_lease_is_for_one_and_comes_back),
+        CASE(what_waits_at_the_server_has_a_connection_of_its_own),
+        CASE(what_waits_may_be_cancelled),
         CASE(channels_are_asked_for_once_and_again_when_lost),
         CASE(a_refused_channel_is_told_and_an_idle_connection_is_asked),
         CASE(sentinels_say_where_the_master_is),

@@ -22,6 +22,7 @@ static asked calls[8];
 static mg_error refused;
 static int seed, a, b; // which dials these were
 static int moves;      // that the observer was told of
+static bool alone;     // requests have connections of their own
 static bool observed;  // there is one; connections that are quiet for a second are asked then
 static char news[512];
 
@@ -98,7 +99,9 @@ static inline int ask_within(int i, const char *text, uint32_t timeout_ms) {
         }
         count++;
     }
-    calls[i] = (asked){.q = {.on_reply = on_reply, .on_fault = on_fault, .timeout_ms = timeout_ms}};
+    calls[i] = (asked){
+        .q = {
+            .on_reply = on_reply, .on_fault = on_fault, .timeout_ms = timeout_ms, .alone = alone}};
     refused.text[0] = '\0';
     int rc = mg_redis_send(redis, &calls[i].q, commands, count, &refused);
     mg_loop_turn_soon(rig_loop);

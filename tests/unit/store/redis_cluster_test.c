@@ -157,8 +157,8 @@ static void what_no_server_can_do_is_refused(void **state) {
     assert_int_equal(ask_within(0, "SINTER a b", 0), MG_ESYNTAX);
     assert_non_null(
         strstr(refused.text, "SINTER: the keys \"a\" and \"b\" lie in different slots"));
-    assert_int_equal(ask_within(0, "GET a|SCAN 0", 0), MG_ESYNTAX);
-    assert_non_null(strstr(refused.text, "SCAN tells of the keys of one server alone"));
+    assert_int_equal(ask_within(0, "GET a|KEYS *", 0), MG_ESYNTAX);
+    assert_non_null(strstr(refused.text, "KEYS tells of the keys of one server alone"));
     assert_int_equal(ask_within(0, "MULTI|SET a 1|SET b 1|EXEC", 0), MG_ESYNTAX);
     assert_non_null(strstr(refused.text, "one slot"));
     rig_settle();
@@ -396,25 +396,226 @@ static void replicas_answer_what_reads_by_choice(void **state) {
     assert_string_equal(rig_got(dial_to(1)), "SET b 1");
 }
 
+// --- keys of all servers ---
+
+// The cursor that the request 0 was told.
+static const char *cursor(void) {
+    static char text[64];
+    assert_int_equal(sscanf(calls[0].said, "0=*,%63[^,]", text), 1);
+    return text;
+}
+
+static void scan_from(const char *at) {
+    char text[128];
+    snprintf(text, sizeof text, "SCAN %s MATCH x*", at);
+    ask(0, text);
+    rig_settle();
+}
+
+static void scan_goes_from_server_to_server(void **state) {
+    (void)state;
+    open_cluster();
+    scan_from("0");
+    assert_string_equal(rig_got(a), "SCAN 0 MATCH x*");
+    rig_say(a, "*2\r\n$2\r\n17\r\n*1\r\n$2\r\nx1\r\n");
+    assert_non_null(strstr(calls[0].said, ",*,x1"));
+    scan_from(cursor());
+    assert_string_equal(rig_got(a), "SCAN 17 MATCH x*");
+    rig_say(a, "*2\r\n$1\r\n0\r\n*0\r\n");
+    scan_from(cursor());
+    assert_string_equal(rig_got(a), "");
+    assert_string_equal(rig_got(b), "SCAN 0 MATCH x*");
+    rig_say(b, "*2\r\n$1\r\n0\r\n*1\r\n$2\r\nx2\r\n");
+    assert_string_equal(calls[0].said, "0=*,0,*,x2");
+}
+
+// Its cursor would mean nothing there.
+static void scan_begins_anew_where_another_server_has_the_slots(void **state) {
+    (void)state;
+    open_cluster();
+    scan_from("0");
+    rig_got(a);
+    rig_say(a, "*2\r\n$2\r\n17\r\n*0\r\n");
+    rig_pass(2000);
+    ask(1, "GET bar");
+    rig_got(a);
+    rig_say(a, "-MOVED 5061 c:3\r\n");
+    int c = rig_count - 1;
+    greet(c);
+    rig_say(c, "+1\r\n");
+    assert_true(give_map("*2\r\n" RANGE("0", "8191", SERVER("c", "3"), "3")
+                             RANGE("8192", "16383", SERVER("b", "2"), "3")));
+    rig_got(c);
+    scan_from(cursor());
+    assert_string_equal(rig_got(c), "SCAN 0 MATCH x*");
+}
+
+static void scan_refuses_cursors_of_others(void **state) {
+    (void)state;
+    open_cluster();
+    assert_int_equal(ask_within(0, "SCAN 17", 0), MG_ESYNTAX);
+    assert_non_null(strstr(refused.text, "SCAN: \"17\" is no cursor that SCAN has given"));
+    scan_from("0");
+    rig_got(a);
+    rig_say(a, "-ERR syntax error\r\n");
+    assert_string_equal(calls[0].said, "0=ERR syntax error");
+}
+
 // --- connections for one alone ---
+
+static mg_redis_stats stats_now(void) {
+    mg_redis_stats stats;
+    mg_redis_read_stats(redis, &stats);
+    return stats;
+}
+
+static char leased_said[128];
+
+static void on_leased_reply(mg_redis_call *c, const mg_redis_reply *r, uint32_t left) {
+    (void)c;
+    (void)left;
+    show(leased_said, sizeof leased_said, r);
+}
+
+static void on_leased_fault(mg_redis_call *c, const mg_redis_fault *f) {
+    (void)c;
+    snprintf(leased_said, sizeof leased_said, "%s", f->code);
+}
+
+static mg_redis_conn *lease(const char *key) {
+    mg_redis_conn *conn;
+    assert_int_equal(mg_redis_lease(redis, mg_str_of(key), &conn, &refused), MG_OK);
+    return conn;
+}
+
+static void say_ping(mg_redis_conn *conn, mg_redis_call *call) {
+    leased_said[0] = '\0';
+    *call = (mg_redis_call){.on_reply = on_leased_reply, .on_fault = on_leased_fault};
+    assert_int_equal(mg_redis_conn_send(conn, call, MG_STR("*1\r\n$4\r\nPING\r\n"), 1), MG_OK);
+    rig_settle();
+}
 
 static void a_lease_is_to_who_has_the_key(void **state) {
     (void)state;
     open_cluster();
-    mg_redis_conn *one = mg_redis_lease(redis, MG_STR("bar"), NULL);
-    mg_redis_call call = {.on_reply = NULL};
-    assert_non_null(one);
-    assert_int_equal(mg_redis_conn_send(one, &call, MG_STR("*1\r\n$4\r\nPING\r\n"), 1), MG_OK);
-    rig_settle();
+    mg_redis_call call;
+    mg_redis_conn *one = lease("bar");
+    say_ping(one, &call);
     assert_int_equal(rig_servers[rig_count - 1].port, 1);
     assert_int_equal(rig_count, 4);
-    mg_redis_stats stats;
-    mg_redis_read_stats(redis, &stats);
-    assert_int_equal(stats.leased, 1);
+    assert_int_equal(stats_now().leased, 1);
     mg_redis_give_back(redis, one, false);
-    mg_redis_read_stats(redis, &stats);
-    assert_int_equal(stats.leased, 0);
-    assert_string_equal(stats.state, "ready");
+    assert_int_equal(stats_now().leased, 0);
+    assert_string_equal(stats_now().state, "ready");
+}
+
+static void leases_have_a_limit(void **state) {
+    (void)state;
+    mg_redis_conn *other;
+    open_with("redis+cluster://s:9?leases=1", MAP);
+    mg_redis_conn *one = lease("bar");
+    assert_int_equal(mg_redis_lease(redis, MG_STR("a"), &other, &refused), MG_ELIMIT);
+    assert_non_null(strstr(refused.text, "all 1 leases are taken"));
+    mg_redis_give_back(redis, one, false);
+}
+
+static void a_lease_waits_for_the_first_map(void **state) {
+    (void)state;
+    mg_redis_call call;
+    open_redis("redis+cluster://s:9");
+    mg_redis_conn *one = lease("bar");
+    say_ping(one, &call);
+    rig_pass(100);
+    greet(0);
+    assert_string_equal(rig_got(0), "CLUSTER SLOTS");
+    rig_say(0, MAP);
+    a = dial_to(1);
+    greet(a);
+    assert_string_equal(rig_got(a), "PING");
+    rig_say(a, "+PONG\r\n");
+    assert_string_equal(leased_said, "PONG");
+    mg_redis_give_back(redis, one, true);
+    assert_ptr_equal(lease("b"), one); // who had it has left it open
+    mg_redis_give_back(redis, one, false);
+}
+
+static void a_lease_fails_if_nobody_knows_the_map(void **state) {
+    (void)state;
+    mg_redis_call call;
+    rig_refuse = true;
+    open_redis("redis+cluster://s:9");
+    mg_redis_conn *one = lease("bar");
+    say_ping(one, &call);
+    rig_pass(100);
+    assert_string_equal(leased_said, "closed");
+    mg_redis_give_back(redis, one, false);
+    assert_int_equal(mg_redis_lease(redis, MG_STR("bar"), &one, &refused), MG_ECLOSED);
+}
+
+static void the_map_is_told_of_what_a_lease_hears(void **state) {
+    (void)state;
+    mg_redis_call call;
+    open_cluster();
+    mg_redis_conn *one = lease("bar");
+    say_ping(one, &call);
+    int own = rig_count - 1;
+    greet(own);
+    rig_got(own);
+    rig_say(own, "-MOVED 5061 b:2\r\n");
+    assert_string_equal(leased_said, "MOVED 5061 b:2");
+    mg_redis_give_back(redis, one, true);
+    one = lease("bar");
+    say_ping(one, &call);
+    assert_int_equal(rig_servers[rig_count - 1].port, 2);
+    mg_redis_give_back(redis, one, false);
+    rig_pass(1001);
+    assert_true(give_map(MAP));
+}
+
+static int ask_alone(int i, const char *text) {
+    alone = true;
+    int rc = ask_within(i, text, 0);
+    alone = false;
+    rig_settle();
+    return rc;
+}
+
+static void what_waits_is_followed_on_connections_of_its_own(void **state) {
+    (void)state;
+    open_cluster();
+    assert_int_equal(ask_alone(0, "BLPOP bar 0"), MG_OK);
+    int first = rig_count - 1;
+    greet(first);
+    assert_string_equal(rig_got(first), "BLPOP bar 0");
+    assert_string_equal(rig_got(a), "");
+    rig_pass(10 * 1000); // longer than any timeout, and no new map yet
+    assert_false(calls[0].over);
+    rig_say(first, "-MOVED 5061 b:2\r\n");
+    int second = rig_count - 1;
+    assert_int_equal(rig_servers[second].port, 2);
+    greet(second);
+    assert_string_equal(rig_got(second), "BLPOP bar 0");
+    assert_int_equal(stats_now().leased, 1);
+    rig_say(second, "+1\r\n");
+    assert_string_equal(calls[0].said, "0=1");
+    assert_int_equal(stats_now().leased, 0);
+    assert_int_equal(ask_alone(0, "BLPOP bar 0"), MG_OK);
+    mg_redis_cancel(&calls[0].q);
+    rig_settle();
+    assert_true(rig_servers[second].ended);
+}
+
+static void a_pipeline_that_waits_stays_in_one_slot(void **state) {
+    (void)state;
+    open_cluster();
+    assert_int_equal(ask_alone(0, "SET {b}1 x|WAIT 1 100"), MG_OK);
+    int own = rig_count - 1;
+    greet(own);
+    assert_string_equal(rig_got(own), "SET {b}1 x|WAIT 1 100");
+    rig_say(own, "-MOVED 3300 b:2\r\n:1\r\n"); // the other one was done
+    assert_string_equal(calls[0].said, "0=MOVED 3300 b:2 1=1");
+    assert_int_equal(ask_alone(0, "SET a 1|SET b 1|WAIT 1 100"), MG_ESYNTAX);
+    assert_non_null(strstr(refused.text, "a pipeline that waits at the server lies in one slot"));
 }
 
 int main(void) {
@@ -443,7 +644,16 @@ int main(void) {
         CASE(one_that_is_no_cluster_says_so),
         CASE(a_request_may_be_cancelled_wherever_it_is),
         CASE(replicas_answer_what_reads_by_choice),
+        CASE(scan_goes_from_server_to_server),
+        CASE(scan_begins_anew_where_another_server_has_the_slots),
+        CASE(scan_refuses_cursors_of_others),
         CASE(a_lease_is_to_who_has_the_key),
+        CASE(leases_have_a_limit),
+        CASE(a_lease_waits_for_the_first_map),
+        CASE(a_lease_fails_if_nobody_knows_the_map),
+        CASE(the_map_is_told_of_what_a_lease_hears),
+        CASE(what_waits_is_followed_on_connections_of_its_own),
+        CASE(a_pipeline_that_waits_stays_in_one_slot),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -46,7 +46,8 @@ static void on_push(void *arg, mg_redis_conn *c, const mg_redis_reply *r) {
     show(pushed, sizeof pushed, r);
 }
 
-static const mg_redis_conn_events events = {on_ready, on_lost, on_push, NULL};
+static const mg_redis_conn_events events = {
+    .on_ready = on_ready, .on_lost = on_lost, .on_push = on_push};
 
 static void on_reply(mg_redis_call *c, const mg_redis_reply *r, uint32_t left) {
     asked *a = MG_OF(c, asked, call);

@@ -100,7 +100,9 @@ static void some_are_for_everyone_or_nobody(void **state) {
     assert_int_equal(route("SCRIPT LOAD x").whither, MG_REDIS_EVERYONE);
     assert_int_equal(route("DBSIZE").join, MG_REDIS_SUM);
     assert_int_equal(route("SELECT 1").whither, MG_REDIS_NOBODY);
-    assert_int_equal(route("SCAN 0").whither, MG_REDIS_NOBODY);
+    assert_int_equal(route("SCAN 0").whither, MG_REDIS_IN_TURN);
+    assert_int_equal(route("SCAN").whither, MG_REDIS_ANYONE); // who says what is missing
+    assert_int_equal(route("KEYS *").whither, MG_REDIS_NOBODY);
     assert_non_null(route("KEYS *").why);
     assert_int_equal(route("client caching YES").whither, MG_REDIS_NEXT);
     assert_int_equal(route("CLIENT ID").whither, MG_REDIS_ANYONE);

@@ -8,6 +8,8 @@ local time = require("moongate.time")
 
 local M = {}
 
+local WAIT_BEYOND = 1 -- seconds that a reply may take beyond what its command waits at the server
+
 native.redis_errors(errors.Error)
 
 local NONE = 'no Redis is configured: redis = "redis://127.0.0.1:6379" in the configuration, or '
@@ -66,21 +68,39 @@ local function all_stubbed(scope, level, list)
   end)
 end
 
---- One command, whatever it is.
+-- The seconds that what waits at the server may take; nil: for ever.
+local function limit_of(seconds)
+  return seconds > 0 and seconds + WAIT_BEYOND or nil
+end
+
+--- One command, whatever it is. What waits at the server has a connection of its own.
 function M.send(scope, level, name, timeout, ...)
   if M.stub then
     return (M.stub(scope, level + 1, words.list("command", { ... }, level + 1)))
+  end
+  local seconds = words.waits(...)
+  if seconds then
+    return (M.started(scope, level + 1, name, native.redis_waiting(name, limit_of(seconds), ...)))
   end
   return (M.started(scope, level + 1, name, native.redis_command(name, timeout, ...)))
 end
 
 --- A list of lists of texts, sent together.
-function M.send_several(scope, level, name, timeout, list, transaction)
+function M.send_several(scope, level, name, timeout, list)
   if M.stub then
     return (all_stubbed(scope, level + 1, list))
   end
-  return (M.started(scope, level + 1, name,
-    native.redis_several(name, timeout, list, transaction)))
+  local seconds = words.all_wait(list)
+  return (M.started(scope, level + 1, name, native.redis_several(name,
+    seconds and limit_of(seconds) or timeout, list, seconds ~= nil)))
+end
+
+--- The same as a transaction, in which nothing waits.
+function M.send_transaction(scope, level, name, timeout, list)
+  if M.stub then
+    return (all_stubbed(scope, level + 1, list))
+  end
+  return (M.started(scope, level + 1, name, native.redis_transaction(name, timeout, list)))
 end
 
 --- A list of commands as lists of texts.
@@ -92,7 +112,7 @@ function M.commands(what, list, level)
   local commands = {}
   for i = 1, #list do
     local command = words.list(what .. ", command " .. i, list[i], level + 1)
-    words.refuse(command[1], level + 1)
+    words.refuse(command[1], command[2], level + 1)
     commands[i] = command
   end
   return commands

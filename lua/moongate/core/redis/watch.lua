@@ -11,6 +11,8 @@ local time = require("moongate.time")
 
 local M = {}
 
+local TRIES = 5 -- to begin where the keys are
+
 ---@class moongate.RedisWatch
 local Watch = {}
 Watch.__index = Watch
@@ -21,7 +23,7 @@ local function several(tx, level, list, transaction, first)
   end
   if asking.stub then
     return (first and asking.stub(tx._scope, level + 1, list[1])
-      or asking.send_several(tx._scope, level + 1, tx._name, nil, list, transaction))
+      or asking.send_transaction(tx._scope, level + 1, tx._name, nil, list))
   end
   return (asking.started(tx._scope, level + 1, tx._name,
     native.lease_several(tx._lease, tx._timeout, list, transaction, first)))
@@ -30,7 +32,7 @@ end
 --- Runs a command at once, before the transaction.
 ---@return moongate.Future of the reply
 function Watch:command(...)
-  words.refuse((...), 2)
+  words.refuse((...), (select(2, ...)), 2)
   return (Future._named("command",
     several(self, 2, { words.list("command", { ... }, 2) }, false, true)))
 end
@@ -38,8 +40,9 @@ end
 --- Runs commands as a transaction, unless one of the keys has changed.
 ---@return moongate.Future of the list of replies; nil: a key has changed, nothing was done
 function Watch:multi(list)
+  local future = several(self, 2, asking.commands("multi", list, 2), true, false)
   self._multi = true
-  return (Future._named("multi", several(self, 2, asking.commands("multi", list, 2), true, false)))
+  return (Future._named("multi", future))
 end
 
 suggest.close(Watch, "what redis:watch gives")
@@ -52,17 +55,29 @@ local function drop(tx)
   end
 end
 
-local function open(tx, keys)
-  if asking.stub then
-    return
-  end
+local function begin(tx, keys)
   local lease, what, message = native.redis_lease(tx._name, keys[1])
   if not lease then
     error(asking.refusal(tx._name, what, message, tx._future:_where()), 0)
   end
   tx._lease = lease
-  local command = { "WATCH", unpack(keys) }
-  several(tx, 2, { command }, false, true):await()
+  return several(tx, 2, { { "WATCH", unpack(keys) } }, false, true):try_await()
+end
+
+-- In a cluster slots may have moved: who is asked knows better each time.
+local function open(tx, keys)
+  if asking.stub then
+    return
+  end
+  for try = 1, TRIES do
+    local ok, err = begin(tx, keys)
+    if ok then
+      return
+    elseif err.reason ~= "MOVED" or try == TRIES then
+      error(err, 0)
+    end
+    drop(tx)
+  end
 end
 
 local function close(tx)

@@ -3,19 +3,26 @@ local text = require("moongate.core.text")
 
 local M = {}
 
--- What would change the connection that all commands share; instead of each.
+-- What would change the connection that all commands share: what does it instead, or "" if nothing
+-- does. A table: the next word decides.
 local SUBSCRIBE = "redis:subscribe(channel)"
 local MULTI = "redis:multi{ ... }, or redis:watch(keys, fn)"
 local URL = "the URL of the configuration says that"
+local NEAR = 'cache = "redis://host?near=64M" keeps values near'
 local INSTEAD = {
   SUBSCRIBE = SUBSCRIBE, PSUBSCRIBE = 'redis:subscribe({ patterns = { "news.*" } })',
   SSUBSCRIBE = "redis:subscribe({ sharded = { channel } })", UNSUBSCRIBE = "messages:close()",
   PUNSUBSCRIBE = "messages:close()", SUNSUBSCRIBE = "messages:close()",
   MULTI = MULTI, EXEC = MULTI, DISCARD = MULTI, WATCH = MULTI, UNWATCH = MULTI,
   SELECT = "redis://host/NUMBER: " .. URL, AUTH = "redis://user:password@host: " .. URL,
-  HELLO = "redis://host?resp=2: " .. URL, RESET = "nothing", QUIT = "nothing",
-  MONITOR = "redis-cli monitor", SYNC = "nothing", PSYNC = "nothing",
-  READONLY = "redis+cluster://host?replicas=true: " .. URL, READWRITE = URL, ASKING = "nothing",
+  HELLO = "redis://host?resp=2: " .. URL, RESET = "", QUIT = "", MONITOR = "redis-cli monitor",
+  SYNC = "", PSYNC = "", REPLCONF = "", ASKING = "", READWRITE = URL,
+  READONLY = "redis+cluster://host?replicas=true: " .. URL,
+  CLIENT = {
+    REPLY = "", TRACKING = NEAR, CACHING = NEAR, ["NO-EVICT"] = "", ["NO-TOUCH"] = "", CAPA = "",
+    ["IMPORT-SOURCE"] = "", SETINFO = "", SETNAME = "redis://host?client_name=NAME: " .. URL,
+  },
+  SCRIPT = { DEBUG = "redis-cli --ldb" },
 }
 
 -- The word (from the end, if negative) that says how long a command waits at the server, and in
@@ -57,12 +64,23 @@ function M.list(what, words, level)
   return list
 end
 
+local function upper(word)
+  return type(word) == "string" and word:upper() or nil
+end
+
 --- Raises if a command would change the connection that it shares with others.
-function M.refuse(verb, level)
-  local instead = type(verb) == "string" and INSTEAD[verb:upper()]
+---@param verb any its first word
+---@param second any the one behind that
+function M.refuse(verb, second, level)
+  local name = upper(verb)
+  local instead = INSTEAD[name]
+  if type(instead) == "table" then
+    second = upper(second)
+    name, instead = name .. " " .. tostring(second), instead[second]
+  end
   if instead then
-    error(verb:upper() .. " would change the connection for all who share it: " .. instead,
-      level + 1)
+    error(name .. " would change the connection for all who share it"
+      .. (instead ~= "" and "; instead: " .. instead or ""), level + 1)
   end
 end
 
@@ -74,9 +92,9 @@ local function waits_for(rule, ...)
   end
   for i = 2, n - 1 do
     local word = select(i, ...)
-    if type(word) == "string" and word:upper() == "BLOCK" then
+    if upper(word) == "BLOCK" then
       return tonumber((select(i + 1, ...))), unit
-    elseif type(word) == "string" and word:upper() == "STREAMS" then
+    elseif upper(word) == "STREAMS" then
       break
     end
   end
@@ -85,11 +103,25 @@ end
 --- How many seconds a command may wait at the server (0: for ever), or nil: it does not wait.
 ---@return number?
 function M.waits(verb, ...)
-  local rule = type(verb) == "string" and WAITING[verb:upper()]
+  local rule = WAITING[upper(verb)]
   if rule then
     local n, unit = waits_for(rule, verb, ...)
     return n and n / unit
   end
+end
+
+--- The same of several commands, one behind the other.
+---@param commands table[] lists of texts
+---@return number?
+function M.all_wait(commands)
+  local sum
+  for _, command in ipairs(commands) do
+    local seconds = M.waits(unpack(command))
+    if seconds then
+      sum = (sum == 0 or seconds == 0) and 0 or (sum or 0) + seconds
+    end
+  end
+  return sum
 end
 
 return M
