@@ -1,10 +1,14 @@
 --- A fleet: two Moongates on one Redis Cluster of six servers. What they share, and what they see
---- while slots move and a master dies.
+--- while slots move and a master dies, alone and under load. In the suite a small run;
+--- `make endurance` loads it for FLEET_SECONDS each time.
 local cluster = require("support.cluster")
 local process = require("support.process")
 local servers = require("support.server")
 local wire = require("support.wire")
+local json = require("dkjson")
 local socket = require("socket")
+
+local SECONDS = tonumber(os.getenv("FLEET_SECONDS") or "1.5")
 
 -- POST /lua runs its body.
 local APP = [==[
@@ -15,7 +19,7 @@ app:every("count", 0.1, function()
   cache:increment("ran:NODE"):await()
 end)
 app:get("/feed", function(ctx) return ctx:events({ topics = { "room" } }) end)
-app:post("/lua", { timeout = 10 }, function(ctx)
+app:post("/lua", { timeout = 300 }, function(ctx)
   local chunk = assert(loadstring(ctx:body():await()))
   setfenv(chunk, setmetatable({ redis = moongate.redis(), cache = cache,
     moongate = moongate, all = moongate.Future.all }, { __index = _G }))
@@ -23,9 +27,73 @@ app:post("/lua", { timeout = 10 }, function(ctx)
   if not ok then
     return 409, type(value) == "table" and value.message or tostring(value)
   end
-  return tostring(value)
+  return type(value) == "table" and moongate.json.encode(value) or tostring(value)
 end)
 return app
+]==]
+
+-- Many who write, each a key of its own, and read what they have written: what comes back is the
+-- newest value, or one newer than what is known to be stored if a call failed meanwhile. Every
+-- other one counts instead: each step comes once.
+local LOAD = [==[
+local name, seconds = "%s", %g
+local report = { calls = 0, failed = 0, wrong = {}, older = 0, slowest = 0, reasons = {} }
+local function ask(...)
+  local began = moongate.monotonic()
+  local value, err = redis:command(...):try_await()
+  report.calls = report.calls + 1
+  report.slowest = math.max(report.slowest, moongate.monotonic() - began)
+  if err then
+    report.failed = report.failed + 1
+    report.reasons[err.reason] = (report.reasons[err.reason] or 0) + 1
+  end
+  return value, err
+end
+local function wrong(...)
+  report.wrong[#report.wrong + 1] = table.concat({ ... }, " ")
+end
+local function judge(key, got, least, most)
+  if not got or got > most then
+    wrong(key, tostring(got), "of", least, "to", most)
+  elseif got < least then
+    report.older = report.older + 1
+  end
+end
+local ends = moongate.monotonic() + seconds
+local function write(key)
+  local stored, tried = 0, 0
+  ask("DEL", key)
+  while moongate.monotonic() < ends do
+    tried = tried + 1
+    local _, err = ask("SET", key, key .. "=" .. tried)
+    stored = err and stored or tried
+    local value, failed = ask("GET", key)
+    if not failed then
+      local whose, n = (value or key .. "=0"):match("^(.*)=(%%d+)$")
+      judge(key, whose == key and tonumber(n), stored, tried)
+      stored = tonumber(n) or stored
+    end
+  end
+end
+local function count(key)
+  local least, most = 0, 0
+  ask("DEL", key)
+  while moongate.monotonic() < ends do
+    local sum, err = ask("INCR", key)
+    most = most + 1
+    if not err then
+      judge(key, sum, least + 1, most)
+      least, most = sum, sum
+    end
+  end
+end
+local tasks = {}
+for i = 1, 32 do
+  tasks[i] = moongate.spawn(i %% 2 == 0 and count or write, "load:" .. name .. ":" .. i)
+end
+all(tasks):await()
+report.state = redis:stats().state
+return report
 ]==]
 
 describe("a fleet on a Redis Cluster", function()
@@ -89,6 +157,30 @@ describe("a fleet on a Redis Cluster", function()
     assert.equal(409, answer.status)
     assert.truthy(answer.body:find('SINTER: the keys "x" and "y" lie in different slots', 1, true),
       answer.body)
+  end)
+
+  it("finds the keys of all servers", function()
+    assert.equal("50 50", lua("b", [[
+      local seen, n = {}, 0
+      for key in redis:scan{ match = "app:key*", count = 5 } do
+        n = n + (seen[key] and 0 or 1)
+        seen[key] = true
+      end
+      local known = 0
+      for i = 1, 50 do known = known + (seen["app:key" .. i] and 1 or 0) end
+      return n .. " " .. known
+    ]]))
+  end)
+
+  it("lets what waits at a server hold up nobody, wherever its key is", function()
+    assert.equal("list pushed 1", lua("a", [[
+      local waiting = redis:command("BLPOP", "list", 5)
+      local pipeline = redis:pipeline{ { "SET", "{w}a", 1 }, { "WAIT", 1, 2000 } }
+      moongate.sleep(0.02):await()
+      redis:command("RPUSH", "list", "pushed"):await()
+      local replicas = pipeline:await()[2]
+      return table.concat(waiting:await(), " ") .. " " .. replicas
+    ]]))
   end)
 
   it("never serves a value near that is older than its invalidation", function()
@@ -228,6 +320,63 @@ describe("a fleet on a Redis Cluster", function()
     assert.equal("36", lua("b", check, 2))
   end)
 
+  -- Both nodes, loaded at once; `fn` does something to the cluster meanwhile. Their reports.
+  local function load(fn)
+    local connections, reports = {}, {}
+    for name, node in pairs(nodes) do
+      connections[name] = node:connect()
+      connections[name]:send(wire.post("/lua", LOAD:format(name, SECONDS)))
+    end
+    fn()
+    for name, connection in pairs(connections) do
+      connection.sock:settimeout(SECONDS + 20)
+      local answer = connection:read("POST")
+      assert.equal(200, answer.status, answer.body)
+      reports[name] = assert(json.decode(answer.body))
+      connection:close()
+      local report = reports[name]
+      assert.same({}, report.wrong)
+      assert.equal("ready", report.state)
+      assert.is_true(report.calls > 100)
+      print(("cluster %s: %d calls, %d failed %s, slowest %.3f s, %d writes lost by the failover")
+        :format(name, report.calls, report.failed, json.encode(report.reasons), report.slowest,
+          report.older))
+    end
+    return reports
+  end
+
+  -- All keys of that slot, to any other master.
+  local function move(slot)
+    local from, from_node = redis:owner(slot)
+    local to, to_node
+    for _, node in ipairs(redis:nodes()) do
+      if node.flags:find("master", 1, true) and node.port ~= from.port then
+        to, to_node = redis:server_at(node.port), node
+      end
+    end
+    to:cli("CLUSTER", "SETSLOT", tostring(slot), "IMPORTING", from_node.id)
+    from:cli("CLUSTER", "SETSLOT", tostring(slot), "MIGRATING", to_node.id)
+    for name in from:cli("CLUSTER", "GETKEYSINSLOT", tostring(slot), "100"):gmatch("%S+") do
+      from:cli("MIGRATE", "127.0.0.1", tostring(to.port), name, "0", "1000")
+    end
+    to:cli("CLUSTER", "SETSLOT", tostring(slot), "NODE", to_node.id)
+    from:cli("CLUSTER", "SETSLOT", tostring(slot), "NODE", to_node.id)
+  end
+
+  it("gives no wrong value and no error while slots move under load", function()
+    local reports = load(function()
+      local ends, i = socket.gettime() + SECONDS, 1
+      while socket.gettime() < ends do
+        move(redis:slot("load:" .. (i % 2 == 0 and "a" or "b") .. ":" .. i % 32 + 1))
+        i = i + 1
+      end
+    end)
+    for _, report in pairs(reports) do
+      assert.equal(0, report.failed)
+      assert.equal(0, report.older)
+    end
+  end)
+
   it("waits for another master when one dies, and loses no answer", function()
     local slot = redis:slot("app:survivor")
     local victim = redis:owner(slot)
@@ -254,6 +403,50 @@ describe("a fleet on a Redis Cluster", function()
       local sum = 0
       for i = 1, 50 do sum = sum + cache:get("key" .. i):await().n end
       return sum
+    ]]))
+  end)
+
+  -- A master with a replica that is alive, and that is not the one that is asked.
+  local function next_victim()
+    local replicas = {}
+    for _, node in ipairs(redis:nodes()) do
+      if not node.flags:find("fail", 1, true) then
+        replicas[node.master] = true
+      end
+    end
+    for _, node in ipairs(redis:nodes()) do
+      if node.flags:find("master", 1, true) and not node.flags:find("fail", 1, true)
+        and replicas[node.id] and node.port ~= redis:asked().port then
+        return redis:server_at(node.port)
+      end
+    end
+  end
+
+  it("gives no wrong value when a master dies under load, and goes on without a restart", function()
+    local victim = assert(next_victim())
+    load(function()
+      socket.sleep(SECONDS / 3)
+      victim:kill()
+    end)
+    process.wait_until("another one has its slots", function()
+      return redis:asked():cli("CLUSTER", "INFO"):find("cluster_state:ok", 1, true)
+    end)
+    for _, report in pairs(load(function() end)) do
+      assert.equal(0, report.failed)
+      assert.equal(0, report.older)
+    end
+  end)
+
+  it("forgets the cache's own keys, on all masters, and no others", function()
+    assert.equal("true 20", lua("b", [[
+      local theirs = {}
+      for i = 1, 20 do theirs[i] = redis:command("SET", "theirs" .. i, i) end
+      all(theirs):await()
+      local cleared = cache:clear():await()
+      for i = 1, 50 do assert(cache:get("key" .. i):await() == nil) end
+      local left = 0
+      for _ in redis:scan{ match = "theirs*" } do left = left + 1 end
+      return tostring(cleared) .. " " .. left
     ]]))
   end)
 end)

@@ -15,10 +15,15 @@ local function start_server()
   })
 end
 
+--- Who of them is asked by default; `ask`, a number, is another one once the first is dead.
+function Cluster:asked()
+  return self.servers[self.ask or 1]
+end
+
 --- Of who answers, lines of CLUSTER NODES as { id, port, flags, master, slots }.
 function Cluster:nodes(of)
   local list = {}
-  for line in (of or self.servers[1]):cli("CLUSTER", "NODES"):gmatch("[^\n]+") do
+  for line in (of or self:asked()):cli("CLUSTER", "NODES"):gmatch("[^\n]+") do
     local id, port, flags, master, slots =
       line:match("^(%x+) [%d.]+:(%d+)@%S+ (%S+) (%S+) %S+ %S+ %S+ %S+ ?(.*)$")
     list[#list + 1] = { id = id, port = tonumber(port), flags = flags, master = master,
@@ -48,12 +53,12 @@ end
 
 --- The slot of a key, as a server says.
 function Cluster:slot(key)
-  return tonumber(self.servers[1]:cli("CLUSTER", "KEYSLOT", key))
+  return tonumber(self:asked():cli("CLUSTER", "KEYSLOT", key))
 end
 
 --- Redis' own way of asking: follows the slots.
 function Cluster:cli(...)
-  return self.servers[self.ask or 1]:cli("-c", ...)
+  return self:asked():cli("-c", ...)
 end
 
 function Cluster:url(rest)
