@@ -2,8 +2,9 @@
 
 #include "base/mem.h"
 #include "http/h2_budget.h"
+#include "http/h2_decode.h"
+#include "http/h2_encode.h"
 #include "http/h2_frame.h"
-#include "http/h2_hpack.h"
 #include "http/h2_inside.h"
 #include "http/h2_streams.h"
 

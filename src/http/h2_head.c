@@ -1,6 +1,6 @@
 #include "http/h2_budget.h"
+#include "http/h2_decode.h"
 #include "http/h2_frame.h"
-#include "http/h2_hpack.h"
 #include "http/h2_inside.h"
 #include "http/h2_schedule.h"
 #include "http/h2_section.h"
@@ -172,8 +172,9 @@ static void finish_response(mg_h2_step *t, mg_h2_stream *s, mg_h2_section *secti
         return;
     }
     s->head_seen = e->status >= 200;
-    if (s->tunnel && e->status >= 200 && e->status < 300) {
-        e->head.framing = MG_FRAMING_CHUNKED;
+    if (s->tunnel && s->head_seen) {
+        s->tunnel = e->status < 300; // else it is an answer like others
+        e->head.framing = s->tunnel ? MG_FRAMING_CHUNKED : e->head.framing;
     }
     s->length_left = length_of(&e->head);
     mg_h2_tell(t, MG_H2_HEAD, s);

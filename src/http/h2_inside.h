@@ -78,4 +78,4 @@ void mg_h2_stream_begin(mg_h2 *h, mg_h2_stream *s, mg_arena *arena, uint32_t id)
 // If both sides have ended, it is closed.
 void mg_h2_settle(mg_h2 *h, mg_h2_stream *s);
 // The encoder, telling first what the peer's table is.
-struct nghttp2_hd_deflater *mg_h2_encoder_of(mg_h2 *h);
+struct mg_h2_encoder *mg_h2_encoder_of(mg_h2 *h);

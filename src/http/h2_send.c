@@ -1,8 +1,8 @@
 #include "http/h2_send.h"
 
 #include "http/h2_budget.h"
+#include "http/h2_encode.h"
 #include "http/h2_frame.h"
-#include "http/h2_hpack.h"
 #include "http/h2_inside.h"
 #include "http/h2_schedule.h"
 #include "http/h2_streams.h"
@@ -29,23 +29,6 @@ static void end_side(mg_h2 *h, mg_h2_stream *s) {
 
 // --- field sections ---
 
-// Those that come from elsewhere with names of their own in front.
-enum { MOST_OWN = 8 };
-
-typedef struct section {
-    mg_field own[MOST_OWN];
-    size_t count;
-    char length[20];
-} section;
-
-static void add(section *s, mg_str name, mg_str value) {
-    s->own[s->count++] = (mg_field){.name = name, .value = value};
-}
-
-static void add_length(section *s, uint64_t length) {
-    add(s, MG_STR("content-length"), (mg_str){s->length, mg_format_u64(s->length, length)});
-}
-
 // Of the connection: no such fields go over this wire.
 static bool is_sent(const mg_field *f) {
     return f->id != MG_FIELD_TE ? !mg_field_id_is_hop_by_hop(f->id)
@@ -69,61 +52,95 @@ static void frame_block(mg_buf *out, size_t at, uint32_t id, uint8_t flags) {
     mg_h2_put_header((uint8_t *)out->p + at, left, type, flags | MG_H2_FLAG_END_HEADERS, id);
 }
 
-static void send_section(mg_h2 *h, mg_h2_stream *s, mg_buf *out, const section *own,
-                         const mg_fields *fields, bool end) {
-    uint32_t others = fields != NULL ? fields->count : 0;
-    mg_field *all = mg_arena_alloc(s->arena, (own->count + others) * sizeof *all);
-    size_t n = own->count;
-    memcpy(all, own->own, n * sizeof *all);
-    for (uint32_t i = 0; i < others; i++) {
-        if (is_sent(&fields->at[i])) {
-            all[n++] = fields->at[i];
-        }
-    }
+// A section on its way into a frame.
+typedef struct section {
+    mg_h2_encoder *encoder;
+    mg_buf *out;
+    size_t at;    // of the frame
+    bool end;     // of our side
+    bool keyless; // no key is asked for an answer to (RFC 8441 section 5)
+} section;
+
+static section begin_section(mg_h2 *h, mg_h2_stream *s, mg_buf *out, bool end) {
     if (end) {
         before_end(h, s, out);
     }
-    size_t at = out->n;
+    section c = {.encoder = mg_h2_encoder_of(h), .out = out, .at = out->n, .end = end};
     mg_buf_reserve(out, MG_H2_FRAME_HEADER);
     out->n += MG_H2_FRAME_HEADER;
-    mg_h2_encode(mg_h2_encoder_of(h), out, all, n, s->arena);
-    frame_block(out, at, s->id, end ? MG_H2_FLAG_END_STREAM : 0);
-    if (end) {
+    mg_h2_encode_begin(c.encoder, out);
+    return c;
+}
+
+static void add(const section *c, mg_field_id id, mg_str value) {
+    mg_h2_encode(c->encoder, c->out, &(mg_field){mg_field_name(id), value, id});
+}
+
+static void add_length(const section *c, uint64_t length) {
+    char text[20];
+    add(c, MG_FIELD_CONTENT_LENGTH, (mg_str){text, mg_format_u64(text, length)});
+}
+
+static void add_status(const section *c, int status) {
+    const char text[3] = {(char)('0' + status / 100 % 10), (char)('0' + status / 10 % 10),
+                          (char)('0' + status % 10)};
+    mg_h2_encode_pseudo(c->encoder, c->out, MG_H2_STATIC_STATUS, (mg_str){text, sizeof text});
+}
+
+static void add_all(const section *c, const mg_fields *fields) {
+    for (uint32_t i = 0; fields != NULL && i < fields->count; i++) {
+        const mg_field *f = &fields->at[i];
+        if (is_sent(f) && !(c->keyless && f->id == MG_FIELD_SEC_WEBSOCKET_KEY)) {
+            mg_h2_encode(c->encoder, c->out, f);
+        }
+    }
+}
+
+static void end_section(const section *c, mg_h2 *h, mg_h2_stream *s) {
+    frame_block(c->out, c->at, s->id, c->end ? MG_H2_FLAG_END_STREAM : 0);
+    if (c->end) {
         end_side(h, s);
     }
 }
 
-static void add_status(section *s, char text[3], int status) {
-    text[0] = (char)('0' + status / 100 % 10);
-    text[1] = (char)('0' + status / 10 % 10);
-    text[2] = (char)('0' + status % 10);
-    add(s, MG_STR(":status"), (mg_str){text, 3});
-}
-
 void mg_h2_send_interim(mg_h2 *h, mg_h2_stream *s, mg_buf *out, int status,
                         const mg_fields *fields) {
-    section own = {.count = 0};
-    char text[3];
-    add_status(&own, text, status);
-    send_section(h, s, out, &own, fields, false);
+    section c = begin_section(h, s, out, false);
+    add_status(&c, status);
+    add_all(&c, fields);
+    end_section(&c, h, s);
 }
 
 void mg_h2_send_answer(mg_h2 *h, mg_h2_stream *s, mg_buf *out, const mg_answer_head *a, bool end) {
-    section own = {.count = 0};
-    char text[3];
-    add_status(&own, text, a->status);
+    section c = begin_section(h, s, out, end);
+    add_status(&c, a->status);
     if (a->content_type.n > 0) {
-        add(&own, MG_STR("content-type"), a->content_type);
+        add(&c, MG_FIELD_CONTENT_TYPE, a->content_type);
     }
     if (a->kind == MG_LENGTH_KNOWN) {
-        add_length(&own, a->length);
+        add_length(&c, a->length);
     }
     if (a->date.n > 0 && mg_fields_find(a->fields, MG_FIELD_DATE) == NULL) {
-        add(&own, MG_STR("date"), a->date);
+        add(&c, MG_FIELD_DATE, a->date);
     }
+    add_all(&c, a->fields);
     s->head_sent = true;
     mg_h2_earn(h, MG_H2_BUDGET_RESETS, 1);
-    send_section(h, s, out, &own, a->fields, end);
+    end_section(&c, h, s);
+}
+
+// Which names a request has in front (RFC 9113 section 8.3.1, RFC 8441 section 4).
+static void add_pseudo(const section *c, const mg_request_head *r) {
+    mg_h2_encode_pseudo(c->encoder, c->out, MG_H2_STATIC_METHOD, r->method);
+    mg_h2_encode_pseudo(c->encoder, c->out, MG_H2_STATIC_AUTHORITY, r->host);
+    if (r->protocol.n > 0) {
+        mg_h2_encode(c->encoder, c->out,
+                     &(mg_field){.name = MG_STR(":protocol"), .value = r->protocol});
+    } else if (mg_str_eq(r->method, MG_STR("CONNECT"))) {
+        return;
+    }
+    mg_h2_encode_pseudo(c->encoder, c->out, MG_H2_STATIC_SCHEME, r->scheme);
+    mg_h2_encode_pseudo(c->encoder, c->out, MG_H2_STATIC_PATH, r->target);
 }
 
 int mg_h2_request(mg_h2 *h, mg_h2_stream *s, mg_arena *arena, mg_buf *out, const mg_request_head *r,
@@ -134,23 +151,6 @@ int mg_h2_request(mg_h2 *h, mg_h2_stream *s, mg_arena *arena, mg_buf *out, const
     if (!mg_h2_may_request(h)) {
         return MG_EAGAIN;
     }
-    section own = {.count = 0};
-    bool bare = mg_str_eq(r->method, MG_STR("CONNECT")) && r->protocol.n == 0;
-    add(&own, MG_STR(":method"), r->method);
-    add(&own, MG_STR(":authority"), r->host);
-    if (!bare) {
-        add(&own, MG_STR(":scheme"), r->scheme);
-        add(&own, MG_STR(":path"), r->target);
-    }
-    if (r->protocol.n > 0) {
-        add(&own, MG_STR(":protocol"), r->protocol);
-    }
-    if (r->kind == MG_LENGTH_KNOWN) {
-        add_length(&own, r->length);
-    }
-    if (r->trailers) {
-        add(&own, MG_STR("te"), MG_STR("trailers"));
-    }
     mg_h2_earn(h, MG_H2_BUDGET_EMPTY, 2);
     mg_h2_earn(h, MG_H2_BUDGET_WINDOWS, 2);
     mg_h2_stream_begin(h, s, arena, h->next_id);
@@ -158,14 +158,25 @@ int mg_h2_request(mg_h2 *h, mg_h2_stream *s, mg_arena *arena, mg_buf *out, const
     s->to_head = mg_str_eq(r->method, MG_STR("HEAD"));
     s->tunnel = mg_str_eq(r->method, MG_STR("CONNECT"));
     s->head_sent = true;
-    send_section(h, s, out, &own, r->fields, end);
+    section c = begin_section(h, s, out, end);
+    c.keyless = r->protocol.n > 0;
+    add_pseudo(&c, r);
+    if (r->kind == MG_LENGTH_KNOWN) {
+        add_length(&c, r->length);
+    }
+    if (r->trailers) {
+        add(&c, MG_FIELD_TE, MG_STR("trailers"));
+    }
+    add_all(&c, r->fields);
+    end_section(&c, h, s);
     return MG_OK;
 }
 
 void mg_h2_send_end(mg_h2 *h, mg_h2_stream *s, mg_buf *out, const mg_fields *trailers) {
-    static const section none = {.count = 0};
     if (trailers != NULL && trailers->count > 0) {
-        send_section(h, s, out, &none, trailers, true);
+        section c = begin_section(h, s, out, true);
+        add_all(&c, trailers);
+        end_section(&c, h, s);
     } else {
         mg_h2_send_data_header(h, s, out, 0, true);
     }

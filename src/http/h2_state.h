@@ -6,7 +6,7 @@
 #include "http/h2_limits.h"
 
 struct nghttp2_hd_inflater;
-struct nghttp2_hd_deflater;
+struct mg_h2_encoder;
 
 // The streams that are open, in the order of their ids.
 typedef struct mg_h2_table {
@@ -67,7 +67,7 @@ typedef struct mg_h2 {
     mg_h2_bucket budgets[MG_H2_BUDGETS];
     mg_link turns[8];                    // http/h2_schedule: of each urgency
     struct nghttp2_hd_inflater *decoder; // made when first needed
-    struct nghttp2_hd_deflater *encoder;
+    struct mg_h2_encoder *encoder;
     mg_h2_frame frame;
     mg_h2_block block;
     mg_h2_stream *current; // whose DATA is under way; NULL: to be thrown away

@@ -3,8 +3,8 @@
 #pragma once
 
 #include "http/h2.h"
+#include "http/h2_encode.h"
 #include "http/h2_frame.h"
-#include "http/h2_hpack.h"
 #include "http/h2_schedule.h"
 #include "http/h2_send.h"
 #include "unit.h"
@@ -215,19 +215,16 @@ static inline void put_frame(mg_buf *b, uint8_t type, uint8_t flags, uint32_t id
 
 // "name: value" lines, the name up to the first ": ".
 static inline void put_block(rig *peer, mg_buf *b, const char *lines) {
-    mg_field fields[128];
-    size_t n = 0;
+    mg_h2_encode_begin(peer->encoder, b);
     while (*lines != '\0') {
         const char *end = strchr(lines, '\n');
         end = end != NULL ? end : lines + strlen(lines);
         const char *colon = strstr(lines + 1, ": ");
-        fields[n].name = (mg_str){lines, (size_t)(colon - lines)};
-        fields[n++].value = (mg_str){colon + 2, (size_t)(end - colon - 2)};
+        mg_h2_encode(peer->encoder, b,
+                     &(mg_field){.name = {lines, (size_t)(colon - lines)},
+                                 .value = {colon + 2, (size_t)(end - colon - 2)}});
         lines = *end == '\n' ? end + 1 : end;
     }
-    mg_arena scratch = {0};
-    mg_h2_encode(peer->encoder, b, fields, n, &scratch);
-    mg_arena_deinit(&scratch);
 }
 
 static inline void put_headers(rig *peer, mg_buf *b, uint8_t flags, uint32_t id,

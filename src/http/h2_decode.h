@@ -1,11 +1,12 @@
-// http/h2_hpack.h: HPACK (RFC 7541), by nghttp2's codec. For http/h2* alone.
+// http/h2_decode.h: the reading half of HPACK (RFC 7541), by nghttp2's codec. For http/h2* alone.
 #pragma once
 
-#include "base/buf.h"
-#include "http/fields.h"
+#include "base/error.h"
+#include "base/str.h"
+
+#include <stdbool.h>
 
 typedef struct nghttp2_hd_inflater mg_h2_decoder;
-typedef struct nghttp2_hd_deflater mg_h2_encoder;
 
 mg_h2_decoder *mg_h2_decoder_new(void);
 void mg_h2_decoder_free(mg_h2_decoder *d); // accepts NULL
@@ -17,11 +18,3 @@ void mg_h2_decoder_resize(mg_h2_decoder *d, uint32_t table);
 // which is borrowed until the next call. MG_OK: here it is; MG_EAGAIN: all was taken, and is whole
 // if `last`; MG_ESYNTAX: the block is wrong, and the decoder of no more use.
 int mg_h2_decode(mg_h2_decoder *d, mg_str *in, bool last, mg_str *name, mg_str *value);
-
-mg_h2_encoder *mg_h2_encoder_new(uint32_t table);
-void mg_h2_encoder_free(mg_h2_encoder *e); // accepts NULL
-void mg_h2_encoder_resize(mg_h2_encoder *e, uint32_t table);
-
-// Appends the block of all `n` fields, whose names may be in any case. `scratch` is left larger.
-void mg_h2_encode(mg_h2_encoder *e, mg_buf *out, const mg_field *fields, size_t n,
-                  mg_arena *scratch);

@@ -1,8 +1,7 @@
-#include "http/h2_hpack.h"
+#include "http/h2_decode.h"
 
 #include "base/mem.h"
 
-#include <assert.h>
 #include <nghttp2/nghttp2.h>
 
 // --- memory: there, or the end of the process ---
@@ -70,57 +69,4 @@ int mg_h2_decode(mg_h2_decoder *d, mg_str *in, bool last, mg_str *name, mg_str *
             return MG_EAGAIN;
         }
     }
-}
-
-// --- writing ---
-
-mg_h2_encoder *mg_h2_encoder_new(uint32_t table) {
-    nghttp2_hd_deflater *e = NULL;
-    nghttp2_hd_deflate_new2(&e, table, &memory);
-    return e;
-}
-
-void mg_h2_encoder_free(mg_h2_encoder *e) {
-    if (e != NULL) {
-        nghttp2_hd_deflate_del(e);
-    }
-}
-
-void mg_h2_encoder_resize(mg_h2_encoder *e, uint32_t table) {
-    nghttp2_hd_deflate_change_table_size(e, table);
-}
-
-static size_t bytes_of_names(const mg_field *fields, size_t n) {
-    size_t bytes = 0;
-    for (size_t i = 0; i < n; i++) {
-        bytes += fields[i].name.n;
-    }
-    return bytes;
-}
-
-static nghttp2_nv lowered(const mg_field *f, char *name) {
-    for (size_t i = 0; i < f->name.n; i++) {
-        name[i] = mg_lower(f->name.p[i]);
-    }
-    // The encoder does not write to them.
-    return (nghttp2_nv){.name = (uint8_t *)name,
-                        .namelen = f->name.n,
-                        .value = (uint8_t *)(uintptr_t)f->value.p,
-                        .valuelen = f->value.n,
-                        .flags = NGHTTP2_NV_FLAG_NONE};
-}
-
-void mg_h2_encode(mg_h2_encoder *e, mg_buf *out, const mg_field *fields, size_t n,
-                  mg_arena *scratch) {
-    nghttp2_nv *list = mg_arena_alloc(scratch, n * sizeof *list + bytes_of_names(fields, n));
-    char *name = (char *)(list + n);
-    for (size_t i = 0; i < n; i++) {
-        list[i] = lowered(&fields[i], name);
-        name += list[i].namelen;
-    }
-    size_t bound = nghttp2_hd_deflate_bound(e, list, n);
-    uint8_t *to = (uint8_t *)mg_buf_reserve(out, bound);
-    ssize_t bytes = nghttp2_hd_deflate_hd(e, to, bound, list, n);
-    assert(bytes >= 0);
-    out->n += (size_t)bytes;
 }

@@ -1,5 +1,6 @@
-#include "http/h2_hpack.h"
+#include "http/h2_decode.h"
 
+#include "base/buf.h"
 #include "unit.h"
 
 // Decodes a whole block, in pieces of `step` bytes (0: in one).
@@ -69,46 +70,6 @@ static void refuses_what_cannot_be_decoded(void **state) {
     }
 }
 
-static void names_are_written_in_lower_case(void **state) {
-    (void)state;
-    mg_h2_encoder *e = mg_h2_encoder_new(4096);
-    mg_h2_decoder *d = mg_h2_decoder_new();
-    mg_arena scratch = {0};
-    mg_buf block = {0}, text = {0};
-    const mg_field fields[] = {
-        {.name = MG_STR("Content-Type"), .value = MG_STR("text/plain")},
-        {.name = MG_STR("X-Own"), .value = MG_STR("")},
-    };
-    for (int i = 0; i < 2; i++) { // the second time from the table
-        mg_buf_clear(&block);
-        mg_h2_encode(e, &block, fields, 2, &scratch);
-        decode(d, mg_buf_str(&block), 0, &text);
-    }
-    assert_text("content-type: text/plain\nx-own: \ncontent-type: text/plain\nx-own: \n",
-                mg_buf_str(&text));
-    assert_int_equal(2, (int)block.n);
-    mg_buf_deinit(&block);
-    mg_arena_deinit(&scratch);
-    mg_buf_deinit(&text);
-    mg_h2_encoder_free(e);
-    mg_h2_decoder_free(d);
-}
-
-static void a_smaller_table_is_told(void **state) {
-    (void)state;
-    mg_h2_encoder *e = mg_h2_encoder_new(4096);
-    mg_h2_encoder_resize(e, 0);
-    mg_h2_encoder_resize(e, 100);
-    mg_arena scratch = {0};
-    mg_buf block = {0};
-    const mg_field field = {.name = MG_STR(":method"), .value = MG_STR("GET")};
-    mg_h2_encode(e, &block, &field, 1, &scratch);
-    assert_text("\x20\x3f\x45\x82", mg_buf_str(&block)); // 0, then 100
-    mg_buf_deinit(&block);
-    mg_arena_deinit(&scratch);
-    mg_h2_encoder_free(e);
-}
-
 static void a_peer_has_to_tell_its_smaller_table(void **state) {
     (void)state;
     mg_h2_decoder *d = mg_h2_decoder_new();
@@ -121,15 +82,12 @@ static void a_peer_has_to_tell_its_smaller_table(void **state) {
 static void nothing_is_freed(void **state) {
     (void)state;
     mg_h2_decoder_free(NULL);
-    mg_h2_encoder_free(NULL);
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(decodes_the_examples_of_the_rfc),
         cmocka_unit_test(refuses_what_cannot_be_decoded),
-        cmocka_unit_test(names_are_written_in_lower_case),
-        cmocka_unit_test(a_smaller_table_is_told),
         cmocka_unit_test(a_peer_has_to_tell_its_smaller_table),
         cmocka_unit_test(nothing_is_freed),
     };
