@@ -250,7 +250,8 @@ void mg_config_append_allowed(mg_buf *out, const mg_config_key *key) {
             "\"ip\", \"path\", \"header:NAME\", \"cookie:NAME\", \"query:NAME\" or false",
         [MG_CONFIG_STICKY] = "\"cookie:NAME\" or false",
         [MG_CONFIG_STATUSES] = "statuses as \"200-399\" or \"200, 204\"",
-        [MG_CONFIG_RETRY_ON] = "a list of \"connect\", \"closed\", \"timeout\" and statuses",
+        [MG_CONFIG_RETRY_ON] = "a list of \"connect\", \"closed\", \"timeout\", statuses, and "
+                               "those of gRPC (\"unavailable\")",
         [MG_CONFIG_HOST] = "\"client\", \"upstream\" or a host",
         [MG_CONFIG_SERVICE] = "the name of a service, \"\" (the server as a whole) or false",
         [MG_CONFIG_HTTP2] = "\"auto\", true or false",

@@ -5,6 +5,7 @@
 #include "http/cookie.h"
 #include "http/uri.h"
 #include "http/url.h"
+#include "proxy/grpc.h"
 #include "proxy/options.h"
 
 #include <stdlib.h>
@@ -116,10 +117,13 @@ static bool add_reason(mg_retry_options *o, const mg_config_reading *r, mg_json_
     bool connect = is_text(r, t) && mg_str_eq(r->json.text, MG_STR("connect"));
     bool closed = is_text(r, t) && mg_str_eq(r->json.text, MG_STR("closed"));
     bool timeout = is_text(r, t) && mg_str_eq(r->json.text, MG_STR("timeout"));
+    mg_grpc_status grpc = is_text(r, t) ? mg_grpc_status_named(r->json.text) : MG_GRPC_STATUSES;
+    bool told = grpc != MG_GRPC_OK && grpc < MG_GRPC_STATUSES;
     o->on_connect = o->on_connect || connect;
     o->on_closed = o->on_closed || closed;
     o->on_timeout = o->on_timeout || timeout;
-    return connect || closed || timeout;
+    o->on_grpc |= told ? (uint32_t)1 << grpc : 0;
+    return connect || closed || timeout || told;
 }
 
 bool mg_config_take_retry_on(mg_config_reading *r, const mg_config_key *key, mg_json_token t) {
@@ -127,6 +131,7 @@ bool mg_config_take_retry_on(mg_config_reading *r, const mg_config_key *key, mg_
     (void)key;
     o->on_connect = o->on_closed = o->on_timeout = false;
     o->on_status = (mg_status_set){0};
+    o->on_grpc = 0;
     if (t != MG_JSON_ARRAY) {
         return false;
     }
@@ -137,7 +142,8 @@ bool mg_config_take_retry_on(mg_config_reading *r, const mg_config_key *key, mg_
             mg_buf_printf(&r->path, "[%zu]", i);
             mg_config_skip(r, item);
             mg_config_fault(r, "is no reason for a retry, allowed: \"connect\", \"closed\", "
-                               "\"timeout\" or a status from 400 to 599");
+                               "\"timeout\", a status from 400 to 599, or one of gRPC, "
+                               "such as \"unavailable\"");
             r->path.n = before;
         }
         item = mg_json_next(&r->json);

@@ -8,6 +8,7 @@
 #include "http/status.h"
 #include "lua/args.h"
 #include "lua/scratch.h"
+#include "proxy/grpc.h"
 
 #include <lauxlib.h>
 
@@ -296,6 +297,12 @@ static int status_phrase(lua_State *L) {
     return 1;
 }
 
+// How a call of gRPC is told of a fault that has this status elsewhere.
+static int grpc_status(lua_State *L) {
+    lua_pushinteger(L, mg_grpc_status_of((int)luaL_checkinteger(L, 1)));
+    return 1;
+}
+
 int mg_open_http(lua_State *L) {
     static const luaL_Reg functions[] = {
         {"parse_query", parse_query},
@@ -307,11 +314,12 @@ int mg_open_http(lua_State *L) {
         {"date", date},
         {"parse_date", parse_date},
         {"status_phrase", status_phrase},
+        {"grpc_status", grpc_status},
         {NULL, NULL},
     };
     make_parser_type(L);
     make_form_type(L);
-    lua_createtable(L, 0, 11);
+    lua_createtable(L, 0, 12);
     luaL_register(L, NULL, functions);
     mg_http_add_cookies(L);
     return 1;

@@ -33,19 +33,62 @@ uint32_t mg_grpc_timeout_ms(const mg_fields *fields) {
     return 0;
 }
 
+mg_grpc_status mg_grpc_status_named(mg_str name) {
+    static const char *const names[MG_GRPC_STATUSES] = {
+        [MG_GRPC_OK] = "ok",
+        [MG_GRPC_CANCELLED] = "cancelled",
+        [MG_GRPC_UNKNOWN] = "unknown",
+        [MG_GRPC_INVALID_ARGUMENT] = "invalid_argument",
+        [MG_GRPC_DEADLINE_EXCEEDED] = "deadline_exceeded",
+        [MG_GRPC_NOT_FOUND] = "not_found",
+        [MG_GRPC_ALREADY_EXISTS] = "already_exists",
+        [MG_GRPC_PERMISSION_DENIED] = "permission_denied",
+        [MG_GRPC_RESOURCE_EXHAUSTED] = "resource_exhausted",
+        [MG_GRPC_FAILED_PRECONDITION] = "failed_precondition",
+        [MG_GRPC_ABORTED] = "aborted",
+        [MG_GRPC_OUT_OF_RANGE] = "out_of_range",
+        [MG_GRPC_UNIMPLEMENTED] = "unimplemented",
+        [MG_GRPC_INTERNAL] = "internal",
+        [MG_GRPC_UNAVAILABLE] = "unavailable",
+        [MG_GRPC_DATA_LOSS] = "data_loss",
+        [MG_GRPC_UNAUTHENTICATED] = "unauthenticated",
+    };
+    mg_grpc_status status = MG_GRPC_OK;
+    while (status < MG_GRPC_STATUSES && !mg_str_eq(name, mg_str_of(names[status]))) {
+        status++;
+    }
+    return status;
+}
+
+mg_grpc_status mg_grpc_status_in(const mg_fields *fields) {
+    const mg_field *f = mg_fields_find_name(fields, MG_STR("grpc-status"));
+    uint64_t n;
+    bool known = f != NULL && mg_str_to_u64(f->value, MG_GRPC_STATUSES - 1, &n);
+    return known ? (mg_grpc_status)n : MG_GRPC_STATUSES;
+}
+
+// gRPC's own table, and what it says of other transports' faults.
 mg_grpc_status mg_grpc_status_of(int http_status) {
     switch (http_status) {
+    case 400:
+        return MG_GRPC_INTERNAL;
+    case 401:
+        return MG_GRPC_UNAUTHENTICATED;
+    case 403:
+        return MG_GRPC_PERMISSION_DENIED;
+    case 404:
+    case 405:
+    case 501:
+        return MG_GRPC_UNIMPLEMENTED;
+    case 408:
+    case 413:
+    case 429:
+        return MG_GRPC_RESOURCE_EXHAUSTED;
     case 502:
     case 503:
         return MG_GRPC_UNAVAILABLE;
     case 504:
         return MG_GRPC_DEADLINE_EXCEEDED;
-    case 408:
-    case 413:
-    case 429:
-        return MG_GRPC_RESOURCE_EXHAUSTED;
-    case 400:
-        return MG_GRPC_INTERNAL;
     default:
         return MG_GRPC_UNKNOWN;
     }

@@ -85,6 +85,7 @@ typedef struct mg_retry_options {
     double budget;           // of the requests in flight
     bool on_connect, on_closed, on_timeout;
     mg_status_set on_status;
+    uint32_t on_grpc; // the bit of each mg_grpc_status
 } mg_retry_options;
 
 typedef struct mg_mirror_options {
@@ -93,8 +94,7 @@ typedef struct mg_mirror_options {
 } mg_mirror_options;
 
 typedef struct mg_upstream_timeouts {
-    uint64_t connect_ms, first_byte_ms, idle_ms; // idle: between two pieces of the content
-    uint64_t total_ms;                           // 0: any
+    uint64_t connect_ms, first_byte_ms, idle_ms, total_ms; // idle: between two pieces; total 0: any
 } mg_upstream_timeouts;
 
 // Of the connections to servers whose URL says https.

@@ -1,5 +1,6 @@
 // Another server is asked: because one failed, because it is slow, or with a copy.
 
+#include "proxy/grpc.h"
 #include "proxy/relay_inside.h"
 #include "proxy/tries.h"
 #include "server/server.h"
@@ -37,12 +38,23 @@ bool mg_relay_retry_fault(mg_relay *r, const mg_call_fault *of) {
     return true;
 }
 
+// An answer that has no more than its trailers, which come as its head. Whose server says when it
+// wants to be asked again (or not at all) is for the client to obey.
+static uint32_t grpc_bit(const mg_relay *r, const mg_response *head) {
+    const mg_fields *l = &head->head.fields;
+    mg_grpc_status status = mg_grpc_status_in(l);
+    bool pushed_back = mg_fields_find_name(l, MG_STR("grpc-retry-pushback-ms")) != NULL;
+    bool told = r->grpc && status < MG_GRPC_STATUSES && !pushed_back;
+    return told ? (uint32_t)1 << status : 0;
+}
+
 // While another try is under way, that one is waited for. Else another server is found before this
 // answer is given up: if there is none, it is relayed as it came.
 bool mg_relay_retry_status(mg_relay *r, mg_relay_try *t) {
     mg_relay_try *other = mg_relay_other(r, t);
     mg_try_facts facts = facts_of(r);
     facts.status = mg_call_response(t->call)->status;
+    facts.grpc = grpc_bit(r, mg_call_response(t->call));
     if (!may_retry(r, &facts) || (other->call == NULL && !retry(r))) {
         return false;
     }

@@ -18,7 +18,7 @@ static bool is_one_of(const char *code, const char *const *codes) {
 static bool is_wanted(const mg_retry_options *o, const mg_try_facts *f) {
     static const char *const unreachable[] = {"connect", "dns", "tls", NULL};
     if (f->code == NULL) {
-        return mg_status_set_has(&o->on_status, f->status);
+        return mg_status_set_has(&o->on_status, f->status) || (f->grpc & o->on_grpc) != 0;
     }
     if (strcmp(f->code, "timeout") == 0) {
         return o->on_timeout || mg_status_set_has(&o->on_status, 504);
@@ -30,6 +30,6 @@ static bool is_wanted(const mg_retry_options *o, const mg_try_facts *f) {
 }
 
 bool mg_tries_may_retry(const mg_retry_options *o, const mg_try_facts *f) {
-    return o->on && f->retries < o->count && f->has_body &&
-           (f->unsent || mg_tries_is_idempotent(f->method)) && is_wanted(o, f);
+    bool harmless = f->unsent || mg_tries_is_idempotent(f->method) || (f->grpc & o->on_grpc) != 0;
+    return o->on && f->retries < o->count && f->has_body && harmless && is_wanted(o, f);
 }

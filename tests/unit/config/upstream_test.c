@@ -4,6 +4,7 @@
 #include "client/call.h"
 
 #include "of_text.h"
+#include "proxy/grpc.h"
 
 static void faults(const char *upstreams, const char *expected) {
     mg_config c;
@@ -42,6 +43,21 @@ static void a_list_of_urls_is_an_upstream(void **state) {
     assert_false(u->health.on || u->outlier.on || u->circuit.on || u->retries.on);
     assert_int_equal(c.upstreams.items[1].servers.n, 0);
     mg_config_deinit(&c);
+}
+
+static void statuses_of_grpc_have_names(void **state) {
+    (void)state;
+    mg_config c;
+    load(&c, "{\"upstreams\":{\"shop\":{\"servers\":[],"
+             "\"retries\":{\"on\":[\"unavailable\",503,\"aborted\"]}}}}");
+    const mg_retry_options *o = &c.upstreams.items[0].retries;
+    assert_int_equal(1 << MG_GRPC_UNAVAILABLE | 1 << MG_GRPC_ABORTED, o->on_grpc);
+    assert_true(mg_status_set_has(&o->on_status, 503) && !o->on_connect);
+    mg_config_deinit(&c);
+    faults("{\"shop\":{\"servers\":[],\"retries\":{\"on\":[\"ok\"]}}}",
+           "f: upstreams.shop.retries.on[1]: is no reason for a retry, allowed: \"connect\", "
+           "\"closed\", \"timeout\", a status from 400 to 599, or one of gRPC, such as "
+           "\"unavailable\"\n");
 }
 
 static void every_key_is_read(void **state) {
@@ -183,7 +199,8 @@ static void what_is_wrong_is_told_with_its_place(void **state) {
            "\"200, 204\"\n");
     faults("{\"shop\":{\"servers\":[],\"retries\":{\"on\":[\"connect\",200]}}}",
            "f: upstreams.shop.retries.on[2]: is no reason for a retry, allowed: \"connect\", "
-           "\"closed\", \"timeout\" or a status from 400 to 599\n");
+           "\"closed\", \"timeout\", a status from 400 to 599, or one of gRPC, such as "
+           "\"unavailable\"\n");
     faults("{\"shop\":{\"servers\":[],\"outlier\":{\"most\":1.5}}}",
            "f: upstreams.shop.outlier.most: is 1.5, allowed: a number from 0 to 1\n");
     faults("{\"shop\":{\"servers\":[],\"mirror\":{\"to\":\"shop\"}}}",
@@ -228,6 +245,7 @@ static void a_script_may_give_servers(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_list_of_urls_is_an_upstream),
+        cmocka_unit_test(statuses_of_grpc_have_names),
         cmocka_unit_test(every_key_is_read),
         cmocka_unit_test(a_hash_key_alone_makes_hash_the_balance),
         cmocka_unit_test(a_split_names_upstreams_with_servers),

@@ -70,6 +70,40 @@ static void faults_have_a_status_of_their_own(void **state) {
     assert_int_equal(mg_grpc_status_of(413), MG_GRPC_RESOURCE_EXHAUSTED);
     assert_int_equal(mg_grpc_status_of(400), MG_GRPC_INTERNAL);
     assert_int_equal(mg_grpc_status_of(500), MG_GRPC_UNKNOWN);
+    assert_int_equal(mg_grpc_status_of(401), MG_GRPC_UNAUTHENTICATED);
+    assert_int_equal(mg_grpc_status_of(404), MG_GRPC_UNIMPLEMENTED);
+}
+
+static void statuses_have_numbers_and_names(void **state) {
+    (void)state;
+    assert_int_equal(MG_GRPC_OK, mg_grpc_status_named(MG_STR("ok")));
+    assert_int_equal(16, mg_grpc_status_named(MG_STR("unauthenticated")));
+    assert_int_equal(14, mg_grpc_status_named(MG_STR("unavailable")));
+    assert_int_equal(MG_GRPC_STATUSES, mg_grpc_status_named(MG_STR("UNAVAILABLE")));
+    assert_int_equal(MG_GRPC_STATUSES, mg_grpc_status_named(MG_STR("")));
+}
+
+static void an_answer_tells_its_status_or_none(void **state) {
+    (void)state;
+    static const struct {
+        mg_str value;
+        int want;
+    } list[] = {
+        {MG_STR("0"), 0},
+        {MG_STR("14"), 14},
+        {MG_STR("16"), 16},
+        {MG_STR("17"), MG_GRPC_STATUSES},
+        {MG_STR(""), MG_GRPC_STATUSES},
+        {MG_STR("x"), MG_GRPC_STATUSES},
+    };
+    for (size_t i = 0; i < sizeof list / sizeof *list; i++) {
+        mg_fields l;
+        mg_fields_init(&l, &arena);
+        (void)mg_fields_add(&l, MG_STR("grpc-status"), list[i].value);
+        assert_int_equal(list[i].want, mg_grpc_status_in(&l));
+    }
+    static const mg_fields none;
+    assert_int_equal(MG_GRPC_STATUSES, mg_grpc_status_in(&none));
 }
 
 static void messages_are_encoded(void **state) {
@@ -87,6 +121,8 @@ int main(void) {
         cmocka_unit_test_teardown(timeouts_have_units_and_are_rounded_up, tear_down),
         cmocka_unit_test_teardown(timeouts_that_are_none_are_none, tear_down),
         cmocka_unit_test_teardown(faults_have_a_status_of_their_own, tear_down),
+        cmocka_unit_test_teardown(statuses_have_numbers_and_names, tear_down),
+        cmocka_unit_test_teardown(an_answer_tells_its_status_or_none, tear_down),
         cmocka_unit_test_teardown(messages_are_encoded, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -51,6 +51,23 @@ static void a_timeout_is_a_504(void **state) {
     assert_true(again());
 }
 
+// A POST as all of its calls are: its server has said that it may come again.
+static void a_status_of_grpc_that_is_named_is_tried_again(void **state) {
+    (void)state;
+    facts = (mg_try_facts){.method = MG_METHOD_POST, .has_body = true, .status = 200};
+    facts.grpc = 1 << 14;
+    assert_false(again());
+    want.on_grpc = 1 << 14;
+    assert_true(again());
+    facts.has_body = false;
+    assert_false(again());
+    facts.has_body = true;
+    facts.grpc = 1 << 13;
+    assert_false(again());
+    facts.grpc = 0;
+    assert_false(again());
+}
+
 static void only_so_often(void **state) {
     (void)state;
     facts.retries = 1;
@@ -89,6 +106,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(what_the_configuration_names_is_tried_again, set_up),
         cmocka_unit_test_setup(a_timeout_is_a_504, set_up),
+        cmocka_unit_test_setup(a_status_of_grpc_that_is_named_is_tried_again, set_up),
         cmocka_unit_test_setup(only_so_often, set_up),
         cmocka_unit_test_setup(what_was_seen_must_be_idempotent, set_up),
         cmocka_unit_test_setup(a_body_that_is_gone_cannot_be_sent_again, set_up),

@@ -8,13 +8,6 @@ local BODY, FIELDS = slots.BODY, slots.FIELDS
 
 local M = {}
 
--- As src/proxy/grpc.c has it for faults of the proxy; others as gRPC's own table says.
-local CODES = {
-  [400] = 13, [401] = 16, [403] = 7, [404] = 12, [405] = 12, [408] = 8, [413] = 8, [429] = 8,
-  [501] = 12, [502] = 14, [503] = 14, [504] = 4,
-}
-local UNKNOWN = 2
-
 --- Whether the request is a call of gRPC.
 ---@return boolean
 function M.asks(ctx)
@@ -30,7 +23,7 @@ function M.stage(ctx, status, message)
   ctx[FIELDS] = ctx[FIELDS] or false
   ctx[KIND], ctx[STATUS], ctx[TYPE] = PLAIN, 200, "application/grpc"
   ctx[BODY], ctx[PHASE] = "", STAGED
-  ctx:header("grpc-status", tostring(CODES[status] or UNKNOWN))
+  ctx:header("grpc-status", tostring(native.http.grpc_status(status)))
   ctx:header("grpc-message", ((message or native.http.status_phrase(status)):gsub("[^ -$&-~]",
     function(byte)
       return ("%%%02X"):format(byte:byte())
