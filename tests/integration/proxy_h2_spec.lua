@@ -29,6 +29,7 @@ end)
 app:proxy("/secure/*path", "secure", { strip = "/secure" })
 app:proxy("/old/*path", "old", { strip = "/old" })
 app:proxy("/bad/*path", "bad", { strip = "/bad" })
+app:proxy("/again/*path", "again", { strip = "/again" })
 ]]
 
 local function start_hostile()
@@ -55,6 +56,8 @@ setup(function()
       secure = { secure:url(""), tls = tls },
       old = { secure:url(""), tls = tls, http2 = false },
       bad = { url, http2 = true, ping = 0.2, connections = 4 },
+      again = { url, (url:gsub("127.0.0.1", "127.0.0.2")), http2 = true,
+        retries = { count = 1, on = { "unavailable" } } },
     },
   }, LINES)
 end)
@@ -223,6 +226,18 @@ describe("a server that", function()
     conn:send(wire.get("/bad/interim"))
     assert.equal("HTTP/1.1 103 Early Hints", conn:take_line())
     conn:close()
+  end)
+
+  it("says no more than a status of gRPC that is named is left for another", function()
+    local function call(path)
+      return gateway:request(wire.post(path, "hello", "Content-Type: application/grpc"))
+    end
+    assert.equal("5 bytes", call("/again/unavailable").body)
+    local before = seen().unavailable
+    assert.equal("14", call("/bad/unavailable").headers["grpc-status"])
+    assert.equal(before + 1, seen().unavailable)
+    assert.equal("14", call("/again/pushback").headers["grpc-status"])
+    assert.equal(1, seen().pushback) -- it says itself when it wants to be asked
   end)
 
   it("is silent for longer than a call of gRPC may take is told so, and the client", function()

@@ -63,6 +63,20 @@ class Connection:
         else:
             self.answer(stream, "%d bytes" % request["bytes"])
 
+    def status(self, stream, *fields):
+        """All of the answer of a call of gRPC."""
+        self.head(stream, [("content-type", "application/grpc"), ("grpc-status", "14"), *fields], end=True)
+
+    def whole_unavailable(self, stream, request):
+        if count("unavailable") % 2 == 1:
+            self.status(stream)
+        else:
+            self.answer(stream, "%d bytes" % request["bytes"])
+
+    def whole_pushback(self, stream, request):
+        count("pushback")
+        self.status(stream, ("grpc-retry-pushback-ms", "1000"))
+
     def whole_leaving(self, stream, request):
         """Leaves, and has not looked at this one."""
         if count("leaving") % 2 == 1:
@@ -177,13 +191,21 @@ class Connection:
             self.sock.close()
 
 
-def main():
-    listener = socket.create_server(("127.0.0.1", 0))
-    print(listener.getsockname()[1], flush=True)
+def accept(listener):
     while True:
         sock, _ = listener.accept()
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         threading.Thread(target=Connection(sock).serve, daemon=True).start()
+
+
+def main():
+    """At 127.0.0.1, and for those who want another server at 127.0.0.2."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    port = listener.getsockname()[1]
+    other = socket.create_server(("127.0.0.2", port))
+    print(port, flush=True)
+    threading.Thread(target=accept, args=(other,), daemon=True).start()
+    accept(listener)
 
 
 if __name__ == "__main__":
