@@ -33,10 +33,11 @@ app:websocket("/echo", function(ws)
     ws:send(word .. " " .. data, kind)
   end
 end)
-app:group("/late", { function(ctx, next)
+-- The socket is there when next() returns, and opened behind the onion.
+app:group("/late", { function(_, next)
+  next()
   moongate.log.info("it is late")
   moongate.retiring:await()
-  return next()
 end }, function(late)
   late:websocket("/echo", function(ws)
     ws:send(word .. " late")

@@ -221,8 +221,9 @@ local function open(ctx)
   local retired = ctx[APP].retired
   if retired and retired.cancelled then -- the other coroutines were told to go before
     native.socket_leave(ws[WS_HANDLE])
+  else
+    run(ws)
   end
-  run(ws)
   sched.release(task, guard)
   native.socket_close(ws[WS_HANDLE], NORMAL, "")
   sockets.take_state(ws[WS_SLOT])
