@@ -94,9 +94,40 @@ static void the_first_fault_counts(void **state) {
     scans("GET /\rX34567890123\r\n", 400);
 }
 
+// Behind `before` bytes that are next to CR and LF, but none.
+static int status_behind(size_t before, const char *end) {
+    static const mg_guard_limits wide = {.first_line_bytes = 100, .bytes = 100, .lines = 2};
+    static const char near[] = {'\x8d', '\x8a', '\x0c', '\x0b', '\x0e', '\x09', 'a'};
+    char text[64];
+    mg_guard g = {0};
+    for (size_t i = 0; i < before; i++) {
+        text[i] = near[(i + 6) % sizeof near];
+    }
+    size_t n = before + strlen(end);
+    memcpy(text + before, end, strlen(end));
+    mg_guard_verdict verdict = mg_guard_scan(&g, &wide, text, n);
+    assert_true(verdict != MG_GUARD_END || g.at == n);
+    return verdict == MG_GUARD_MORE ? 1 : g.refusal.status;
+}
+
+static void finds_line_ends_wherever_they_lie(void **state) {
+    (void)state;
+    for (size_t before = 1; before < 40; before++) {
+        assert_int_equal(status_behind(before, ""), 1);
+        assert_int_equal(status_behind(before, "\r"), 1);
+        assert_int_equal(status_behind(before, "\r\n"), 1);
+        assert_int_equal(status_behind(before, "\r\n\r\n"), 0);
+        assert_int_equal(status_behind(before, "\n"), 400);
+        assert_int_equal(status_behind(before, "\rb"), 400);
+        assert_int_equal(status_behind(before, "\r\nb\n"), 400);
+        assert_int_equal(status_behind(before, "\r\nb\r\r\n"), 400);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(finds_the_end_of_a_section),
+        cmocka_unit_test(finds_line_ends_wherever_they_lie),
         cmocka_unit_test(lets_a_few_empty_lines_pass_before_the_first),
         cmocka_unit_test(refuses_line_ends_that_others_let_through),
         cmocka_unit_test(refuses_folded_and_nameless_lines),
