@@ -112,8 +112,10 @@ end
 function Redis:script(source, touched, args)
   local scope = scope_of(self, 2, "script")
   check.type("script: the source", source, "string")
-  local rest = { #(touched or {}) }
-  for _, list in ipairs({ touched or {}, args or {} }) do
+  touched = check.list("script: the keys", touched or {}, "texts")
+  args = check.list("script: the arguments", args or {}, "texts and numbers")
+  local rest = { #touched }
+  for _, list in ipairs({ touched, args }) do
     for i = 1, #list do
       rest[#rest + 1] = words.of(list[i], i, 2)
     end
@@ -161,14 +163,7 @@ end
 
 suggest.close(Redis, "a Redis")
 
-local OPTIONS = {
-  timeout = function(name, value)
-    if type(value) ~= "number" or value <= 0 then
-      check.fail(name .. ": seconds are wanted, a number above 0")
-    end
-    return value
-  end,
-}
+local OPTIONS = { timeout = check.seconds }
 
 --- The Redis of that name; without a name the default one, which is the cache's, unless `redis` of
 --- the configuration is another.

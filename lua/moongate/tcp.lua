@@ -6,7 +6,6 @@ local native = require("moongate.native")
 local check = require("moongate.core.check")
 local connecting = require("moongate.core.connecting")
 local streams = require("moongate.core.stream")
-local files = require("moongate.files")
 local Future = require("moongate.future")
 local text, path = connecting.text, connecting.path
 
@@ -21,7 +20,7 @@ TcpStream.__index = TcpStream
 -- A list of names, or one: as "h2,http/1.1".
 local function protocols(name, value)
   local list = type(value) == "table" and value or { value }
-  for _, each in ipairs(list) do
+  for _, each in ipairs(check.list(name, list, "protocols")) do
     text(name, each)
     if #each > 255 or each:find(",", 1, true) then
       check.fail(name .. ": names of protocols such as \"h2\" are wanted, not \"" .. each .. "\"")
@@ -59,7 +58,7 @@ local function parse(address)
   check.string("tcp.connect: the address", address)
   local socket = address:match("^unix:(.+)$")
   if socket then
-    return nil, nil, files.resolve(socket)
+    return nil, nil, path("tcp.connect: the address", socket)
   end
   local host, port = address:match("^%[([%x:.]+)%]:(%d+)$")
   if not host then

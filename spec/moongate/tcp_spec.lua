@@ -196,6 +196,8 @@ describe("moongate.tcp", function()
       { ADDRESS, { timout = 1 }, "did you mean 'timeout'" },
       { ADDRESS, { tls = { cert = "a" } }, "cert and key belong together" },
       { ADDRESS, { tls = { sni = "a" } }, "tls" },
+      { ADDRESS, { tls = { alpn = { first = "h2" } } }, "a list of protocols" },
+      { "unix:/tmp/a\0b", nil, "holds a NUL" },
       { ADDRESS, { deny = "nowhere" }, "nowhere" },
       { ADDRESS, { deny = { private = true } }, "a list of networks and names" },
       { ADDRESS, { deny = { [1] = "private", [3] = "loopback" } }, "a list of networks and names" },

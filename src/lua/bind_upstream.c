@@ -2,6 +2,7 @@
 
 #include "lua/args.h"
 #include "lua/bind.h"
+#include "lua/json_values.h"
 #include "proxy/members.h"
 
 static mg_upstream *check_upstream(lua_State *L, const mg_vm *vm) {
@@ -33,6 +34,8 @@ static void push_member(lua_State *L, const mg_upstream_member *m) {
 static void push_members(lua_State *L, const mg_upstream *u) {
     size_t n = mg_upstream_member_count(u);
     lua_createtable(L, (int)n, 0);
+    mg_json_push_array_mark(L);
+    lua_setmetatable(L, -2);
     for (size_t i = 0; i < n; i++) {
         mg_upstream_member m;
         mg_upstream_member_of(u, i, &m);

@@ -99,6 +99,16 @@ function M.is_list(list)
   return true
 end
 
+--- A list, with no hole and no other key; `of`: what it is to hold, for the message.
+---@return table
+function M.list(name, value, of)
+  if type(value) ~= "table" or not M.is_list(value) then
+    M.fail(name .. ": a list of " .. of .. " is wanted, without a hole"
+      .. (type(value) ~= "table" and ", not " .. describe(value) or ""))
+  end
+  return value
+end
+
 ---@return boolean
 function M.is_callable(value)
   if type(value) == "table" then

@@ -73,6 +73,17 @@ describe("check.is_list", function()
   end)
 end)
 
+describe("check.list", function()
+  it("says what the list is to hold", function()
+    local list = { "a" }
+    assert.equal(list, check.list("topics", list, "topics"))
+    assert.error_matches(function() check.list("topics", 7, "topics") end,
+      "topics: a list of topics is wanted, without a hole, not 7$")
+    assert.error_matches(function() check.list("topics", { a = 1 }, "topics") end,
+      "without a hole$")
+  end)
+end)
+
 describe("check.size", function()
   it("takes bytes and texts with a unit", function()
     local sizes = {

@@ -9,6 +9,7 @@ local M = {}
 
 local KINDS = { text = false, binary = true }
 local REASON_MAX, PING_MAX = 123, 125 -- bytes: RFC 6455 section 5.5
+local PROTOCOLS_MAX = 32 -- as C reads them
 local UNSENT = { [1004] = true, [1005] = true, [1006] = true }
 
 --- What goes out, and whether it is binary. A table becomes JSON. Whether text is UTF-8 is not
@@ -89,6 +90,9 @@ function M.protocols(name, value)
       check.fail(('%s[%d]: "%s" is there already'):format(name, i, protocol))
     end
     seen[protocol] = true
+  end
+  if #value > PROTOCOLS_MAX then
+    check.fail(name .. ": at most " .. PROTOCOLS_MAX .. " subprotocols")
   end
   return #value > 0 and value or nil
 end

@@ -11,7 +11,7 @@ function M.option(name, value)
   if value == "*" then
     return { any = true }
   end
-  local list = type(value) == "string" and { value } or check.type(name, value, "table")
+  local list = type(value) == "string" and { value } or check.list(name, value, "origins")
   local known = {}
   for i, origin in ipairs(list) do
     check.string(name .. "[" .. i .. "]", origin)

@@ -69,6 +69,17 @@ local function add(list, field, value)
   list[#list + 1] = value
 end
 
+-- The field's values: one, or a list of them.
+local function values_of(name, field, value)
+  local values = {}
+  value = type(value) == "table" and check.list(name .. "." .. field, value, "values") or { value }
+  for i, one in ipairs(value) do
+    local ok, checked = pcall(answer.check_field, field, one, -1)
+    values[i] = ok and checked or check.fail(checked)
+  end
+  return values
+end
+
 -- A value, a list of them, or false: the field is taken away.
 local function headers_of(name, given)
   check.type(name, given, "table")
@@ -79,8 +90,8 @@ local function headers_of(name, given)
     if value == false then
       add(headers.removed, field, "")
     else
-      for _, one in ipairs(type(value) == "table" and value or { value }) do
-        add(headers.set, field, answer.check_field(field, one, 1))
+      for _, one in ipairs(values_of(name, field, value)) do
+        add(headers.set, field, one)
       end
     end
   end

@@ -1,5 +1,6 @@
 --- What everything that asks Redis has in common: how a command is started, or refused.
 local native = require("moongate.native")
+local check = require("moongate.core.check")
 local errors = require("moongate.core.errors")
 local suggest = require("moongate.core.suggest")
 local words = require("moongate.core.redis.words")
@@ -105,7 +106,7 @@ end
 
 --- A list of commands as lists of texts.
 function M.commands(what, list, level)
-  if type(list) ~= "table" or type(list[1]) ~= "table" then
+  if type(list) ~= "table" or type(list[1]) ~= "table" or not check.is_list(list) then
     error(what .. ': a list of commands is wanted, as in { { "SET", "key", 1 }, { "GET", "key" } }',
       level + 1)
   end

@@ -85,7 +85,7 @@ end
 suggest.close(Messages, "what redis:subscribe gives")
 
 local function names(what, list, level)
-  if type(list) ~= "table" or #list == 0 then
+  if type(list) ~= "table" or #list == 0 or not check.is_list(list) then
     error("subscribe: " .. what .. ": a list of names is wanted", level + 1)
   end
   for _, name in ipairs(list) do

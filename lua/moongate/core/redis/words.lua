@@ -1,4 +1,5 @@
 --- Words of commands: what scripts give for them, and which commands go ways of their own.
+local check = require("moongate.core.check")
 local text = require("moongate.core.text")
 
 local M = {}
@@ -53,6 +54,8 @@ function M.list(what, words, level)
   if type(words) ~= "table" then
     error(what .. ': a list of words is wanted, as in { "SET", "key", 1 }, not a ' .. type(words),
       level + 1)
+  elseif not check.is_list(words) then
+    error(what .. ': a list of words has no hole and no names: { "SET", "key", 1 }', level + 1)
   end
   local list, n = {}, #words
   if n == 0 then

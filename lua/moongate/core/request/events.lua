@@ -38,7 +38,7 @@ local function check_heartbeat(name, value)
 end
 
 local function check_list(name, value)
-  local list = type(value) == "string" and { value } or check.type(name, value, "table")
+  local list = type(value) == "string" and { value } or check.list(name, value, "topics")
   if #list == 0 then
     check.fail(name .. ": at least one topic is wanted")
   end

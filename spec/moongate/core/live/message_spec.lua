@@ -41,5 +41,10 @@ describe("what is sent over a WebSocket", function()
     fails("protocols%[1%]: a token", message.protocols, "protocols", { "a,b" })
     fails("without a hole", message.protocols, "protocols", { [1] = "a", [3] = "b" })
     fails("without a hole", message.protocols, "protocols", { chat = true })
+    local many = {}
+    for i = 1, 33 do
+      many[i] = "p" .. i
+    end
+    fails("at most 32 subprotocols", message.protocols, "protocols", many)
   end)
 end)

@@ -46,6 +46,8 @@ describe("the origins that may open a WebSocket", function()
       "https://a*.test", "*" }) do
       assert.has_error(function() listed(wrong) end)
     end
-    assert.has_error(function() origin.option("origins", 7) end)
+    assert.error_matches(function() origin.option("origins", 7) end, "a list of origins is wanted")
+    assert.error_matches(function() origin.option("origins", { first = "https://a.test" }) end,
+      "a list of origins is wanted, without a hole")
   end)
 end)

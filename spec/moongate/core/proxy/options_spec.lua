@@ -41,6 +41,12 @@ describe("options of proxying", function()
     ["proxy.headers: Transfer%-Encoding is the connection's own to say$"] = {
       headers = { ["Transfer-Encoding"] = "chunked" },
     },
+    ["^spec/.*options_spec.lua:%d+: header X%-B: the value holds CR"] = {
+      headers = { ["X-B"] = "a\r\nb" },
+    },
+    ["proxy.headers.X%-A: a list of values is wanted, without a hole"] = {
+      headers = { ["X-A"] = { first = "a" } },
+    },
     ["header X%-A: the value holds CR"] = { headers = { ["X-A"] = "a\r\nb" } },
     ["the name 'X A' is not a token"] = { headers = { ["X A"] = "a" } },
     ["proxy.timeouts.idle: seconds are wanted"] = { timeouts = { idle = -1 } },

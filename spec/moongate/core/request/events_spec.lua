@@ -231,8 +231,11 @@ describe("ctx:events", function()
 
   it("refuses what cannot be", function()
     refused("a function or { topics = { ... } } is wanted, not 5", function(c) c:events(5) end)
+    refused("events.topics: a list of topics is wanted, without a hole",
+      function(c) c:events({ topics = { "a", b = "c" } }) end)
     refused("did you mean 'heartbeat'?", function(c) c:events({ topics = "a", heartbeet = 1 }) end)
-    refused("topics: a table is wanted, not nil", function(c) c:events({}) end)
+    refused("topics: a list of topics is wanted, without a hole, not nil",
+      function(c) c:events({}) end)
     refused("at least one topic", function(c) c:events({ topics = {} }) end)
     refused("it is empty", function(c) c:events({ topics = { "" } }) end)
     refused("allowed are close, skip", function(c) c:events({ topics = "a", slow = "drop" }) end)
