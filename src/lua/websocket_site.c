@@ -36,15 +36,52 @@ static mg_site *of_told(mg_op *op) {
     return MG_OF(op, mg_site, told);
 }
 
-// What is pushed here was taken from its queue: should memory fail, it is the socket that is lost.
+static void tell_no_room(mg_vm *vm, const mg_guest *g) {
+    mg_buf line = {0};
+    mg_buf_printf(&line,
+                  "a socket of %s is closed with 1011: what came of it found no room, since ",
+                  g->route->name);
+    mg_buf_append_str(&line, MG_STR(MG_LUA_MEMORY_FAULT));
+    mg_log_event event = {
+        .level = MG_LOG_ERROR,
+        .message = mg_buf_str(&line),
+        .wall_ms = mg_loop_wall_ms(vm->loop),
+    };
+    mg_vm_log(vm, &event);
+    mg_buf_deinit(&line);
+}
+
+// Pushing raised when the scheduler was told last: nobody handles that guest.
+static void lose_untold(mg_site *s) {
+    mg_guest *g = s->telling != 0 ? mg_guests_get(s->vm->services->guests, s->telling) : NULL;
+    mg_guest_event e;
+    s->telling = 0;
+    if (g == NULL) {
+        return;
+    }
+    tell_no_room(s->vm, g);
+    if (g->code == 0) {
+        mg_socket_close(&g->socket, MG_WS_INTERNAL, (mg_str){NULL, 0});
+    }
+    while (mg_guest_look(g, &e)) {
+        mg_guest_drop_message(g);
+    }
+    mg_guest_done(g);
+    mg_link_remove(&s->told.link); // its release looks whether somebody is ready
+}
+
+// What is told here was taken from its queue: should memory fail, it is the socket that is lost.
 static int push_told(lua_State *L, mg_op *op) {
     mg_site *s = of_told(op);
     mg_guest_event e;
+    lose_untold(s);
     if (!mg_host_next(&s->host, &e)) {
         return 0;
     }
     s->in_turn++;
+    s->telling = e.guest->handle;
     int n = push_event(L, &e);
+    s->telling = 0;
     if (e.kind == MG_GUEST_MESSAGE) {
         mg_guest_drop_message(e.guest);
     }

@@ -10,6 +10,7 @@ typedef struct mg_site {
     mg_vm *vm;
     mg_host host;
     mg_op told;        // stands among the vm's events while somebody is ready
+    uint64_t telling;  // the guest of whom something is being told; 0: none
     lua_State *caller; // whose function runs, which has the host pack; NULL: none
     int pack_ref;      // registry: pack(slot) -> the state of the guest in that slot, or nothing
     uint32_t in_turn;  // told since the loop last turned

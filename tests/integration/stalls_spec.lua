@@ -2,6 +2,7 @@
 local services = require("support.service")
 local process = require("support.process")
 local wire = require("support.wire")
+local websocket = require("support.websocket")
 
 local service
 
@@ -186,6 +187,30 @@ describe("scripts that use too much memory", function()
     end
     assert.equal("one", service:body("/"))
     assert.same(before, service:pids())
+  end)
+
+  it("close the WebSocket whose message finds no room, and no other", function()
+    start({ workers = 1, limits = { lua_memory = "24M" }, timeouts = UNHURRIED }, [[
+      local kept = {}
+      app:get("/fill", function()
+        for i = 1, 12 do kept[i] = ("k"):rep(2 ^ 20) .. i end
+        return "full"
+      end)
+      app:websocket("/ws", { max_message = "20M" }, {
+        message = function(ws, data) ws:send(#data) end,
+        close = function(_, code) kept = {} moongate.log.info("told of " .. code) end,
+      })]])
+    assert.equal("full", service:body("/fill"))
+    local other = websocket.open(service:connect(), "/ws")
+    local ws = websocket.open(service:connect(), "/ws")
+    local four = websocket.frame("xxxx"):sub(-4) -- masked
+    ws.conn:send("\129\255\0\0\0\0\1\0\0\0\1\2\3\4" .. four:rep(2 ^ 22)) -- 16 MiB
+    local _, code = ws:receive()
+    assert.equal(1011, code)
+    service:wait_for_log("a socket of /ws is closed with 1011: what came of it found no room")
+    service:wait_for_log("told of 1011")
+    assert.equal("2", other:ask("xx"))
+    assert.equal(1000, other:close())
   end)
 
   it("fail with 503 if the results of calls find no room, of which nothing is kept", function()
