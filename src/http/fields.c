@@ -132,17 +132,13 @@ static uint64_t bytes_of(const mg_field *f) {
     return (uint64_t)f->name.n + f->value.n + MG_FIELD_OVERHEAD;
 }
 
-int mg_fields_pass(mg_fields *l, const mg_field *f) {
-    uint64_t bytes = bytes_of(f);
-    if (bytes > l->limit || l->bytes > l->limit - bytes) {
+// The list is full, in one way or the other.
+int mg_fields_pass_on(mg_fields *l, const mg_field *f) {
+    if (bytes_of(f) + l->bytes > l->limit) {
         return MG_ELIMIT;
     }
-    if (l->count == l->cap) {
-        grow_to(l, l->cap == 0 ? 8 : l->cap * 2);
-    }
-    l->at[l->count++] = *f;
-    l->bytes += (uint32_t)bytes;
-    return MG_OK;
+    grow_to(l, l->cap == 0 ? 8 : l->cap * 2);
+    return mg_fields_pass(l, f);
 }
 
 void mg_fields_reserve(mg_fields *l, uint32_t n) {
@@ -180,7 +176,8 @@ static uint32_t remove_from(mg_fields *l, uint32_t from, mg_field_id id, mg_str 
 }
 
 uint32_t mg_fields_remove(mg_fields *l, mg_str name) {
-    return remove_from(l, 0, mg_field_id_of(name), name);
+    mg_field_id id = mg_field_id_of(name);
+    return (l->ids & mg_field_bit(id)) != 0 ? remove_from(l, 0, id, name) : 0;
 }
 
 // Takes the last one, which has just been put, to where the first of its name stands.

@@ -36,6 +36,7 @@ typedef struct mg_fields {
     uint32_t count, cap;
     uint32_t bytes, limit; // names, values and overhead
     mg_arena *arena;
+    uint64_t ids; // a bit for each id that a field of it has, or had, modulo 64
 } mg_fields;
 
 // --- names and values ---
@@ -53,6 +54,10 @@ bool mg_field_is_value(mg_str value);
 // Of the connection, not of the message: never passed on (RFC 9110 section 7.6.1).
 bool mg_field_id_is_hop_by_hop(mg_field_id id);
 
+static inline uint64_t mg_field_bit(mg_field_id id) {
+    return (uint64_t)1 << (id % 64);
+}
+
 // --- making ---
 
 void mg_fields_init(mg_fields *l, mg_arena *arena);
@@ -65,9 +70,20 @@ int mg_fields_add_id(mg_fields *l, mg_field_id id, mg_str value);
 // Room for `n` more, so that none of them moves the list.
 void mg_fields_reserve(mg_fields *l, uint32_t n);
 
+int mg_fields_pass_on(mg_fields *l, const mg_field *f); // of mg_fields_pass
+
 // Adds a field as it is that was found to be allowed: when it entered another list, or just now.
 // MG_ELIMIT as above.
-int mg_fields_pass(mg_fields *l, const mg_field *f);
+static inline int mg_fields_pass(mg_fields *l, const mg_field *f) {
+    uint64_t bytes = (uint64_t)f->name.n + f->value.n + MG_FIELD_OVERHEAD + l->bytes;
+    if (bytes > l->limit || l->count == l->cap) {
+        return mg_fields_pass_on(l, f);
+    }
+    l->at[l->count++] = *f;
+    l->bytes = (uint32_t)bytes;
+    l->ids |= mg_field_bit(f->id);
+    return MG_OK;
+}
 
 // The same instead of all of that name, in the place of the first.
 int mg_fields_set(mg_fields *l, mg_str name, mg_str value);
@@ -87,9 +103,13 @@ int mg_fields_copy(mg_fields *l, const mg_fields *from);
 // The first field of that name, or NULL.
 const mg_field *mg_fields_find_name(const mg_fields *l, mg_str name);
 
-// The next one behind `before`, or the first if that is NULL; NULL at the end.
+// The next one behind `before`, or the first if that is NULL; NULL at the end. Most are looked for
+// in vain: that costs nothing.
 static inline const mg_field *mg_fields_next(const mg_fields *l, const mg_field *before,
                                              mg_field_id id) {
+    if ((l->ids & mg_field_bit(id)) == 0) {
+        return NULL;
+    }
     for (size_t i = before != NULL ? (size_t)(before - l->at) + 1 : 0; i < l->count; i++) {
         if (l->at[i].id == id) {
             return &l->at[i];

@@ -173,6 +173,7 @@ const char *mg_h1_section_fields(const mg_h1_section *s, mg_fields *l) {
         mg_field *f = &l->at[i];
         f->value = mg_str_trim(f->value);
         f->id = mg_field_id_of(f->name);
+        l->ids |= mg_field_bit(f->id);
     }
     return fault;
 }

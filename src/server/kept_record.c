@@ -46,6 +46,7 @@ static size_t bytes_of(mg_access_record *r) {
 static void keep_noted(mg_kept_record *k, const mg_fields *noted, char **at) {
     k->noted.at = (mg_field *)(void *)*at;
     k->noted.count = noted->count;
+    k->noted.ids = noted->ids;
     *at += noted->count * sizeof(mg_field);
     for (uint32_t i = 0; i < noted->count; i++) {
         k->noted.at[i] = noted->at[i];

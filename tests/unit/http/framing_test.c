@@ -80,7 +80,7 @@ static void a_host_is_there_once_and_well_formed(void **state) {
 static void the_target_tells_the_host_before_the_field(void **state) {
     (void)state;
     mg_field field = mg_field_of(MG_STR("hOST"), MG_STR("b:80"));
-    mg_head h = {.minor = 1, .fields = {.at = &field, .count = 1}};
+    mg_head h = {.minor = 1, .fields = {.at = &field, .count = 1, .ids = UINT64_MAX}};
     assert_int_equal(mg_framing_of(&h).status, 0);
     assert_text("b:80", h.host);
     h.target.authority = MG_STR("a");
