@@ -167,8 +167,7 @@ int mg_call_start(mg_call **out, mg_client *c, const mg_call_options *options,
         origin.http2 = MG_HTTP2_NEVER; // a connection of HTTP/1.1 becomes whatever it is to be
     }
     if (mg_origin_enter(c, &origin, call) == MG_OK) {
-        mg_origin_pump(call->origin);
-        mg_call_start_wait(call);
+        mg_origin_serve(call->origin, call);
     } else {
         mg_call_break(call, "limit", "too many calls wait for a connection");
         mg_call_tell_soon(call);
@@ -216,7 +215,7 @@ mg_call_times mg_call_times_of(const mg_call *call) {
 }
 
 const mg_response *mg_call_response(const mg_call *call) {
-    return &call->response;
+    return call->response;
 }
 
 bool mg_call_decoded(const mg_call *call) {

@@ -79,7 +79,7 @@ typedef struct mg_call_fault {
 
 // When it came to that, by mg_loop_now_us; 0: not yet.
 typedef struct mg_call_times {
-    uint64_t connected_us; // it had a connection, for the last time
+    uint64_t connected_us; // it had a connection, for the last time; 0 too if that had served
     uint64_t head_us;
     bool reused; // the connection had served before
 } mg_call_times;

@@ -29,10 +29,10 @@ static int count_codings(const mg_fields *fields, mg_coding *one) {
 // A part of coded content (206) cannot be decoded alone.
 static const char *start_decoding(mg_call *call) {
     mg_coding coding = MG_CODING_IDENTITY;
-    if (!call->options.decode || call->response.status == 206) {
+    if (!call->options.decode || call->response->status == 206) {
         return NULL;
     }
-    if (count_codings(&call->response.head.fields, &coding) > 1) {
+    if (count_codings(&call->response->head.fields, &coding) > 1) {
         return "the response has several content codings at once; none is undone (with decompress "
                "= false it is handed out as it is)";
     }
@@ -43,7 +43,7 @@ static const char *start_decoding(mg_call *call) {
 }
 
 const char *mg_call_begin_content(mg_call *call, const char **code) {
-    const mg_head *head = &call->response.head;
+    const mg_head *head = &call->response->head;
     uint64_t length = head->framing == MG_FRAMING_LENGTH ? head->length : 0;
     const char *fault = head->framing != MG_FRAMING_NONE ? start_decoding(call) : NULL;
     if (call->inflate != NULL || fault != NULL) {
@@ -54,7 +54,7 @@ const char *mg_call_begin_content(mg_call *call, const char **code) {
         *code = "limit";
         return too_large;
     }
-    if (length > 0 && length <= EXPECTED_BYTES) {
+    if (length > 0 && length <= EXPECTED_BYTES && !mg_call_is_relayed(call)) {
         mg_buf_reserve(&call->content, (size_t)length);
     }
     return NULL;

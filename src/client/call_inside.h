@@ -41,8 +41,8 @@ struct mg_call {
     uint8_t refusals;
     int lost; // the code of a connection that broke unseen by its reader; 0: none
 
-    mg_arena arena; // of the response
-    mg_response response;
+    mg_arena arena;              // of the response
+    const mg_response *response; // in it; NULL before the head
     mg_fields trailers;
     mg_inflate *inflate;
     mg_buf content;
@@ -64,6 +64,16 @@ void mg_call_tell_soon(mg_call *call);
 
 static inline bool mg_call_is_over(const mg_call *call) {
     return call->state >= MG_CALL_DONE;
+}
+
+// Its pieces are events of their own.
+static inline bool mg_call_is_relayed(const mg_call *call) {
+    return call->options.stream && call->events->on_piece != NULL;
+}
+
+// Though a connection turns out to have ended, it does no harm: it goes again on another.
+static inline bool mg_call_is_repeatable(const mg_call *call) {
+    return call->options.idempotent && !call->options.upload && !call->again;
 }
 
 // "origin: what". The call leaves its connection; mg_call_fail tells it besides.

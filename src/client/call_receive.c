@@ -10,11 +10,6 @@ enum {
     DECODED_BYTES = 512 * 1024, // that are made in one turn
 };
 
-// Its pieces are events of their own.
-static bool is_relayed(const mg_call *call) {
-    return call->options.stream && call->events->on_piece != NULL;
-}
-
 // --- what the wire asks ---
 
 mg_outbound *mg_call_outbound(const mg_call *call) {
@@ -84,9 +79,6 @@ void mg_call_resume(mg_call *call) {
 static void go_on_reading(mg_call *call) {
     call->resting = false;
     call->decoded_bytes = 0;
-    if (call->options.stream) {
-        mg_call_start_quiet(call, call->options.timeouts.idle_ms);
-    }
     if (call->room_wanted || call->lost != 0) {
         mg_call_tell_soon(call); // once more: the call may be gone behind this
     }
@@ -124,9 +116,6 @@ void mg_call_go_on(mg_call *call) {
 
 void mg_call_heard(mg_call *call) {
     call->received = true;
-    if (call->state == MG_CALL_BODY && call->options.stream) {
-        mg_call_start_quiet(call, call->options.timeouts.idle_ms);
-    }
 }
 
 // A protocol that nobody asked for is not spoken (RFC 9110 section 15.2).
@@ -143,8 +132,14 @@ static void take_interim(mg_call *call, const mg_response *r) {
     }
 }
 
+static void keep_head(mg_call *call, const mg_response *r) {
+    mg_response *kept = mg_arena_alloc(&call->arena, sizeof *kept);
+    *kept = *r;
+    call->response = kept;
+}
+
 static void take_switch(mg_call *call, const mg_response *r) {
-    call->response = *r;
+    keep_head(call, r);
     call->times.head_us = mg_loop_now_us(call->client->loop);
     call->switched = true;
     mg_call_stop_timers(call);
@@ -182,20 +177,19 @@ void mg_call_take_head(mg_call *call, const mg_response *r) {
         take_interim(call, r);
         return;
     }
-    call->response = *r;
+    keep_head(call, r);
     call->times.head_us = mg_loop_now_us(call->client->loop);
     mg_buf_clear(&call->body);
     mg_timer_stop(&call->quiet);
     mg_call_set_state(call, MG_CALL_BODY);
     if (call->options.stream) {
         mg_timer_stop(&call->total);
-        mg_call_start_quiet(call, call->options.timeouts.idle_ms);
     }
     const char *code;
     const char *fault = mg_call_begin_content(call, &code);
     if (fault != NULL) {
         mg_call_fail(call, code, fault);
-    } else if (is_relayed(call)) {
+    } else if (mg_call_is_relayed(call)) {
         mg_call_tell(call); // before its first piece
     }
 }
@@ -214,20 +208,27 @@ static void relay_decoded(mg_call *call) {
 
 void mg_call_take_piece(mg_call *call, mg_str piece) {
     const char *code;
-    bool as_it_is = is_relayed(call) && call->inflate == NULL;
+    bool as_it_is = mg_call_is_relayed(call) && call->inflate == NULL;
     const char *fault = as_it_is ? mg_call_count_content(call, piece.n, &code)
                                  : mg_call_add_content(call, piece, &code);
     if (fault != NULL) {
         mg_call_fail(call, code, fault);
     } else if (as_it_is) {
         call->events->on_piece(call->arg, call, piece);
-    } else if (is_relayed(call)) {
+    } else if (mg_call_is_relayed(call)) {
         relay_decoded(call);
     }
 }
 
+// What has come whole needs no time for its next piece.
 void mg_call_progress(mg_call *call) {
-    if (call->options.stream && call->state == MG_CALL_BODY && !is_relayed(call)) {
+    if (!call->options.stream || call->state != MG_CALL_BODY) {
+        return;
+    }
+    if (!call->resting) {
+        mg_call_start_quiet(call, call->options.timeouts.idle_ms);
+    }
+    if (!mg_call_is_relayed(call)) {
         mg_call_tell(call);
     }
 }

@@ -32,7 +32,7 @@ void mg_call_attach(mg_call *call, mg_outbound *c) {
     call->received = call->refused = false;
     call->client->reused += c->carried;
     call->times = (mg_call_times){
-        .connected_us = mg_loop_now_us(call->client->loop),
+        .connected_us = c->carried ? 0 : mg_loop_now_us(call->client->loop),
         .reused = c->carried,
     };
     c->carried = true;

@@ -25,8 +25,9 @@ struct mg_call_wire {
     // It is about to be closed: a last word. NULL: there is none.
     void (*leave_off)(mg_outbound *c);
 
-    // Whether one more call may begin on it now.
-    bool (*has_place)(const mg_outbound *c);
+    // Whether one more call may begin on it now. `repeatable`: that one could be sent again, so
+    // that an end which nobody has read yet does no harm.
+    bool (*has_place)(const mg_outbound *c, bool repeatable);
 
     // Bytes, the end (0: a FIN), room for more bytes: the wire tells those of its calls that it
     // concerns. A connection that has no use any more it closes.
@@ -82,7 +83,8 @@ bool mg_call_is_full(mg_call *call);
 size_t mg_call_most_at_once(const mg_call *call); // content that is to be given in one piece
 void mg_call_take_piece(mg_call *call, mg_str piece);
 void mg_call_take_end(mg_call *call, const mg_fields *trailers);
-void mg_call_progress(mg_call *call); // for now nothing more comes: what has come is told
+// For now nothing more comes, behind a head too: what has come is told, and time runs for the next.
+void mg_call_progress(mg_call *call);
 
 // The server broke the protocol. The call ends.
 void mg_call_fail(mg_call *call, const char *code, const char *what);

@@ -12,6 +12,7 @@ static bool has_idle(const mg_holder *h);
 static void close_longest_idle(mg_holder *h);
 static void on_released(mg_holder *h);
 static void on_relief(mg_timer *t);
+static void on_heard(mg_turn *t);
 static void start_connect_times(mg_origin *o);
 
 // --- life ---
@@ -34,6 +35,9 @@ int mg_client_new(mg_client **out, mg_loop *loop, const mg_client_options *optio
     mg_link_init(&c->raws);
     mg_link_init(&c->spare);
     mg_link_init(&c->starved);
+    mg_link_init(&c->soon);
+    c->turn.run = on_heard;
+    mg_link_init(&c->turn.link);
     for (size_t i = 0; i < MG_CLIENT_BUCKETS; i++) {
         mg_link_init(&c->buckets[i]);
     }
@@ -73,6 +77,7 @@ void mg_client_free(mg_client *c) {
         mg_outbound_close(MG_OF(l, mg_outbound, all));
     }
     mg_timer_stop(&c->relief);
+    mg_loop_remove_turn(&c->turn);
     mg_deadlines_deinit(&c->idle);
     mg_tls_cache_free(c->options.tls != NULL ? NULL : c->tls);
     c->tls = NULL;
@@ -155,8 +160,8 @@ static char *copy_or_null(mg_str s) {
 }
 
 // Origins come and go, their warning does not come again.
-static void warn_once(mg_client *c, const mg_origin *o) {
-    uint32_t h = hash_of(o->port, mg_str_of(o->host));
+void mg_client_warn_insecure(mg_client *c, mg_str host, uint16_t port, const char *name) {
+    uint32_t h = hash_of(port, host);
     for (uint32_t i = 0; i < c->warned_count; i++) {
         if (c->warned[i] == h) {
             return;
@@ -168,7 +173,7 @@ static void warn_once(mg_client *c, const mg_origin *o) {
     c->warned[c->warned_count++] = h;
     char text[320];
     snprintf(text, sizeof text,
-             "INSECURE: the certificate of %s is not verified; anybody can stand between", o->name);
+             "INSECURE: the certificate of %s is not verified; anybody can stand between", name);
     c->options.on_warning(c->options.log_arg, text);
 }
 
@@ -194,6 +199,7 @@ static mg_origin *new_origin(mg_client *c, const mg_call_origin *from) {
     bool many = o->http2 == MG_HTTP2_ALWAYS || (o->http2 == MG_HTTP2_AUTO && o->is_tls);
     o->places = many && c->options.wire == NULL ? MG_H2_SESSION_PLACES : 1;
     mg_link_init(&o->starved);
+    mg_link_init(&o->soon);
     mg_link_init(&o->idle);
     mg_link_init(&o->shared);
     mg_link_init(&o->dials);
@@ -205,7 +211,7 @@ static mg_origin *new_origin(mg_client *c, const mg_call_origin *from) {
     }
     c->origins++;
     if (o->insecure) {
-        warn_once(c, o);
+        mg_client_warn_insecure(c, from->host, o->port, o->name);
     }
     return o;
 }
@@ -216,6 +222,7 @@ static void free_origin_if_unused(mg_origin *o) {
     }
     mg_link_remove(&o->link);
     mg_link_remove(&o->starved);
+    mg_link_remove(&o->soon);
     o->client->origins--;
     mg_free(o->host);
     mg_free(o->unix_path);
@@ -354,10 +361,10 @@ static void leave_idle(mg_origin *o, mg_outbound *c) {
 }
 
 // The connection that was used last is the least likely to have been closed by the server.
-static mg_outbound *take_idle(mg_origin *o) {
+static mg_outbound *take_idle(mg_origin *o, const mg_call *call) {
     while (!mg_link_alone(&o->idle)) {
         mg_outbound *c = MG_OF(o->idle.prev, mg_outbound, link);
-        if (c->wire->has_place(c)) {
+        if (c->wire->has_place(c, mg_call_is_repeatable(call))) {
             leave_idle(o, c);
             return c;
         }
@@ -367,11 +374,11 @@ static mg_outbound *take_idle(mg_origin *o) {
 }
 
 // One that carries calls already, before another is used up. Places may go without a call.
-static mg_outbound *take_shared(mg_origin *o) {
+static mg_outbound *take_shared(mg_origin *o, const mg_call *call) {
     mg_link *l;
     while ((l = mg_link_shift(&o->shared)) != NULL) {
         mg_outbound *c = MG_OF(l, mg_outbound, link);
-        if (c->wire->has_place(c)) {
+        if (c->wire->has_place(c, mg_call_is_repeatable(call))) {
             return c;
         }
     }
@@ -380,7 +387,7 @@ static mg_outbound *take_shared(mg_origin *o) {
 
 static void offer_places(mg_origin *o, mg_outbound *c) {
     mg_link_remove(&c->link);
-    if (c->state == MG_OUTBOUND_BUSY && c->wire->has_place(c)) {
+    if (c->state == MG_OUTBOUND_BUSY && c->wire->has_place(c, true)) {
         mg_link_append(&o->shared, &c->link);
     }
 }
@@ -433,8 +440,8 @@ static void on_relief(mg_timer *t) {
 // One connection for the first call that waits. False if it has to wait on.
 static bool serve(mg_origin *o, mg_call *call) {
     mg_client *client = o->client;
-    mg_outbound *c = take_shared(o);
-    c = c != NULL ? c : take_idle(o);
+    mg_outbound *c = take_shared(o, call);
+    c = c != NULL ? c : take_idle(o, call);
     if (c != NULL) {
         leave(call);
         mg_outbound_serve(c, call);
@@ -464,8 +471,44 @@ static void start_connect_times(mg_origin *o) {
     }
 }
 
+// An idle connection's end may wait to be told behind whatever has begun the call. What could be
+// sent again need not ask the kernel for it: by the end of the turn it is known.
+static bool can_wait(const mg_origin *o, const mg_call *call) {
+    return o->idle_count > 0 && mg_call_is_repeatable(call) && !mg_loop_has_heard(o->client->loop);
+}
+
+static void start_wait_times(mg_origin *o) {
+    for (mg_link *l = o->waiting.prev; o->untimed > 0 && l != &o->waiting; l = l->prev) {
+        mg_call_start_wait(MG_OF(l, mg_call, link));
+        o->untimed--;
+    }
+    o->untimed = 0;
+}
+
+static void pump_soon(mg_origin *o) {
+    mg_client *c = o->client;
+    if (mg_link_alone(&c->soon)) {
+        mg_loop_add_turn(c->loop, &c->turn);
+        mg_loop_turn_soon(c->loop); // whoever calls may do so behind the poll
+    }
+    if (mg_link_alone(&o->soon)) {
+        mg_link_append(&c->soon, &o->soon);
+    }
+}
+
+static void on_heard(mg_turn *t) {
+    mg_client *c = MG_OF(t, mg_client, turn);
+    mg_link *l;
+    mg_loop_remove_turn(t);
+    while ((l = mg_link_shift(&c->soon)) != NULL) {
+        mg_origin *o = MG_OF(l, mg_origin, soon);
+        mg_origin_pump(o);
+        start_wait_times(o);
+    }
+}
+
 void mg_origin_pump(mg_origin *o) {
-    if (o->pumping) { // further up: it goes on there
+    if (o->pumping || !mg_link_alone(&o->soon)) { // further up, or soon: it goes on there
         return;
     }
     o->pumping = true; // it stays: a call waits, or was given one of its connections
@@ -479,6 +522,16 @@ void mg_origin_pump(mg_origin *o) {
     start_connect_times(o);
 }
 
+void mg_origin_serve(mg_origin *o, mg_call *call) {
+    if (can_wait(o, call)) {
+        pump_soon(o);
+        o->untimed++;
+    } else {
+        mg_origin_pump(o);
+        mg_call_start_wait(call);
+    }
+}
+
 // It is no dial any more, ready or not.
 static void end_dial(mg_origin *o, mg_outbound *c) {
     if (c->state < MG_OUTBOUND_IDLE) {
@@ -489,6 +542,12 @@ static void end_dial(mg_origin *o, mg_outbound *c) {
 
 mg_outbound *mg_origin_oldest_dial(const mg_origin *o) {
     return mg_link_alone(&o->dials) ? NULL : MG_OF(o->dials.next, mg_outbound, link);
+}
+
+// Those that wait may get one at the turn's end.
+static bool has_too_many_idle(const mg_origin *o) {
+    uint32_t kept = o->draining ? 0 : o->client->options.idle_connections;
+    return o->idle_count > o->waiting_count && o->idle_count - o->waiting_count > kept;
 }
 
 void mg_origin_take_back(mg_origin *o, mg_outbound *c) {
@@ -508,9 +567,9 @@ void mg_origin_take_back(mg_origin *o, mg_outbound *c) {
     o->idle_count++;
     o->client->idle_count++;
     mg_origin_pump(o);
-    if (o->idle_count > 0 && (o->draining || o->idle_count > o->client->options.idle_connections)) {
+    if (has_too_many_idle(o)) {
         mg_outbound_close(MG_OF(o->idle.next, mg_outbound, link));
-    } else if (o->idle_count > 0) {
+    } else if (o->idle_count > o->waiting_count) {
         relieve(o->client);
     }
 }

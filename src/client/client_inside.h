@@ -35,6 +35,8 @@ struct mg_client {
     uint32_t spare_count;
     mg_link buckets[MG_CLIENT_BUCKETS]; // of origins
     mg_link starved;                    // origins whose calls wait for room in the whole client
+    mg_link soon;                       // origins whose calls wait until the loop has heard all
+    mg_turn turn;                       // when it has; a hook only while there are such
     mg_timer relief;                    // there is room: they are looked at
     uint32_t origins, connections, idle_count, waiting;
     uint64_t started, reused, dialled, failed;
@@ -57,12 +59,14 @@ struct mg_origin {
     mg_buf rules_text;
     mg_rules *rules; // NULL: none but the client's
     mg_link starved; // in mg_client.starved
+    mg_link soon;    // in mg_client.soon
     mg_link idle;    // connections, the last used one last
     mg_link shared;  // busy ones with a place for one more call
     mg_link dials;   // connections that are not ready yet, the oldest first
     mg_link waiting; // calls, in order: each dial is for the next `places` of them
     uint32_t connections, connecting, idle_count, waiting_count;
-    uint32_t places; // calls that a connection probably carries at a time
+    uint32_t places;  // calls that a connection probably carries at a time
+    uint32_t untimed; // calls, the last that wait, whose time begins when they have been looked at
     mg_http2 http2;
     uint16_t port;
     bool is_tls;
@@ -74,13 +78,17 @@ struct mg_origin {
 
 // --- client.c ---
 
-// Gives connections to calls that wait, and dials for those that get none.
+// Gives connections to calls that wait, and dials for those that get none: now, or in this turn
+// when the loop has heard which connections have ended.
 void mg_origin_pump(mg_origin *o);
 mg_call *mg_origin_first_waiting(const mg_origin *o);   // NULL: none
 mg_outbound *mg_origin_oldest_dial(const mg_origin *o); // NULL: none
 
 // A call waits from now on. MG_ELIMIT: too many do, and it is to fail.
 int mg_origin_enter(mg_client *c, const mg_call_origin *from, mg_call *call);
+
+// The call has entered: it gets a connection, or its time to wait for one begins.
+void mg_origin_serve(mg_origin *o, mg_call *call);
 
 // Puts a call in front of all others.
 void mg_origin_requeue(mg_origin *o, mg_call *call);
@@ -105,6 +113,9 @@ void mg_client_release(mg_client *c); // a connection's memory went
 // client's refuse it; else `why` says which.
 bool mg_client_allows(const mg_client *c, const mg_rules *own,
                       const struct sockaddr_storage *address, char why[MG_CONNECT_WHY_BYTES]);
+
+// Says once for each place, which `name` names, that its certificate is not verified.
+void mg_client_warn_insecure(mg_client *c, mg_str host, uint16_t port, const char *name);
 
 // --- raw.c ---
 

@@ -23,13 +23,15 @@ typedef struct session {
     mg_outbound *c;
     mg_call *call; // NULL: none
     mg_h1_response_reader reader;
-    mg_response response;
     mg_body body;
     mg_buf held;      // bytes that wait until the call is not full any more
     bool in_body;     // else in a head
+    bool keep_alive;  // the server would go on, says the head
+    bool until_close; // the body ends with the connection
     bool chunked;     // the upload
     bool upload_open; // more of it is to come
     bool broken;      // a write failed
+    bool unheard;     // bytes may have come before reading began, or while it was stopped
     bool resting;     // nothing is given on
     bool ended;       // the connection did, behind what is held
     bool reusable;    // by its response, whose end has come
@@ -48,6 +50,7 @@ static session *session_of(const mg_call *call) {
 static void open_session(mg_outbound *c) {
     session *s = mg_calloc(1, sizeof *s);
     s->c = c;
+    s->unheard = true;
     c->session = s;
 }
 
@@ -67,10 +70,18 @@ static void close_session(mg_outbound *c) {
 }
 
 // What a server has sent ahead of the next request, or behind the end of its last response, would
-// be taken for the next response. A fresh TLS connection may have something of its own to say.
-static bool has_place(const mg_outbound *c) {
+// be taken for the next response; had it come, the connection would be closed by now, if it was
+// read. To ask the kernel again costs a system call: that is for what could not be sent again. A
+// fresh TLS connection may have something of its own to say.
+static bool is_silent(const mg_outbound *c, bool repeatable) {
     const session *s = c->session;
-    return s->call == NULL && ((c->origin->is_tls && !c->served) || mg_stream_quiet(&c->stream));
+    bool heard = repeatable && !s->unheard && mg_loop_has_heard(c->client->loop);
+    return heard || (c->origin->is_tls && !c->served) || mg_stream_quiet(&c->stream);
+}
+
+static bool has_place(const mg_outbound *c, bool repeatable) {
+    const session *s = c->session;
+    return s->call == NULL && is_silent(c, repeatable);
 }
 
 static void drained(mg_outbound *c) {
@@ -123,7 +134,7 @@ static int begin(mg_call *call) {
     session *s = session_of(call);
     const mg_call_options *o = mg_call_wanted(call);
     s->call = call;
-    s->in_body = s->broken = s->reusable = s->switched = false;
+    s->in_body = s->broken = s->reusable = s->switched = s->unheard = false;
     s->upload_open = o->upload;
     s->chunked = o->upload && o->length < 0;
     begin_response(s);
@@ -176,20 +187,22 @@ static uint32_t keep_ms_of(const mg_head *head) {
 // `clean`: nothing came behind it, as far as is known.
 static void complete(session *s, bool clean) {
     bool sent = !s->upload_open && s->c->stream.queued == 0 && !s->broken;
-    s->reusable = clean && sent && !s->ended && s->response.head.keep_alive;
-    s->c->keep_ms = keep_ms_of(&s->response.head);
+    s->reusable = clean && sent && !s->ended && s->keep_alive;
     mg_call_take_end(s->call, &s->body.trailers);
 }
 
-static void take_head(session *s) {
+static void take_head(session *s, const mg_response *r) {
     mg_call *call = s->call;
-    s->switched = mg_call_switches(call, &s->response);
-    if (s->response.status >= 200) {
+    s->switched = mg_call_switches(call, r);
+    if (r->status >= 200) {
         s->in_body = true;
+        s->keep_alive = r->head.keep_alive;
+        s->until_close = r->head.framing == MG_FRAMING_CLOSE;
+        s->c->keep_ms = keep_ms_of(&r->head);
         mg_body_deinit(&s->body);
-        mg_body_init(&s->body, &s->response.head, &body_limits, mg_call_arena(call));
+        mg_body_init(&s->body, &r->head, &body_limits, mg_call_arena(call));
     }
-    mg_call_take_head(call, &s->response);
+    mg_call_take_head(call, r);
     if (s->call == call && !s->in_body && !s->switched) {
         mg_arena_reset(mg_call_arena(call));
         begin_response(s);
@@ -198,12 +211,13 @@ static void take_head(session *s) {
 
 static size_t feed_head(session *s, const char *data, size_t n) {
     size_t used = 0;
-    switch (mg_h1_response_read(&s->reader, data, n, &used, &s->response)) {
+    mg_response r;
+    switch (mg_h1_response_read(&s->reader, data, n, &used, &r)) {
     case MG_H1_RESPONSE_BAD:
         mg_call_fail(s->call, "protocol", s->reader.fault);
         break;
     case MG_H1_RESPONSE_HEAD:
-        take_head(s);
+        take_head(s, &r);
         break;
     default:
         break;
@@ -235,6 +249,7 @@ static void hold(session *s, const char *data, size_t n) {
     s->resting = true;
     mg_buf_append(&s->held, data, n);
     if (more || s->held.n > HELD_BYTES) {
+        s->unheard = true;
         mg_stream_read_stop(&s->c->stream);
     }
 }
@@ -296,7 +311,7 @@ static void on_ended(mg_outbound *c, int status) {
     } else if (s->resting) { // told when all before it was taken
         s->ended = true;
         s->end_status = status;
-    } else if (s->in_body && s->response.head.framing == MG_FRAMING_CLOSE && status == 0) {
+    } else if (s->in_body && s->until_close && status == 0) {
         complete(s, false);
     } else {
         mg_call_lost(s->call, status);

@@ -197,6 +197,8 @@ void mg_h2_call_head(mg_h2_call *e, const mg_h2_event *ev) {
     mg_call_take_head(call, &r);
     if (e->call == call && e->complete) {
         finish(e);
+    } else if (e->call == call) {
+        mg_call_progress(call);
     }
 }
 

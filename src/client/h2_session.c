@@ -70,7 +70,8 @@ void mg_h2_session_leave_off(mg_outbound *c) {
     }
 }
 
-bool mg_h2_session_has_place(const mg_outbound *c) {
+bool mg_h2_session_has_place(const mg_outbound *c, bool repeatable) {
+    (void)repeatable; // the server says which streams it has not looked at
     const mg_h2_session *s = mg_h2_session_of(c);
     uint32_t most = s->places < MG_H2_SESSION_STREAMS ? s->places : MG_H2_SESSION_STREAMS;
     return !s->over && c->call_count < most && mg_h2_may_request(&s->h2);

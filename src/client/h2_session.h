@@ -79,7 +79,7 @@ void mg_h2_session_write(mg_h2_session *s); // what there is of it, at once
 void mg_h2_session_open(mg_outbound *c);
 void mg_h2_session_close(mg_outbound *c);
 void mg_h2_session_leave_off(mg_outbound *c);
-bool mg_h2_session_has_place(const mg_outbound *c);
+bool mg_h2_session_has_place(const mg_outbound *c, bool repeatable);
 void mg_h2_session_read(mg_outbound *c, const char *data, size_t n);
 void mg_h2_session_ended(mg_outbound *c, int status);
 void mg_h2_session_drained(mg_outbound *c);

@@ -123,6 +123,10 @@ uint64_t mg_loop_polled_ms(const mg_loop *loop) {
     return loop->virtual_clock ? loop->virtual_ms : loop->polled_ms;
 }
 
+bool mg_loop_has_heard(const mg_loop *loop) {
+    return loop->heard;
+}
+
 void mg_loop_refresh_now(mg_loop *loop) {
     if (!loop->virtual_clock) {
         uv_update_time(&loop->uv);
@@ -233,8 +237,10 @@ static void after_poll(uv_check_t *h) {
     if (loop->freeing) {
         return;
     }
+    loop->heard = true;
     mg_timers_fire(loop);
     run_hooks(loop);
+    loop->heard = false;
     loop->shakes = 0;
     loop->shakes_ns = 0;
 }

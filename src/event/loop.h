@@ -58,6 +58,10 @@ void mg_loop_refresh_now(mg_loop *loop);
 // When the poll of this turn returned: what came later has not been read.
 uint64_t mg_loop_polled_ms(const mg_loop *loop);
 
+// Whether all that had come when this turn's poll returned has been told: so it is in timers and
+// hooks. Until then what has come for a stream may wait behind the callback of another one.
+bool mg_loop_has_heard(const mg_loop *loop);
+
 // Monotonic microseconds, fresh from the clock (virtual: now_ms * 1000). For durations in logs.
 uint64_t mg_loop_now_us(const mg_loop *loop);
 

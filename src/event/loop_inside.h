@@ -41,6 +41,7 @@ struct mg_loop {
     bool virtual_clock;
     bool stopped;
     bool turning;
+    bool heard; // see mg_loop_has_heard
     bool freeing;
 };
 

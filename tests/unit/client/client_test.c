@@ -205,6 +205,52 @@ static void a_connection_is_given_up_before_the_server_closes_it(void **state) {
     UNTIL(peers[0].ended);
 }
 
+// Behind one exchange, whose connection is idle.
+static void get_once(void) {
+    caller c;
+    get(&c, "/x");
+    expect_request(0, "/x");
+    says(0, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+    expect_content(&c, 200, "");
+}
+
+static void an_end_that_nobody_has_told_yet_is_seen_before_a_call_goes_out(void **state) {
+    (void)state;
+    caller c;
+    get_once();
+    hangs_up(0);
+    get(&c, "/y");
+    assert_int_equal(stats().idle, 1); // by now the loop has not looked
+    expect_request(1, "/y");
+    says(1, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+    expect_content(&c, 200, "");
+    assert_int_equal(stats().reused, 0);
+}
+
+static void calls_go_out_in_the_turn_that_they_begin_in(void **state) {
+    (void)state;
+    caller c;
+    get_once();
+    get(&c, "/y");
+    turns(1);
+    assert_int_equal(stats().waiting, 0);
+    expect_request(0, "/y");
+    says(0, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+    expect_content(&c, 200, "");
+    assert_int_equal(stats().reused, 1);
+}
+
+static void one_that_waits_for_the_turn_s_end_may_be_closed(void **state) {
+    (void)state;
+    caller c;
+    get_once();
+    get(&c, "/y");
+    mg_call_close(c.call);
+    turns(2);
+    assert_int_equal(stats().waiting, 0);
+    assert_int_equal(stats().idle, 1);
+}
+
 static int warnings;
 
 static void on_warning(void *arg, const char *text) {
@@ -360,6 +406,7 @@ static void it_is_sent_again_once_to_whichever_connection(void **state) {
     says(0, OK_EMPTY);
     expect_content(&a, 200, "");
     get(&x, "/x");
+    turns(1); // it goes out
     hangs_up(0);
     UNTIL(stats().waiting == 1); // found dead
     says(1, OK_HI);
@@ -511,6 +558,9 @@ int main(void) {
         EACH(too_many_waiting_are_refused),
         EACH(few_idle_connections_are_kept),
         EACH(a_connection_is_given_up_before_the_server_closes_it),
+        EACH(an_end_that_nobody_has_told_yet_is_seen_before_a_call_goes_out),
+        EACH(calls_go_out_in_the_turn_that_they_begin_in),
+        EACH(one_that_waits_for_the_turn_s_end_may_be_closed),
         EACH(an_insecure_origin_is_told_once),
         EACH(an_idle_connection_makes_room_for_another_origin),
         EACH(origins_that_wait_for_room_get_it_in_turn),

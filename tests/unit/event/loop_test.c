@@ -77,6 +77,36 @@ static void hooks_run_once_a_turn_in_the_order_of_registration(void **state) {
     assert_order("abcabc");
 }
 
+static void note_heard(mg_timer *t) {
+    (void)t;
+    mg_buf_append_char(&order, mg_loop_has_heard(loop) ? 'h' : '-');
+}
+
+static void run_noting(mg_turn *turn) {
+    (void)turn;
+    note_heard(NULL);
+}
+
+static void on_early_wake(void *arg) {
+    (void)arg;
+    note_heard(NULL);
+}
+
+static void all_has_been_heard_in_timers_and_hooks(void **state) {
+    (void)state;
+    mg_timer t = {0};
+    mg_turn turn = {.run = run_noting};
+    mg_wake *wake;
+    mg_wake_open(&wake, loop, on_early_wake, NULL);
+    mg_wake_send(wake);
+    mg_timer_start(loop, &t, 0, 0, note_heard);
+    mg_loop_add_turn(loop, &turn);
+    turn_times(loop, 1);
+    assert_order("-hh");
+    assert_false(mg_loop_has_heard(loop));
+    mg_wake_close(wake);
+}
+
 static void a_hook_may_remove_itself_its_neighbours_and_add_others(void **state) {
     (void)state;
     hook h[4] = {0};
@@ -270,6 +300,7 @@ static void a_broken_pipe_does_not_end_the_process(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         VIRTUAL(hooks_run_once_a_turn_in_the_order_of_registration),
+        VIRTUAL(all_has_been_heard_in_timers_and_hooks),
         VIRTUAL(a_hook_may_remove_itself_its_neighbours_and_add_others),
         VIRTUAL(a_turn_asked_for_comes_without_waiting),
         VIRTUAL(timers_fire_before_the_hooks_of_their_turn),
