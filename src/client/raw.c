@@ -136,6 +136,9 @@ mg_raw *mg_raw_open(mg_client *c, const mg_raw_options *o) {
     (void)mg_rules_new(&r->rules, o->origin.rules, NULL); // they were checked
     mg_link_append(&c->raws, &r->link);
     r->name = name_of(r, &o->origin);
+    if (o->origin.tls && o->origin.insecure) {
+        mg_client_warn_insecure(c, o->origin.host, o->origin.port, r->name);
+    }
     r->connect = start(r, o);
     return r;
 }

@@ -93,6 +93,25 @@ static void one_that_is_denied_is_not_dialled(void **state) {
     mg_buf_deinit(&rules);
 }
 
+static int warnings;
+
+static void on_warning(void *arg, const char *text) {
+    (void)arg;
+    assert_non_null(strstr(text, "INSECURE: the certificate of 127.0.0.1:"));
+    warnings++;
+}
+
+static void an_insecure_server_is_told_once(void **state) {
+    (void)state;
+    mg_call_origin to = *here();
+    to.tls = to.insecure = true;
+    new_client_of(&(mg_client_options){.on_warning = on_warning});
+    for (int i = 0; i < 2; i++) {
+        mg_raw_cancel(start(&to));
+        assert_int_equal(warnings, 1);
+    }
+}
+
 static void it_is_given_up(void **state) {
     (void)state;
     mg_raw *r = start(here());
@@ -123,6 +142,7 @@ int main(void) {
         EACH(it_carries_bytes_both_ways_and_is_closed),
         EACH(a_server_that_leaves_is_told),
         EACH(one_that_is_denied_is_not_dialled),
+        EACH(an_insecure_server_is_told_once),
         EACH(it_is_given_up),
         EACH(it_ends_with_the_client),
         EACH(none_is_opened_beyond_the_limit),
