@@ -12,7 +12,7 @@ void mg_budget_pay(const mg_upstream_hold *h, double share) {
 
 static bool has_credit(const mg_upstream_hold *h) {
     uint64_t debt = atomic_load_explicit(&h->cell->budget, memory_order_relaxed);
-    return debt + WHOLE <= MG_BUDGET_CREDIT * WHOLE;
+    return debt + WHOLE <= MG_BUDGET_LEAST * WHOLE;
 }
 
 // Counted first, then looked at, so that two workers never both slip through.

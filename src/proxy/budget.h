@@ -8,10 +8,8 @@
 
 #include "proxy/shared.h"
 
-enum {
-    MG_BUDGET_LEAST = 3,
-    MG_BUDGET_CREDIT = 10, // retries that may fail before first tries have to pay for them
-};
+// At once; and so many may fail before first tries have to pay for them.
+enum { MG_BUDGET_LEAST = 3 };
 
 // A first try begins.
 void mg_budget_pay(const mg_upstream_hold *h, double share);
