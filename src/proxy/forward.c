@@ -1,6 +1,9 @@
 #include "proxy/forward.h"
 
-enum { OWN_FIELDS = 6 }; // that are added here at most
+enum {
+    OWN_FIELDS = 6,   // that are added here at most
+    NODES_BYTES = 96, // of Forwarded beside addresses, host and what came: two nodes, names, scheme
+};
 
 // --- target and host ---
 
@@ -196,42 +199,50 @@ static mg_str forwarded_for(mg_fields *out, const mg_forward_from *from) {
     return all.n > 0 ? all : MG_STR("unknown");
 }
 
-// RFC 7239 section 4: an IPv6 address is in brackets, and quoted for its colons.
-static void append_node(mg_buf *b, mg_str peer) {
-    mg_str node = is_ip(peer) ? peer : MG_STR("unknown");
-    bool v6 = memchr(node.p, ':', node.n) != NULL;
-    mg_buf_append_str(b, v6 ? MG_STR("for=\"[") : MG_STR("for="));
-    mg_buf_append_str(b, node);
-    mg_buf_append_str(b, v6 ? MG_STR("]\"") : MG_STR(""));
+static void append(mg_str *to, mg_str s) {
+    memcpy((char *)(uintptr_t)to->p + to->n, s.p, s.n);
+    to->n += s.n;
 }
 
-static void append_element(mg_buf *b, const mg_requester *who) {
-    append_node(b, who->peer_ip);
+// RFC 7239 section 4: an IPv6 address is in brackets, and quoted for its colons.
+static void append_node(mg_str *to, mg_str peer) {
+    mg_str node = is_ip(peer) ? peer : MG_STR("unknown");
+    bool v6 = memchr(node.p, ':', node.n) != NULL;
+    append(to, v6 ? MG_STR("for=\"[") : MG_STR("for="));
+    append(to, node);
+    append(to, v6 ? MG_STR("]\"") : MG_STR(""));
+}
+
+static void append_element(mg_str *to, const mg_requester *who) {
+    append_node(to, who->peer_ip);
     if (who->host.n > 0) {
-        mg_buf_append_str(b, MG_STR(";host=\""));
-        mg_buf_append_str(b, who->host);
-        mg_buf_append_char(b, '"');
+        append(to, MG_STR(";host=\""));
+        append(to, who->host);
+        append(to, MG_STR("\""));
     }
-    mg_buf_append_str(b, MG_STR(";proto="));
-    mg_buf_append_str(b, who->scheme);
+    append(to, MG_STR(";proto="));
+    append(to, who->scheme);
 }
 
 // In front stands what a believed proxy said of its client, in whichever field it said so.
 static mg_str forwarded_of(mg_arena *arena, const mg_forward_from *from) {
     const mg_requester *who = from->who;
-    mg_buf b = {0};
+    mg_str before = {NULL, 0};
     if (who->trusted && from->forwarded) {
-        mg_buf_append_str(&b, values_of(arena, &from->head->fields, MG_FIELD_FORWARDED));
-    } else if (who->trusted && !mg_str_eq(who->client_ip, who->peer_ip)) {
-        append_node(&b, who->client_ip);
+        before = values_of(arena, &from->head->fields, MG_FIELD_FORWARDED);
     }
-    if (b.n > 0) {
-        mg_buf_append_str(&b, MG_STR(", "));
+    size_t most = NODES_BYTES + before.n + who->client_ip.n + who->peer_ip.n + who->host.n;
+    mg_str all = {mg_arena_alloc(arena, most), 0};
+    if (before.n > 0) {
+        append(&all, before);
+    } else if (who->trusted && !from->forwarded && !mg_str_eq(who->client_ip, who->peer_ip)) {
+        append_node(&all, who->client_ip);
     }
-    append_element(&b, who);
-    mg_str kept = {mg_arena_copy(arena, mg_buf_str(&b)), b.n};
-    mg_buf_deinit(&b);
-    return kept;
+    if (all.n > 0) {
+        append(&all, MG_STR(", "));
+    }
+    append_element(&all, who);
+    return all;
 }
 
 static void add_requester(mg_fields *out, const mg_forward_from *from) {

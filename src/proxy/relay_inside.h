@@ -39,8 +39,6 @@ typedef struct mg_relay_try {
     mg_str server;    // for the log; the ticket's may go before
 } mg_relay_try;
 
-enum { MG_RELAY_TRIED = 12 };
-
 struct mg_relay {
     mg_app app; // first: of the exchange while this works
     mg_app *outer;
@@ -68,8 +66,8 @@ struct mg_relay {
     mg_relay_try tries[2];
     mg_relay_try *at;   // whose answer is, or will be, relayed; the other one is a hedge
     mg_upstream *asked; // that servers are chosen from: of a split, an arm
-    const mg_upstream_server *tried[MG_RELAY_TRIED]; // perhaps gone: compared, not read
-    uint32_t tried_count, retries;
+    const mg_upstream_server **tried; // perhaps gone: compared, not read
+    uint32_t tried_count, tried_cap, retries;
     mg_timer hedge;    // until a second server is asked
     mg_timer total;    // until the answer is to be complete
     mg_waiter waiter;  // until any may be asked

@@ -70,7 +70,9 @@ void mg_relay_note(mg_relay *r, const mg_relay_try *t) {
     r->log.status = answered ? mg_call_response(call)->status : 0;
     r->log.connect_us = times.reused ? 0 : since(times.connected_us, began);
     r->log.first_byte_us = since(times.head_us, began);
-    r->log.total_us = since(mg_loop_now_us(r->x->server->loop), began);
+    if (r->x->server->on_access != NULL) {
+        r->log.total_us = since(mg_loop_now_us(r->x->server->loop), began);
+    }
     r->log.bytes_in = r->bytes_in;
     r->log.bytes_out = r->bytes_out;
 }
@@ -215,14 +217,26 @@ static void on_nobody(mg_timer *t) {
                                        r->none.retry_after});
 }
 
+// Few are asked for most requests.
+static void add_tried(mg_relay *r, const mg_upstream_server *server) {
+    if (r->tried_count == r->tried_cap) {
+        uint32_t cap = r->tried_cap > 0 ? r->tried_cap * 4 : 2;
+        const mg_upstream_server **all = mg_arena_alloc(&r->x->arena, cap * sizeof *all);
+        if (r->tried_count > 0) {
+            memcpy(all, r->tried, r->tried_count * sizeof *all);
+        }
+        r->tried = all;
+        r->tried_cap = cap;
+    }
+    r->tried[r->tried_count++] = server;
+}
+
 static void remember(mg_relay *r, mg_relay_try *t) {
     mg_str address = t->ticket.server->address; // may go before it is logged
     t->server = (mg_str){mg_arena_copy(&r->x->arena, address), address.n};
     r->log.tries++;
     r->asked = t->ticket.upstream;
-    if (r->tried_count < MG_RELAY_TRIED) {
-        r->tried[r->tried_count++] = t->ticket.server;
-    }
+    add_tried(r, t->ticket.server);
 }
 
 bool mg_relay_ask_another(mg_relay *r, mg_choice_kind kind) {
