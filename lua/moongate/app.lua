@@ -328,8 +328,8 @@ end
 --- A WebSocket. In the table form { open, message, close, reload } the functions are called as they
 --- are due: open(ws, ctx) before the connection is one, message(ws, data, kind), close(ws, code,
 --- reason), and reload(ws) once these scripts have taken the socket over from others. In the other
---- form one function has the socket to itself. Options: max_message, connections, rate, idle, ping, protocols,
---- origins, deflate, slow, and those of any route.
+--- form one function has the socket to itself. Options: max_message, connections, rate, idle, ping,
+--- protocols, origins, deflate, slow, and those of any route.
 function App:websocket(pattern, options, functions)
   local shared = shared_of(self)
   if functions == nil then

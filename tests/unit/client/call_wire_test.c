@@ -53,7 +53,8 @@ static line_call *find(session *s, unsigned number) {
     return NULL;
 }
 
-static bool has_place(const mg_outbound *c) {
+static bool has_place(const mg_outbound *c, bool repeatable) {
+    (void)repeatable;
     session *s = c->session;
     return !s->full && find(s, 0) != NULL;
 }

@@ -14,7 +14,9 @@ static const mg_validators strong = {{ETAG, 4}, 784111777};
 static mg_head head_of(mg_method method, const char *const *lines, mg_field *fields) {
     mg_head h = {.method = method, .fields = {.at = fields}};
     for (size_t i = 0; lines[i] != NULL; i += 2) {
-        fields[h.fields.count++] = mg_field_of(mg_str_of(lines[i]), mg_str_of(lines[i + 1]));
+        mg_field f = mg_field_of(mg_str_of(lines[i]), mg_str_of(lines[i + 1]));
+        fields[h.fields.count++] = f;
+        h.fields.ids |= mg_field_bit(f.id);
     }
     return h;
 }

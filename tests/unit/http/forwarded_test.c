@@ -32,7 +32,9 @@ static void tells_in(const char *const *heeded, const char *const *lines, const 
     mg_field fields[8];
     mg_head h = {.fields = {.at = fields}};
     for (size_t i = 0; lines[i] != NULL; i += 2) {
-        fields[h.fields.count++] = mg_field_of(mg_str_of(lines[i]), mg_str_of(lines[i + 1]));
+        mg_field f = mg_field_of(mg_str_of(lines[i]), mg_str_of(lines[i + 1]));
+        fields[h.fields.count++] = f;
+        h.fields.ids |= mg_field_bit(f.id);
     }
     mg_forwarded f = {MG_STR("10.0.0.1"), MG_STR("http"), MG_STR("own.test")};
     mg_forwarded_apply(t, &h, &f);
