@@ -3,6 +3,7 @@
 
 #include "base/snapshot.h"
 
+#include "base/io.h"
 #include "base/mem.h"
 
 #include <errno.h>
@@ -106,20 +107,6 @@ static void drop_doubles(mg_snapshot_writer *w) {
     w->count = n;
 }
 
-static int write_all(int fd, const char *p, size_t n) {
-    while (n > 0) {
-        ssize_t sent = write(fd, p, n);
-        if (sent < 0 && errno != EINTR) {
-            return -errno;
-        }
-        if (sent > 0) {
-            p += sent;
-            n -= (size_t)sent;
-        }
-    }
-    return MG_OK;
-}
-
 static void lay_out(const mg_snapshot_writer *w, mg_buf *out) {
     head h = {.count = (uint32_t)w->count};
     memcpy(h.magic, magic, sizeof magic);
@@ -145,7 +132,7 @@ int mg_snapshot_write(mg_snapshot_writer *w, int fd) {
     }
     drop_doubles(w);
     lay_out(w, &out);
-    int rc = out.n > INT32_MAX ? -EFBIG : write_all(fd, out.p, out.n);
+    int rc = out.n > INT32_MAX ? -EFBIG : mg_io_write(fd, mg_buf_str(&out));
     mg_buf_deinit(&out);
     if (rc == MG_OK && fcntl(fd, F_ADD_SEALS, SEALS) != 0) {
         rc = -errno;

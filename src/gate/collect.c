@@ -1,5 +1,6 @@
 #include "gate/collect.h"
 
+#include "base/io.h"
 #include "base/snapshot.h"
 #include "config/check.h"
 #include "gate/awaits.h"
@@ -76,17 +77,6 @@ static int add_ca(collecting *c, const mg_config *config) {
 
 // --- the configuration is evaluated in a process of its own ---
 
-static void write_all(int fd, mg_str s) {
-    while (s.n > 0) {
-        ssize_t n = write(fd, s.p, s.n);
-        if (n < 0 && errno != EINTR) {
-            _exit(1);
-        }
-        n = n < 0 ? 0 : n;
-        s = (mg_str){s.p + n, s.n - (size_t)n};
-    }
-}
-
 __attribute__((noreturn)) static void evaluate_here(const char *conf, mg_str text, int out) {
     mg_buf json = {0};
     mg_error err;
@@ -96,8 +86,8 @@ __attribute__((noreturn)) static void evaluate_here(const char *conf, mg_str tex
     close(MG_KEYS_BEFORE);
     give_up_root();
     int rc = mg_evaluate_config(conf, text, &json, &err);
-    write_all(out, rc == MG_OK ? mg_buf_str(&json) : mg_str_of(err.text));
-    _exit(rc == MG_OK ? 0 : 1);
+    int told = mg_io_write(out, rc == MG_OK ? mg_buf_str(&json) : mg_str_of(err.text));
+    _exit(rc == MG_OK && told == MG_OK ? 0 : 1);
 }
 
 static void read_to_end(int fd, mg_buf *out) {

@@ -1,5 +1,6 @@
 #include "gate/master_keys.h"
 
+#include "base/io.h"
 #include "base/mem.h"
 #include "event/ticket_ring.h"
 #include "event/tls.h"
@@ -17,10 +18,10 @@ int mg_keys_begin(mg_master *m, mg_error *err) {
         }
     }
     int fd = mg_snapshot_memfd();
-    if (fd >= 0 && write(fd, m->throwaway.n > 0 ? m->throwaway.p : "", m->throwaway.n) !=
-                       (ssize_t)m->throwaway.n) {
+    int rc = fd >= 0 ? mg_io_write(fd, mg_buf_str(&m->throwaway)) : MG_OK;
+    if (rc != MG_OK) {
         close(fd);
-        return -EIO;
+        return rc;
     }
     return fd;
 }

@@ -1,5 +1,6 @@
 #include "gate/new.h"
 
+#include "base/io.h"
 #include "base/mem.h"
 #include "lua/docs.h"
 #include "lua/state.h"
@@ -94,8 +95,8 @@ static int write_file(making *m, const char *path, mg_str text) {
     if (fd < 0) {
         return fault(m, path, -errno);
     }
-    ssize_t n = write(fd, text.p, text.n);
-    int rc = n == (ssize_t)text.n ? MG_OK : fault(m, path, n < 0 ? -errno : -ENOSPC);
+    int rc = mg_io_write(fd, text);
+    rc = rc == MG_OK ? rc : fault(m, path, rc);
     if (close(fd) != 0 && rc == MG_OK) {
         rc = fault(m, path, -errno);
     }

@@ -2,6 +2,7 @@
 
 #include "gate/reload_inside.h"
 
+#include "base/io.h"
 #include "config/options.h"
 #include "config/streams.h"
 #include "event/ticket_ring.h"
@@ -92,9 +93,9 @@ static int read_streams(const mg_reload *r, mg_buf *out, mg_error *err) {
         return mg_error_set(err, MG_ELIMIT, "%s: there are too many addresses of streams",
                             r->config.app);
     }
-    char *p = mg_buf_reserve(out, (size_t)n);
-    if (pread(r->streams_fd, p, (size_t)n, 0) != n) {
-        return mg_error_set(err, -errno, "addresses of streams: %s", mg_strerror(-errno));
+    int rc = mg_io_read_at(r->streams_fd, mg_buf_reserve(out, (size_t)n), (size_t)n, 0);
+    if (rc != MG_OK) {
+        return mg_error_set(err, rc, "addresses of streams: %s", mg_strerror(rc));
     }
     out->n = (size_t)n;
     return MG_OK;

@@ -1,6 +1,7 @@
 #include "gate/trial.h"
 
 #include "base/clock.h"
+#include "base/io.h"
 #include "config/streams.h"
 #include "event/process.h"
 #include "gate/app.h"
@@ -202,8 +203,8 @@ static int hand_on_streams(void *arg, mg_lua_app *app, mg_error *err) {
     mg_buf lines = {0};
     mg_lua_app_print_streams(app, &lines);
     int rc = mg_config_join_streams(arg, mg_buf_str(&lines), err);
-    if (rc == MG_OK && write(MG_TRIAL_STREAMS, lines.p, lines.n) != (ssize_t)lines.n) {
-        rc = mg_error_set(err, -errno, "addresses of streams: %s", strerror(errno));
+    if (rc == MG_OK && (rc = mg_io_write(MG_TRIAL_STREAMS, mg_buf_str(&lines))) != MG_OK) {
+        mg_error_set(err, rc, "addresses of streams: %s", mg_strerror(rc));
     }
     mg_buf_deinit(&lines);
     return rc;

@@ -1,5 +1,6 @@
 #include "store/acme_files.h"
 
+#include "base/io.h"
 #include "base/mem.h"
 #include "event/tls_acme.h"
 
@@ -123,17 +124,6 @@ static int read_file(const char *path, mg_buf *out, mg_error *err) {
     return rc;
 }
 
-static bool write_all(int fd, mg_str s) {
-    while (s.n > 0) {
-        ssize_t n = write(fd, s.p, s.n);
-        if (n < 0 && errno != EINTR) {
-            return false;
-        }
-        mg_str_skip(&s, n > 0 ? (size_t)n : 0);
-    }
-    return fsync(fd) == 0;
-}
-
 static bool sync_folder(const char *place) {
     int fd = open(place, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     bool good = fd >= 0 && fsync(fd) == 0;
@@ -154,7 +144,8 @@ static int write_file(const char *place, const char *name, const char *end, mg_s
     mg_buf fresh = path_of(place, name, ".new");
     unlink(fresh.p); // of a process that has died
     int fd = open(fresh.p, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (fd < 0 || !write_all(fd, text) || rename(fresh.p, path.p) != 0 || !sync_folder(place)) {
+    if (fd < 0 || mg_io_write(fd, text) != MG_OK || fsync(fd) != 0 ||
+        rename(fresh.p, path.p) != 0 || !sync_folder(place)) {
         rc = fault(err, path.p);
     }
     if (fd >= 0) {
