@@ -3,6 +3,8 @@
 #include "base/json_number.h"
 #include "base/json_text.h"
 
+#include <stdio.h>
+
 // What the grammar allows next.
 enum {
     WANT_VALUE,
@@ -256,6 +258,17 @@ mg_json_token mg_json_next(mg_json_reader *r) {
     default:
         return read_value(r, c);
     }
+}
+
+void mg_json_copy_text(const mg_json_reader *r, char *out, size_t n) {
+    snprintf(out, n, "%.*s", (int)r->text.n, r->text.p);
+}
+
+double mg_json_double(const mg_json_reader *r, mg_json_token t) {
+    return t == MG_JSON_I64      ? (double)r->i64
+           : t == MG_JSON_U64    ? (double)r->u64
+           : t == MG_JSON_DOUBLE ? r->number
+                                 : 0;
 }
 
 mg_json_place mg_json_where(const mg_json_reader *r) {

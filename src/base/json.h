@@ -56,6 +56,11 @@ void mg_json_reader_init(mg_json_reader *r, mg_str input, mg_buf *decoded, unsig
 
 mg_json_token mg_json_next(mg_json_reader *r);
 
+// What the last token was: its string or key, cut to `n` bytes with a terminator; the number that
+// `t` is, 0 if it is none.
+void mg_json_copy_text(const mg_json_reader *r, char *out, size_t n);
+double mg_json_double(const mg_json_reader *r, mg_json_token t);
+
 // Where the reader stands, after an error where it is: bytes before it, its line and its column in
 // bytes, both from 1.
 typedef struct mg_json_place {

@@ -19,14 +19,6 @@ typedef struct line {
     double not_after, renew_at, retry_at;
 } line;
 
-static void take_text(char *out, size_t n, const mg_json_reader *r) {
-    snprintf(out, n, "%.*s", (int)r->text.n, r->text.p);
-}
-
-static double as_number(const mg_json_reader *r, mg_json_token t) {
-    return t == MG_JSON_I64 ? (double)r->i64 : t == MG_JSON_DOUBLE ? r->number : 0;
-}
-
 static void take(line *l, const char *key, const mg_json_reader *r, mg_json_token t) {
     const struct {
         const char *name;
@@ -34,13 +26,13 @@ static void take(line *l, const char *key, const mg_json_reader *r, mg_json_toke
     } times[] = {
         {"not_after", &l->not_after}, {"renew_at", &l->renew_at}, {"retry_at", &l->retry_at}};
     if (strcmp(key, "domain") == 0) {
-        take_text(l->domain, sizeof l->domain, r);
+        mg_json_copy_text(r, l->domain, sizeof l->domain);
     } else if (strcmp(key, "error") == 0) {
-        take_text(l->error, sizeof l->error, r);
+        mg_json_copy_text(r, l->error, sizeof l->error);
     }
     for (size_t i = 0; i < sizeof times / sizeof *times; i++) {
         if (strcmp(key, times[i].name) == 0) {
-            *times[i].at = as_number(r, t);
+            *times[i].at = mg_json_double(r, t);
         }
     }
 }
@@ -79,7 +71,7 @@ void mg_status_read_certificate(mg_json_reader *r, mg_buf *out) {
     line l = {.domain = ""};
     while (mg_json_next(r) == MG_JSON_KEY) {
         char key[24];
-        take_text(key, sizeof key, r);
+        mg_json_copy_text(r, key, sizeof key);
         mg_json_token t = mg_json_next(r);
         take(&l, key, r, t);
     }

@@ -48,12 +48,8 @@ typedef struct server {
 
 // Within what every kind of number here can hold.
 static double as_number(const mg_json_reader *r, mg_json_token t) {
-    double v = t == MG_JSON_DOUBLE ? r->number : (t == MG_JSON_I64 ? (double)r->i64 : 0);
+    double v = mg_json_double(r, t);
     return v > MOST ? MOST : (v < 0 ? 0 : v);
-}
-
-static void take_text(char *out, size_t n, const mg_json_reader *r) {
-    snprintf(out, n, "%.*s", (int)r->text.n, r->text.p);
 }
 
 static void take_number(row *w, const char *key, double v) {
@@ -168,7 +164,7 @@ static void read_jobs(mg_json_reader *r, mg_buf *out) {
             bool is_seconds = mg_str_eq(r->text, MG_STR("seconds"));
             mg_json_token t = mg_json_next(r);
             if (is_name && t == MG_JSON_STRING) {
-                take_text(name, sizeof name, r);
+                mg_json_copy_text(r, name, sizeof name);
             } else if (is_seconds) {
                 seconds = as_number(r, t);
             }
@@ -187,9 +183,9 @@ static void read_redis(mg_json_reader *r, mg_buf *out) {
             bool is_name = mg_str_eq(r->text, MG_STR("redis"));
             mg_json_token t = mg_json_next(r);
             if (is_name && t == MG_JSON_STRING) {
-                take_text(name, sizeof name, r);
+                mg_json_copy_text(r, name, sizeof name);
             } else if (t == MG_JSON_STRING) {
-                take_text(state, sizeof state, r);
+                mg_json_copy_text(r, state, sizeof state);
             }
         }
         mg_buf_printf(out, "        redis %s is %s\n", name, state);
@@ -206,7 +202,7 @@ static void read_sockets(mg_json_reader *r, mg_buf *out) {
             bool is_count = mg_str_eq(r->text, MG_STR("count"));
             mg_json_token t = mg_json_next(r);
             if (is_route && t == MG_JSON_STRING) {
-                take_text(route, sizeof route, r);
+                mg_json_copy_text(r, route, sizeof route);
             } else {
                 *(is_count ? &count : &generation) = as_number(r, t);
             }
@@ -221,7 +217,7 @@ static void read_worker(mg_json_reader *r, mg_buf *out) {
     mg_buf old = {0};
     while (mg_json_next(r) == MG_JSON_KEY) {
         char key[24];
-        take_text(key, sizeof key, r);
+        mg_json_copy_text(r, key, sizeof key);
         mg_json_token t = mg_json_next(r);
         if (t == MG_JSON_ARRAY && strcmp(key, "jobs") == 0) {
             read_jobs(r, &old);
@@ -232,7 +228,7 @@ static void read_worker(mg_json_reader *r, mg_buf *out) {
         } else if (t == MG_JSON_ARRAY) {
             read_generations(r, &old);
         } else if (t == MG_JSON_STRING) {
-            take_text(w.state, sizeof w.state, r);
+            mg_json_copy_text(r, w.state, sizeof w.state);
         } else {
             take_number(&w, key, as_number(r, t));
         }
@@ -260,13 +256,13 @@ static void read_list(mg_json_reader *r, const char *key, mg_buf *listen, mg_buf
 
 static void take_server(server *s, const char *key, const mg_json_reader *r, mg_json_token t) {
     if (strcmp(key, "version") == 0) {
-        take_text(s->version, sizeof s->version, r);
+        mg_json_copy_text(r, s->version, sizeof s->version);
     } else if (strcmp(key, "conf") == 0) {
-        take_text(s->conf, sizeof s->conf, r);
+        mg_json_copy_text(r, s->conf, sizeof s->conf);
     } else if (strcmp(key, "pid") == 0) {
         s->pid = (int64_t)as_number(r, t);
     } else if (strcmp(key, "first_expiry_file") == 0) {
-        take_text(s->first_expiry_file, sizeof s->first_expiry_file, r);
+        mg_json_copy_text(r, s->first_expiry_file, sizeof s->first_expiry_file);
     } else if (strcmp(key, "first_expiry_days") == 0) {
         s->first_expiry_days = (int64_t)as_number(r, t);
     } else if (strcmp(key, "served_certificates") == 0) {
@@ -314,7 +310,7 @@ int mg_status_text(mg_str json, mg_buf *out) {
     bool good = mg_json_next(&r) == MG_JSON_OBJECT;
     while (good && mg_json_next(&r) == MG_JSON_KEY) {
         char key[24];
-        take_text(key, sizeof key, &r);
+        mg_json_copy_text(&r, key, sizeof key);
         mg_json_token t = mg_json_next(&r);
         if (t == MG_JSON_ARRAY) {
             read_list(&r, key, &listen, &workers);

@@ -76,17 +76,6 @@ typedef struct line {
     double waiting, requests, retries, hedges, mirrored, mirror_dropped, refused;
 } line;
 
-static void take_text(char *out, size_t n, const mg_json_reader *r) {
-    snprintf(out, n, "%.*s", (int)r->text.n, r->text.p);
-}
-
-static double as_number(const mg_json_reader *r, mg_json_token t) {
-    return t == MG_JSON_I64      ? (double)r->i64
-           : t == MG_JSON_U64    ? (double)r->u64
-           : t == MG_JSON_DOUBLE ? r->number
-                                 : 0;
-}
-
 static void take(line *l, const char *key, const mg_json_reader *r, mg_json_token t) {
     const struct {
         const char *name;
@@ -100,15 +89,15 @@ static void take(line *l, const char *key, const mg_json_reader *r, mg_json_toke
         {"refused", &l->refused},
     };
     if (strcmp(key, "server") == 0 || strcmp(key, "upstream") == 0) {
-        take_text(l->name, sizeof l->name, r);
+        mg_json_copy_text(r, l->name, sizeof l->name);
     } else if (strcmp(key, "state") == 0 || strcmp(key, "circuit") == 0) {
-        take_text(l->state, sizeof l->state, r);
+        mg_json_copy_text(r, l->state, sizeof l->state);
     } else if (strcmp(key, "why") == 0) {
-        take_text(l->why, sizeof l->why, r);
+        mg_json_copy_text(r, l->why, sizeof l->why);
     }
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
         if (strcmp(key, numbers[i].name) == 0) {
-            *numbers[i].number = as_number(r, t);
+            *numbers[i].number = mg_json_double(r, t);
         }
     }
 }
@@ -126,7 +115,7 @@ static void read_server(mg_json_reader *r, mg_buf *out) {
     line l = {.name = ""};
     while (mg_json_next(r) == MG_JSON_KEY) {
         char key[24];
-        take_text(key, sizeof key, r);
+        mg_json_copy_text(r, key, sizeof key);
         mg_json_token t = mg_json_next(r);
         take(&l, key, r, t);
     }
@@ -156,7 +145,7 @@ void mg_status_read_upstream(mg_json_reader *r, mg_buf *out) {
     mg_buf servers = {0};
     while (mg_json_next(r) == MG_JSON_KEY) {
         char key[24];
-        take_text(key, sizeof key, r);
+        mg_json_copy_text(r, key, sizeof key);
         mg_json_token t = mg_json_next(r);
         if (t == MG_JSON_ARRAY) {
             while (mg_json_next(r) == MG_JSON_OBJECT) {

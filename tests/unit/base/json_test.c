@@ -136,6 +136,24 @@ static void other_numbers_are_the_nearest_double(void **state) {
                   1e74);
 }
 
+static void texts_are_cut_and_numbers_are_doubles(void **state) {
+    (void)state;
+    char text[5];
+    mg_json_reader r = reader("[\"gate\",\"gates\",\"\",-7,18446744073709551615,0.5,true]");
+    (void)mg_json_next(&r);
+    static const char *const texts[] = {"gate", "gate", ""};
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(mg_json_next(&r), MG_JSON_STRING);
+        mg_json_copy_text(&r, text, sizeof text);
+        assert_string_equal(text, texts[i]);
+    }
+    static const double numbers[] = {-7, 18446744073709551615.0, 0.5, 0};
+    for (size_t i = 0; i < 4; i++) {
+        mg_json_token t = mg_json_next(&r);
+        assert_true(mg_json_double(&r, t) == numbers[i]);
+    }
+}
+
 static void refuses_numbers_beyond_double(void **state) {
     (void)state;
     expect_fault("1e309", "the number is too large", "0 1:1");
@@ -491,6 +509,7 @@ int main(void) {
         cmocka_unit_test(integers_are_exact),
         cmocka_unit_test(other_numbers_are_the_nearest_double),
         cmocka_unit_test(refuses_numbers_beyond_double),
+        cmocka_unit_test(texts_are_cut_and_numbers_are_doubles),
         cmocka_unit_test(refuses_malformed_numbers),
         cmocka_unit_test(strings_without_escapes_point_into_the_input),
         cmocka_unit_test(escapes_are_decoded),
