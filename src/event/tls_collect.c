@@ -34,7 +34,7 @@ typedef struct collecting {
     mg_error *err;
     const mg_tls_wanted *at; // the endpoint at hand
     uint32_t count;          // of certificates
-    mg_tls_about origin;     // of the one at hand: `issued` and `stands_in` count
+    uint32_t issued;         // of the one at hand
     mg_tls_key_reader reader;
     // the source at hand
     naming *namings;
@@ -206,8 +206,7 @@ static int add_pair(collecting *c, mg_str cert, mg_str key, const mg_tls_files *
     }
     certificate x = {.cert = cert, .key = key};
     mg_tls_pair_about(&pair, &x.about);
-    x.about.issued = c->origin.issued;
-    x.about.stands_in = c->origin.stands_in;
+    x.about.issued = c->issued;
     mg_tls_each_name(pair.leaf, append_name, &names);
     mg_tls_pair_free(&pair);
     x.names = mg_buf_str(&names);
@@ -308,7 +307,6 @@ static int add_stand_in(collecting *c, const char *domain, const mg_tls_files *f
                   "%s: %s: no certificate yet, a self-signed one is served until the directory "
                   "has issued it\n",
                   c->at->where, domain);
-    c->origin.stands_in = 1;
     if (take_from_before(c, f, &read, &x)) {
         put_certificate(c, &x, f);
     } else {
@@ -317,7 +315,6 @@ static int add_stand_in(collecting *c, const char *domain, const mg_tls_files *f
     if (rc == MG_OK) {
         put_read(c, f, &read);
     }
-    c->origin.stands_in = 0;
     return rc;
 }
 
@@ -339,11 +336,11 @@ static int add_issued(collecting *c, const mg_tls_acme *a, const char *domain) {
 
 static int add_all_issued(collecting *c, const mg_tls_acme *a) {
     int rc = MG_OK;
-    c->origin.issued = 1;
+    c->issued = 1;
     for (size_t i = 0; a->on && rc == MG_OK && i < a->domains.n; i++) {
         rc = add_issued(c, a, a->domains.items[i]);
     }
-    c->origin.issued = 0;
+    c->issued = 0;
     return rc;
 }
 

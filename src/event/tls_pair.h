@@ -39,9 +39,8 @@ typedef struct mg_tls_about {
     int64_t not_before, not_after;
     unsigned char fingerprint[MG_TLS_FINGERPRINT]; // SHA-256 of its DER form
     int32_t kind;                                  // of the key: EVP_PKEY_RSA, EVP_PKEY_EC, ...
-    uint32_t broken;    // n > 0: the n-th certificate of the file has not issued the one before it
-    uint32_t issued;    // whoever asks a directory for it sees to its renewal
-    uint32_t stands_in; // and this is served until it has been issued
+    uint32_t broken; // n > 0: the n-th certificate of the file has not issued the one before it
+    uint32_t issued; // whoever asks a directory for it sees to its renewal
 } mg_tls_about;
 
 void mg_tls_pair_about(const mg_tls_pair *p, mg_tls_about *out);
