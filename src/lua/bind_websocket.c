@@ -185,10 +185,9 @@ static int socket_new(lua_State *L) {
     if (x == NULL || site == NULL) {
         return closed(L);
     }
-    bool by_connect = mg_str_eq(x->protocol, MG_STR("HTTP/2.0"));
     mg_ws_verdict verdict = {.status = 426, .why = "a WebSocket is served here"};
     if (is_switch(x)) {
-        mg_ws_judge(&x->head.fields, by_connect, &terms, &verdict);
+        mg_ws_judge(&x->head.fields, x->by_connect, &terms, &verdict);
     }
     if (verdict.status != 0) {
         (void)mg_lua_refuse(L, verdict.why);
@@ -205,7 +204,7 @@ static int socket_new(lua_State *L) {
         mg_guest_drop(g);
         return mg_lua_refuse(L, lua_tostring(L, -1));
     }
-    g->facts = new_facts(&verdict, by_connect, &packed);
+    g->facts = new_facts(&verdict, x->by_connect, &packed);
     mg_buf_deinit(&packed);
     lua_pushnumber(L, (lua_Number)g->handle);
     lua_pushlstring(L, verdict.protocol.p, verdict.protocol.n);

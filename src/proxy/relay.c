@@ -147,8 +147,8 @@ static bool is_live(const mg_response *head) {
 
 // What a client sends behind a request to switch that was refused was meant for somebody else.
 static void close_behind_refusal(const mg_relay *r) {
-    if (r->protocol.n > 0 && !mg_str_eq(r->x->protocol, MG_STR("HTTP/2.0"))) {
-        r->x->wire->close(r->x);
+    if (r->protocol.n > 0 && !r->x->by_connect) {
+        mg_exchange_close(r->x);
     }
 }
 

@@ -59,7 +59,7 @@ void mg_relay_ask_to_switch(mg_relay *r) {
     if (!has_body && x->head.method == MG_METHOD_GET) {
         r->protocol = asked_for(x);
     }
-    if (r->protocol.n > 0 && mg_str_eq(x->protocol, MG_STR("HTTP/2.0"))) {
+    if (r->protocol.n > 0 && x->by_connect) {
         add_key(r);
     }
 }

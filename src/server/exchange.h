@@ -40,8 +40,7 @@ typedef enum mg_exchange_phase {
     MG_EXCHANGE_HEAD,      // the head is being read
     MG_EXCHANGE_HANDLING,  // the app has it; no byte of the answer is committed
     MG_EXCHANGE_ANSWERING, // the head of a streamed answer is committed
-    MG_EXCHANGE_ANSWERED,  // the answer is complete; the rest of the request's body is being
-                           // discarded
+    MG_EXCHANGE_ANSWERED,  // the answer is complete; the rest of the request is read away
 } mg_exchange_phase;
 
 struct mg_exchange {
@@ -51,6 +50,7 @@ struct mg_exchange {
     mg_exchange *next_free;
     mg_exchange_phase phase;
     bool secure, record_kept; // it came over TLS; its log line is told later (kept_record.h)
+    bool by_connect;          // it asks to switch by CONNECT (RFC 8441), not by Upgrade
 
     // for the app
     mg_link app_link;

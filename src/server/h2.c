@@ -229,6 +229,7 @@ static void open_stream(mg_h2_conn *h) {
 static void ask_for_upgrade(mg_h2_exchange *e, mg_str protocol) {
     mg_exchange *x = &e->x;
     e->protocol = protocol;
+    x->by_connect = true;
     x->head.method = MG_METHOD_GET;
     x->head.method_text = mg_method_name(MG_METHOD_GET);
     x->head.framing = MG_FRAMING_NONE; // what follows is no body
