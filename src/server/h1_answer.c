@@ -1,4 +1,3 @@
-#include "http/date.h"
 #include "http/h1_write.h"
 #include "http/status.h"
 #include "server/h1_inside.h"
@@ -55,7 +54,7 @@ static void write_head(mg_exchange *x, const mg_answer *a) {
         .length = (uint64_t)x->length_left,
         .content_type = a->content_type,
         .fields = &a->fields,
-        .date = mg_date_cached(&s->date, (int64_t)(mg_loop_wall_ms(s->loop) / 1000)),
+        .date = mg_server_date(s),
         .close = h->close_after,
         .keep_alive_to_10 = x->head.minor == 0,
     };
@@ -191,7 +190,7 @@ static void take_over(mg_exchange *x, const mg_answer *a, mg_str protocol, mg_tu
         .status = a->status,
         .kind = MG_LENGTH_NONE,
         .fields = &fields,
-        .date = mg_date_cached(&s->date, (int64_t)(mg_loop_wall_ms(s->loop) / 1000)),
+        .date = mg_server_date(s),
     };
     mg_h1_write_head(mg_conn_out(c), &head);
     mg_h1_recycle(h);

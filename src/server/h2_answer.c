@@ -1,4 +1,3 @@
-#include "http/date.h"
 #include "http/status.h"
 #include "server/h2_inside.h"
 #include "server/server.h"
@@ -22,7 +21,7 @@ static void write_head(mg_exchange *x, const mg_answer *a) {
         .length = (uint64_t)x->length_left,
         .content_type = a->content_type,
         .fields = &a->fields,
-        .date = mg_date_cached(&s->date, (int64_t)(mg_loop_wall_ms(s->loop) / 1000)),
+        .date = mg_server_date(s),
     };
     bool end = x->bodyless || x->length_left == 0;
     leave_if_asked(e);

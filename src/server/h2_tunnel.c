@@ -1,7 +1,6 @@
 // Streams that are tunnels: CONNECT (RFC 9113 section 8.5), and protocols that HTTP/1.1 would
 // switch to (RFC 8441).
 
-#include "http/date.h"
 #include "server/h2_inside.h"
 #include "server/server.h"
 
@@ -136,7 +135,7 @@ void mg_h2_take_over(mg_exchange *x, const mg_answer *a, mg_str protocol, mg_tun
         .status = protocol.n > 0 ? 200 : a->status,
         .kind = MG_LENGTH_NONE,
         .fields = &a->fields,
-        .date = mg_date_cached(&s->date, (int64_t)(mg_loop_wall_ms(s->loop) / 1000)),
+        .date = mg_server_date(s),
     };
     mg_h2_send_answer(&h->h2, &e->stream, mg_conn_out(h->conn), &head, false);
     t->ops = &stream_ops;

@@ -267,6 +267,10 @@ static void on_drain_idle(mg_timer *t) {
     each_conn(MG_OF(t, mg_server, drain_timer), close_if_idle);
 }
 
+mg_str mg_server_date(mg_server *s) {
+    return mg_date_cached(&s->date, (int64_t)(mg_loop_wall_ms(s->loop) / 1000));
+}
+
 void mg_server_drain(mg_server *s, uint64_t idle_ms, void (*on_drained)(void *arg), void *arg) {
     s->draining = true;
     s->on_drained = on_drained;

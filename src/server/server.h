@@ -107,6 +107,9 @@ void mg_server_unlisten(mg_server *s, mg_listener *l);
 // idle after `idle_ms`, so that a request on its way is served, then calls on_drained.
 void mg_server_drain(mg_server *s, uint64_t idle_ms, void (*on_drained)(void *arg), void *arg);
 
+// What the field Date says now; borrowed until the next call.
+mg_str mg_server_date(mg_server *s);
+
 // Tells on_log, a few times a second for each level: a flood of peers must not be one of lines.
 void mg_server_log(mg_server *s, mg_log_level level, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
