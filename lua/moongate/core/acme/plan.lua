@@ -1,5 +1,7 @@
 --- When an ACME client does what: pure functions of times and of a number that was drawn. Times are
 --- seconds since 1970.
+local native = require("moongate.native")
+
 local M = {}
 
 local MINUTE, HOUR, DAY = 60, 3600, 86400
@@ -7,30 +9,13 @@ local MINUTE, HOUR, DAY = 60, 3600, 86400
 -- --- instants ---
 
 local MONTHS = {
-  Jan = 1, Feb = 2, Mar = 3, Apr = 4, May = 5, Jun = 6,
-  Jul = 7, Aug = 8, Sep = 9, Oct = 10, Nov = 11, Dec = 12,
+  "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
 }
 
--- Of the Gregorian calendar; years begin in March, so that the leap day is the last one.
-local function days(year, month, day)
-  if month <= 2 then
-    year, month = year - 1, month + 12
-  end
-  local era = math.floor(year / 400)
-  local of_era = year - era * 400
-  local of_year = math.floor((153 * (month - 3) + 2) / 5) + day - 1
-  return era * 146097 + of_era * 365 + math.floor(of_era / 4) - math.floor(of_era / 100)
-    + of_year - 719468
-end
-
-local function at(year, month, day, hour, minute, second)
-  return days(tonumber(year), tonumber(month), tonumber(day)) * DAY
-    + tonumber(hour) * HOUR + tonumber(minute) * MINUTE + tonumber(second)
-end
-
+-- As a date of HTTP, whose reader knows the calendar and does not ask which day of the week it was.
 local function of_rfc3339(text)
-  local year, month, day, hour, minute, second, zone =
-    text:match("^(%d%d%d%d)%-(%d%d)%-(%d%d)[Tt](%d%d):(%d%d):(%d%d)%.?%d*(.+)$")
+  local year, month, day, time, zone =
+    text:match("^(%d%d%d%d)%-(%d%d)%-(%d%d)[Tt](%d%d:%d%d:%d%d)%.?%d*(.+)$")
   if not year then
     return nil
   end
@@ -38,24 +23,21 @@ local function of_rfc3339(text)
   if not sign and not zone:find("^[Zz]$") then
     return nil
   end
+  local name = MONTHS[tonumber(month)] or ""
+  local utc = native.http.parse_date(("Sun, %s %s %s %s GMT"):format(day, name, year, time))
   local offset = sign and (tonumber(hours) * HOUR + tonumber(minutes) * MINUTE) or 0
-  return at(year, month, day, hour, minute, second) - (sign == "-" and -offset or offset)
+  return utc and utc - (sign == "-" and -offset or offset)
 end
 
---- Of "2026-01-03T00:00:00Z" (RFC 3339) or "Sat, 03 Jan 2026 00:00:00 GMT" (RFC 9110); nil: it is
---- neither.
+--- Of "2026-01-03T00:00:00Z" (RFC 3339) or a date of HTTP ("Sat, 03 Jan 2026 00:00:00 GMT"); nil:
+--- it is neither.
 ---@param text any
 ---@return number?
 function M.instant(text)
   if type(text) ~= "string" then
     return nil
   end
-  local day, month, year, hour, minute, second =
-    text:match("^%a+, (%d%d) (%a%a%a) (%d%d%d%d) (%d%d):(%d%d):(%d%d) GMT$")
-  if day and MONTHS[month] then
-    return at(year, MONTHS[month], day, hour, minute, second)
-  end
-  return of_rfc3339(text)
+  return native.http.parse_date(text) or of_rfc3339(text)
 end
 
 --- What a Retry-After field says, in seconds from `now`, a day at most; nil: nothing that can be

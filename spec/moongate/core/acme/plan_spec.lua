@@ -12,6 +12,7 @@ describe("core/acme/plan", function()
     assert.equal(0, plan.instant("1970-01-01T00:00:00Z"))
     for _, wrong in ipairs({
       "", "2026-01-03", "2026-01-03T00:00:00", "Sat, 03 Foo 2026 00:00:00 GMT", "tomorrow",
+      "2026-02-29T00:00:00Z", "2026-13-01T00:00:00Z", "2026-01-03T25:00:00Z",
     }) do
       assert.is_nil(plan.instant(wrong))
     end
