@@ -3,7 +3,7 @@
 set -eu
 
 build="gcc libc6-dev libuv1-dev libluajit-5.1-dev node-llhttp libssl-dev libc-ares-dev libsqlite3-dev libpq-dev libnghttp2-dev zlib1g-dev pkg-config"
-test="luajit lua-busted lua-socket lua-check libcmocka-dev clang clang-format clang-tidy cppcheck libclang-rt-14-dev curl procps openssl nodejs valgrind postgresql pgbouncer redis-server redis-tools nghttp2-client nghttp2-server python3-h2 pebble libwslay-dev node-ws python3-websockets chromium"
+test="luajit lua-busted lua-socket lua-check libcmocka-dev clang clang-format clang-tidy cppcheck libclang-rt-14-dev curl procps openssl nodejs valgrind postgresql pgbouncer redis-server redis-tools nghttp2-client nghttp2-server python3-h2 python3-cryptography pebble libwslay-dev node-ws python3-websockets chromium"
 bench="luajit wrk curl python3 nghttp2-client nghttp2-server nodejs node-ws redis-server"
 
 # npm comes with node where that is not Debian's, and stands in the way of Debian's.
