@@ -77,7 +77,7 @@ static const mg_config_key keys[] = {
     {"retries.budget", MG_CONFIG_SHARE, AT(retries.budget), "0.2", 0, PER, NULL,
      "Of the requests in flight, in all workers; at least 3"},
     {"retries.on", MG_CONFIG_RETRY_ON, AT(retries), "[\"connect\", \"closed\", 502, 503, 504]", 0,
-     0, NULL, "After which faults; gRPC: \"unavailable\" ..."},
+     0, NULL, "After which faults (of gRPC too)"},
 
     {"hedge", MG_CONFIG_TABLE, 0, NULL, 0, 0, NULL, "A second try while the first one waits"},
     {"hedge.after", MG_CONFIG_SECONDS, AT(hedge_after_ms), "0", 0, DAY_MS, NULL,
