@@ -285,6 +285,7 @@ void mg_guest_done(mg_guest *g) {
     if (g->table && (g->route->host == NULL || !g->route->table)) {
         g->leaving = true;
     }
-    mg_guest_claim(g, g->leaving ? g->host : NULL);
+    // A coroutine that has ended hears of nothing any more.
+    mg_guest_claim(g, g->leaving && g->table ? g->host : NULL);
     mg_guest_attend(g);
 }

@@ -47,10 +47,12 @@ static int write_frame(mg_socket *s, mg_ws_opcode opcode, bool compressed, mg_st
     char small[MG_WS_HEAD_MAX + SMALL];
     mg_ws_frame frame = {.opcode = opcode, .compressed = compressed, .mask = mask_of(s, mask)};
     if (content.n <= SMALL) {
-        return put(s, (mg_str){small, mg_ws_write_to(small, &frame, content)});
+        size_t n = mg_ws_write_to(small, &frame, content);
+        return put(s, (mg_str){small, n});
     }
     if (!s->client) {
-        int rc = put(s, (mg_str){small, mg_ws_write_head(small, &frame, content.n)});
+        size_t n = mg_ws_write_head(small, &frame, content.n);
+        int rc = put(s, (mg_str){small, n});
         return rc == MG_ECLOSED ? rc : put(s, content);
     }
     mg_buf out = {0};

@@ -194,20 +194,24 @@ static int socket_new(lua_State *L) {
         lua_pushinteger(L, (lua_Integer)verdict.status);
         return 3;
     }
+    // Nothing behind the packing may raise: there may be no memory for Lua.
+    lua_pushlstring(L, verdict.protocol.p, verdict.protocol.n);
+    int protocol = lua_gettop(L);
+    mg_buf packed = {0};
+    if (pack_facts(L, x, 5, &packed) != MG_OK) {
+        return mg_lua_refuse(L, lua_tostring(L, -1));
+    }
     mg_guest *g;
     int rc = mg_guest_new(&g, &site->host, name);
+    if (rc == MG_OK) {
+        g->facts = new_facts(&verdict, x->by_connect, &packed);
+    }
+    mg_buf_deinit(&packed);
     if (rc != MG_OK) { // closed: other scripts serve by now
         return mg_lua_refuse(L, rc == MG_ELIMIT ? "full" : "closed");
     }
-    mg_buf packed = {0};
-    if (pack_facts(L, x, 5, &packed) != MG_OK) {
-        mg_guest_drop(g);
-        return mg_lua_refuse(L, lua_tostring(L, -1));
-    }
-    g->facts = new_facts(&verdict, x->by_connect, &packed);
-    mg_buf_deinit(&packed);
     lua_pushnumber(L, (lua_Number)g->handle);
-    lua_pushlstring(L, verdict.protocol.p, verdict.protocol.n);
+    lua_pushvalue(L, protocol);
     return 2;
 }
 

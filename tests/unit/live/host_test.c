@@ -117,6 +117,17 @@ static void ends_a_coroutine_that_was_to_leave_before_it_was_opened(void **state
     mg_guest_done(g);
 }
 
+static void lets_go_of_scripts_whose_coroutine_has_ended(void **state) {
+    (void)state;
+    serve(&one, "echo", false, false);
+    mg_guest *g = new_guest(&one, "echo");
+    mg_guest_leave(g);
+    open_coroutine(g);
+    mg_guest_done(g);
+    assert_int_equal(one.host.claims, 0); // though the peer has not answered its Close
+    peer_says(&g->socket.tunnel, 0x88, "\x03\xf4");
+}
+
 static void parts_with_those_that_rest(void **state) {
     (void)state;
     serve(&one, "chat", true, false);
@@ -186,6 +197,7 @@ int main(void) {
         TEST(opens_on_scripts_that_were_replaced_meanwhile),
         TEST(leaves_a_coroutine_to_the_scripts_that_open_it),
         TEST(ends_a_coroutine_that_was_to_leave_before_it_was_opened),
+        TEST(lets_go_of_scripts_whose_coroutine_has_ended),
         TEST(parts_with_those_that_rest),
         TEST(closes_who_cannot_cross),
         TEST(tells_the_last_who_served_of_the_end),
