@@ -118,12 +118,14 @@ spec: build/packages-test all ## busted specs, plain and inside moongate
 integration: build/packages-test all ## black-box tests of the binary
 	@tests/run.sh integration $(MODE)
 
-endurance: build/packages-test all ## 100,000 requests to a server that closes at random, a minute of faults, reloads and killed workers, a minute of a chat in them, 100 reloads of 10,000 certificates, 10,000 clients that leave PostgreSQL's statements, a million rows, a loaded Redis Cluster
-	@ENDURANCE_GETS=100000 PROXY_STORM_SECONDS=60 CHAT_STORM_SECONDS=60 ENDURANCE_CERTIFICATES=10000 ENDURANCE_RELOADS=100 POSTGRES_VICTIMS=10000 POSTGRES_ROWS=1000000 FLEET_SECONDS=30 \
-	  busted --run=integration tests/integration/proxy_stale_spec.lua tests/integration/proxy_storm_spec.lua \
-	  tests/integration/chat_storm_spec.lua tests/integration/postgres_storm_spec.lua tests/integration/postgres_streams_spec.lua \
-	  tests/integration/fleet_spec.lua \
-	  tests/integration/tls_many_spec.lua
+# 100,000 requests to a server that closes at random; a minute of faults, reloads and killed workers, and of a chat in
+# them; 100 reloads of 10,000 certificates; 10,000 clients that leave PostgreSQL's statements, a million rows; Redis
+# killed and frozen under load, a loaded Redis Cluster.
+endurance: build/packages-test all ## the tests of `make integration` that have a long form, in it (some 40 minutes)
+	@ENDURANCE_GETS=100000 PROXY_STORM_SECONDS=60 CHAT_STORM_SECONDS=60 ENDURANCE_CERTIFICATES=10000 \
+	  ENDURANCE_RELOADS=100 POSTGRES_VICTIMS=10000 POSTGRES_ROWS=1000000 REDIS_ROUNDS=2000 FLEET_SECONDS=30 \
+	  busted --run=integration $(addprefix tests/integration/,$(addsuffix _spec.lua,proxy_stale proxy_storm \
+	  chat_storm tls_many postgres_storm postgres_streams redis_storm fleet))
 
 fuzz: build/packages-test fuzzers ## run each fuzzer for a bounded time (FUZZ_SECONDS=, default 3)
 	@tests/run.sh fuzz

@@ -1,6 +1,7 @@
 --- Clients that leave at any moment, beside statements that must never be hit; a server that goes
 --- and comes back under load. `make endurance` runs it whole: 10,000 clients, 1,000 canaries.
 local json = require("dkjson")
+local lag = require("support.lag")
 local postgres = require("support.postgres")
 local process = require("support.process")
 local services = require("support.service")
@@ -43,25 +44,6 @@ app:get("/asked", { timeout = 0.3 }, function(ctx)
   return ctx:database():one("SELECT 1 AS one"):await()
 end)
 
--- How late the loop is, in ms, of each hundredth of a second.
-local lags = {}
-app:on_start(function()
-  moongate.spawn(function()
-    while true do
-      local due = moongate.monotonic() + 0.01
-      moongate.sleep(0.01):await()
-      lags[#lags + 1] = math.max(0, moongate.monotonic() - due) * 1000
-    end
-  end)
-end)
-
-app:get("/lag", function()
-  table.sort(lags)
-  local told = { n = #lags, p99 = lags[math.ceil(#lags * 0.99)], most = lags[#lags] }
-  lags = {}
-  return told
-end)
-
 app:get("/prepared", function(ctx)
   return ctx:database():one("SELECT count(*) AS n FROM pg_prepared_statements"):await()
 end)
@@ -74,7 +56,7 @@ describe("PostgreSQL under a storm", function()
     database = postgres.start()
     database:sql("CREATE TABLE seen (n int)")
     service = services.start({ database = database:url("pool=" .. POOL .. "&wait=30"),
-      workers = 1 }, "one", LINES)
+      workers = 1 }, "one", LINES .. lag.LINES)
     math.randomseed(7)
   end)
   teardown(function()
@@ -89,15 +71,13 @@ describe("PostgreSQL under a storm", function()
 
   -- Figures are told by `make endurance`, on a machine that does nothing else; the suite has none.
   local function tell_lag(what)
-    local lag = json.decode(service:body("/lag"))
     if WHOLE then
-      print(("%s: the loop's lag at most %.1f ms, 99 of 100 below %.1f ms (%d looks)"):format(what,
-        lag.most, lag.p99, lag.n))
+      lag.tell(service, what)
     end
   end
 
   it("hits who leaves and nobody else", function()
-    service:body("/lag")
+    lag.forget(service)
     local canary = service:connect()
     local here, sent, seen = {}, 0, 0
     for n = 1, VICTIMS do
@@ -135,7 +115,7 @@ describe("PostgreSQL under a storm", function()
   it("frozen it holds deadlines, and holds up nothing else", function()
     local asking, sent, late = {}, 0, 0
     assert.equal(200, service:request(wire.get("/asked")).status)
-    service:body("/lag")
+    lag.forget(service)
     database:signal("STOP")
     for n = 1, WHOLE and 200 or 24 do
       if n % 8 == 1 then
@@ -175,7 +155,7 @@ describe("PostgreSQL under a storm", function()
   for round, mode in ipairs({ "fast", "immediate", "kill" }) do
     it("repeats nothing and is whole within a second of its return: " .. mode, function()
       database:sql("TRUNCATE seen")
-      service:body("/lag")
+      lag.forget(service)
       local conns, first = {}, round * 1000
       for n = 1, 40 do
         conns[n] = service:connect()

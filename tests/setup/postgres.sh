@@ -53,6 +53,13 @@ signal)
     for pid in $master $(ps -o pid= --ppid "$master"); do
         kill -s "$3" "$pid" 2>/dev/null || true
     done
+    if [ "$3" = KILL ]; then
+        # The next one would take a process that nobody has waited for yet for a living one.
+        while grep -qs '^State:[[:space:]]*[^Z]' "/proc/$master/status"; do
+            sleep 0.01
+        done
+        rm -f "$folder/data/postmaster.pid"
+    fi
     ;;
 *)
     echo "usage: postgres.sh start FOLDER PORT [SETTING=VALUE...] | stop FOLDER [MODE] | signal FOLDER SIGNAL" >&2
