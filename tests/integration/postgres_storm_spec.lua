@@ -174,8 +174,13 @@ describe("PostgreSQL under a storm", function()
       if WHOLE then -- on a machine that does nothing else
         assert.is_true(socket.gettime() - returned < 1)
       end
+      local counts = {}
+      local rows = database:sql("SELECT n, count(*) FROM seen GROUP BY n")
+      for n, count in rows:gmatch("(%d+)|(%d+)") do
+        counts[tonumber(n) - first] = tonumber(count)
+      end
       for n, res in ipairs(told) do
-        local count = tonumber(database:sql("SELECT count(*) FROM seen WHERE n = " .. first + n))
+        local count = counts[n] or 0
         assert.is_true(count == 1 or count == 0 and res.status ~= 200, n .. ": " .. count)
       end
       for n = 21, 40 do -- what was asked while it was down has waited
