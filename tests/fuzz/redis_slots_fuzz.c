@@ -7,8 +7,7 @@
 enum { BYTES = 4096, VALUES = 512 };
 
 static void must_lie_in(const mg_redis_reply *r, const mg_redis_reader *from, mg_str s) {
-    bool inside = s.p >= r->text && s.p + s.n <= r->text + from->text.n;
-    must(s.n == 0 || inside);
+    must(s.n == 0 || (s.p >= r->text && s.p + s.n <= r->text + from->text.n));
 }
 
 static void look_at_ranges(const mg_redis_reply *r, const mg_redis_reader *from) {
