@@ -11,7 +11,7 @@ after_each(stop)
 
 describe("a job", function()
   it("that never ends is shown by status, and warned of", function()
-    start({ workers = 1 }, "one", [[
+    start({ workers = 1, timeouts = { drain = 0.5 } }, "one", [[
       app:every("stuck", 0.2, function() moongate.sleep(3600):await() end)]])
     service:wait_for_log("job stuck %(lua/app%.lua:12%) has run for")
     local job = service:status().workers[1].jobs[1]

@@ -56,7 +56,7 @@ describe("PostgreSQL under a storm", function()
     database = postgres.start()
     database:sql("CREATE TABLE seen (n int)")
     service = services.start({ database = database:url("pool=" .. POOL .. "&wait=30"),
-      workers = 1 }, "one", LINES .. lag.LINES)
+      workers = 1, timeouts = lag.TIMEOUTS }, "one", LINES .. lag.LINES)
     math.randomseed(7)
   end)
   teardown(function()

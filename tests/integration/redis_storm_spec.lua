@@ -30,8 +30,8 @@ describe("Redis under a storm", function()
 
   setup(function()
     database = redis.start()
-    service = services.start({ cache = database:url("?timeout=0.3"), workers = 1 }, "one",
-      LINES .. lag.LINES)
+    service = services.start({ cache = database:url("?timeout=0.3&backoff=0.1"), workers = 1,
+      timeouts = lag.TIMEOUTS }, "one", LINES .. lag.LINES)
     readers, makers = {}, {}
     for n = 1, READERS do
       readers[n] = service:connect()

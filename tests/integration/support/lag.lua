@@ -23,6 +23,9 @@ app:get("/lag", function()
 end)
 ]]
 
+--- Of a service with these lines, which look for ever: a stop would wait for them.
+M.TIMEOUTS = { drain = 0.5 }
+
 --- Begins to look anew.
 ---@param service table of support.service, with these lines
 function M.forget(service)
