@@ -107,7 +107,7 @@ describe("generations", function()
   end)
 
   it("that nothing holds any more do not count", function()
-    start({ workers = 1, limits = { generations = 1 } }, "one",
+    start({ workers = 1, limits = { generations = 1 }, timeouts = { drain = 5 } }, "one",
       "app:on_stop(function() moongate.sleep(60):await() end)")
     for _ = 1, 4 do
       service:must_reload()
