@@ -24,15 +24,6 @@ WebSocket.__index = WebSocket
 local DEFAULTS = {
   max_message = 1024 * 1024, ping = 30, idle = 90, close_timeout = 5, deflate = false,
 }
-local MOST_BYTES = 2 ^ 30
-
-local function size(name, value)
-  local bytes = check.size(name, value)
-  if bytes < 1 or bytes > MOST_BYTES then
-    check.fail(name .. ": from 1 byte to 1G, not " .. check.describe(value))
-  end
-  return bytes
-end
 
 -- false: never.
 local function seconds_or_never(name, value)
@@ -51,7 +42,7 @@ end
 
 local OPTIONS = {
   headers = headers, protocols = message.protocols, timeout = check.seconds,
-  connect_timeout = check.seconds, max_message = size, ping = seconds_or_never,
+  connect_timeout = check.seconds, max_message = message.size, ping = seconds_or_never,
   idle = seconds_or_never, close_timeout = check.seconds, deflate = connecting.boolean,
   ca = connecting.path, insecure = connecting.boolean, server_name = connecting.text,
   unix = connecting.path, deny = connecting.rules, allow = connecting.rules,

@@ -10,7 +10,18 @@ local M = {}
 local KINDS = { text = false, binary = true }
 local REASON_MAX, PING_MAX = 123, 125 -- bytes: RFC 6455 section 5.5
 local PROTOCOLS_MAX = 32 -- as C reads them
+local MOST_BYTES = 2 ^ 30 -- of a message: http/ws_frame.h
 local UNSENT = { [1004] = true, [1005] = true, [1006] = true }
+
+--- The option max_message.
+---@return integer bytes
+function M.size(name, value)
+  local bytes = check.size(name, value)
+  if bytes < 1 or bytes > MOST_BYTES then
+    check.fail(name .. ": from 1 byte to 1G, not " .. check.describe(value))
+  end
+  return bytes
+end
 
 --- What goes out, and whether it is binary. A table becomes JSON. Whether text is UTF-8 is not
 --- looked at.

@@ -10,15 +10,6 @@ local DEFAULTS = {
   max_message = 1024 * 1024, rate = 0, idle = 300, ping = 30, slow = "close", deflate = false,
   connections = 0,
 }
-local MOST_BYTES = 2 ^ 30 -- http/ws_frame.h
-
-local function size(name, value)
-  local bytes = check.size(name, value)
-  if bytes < 1 or bytes > MOST_BYTES then
-    check.fail(name .. ": from 1 byte to 1G, not " .. check.describe(value))
-  end
-  return bytes
-end
 
 -- false: never.
 local function seconds(name, value)
@@ -35,7 +26,7 @@ local function slow(name, value)
 end
 
 local OPTIONS = {
-  max_message = size,
+  max_message = message.size,
   rate = count,
   connections = count,
   idle = seconds,
