@@ -72,10 +72,12 @@ end
 -- One network or name, or a list of them; src/client/rules.c knows which there are.
 local function rules(key, value)
   local list = type(value) == "table" and value or { value }
-  for _, entry in pairs(list) do
-    if type(entry) ~= "string" or entry:find("\0", 1, true) or not check.is_list(list) then
-      fail('%s: a list of networks and names as "10.0.0.0/8", "private" is wanted', key)
-    end
+  local good = check.is_list(list)
+  for _, entry in ipairs(list) do
+    good = good and type(entry) == "string" and not entry:find("\0", 1, true)
+  end
+  if not good then
+    fail('%s: a list of networks and names as "10.0.0.0/8", "private" is wanted', key)
   end
 end
 
