@@ -31,6 +31,13 @@ void mg_master_log(mg_master *m, mg_log_level level, const char *fmt, ...) {
     }
 }
 
+void mg_master_log_lines(mg_master *m, mg_log_level level, mg_str lines) {
+    while (lines.n > 0) {
+        mg_str line = mg_str_cut(&lines, '\n');
+        mg_master_log(m, level, "%.*s", (int)line.n, line.p);
+    }
+}
+
 char **mg_master_argv(const mg_master *m, mg_command command, const char *more) {
     char **argv = mg_calloc((size_t)m->argc + 2, sizeof *argv);
     memcpy(argv, m->argv, (size_t)m->argc * sizeof *argv);

@@ -93,6 +93,7 @@ struct mg_master {
 
 void mg_master_log(mg_master *m, mg_log_level level, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
+void mg_master_log_lines(mg_master *m, mg_log_level level, mg_str lines);
 
 // The command line again, as another command and with one more word unless that is NULL; to be
 // freed as an array.

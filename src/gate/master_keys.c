@@ -28,15 +28,6 @@ int mg_keys_begin(mg_master *m, mg_error *err) {
 
 // --- the calendar ---
 
-static void log_lines(mg_master *m, mg_log_level level, mg_str lines) {
-    while (lines.n > 0) {
-        const char *end = memchr(lines.p, '\n', lines.n);
-        size_t n = end != NULL ? (size_t)(end - lines.p) : lines.n;
-        mg_master_log(m, level, "%.*s", (int)n, lines.p);
-        mg_str_skip(&lines, end != NULL ? n + 1 : n);
-    }
-}
-
 static int64_t now_s(const mg_master *m) {
     return (int64_t)(mg_loop_wall_ms(m->loop) / 1000);
 }
@@ -56,8 +47,8 @@ int mg_keys_judge(mg_master *m, const mg_tls_store *fresh, const mg_config *conf
     if (v.faults.n > 0) {
         rc = mg_error_set(err, MG_ECONFIG, "%.*s", (int)v.faults.n - 1, v.faults.p);
     } else {
-        log_lines(m, MG_LOG_ERROR, mg_buf_str(&v.errors));
-        log_lines(m, MG_LOG_WARN, mg_buf_str(&v.warnings));
+        mg_master_log_lines(m, MG_LOG_ERROR, mg_buf_str(&v.errors));
+        mg_master_log_lines(m, MG_LOG_WARN, mg_buf_str(&v.warnings));
         warn_of_root(m, config);
     }
     mg_tls_verdict_deinit(&v);

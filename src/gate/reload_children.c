@@ -73,13 +73,7 @@ static void fail_silent(mg_reload *r, const char *what, int status) {
 static void tell_warnings(const mg_reload *r, mg_str said) {
     mg_master *m = r->master;
     const char *doubt = mg_config_doubt(&r->config, r->wanted);
-    while (said.n > 0) {
-        const char *end = memchr(said.p, '\n', said.n);
-        size_t n = end != NULL ? (size_t)(end - said.p) : said.n;
-        mg_master_log(m, MG_LOG_WARN, "%.*s", (int)n, said.p);
-        n += end != NULL ? 1 : 0;
-        said = (mg_str){said.p + n, said.n - n};
-    }
+    mg_master_log_lines(m, MG_LOG_WARN, said);
     if (doubt != NULL) {
         mg_master_log(m, MG_LOG_WARN, "%s: %s", m->cli->conf, doubt);
     }
