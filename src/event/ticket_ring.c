@@ -70,10 +70,7 @@ const mg_ticket_key *mg_ticket_ring_find(const mg_ticket_ring *r, const unsigned
 
 static bool next_line(mg_str *rest, mg_str *line) {
     while (rest->n > 0) {
-        const char *end = memchr(rest->p, '\n', rest->n);
-        size_t n = end != NULL ? (size_t)(end - rest->p) : rest->n;
-        *line = mg_str_trim((mg_str){rest->p, n});
-        mg_str_skip(rest, end != NULL ? n + 1 : n);
+        *line = mg_str_trim(mg_str_cut(rest, '\n'));
         if (line->n > 0 && line->p[line->n - 1] == '\r') {
             line->n--;
         }

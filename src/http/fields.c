@@ -332,7 +332,7 @@ static bool is_kept(const mg_field *f) {
         return true;
     default: {
         static const mg_str prefix = {"x-forwarded-", 12};
-        return f->name.n > prefix.n && mg_str_ieq((mg_str){f->name.p, prefix.n}, prefix);
+        return f->name.n > prefix.n && mg_str_istarts(f->name, prefix);
     }
     }
 }

@@ -211,9 +211,9 @@ bool mg_host_valid(mg_str host) {
 // --- forms ---
 
 static int parse_absolute(mg_str text, mg_arena *arena, mg_target *out) {
-    size_t scheme = text.n > 7 && mg_str_ieq((mg_str){text.p, 7}, MG_STR("http://"))    ? 4
-                    : text.n > 8 && mg_str_ieq((mg_str){text.p, 8}, MG_STR("https://")) ? 5
-                                                                                        : 0;
+    size_t scheme = text.n > 7 && mg_str_istarts(text, MG_STR("http://"))    ? 4
+                    : text.n > 8 && mg_str_istarts(text, MG_STR("https://")) ? 5
+                                                                             : 0;
     if (scheme == 0) {
         return MG_ESYNTAX;
     }

@@ -123,7 +123,7 @@ static int socket_claims(lua_State *L) {
 
 static bool is_of_handshake(const mg_field *f) {
     return f->id == MG_FIELD_CONNECTION || f->id == MG_FIELD_UPGRADE ||
-           (f->name.n > 14 && mg_str_ieq((mg_str){f->name.p, 14}, MG_STR("sec-websocket-")));
+           (f->name.n > 14 && mg_str_istarts(f->name, MG_STR("sec-websocket-")));
 }
 
 // Appends { params =, headers = }, of which the former is at `params`.

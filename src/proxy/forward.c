@@ -118,8 +118,7 @@ static bool names_fields(const mg_fields *l) {
 
 static bool is_x_forwarded(const mg_field *f) {
     static const mg_str prefix = {"x-forwarded-", 12};
-    return f->name.n > prefix.n && (f->name.p[0] | 0x20) == 'x' &&
-           mg_str_ieq((mg_str){f->name.p, prefix.n}, prefix);
+    return f->name.n > prefix.n && (f->name.p[0] | 0x20) == 'x' && mg_str_istarts(f->name, prefix);
 }
 
 // Credentials for a proxy are for this one (RFC 9110 section 11.7), which asks for none.

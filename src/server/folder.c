@@ -30,13 +30,10 @@ static bool is_served(mg_str path, bool dotfiles) {
         return false;
     }
     for (mg_str rest = path; rest.n > 0;) {
-        const char *slash = memchr(rest.p, '/', rest.n);
-        mg_str name = {rest.p, slash != NULL ? (size_t)(slash - rest.p) : rest.n};
+        mg_str name = mg_str_cut(&rest, '/');
         if (name.n == 0 || (!dotfiles && begins_hidden(name))) {
             return false;
         }
-        rest.n -= slash != NULL ? name.n + 1 : name.n;
-        rest.p += slash != NULL ? name.n + 1 : name.n;
     }
     return true;
 }
