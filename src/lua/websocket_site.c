@@ -36,19 +36,24 @@ static mg_site *of_told(mg_op *op) {
     return MG_OF(op, mg_site, told);
 }
 
+// Takes the line.
+static void log_lost(mg_vm *vm, mg_buf *line) {
+    mg_log_event event = {
+        .level = MG_LOG_ERROR,
+        .message = mg_buf_str(line),
+        .wall_ms = mg_loop_wall_ms(vm->loop),
+    };
+    mg_vm_log(vm, &event);
+    mg_buf_deinit(line);
+}
+
 static void tell_no_room(mg_vm *vm, const mg_guest *g) {
     mg_buf line = {0};
     mg_buf_printf(&line,
                   "a socket of %s is closed with 1011: what came of it found no room, since ",
                   g->route->name);
     mg_buf_append_str(&line, MG_STR(MG_LUA_MEMORY_FAULT));
-    mg_log_event event = {
-        .level = MG_LOG_ERROR,
-        .message = mg_buf_str(&line),
-        .wall_ms = mg_loop_wall_ms(vm->loop),
-    };
-    mg_vm_log(vm, &event);
-    mg_buf_deinit(&line);
+    log_lost(vm, &line);
 }
 
 // Pushing raised when the scheduler was told last: nobody handles that guest.
@@ -169,13 +174,7 @@ static void tell_lost(mg_vm *vm, const mg_guest *g, mg_str why) {
                   "ws.state of a socket of %s cannot cross to the scripts loaded since, and ",
                   g->route->name);
     mg_buf_printf(&line, "the socket is closed with 1012: %.*s", (int)why.n, why.p);
-    mg_log_event event = {
-        .level = MG_LOG_ERROR,
-        .message = mg_buf_str(&line),
-        .wall_ms = mg_loop_wall_ms(vm->loop),
-    };
-    mg_vm_log(vm, &event);
-    mg_buf_deinit(&line);
+    log_lost(vm, &line);
 }
 
 // Leaves the stack as it is but for one value on top.
