@@ -195,8 +195,7 @@ static bool is_entry(const mg_h2_encoder *e, const entry *at, const wanted *w) {
 // 0: it is not there.
 static uint32_t find(mg_h2_encoder *e, const wanted *w) {
     for (uint32_t i = 1; i <= e->count; i++) {
-        const entry *at = entry_at(e, e->added - i);
-        if (at->hash == w->hash && is_entry(e, at, w)) {
+        if (is_entry(e, entry_at(e, e->added - i), w)) {
             return STATIC_ENTRIES + i;
         }
     }

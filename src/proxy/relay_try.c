@@ -68,7 +68,7 @@ void mg_relay_note(mg_relay *r, const mg_relay_try *t) {
                     mg_call_state_of(call) == MG_CALL_DONE || times.head_us > 0;
     r->log.server = t->server;
     r->log.status = answered ? mg_call_response(call)->status : 0;
-    r->log.connect_us = times.reused ? 0 : since(times.connected_us, began);
+    r->log.connect_us = since(times.connected_us, began);
     r->log.first_byte_us = since(times.head_us, began);
     if (r->x->server->on_access != NULL) {
         r->log.total_us = since(mg_loop_now_us(r->x->server->loop), began);
