@@ -121,6 +121,17 @@ describe("a fleet on a Redis Cluster", function()
     redis:stop()
   end)
 
+  -- A master that is not `from`, and what the cluster tells of it.
+  local function another_master(from)
+    local to, to_node
+    for _, node in ipairs(redis:nodes()) do
+      if node.flags:find("master", 1, true) and node.port ~= from.port then
+        to, to_node = redis:server_at(node.port), node
+      end
+    end
+    return to, to_node
+  end
+
   it("shares counters and values, wherever their slots are", function()
     assert.equal("55", lua("a", [[
       local sum
@@ -276,12 +287,7 @@ describe("a fleet on a Redis Cluster", function()
     local key = "{moving}"
     local slot = redis:slot(key)
     local from, from_node = redis:owner(slot)
-    local to, to_node
-    for _, node in ipairs(redis:nodes()) do
-      if node.flags:find("master", 1, true) and node.port ~= from.port then
-        to, to_node = redis:server_at(node.port), node
-      end
-    end
+    local to, to_node = another_master(from)
     local write = [[
       for i = 1, 6 do
         redis:command("SET", "{moving}" .. i, %d * 10 + i):await()
@@ -348,12 +354,7 @@ describe("a fleet on a Redis Cluster", function()
   -- All keys of that slot, to any other master.
   local function move(slot)
     local from, from_node = redis:owner(slot)
-    local to, to_node
-    for _, node in ipairs(redis:nodes()) do
-      if node.flags:find("master", 1, true) and node.port ~= from.port then
-        to, to_node = redis:server_at(node.port), node
-      end
-    end
+    local to, to_node = another_master(from)
     to:cli("CLUSTER", "SETSLOT", tostring(slot), "IMPORTING", from_node.id)
     from:cli("CLUSTER", "SETSLOT", tostring(slot), "MIGRATING", to_node.id)
     for name in from:cli("CLUSTER", "GETKEYSINSLOT", tostring(slot), "100"):gmatch("%S+") do
