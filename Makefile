@@ -90,10 +90,10 @@ $(B)/moongate: $(LIBS)
 	@echo "  LINK  $@"
 	$(Q)$(CC) $(CFLAGS_ALL) $(LTO) $(place_$(MODE)) -rdynamic -o $@ -Wl,--whole-archive $(B)/libgate.a -Wl,--no-whole-archive $(LIBS) $(LINK)
 
-# The same objects as a module for `busted` under a plain LuaJIT, which brings the Lua symbols itself.
+# The same objects as a module for `busted` under a plain LuaJIT, which brings the Lua symbols itself. Plain: specs are no production.
 $(B)/moongate.so: $(LIBS)
 	@echo "  LINK  $@"
-	$(Q)$(CC) $(CFLAGS_ALL) $(LTO) -shared -o $@ -Wl,--whole-archive $(B)/libtestkit.a -Wl,--no-whole-archive $(LIBS) \
+	$(Q)$(CC) $(CFLAGS_ALL) $(if $(LTO),-fno-lto) -shared -o $@ -Wl,--whole-archive $(B)/libtestkit.a -Wl,--no-whole-archive $(LIBS) \
 	  $$(sed 's/-lluajit-5.1//' $(B)/link.flags) -lm -ldl
 
 -include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
@@ -127,7 +127,7 @@ endurance: build/packages-test all ## the tests of `make integration` that have 
 	  busted --run=integration $(addprefix tests/integration/,$(addsuffix _spec.lua,proxy_stale proxy_storm \
 	  chat_storm tls_many postgres_storm postgres_streams redis_storm fleet))
 
-fuzz: build/packages-test fuzzers ## run each fuzzer for a bounded time (FUZZ_SECONDS=, default 3)
+fuzz: build/packages-test fuzzers ## run each fuzzer for a bounded time (FUZZ_SECONDS=, default 1)
 	@tests/run.sh fuzz
 
 docs: all ## the reference in build/docs: html/index.html, markdown/, man/

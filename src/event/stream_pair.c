@@ -23,6 +23,7 @@ struct mg_pair_end {
     mg_buf in;
     mg_buf lent; // what on_read is looking at, and the spare memory of `in`
     mg_buf out;
+    size_t out_at; // of `out`: what went before it
     int end_status;
     int drain_status;
     bool end_due;   // the other end sends no more than lies in `in`
@@ -44,6 +45,7 @@ static void free_end(mg_pair_end *e);
 static void mark(mg_pair_end *e);
 static void deliver(mg_pair_end *e);
 static void deliver_bytes(mg_pair_end *e);
+static void clear_out(mg_pair_end *e);
 static void push_out(mg_pair_end *e);
 static void end_other(mg_pair_end *e, int status);
 static void break_output(mg_pair_end *e, int status);
@@ -127,7 +129,7 @@ static int write_to_other(mg_stream *s, const struct iovec *v, int count) {
         return -ENOBUFS;
     }
     for (int i = 0; i < count; i++) {
-        mg_buf_append(&e->out, v[i].iov_base, v[i].iov_len);
+        mg_buf_append_behind(&e->out, &e->out_at, (mg_str){v[i].iov_base, v[i].iov_len});
     }
     push_out(e);
     return MG_OK;
@@ -142,7 +144,7 @@ static int shut(mg_stream *s) {
 
 static void close_end(mg_stream *s, bool reset) {
     mg_pair_end *e = s->u.pair;
-    mg_buf_clear(&e->out);
+    clear_out(e);
     end_other(e, reset ? -ECONNRESET : 0);
     if (e->other != NULL) {
         break_output(e->other, reset ? -ECONNRESET : -EPIPE);
@@ -246,19 +248,28 @@ static void deliver_bytes(mg_pair_end *e) {
     }
 }
 
+static void clear_out(mg_pair_end *e) {
+    mg_buf_clear(&e->out);
+    e->out_at = 0;
+}
+
 // Moves what fits into the other end's window.
 static void push_out(mg_pair_end *e) {
     mg_stream *s = e->stream;
     mg_pair_end *to = e->other;
     size_t room = to->in.n < to->window ? to->window - to->in.n : 0;
-    size_t n = e->out.n < room ? e->out.n : room;
+    size_t rest = e->out.n - e->out_at;
+    size_t n = rest < room ? rest : room;
     if (n > 0) {
-        mg_buf_append(&to->in, e->out.p, n);
-        mg_buf_consume(&e->out, n);
+        mg_buf_append(&to->in, e->out.p + e->out_at, n);
+        e->out_at += n;
         mark(to);
     }
-    bool drained = s->queued > 0 && e->out.n == 0;
-    s->queued = (uint32_t)e->out.n;
+    bool drained = s->queued > 0 && n == rest;
+    s->queued = (uint32_t)(rest - n);
+    if (s->queued == 0) {
+        clear_out(e);
+    }
     if (!drained) {
         return;
     }
@@ -287,7 +298,7 @@ static void break_output(mg_pair_end *e, int status) {
     s->output = MG_OUTPUT_BROKEN;
     if (s->queued > 0) {
         s->queued = 0;
-        mg_buf_clear(&e->out);
+        clear_out(e);
         e->drain_due = true;
         e->drain_status = status;
         mark(e);

@@ -54,6 +54,8 @@ SERVERS = {
     "haproxy": (18092, [HAPROXY, "-db", "-f", os.path.join(PROXY, "haproxy.cfg")]),
     "h2o": (18093, [H2O, "-c", os.path.join(PROXY, "h2o.conf")]),
     "moongate (proxy)": (18094, [MOONGATE, "run", os.path.join(PROXY, "moongate.lua"), "--workers", "0"]),
+    "moongate (origin)": (18095, ["taskset", "-c", "1", MOONGATE, "run", os.path.join(PROXY, "origin.lua"),
+                                  "--workers", "0"]),
     "redis": (18106, ["taskset", "-c", "1", "redis-server", "--bind", "127.0.0.1", "--port", "18106", "--save", "",
                       "--appendonly", "no"]),
     "moongate (memory)": cached_by(18107, "memory:64M"),

@@ -1,4 +1,4 @@
--- bench/proxy: the relay alone, and with a middleware that adds a field.
+-- bench/proxy: the relay alone, with a middleware that adds a field, and over either wire.
 local moongate = require("moongate")
 local app = moongate.app()
 
@@ -11,7 +11,11 @@ app:group("/lua", {
   group:proxy("/*path", "origin", { strip = "/lua" })
 end)
 
-app:proxy("/", "origin")
+app:proxy("/h1/*path", "over_h1", { strip = "/h1" })
+app:proxy("/h2/*path", "over_h2", { strip = "/h2" })
+app:get("/", function()
+  return "ready"
+end)
 app:proxy("/*path", "origin")
 
 return app
