@@ -150,7 +150,7 @@ $(UNITS:%=$(B)/unit/%): | $(B)/units
 $(B)/units: $(UNITS:%=$(B)/obj/unit/%.o) $(B)/obj/unit/run.o $(LIBS)
 	@mkdir -p $(@D)
 	@echo "  LINK  $@"
-	$(Q)$(CC) $(CFLAGS_ALL) $(if $(LTO),-fno-lto) -o $@ $^ -lcmocka $(LINK)
+	$(Q)$(CC) $(CFLAGS_ALL) $(if $(LTO),-fno-lto) $(place_$(MODE)) -o $@ $^ -lcmocka $(LINK)
 
 $(B)/obj/unit/%.o: tests/unit/%.c $(DEPS) Makefile
 	@mkdir -p $(@D)

@@ -127,11 +127,12 @@ static void a_slow_server_is_waited_for(void **state) {
     mg_db_session *s = open_copy(&a, "COPY t FROM STDIN", MG_DB_COPY_IN);
     answer_free(&a);
     server_does("signal", "STOP");
-    static char much[8 << 20];
-    memset(much, 'x', sizeof much);
-    much[sizeof much - 1] = '\n';
+    enum { BYTES = 8 << 20 };
+    char *much = mg_alloc(BYTES);
+    memset(much, 'x', BYTES);
+    much[BYTES - 1] = '\n';
     a = (answer){0};
-    mg_str bytes = {much, sizeof much};
+    mg_str bytes = {much, BYTES};
     assert_int_equal(mg_database_write(&a.call, s, bytes, false, on_answer, &a), MG_OK);
     for (int i = 0; i < 50; i++) {
         mg_loop_turn(loop, false, false, 0);
@@ -147,6 +148,7 @@ static void a_slow_server_is_waited_for(void **state) {
     write_bytes(s, &a, MG_STR(""), true);
     assert_int_equal(a.affected, 1);
     answer_free(&a);
+    mg_free(much);
     mg_database_drop(s);
     expect_clean();
 }
