@@ -10,7 +10,7 @@ FUZZ_SECONDS=${FUZZ_SECONDS:-1}
 FUZZ_SEED=20240229
 SUITE_SECONDS=${SUITE_SECONDS:-1800} # a runner that hangs is ended after this
 LONG_SECONDS=${LONG_SECONDS:-15}     # a runner that takes as long is told so
-PLACES=${PLACES:-$(($(nproc) + 1))} # runners at a time: most of them wait for something now and then
+PLACES=${PLACES:-$(($(nproc) * 2))} # runners at a time: most of them wait for something now and then
 
 passed=0
 failed=0

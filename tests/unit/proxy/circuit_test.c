@@ -171,7 +171,7 @@ static void unless_configured_there_is_no_circuit(void **state) {
 
 // --- processes that die at any instruction ---
 
-enum { WORKERS = 3, SERVERS = 4, KILLS = 150 };
+enum { WORKERS = 3, SERVERS = 4, KILLS = 60 };
 
 static const mg_outlier_options outlier = {.on = true, .failures = 2, .eject_ms = 5, .most = 0.5};
 static const mg_health_options health = {.on = true, .up = 1, .down = 2};
