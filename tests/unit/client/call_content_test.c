@@ -1,6 +1,8 @@
 // Codings of content, and its limit.
 #include "rig.h"
 
+#include "base/mem.h"
+
 #include <zlib.h>
 
 static size_t pack(const char *plain, size_t n, char *out, size_t most) {
@@ -61,7 +63,8 @@ static void coded_content_is_decoded_within_the_limit(void **state) {
 static void much_content_is_decoded_over_several_turns(void **state) {
     (void)state;
     enum { BYTES = 20 << 20, TURN = 2 << 20 };
-    char *zeros = mg_calloc(1, BYTES); // an array would be searched for pointers at the end of every test
+    // An array would be searched for pointers at the end of every test.
+    char *zeros = mg_calloc(1, BYTES);
     caller c;
     ask_decoded(&c, BYTES);
     send_packed(zeros, BYTES, 0);

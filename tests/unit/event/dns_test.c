@@ -3,6 +3,7 @@
 #include "dns_server.h"
 
 #include "base/error.h"
+#include "base/mem.h"
 #include "unit.h"
 
 #include <arpa/inet.h>

@@ -1,5 +1,7 @@
 #include "postgres_rig.h"
 
+#include "base/mem.h"
+
 static mg_db_session *open_copy(answer *a, const char *sql, mg_db_copy copy) {
     mg_db_session *s = NULL;
     const mg_db_statement statement = {.sql = mg_str_of(sql), .max_rows = 1, .copy = copy};
@@ -128,7 +130,7 @@ static void a_slow_server_is_waited_for(void **state) {
     answer_free(&a);
     server_does("signal", "STOP");
     enum { BYTES = 8 << 20 };
-    char *much = mg_alloc(BYTES);
+    char *much = mg_malloc(BYTES);
     memset(much, 'x', BYTES);
     much[BYTES - 1] = '\n';
     a = (answer){0};
