@@ -5,6 +5,7 @@ local places = require("moongate.core.places")
 local router = require("moongate.core.app.router")
 local cron = require("moongate.core.app.cron")
 local fallback = require("moongate.core.app.fallback")
+local patterns = require("moongate.core.app.patterns")
 local suggest = require("moongate.core.suggest")
 local makers = require("moongate.middleware")
 
@@ -138,15 +139,7 @@ local function joined(a, b)
 end
 
 local function full_pattern(self, pattern)
-  check.string("pattern", pattern)
-  if pattern:sub(1, 1) ~= "/" then
-    check.fail('pattern: it begins with "/", unlike "' .. pattern .. '"')
-  end
-  local braced = pattern:match("/{([%a_][%w_]*)[^}]*}")
-  if braced then
-    check.fail(('pattern "%s": a parameter is written "/:%s", and what remains of the path "/*%s"')
-      :format(pattern, braced, braced))
-  end
+  patterns.check(pattern)
   if self.prefix ~= "" and pattern == "/" then
     return self.prefix
   end
@@ -478,7 +471,8 @@ function App:url(name, params)
   if not route then
     check.one_of("url: route", name, self.shared.named)
   end
-  return router.build(route.pattern, params or {})
+  local path = router.build(route.pattern, params or {})
+  return path -- no tail call: the caller's line would be lost
 end
 
 --- Ends the declarations. Returns plain data for serve.prepare.

@@ -35,7 +35,8 @@ end
 
 local function check_ttl(name, ttl, level)
   if ttl ~= nil and not (type(ttl) == "number" and ttl > 0 and ttl < 1e10) then
-    error(name .. ": ttl: seconds are wanted, a number above 0", level + 1)
+    error(name .. ": ttl: seconds are wanted, a number above 0, not " .. check.describe(ttl),
+      level + 1)
   end
   return ttl
 end
@@ -360,11 +361,13 @@ function calls.increment_cache(scope, level, key, by, options)
   key = check_key("increment_cache", key, level + 1)
   options = check_options("increment_cache", options)
   local initial = options.initial or 0
-  if not is_whole(by == nil and 1 or by) or not is_whole(initial) then
-    error("increment_cache: whole numbers are wanted", level + 1)
+  by = by == nil and 1 or by
+  if not is_whole(by) or not is_whole(initial) then
+    error("increment_cache: a whole number is wanted, not "
+      .. check.describe(is_whole(by) and initial or by), level + 1)
   end
   local ttl = check_ttl("increment_cache", options.ttl, level + 1)
-  return (future_of(scope, level + 1, native.cache_increment(key, by or 1, initial, ttl)))
+  return (future_of(scope, level + 1, native.cache_increment(key, by, initial, ttl)))
 end
 calls.increment = calls.increment_cache
 
@@ -380,7 +383,8 @@ function calls.cached(scope, level, key, ttl, fn)
   key = check_key("cached", key, level + 1)
   check_ttl("cached", ttl, level + 1)
   if type(fn) ~= "function" then
-    error("cached: a function is wanted that makes the value, not a " .. type(fn), level + 1)
+    error("cached: a function is wanted that makes the value, not " .. check.describe(fn),
+      level + 1)
   end
   local ok, value, message = native.cache_get(key)
   if ok == true and value ~= nil then

@@ -82,7 +82,7 @@ end
 
 local function check_key(name, key)
   if getmetatable(key) ~= Key then
-    check.fail(name .. ": a key of moongate.crypto.key is wanted, not a " .. type(key))
+    check.fail(name .. ": a key of moongate.crypto.key is wanted, not " .. check.kind(key))
   end
   return key
 end

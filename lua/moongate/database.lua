@@ -13,6 +13,7 @@
 --- `constraint`: "unique", "foreign_key", "check" or "not_null", and as far as they know `table`,
 --- `columns` (a list) and `constraint_name`.
 local native = require("moongate.native")
+local check = require("moongate.core.check")
 local copy = require("moongate.core.database.copy")
 local decoders = require("moongate.core.database.decoders")
 local listening = require("moongate.core.database.listening")
@@ -145,7 +146,7 @@ suggest.close(Database, "a database")
 
 local function open_database(scope, level, name)
   if name ~= nil and type(name) ~= "string" then
-    error("database: a name is wanted, not " .. type(name), level + 1)
+    error("database: a name is wanted, not " .. check.describe(name), level + 1)
   end
   return setmetatable({ _name = name or DEFAULT, _scope = scope }, Database)
 end
@@ -161,7 +162,7 @@ end
 ---@param bytes string
 function M.blob(bytes)
   if type(bytes) ~= "string" then
-    error("blob: a string is wanted, not " .. type(bytes), 2)
+    error("blob: a string is wanted, not " .. check.describe(bytes), 2)
   end
   return native.database_blob(bytes)
 end

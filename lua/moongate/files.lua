@@ -36,7 +36,8 @@ end
 
 local function mode(name, value)
   if type(value) ~= "string" or not value:find("^[0-7][0-7][0-7][0-7]?$") then
-    check.fail(name .. ': octal digits in a string are wanted, such as "0644"')
+    check.fail(name .. ': octal digits in a string are wanted, such as "0644", not '
+      .. check.describe(value))
   end
   return value
 end
@@ -77,7 +78,7 @@ end
 
 local function check_path(name, path, level)
   if type(path) ~= "string" or path == "" then
-    error(name .. ": a path is wanted", level + 1)
+    error(name .. ": a path is wanted, not " .. check.describe(path), level + 1)
   elseif path:find("%z") then
     error(name .. ": the path holds a NUL", level + 1)
   end
@@ -145,7 +146,7 @@ function M.calls.write_file(scope, level, path, data, options)
   check_path("write_file", path, level + 1)
   local bytes = text.of(data)
   if not bytes then
-    error("write_file: the content is a string, not " .. type(data), level + 1)
+    error("write_file: the content is a string, not " .. check.describe(data), level + 1)
   end
   options = check_options("write_file", options, WRITE)
   local max = options.max or WRITE_MAX

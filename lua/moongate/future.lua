@@ -1,6 +1,7 @@
 --- Future: a value that comes later. It settles once; whoever awaits it is resumed, whoever
 --- registered a callback is called back, in the order of registration, never inside the call that
 --- settled it.
+local check = require("moongate.core.check")
 local sched = require("moongate.core.sched")
 local errors = require("moongate.core.errors")
 local scopes = require("moongate.core.scope")
@@ -247,7 +248,7 @@ local function check_callable(name, fn, optional)
     return
   end
   if type(fn) ~= "function" and not (getmetatable(fn) or {}).__call then
-    error(name .. ": a function is wanted, not " .. type(fn), 3)
+    error(name .. ": a function is wanted, not " .. check.describe(fn), 3)
   end
 end
 
@@ -299,7 +300,7 @@ end
 ---@return moongate.Future
 function Future:timeout(seconds)
   if not (type(seconds) == "number" and seconds >= 0 and seconds < 1e10) then
-    error("timeout: seconds are wanted, a number of at least 0", 2)
+    error("timeout: seconds are wanted, a number of at least 0, not " .. check.describe(seconds), 2)
   end
   local scope = current_scope()
   local derived = settling.named("timeout", new(scope, 2))

@@ -45,7 +45,8 @@ end
 for _, method in ipairs({ "get", "head", "post", "put", "patch", "delete", "options" }) do
   M[method] = function(url, given)
     if given ~= nil and type(given) ~= "table" then
-      error("http." .. method .. ": options are wanted as a table, not a " .. type(given), 2)
+      error("http." .. method .. ": options are wanted as a table, not "
+        .. check.describe(given), 2)
     end
     local all = { method = method:upper(), url = url }
     for key, value in pairs(given or {}) do

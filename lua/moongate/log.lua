@@ -39,15 +39,17 @@ local function write(level, message, fields)
   native.log(level, show(message), flatten(fields))
 end
 
-local function check_fields(name, fields)
-  if fields ~= nil and type(fields) ~= "table" then
+local function check_fields(name, message, fields)
+  if type(message) == "table" and type(fields) == "string" then
+    error(("call it with a dot: log.%s(message, fields)"):format(name), 3)
+  elseif fields ~= nil and type(fields) ~= "table" then
     error("log." .. name .. ": fields are a table such as { user = 7 }", 3)
   end
 end
 
 for name, level in pairs(LEVELS) do
   M[name] = function(message, fields)
-    check_fields(name, fields)
+    check_fields(name, message, fields)
     write(level, message, fields)
   end
 end
@@ -60,7 +62,7 @@ function M.with(extra)
   local log = {}
   for name, level in pairs(LEVELS) do
     log[name] = function(message, fields)
-      check_fields(name, fields)
+      check_fields(name, message, fields)
       local all = extra()
       for key, value in next, fields or {} do
         all[key] = value

@@ -172,7 +172,7 @@ local OPTIONS = { timeout = check.seconds }
 ---@return moongate.Redis
 function M.get(name, options)
   if name ~= nil and type(name) ~= "string" then
-    error("redis: a name is wanted, not " .. type(name), 2)
+    error("redis: a name is wanted, not " .. check.describe(name), 2)
   end
   options = check.options("redis", options or {}, OPTIONS)
   return setmetatable({ _name = name or DEFAULT, _timeout = options.timeout or false }, Redis)

@@ -71,8 +71,10 @@ local function load(path, from)
   end
   local text, name = project.read(path)
   if not text then
-    error((from and from .. ": includes " or "template.file: ") .. path
-      .. ": the file cannot be read", 0)
+    if not from then
+      check.fail("template.file: " .. path .. ": the file cannot be read")
+    end
+    error(from .. ": includes " .. path .. ": the file cannot be read", 0)
   end
   local template = new(text, name or path, folder_of(path))
   project.known[path] = template -- before what it includes, which may be itself
@@ -216,7 +218,8 @@ function M.file(path)
   if not place or place == "" or path:sub(1, 1) == "/" then
     check.fail("template.file: a path below the project's folder is wanted, not \"" .. path .. '"')
   end
-  return load(place)
+  local template = load(place)
+  return template -- no tail call: the caller's line would be lost
 end
 
 --- A template of a text. Raises "name:line: what" if it is malformed.
@@ -225,8 +228,10 @@ end
 ---@return moongate.Template
 function M.compile(text, name)
   check.string("template.compile", text)
-  name = name == nil and "template" or check.string("template.compile: name", name)
-  return new(text, name, "")
+  local named = name ~= nil -- as a file is, whose lines are the author's own
+  name = named and check.string("template.compile: name", name) or "template"
+  local ok, made = pcall(new, text, name, "")
+  return ok and made or (named and error or check.fail)(made, 0)
 end
 
 suggest.close(Template, "a template")

@@ -1,4 +1,5 @@
 --- Time and background work: sleep, spawn, after, every.
+local check = require("moongate.core.check")
 local sched = require("moongate.core.sched")
 local Future = require("moongate.future")
 local scopes = require("moongate.core.scope")
@@ -18,7 +19,8 @@ local RESUME_SECONDS = 1 -- until a job whose own coroutine was made to fail goe
 local function check_seconds(name, seconds, level)
   local good = type(seconds) == "number" and seconds >= 0 and seconds < 1e10
   if not good then
-    error(name .. ": seconds are wanted, a number of at least 0", level + 1)
+    error(name .. ": seconds are wanted, a number of at least 0, not " .. check.describe(seconds),
+      level + 1)
   end
 end
 
@@ -124,7 +126,7 @@ end
 ---@return moongate.Future of what it returns
 function M.spawn_in(scope, level, fn, ...)
   if type(fn) ~= "function" then
-    error("spawn: a function is wanted, not " .. type(fn), level + 1)
+    error("spawn: a function is wanted, not " .. check.describe(fn), level + 1)
   end
   refuse_loading("spawn", level + 1)
   local future = Future._new(scope, level + 1)
@@ -154,7 +156,7 @@ end
 function M.after(seconds, fn)
   check_seconds("after", seconds, 2)
   if type(fn) ~= "function" then
-    error("after: a function is wanted, not " .. type(fn), 2)
+    error("after: a function is wanted, not " .. check.describe(fn), 2)
   end
   refuse_loading("after", 2)
   local root = Future._current_root()

@@ -90,7 +90,8 @@ function Upstream:set_servers(servers)
   local name = name_of(self)
   Future._refuse_loading("set_servers", 2)
   if servers ~= nil and type(servers) ~= "table" then
-    check.fail("servers: a list of URLs or tables { url = ... } is wanted, not a " .. type(servers))
+    check.fail("servers: a list of URLs or tables { url = ... } is wanted, not "
+      .. check.describe(servers))
   end
   local text = servers and (next(servers) == nil and "[]" or json.encode(servers))
   local fault = native.upstream_order(name, "servers", text)

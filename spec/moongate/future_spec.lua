@@ -273,7 +273,7 @@ describe("callbacks", function()
   it("must be functions", function()
     local f = moongate.future()
     for _, name in ipairs({ "and_then", "catch", "finally" }) do
-      assert.matches("future_spec%.lua:%d+: " .. name .. ": a function is wanted, not string",
+      assert.matches("future_spec%.lua:%d+: " .. name .. ': a function is wanted, not "text"',
         error_of(function()
           f[name](f, "text")
         end))

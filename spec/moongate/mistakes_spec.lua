@@ -31,7 +31,7 @@ describe("an unknown name is told with the nearest one:", function()
     { function() local _ = moongate.middleware.corse end,
       "moongate.middleware has no 'corse' (did you mean 'cors'?)" },
     { function() local _ = moongate.log.warning end,
-      "moongate.log has no 'warning'" },
+      "moongate.log has no 'warning' (did you mean 'warn'?)" },
     { function() local _ = moongate.json.decod end,
       "moongate.json has no 'decod' (did you mean 'decode'?)" },
     { function() local _ = moongate.files.raed end,
@@ -231,9 +231,90 @@ describe("wrong use of what is at hand is told:", function()
 end)
 
 describe("a pattern of another framework is told:", function()
-  it("braces", function()
-    tells(function() moongate.app():get("/users/{id}", print) end, 'pattern "/users/{id}": a '
-      .. 'parameter is written "/:id", and what remains of the path "/*id"')
+  local PATTERNS = {
+    ["/users/{id}"] = 'a parameter is written "/:id", and what remains of the path "/*id"',
+    ["/users/<id>"] = 'a parameter is written "/:id", a whole number "/:id<int>"',
+    ["/users/<int:id>"] = 'a parameter is written "/:id", a whole number "/:id<int>"',
+    ["/users/:id?"] = 'a segment that may be missing is a route of its own: one with "/:id", and '
+      .. "one without",
+    ["/users/:id(%d+)"] = 'what a parameter may be is a kind: "/:id<int>", and uint, uuid, hex, '
+      .. "alpha, slug",
+    ["/users?id=:id"] = "a query is no part of it: look at ctx.query.id",
+    ["/users/*"] = 'what remains of the path has a name: "/*rest"',
+  }
+  for pattern, message in pairs(PATTERNS) do
+    it(pattern, function()
+      tells(function() moongate.app():get(pattern, print) end,
+        ('pattern "%s": %s'):format(pattern, message))
+    end)
+  end
+end)
+
+describe("what the answer is thought to be is told:", function()
+  local MEANT = {
+    ["a status that is assigned"] = { function(ctx) ctx.status = 404 end,
+      "ctx.status cannot be set: call ctx:status(...)" },
+    ["a body that is assigned"] = { function(ctx) ctx.body = "x" end,
+      "ctx.body cannot be set: return it, or ctx:text(...), ctx:json(...)" },
+    ["fields that are assigned"] = { function(ctx) ctx.headers = {} end,
+      "ctx.headers cannot be set: it is the request's; ctx:header(name, value) sets a field of the "
+      .. "answer" },
+    ["one of the request's"] = { function(ctx) ctx.path = "/x" end,
+      "ctx.path cannot be set: it is the request's" },
+    ["anything else"] = { function(ctx) ctx.user = "Ada" end,
+      "ctx.user cannot be set: keep it in ctx.state.user" },
+    ["a field among the request's"] = { function(ctx) ctx.headers["X-A"] = "b" end,
+      "ctx.headers are what the client sent: ctx:header(name, value) sets a field of the answer" },
+    ["a field in ctx.answer"] = { function(ctx) ctx:text("x") ctx.answer.headers["X-A"] = "b" end,
+      "ctx.answer.headers cannot be set: ctx:header(name, value)" },
+    ["fields in one table"] = { function(ctx) ctx:header({ ["X-A"] = "b" }) end,
+      'header: a name is wanted, as in ctx:header("X-Moons", 7), not table' },
+    ["a method that is read"] = { function(ctx) local _ = "got " .. ctx.body end,
+      "attempt to concatenate field 'body' (a function value): ctx:body(...) is called, with a "
+      .. "colon" },
+    ["a field that is called"] = { function(ctx) local _ = ctx:query("q") end,
+      "attempt to call method 'query' (a table value): ctx.query is read, not called" },
+    ["a log that is called with a colon"] = { function(ctx) ctx.log:info("x") end,
+      "call it with a dot: log.info(message, fields)" },
+    ["a lost line of app:url"] = { function() return moongate.app():get("/u/:id", "u", print)
+      :url("u", {}) end, "url: the parameter id of /u/:id is missing: a string or a number is "
+      .. "wanted, not a nil", 1 },
+  }
+  for name, row in pairs(MEANT) do
+    it(name, function()
+      serve(function(a)
+        a:get("/", row[1])
+      end)
+      logs(debug.getinfo(row[1], "S").linedefined + (row[3] or 0), row[2])
+    end)
+  end
+end)
+
+describe("a global that examples take for granted is told:", function()
+  for name, hint in pairs({
+    moongate = 'local moongate = require("moongate")',
+    ctx = "a handler is given it: function(ctx) ... end",
+  }) do
+    it(name, function()
+      local env = require("moongate.core.scripts.env").new("", function()
+        return "return " .. name .. ".x"
+      end)
+      assert.equal(("lua/app.lua:1: undefined global '%s': %s"):format(name, hint),
+        helpers.error_of(function() env.run("lua/app.lua") end))
+    end)
+  end
+end)
+
+describe("what a script asks a template for is told at its line:", function()
+  it("a text that is none", function()
+    tells(function() moongate.template.compile("<% if x then %> a") end,
+      "template:1: 'end' expected near '<eof>'")
+  end)
+
+  it("a file that is not there", function()
+    require("moongate.core.scripts.env").new("", function() end) -- from where there is none
+    tells(function() moongate.template.file("views/none.etlua") end,
+      "template.file: views/none.etlua: the file cannot be read")
   end)
 end)
 

@@ -141,7 +141,7 @@ describe("wrong use of Redis", function()
     ["a dot for a colon"] = { "call it with a colon", function(r) r.command("GET") end },
     ["an unknown method"] = { "comand", function(r) return r:comand("GET") end },
     ["an unknown option"] = { "timout", function() moongate.redis(nil, { timout = 1 }) end },
-    ["no name"] = { "redis: a name is wanted, not number", function() moongate.redis(7) end },
+    ["no name"] = { "redis: a name is wanted, not 7", function() moongate.redis(7) end },
   }
   for name, case in pairs(cases) do
     it("is told: " .. name, function()

@@ -34,7 +34,7 @@ describe("moongate.upstream", function()
     assert.error_matches(function() users.servers() end, "call it with a colon")
     assert.error_matches(function() users:drain(5) end, "url: a string is wanted, not 5")
     assert.error_matches(function() users:set_servers("http://a") end,
-      "servers: a list of URLs or tables { url = ... } is wanted, not a string", 1, true)
+      'servers: a list of URLs or tables { url = ... } is wanted, not "http://a"', 1, true)
     assert.error_matches(function() moongate.upstream(7) end, "name: a string is wanted, not 7")
   end)
 end)

@@ -43,6 +43,8 @@ static void append_all(mg_buf *out, const char *before, const mg_config_key *key
             append_all(out, "listen[].", mg_endpoint_keys, mg_endpoint_key_count);
         } else if (keys[i].kind == MG_CONFIG_UPSTREAMS) {
             append_all(out, "upstreams.*.", mg_upstream_table.keys, mg_upstream_table.count);
+        } else if (keys[i].kind == MG_CONFIG_TLS) {
+            append_all(out, "listen[].tls.", mg_tls_keys, mg_tls_key_count);
         } else if (keys[i].kind == MG_CONFIG_SERVERS) {
             append_all(out, "upstreams.*.servers[].", mg_upstream_server_table.keys,
                        mg_upstream_server_table.count);

@@ -420,7 +420,7 @@ static int read_values(lua_State *L, int first, mg_db_value *few, mg_db_statemen
     lua_pushnumber(L, bad);
     int index = first + (int)bad - 1;
     if (mg_missing_is(L, index)) {
-        mg_missing_push(L, index, NULL);
+        mg_missing_push(L, index);
     } else {
         lua_pushstring(L, what);
     }

@@ -212,7 +212,7 @@ static int runtime_bind_future(lua_State *L) {
 // missing(future, place) -> "a Future made at lua/app.lua:5 (read_file): :await() is missing"
 static int runtime_missing(lua_State *L) {
     luaL_checktype(L, 1, LUA_TTABLE);
-    mg_missing_push(L, 1, luaL_optstring(L, 2, NULL));
+    mg_missing_push_made(L, 1, luaL_optstring(L, 2, NULL));
     return 1;
 }
 

@@ -70,7 +70,7 @@ static int number_text(lua_State *L) {
         mg_scratch_give(L, 2);
         lua_pushnil(L);
         if (mg_missing_is(L, 1)) {
-            mg_missing_push(L, 1, NULL);
+            mg_missing_push(L, 1);
         } else {
             lua_pushfstring(L, "a string or a number is wanted, not a %s", luaL_typename(L, 1));
         }
@@ -138,7 +138,7 @@ static void append_number(lua_State *L, mg_buf *out, mg_str key) {
     mg_percent_encode(out, mg_buf_str(&text));
     mg_buf_deinit(&text);
     if (rc == MG_ELUA && mg_missing_is(L, -1)) {
-        mg_missing_push(L, -1, NULL);
+        mg_missing_push(L, -1);
         luaL_error(L, "'%s': %s", key.p, lua_tostring(L, -1));
     } else if (rc == MG_ELUA) {
         luaL_error(L, "the value of '%s' in a query cannot be a %s", key.p, luaL_typename(L, -1));

@@ -414,7 +414,7 @@ static int encode_table(encoder *e, int index, const level *up) {
     bool plain = !lua_getmetatable(L, index);
     bool marked = !plain && mg_json_is_array(L, index);
     if (!plain && mg_missing_is(L, index)) {
-        mg_missing_push(L, index, NULL);
+        mg_missing_push(L, index);
         return fail(e, up, lua_tostring(L, -1)); // the caller settles the stack
     }
     lua_pop(L, !plain);

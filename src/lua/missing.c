@@ -41,7 +41,13 @@ static void push_place(lua_State *L, int index, const char *place) {
     lua_pop(L, 1);
 }
 
-void mg_missing_push(lua_State *L, int index, const char *place) {
+void mg_missing_push(lua_State *L, int index) {
+    if (luaL_callmeta(L, index, "__tostring") == 0) {
+        mg_missing_push_made(L, index, NULL);
+    }
+}
+
+void mg_missing_push_made(lua_State *L, int index, const char *place) {
     index = index < 0 ? lua_gettop(L) + index + 1 : index;
     luaL_checkstack(L, 8, "a Future's text");
     push_place(L, index, place);

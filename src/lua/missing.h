@@ -1,7 +1,7 @@
 // lua/missing.h: Futures where values are wanted: the text that tells a forgotten await.
 //
 // The class in core/future/settle.lua is what its instances have as metatable; it is kept in the
-// registry. Nothing here runs Lua.
+// registry.
 #pragma once
 
 #include <lua.h>
@@ -15,6 +15,10 @@ void mg_missing_keep(lua_State *L);
 bool mg_missing_is(lua_State *L, int index);
 
 // Pushes "a Future made at lua/app.lua:5 (read_file): :await() is missing", of the Future at
-// `index`. `place`: where it was made, if that is not what it says itself; NULL: what it says,
-// unless that lies in the framework.
-void mg_missing_push(lua_State *L, int index, const char *place);
+// `index`, as its tostring does: that looks for the place of one that does not say it
+// (core/future/missing.lua). Runs Lua of the framework's, which neither fails nor waits.
+void mg_missing_push(lua_State *L, int index);
+
+// The same without running Lua. `place`: where it was made, if that is not what it says itself;
+// NULL: what it says, unless that lies in the framework.
+void mg_missing_push_made(lua_State *L, int index, const char *place);

@@ -1,4 +1,5 @@
 #include "config/config.h"
+#include "config/describe.h"
 #include "lua/args.h"
 #include "lua/read_config.h"
 #include "testkit/kit_inside.h"
@@ -17,6 +18,15 @@ static int push_faults(lua_State *L, mg_str text) {
     lua_pushnil(L);
     mg_lua_push_str(L, text);
     return 2;
+}
+
+// settings() -> every key of a configuration, as JSON.
+int mg_testkit_settings(lua_State *L) {
+    mg_buf json = {0};
+    mg_config_describe(&json);
+    mg_lua_push_str(L, mg_buf_str(&json));
+    mg_buf_deinit(&json);
+    return 1;
 }
 
 // test_configuration(path) -> what that file says, as JSON; nil and its faults.

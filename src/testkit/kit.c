@@ -228,6 +228,7 @@ int mg_testkit_open(lua_State *L) {
         {"test_shuffle", shuffle},
         {"test_connections", connections},
         {"test_configuration", mg_testkit_configuration},
+        {"settings", mg_testkit_settings},
         {NULL, NULL},
     };
     mg_testkit *k;

@@ -28,6 +28,7 @@ typedef struct mg_testkit {
 mg_testkit *mg_testkit_of(lua_State *L);
 
 int mg_testkit_configuration(lua_State *L); // configuration.c
+int mg_testkit_settings(lua_State *L);      // likewise
 
 // --- net.c ---
 

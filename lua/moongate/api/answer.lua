@@ -80,7 +80,7 @@ function ctx:log_field(name, value) end
 --- --> GET / => 503 (Content-Type: text/plain; charset=utf-8) gone fishing
 --- ```
 ---@param body string|number
----@param status? integer
+---@param status? integer 200 unless told
 function ctx:text(body, status) end
 
 --- Answers with HTML, as it is given: what came from elsewhere is to be escaped first.
@@ -90,7 +90,7 @@ function ctx:text(body, status) end
 --- --> GET / => 200 (Content-Type: text/html; charset=utf-8) <h1>Moon</h1>
 --- ```
 ---@param body string|number
----@param status? integer
+---@param status? integer 200 unless told
 function ctx:html(body, status) end
 
 --- Answers with JSON. A handler may return a table instead.
@@ -100,7 +100,7 @@ function ctx:html(body, status) end
 --- --> GET / => 201 (Content-Type: application/json) {"moons":1}
 --- ```
 ---@param value any what `moongate.json.encode` takes
----@param status? integer
+---@param status? integer 200 unless told
 function ctx:json(value, status) end
 
 --- Answers with bytes of any media type.
@@ -124,14 +124,14 @@ function ctx:bytes(content_type, bytes) end
 function ctx:redirect(url, status) end
 
 ---@class moongate.CookieOptions of `ctx:cookie`
----@field path? string
----@field domain? string
+---@field path? string that it is sent to, with all below; the path of the request unless told
+---@field domain? string that it is sent to, with all below; this host alone unless told
 ---@field max_age? integer seconds
 ---@field expires? number seconds since 1970
 ---@field secure? boolean over TLS alone
 ---@field http_only? boolean not for the page's scripts
----@field same_site? "strict"|"lax"|"none"
----@field partitioned? boolean
+---@field same_site? "strict"|"lax"|"none" whether other sites' pages send it; as the browser thinks unless told
+---@field partitioned? boolean kept for each site that embeds this one (CHIPS); wants `secure`
 ---@field on_error? boolean it is sent though the handler fails with a status of 500 or more; others are not
 
 --- Sets a cookie. Its value may not hold white space, quotes, commas, semicolons or backslashes:
@@ -141,8 +141,8 @@ function ctx:redirect(url, status) end
 --- app:get("/", function(ctx) ctx:cookie("cart", "full", { path = "/", http_only = true }) return 204 end)
 --- --> GET / => 204 (Set-Cookie: cart=full; Path=/; HttpOnly)
 --- ```
----@param name string
----@param value string|number
+---@param name string a token
+---@param value string|number without white space, quotes, commas, semicolons and backslashes
 ---@param options? moongate.CookieOptions
 ---@return moongate.Context self
 function ctx:cookie(name, value, options) end
@@ -181,6 +181,32 @@ local out = {}
 ---@param data string|number
 ---@return moongate.Out self
 function out:write(data) end
+
+--- A field behind the last piece: what is known only then, such as a digest. Of HTTP/1.1 clients that
+--- do not ask for trailers many drop them.
+---
+--- ```lua spec
+--- local moongate = require("moongate")
+--- local test = require("moongate.test")
+---
+--- it("tells a digest behind the content", function()
+---   local app = test.app(function(app)
+---     app:get("/", function(ctx)
+---       ctx:stream("text/plain", function(out)
+---         out:write("moon")
+---         out:trailer("X-Digest", moongate.hex_encode(moongate.sha256("moon")):sub(1, 8))
+---       end)
+---     end)
+---   end)
+---   local bytes = app:start("GET", "/"):read()
+---   assert.equal("0\r\nX-Digest: 9e78b43e\r\n\r\n", bytes:match("0\r\n.*$"))
+---   app:close()
+--- end)
+--- ```
+---@param name string a token
+---@param value string|number|boolean without CR, LF and NUL
+---@return moongate.Out self
+function out:trailer(name, value) end
 
 --- An answer in pieces: `fn(out)` runs when the middleware has unwound, and may await. It is not
 --- bound by `timeouts.handler`, but by the client's pace (`timeouts.send`, `limits.answer_rate`) and
@@ -343,5 +369,5 @@ function ctx:proxy(upstream, options) end
 
 --- What a server has answered.
 ---@class moongate.ProxyAnswer
----@field status integer
+---@field status integer that of the server
 ---@field headers table<string, string> as the server sent them, looked up in any case

@@ -35,9 +35,9 @@ local app = {}
 --- --> GET /hello/moon => 200 hello, moon
 --- --> GET /slow => 504 ...
 --- ```
----@param pattern string
+---@param pattern string such as "/users/:id"
 ---@param options? moongate.RouteOptions|string options, or the route's name; may be left out
----@param handler moongate.Handler
+---@param handler moongate.Handler function(ctx), which returns the answer or gives it to ctx
 ---@return moongate.App self
 ---@overload fun(self: moongate.App, pattern: string, handler: moongate.Handler): moongate.App
 function app:get(pattern, options, handler) end
@@ -48,9 +48,9 @@ function app:get(pattern, options, handler) end
 --- app:head("/file", function(ctx) ctx:header("X-Size", 7) return 200 end)
 --- --> HEAD /file => 200 (X-Size: 7)
 --- ```
----@param pattern string
----@param options? moongate.RouteOptions|string
----@param handler moongate.Handler
+---@param pattern string such as "/users/:id"
+---@param options? moongate.RouteOptions|string options, or the route's name
+---@param handler moongate.Handler function(ctx), which returns the answer or gives it to ctx
 ---@return moongate.App self
 ---@overload fun(self: moongate.App, pattern: string, handler: moongate.Handler): moongate.App
 function app:head(pattern, options, handler) end
@@ -64,9 +64,9 @@ function app:head(pattern, options, handler) end
 --- end)
 --- --> POST /sum {"a":1,"b":2} => 201 {"sum":3}
 --- ```
----@param pattern string
----@param options? moongate.RouteOptions|string
----@param handler moongate.Handler
+---@param pattern string such as "/users/:id"
+---@param options? moongate.RouteOptions|string options, or the route's name
+---@param handler moongate.Handler function(ctx), which returns the answer or gives it to ctx
 ---@return moongate.App self
 ---@overload fun(self: moongate.App, pattern: string, handler: moongate.Handler): moongate.App
 function app:post(pattern, options, handler) end
@@ -78,9 +78,9 @@ function app:post(pattern, options, handler) end
 --- --> PUT /users/7 {"name":"Ada"} => 204
 --- --> PUT /users/ada {"name":"Ada"} => 404 ...
 --- ```
----@param pattern string
----@param options? moongate.RouteOptions|string
----@param handler moongate.Handler
+---@param pattern string such as "/users/:id"
+---@param options? moongate.RouteOptions|string options, or the route's name
+---@param handler moongate.Handler function(ctx), which returns the answer or gives it to ctx
 ---@return moongate.App self
 ---@overload fun(self: moongate.App, pattern: string, handler: moongate.Handler): moongate.App
 function app:put(pattern, options, handler) end
@@ -91,9 +91,9 @@ function app:put(pattern, options, handler) end
 --- app:patch("/users/:id", function(ctx) return { id = ctx.params.id, changed = true } end)
 --- --> PATCH /users/7 {"name":"Ada"} => 200 {"changed":true,"id":"7"}
 --- ```
----@param pattern string
----@param options? moongate.RouteOptions|string
----@param handler moongate.Handler
+---@param pattern string such as "/users/:id"
+---@param options? moongate.RouteOptions|string options, or the route's name
+---@param handler moongate.Handler function(ctx), which returns the answer or gives it to ctx
 ---@return moongate.App self
 ---@overload fun(self: moongate.App, pattern: string, handler: moongate.Handler): moongate.App
 function app:patch(pattern, options, handler) end
@@ -105,9 +105,9 @@ function app:patch(pattern, options, handler) end
 --- --> DELETE /users/7 => 204
 --- --> GET /users/7 => 405 ...
 --- ```
----@param pattern string
----@param options? moongate.RouteOptions|string
----@param handler moongate.Handler
+---@param pattern string such as "/users/:id"
+---@param options? moongate.RouteOptions|string options, or the route's name
+---@param handler moongate.Handler function(ctx), which returns the answer or gives it to ctx
 ---@return moongate.App self
 ---@overload fun(self: moongate.App, pattern: string, handler: moongate.Handler): moongate.App
 function app:delete(pattern, options, handler) end
@@ -119,9 +119,9 @@ function app:delete(pattern, options, handler) end
 --- app:options("/", function(ctx) ctx:header("Allow", "GET, OPTIONS, BREW") return 204 end)
 --- --> OPTIONS / => 204 (Allow: GET, OPTIONS, BREW)
 --- ```
----@param pattern string
----@param options? moongate.RouteOptions|string
----@param handler moongate.Handler
+---@param pattern string such as "/users/:id"
+---@param options? moongate.RouteOptions|string options, or the route's name
+---@param handler moongate.Handler function(ctx), which returns the answer or gives it to ctx
 ---@return moongate.App self
 ---@overload fun(self: moongate.App, pattern: string, handler: moongate.Handler): moongate.App
 function app:options(pattern, options, handler) end
@@ -135,9 +135,9 @@ function app:options(pattern, options, handler) end
 --- --> PUT /echo => 200 PUT
 --- --> GET /echo => 200 my own
 --- ```
----@param pattern string
----@param options? moongate.RouteOptions|string
----@param handler moongate.Handler
+---@param pattern string such as "/users/:id"
+---@param options? moongate.RouteOptions|string options, or the route's name
+---@param handler moongate.Handler function(ctx), which returns the answer or gives it to ctx
 ---@return moongate.App self
 ---@overload fun(self: moongate.App, pattern: string, handler: moongate.Handler): moongate.App
 function app:any(pattern, options, handler) end
@@ -149,10 +149,10 @@ function app:any(pattern, options, handler) end
 --- --> PURGE /page => 200 PURGE
 --- --> BREW /page => 501 ...
 --- ```
----@param methods string|string[]
----@param pattern string
----@param options? moongate.RouteOptions|string
----@param handler moongate.Handler
+---@param methods string|string[] "GET", or { "GET", "PURGE" }
+---@param pattern string such as "/users/:id"
+---@param options? moongate.RouteOptions|string options, or the route's name
+---@param handler moongate.Handler function(ctx), which returns the answer or gives it to ctx
 ---@return moongate.App self
 ---@overload fun(self: moongate.App, methods: string|string[], pattern: string, handler: moongate.Handler): moongate.App
 function app:route(methods, pattern, options, handler) end
@@ -164,8 +164,8 @@ function app:route(methods, pattern, options, handler) end
 --- app:connect(function(ctx) ctx:fail(403, "no tunnel to " .. ctx.host) end)
 --- --> CONNECT moon.example:443 => 403 ...
 --- ```
----@param options? moongate.RouteOptions|string
----@param handler moongate.Handler
+---@param options? moongate.RouteOptions|string options, or the route's name
+---@param handler moongate.Handler function(ctx), which returns the answer or gives it to ctx
 ---@return moongate.App self
 ---@overload fun(self: moongate.App, handler: moongate.Handler): moongate.App
 function app:connect(options, handler) end
@@ -227,7 +227,7 @@ function app:host(name, middleware, fn) end
 --- app:get("/", function() return "hello" end)
 --- --> GET / => 200 (X-Seen-By: the gate) hello
 --- ```
----@param middleware moongate.Middleware
+---@param middleware moongate.Middleware function(ctx, next)
 ---@return moongate.App self
 ---@typescript use<R extends Returned>(middleware: (this: void, ctx: Context, next: (this: void) => void) => R & Settled<R>): App
 function app:use(middleware) end
@@ -269,7 +269,7 @@ function app:static(prefix, folder, options) end
 --- --> with upstream users => 200 Ada
 --- --> GET /users/7 => 200 Ada
 --- ```
----@param pattern string
+---@param pattern string such as "/users/:id"
 ---@param upstream string a name of the configuration's `upstreams`
 ---@param options? moongate.ProxyRouteOptions
 ---@return moongate.App self
@@ -288,7 +288,7 @@ function app:proxy(pattern, upstream, options) end
 
 ---@class moongate.WebSocketFunctions each may await
 ---@field open? async fun(ws: moongate.WebSocket, ctx: moongate.Context) before the connection is a WebSocket: may `ctx:fail(403)`
----@field message async fun(ws: moongate.WebSocket, data: string, kind: "text"|"binary")
+---@field message async fun(ws: moongate.WebSocket, data: string, kind: "text"|"binary") a message has come
 ---@field close? async fun(ws: moongate.WebSocket, code: integer, reason: string) it has ended: 1006 without a word
 ---@field reload? async fun(ws: moongate.WebSocket) first of all, once these scripts have taken it over from others
 
@@ -314,7 +314,7 @@ function app:proxy(pattern, upstream, options) end
 ---   app:close()
 --- end)
 --- ```
----@param pattern string
+---@param pattern string such as "/users/:id"
 ---@param options? moongate.WebSocketOptions may be left out
 ---@param functions moongate.WebSocketFunctions|async fun(ws: moongate.WebSocket)
 ---@return moongate.App self
@@ -327,7 +327,7 @@ function app:websocket(pattern, options, functions) end
 --- app:not_found(function(ctx) return 404, { missing = ctx.path } end)
 --- --> GET /nowhere => 404 {"missing":"/nowhere"}
 --- ```
----@param fn moongate.Handler
+---@param fn moongate.Handler function(ctx), as of a route
 ---@return moongate.App self
 function app:not_found(fn) end
 

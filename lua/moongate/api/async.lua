@@ -122,7 +122,7 @@ function ctx:transaction(fn, options) end
 --- app:get("/", function(ctx) return ctx:query_cache("motd"):await() or "no news" end)
 --- --> GET / => 200 no news
 --- ```
----@param key string|number
+---@param key string|number of at most 1 KiB
 ---@return moongate.Future<any> the value, or nil
 ---@nodiscard
 ---@typescript query_cache<V = any>(key: string | number): Future<V | undefined>
@@ -142,7 +142,7 @@ function ctx:query_cache(key) end
 --- --> PUT /motd hello => 204
 --- --> GET /motd => 200 hello
 --- ```
----@param key string|number
+---@param key string|number of at most 1 KiB
 ---@param value any a string, or whatever JSON can say
 ---@param options? moongate.CacheOptions
 ---@return moongate.Future<true>
@@ -154,7 +154,7 @@ function ctx:update_cache(key, value, options) end
 --- app:delete("/motd", function(ctx) return { there = ctx:delete_cache("motd"):await() } end)
 --- --> DELETE /motd => 200 {"there":false}
 --- ```
----@param key string|number
+---@param key string|number of at most 1 KiB
 ---@return moongate.Future<boolean> whether it was there
 function ctx:delete_cache(key) end
 
@@ -169,7 +169,7 @@ function ctx:delete_cache(key) end
 --- --> GET / => 200 1
 --- --> GET / => 200 2
 --- ```
----@param key string|number
+---@param key string|number of at most 1 KiB
 ---@param by? integer 1 unless told
 ---@param options? moongate.IncrementOptions
 ---@return moongate.Future<integer> the sum
@@ -181,8 +181,8 @@ function ctx:increment_cache(key, by, options) end
 --- app:get("/", function(ctx) return tostring(ctx:increment("visits", 5):await()) end)
 --- --> GET / => 200 5
 --- ```
----@param key string|number
----@param by? integer
+---@param key string|number of at most 1 KiB
+---@param by? integer 1 unless told
 ---@param options? moongate.IncrementOptions
 ---@return moongate.Future<integer> the sum
 function ctx:increment(key, by, options) end
@@ -199,7 +199,7 @@ function ctx:increment(key, by, options) end
 --- end)
 --- --> GET / => 200 {"users":2}
 --- ```
----@param key string|number
+---@param key string|number of at most 1 KiB
 ---@param ttl number? seconds; nil: until it is evicted
 ---@param fn async fun(): any a value, or a Future of one; nil is not stored
 ---@return moongate.Future<any> the value
@@ -216,7 +216,7 @@ function ctx:cached(key, ttl, fn) end
 --- app:get("/", function(ctx) return ctx:read_file("public/hello.txt"):await() end)
 --- --> GET / => 200 hello from a file
 --- ```
----@param path string
+---@param path string against the project's folder
 ---@param options? moongate.ReadOptions
 ---@return moongate.Future<string>
 ---@nodiscard
@@ -235,7 +235,7 @@ function ctx:read_file(path, options) end
 --- end)
 --- --> GET / => 200 17
 --- ```
----@param path string
+---@param path string against the project's folder
 ---@param options? moongate.ChunksOptions
 ---@return moongate.FileChunks iterator which awaits
 function ctx:file_chunks(path, options) end
@@ -257,7 +257,7 @@ function ctx:file_chunks(path, options) end
 --- end)
 --- --> PUT /note remember => 204
 --- ```
----@param path string
+---@param path string against the project's folder
 ---@param data string
 ---@param options? moongate.WriteOptions
 ---@return moongate.Future<true>
@@ -273,7 +273,7 @@ function ctx:write_file(path, data, options) end
 --- app:get("/", function(ctx) return tostring(ctx:stat_file("public/hello.txt"):await().size) end)
 --- --> GET / => 200 17
 --- ```
----@param path string
+---@param path string against the project's folder
 ---@param options? moongate.StatOptions
 ---@return moongate.Future<table>
 ---@nodiscard
@@ -288,7 +288,7 @@ function ctx:stat_file(path, options) end
 --- app:get("/", function(ctx) return ctx:list_folder("public"):await()[1].name end)
 --- --> GET / => 200 hello.txt
 --- ```
----@param path string
+---@param path string against the project's folder
 ---@param options? moongate.ListOptions
 ---@return moongate.Future<table[]>
 ---@nodiscard
@@ -300,7 +300,7 @@ function ctx:list_folder(path, options) end
 --- app:post("/", function(ctx) ctx:make_folder("var/a/b"):await() return 204 end)
 --- --> POST / => 204
 --- ```
----@param path string
+---@param path string against the project's folder
 ---@return moongate.Future<true>
 function ctx:make_folder(path) end
 
@@ -314,8 +314,8 @@ function ctx:make_folder(path) end
 --- end)
 --- --> POST / => 200 1
 --- ```
----@param from string
----@param to string
+---@param from string against the project's folder
+---@param to string likewise
 ---@return moongate.Future<true>
 function ctx:rename_file(from, to) end
 
@@ -328,7 +328,7 @@ function ctx:rename_file(from, to) end
 --- end)
 --- --> DELETE / => 200 ENOENT
 --- ```
----@param path string
+---@param path string against the project's folder
 ---@return moongate.Future<true>
 function ctx:delete_file(path) end
 
@@ -342,6 +342,6 @@ function ctx:delete_file(path) end
 --- end)
 --- --> DELETE / => 204
 --- ```
----@param path string
+---@param path string against the project's folder
 ---@return moongate.Future<true>
 function ctx:delete_folder(path) end

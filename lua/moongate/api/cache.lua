@@ -14,7 +14,7 @@ local cache = {}
 --- app:get("/", function() return moongate.cache():get("motd"):await() or "none" end)
 --- --> GET / => 200 none
 --- ```
----@param key string|number
+---@param key string|number of at most 1 KiB
 ---@return moongate.Future<any> the value, or nil
 ---@nodiscard
 ---@typescript get<V = any>(key: string | number): Future<V | undefined>
@@ -29,7 +29,7 @@ function cache:get(key) end
 --- end)
 --- --> GET / => 200 Ada
 --- ```
----@param key string|number
+---@param key string|number of at most 1 KiB
 ---@param value any a string, or whatever JSON can say
 ---@param options? moongate.CacheOptions
 ---@return moongate.Future<true>
@@ -41,7 +41,7 @@ function cache:set(key, value, options) end
 --- app:get("/", function() return { there = moongate.cache():delete("user"):await() } end)
 --- --> GET / => 200 {"there":false}
 --- ```
----@param key string|number
+---@param key string|number of at most 1 KiB
 ---@return moongate.Future<boolean> whether it was there
 function cache:delete(key) end
 
@@ -51,7 +51,7 @@ function cache:delete(key) end
 --- app:get("/", function() return tostring(moongate.cache():increment("n", 2, { initial = 40 }):await()) end)
 --- --> GET / => 200 42
 --- ```
----@param key string|number
+---@param key string|number of at most 1 KiB
 ---@param by? integer 1 unless told
 ---@param options? moongate.IncrementOptions
 ---@return moongate.Future<integer> the sum
@@ -65,7 +65,7 @@ function cache:increment(key, by, options) end
 --- end)
 --- --> GET / => 200 42
 --- ```
----@param key string|number
+---@param key string|number of at most 1 KiB
 ---@param ttl number? seconds
 ---@param fn async fun(): any
 ---@return moongate.Future<any> the value

@@ -253,8 +253,8 @@ ctx.log = nil
 ---@field id integer counts the connections of the worker
 ---@field peer string the address at its other end, and its port
 ---@field requests integer so far, this one included
----@field bytes_in integer
----@field bytes_out integer
+---@field bytes_in integer that have come over it so far
+---@field bytes_out integer that have left over it so far
 ---@field opened_at number seconds since 1970
 
 --- The connection that the request came by: `id`, `peer`, `requests`, `bytes_in`, `bytes_out`,
@@ -299,22 +299,78 @@ function ctx:chunks() end
 
 --- A part of a form that is being read, by `ctx:parts`. It is over when the next one begins.
 ---@class moongate.Part
----@field name string
+---@field name string of the form's field
 ---@field filename string? of a file: without folders, and still nothing to be trusted as a path
 ---@field content_type string "text/plain" unless the client says
----@field transfer_encoding string?
+---@field transfer_encoding string? what it claims to be coded in; its content is as it came
 local part = {}
 
 --- The content piece by piece, as it comes.
+---
+--- ```lua spec
+--- local test = require("moongate.test")
+---
+--- it("counts its bytes", function()
+---   local app = test.app(function(app)
+---     app:post("/", function(ctx)
+---       for part in ctx:parts() do
+---         local n = 0
+---         for piece in part:chunks() do n = n + #piece end
+---         return part.filename .. " has " .. n
+---       end
+---     end)
+---   end)
+---   local body = '--b\r\nContent-Disposition: form-data; name="f"; filename="a.txt"\r\n\r\nhello\r\n--b--\r\n'
+---   local res = app:post("/", { headers = { ["Content-Type"] = "multipart/form-data; boundary=b" }, body = body })
+---   assert.equal("a.txt has 5", res.body)
+---   app:close()
+--- end)
+--- ```
 ---@return fun(): string? iterator which awaits
 function part:chunks() end
 
 --- The whole content; awaits it.
+---
+--- ```lua spec
+--- local test = require("moongate.test")
+---
+--- it("reads a small one", function()
+---   local app = test.app(function(app)
+---     app:post("/", function(ctx)
+---       for part in ctx:parts() do
+---         return part:text("1K"):upper()
+---       end
+---     end)
+---   end)
+---   local body = '--b\r\nContent-Disposition: form-data; name="f"; filename="a.txt"\r\n\r\nhello\r\n--b--\r\n'
+---   local res = app:post("/", { headers = { ["Content-Type"] = "multipart/form-data; boundary=b" }, body = body })
+---   assert.equal("HELLO", res.body)
+---   app:close()
+--- end)
+--- ```
 ---@param max? integer|string|false "1M" unless told; more is 413
 ---@return string
 function part:text(max) end
 
 --- Writes the content to a file, which is there whole or not at all, and gives its size; awaits it.
+---
+--- ```lua spec
+--- local test = require("moongate.test")
+---
+--- it("writes it to a file", function()
+---   local app = test.app(function(app)
+---     app:post("/", function(ctx)
+---       for part in ctx:parts() do
+---         return tostring(part:save("uploads/one", { max = "10M", make_folders = true }))
+---       end
+---     end)
+---   end, { files = os.tmpname() .. ".d" })
+---   local body = '--b\r\nContent-Disposition: form-data; name="f"; filename="a.txt"\r\n\r\nhello\r\n--b--\r\n'
+---   local res = app:post("/", { headers = { ["Content-Type"] = "multipart/form-data; boundary=b" }, body = body })
+---   assert.equal("5", res.body)
+---   app:close()
+--- end)
+--- ```
 ---@param path string against the project's folder
 ---@param options? moongate.PartSaveOptions
 ---@return integer bytes

@@ -48,6 +48,16 @@ function crypto.key(source, options) end
 function crypto.sign(key, bytes) end
 
 --- Whether it is the text's signature, by the key's own algorithm. See `moongate.crypto.sign`.
+---
+--- ```lua
+--- local key = moongate.crypto.key({ kty = "OKP", crv = "Ed25519",
+---   x = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo" })
+--- app:get("/", function(ctx)
+---   local signature = moongate.base64_decode(ctx.query.signature or "", "url") or ""
+---   return { good = moongate.crypto.verify(key, "text", signature) }
+--- end)
+--- --> GET /?signature=bm9uZQ => 200 {"good":false}
+--- ```
 ---@param key moongate.Key public or private
 ---@param bytes string
 ---@param signature string raw

@@ -48,7 +48,7 @@ function database:query(sql, ...) end
 --- end)
 --- --> GET / => 200 {"name":"Alan"}
 --- ```
----@param sql string
+---@param sql string `$1`, `$2` ... stand for the parameters
 ---@param ... any
 ---@return moongate.Future<table?> a row, or nil
 ---@nodiscard
@@ -87,7 +87,7 @@ function rows:close() end
 --- end)
 --- --> GET / => 200 ["Ada","Alan"]
 --- ```
----@param sql string
+---@param sql string `$1`, `$2` ... stand for the parameters
 ---@param ... any
 ---@return moongate.RowStream iterator which awaits
 ---@typescript rows<Row = Record<string, any>>(sql: string, ...args: SqlValue[]): RowStream<Row>
@@ -143,7 +143,7 @@ function reader:close() end
 --- --> with statement COPY users TO STDOUT (FORMAT csv, HEADER) => ["id,name\n", "1,Ada\n"]
 --- --> GET /users.csv => 200 id,name...
 --- ```
----@param sql string
+---@param sql string `$1`, `$2` ... stand for the parameters
 ---@return moongate.CopyReader iterator which awaits
 function database:copy_out(sql) end
 
@@ -227,13 +227,13 @@ function writer:close() end
 --- --> with statement COPY readings (at, celsius) FROM STDIN => []
 --- --> POST /readings [{"at":"2024-02-29 12:00","celsius":7.5}] => 200 {"kept":0}
 --- ```
----@param sql string
+---@param sql string `$1`, `$2` ... stand for the parameters
 ---@return moongate.CopyWriter
 function database:copy_in(sql) end
 
 ---@class moongate.Note what was told on a channel
----@field channel string
----@field payload? string
+---@field channel string on which it was told
+---@field payload? string what was told, "" if nothing
 ---@field pid? integer of whoever told, at the server
 ---@field missed? true it stands for what may have been missed: there was no connection, or the loop was too slow
 
@@ -346,7 +346,7 @@ local tx = {}
 --- end)
 --- --> POST / => 200 {"id":3}
 --- ```
----@param sql string
+---@param sql string `$1`, `$2` ... stand for the parameters
 ---@param ... any
 ---@return moongate.Future<moongate.Rows>
 ---@nodiscard
@@ -363,7 +363,7 @@ function tx:query(sql, ...) end
 --- end)
 --- --> POST / => 200 {"name":"Alan"}
 --- ```
----@param sql string
+---@param sql string `$1`, `$2` ... stand for the parameters
 ---@param ... any
 ---@return moongate.Future<table?> a row, or nil
 ---@nodiscard
@@ -409,7 +409,7 @@ function tx:transaction(fn) end
 --- --> with statement COPY users TO STDOUT (FORMAT csv) => ["1,Ada\n", "2,Alan\n"]
 --- --> GET /users.csv => 200 1,Ada...
 --- ```
----@param sql string
+---@param sql string `$1`, `$2` ... stand for the parameters
 ---@return moongate.CopyReader iterator which awaits
 function tx:copy_out(sql) end
 
@@ -431,7 +431,7 @@ function tx:copy_out(sql) end
 --- --> with statement COPY readings (at, celsius) FROM STDIN => []
 --- --> PUT /readings [{"at":"2024-02-29 12:00","celsius":7.5}] => 200 {"kept":0}
 --- ```
----@param sql string
+---@param sql string `$1`, `$2` ... stand for the parameters
 ---@return moongate.CopyWriter
 function tx:copy_in(sql) end
 

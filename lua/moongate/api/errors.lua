@@ -2,27 +2,37 @@
 
 --- What a failed call raises or rejects with: a table. `tostring(err)` gives a line.
 ---
---- | code | means |
---- |---|---|
---- | `timeout` | no result in time: a Future's `:timeout`, a call's timeouts |
---- | `cancelled` | somebody gave it up: the client left, the deadline passed, a sibling failed, `:cancel` |
---- | `reload` | the scripts were replaced and their time is over |
---- | `status` | an answer was chosen: `ctx:fail`, a body that is refused; see `status` |
---- | `dns` `denied` `connect` `tls` `closed` `protocol` | of calls to other servers and raw streams |
---- | `database` | see [Databases](database.md) |
---- | `redis` | see [Redis](redis.md) |
---- | `cache` | the cache cannot be used |
---- | `file` | see [Files](files.md) |
---- | `limit` | more than a limit allows: a body, a file, a value, a line |
---- | `memory` | `limits.lua_memory` was reached: 503 |
---- | `stall` | the script held the worker for too long, or went on though it was cancelled: 503 |
---- | `error` | a script's own `error("text")`, seen from another coroutine |
+--- What a request is answered where nobody catches it, and `app:on_error` says nothing else:
 ---
---- Of those that nobody catches, `status` is answered as it says, `timeout` as 504, `memory` and
---- `stall` as 503, all others as 500.
+--- | code | means | answered |
+--- |---|---|---|
+--- | `timeout` | no result in time: a Future's `:timeout`, a call's timeouts, the handler's own | 504 |
+--- | `cancelled` | somebody gave it up: the client left, a sibling failed, `:cancel` | 500, if anybody is there |
+--- | `reload` | the scripts were replaced and their time is over | 503 |
+--- | `status` | an answer was chosen: `ctx:fail`, a body that is refused | as `status` says |
+--- | `dns` `denied` `connect` `tls` `closed` `protocol` | of calls to other servers and raw streams: the name is not known, the address is not allowed, nobody listens, no handshake, the peer is gone, what it says is no HTTP | 502 |
+--- | `database` | see [Databases](database.md) | 503; 500 for a mistake in the statement or a broken constraint |
+--- | `redis` | see [Redis](redis.md) | 503 where it cannot be asked; 500 for what it refuses |
+--- | `cache` | the cache cannot be used | 503 |
+--- | `file` | see [Files](files.md) | 500 |
+--- | `limit` | more than a limit allows: a body, a file, a value, a line | 413; 502 of another server's answer, 500 of a file |
+--- | `memory` | `limits.lua_memory` was reached | 503 |
+--- | `stall` | the script held the worker for too long, or went on though it was cancelled | 503 |
+--- | `error` | a script's own `error("text")`, seen from another coroutine | 500 |
+---
+--- ```lua
+--- app:get("/price", function(ctx)
+---   local res, err = ctx:http_request("http://prices.internal/moon"):timeout(2):try_await()
+---   if err and err.code == "timeout" then return 503, "ask again later" end
+---   if err then error(err) end -- logged, and answered as the table says
+---   return res.body
+--- end)
+--- --> with GET http://prices.internal/moon => 200 7 cents
+--- --> GET /price => 200 7 cents
+--- ```
 ---@class moongate.Error
----@field code string
----@field message string
+---@field code string one of those above, or "error" for what a script raised
+---@field message string what happened, for people
 ---@field status integer? the HTTP status, with code `status`
 ---@field details table? members of the problem+json, with code `status`
 ---@field where string? "file:line" of what failed

@@ -15,7 +15,7 @@ local files = {}
 --- app:get("/", function() return moongate.files.read_file("public/hello.txt"):await() end)
 --- --> GET / => 200 hello from a file
 --- ```
----@param path string
+---@param path string against the project's folder
 ---@param options? moongate.ReadOptions
 ---@return moongate.Future<string>
 ---@nodiscard
@@ -30,7 +30,7 @@ function files.read_file(path, options) end
 --- end)
 --- --> GET / => 204
 --- ```
----@param path string
+---@param path string against the project's folder
 ---@param data string
 ---@param options? moongate.WriteOptions
 ---@return moongate.Future<true>
@@ -46,7 +46,7 @@ function files.write_file(path, data, options) end
 --- end)
 --- --> GET / => 200 17
 --- ```
----@param path string
+---@param path string against the project's folder
 ---@param options? moongate.ChunksOptions
 ---@return moongate.FileChunks
 function files.file_chunks(path, options) end
@@ -74,7 +74,7 @@ function chunks:close() end
 --- app:get("/", function() return moongate.files.stat_file("public"):await().kind end)
 --- --> GET / => 200 folder
 --- ```
----@param path string
+---@param path string against the project's folder
 ---@param options? moongate.StatOptions
 ---@return moongate.Future<table>
 ---@nodiscard
@@ -86,7 +86,7 @@ function files.stat_file(path, options) end
 --- app:get("/", function() return moongate.files.list_folder("public"):await()[1].name end)
 --- --> GET / => 200 hello.txt
 --- ```
----@param path string
+---@param path string against the project's folder
 ---@param options? moongate.ListOptions
 ---@return moongate.Future<table[]>
 ---@nodiscard
@@ -98,7 +98,7 @@ function files.list_folder(path, options) end
 --- app:get("/", function() moongate.files.make_folder("var/x"):await() return 204 end)
 --- --> GET / => 204
 --- ```
----@param path string
+---@param path string against the project's folder
 ---@return moongate.Future<true>
 function files.make_folder(path) end
 
@@ -111,8 +111,8 @@ function files.make_folder(path) end
 --- end)
 --- --> GET / => 200 [true]
 --- ```
----@param from string
----@param to string
+---@param from string against the project's folder
+---@param to string likewise
 ---@return moongate.Future<true>
 function files.rename_file(from, to) end
 
@@ -125,7 +125,7 @@ function files.rename_file(from, to) end
 --- end)
 --- --> GET / => 200 ENOENT
 --- ```
----@param path string
+---@param path string against the project's folder
 ---@return moongate.Future<true>
 function files.delete_file(path) end
 
@@ -138,6 +138,6 @@ function files.delete_file(path) end
 --- end)
 --- --> GET / => 200 [true]
 --- ```
----@param path string
+---@param path string against the project's folder
 ---@return moongate.Future<true>
 function files.delete_folder(path) end

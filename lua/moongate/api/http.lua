@@ -10,11 +10,11 @@
 local http = {}
 
 ---@class moongate.HttpOptions: moongate.HttpCallOptions of a call; a URL alone is a GET
----@field url string
+---@field url string "http://host/path" or "https://host/path"
 ---@field method? string "GET" unless told
 
 ---@class moongate.HttpCallOptions of a call besides its URL and its method
----@field headers? table<string, string|number|(string|number)[]>
+---@field headers? table<string, string|number|(string|number)[]> fields of the request; a list is a line each
 ---@field query? table<string, string|number|boolean|(string|number|boolean)[]> added to the URL's query
 ---@field body? string|async fun(out: moongate.Out) a text, or a function that calls `out:write(data)`
 ---@field json? any sent as JSON
@@ -166,7 +166,7 @@ function http.options(url, options) end
 function http.stats() end
 
 ---@class moongate.Response what a call to another server answers
----@field status integer
+---@field status integer 200 to 599
 ---@field headers table<string, string> looked up without regard to case; repeated ones joined
 ---@field cookies string[]? the Set-Cookie fields
 ---@field body string nil of a streamed response

@@ -130,6 +130,15 @@ function moongate.publish(topic, value, options) end
 
 --- The [upstream](upstream.md) of that name: its servers, and others than those of the configuration.
 --- A name that the configuration does not have raises.
+---
+--- ```lua
+--- app:get("/users/*path", function(ctx)
+---   if moongate.upstream("users"):status().circuit == "open" then return 503, "come later" end
+---   return ctx:proxy("users")
+--- end)
+--- --> with upstream users => 200 Ada
+--- --> GET /users/7 => 200 Ada
+--- ```
 ---@param name string
 ---@return moongate.Upstream
 ---@nodiscard

@@ -124,7 +124,7 @@ function redis:script(source, keys, args) end
 function redis:scan(options) end
 
 ---@class moongate.RedisChannels
----@field channels? string[]
+---@field channels? string[] names of channels
 ---@field patterns? string[] as "news.*"
 ---@field sharded? string[] channels of a cluster's shards (Redis 7)
 
@@ -148,16 +148,16 @@ function redis:scan(options) end
 function redis:subscribe(...) end
 
 ---@class moongate.RedisStats
----@field state "idle"|"connecting"|"ready"|"down"
+---@field state "idle"|"connecting"|"ready"|"down" of the service, as this worker knows it
 ---@field why string why it is down; ""
 ---@field connections integer that are open and shared
 ---@field leased integer connections that one holder has
 ---@field waiting integer commands whose replies have not come
----@field subscriptions integer
----@field calls integer
+---@field subscriptions integer channels and patterns that are listened to
+---@field calls integer commands so far
 ---@field faults integer calls that failed without an answer of the server
 ---@field timeouts integer of these
----@field reconnects integer
+---@field reconnects integer connections that were lost and opened again
 
 --- How it stands, as far as this worker knows.
 ---
@@ -206,7 +206,7 @@ function tx:multi(list) end
 
 ---@class moongate.RedisMessage
 ---@field channel string where it was published
----@field payload? string
+---@field payload? string what was published
 ---@field missed? true it stands for what may have been missed: there was no connection, or the loop was too slow
 
 ---@overload async fun(): moongate.RedisMessage?

@@ -11,6 +11,22 @@ local stream = {}
 
 --- Bytes: `n` of them, fewer only at the end; without `n` whatever has come, one at least. nil behind
 --- the last byte.
+---
+--- ```lua spec
+--- local test = require("moongate.test")
+---
+--- it("reads a length and so many bytes", function()
+---   local app = test.app(function(app)
+---     app:stream("127.0.0.1:7000", function(s)
+---       local length = s:read(1):await():byte()
+---       s:write(s:read(length):await():upper())
+---     end)
+---   end)
+---   local client = app:stream_connect("127.0.0.1:7000")
+---   assert.equal("MOON", (client:send("\4moon and more"):read()))
+---   app:close()
+--- end)
+--- ```
 ---@param n? integer
 ---@return moongate.Future<string?>
 ---@nodiscard
@@ -18,6 +34,23 @@ function stream:read(n) end
 
 --- A line without its LF or CRLF; the last one may have none. nil behind the last. Rejected with
 --- code `limit` if it is longer than `most`.
+---
+--- ```lua spec
+--- local test = require("moongate.test")
+---
+--- it("reads line by line", function()
+---   local app = test.app(function(app)
+---     app:stream("127.0.0.1:7000", function(s)
+---       for line in function() return s:read_line(80):await() end do
+---         s:write(line:reverse() .. "\n")
+---       end
+---     end)
+---   end)
+---   local client = app:stream_connect("127.0.0.1:7000")
+---   assert.equal("noom\noi\n", (client:send("moon\r\nio\n"):read()))
+---   app:close()
+--- end)
+--- ```
 ---@param most? integer bytes, 65536 unless told
 ---@return moongate.Future<string?>
 ---@nodiscard
@@ -25,6 +58,22 @@ function stream:read_line(most) end
 
 --- What comes before `delimiter`, which is taken away. nil if nothing is left; rejected with code
 --- `closed` if the peer ends before it, with `limit` if more than `most` bytes come before it.
+---
+--- ```lua spec
+--- local test = require("moongate.test")
+---
+--- it("reads up to a NUL", function()
+---   local app = test.app(function(app)
+---     app:stream("127.0.0.1:7000", function(s)
+---       local name = s:read_until("\0"):await()
+---       s:write("hello, " .. name)
+---     end)
+---   end)
+---   local client = app:stream_connect("127.0.0.1:7000")
+---   assert.equal("hello, Ada", (client:send("Ada\0"):read()))
+---   app:close()
+--- end)
+--- ```
 ---@param delimiter string of 1 to 256 bytes
 ---@param most? integer bytes, 65536 unless told
 ---@return moongate.Future<string?>
@@ -32,12 +81,62 @@ function stream:read_line(most) end
 function stream:read_until(delimiter, most) end
 
 --- Sends; suspends while the peer is slow. Raises with code `closed` once nothing can be sent.
+---
+--- ```lua spec
+--- local test = require("moongate.test")
+---
+--- it("writes pieces", function()
+---   local app = test.app(function(app)
+---     app:stream("127.0.0.1:7000", function(s)
+---       s:write("one "):write(2)
+---     end)
+---   end)
+---   local client = app:stream_connect("127.0.0.1:7000")
+---   assert.equal("one 2", (client:read()))
+---   app:close()
+--- end)
+--- ```
 ---@param data string|number
 ---@return moongate.Stream self
 function stream:write(data) end
 
 --- Ends this side: the peer sees the end behind what was written. Reading goes on.
+---
+--- ```lua spec
+--- local test = require("moongate.test")
+---
+--- it("says that nothing more comes, and reads on", function()
+---   local app = test.app(function(app)
+---     app:stream("127.0.0.1:7000", function(s)
+---       s:write("go on")
+---       s:shutdown()
+---       assert.equal("bye", s:read():await())
+---     end)
+---   end)
+---   local client = app:stream_connect("127.0.0.1:7000")
+---   assert.equal("go on", (client:read()))
+---   client:send("bye"):finish()
+---   app:close()
+--- end)
+--- ```
 function stream:shutdown() end
 
 --- Ends both sides; what was written still leaves.
+---
+--- ```lua spec
+--- local test = require("moongate.test")
+---
+--- it("ends it", function()
+---   local app = test.app(function(app)
+---     app:stream("127.0.0.1:7000", function(s)
+---       s:write("no more")
+---       s:close()
+---     end)
+---   end)
+---   local client = app:stream_connect("127.0.0.1:7000")
+---   local bytes, closed = client:read()
+---   assert.same({ "no more", true }, { bytes, closed })
+---   app:close()
+--- end)
+--- ```
 function stream:close() end

@@ -49,6 +49,25 @@ local tcp = {}
 --- `moongate.http`: http.deny and http.allow, and the options of the same names. Errors: `dns`,
 --- `denied`, `connect`, `tls`, `timeout`, `limit`, `cancelled`. Its reads and writes fail with
 --- `closed` once the peer is gone.
+---
+--- ```lua spec
+--- local moongate = require("moongate")
+--- local test = require("moongate.test")
+---
+--- it("tells why it cannot", function()
+---   local app = test.app(function(app)
+---     app:get("/", function()
+---       local s, err = moongate.tcp.connect("mail.internal:25", { timeout = 1 }):try_await()
+---       return s and s:read_line():await() or err.code
+---     end)
+---   end)
+---   app:stub_tcp("mail.internal:25", test.fail("connect"))
+---   assert.equal("connect", app:get("/").body)
+---   app:stub_tcp("mail.internal:25", function(s) s:write("220 ready\r\n") end)
+---   assert.equal("220 ready", app:get("/").body)
+---   app:close()
+--- end)
+--- ```
 ---@param address string "host:7000", "[::1]:7000", "unix:run/x.sock"
 ---@param options? moongate.TcpOptions
 ---@return moongate.Future<moongate.TcpStream>
@@ -60,9 +79,55 @@ function tcp.connect(address, options) end
 local tcp_stream = {}
 
 --- Ends both sides; what was written still leaves.
+---
+--- ```lua spec
+--- local moongate = require("moongate")
+--- local test = require("moongate.test")
+---
+--- it("says goodbye", function()
+---   local app = test.app(function(app)
+---     app:get("/", function()
+---       local s = moongate.tcp.connect("mail.internal:25"):await()
+---       s:write("QUIT\r\n")
+---       s:close()
+---       return "gone"
+---     end)
+---   end)
+---   app:stub_tcp("mail.internal:25", function(s)
+---     assert.equal("QUIT", s:read_line():await())
+---   end)
+---   assert.equal("gone", app:get("/").body)
+---   app:close()
+--- end)
+--- ```
 function tcp_stream:close() end
 
 --- It ends neither with the coroutine nor with the request that has asked for it any more, but with
 --- the scripts, unless it is closed before: for pools.
+---
+--- ```lua spec
+--- local moongate = require("moongate")
+--- local test = require("moongate.test")
+---
+--- it("keeps one for later requests", function()
+---   local kept
+---   local app = test.app(function(app)
+---     app:get("/", function()
+---       kept = kept or moongate.tcp.connect("mail.internal:25"):await():detach()
+---       kept:write("NOOP\r\n")
+---       return kept:read_line():await()
+---     end)
+---   end)
+---   app:stub_tcp("mail.internal:25", function(s)
+---     for n = 1, 2 do
+---       s:read_line():await()
+---       s:write("250 " .. n .. "\r\n")
+---     end
+---   end)
+---   assert.equal("250 1", app:get("/").body)
+---   assert.equal("250 2", app:get("/").body)
+---   app:close()
+--- end)
+--- ```
 ---@return moongate.TcpStream self
 function tcp_stream:detach() end

@@ -86,7 +86,7 @@ function test.never() end
 ---   app:close()
 --- end)
 --- ```
----@param seconds number
+---@param seconds number at least 0
 ---@param answer any as for a stub
 ---@return any answer
 function test.after(seconds, answer) end
@@ -146,15 +146,15 @@ function test.sequence(list) end
 function test.redacted(value) end
 
 ---@class moongate.TestRequestOptions
----@field headers? table<string, string|string[]>
----@field body? string
+---@field headers? table<string, string|string[]> by name; a list is a line each
+---@field body? string its bytes; a Content-Type is for `headers` to say
 ---@field json? any sent as JSON
 ---@field form? table sent as a form
 ---@field query? table added to the path
 ---@field length? integer the Content-Length that is announced, for `app:start` and `flight:send`
 
 ---@class moongate.test.App an app in a spec
----@field clock moongate.test.Clock
+---@field clock moongate.test.Clock the virtual clock
 ---@field logs table[] what it logged: { level, message, fields }
 ---@field calls table[] what was called that can be stubbed, in order
 local app = {}
@@ -175,49 +175,133 @@ local app = {}
 --- end)
 --- ```
 ---@param method string
----@param path string
+---@param path string with a query, if there is one
 ---@param options? moongate.TestRequestOptions
 ---@return moongate.test.Response
 function app:request(method, path, options) end
 
 --- `app:request("GET", path, options)`.
----@param path string
+---
+--- ```lua spec
+--- local test = require("moongate.test")
+---
+--- it("sends GET", function()
+---   local app = test.app(function(app)
+---     app:get("/", function() return "hello" end)
+---   end)
+---   assert.equal(200, app:get("/").status)
+---   app:close()
+--- end)
+--- ```
+---@param path string with a query, if there is one
 ---@param options? moongate.TestRequestOptions
 ---@return moongate.test.Response
 function app:get(path, options) end
 
 --- `app:request("HEAD", path, options)`.
----@param path string
+---
+--- ```lua spec
+--- local test = require("moongate.test")
+---
+--- it("sends HEAD", function()
+---   local app = test.app(function(app)
+---     app:get("/", function() return "hello" end)
+---   end)
+---   assert.equal(200, app:head("/").status)
+---   app:close()
+--- end)
+--- ```
+---@param path string with a query, if there is one
 ---@param options? moongate.TestRequestOptions
 ---@return moongate.test.Response
 function app:head(path, options) end
 
 --- `app:request("POST", path, options)`.
----@param path string
+---
+--- ```lua spec
+--- local test = require("moongate.test")
+---
+--- it("sends a form", function()
+---   local app = test.app(function(app)
+---     app:post("/", function(ctx) return ctx:body_form():await().name end)
+---   end)
+---   assert.equal("Ada", app:post("/", { form = { name = "Ada" } }).body)
+---   app:close()
+--- end)
+--- ```
+---@param path string with a query, if there is one
 ---@param options? moongate.TestRequestOptions
 ---@return moongate.test.Response
 function app:post(path, options) end
 
 --- `app:request("PUT", path, options)`.
----@param path string
+---
+--- ```lua spec
+--- local test = require("moongate.test")
+---
+--- it("sends PUT", function()
+---   local app = test.app(function(app)
+---     app:put("/", function() return 204 end)
+---   end)
+---   assert.equal(204, app:put("/").status)
+---   app:close()
+--- end)
+--- ```
+---@param path string with a query, if there is one
 ---@param options? moongate.TestRequestOptions
 ---@return moongate.test.Response
 function app:put(path, options) end
 
 --- `app:request("PATCH", path, options)`.
----@param path string
+---
+--- ```lua spec
+--- local test = require("moongate.test")
+---
+--- it("sends PATCH", function()
+---   local app = test.app(function(app)
+---     app:patch("/", function() return 204 end)
+---   end)
+---   assert.equal(204, app:patch("/").status)
+---   app:close()
+--- end)
+--- ```
+---@param path string with a query, if there is one
 ---@param options? moongate.TestRequestOptions
 ---@return moongate.test.Response
 function app:patch(path, options) end
 
 --- `app:request("DELETE", path, options)`.
----@param path string
+---
+--- ```lua spec
+--- local test = require("moongate.test")
+---
+--- it("sends DELETE", function()
+---   local app = test.app(function(app)
+---     app:delete("/", function() return 204 end)
+---   end)
+---   assert.equal(204, app:delete("/").status)
+---   app:close()
+--- end)
+--- ```
+---@param path string with a query, if there is one
 ---@param options? moongate.TestRequestOptions
 ---@return moongate.test.Response
 function app:delete(path, options) end
 
 --- `app:request("OPTIONS", path, options)`.
----@param path string
+---
+--- ```lua spec
+--- local test = require("moongate.test")
+---
+--- it("sends OPTIONS", function()
+---   local app = test.app(function(app)
+---     app:get("/", function() return "hello" end)
+---   end)
+---   assert.equal(204, app:options("/").status)
+---   app:close()
+--- end)
+--- ```
+---@param path string with a query, if there is one
 ---@param options? moongate.TestRequestOptions
 ---@return moongate.test.Response
 function app:options(path, options) end
@@ -243,7 +327,7 @@ function app:options(path, options) end
 --- end)
 --- ```
 ---@param method string
----@param path string
+---@param path string with a query, if there is one
 ---@param options? moongate.TestRequestOptions
 ---@return moongate.test.Flight
 function app:start(method, path, options) end
@@ -265,7 +349,7 @@ function app:start(method, path, options) end
 ---   app:close()
 --- end)
 --- ```
----@param path string
+---@param path string with a query, if there is one
 ---@param options? moongate.TestRequestOptions
 ---@return moongate.test.Events
 function app:events(path, options) end
@@ -301,7 +385,7 @@ function app:raw(bytes) end
 ---   app:assert_no_leaks()
 --- end)
 --- ```
----@param path string
+---@param path string with a query, if there is one
 ---@param options? table headers, protocols; answers_pings = false: it does not
 ---@return moongate.test.WebSocket?
 ---@return moongate.test.Response?
@@ -332,270 +416,24 @@ function app:websocket(path, options) end
 ---@return moongate.test.App self
 function app:reload(source) end
 
---- Replaces an async call of `ctx` and of the modules as a whole. Stubs of single statements, keys,
---- paths and requests come first; the newest that fits answers.
----
---- ```lua spec
---- local test = require("moongate.test")
----
---- it("does not sleep", function()
----   local app = test.app(function(app)
----     app:get("/", { timeout = 1 }, function(ctx) ctx:sleep(60):await() return "awake" end)
----   end)
----   app:stub("sleep", true)
----   assert.equal("awake", app:get("/").body)
----   app:close()
---- end)
---- ```
----@param name string as "read_file"
----@param answer any a value, a Future, `test.never()` and its like, or `fn(ctx, ...)`
----@return moongate.test.App self
-function app:stub(name, answer) end
-
---- A stub of HTTP requests: a server in memory, which the real client calls. So what a call says of
---- its time, retries, redirects, `max` and `stream` holds, in virtual time.
----
---- ```lua spec
---- local test = require("moongate.test")
----
---- it("calls nobody", function()
----   local app = test.app(function(app)
----     app:get("/", function(ctx) return ctx:http_request("http://api/x"):await():json().name end)
----   end)
----   app:stub_http("GET http://api/x", { json = { name = "Ada" } })
----   assert.equal("Ada", app:get("/").body)
----   app:assert_called("http_request", "http://api/x", 1)
----   app:close()
---- end)
----
---- it("reads what is answered in pieces", function()
----   local moongate = require("moongate")
----   local app = test.app(function(app)
----     app:get("/", function(ctx)
----       local res = ctx:http_request({ url = "http://api/feed", stream = true }):await()
----       for piece in res:chunks() do return piece end
----     end)
----   end)
----   app:stub_http("http://api/feed", { body = function(out)
----     out:write("first")
----     moongate.sleep(60):await()
----     out:write("second")
----   end })
----   assert.equal("first", app:get("/").body)
----   app:close()
---- end)
---- ```
----@param matcher any "GET http://host/path", a URL for all methods, { method =, url =, pattern = }, or a function of the request { method, url, headers, body }
----@param answer any { status =, headers =, cookies =, body = or json = }, the body of a 200, or a function of the request. A function as `body` writes pieces with out:write(text) until it returns, or breaks off with out:close(). test.fail(code) knows dns, denied, connect, tls, timeout, closed and protocol
----@return moongate.test.App self
-function app:stub_http(matcher, answer) end
-
---- What the servers of an upstream answer, each as a stub of HTTP does; test.app's option
---- `upstreams` says which there are, as the configuration does. Only the sockets are replaced:
---- balance, retries, ejection and hedging are the real ones, in virtual time. test.fail("connect"):
---- the server takes no connection; test.fail("closed"): it closes without an answer.
----
---- ```lua spec
---- local test = require("moongate.test")
----
---- it("relays what the server says", function()
----   local app = test.app(function(app)
----     app:get("/users", function(ctx) ctx:proxy("users") end)
----   end, { upstreams = { users = { "http://127.0.0.1:9001" } } })
----   app:stub_upstream("users", { ["127.0.0.1:9001"] = test.after(1, { status = 201 }) })
----   assert.equal(201, app:get("/users").status)
----   assert.equal("/users", app:requests_to("users")[1].path)
----   app:close()
---- end)
---- ```
---- A server that no upstream names (`ctx:proxy(url)`) is stubbed by its URL, with the answer itself.
----@param name string
----@param by_server any answers by a server's URL, "host:port" or number
----@return moongate.test.App self
-function app:stub_upstream(name, by_server) end
-
---- A server in memory for what `moongate.tcp` connects to, in virtual time: `fn(s)` runs for each
---- connection, which ends when it returns. Instead of it a failure: test.fail("connect"). An address
---- without a stub fails the spec, by name. Example: [moongate.tcp](tcp.md).
----@param address string "host:port", "unix:path"
----@param fn async fun(s: moongate.Stream)
----@return moongate.test.App self
-function app:stub_tcp(address, fn) end
-
 --- A client of what the app speaks at `address` (`app:stream`): `:send`, `:read`, `:finish`,
 --- `:disconnect`.
+---
+--- ```lua spec
+--- local test = require("moongate.test")
+---
+--- it("answers who connects", function()
+---   local app = test.app(function(app)
+---     app:stream("127.0.0.1:7000", function(s) s:write("hello, " .. s:read_line():await()) end)
+---   end)
+---   local client = app:stream_connect("127.0.0.1:7000")
+---   assert.equal("hello, Ada", (client:send("Ada\n"):read()))
+---   app:close()
+--- end)
+--- ```
 ---@param address string as declared
 ---@return moongate.test.Flight
 function app:stream_connect(address) end
-
---- The requests that the servers of an upstream have had, in order, or those that a matcher of
---- `app:stub_http` means, each try and each redirect for itself: { method, url, path, headers, body,
---- server (its URL), at (virtual seconds), cancelled (the app gave it up) }.
----
---- ```lua spec
---- local test = require("moongate.test")
----
---- it("tries again", function()
----   local app = test.app(function(app)
----     app:get("/", function(ctx)
----       return ctx:http_request({ url = "http://api/", retries = 1 }):await().body
----     end)
----   end)
----   app:stub_http("http://api/", test.sequence({ test.fail("closed"), "second" }))
----   assert.equal("second", app:get("/").body)
----   assert.equal(2, #app:requests_to("http://api/"))
----   app:close()
---- end)
---- ```
----@param name any of an upstream; or a URL, { pattern = } and the like
----@return table[]
-function app:requests_to(name) end
-
---- A stub of statements, those of transactions included. White space in them does not count.
----
---- ```lua spec
---- local test = require("moongate.test")
----
---- it("asks no database", function()
----   local app = test.app(function(app)
----     app:get("/", function(ctx)
----       return ctx:query_database("SELECT name FROM users WHERE id = $1", 7):await()[1]
----     end)
----   end)
----   app:stub_database("SELECT name FROM users WHERE id = $1", function(id)
----     return { { name = "user " .. id } }
----   end)
----   assert.equal("user 7", app:get("/"):json().name)
----   app:close()
---- end)
---- ```
----@param matcher any a statement, { pattern = }, or a function of the statement
----@param answer any rows, or a function of the parameters
----@return moongate.test.App self
-function app:stub_database(matcher, answer) end
-
---- A stub of `ctx:query_cache` for keys. Without arguments: a whole cache in memory, whose entries
---- end in virtual time.
----
---- ```lua spec
---- local test = require("moongate.test")
---- local moongate = require("moongate")
----
---- it("caches for a minute", function()
----   local app = test.app(function(app)
----     app:get("/", function(ctx) return tostring(ctx:cached("t", 60, moongate.now):await()) end)
----   end)
----   app:stub_cache()
----   local first = app:get("/").body
----   assert.equal(first, app:get("/").body)
----   app.clock:advance(61)
----   assert.not_equal(first, app:get("/").body)
----   app:close()
---- end)
---- ```
----@param matcher any a key, { pattern = }, or a function of the key; nil: all
----@param answer any the value (nil: it is not there), or a function of the key
----@return moongate.test.App self
-function app:stub_cache(matcher, answer) end
-
---- A stub of commands of Redis, those of pipelines, transactions and scripts too; of
---- `redis:subscribe("a", "b")` as of the command `SUBSCRIBE a b`, whose answer is a list of messages.
---- What is not stubbed raises, and shows the stub to write.
----
---- ```lua spec
---- local test = require("moongate.test")
---- local moongate = require("moongate")
----
---- it("counts visits", function()
----   local app = test.app(function(app)
----     app:get("/", function()
----       return tostring(moongate.redis():command("INCR", "visits"):await())
----     end)
----   end)
----   app:stub_redis("INCR visits", 7)
----   assert.equal("7", app:get("/").body)
----   app:close()
---- end)
---- ```
----@param matcher any the command's words as one text, { pattern = }, or a function of the words
----@param answer any the reply, or a function of the words
----@return moongate.test.App self
-function app:stub_redis(matcher, answer) end
-
---- A stub of the content that `ctx:read_file` and `ctx:file_chunks` find, and of its size.
----
---- ```lua spec
---- local test = require("moongate.test")
----
---- it("reads no disk", function()
----   local app = test.app(function(app)
----     app:get("/", function(ctx) return ctx:read_file("motd"):await() end)
----   end)
----   app:stub_file("motd", "hello")
----   assert.equal("hello", app:get("/").body)
----   app:close()
---- end)
---- ```
----@param matcher any a path as it is asked for, { pattern = }, or a function of the path
----@param answer any the content, or a function of the path
----@return moongate.test.App self
-function app:stub_file(matcher, answer) end
-
---- The calls of that name so far, in order: `{ name, the arguments; of HTTP also request }`.
----
---- ```lua spec
---- local test = require("moongate.test")
----
---- it("tells what was called", function()
----   local app = test.app(function(app)
----     app:get("/", function(ctx) return ctx:read_file("motd"):await() end)
----   end)
----   app:stub_file("motd", "hello")
----   app:get("/")
----   assert.equal("motd", app:calls_of("read_file")[1][1])
----   app:close()
---- end)
---- ```
----@param name string
----@param matcher any as of a stub of that call; nil: all
----@return table[]
-function app:calls_of(name, matcher) end
-
---- Fails unless there was such a call, or exactly `times` of them.
----
---- ```lua spec
---- local test = require("moongate.test")
----
---- it("reads once", function()
----   local app = test.app(function(app)
----     app:get("/", function(ctx) return ctx:read_file("motd"):await() end)
----   end)
----   app:stub_file("motd", "hello")
----   app:get("/")
----   app:assert_called("read_file", "motd", 1)
----   app:close()
---- end)
---- ```
----@param name string
----@param matcher any
----@param times? integer
-function app:assert_called(name, matcher, times) end
-
---- Fails if there was such a call.
----
---- ```lua spec
---- local test = require("moongate.test")
----
---- it("reads nothing", function()
----   local app = test.app(function(app) app:get("/", function() return "x" end) end)
----   app:get("/")
----   app:assert_not_called("read_file")
----   app:close()
---- end)
---- ```
----@param name string
----@param matcher any
-function app:assert_not_called(name, matcher) end
 
 --- Runs `fn(...)` in a coroutine of the app and returns its values: to await in a spec.
 ---

@@ -4,7 +4,7 @@
 --- send requests there. What a script says of one holds in all workers, over reloads and for workers
 --- to come, until the server stops; it is written down in no file.
 ---@class moongate.Upstream
----@field name string
+---@field name string as the configuration has it
 local upstream = {}
 
 ---@class moongate.UpstreamServer
@@ -18,12 +18,24 @@ local upstream = {}
 ---@field latency number seconds until the head of an answer, a moving average; 0: unknown
 
 ---@class moongate.UpstreamStatus
----@field name string
----@field servers moongate.UpstreamServer[]
+---@field name string as the configuration has it
+---@field servers moongate.UpstreamServer[] as `upstream:servers` gives them
 ---@field in_flight integer requests, of all workers
 ---@field circuit string `closed`, `open`, `half open`
 
 --- The servers as they are now: each address of a name is one.
+---
+--- ```lua
+--- app:get("/servers", function()
+---   local list = {}
+---   for i, server in ipairs(moongate.upstream("users"):servers()) do
+---     list[i] = server.url .. " is " .. server.state
+---   end
+---   return list
+--- end)
+--- --> with upstream users => 200 Ada
+--- --> GET /servers => 200 ["http://127.0.0.1:9001 is up"]
+--- ```
 ---@return moongate.UpstreamServer[]
 ---@nodiscard
 function upstream:servers() end
@@ -46,11 +58,29 @@ function upstream:set_servers(servers) end
 
 --- The server of that URL takes nothing new, what is under way ends. `false` as the second argument:
 --- it takes requests again; so does `set_servers`.
+---
+--- ```lua
+--- app:every("before the backup", "50 2 * * *", function()
+---   moongate.upstream("users"):drain("http://127.0.0.1:9001")
+--- end)
+--- app:proxy("/users/*path", "users")
+--- --> with upstream users => 200 Ada
+--- --> GET /users/7 => 200 Ada
+--- ```
 ---@param url string
 ---@param drain? boolean
 function upstream:drain(url, drain) end
 
 --- All that there is to say of it now.
+---
+--- ```lua
+--- app:get("/", function()
+---   local status = moongate.upstream("users"):status()
+---   return { servers = #status.servers, circuit = status.circuit }
+--- end)
+--- --> with upstream users => 200 Ada
+--- --> GET / => 200 {"circuit":"closed","servers":1}
+--- ```
 ---@return moongate.UpstreamStatus
 ---@nodiscard
 function upstream:status() end

@@ -32,11 +32,37 @@ local ws = {}
 function ws:send(data, kind) end
 
 --- Closes; what was sent still leaves.
+---
+--- ```lua spec
+--- local test = require("moongate.test")
+---
+--- it("sends away who says nothing useful", function()
+---   local app = test.app(function(app)
+---     app:websocket("/", { message = function(ws) ws:close(4000, "no idea") end })
+---   end)
+---   local ws = assert(app:websocket("/")):send("?")
+---   assert.same({ nil, 4000, "no idea" }, { ws:receive() })
+---   app:close()
+--- end)
+--- ```
 ---@param code? integer 1000 unless told; 3000 to 4999 are yours
 ---@param reason? string of at most 123 bytes
 function ws:close(code, reason) end
 
 --- Asks the peer for a sign of life, as the option `ping` does by itself.
+---
+--- ```lua spec
+--- local test = require("moongate.test")
+---
+--- it("asks for a sign of life", function()
+---   local app = test.app(function(app)
+---     app:websocket("/", { open = function(ws) ws:ping("there?") end, message = function() end })
+---   end)
+---   local ws = assert(app:websocket("/")) -- whose end answers by itself
+---   assert.equal(1000, ws:close())
+---   app:close()
+--- end)
+--- ```
 ---@param data? string of at most 125 bytes
 function ws:ping(data) end
 
@@ -60,15 +86,68 @@ function ws:ping(data) end
 function ws:messages() end
 
 --- The next message and its kind; nil once the socket has ended.
+---
+--- ```lua spec
+--- local test = require("moongate.test")
+---
+--- it("asks a question first", function()
+---   local app = test.app(function(app)
+---     app:websocket("/", function(ws)
+---       ws:send("your name?")
+---       local name = ws:receive():timeout(10):await()
+---       ws:send("hello, " .. name)
+---     end)
+---   end)
+---   local ws = assert(app:websocket("/"))
+---   assert.equal("your name?", ws:receive())
+---   assert.equal("hello, Ada", ws:send("Ada"):receive())
+---   app:close()
+--- end)
+--- ```
 ---@return moongate.Future<string?>
 ---@nodiscard
 function ws:receive() end
 
 --- What is published to the topic comes to this socket from now on, also past a reload.
+---
+--- ```lua spec
+--- local moongate = require("moongate")
+--- local test = require("moongate.test")
+---
+--- it("tells what is published", function()
+---   local app = test.app(function(app)
+---     app:websocket("/news", { open = function(ws) ws:subscribe("news") end, message = function() end })
+---   end)
+---   local ws = assert(app:websocket("/news"))
+---   moongate.publish("news", "hello")
+---   assert.equal("hello", ws:receive())
+---   app:close()
+--- end)
+--- ```
 ---@param topic string of at most 255 bytes
 ---@return moongate.WebSocket self
 function ws:subscribe(topic) end
 
+--- What is published to the topic does not come to this socket any more.
+---
+--- ```lua spec
+--- local moongate = require("moongate")
+--- local test = require("moongate.test")
+---
+--- it("is told no more", function()
+---   local app = test.app(function(app)
+---     app:websocket("/news", {
+---       open = function(ws) ws:subscribe("news") end,
+---       message = function(ws) ws:unsubscribe("news"):send("as you wish") end,
+---     })
+---   end)
+---   local ws = assert(app:websocket("/news"))
+---   assert.equal("as you wish", ws:send("stop"):receive())
+---   moongate.publish("news", "hello")
+---   assert.same({}, ws:received())
+---   app:close()
+--- end)
+--- ```
 ---@param topic string
 ---@return moongate.WebSocket self
 function ws:unsubscribe(topic) end

@@ -58,6 +58,29 @@ local websocket = {}
 --- Opens a WebSocket (RFC 6455). What http.deny and http.allow say holds. Errors: `dns`, `denied`,
 --- `connect`, `tls`, `timeout`, `closed`, `limit`, `cancelled`, and `protocol` for an answer that
 --- makes no WebSocket, whose status is `err.answered`; redirections are not followed.
+---
+--- ```lua spec
+--- local moongate = require("moongate")
+--- local test = require("moongate.test")
+---
+--- it("shows who it is", function()
+---   local app = test.app(function(app)
+---     app:get("/", function()
+---       local ws, err = moongate.websocket.connect("ws://feed.internal/", {
+---         headers = { Authorization = "Bearer 7" }, timeout = 2,
+---       }):try_await()
+---       return ws and "open" or err.code .. " " .. err.answered
+---     end)
+---   end)
+---   app:stub_websocket("ws://feed.internal/", 403)
+---   assert.equal("protocol 403", app:get("/").body)
+---   app:stub_websocket("ws://feed.internal/", function(ws)
+---     assert.equal("Bearer 7", ws.headers.authorization)
+---   end)
+---   assert.equal("open", app:get("/").body)
+---   app:close()
+--- end)
+--- ```
 ---@param url string "ws://host/path" or "wss://host/path"
 ---@param options? moongate.WebSocketConnectOptions
 ---@return moongate.Future<moongate.ClientWebSocket>
@@ -66,26 +89,88 @@ function websocket.connect(url, options) end
 
 --- A socket of `moongate.websocket.connect`.
 ---@class moongate.ClientWebSocket
----@field url string
+---@field url string as it was asked for
 ---@field protocol string the subprotocol that the server has chosen; "" if there is none
 ---@field headers table<string, string> of the server's answer, names in lower case
 ---@field code? integer once it has ended: how; 1005 is a close frame without a code, 1006 a connection that failed
----@field reason? string
+---@field reason? string once it has ended: what was said of it
 local socket = {}
 
 --- The next message and "text" or "binary"; once the socket has ended nil, the code and the reason.
 --- What came before the end is given first.
+---
+--- ```lua spec
+--- local moongate = require("moongate")
+--- local test = require("moongate.test")
+---
+--- it("reads the first message", function()
+---   local app = test.app(function(app)
+---     app:get("/", function()
+---       local ws = moongate.websocket.connect("ws://feed.internal/"):await()
+---       local data, kind = ws:receive():await()
+---       return kind .. " " .. data
+---     end)
+---   end)
+---   app:stub_websocket("ws://feed.internal/", function(ws)
+---     ws:send("one")
+---   end)
+---   assert.equal("text one", app:get("/").body)
+---   app:close()
+--- end)
+--- ```
 ---@return moongate.Future<string?>
 ---@nodiscard
 function socket:receive() end
 
 --- The messages one after the other, until the socket has ended; `socket.code` tells how.
+---
+--- ```lua spec
+--- local moongate = require("moongate")
+--- local test = require("moongate.test")
+---
+--- it("counts what comes", function()
+---   local app = test.app(function(app)
+---     app:get("/", function()
+---       local ws = moongate.websocket.connect("ws://feed.internal/"):await()
+---       local n = 0
+---       for _ in ws:messages() do n = n + 1 end
+---       return n .. " until " .. ws.code
+---     end)
+---   end)
+---   app:stub_websocket("ws://feed.internal/", function(ws)
+---     ws:send("one"):send("two")
+---   end)
+---   assert.equal("2 until 1000", app:get("/").body)
+---   app:close()
+--- end)
+--- ```
 ---@return fun(): string?
 ---@nodiscard
 function socket:messages() end
 
 --- Sends a message; suspends while much waits for the server. Raises with code `closed` while there
 --- is no connection: nothing is kept for another one.
+---
+--- ```lua spec
+--- local moongate = require("moongate")
+--- local test = require("moongate.test")
+---
+--- it("sends a table as JSON", function()
+---   local app = test.app(function(app)
+---     app:get("/", function()
+---       local ws = moongate.websocket.connect("ws://feed.internal/"):await()
+---       ws:send({ want = "moon" })
+---       local answer = ws:receive():await()
+---       return answer
+---     end)
+---   end)
+---   app:stub_websocket("ws://feed.internal/", function(ws)
+---     ws:send((ws:receive():await()))
+---   end)
+---   assert.equal('{"want":"moon"}', app:get("/").body)
+---   app:close()
+--- end)
+--- ```
 ---@param data string|number|table a table becomes JSON
 ---@param kind? "text"|"binary" "text", which has to be UTF-8, unless told
 ---@return moongate.ClientWebSocket self
@@ -93,17 +178,83 @@ function socket:messages() end
 function socket:send(data, kind) end
 
 --- Asks the server for a sign of life; the option `ping` does so by itself.
+---
+--- ```lua spec
+--- local moongate = require("moongate")
+--- local test = require("moongate.test")
+---
+--- it("asks for a sign of life", function()
+---   local app = test.app(function(app)
+---     app:get("/", function()
+---       local ws = moongate.websocket.connect("ws://feed.internal/"):await()
+---       return tostring(ws:ping("are you there?") == ws)
+---     end)
+---   end)
+---   app:stub_websocket("ws://feed.internal/", function(ws)
+---     ws:receive():await()
+---   end)
+---   assert.equal("true", app:get("/").body)
+---   app:close()
+--- end)
+--- ```
 ---@param data? string of at most 125 bytes
 ---@return moongate.ClientWebSocket self
 function socket:ping(data) end
 
 --- Closes. What was sent still leaves; what comes is dropped. It has ended once `socket:receive()` gives
 --- nil.
+---
+--- ```lua spec
+--- local moongate = require("moongate")
+--- local test = require("moongate.test")
+---
+--- it("says why it goes", function()
+---   local app = test.app(function(app)
+---     app:get("/", function()
+---       local ws = moongate.websocket.connect("ws://feed.internal/"):await()
+---       ws:close(4001, "enough")
+---       ws:receive():await() -- nil: it has ended
+---       return "gone"
+---     end)
+---   end)
+---   app:stub_websocket("ws://feed.internal/", function(ws)
+---     local data, code, reason = ws:receive():await()
+---     assert.same({ nil, 4001, "enough" }, { data, code, reason })
+---   end)
+---   assert.equal("gone", app:get("/").body)
+---   app:close()
+--- end)
+--- ```
 ---@param code? integer 1000 unless told
 ---@param reason? string of at most 123 bytes
 function socket:close(code, reason) end
 
 --- It ends neither with the coroutine nor with the request that has asked for it any more, but with
 --- the scripts, unless it is closed before.
+---
+--- ```lua spec
+--- local moongate = require("moongate")
+--- local test = require("moongate.test")
+---
+--- it("shares one among requests", function()
+---   local shared
+---   local app = test.app(function(app)
+---     app:get("/", function()
+---       shared = shared or moongate.websocket.connect("ws://feed.internal/"):await():detach()
+---       shared:send("?")
+---       return (shared:receive():await()) -- its second value is the kind
+---     end)
+---   end)
+---   app:stub_websocket("ws://feed.internal/", function(ws)
+---     for n = 1, 2 do
+---       ws:receive():await()
+---       ws:send("answer " .. n)
+---     end
+---   end)
+---   assert.equal("answer 1", app:get("/").body)
+---   assert.equal("answer 2", app:get("/").body)
+---   app:close()
+--- end)
+--- ```
 ---@return moongate.ClientWebSocket self
 function socket:detach() end

@@ -1,5 +1,6 @@
 --- Checks of arguments: each raises at the line of whoever called the public function, saying what
 --- is allowed.
+local missing = require("moongate.core.future.missing")
 local places = require("moongate.core.places")
 local suggest = require("moongate.core.suggest")
 local text = require("moongate.core.text")
@@ -8,19 +9,13 @@ local null = require("moongate.native").json.null
 
 local M = {}
 
+local SHOWN = 100 -- bytes of a text in a message
+
 -- The stack level of the first function outside of the framework, as error() counts it from its
 -- caller's caller; 0 if there is none.
 local function public_level()
-  for level = 3, 30 do
-    local info = debug.getinfo(level, "S")
-    if not info then
-      break
-    end
-    if info.what ~= "C" and not places.is_framework(info.source) then
-      return level - 1 -- as its caller counts
-    end
-  end
-  return 0
+  local level = places.script_level(3)
+  return level and level - 1 or 0
 end
 
 --- Raises `message` at the public caller's line.
@@ -51,21 +46,31 @@ function M.place_of(co)
   return "?"
 end
 
--- What a value is called. One who meets null has mostly read a column that is NULL.
+--- What a value is called, behind "not". One who meets null has mostly read a column that is NULL;
+--- a Future says that its await is forgotten.
+---@return string
 local function describe(value)
   if value == null then
     return "null"
+  elseif missing.is(value) then
+    return tostring(value)
   end
   local kind = type(value)
   if kind == "string" then
-    return '"' .. value .. '"'
+    return '"' .. (#value > SHOWN and value:sub(1, SHOWN) .. "..." or value) .. '"'
   end
   return kind == "number" and text.shown(value) or kind
 end
 M.describe = describe
 
+--- The same of what may be a secret: nothing of its content.
+---@return string
+function M.kind(value)
+  return missing.is(value) and tostring(value) or "a " .. type(value)
+end
+
 function M.type(name, value, kind)
-  if type(value) ~= kind then
+  if type(value) ~= kind or missing.is(value) then
     M.fail(name .. ": a " .. kind .. " is wanted, not " .. describe(value))
   end
   return value
@@ -102,9 +107,9 @@ end
 --- A list, with no hole and no other key; `of`: what it is to hold, for the message.
 ---@return table
 function M.list(name, value, of)
-  if type(value) ~= "table" or not M.is_list(value) then
+  if type(value) ~= "table" or missing.is(value) or not M.is_list(value) then
     M.fail(name .. ": a list of " .. of .. " is wanted, without a hole"
-      .. (type(value) ~= "table" and ", not " .. describe(value) or ""))
+      .. ((type(value) ~= "table" or missing.is(value)) and ", not " .. describe(value) or ""))
   end
   return value
 end
@@ -112,7 +117,7 @@ end
 ---@return boolean
 function M.is_callable(value)
   if type(value) == "table" then
-    return (getmetatable(value) or {}).__call ~= nil
+    return (getmetatable(value) or {}).__call ~= nil and not missing.is(value)
   end
   return type(value) == "function"
 end

@@ -3,19 +3,39 @@ local rawget, type = rawget, type
 
 local M = {}
 
-local ANY_CASE = {
-  __index = function(headers, name)
-    if type(name) == "string" then
-      return rawget(headers, name:lower())
-    end
-  end,
-}
+local function look_up(headers, name)
+  if type(name) == "string" then
+    return rawget(headers, name:lower())
+  end
+end
+
+local ANY_CASE = { __index = look_up }
 
 --- Makes `headers`, whose names are in lower case, be looked up without regard to case.
 ---@param headers table<string, string>
 ---@return table<string, string> headers
 function M.any_case(headers)
   return setmetatable(headers, ANY_CASE)
+end
+
+local closed = {} -- by what is said: a metatable
+
+--- The same of fields that a script has no use in adding to: `refusal` says what to do instead.
+---@param headers table<string, string>
+---@param refusal string
+---@return table<string, string> headers
+function M.read_only(headers, refusal)
+  local meta = closed[refusal]
+  if not meta then
+    meta = {
+      __index = look_up,
+      __newindex = function()
+        error(refusal, 2)
+      end,
+    }
+    closed[refusal] = meta
+  end
+  return setmetatable(headers, meta)
 end
 
 --- A copy of what a script gave, in any case, to be looked up so.

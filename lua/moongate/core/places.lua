@@ -11,6 +11,7 @@ local M = {}
 
 -- Where operands lie in an instruction: A behind the opcode, then C (or D of 16 bits), then B.
 local A_OPERAND, C_OPERAND, B_OPERAND = 256, 65536, 16777216
+local LEVELS = 30 -- of the framework, at most, above a script
 
 -- "@.../lua/moongate/": how the sources of the framework begin.
 local FRAMEWORK = getinfo(1, "S").source:gsub("core/places%.lua$", "")
@@ -140,6 +141,21 @@ end
 function M.declared(fn)
   local info = getinfo(M.function_of(fn), "S")
   return source_of(info) .. ":" .. info.linedefined
+end
+
+--- The stack level of the first function of a script from `level` on, as the caller counts; nil if
+--- there is none.
+---@param level integer
+---@return integer?
+function M.script_level(level)
+  for at = level + 1, level + LEVELS do
+    local info = getinfo(at, "S")
+    if not info then
+      return nil
+    elseif info.what ~= "C" and not M.is_framework(info.source) then
+      return at - 1
+    end
+  end
 end
 
 --- "file:line" of the last call of `name` in the function at `level` of the stack, up to the line

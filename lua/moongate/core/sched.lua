@@ -45,7 +45,7 @@ M.collected = false -- what starts the finalizers that the collector has found
 -- The task that tells of settled Futures, true outside of tasks: core/future/settle.lua.
 M.settling = false
 M.native = native
-M.explain = nil -- function(err, co) that adds to a message: core/future/missing.lua
+M.explain = nil -- function(err, co) that adds to a message: core/hints.lua
 
 local HANDLE = slots.HANDLE
 local note = ffi.cast("double *", native.note_address()) -- src/lua/vm.h: what runs

@@ -30,6 +30,20 @@ local function distance(a, b)
   return old[#b]
 end
 
+local SHORTEST, ENDING = 3, 3
+
+-- A key that `name` only adds an ending to: "warning" to "warn".
+local function shorter(name, ...)
+  for ending = 1, math.min(ENDING, #name - SHORTEST) do
+    local key = name:sub(1, -1 - ending)
+    for _, names in ipairs({ ... }) do
+      if rawget(names, key) ~= nil then
+        return key
+      end
+    end
+  end
+end
+
 --- The nearest key of the tables to `name`, or nil if none is near.
 ---@return string?
 function M.nearest(name, ...)
@@ -45,7 +59,7 @@ function M.nearest(name, ...)
       end
     end
   end
-  return best
+  return best or shorter(name, ...)
 end
 
 --- The key of `names` that `name` misses by one letter, or by two that are swapped.

@@ -37,6 +37,20 @@ local function lines_of(fields, json)
   return lines, seen
 end
 
+--- Whether it is an answer itself, not a table of some by server.
+---@return boolean
+function M.is(value)
+  if type(value) ~= "table" or getmetatable(value) then
+    return value ~= nil
+  end
+  for key in pairs(ANSWER) do
+    if value[key] ~= nil then
+      return true
+    end
+  end
+  return false
+end
+
 --- Checks a spec's answer: a string (the body of a 200), { status, headers, cookies, body or
 --- json }, or a moongate.Response. A function as the body is called with `out` and writes pieces.
 ---@return table { status, body, lines, seen }

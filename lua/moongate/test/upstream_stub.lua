@@ -1,6 +1,7 @@
 --- Upstreams of specs: which servers in the network (net.lua) are theirs, and what these answer.
 local check = require("moongate.core.check")
 local net = require("moongate.test.net")
+local reply = require("moongate.test.reply")
 local suggest = require("moongate.core.suggest")
 
 local M = {}
@@ -64,8 +65,16 @@ local function set_answer(servers, url, answer)
   servers[address].answer = answer
 end
 
---- Sets what the servers of an upstream answer, by URL, "host:port" or number. See moongate.test:
---- app:stub_upstream.
+local function by_number(urls, answer)
+  local answers = {}
+  for i in ipairs(urls) do
+    answers[i] = answer
+  end
+  return answers
+end
+
+--- Sets what the servers of an upstream answer: each of them, or by URL, "host:port" or number. See
+--- moongate.test: app:stub_upstream.
 function M.stub(app, name, by_server)
   check.string("stub_upstream: the name", name)
   local upstream = app.upstreams[name]
@@ -76,8 +85,11 @@ function M.stub(app, name, by_server)
     check.fail(('stub_upstream: the app has no upstream "%s"%s: give it to test.app as { upstreams '
       .. "= { %s = { ... } } }"):format(name, suggest.for_name(name, app.upstreams), name))
   end
-  check.type("stub_upstream", by_server, "table")
   local urls, servers = urls_of(upstream), app.net.servers
+  if reply.is(by_server) then
+    by_server = by_number(urls, by_server)
+  end
+  check.type("stub_upstream", by_server, "table")
   for key, answer in pairs(by_server) do
     local url = find_url(urls, key)
     if not url then

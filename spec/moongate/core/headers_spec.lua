@@ -9,6 +9,13 @@ describe("fields of a head", function()
     assert.is_nil(headers[1])
   end)
 
+  it("that only tell are found likewise, and nothing is added to them", function()
+    local headers = headers_of.read_only({ ["x-a"] = "1" }, "say it elsewhere")
+    assert.equal("1", headers["X-A"])
+    assert.error_matches(function() headers["X-B"] = "2" end, "say it elsewhere", 1, true)
+    assert.equal(getmetatable(headers), getmetatable(headers_of.read_only({}, "say it elsewhere")))
+  end)
+
   it("that a script gave are copied under their names in lower case", function()
     local given = { ["X-A"] = "1", [2] = "2" }
     local headers = headers_of.lowered(given)

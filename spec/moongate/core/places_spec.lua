@@ -81,7 +81,7 @@ describe("a traceback", function()
     end)
     local place = FILE .. helpers.here() - 3
     assert.equal("the handler of GET / failed: " .. place .. ": a status is an integer from 200 to "
-      .. "599, not no status (error)\nstack traceback:\n\t" .. place
+      .. '599, not "no status" (error)\nstack traceback:\n\t' .. place
       .. ": in a function that ended by this call\n\t(7 frames of Moongate and of C)",
       (said:gsub("%d+ frames", "7 frames")))
   end)

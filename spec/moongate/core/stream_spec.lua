@@ -134,10 +134,11 @@ describe("ctx:upgrade", function()
       end)
     end)
     assert.equal('the name of a protocol such as "echo" is wanted, not nil\n'
-      .. 'the name of a protocol such as "echo" is wanted, not a b\n'
-      .. 'the name of a protocol such as "echo" is wanted, not /2\n'
-      .. 'the name of a protocol such as "echo" is wanted, not echo/\n'
-      .. "a protocol and a function are wanted", (app:get("/s").body:gsub("upgrade: ", "")))
+      .. 'the name of a protocol such as "echo" is wanted, not "a b"\n'
+      .. 'the name of a protocol such as "echo" is wanted, not "/2"\n'
+      .. 'the name of a protocol such as "echo" is wanted, not "echo/"\n'
+      .. "a protocol and a function are wanted, not nil",
+      (app:get("/s").body:gsub("upgrade: ", "")))
   end)
 
   it("is not to be had by a header", function()

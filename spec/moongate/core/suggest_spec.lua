@@ -20,6 +20,12 @@ describe("suggest.nearest", function()
     assert.is_nil(suggest.nearest("gxx", { get = 1 }))
   end)
 
+  it("finds what only an ending was added to, if nothing is nearer", function()
+    assert.equal("warn", suggest.nearest("warning", { warn = 1, info = 1 }))
+    assert.is_nil(suggest.nearest("warnabout", { warn = 1 }))
+    assert.is_nil(suggest.nearest("going", { go = 1 }))
+  end)
+
   it("looks through all tables and prefers the nearest, then the first by name", function()
     assert.equal("path", suggest.nearest("pathh", { paths = 1 }, { path = 1 }))
     assert.equal("cat", suggest.nearest("xat", { hat = 1, cat = 1 }))

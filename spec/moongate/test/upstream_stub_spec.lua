@@ -40,6 +40,20 @@ describe("stub_upstream", function()
     assert.equal(4, #app:requests_to("users"))
   end)
 
+  it("answers for all servers alike", function()
+    for _, answer in ipairs({
+      "the same", { status = 200, body = "the same" }, function() return "the same" end,
+      test.after(1, "the same"),
+    }) do
+      serve():stub_upstream("users", answer)
+      assert.equal("the same", app:get("/a").body)
+      assert.equal("the same", app:get("/b").body)
+      assert.equal(2, #app:requests_to("users"))
+      app:close()
+    end
+    app = nil
+  end)
+
   it("takes tables, functions of the request and makers", function()
     serve({ servers = { ONE } }):stub_upstream("users", { function(request)
       return { status = 202, json = { path = request.path, body = request.body } }

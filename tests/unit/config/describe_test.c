@@ -21,6 +21,9 @@ static void each_setting_is_told_with_its_default_and_bounds(void **state) {
         "\"about\":\"The request's body; beyond it 413; a route may set its own\"}");
     assert_has("{\"path\":\"scripts\",\"default\":\"{ \\\".\\\" }\"");
     assert_has("{\"path\":\"listen[].mode\"");
+    assert_has("{\"path\":\"listen[].tls.minimum\",\"default\":\"\\\"1.2\\\"\"");
+    assert_has("{\"path\":\"listen[].tls.acme.domains\"");
+    assert_has("{\"path\":\"upstreams.*.servers[].url\"");
     assert_has("{\"path\":\"limits\",\"about\":");
     mg_buf_deinit(&text);
 }

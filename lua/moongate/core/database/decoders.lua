@@ -1,6 +1,7 @@
 --- What scripts make of values of types that they name: functions of the text that PostgreSQL
 --- writes. They are called when a statement is done, outside of coroutines: they await nothing.
 local native = require("moongate.native")
+local check = require("moongate.core.check")
 local errors = require("moongate.core.errors")
 local suggest = require("moongate.core.suggest")
 local Future = require("moongate.future")
@@ -40,7 +41,7 @@ end
 function M.set(level, name, kind, fn)
   local number = number_of(level + 1, kind)
   if fn ~= nil and type(fn) ~= "function" then
-    error("decoder: a function is wanted, or nil, not " .. type(fn), level + 1)
+    error("decoder: a function is wanted, or nil, not " .. check.describe(fn), level + 1)
   end
   decoders[name] = decoders[name] or {}
   decoders[name][number] = fn

@@ -1,5 +1,6 @@
 --- What everything that asks a database has in common: how a statement is started, or refused.
 local native = require("moongate.native")
+local check = require("moongate.core.check")
 local errors = require("moongate.core.errors")
 local decoders = require("moongate.core.database.decoders")
 local constraint = require("moongate.core.database.constraint")
@@ -64,7 +65,7 @@ end
 
 function M.check_sql(level, sql)
   if type(sql) ~= "string" then
-    error("the statement is wanted as a string, not " .. type(sql), level + 1)
+    error("the statement is wanted as a string, not " .. check.describe(sql), level + 1)
   end
   Future._refuse_loading("a database's statement", level + 1)
 end

@@ -312,7 +312,7 @@ local OPTIONS = {
 
 local function check_arguments(level, fn, options)
   if type(fn) ~= "function" then
-    error("transaction: a function is wanted, not " .. type(fn), level + 1)
+    error("transaction: a function is wanted, not " .. check.describe(fn), level + 1)
   end
   local checked = check.options("transaction", options or {}, OPTIONS)
   Future._refuse_loading("a transaction", level + 1)

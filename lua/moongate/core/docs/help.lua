@@ -5,10 +5,16 @@ local suggest = require("moongate.core.suggest")
 
 local M = {}
 
--- Whether `name` is meant by a reader's `asked`: the whole of it, or what stands behind its last
--- dot or colon.
+-- What stands behind a name's last dot or colon.
+local function last_part(name)
+  return name:match("[.:]([%w_]+)$")
+end
+
+-- Whether `name` is meant by a reader's `asked`: the whole of it, or its last part. Of the keys of
+-- lists and named tables "listen.tls" and "upstreams.hash" will do.
 local function fits(name, asked)
-  return name == asked or name:gsub(":", ".") == asked or name:match("[.:]([%w_]+)$") == asked
+  return name == asked or name:gsub(":", ".") == asked or last_part(name) == asked
+    or name:gsub("%[%]", ""):gsub("%.%*", "") == asked
 end
 
 local function entry_text(entry)
@@ -41,6 +47,17 @@ local function also(reference, facts, name)
   return #names > 0 and before .. table.concat(names, before) .. "\n" or ""
 end
 
+-- What is called on a thing such as ctx, app or ws, a line each; nil if nothing is.
+local function members(reference, name)
+  local lines = {}
+  for _, entry in ipairs(reference.entries) do
+    if entry.name:match("^(.*)[.:][%w_]+$") == name then
+      lines[#lines + 1] = "  moongate help " .. entry.name
+    end
+  end
+  return lines[1] and name .. " has:\n\n" .. table.concat(lines, "\n") .. "\n"
+end
+
 local function exact(reference, facts, name)
   local entry = reference.by_name[name]
   if entry then
@@ -53,6 +70,7 @@ local function exact(reference, facts, name)
   end
   local listed = name:find("%*$") and also(reference, facts, name) or ""
   return listed ~= "" and listed:sub(2) or page_text(reference, name)
+    or members(reference, name)
 end
 
 local function all_that_fit(reference, facts, name)
@@ -99,10 +117,13 @@ function M.of(reference, facts, name)
     return text
   end
   local found = all_that_fit(reference, facts, name)
+  if #found == 0 and last_part(name) then -- another thing's, or the same by another name
+    found = all_that_fit(reference, facts, last_part(name))
+  end
   if #found == 1 then
     return found[1].text
   elseif #found > 1 then
-    local out = { name .. " is the name of several things:\n" }
+    local out = { name .. " may be one of several things:\n" }
     for _, one in ipairs(found) do
       out[#out + 1] = "  moongate help " .. one.name
     end

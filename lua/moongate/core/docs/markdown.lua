@@ -107,17 +107,22 @@ end
 ---@field default string as Lua
 ---@field allowed string
 ---@field about string
+---@field text string? Markdown, instead
+---@field example string? a configuration
 
 --- A setting's text.
 ---@param setting moongate.docs.Setting
 ---@return string
 function M.setting(setting)
-  local out = { setting.about .. "." }
+  local out = { setting.text or setting.about .. "." }
   if setting.default then
     out[#out + 1] = "\nDefault: " .. code(setting.default) .. "."
   end
   if setting.allowed then
     out[#out + 1] = "\nAllowed: " .. setting.allowed .. "."
+  end
+  if setting.example then
+    out[#out + 1] = "\n```lua\n" .. setting.example .. "\n```"
   end
   return table.concat(out, "\n")
 end

@@ -1,5 +1,6 @@
 --- The reference as data: what the files of lua/moongate/api and lua/moongate/guide say, in pages
 --- and entries, and the examples in them.
+local settings = require("moongate.core.docs.settings")
 local source = require("moongate.core.docs.source")
 
 local M = {}
@@ -17,6 +18,7 @@ local PAGES = {
   { "log", "The log" },
   { "errors", "Errors" }, { "middleware", "Middleware" }, { "stream", "Raw streams" },
   { "websocket", "WebSockets" }, { "test", "Specs: moongate.test" },
+  { "test_stubs", "Specs: what stands in for others" },
   { "test_peers", "Specs: clients' ends, and time" },
 }
 
@@ -141,6 +143,7 @@ end
 ---@field page_of table<string, moongate.docs.Page>
 ---@field entries moongate.docs.Entry[]
 ---@field by_name table<string, moongate.docs.Entry>
+---@field settings table<string, moongate.docs.SettingText>
 ---@field examples { name: string, kind: string, code: string, file: string, line: integer }[]
 
 --- All of it, read from the framework's own folder. Raises "file:line: what" of what is malformed.
@@ -153,6 +156,12 @@ function M.load()
   end
   for _, id in ipairs(GUIDES) do
     read_guide(reference, id, folder .. "guide/" .. id .. ".md")
+  end
+  reference.settings = settings.parse(read(folder .. "core/docs/settings.md"))
+  for path, entry in pairs(reference.settings) do
+    reference.examples[#reference.examples + 1] = {
+      name = path, kind = "conf", code = entry.example, file = "settings.md", line = 0,
+    }
   end
   return reference
 end

@@ -95,7 +95,8 @@ local function index_of(groups, facts)
   end
   for _, setting in ipairs(facts.settings) do
     list[#list + 1] = {
-      n = setting.path, t = setting.about, u = "configuration.html#" .. html.anchor(setting.path),
+      n = setting.path, t = first_sentence(setting.text or setting.about),
+      u = "configuration.html#" .. html.anchor(setting.path),
     }
   end
   for _, command in ipairs(facts.commands) do

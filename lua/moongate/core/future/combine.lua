@@ -4,13 +4,15 @@ local errors = require("moongate.core.errors")
 local settling = require("moongate.core.future.settle")
 
 local array = require("moongate.native").json.array
+local check = require("moongate.core.check")
 local Future = settling.Future
 
 local M = {}
 
 local function check_table(name, items)
   if type(items) ~= "table" or getmetatable(items) == Future then
-    error("Future." .. name .. ": a list or a table of Futures is wanted", 3)
+    error("Future." .. name .. ": a list or a table of Futures is wanted, not "
+      .. check.describe(items), 3)
   end
 end
 

@@ -4,11 +4,11 @@
 --- await; the framework's own fields begin with an underscore, so that no name of a script's is
 --- among them.
 local native = require("moongate.native")
-local errors = require("moongate.core.errors")
+local hints = require("moongate.core.hints")
 local places = require("moongate.core.places")
-local sched = require("moongate.core.sched")
 local settling = require("moongate.core.future.settle")
 local suggest = require("moongate.core.suggest")
+local text = require("moongate.core.text")
 
 local Future = settling.Future
 local getlocal = debug.getlocal -- scripts get another one
@@ -74,8 +74,11 @@ for _, name in ipairs({
   Future["__" .. name] = refuse
 end
 
+-- Of one whose place was not noted, the line of whoever shows it is looked at: it is mostly there
+-- that it was made.
 function Future.__tostring(future)
-  return M.text(future)
+  local level = is_placeless(future) and places.script_level(2)
+  return native.missing(future, level and places.called_at(level, future._what) or nil)
 end
 
 local function refuse_field(future, key, level)
@@ -108,25 +111,42 @@ for _, name in ipairs({
   Future[name] = false
 end
 
--- LuaJIT asks nobody before it refuses to compare a table with something else: what the coroutine
--- that died of that had in hand tells.
-function sched.explain(err, co)
-  local message = errors.field(err, "message")
-  if type(message) ~= "string" or not message:find("^attempt to compare .*table") then
-    return
-  end
+-- --- what Lua itself refuses, without a word of Futures ---
+
+-- The first Future that the innermost frame of a dead coroutine has in hand.
+local function held_by(co)
   for i = 1, SLOTS do
     local name, value = getlocal(co, 0, i)
     if not name then
-      return
+      return nil
     elseif M.is(value) then
-      err.message = message .. ": " .. M.text(value)
-      return
+      return value
     end
   end
 end
 
+local function argument(co, n)
+  local _, value = getlocal(co, 0, tonumber(n))
+  return value
+end
+
+local function text_of(value)
+  return M.is(value) and M.text(value) or nil
+end
+
+hints.add("^attempt to compare .*table", function(co)
+  return text_of(held_by(co))
+end)
+hints.add("^bad argument #(%d+) to .*got table%)$", function(co, n)
+  return text_of(argument(co, n))
+end)
+hints.add("^invalid value %(table%) at index (%d+) in table for 'concat'$", function(co, n)
+  local list = argument(co, 1)
+  return text_of(type(list) == "table" and rawget(list, tonumber(n)))
+end)
+
 places.know(Future)
+text.trust(Future)
 native.bind_future(Future)
 
 return M

@@ -1,6 +1,7 @@
 --- What scripts ask the HTTP client for: checked, and as what is to be sent.
 local native = require("moongate.native")
 local check = require("moongate.core.check")
+local missing = require("moongate.core.future.missing")
 local headers_of = require("moongate.core.headers")
 local suggest = require("moongate.core.suggest")
 local text = require("moongate.core.text")
@@ -31,7 +32,8 @@ local function is_number(value, above)
 end
 
 local function seconds(key, value)
-  return is_number(value, 0) or fail("%s: a number above 0 is wanted", key)
+  return is_number(value, 0)
+    or fail("%s: a number above 0 is wanted, not %s", key, check.describe(value))
 end
 
 local function bytes(key, value)
@@ -54,8 +56,8 @@ end
 
 local function of_type(wanted)
   return function(key, value)
-    if type(value) ~= wanted then
-      fail("%s: a %s is wanted, not a %s", key, wanted, type(value))
+    if type(value) ~= wanted or missing.is(value) then
+      fail("%s: a %s is wanted, not %s", key, wanted, check.describe(value))
     end
   end
 end
@@ -128,8 +130,8 @@ local function check_one_body(given)
 end
 
 local function check_all(given)
-  if type(given) ~= "table" then
-    fail("a URL or a table of options is wanted, not a %s", type(given))
+  if type(given) ~= "table" or missing.is(given) then
+    fail("a URL or a table of options is wanted, not %s", check.describe(given))
   end
   for key, value in pairs(given) do
     if not CHECKS[key] then
@@ -149,7 +151,9 @@ end
 local function copy_headers(headers)
   local copy = headers and headers_of.without(headers, {})
   for field, value in pairs(copy or {}) do
-    if type(value) == "table" then
+    if missing.is(value) then
+      fail("headers: %s: %s", tostring(field), tostring(value))
+    elseif type(value) == "table" then
       copy[field] = { unpack(value) }
     end
   end
@@ -206,7 +210,8 @@ local function set_body(request, given)
     take_length(request)
   elseif body ~= nil then
     request.body = text.of(body)
-      or fail("body: a string or a function(out) is wanted; json = ... sends a table")
+      or fail("body: a string or a function(out) is wanted, not %s%s", check.describe(body),
+        missing.is(body) and "" or "; json = ... sends a table")
   end
 end
 

@@ -115,7 +115,7 @@ end
 ---@return moongate.Future of what fn returns
 function M.begin(scope, level, name, timeout, keys, fn)
   if not check.is_callable(fn) then
-    error("watch: a function is wanted, not " .. type(fn), level + 1)
+    error("watch: a function is wanted, not " .. check.describe(fn), level + 1)
   end
   local future = Future._new(scope, level + 1)
   if time.is_over(scope) then

@@ -52,7 +52,8 @@ local of = M.of
 --- A list of texts, of the list that a script gives.
 function M.list(what, words, level)
   if type(words) ~= "table" then
-    error(what .. ': a list of words is wanted, as in { "SET", "key", 1 }, not a ' .. type(words),
+    error(what .. ': a list of words is wanted, as in { "SET", "key", 1 }, not '
+      .. check.describe(words),
       level + 1)
   elseif not check.is_list(words) then
     error(what .. ': a list of words has no hole and no names: { "SET", "key", 1 }', level + 1)

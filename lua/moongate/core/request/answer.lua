@@ -6,7 +6,6 @@ local scopes = require("moongate.core.scope")
 local slots = require("moongate.core.request.slots")
 local text = require("moongate.core.text")
 local check = require("moongate.core.check")
-local places = require("moongate.core.places")
 local headers_of = require("moongate.core.headers")
 local disposition = require("moongate.core.request.disposition")
 local Future = require("moongate.future")
@@ -61,6 +60,9 @@ end
 
 M.check_open = check_open
 
+--- The class of what ctx:proxy gives: core/request/proxied.lua fills it.
+M.Relayed = {}
+
 --- What is staged as a server's answer that nobody has looked at.
 M.UNTOUCHED = { all = false }
 
@@ -101,7 +103,7 @@ M.is_status = is_status
 
 local function check_status(status, level)
   if not is_status(status) then
-    error("a status is an integer from 200 to 599, not " .. errors.show(status), level + 1)
+    error("a status is an integer from 200 to 599, not " .. check.describe(status), level + 1)
   end
 end
 
@@ -119,8 +121,11 @@ local FRAMING = {
 local CONTROL = "[%z\1-\8\10-\31\127]" -- HTAB may stand in a value
 
 local function check_field(name, value, level)
-  if type(name) ~= "string" or not name:find("^[%w!#$%%&'*+.^_`|~-]+$") then
-    error("header: the name '" .. errors.show(name) .. "' is not a token", level + 1)
+  if type(name) ~= "string" then
+    error('header: a name is wanted, as in ctx:header("X-Moons", 7), not ' .. check.describe(name),
+      level + 1)
+  elseif not name:find("^[%w!#$%%&'*+.^_`|~-]+$") then
+    error("header: the name '" .. name .. "' is not a token", level + 1)
   end
   if type(value) ~= "string" then
     local wrong
@@ -300,6 +305,9 @@ function methods.header(ctx, name, value)
   end
   local is_list = type(value) == "table" and getmetatable(value) ~= Future
   local list = is_list and { unpack(value) } or { value }
+  if #list == 0 then
+    check_field(name, "", 2)
+  end
   for i = 1, #list do
     list[i] = check_field(name, list[i], 2)
   end
@@ -402,7 +410,7 @@ function methods.redirect(ctx, url, status)
   check.string("redirect: the URL", url)
   status = status or 302
   if not (status == 301 or status == 302 or status == 303 or status == 307 or status == 308) then
-    error("redirect: the status is 301, 302, 303, 307 or 308, not " .. tostring(status), 2)
+    error("redirect: the status is 301, 302, 303, 307 or 308, not " .. check.describe(status), 2)
   end
   methods.header(ctx, "Location", check_field("Location", url, 2))
   ctx[STATUS] = status
@@ -521,7 +529,7 @@ end
 function methods.stream(ctx, content_type, fn)
   check_open(ctx, 2)
   if type(fn) ~= "function" then
-    error("stream: a media type and a function are wanted", 2)
+    error("stream: a media type and a function are wanted, not " .. check.describe(fn), 2)
   end
   stage(ctx, STREAM, check_field("Content-Type", content_type, 2), fn)
 end
@@ -561,9 +569,9 @@ function methods.upgrade(ctx, protocol, fn)
   check_open(ctx, 2)
   if not is_protocol(protocol) then
     error('upgrade: the name of a protocol such as "echo" is wanted, not '
-      .. errors.show(protocol), 2)
+      .. check.describe(protocol), 2)
   elseif type(fn) ~= "function" then
-    error("upgrade: a protocol and a function are wanted", 2)
+    error("upgrade: a protocol and a function are wanted, not " .. check.describe(fn), 2)
   end
   local ok, why = native.may_take_over(ctx[HANDLE], protocol)
   if not ok and why == "body" then
@@ -581,7 +589,7 @@ end
 function methods.tunnel(ctx, fn)
   check_open(ctx, 2)
   if type(fn) ~= "function" then
-    error("tunnel: a function is wanted", 2)
+    error("tunnel: a function is wanted, not " .. check.describe(fn), 2)
   end
   local ok, why = native.may_take_over(ctx[HANDLE])
   if not ok and why ~= "closed" then
@@ -601,89 +609,15 @@ end
 function methods.fail(ctx, status, message, details)
   M.check_ctx(ctx, 2)
   if type(status) ~= "number" or status < 400 or status > 599 or status % 1 ~= 0 then
-    error("fail: the status is an integer from 400 to 599, not " .. errors.show(status), 2)
+    error("fail: the status is an integer from 400 to 599, not " .. check.describe(status), 2)
   elseif message ~= nil and type(message) ~= "string" and type(message) ~= "number" then
-    error("fail: the message is a string, not a " .. type(message), 2)
+    error("fail: the message is a string, not " .. check.describe(message), 2)
   elseif details ~= nil and type(details) ~= "table" then
-    error("fail: the details are a table such as { field = \"email\" }, not a " .. type(details), 2)
+    error("fail: the details are a table such as { field = \"email\" }, not "
+      .. check.describe(details), 2)
   end
   message = message == nil and "" or text.of(message)
   error(errors.new("status", message, { status = status, details = details }), 0)
-end
-
--- --- what a handler or middleware returns ---
-
-local function shown(ctx, value)
-  local meta = type(value) == "table" and getmetatable(value)
-  if value == nil or type(value) == "number" or type(value) == "boolean" then
-    return text.shown(value)
-  elseif meta == getmetatable(ctx) then
-    return "ctx"
-  end
-  return "a " .. type(value)
-end
-
-local function refuse_future(what, fn, future)
-  local place = places.tail_place(fn, future._what)
-  error(place .. ": the " .. what .. " returned " .. Future._missing(future, fn), 0)
-end
-
--- The mistakes that are made most.
-local function advice(a, b, c)
-  if type(b) == "number" and (type(a) == "string" or type(a) == "table") then
-    return ": the status comes first, as in return " .. text.shown(b) .. ', "text"'
-  elseif c ~= nil then
-    return ": a third value has no place: fields are set by ctx:header(name, value)"
-  end
-  return "; allowed are a string, a table, a status from 200 to 599 alone or with one of these "
-    .. "behind it, and nothing once ctx has the answer"
-end
-
-local function refuse_returned(ctx, what, fn, a, b, c)
-  for _, value in pairs({ a, b, c }) do -- whichever of them there are
-    if getmetatable(value) == Future then
-      refuse_future(what, fn, value)
-    end
-  end
-  local values = shown(ctx, a)
-  if b ~= nil or c ~= nil then
-    values = values .. ", " .. shown(ctx, b)
-  end
-  if c ~= nil then
-    values = values .. ", " .. shown(ctx, c)
-  end
-  error(places.returned_at(fn, c ~= nil and 3 or b ~= nil and 2 or 1) .. ": the " .. what
-    .. " returned " .. values .. advice(a, b, c), 0)
-end
-
-local function is_body(ctx, value)
-  if type(value) ~= "table" then
-    return type(value) == "string"
-  end
-  local meta = getmetatable(value)
-  return meta == nil or (meta ~= Future and meta ~= getmetatable(ctx))
-end
-
---- Stages what `fn`, a "handler" or a "middleware", returned. Not all of it is nil.
-function M.stage_returned(ctx, what, fn, a, b, c)
-  check_open(ctx, -1)
-  local has_status = type(a) == "number"
-  local body = a
-  if has_status then
-    body = b == nil and "" or b
-  end
-  if c ~= nil or (has_status and not is_status(a)) or (not has_status and b ~= nil)
-    or not is_body(ctx, body) then
-    refuse_returned(ctx, what, fn, a, b, c)
-  end
-  if has_status then
-    ctx[STATUS] = a
-  end
-  if type(body) == "table" then
-    stage(ctx, PLAIN, ctx[TYPE] or "application/json", body)
-  else
-    stage(ctx, PLAIN, ctx[TYPE] or (body ~= "" and "text/plain; charset=utf-8") or false, body)
-  end
 end
 
 return M

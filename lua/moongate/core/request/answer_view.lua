@@ -28,7 +28,7 @@ function getters.headers(ctx)
     local name, value = fields[i]:lower(), tostring(fields[i + 1])
     headers[name] = headers[name] and (headers[name] .. ", " .. value) or value
   end
-  return headers_of.any_case(headers)
+  return headers_of.read_only(headers, "ctx.answer.headers cannot be set: ctx:header(name, value)")
 end
 
 --- The text that is going to be sent, of a table its JSON; nil of streams and files.

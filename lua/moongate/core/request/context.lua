@@ -12,6 +12,7 @@ local log = require("moongate.log")
 local places = require("moongate.core.places")
 local retiring = require("moongate.core.app.retiring")
 local slots = require("moongate.core.request.slots")
+local hints = require("moongate.core.hints")
 local headers_of = require("moongate.core.headers")
 local suggest = require("moongate.core.suggest")
 local answer = require("moongate.core.request.answer")
@@ -66,9 +67,26 @@ function Context.__index(ctx, key)
     .. "; what belongs to the request lives in ctx.state", 2)
 end
 
+local INSTEAD = { -- of what is assigned to where the answer would be
+  body = "return it, or ctx:text(...), ctx:json(...)",
+  headers = "it is the request's; ctx:header(name, value) sets a field of the answer",
+  cookies = "it is the request's; ctx:cookie(name, value) sets one",
+}
+
 function Context.__newindex(_, key)
-  error("ctx." .. tostring(key) .. " cannot be set: keep it in ctx.state." .. tostring(key), 2)
+  key = tostring(key)
+  error("ctx." .. key .. " cannot be set: " .. (INSTEAD[key]
+    or methods[key] and "call ctx:" .. key .. "(...)"
+    or getters[key] and "it is the request's"
+    or "keep it in ctx.state." .. key), 2)
 end
+
+hints.add("field '([%w_]+)' %(a function value%)$", function(_, name)
+  return methods[name] and "ctx:" .. name .. "(...) is called, with a colon"
+end)
+hints.add("^attempt to call method '([%w_]+)' %(a %w+ value%)$", function(_, name)
+  return getters[name] and "ctx." .. name .. " is read, not called"
+end)
 
 -- Numbers from METHOD_UNKNOWN on belong to routes; nil if the request is over.
 local function method_of(ctx)
@@ -177,7 +195,8 @@ end
 function getters.headers(ctx)
   local headers = ctx[HEADERS]
   if not headers then
-    headers = headers_of.any_case(ask(native.request_headers, ctx))
+    headers = headers_of.read_only(ask(native.request_headers, ctx),
+      "ctx.headers are what the client sent: ctx:header(name, value) sets a field of the answer")
     ctx[HEADERS] = headers
   end
   return headers
@@ -242,7 +261,7 @@ end
 function methods.log_field(ctx, name, value)
   check_ctx(ctx, 2)
   if type(name) ~= "string" then
-    error("log_field: a name is wanted, not a " .. type(name), 2)
+    error("log_field: a name is wanted, not " .. check.describe(name), 2)
   end
   local ok, encoded = pcall(native.json.encode, value)
   if not ok then
@@ -259,7 +278,8 @@ end
 function methods.set_request_id(ctx, id)
   check_ctx(ctx, 2)
   if type(id) ~= "string" or #id > 128 or id:find("[^%w%-_.:/+=]") then
-    error("set_request_id: 1 to 128 letters, digits or -_.:/+= are wanted", 2)
+    error("set_request_id: 1 to 128 letters, digits or -_.:/+= are wanted, not "
+      .. check.describe(id), 2)
   end
   local ok, err = native.request_id(ctx[HANDLE], id)
   if not ok and err == "closed" then
@@ -465,7 +485,7 @@ end
 function methods.on_close(ctx, fn)
   check_ctx(ctx, 2)
   if type(fn) ~= "function" then
-    error("on_close: a function is wanted", 2)
+    error("on_close: a function is wanted, not " .. check.describe(fn), 2)
   end
   if ctx[PHASE] == OVER then
     error("on_close: the request is over", 2)

@@ -3,6 +3,7 @@
 local native = require("moongate.native")
 local check = require("moongate.core.check")
 local errors = require("moongate.core.errors")
+local missing = require("moongate.core.future.missing")
 local text = require("moongate.core.text")
 local slots = require("moongate.core.request.slots")
 local answer = require("moongate.core.request.answer")
@@ -87,6 +88,7 @@ function Out:send(event)
   elseif type(event) ~= "table" then
     event = { data = event }
   end
+  check.type("out:send", event, "table")
   check.options("out:send", event, EVENT)
   local data = data_of(event.data)
   local bytes, wrong = native.event_text(data or event.event and "" or nil,
@@ -147,7 +149,7 @@ function methods.events(ctx, what, options)
   answer.check_open(ctx, 2)
   if check.is_callable(what) then
     stage_function(ctx, what, check.options("events", options or {}, OF_FUNCTION))
-  elseif type(what) == "table" then
+  elseif type(what) == "table" and not missing.is(what) then
     local given = check.options("events", what, OF_TOPICS)
     local list = given.topics or check_list("events: topics", nil)
     stage(ctx, slots.EVENTS, "text/event-stream", {

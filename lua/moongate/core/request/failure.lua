@@ -8,6 +8,7 @@ local errors = require("moongate.core.errors")
 local slots = require("moongate.core.request.slots")
 local answer = require("moongate.core.request.answer")
 local problem = require("moongate.core.request.problem")
+local returned = require("moongate.core.request.returned")
 local lifetime = require("moongate.core.request.lifetime")
 local send = require("moongate.core.request.send").send
 local streams = require("moongate.core.stream")
@@ -20,7 +21,7 @@ local BODY, FIELDS, ANSWERING, PLAIN = slots.BODY, slots.FIELDS, slots.ANSWERING
 local OPEN, STAGED, COMMITTED, OVER = slots.OPEN, slots.STAGED, slots.COMMITTED, slots.OVER
 local TUNNEL, CANCELLED = slots.TUNNEL, scopes.CANCELLED
 local status_of, stage_problem = problem.status_of, problem.stage
-local stage_returned, finish = answer.stage_returned, lifetime.finish
+local stage_returned, finish = returned.stage, lifetime.finish
 
 local ON_ERROR_SECONDS = 1 -- for app:on_error, once the handler's deadline has passed
 

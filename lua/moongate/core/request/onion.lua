@@ -1,7 +1,7 @@
 --- The onion: middleware around the handler, and the answer that is sent when it has unwound.
 local scopes = require("moongate.core.scope")
 local slots = require("moongate.core.request.slots")
-local answer = require("moongate.core.request.answer")
+local returned = require("moongate.core.request.returned")
 local places = require("moongate.core.places")
 local send = require("moongate.core.request.send").send
 
@@ -9,7 +9,7 @@ local ROUTE, TASK, PHASE = slots.ROUTE, slots.TASK, slots.PHASE
 local STATUS, TYPE, OPEN, STAGED = slots.STATUS, slots.TYPE, slots.OPEN, slots.STAGED
 local BODY = slots.BODY
 local CANCELLED = scopes.CANCELLED
-local stage_returned = answer.stage_returned
+local stage_returned = returned.stage
 
 local M = {}
 

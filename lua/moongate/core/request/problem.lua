@@ -18,6 +18,9 @@ local STATUS_OF_CODE = {
   database = 503, cache = 503, reload = 503, stall = 503, memory = 503,
 }
 
+-- Why a Redis cannot be asked now, unlike what a server refuses.
+local AWAY = { down = true, closed = true, limit = true, timeout = true }
+
 -- What another moment would not make better is a fault of the script.
 local OWN_FAULT = { constraint = true, syntax = true, readonly = true, error = true }
 
@@ -32,6 +35,8 @@ function M.status_of(err)
     return is_status(status) and status >= 400 and status or 500
   elseif code == "database" and OWN_FAULT[raw(err, "reason")] then
     return 500
+  elseif code == "redis" and AWAY[raw(err, "reason")] then
+    return 503
   elseif code == "limit" and raw(err, "url") then
     return 502 -- another server's body
   elseif code == "limit" and (raw(err, "path") or raw(err, "operations")) then

@@ -4,6 +4,7 @@
 --- Until somebody looks at them, the server's fields stay in C: ctx keeps what scripts have set,
 --- which is laid over them when the answer is sent (answer.lua: fetch_fields).
 local native = require("moongate.native")
+local check = require("moongate.core.check")
 local errors = require("moongate.core.errors")
 local headers_of = require("moongate.core.headers")
 local options = require("moongate.core.proxy.options")
@@ -24,7 +25,7 @@ local M = {}
 ---@field status integer that of the server
 ---@field headers table<string, string> as the server sent them, looked up in any case; empty once
 --- the answer is not the server's any more
-local Answer = {}
+local Answer = answer.Relayed
 
 function Answer.__index(self, key)
   if key ~= "headers" then
@@ -92,7 +93,7 @@ end
 ---@param given table|nil see core/proxy/options.lua
 function answer.methods.proxy(ctx, upstream, given)
   if type(upstream) ~= "string" then
-    error("proxy: the name of an upstream is wanted, not " .. errors.show(upstream), 2)
+    error("proxy: the name of an upstream is wanted, not " .. check.describe(upstream), 2)
   elseif upstream:find("://", 1, true) then
     M.ask(ctx, upstream, options.of_url(upstream, given), 2)
   else

@@ -1,5 +1,6 @@
 --- The environment of app code: reads see the standard globals, an accidental global is an error,
 --- and calls that would harm or block the server are refused, naming the way that does not.
+local check = require("moongate.core.check")
 local coroutines = require("moongate.core.coroutines")
 local guard = require("moongate.core.scripts.guard")
 local missing = require("moongate.core.future.missing")
@@ -17,6 +18,12 @@ local PROBED = {
   warn = true,
 }
 
+-- What examples of other frameworks, and halves of our own, have without saying from where.
+local MEANT = {
+  moongate = 'local moongate = require("moongate")',
+  ctx = "a handler is given it: function(ctx) ... end",
+}
+
 local function new_globals(own)
   local env = {}
   own._G = env
@@ -28,7 +35,8 @@ local function new_globals(own)
       end
       if value == nil and not PROBED[key] then
         error("undefined global '" .. tostring(key) .. "'" .. suggest.for_name(key, own, _G)
-          .. ": a local of that name does not reach here, or was never made", 2)
+          .. ": " .. (MEANT[key] or "a local of that name does not reach here, or was never made"),
+          2)
       end
       return value
     end,
@@ -78,7 +86,10 @@ local function loaders(globals, full, read, display)
     loadfile = load_file,
     dofile = function(path)
       local chunk, err = load_file(path)
-      return (chunk or error(err, 0))()
+      if not chunk then
+        (err:find("^cannot ") and check.fail or error)(err, 0)
+      end
+      return chunk()
     end,
   }
 end

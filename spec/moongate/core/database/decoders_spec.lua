@@ -13,7 +13,7 @@ describe("db:decoder", function()
     assert.matches("decoders_spec.lua:%d+: decoder: a type of PostgreSQL's own is wanted.*"
       .. "not \"numerc\" %(did you mean 'numeric'%?%)", refused("numerc", tonumber))
     assert.matches("decoder: a type", refused(0, tonumber))
-    assert.matches("decoder: a function is wanted, or nil, not string", refused("uuid", "x"))
+    assert.matches('decoder: a function is wanted, or nil, not "x"', refused("uuid", "x"))
     app:close()
   end)
 

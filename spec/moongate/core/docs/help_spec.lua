@@ -7,6 +7,7 @@ local facts = {
     { path = "limits.body", about = "The body", default = '"16M"', allowed = "a size" },
     { path = "routing", about = "A table" },
     { path = "routing.deep", about = "In it" },
+    { path = "listen[].tls", about = "TLS" },
     { path = "timeouts.idle", about = "Idle", default = "75", allowed = "seconds" },
   },
   commands = {},
@@ -43,6 +44,22 @@ describe("moongate help", function()
   it("finds a name alone if it is the only one", function()
     assert.truthy(of("send_file"):find("^ctx:send_file"))
     assert.truthy(of("idle"):find("^timeouts.idle"))
+  end)
+
+  it("finds a key of lists without their brackets", function()
+    assert.truthy(of("listen.tls"):find("^listen%[%].tls"))
+  end)
+
+  it("lists what a thing has", function()
+    local text = of("ctx")
+    assert.equal("ctx has:\n\n  moongate help ctx.method\n", text:match("^[^\n]*\n\n[^\n]*\n"))
+    assert.truthy(text:find("moongate help ctx:json\n", 1, true))
+    assert.is_nil(text:find("ws:send", 1, true))
+  end)
+
+  it("looks for what has another owner here", function()
+    assert.truthy(of("out:send"):find("moongate help events_out:send\n", 1, true))
+    assert.truthy(of("ctx:send_bytes") == nil)
   end)
 
   it("lists what a name could mean", function()

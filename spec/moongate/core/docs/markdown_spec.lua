@@ -27,5 +27,8 @@ describe("markdown", function()
     assert.equal("How much.\n\nDefault: `1`.\n\nAllowed: a number.", markdown.setting({
       path = "a", about = "How much", default = "1", allowed = "a number",
     }))
+    assert.equal("So much.\n\n```lua\nreturn { a = 2 }\n```", markdown.setting({
+      path = "a", about = "How much", text = "So much.", example = "return { a = 2 }",
+    }))
   end)
 end)

@@ -119,6 +119,58 @@ describe("the reference", function()
     app:close()
   end)
 
+  -- What scripts are given by others than require: where each class stands, and as what it is known.
+  local GIVEN = {
+    { "core/request/send.lua", "Out", "out" }, { "core/request/events.lua", "Out", "events_out" },
+    { "core/request/parts.lua", "Part", "part" },
+    { "core/http/response.lua", "Response", "response" },
+    { "core/http/stream.lua", "Out", "out" }, { "core/live/socket.lua", "methods", "ws" },
+    { "core/database/transaction.lua", "Transaction", "tx", { rows = true } }, -- which is refused
+    { "core/database/row_stream.lua", "Rows", "rows" },
+    { "core/database/copy.lua", "Reader", "reader" }, { "core/database/copy.lua", "Writer", "writer" },
+    { "core/database/listening.lua", "Notes", "notes" },
+    { "core/redis/watch.lua", "Watch", "tx" },
+    { "core/redis/messages.lua", "Messages", "messages" },
+    { "redis.lua", "Redis", "redis" }, { "upstream.lua", "Upstream", "upstream" },
+    { "websocket.lua", "WebSocket", "socket" }, { "tcp.lua", "TcpStream", "tcp_stream" },
+    { "template.lua", "Template", "Template" },
+    { "files.lua", "Chunks", "chunks", { cancel = true } },
+    { "test/websocket.lua", "Client", "websocket" }, { "test/events.lua", "Events", "events" },
+    { "test/websocket_server.lua", "Server", "server" },
+    { "test/clock.lua", "Clock", "clock",
+      { new = true, reset = true, until_true = true, wait = true } },
+  }
+
+  it("knows what else scripts are given", function()
+    for _, given in ipairs(GIVEN) do
+      local file, class, owner, hidden = unpack(given)
+      local text = assert(io.open("lua/moongate/" .. file)):read("*a")
+      local told, seen = as_set(documented(owner)), 0
+      for name in text:gmatch("\nfunction " .. class .. "[.:]([%a][%w_]*)%(") do
+        seen = seen + 1
+        assert.is_true(told[name] or (hidden or {})[name],
+          ("%s: %s of %s has no entry in lua/moongate/api"):format(owner, name, file))
+      end
+      assert.is_true(seen > 0, file .. " has no functions of " .. class)
+    end
+  end)
+
+  it("has an example of each function", function()
+    for _, entry in ipairs(loaded.entries) do
+      assert.is_true(entry.kind ~= "function" or entry.item.doc:find("```lua", 1, true) ~= nil,
+        entry.name .. " has no example in lua/moongate/api")
+    end
+  end)
+
+  it("tells what each field of a table is", function()
+    for _, entry in ipairs(loaded.entries) do
+      for _, field in ipairs(entry.kind == "class" and entry.item.params or {}) do
+        assert.is_true(field.doc ~= "",
+          entry.name .. "." .. field.name .. ": its meaning is missing")
+      end
+    end
+  end)
+
   it("tells LuaLS what may be left out in the middle", function()
     for _, entry in ipairs(loaded.entries) do
       local left_out = false

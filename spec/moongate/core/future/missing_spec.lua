@@ -58,6 +58,13 @@ describe("a Future used as its value is refused, with the place that made it:", 
     assert.equal(missing(helpers.here() - 2) .. " (or did you mean 'await'?)", message)
   end)
 
+  it("and its line is looked for where it was not noted", function()
+    app = test.app(function() end, { cache = "memory:1M" })
+    local value = moongate.cache():get("x")
+    assert.equal(("a Future made at %s:%d (get): :await() is missing"):format(FILE,
+      helpers.here() - 2), tostring(value))
+  end)
+
   it("its text says so as well", function()
     assert.equal(missing(0):match(": (.*)$"), tostring(future))
   end)
@@ -104,7 +111,7 @@ describe("a Future is named by the call that made it:", function()
       app:stub_http("GET http://other/", "page")
       app:stub_database("SELECT 1", {})
       app:post("/", { body = "a=1" })
-      local settled = name == "get" or name == "query_cache"
+      local settled = name == "get" or name == "query_cache" -- made where nobody looks for it
       local place = settled and ""
         or (" made at %s:%d"):format(FILE, debug.getinfo(make, "S").linedefined)
       assert.equal(("a Future%s (%s): :await() is missing"):format(place, name), text)
@@ -145,6 +152,36 @@ describe("a Future given to", function()
       function(ctx) ctx:http_request({ url = "http://other/", json = { a = ctx:sleep(0) } }) end },
     ["a key of the cache"] = { "query_cache: the key, of at most 1 KiB: ",
       function(ctx) local _ = ctx:query_cache(ctx:sleep(0)) end },
+    ["a statement's text"] = { "the statement is wanted as a string, not ",
+      function(ctx) ctx:query_database(ctx:sleep(0)) end },
+    ["the body of a call"] = { "http_request: body: a string or a function%(out%) is wanted, not ",
+      function(ctx) ctx:http_request({ url = "http://other/", body = ctx:sleep(0) }) end },
+    ["a field of a call"] = { "http_request: headers: X%-A: ", function(ctx)
+      ctx:http_request({ url = "http://other/", headers = { ["X-A"] = ctx:sleep(0) } }) end, 1 },
+    ["the URL of a call"] = { "http_request: a URL or a table of options is wanted, not ",
+      function(ctx) ctx:http_request(ctx:sleep(0)) end },
+    ["a path"] = { "read_file: a path is wanted, not ",
+      function(ctx) ctx:read_file(ctx:sleep(0)) end },
+    ["a URL to go to"] = { "redirect: the URL: a string is wanted, not ",
+      function(ctx) ctx:redirect(ctx:sleep(0)) end },
+    ["a file to send"] = { "send_file: a path is wanted, not ",
+      function(ctx) ctx:send_file(ctx:sleep(0)) end },
+    ["a failure's message"] = { "fail: the message is a string, not ",
+      function(ctx) ctx:fail(404, ctx:sleep(0)) end },
+    ["a number of seconds"] = { "sleep: seconds are wanted, a number of at least 0, not ",
+      function(ctx) ctx:sleep(ctx:sleep(0)) end },
+    ["a topic"] = { "publish: the value: a string or a table is wanted, not ",
+      function(ctx) moongate.publish("x", ctx:sleep(0)) end },
+    ["an id"] = { "set_request_id: 1 to 128 letters, digits or %-_%.:/%+= are wanted, not ",
+      function(ctx) ctx:set_request_id(ctx:sleep(0)) end },
+    ["a list of Futures"] = { "Future%.all: a list or a table of Futures is wanted, not ",
+      function(ctx) moongate.Future.all(ctx:sleep(0)) end },
+    ["a tool of C"] = { "bad argument #1 to 'sha256' %(string expected, got table%): ",
+      function(ctx) local _ = moongate.sha256(ctx:sleep(0)) end },
+    ["a function of Lua's"] = { "bad argument #1 to 'upper' %(string expected, got table%): ",
+      function(ctx) local _ = string.upper(ctx:sleep(0)) end },
+    ["table.concat"] = { "invalid value %(table%) at index 2 in table for 'concat': ",
+      function(ctx) local _ = table.concat({ "a", ctx:sleep(0) }) end },
     ["a statement"] = { "parameter %$1: ",
       function(ctx) ctx:query_database("SELECT $1", ctx:sleep(0)) end },
   }

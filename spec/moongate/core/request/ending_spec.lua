@@ -172,7 +172,7 @@ describe("ctx:log_field", function()
         end, "log_field a: a line of the access log has at most 8 KiB of them")
         helpers.refused(function()
           ctx:log_field(1, 1)
-        end, "log_field: a name is wanted, not a number")
+        end, "log_field: a name is wanted, not 1")
         return "fine"
       end)
     end)

@@ -1,3 +1,5 @@
+local errors = require("moongate.core.errors")
+local problem = require("moongate.core.request.problem")
 local test = require("moongate.test")
 local helpers = dofile("spec/fixture/helpers.lua")
 
@@ -19,7 +21,41 @@ local function logged()
 end
 
 after_each(function()
-  app:assert_no_leaks()
+  if app then
+    app:assert_no_leaks()
+  end
+  app = nil
+end)
+
+describe("an error that nobody catches is answered", function()
+  local ANSWERED = {
+    [413] = { { "limit" } },
+    [500] = {
+      { "cancelled" }, { "file" }, { "error" }, { "mine" }, { "limit", { path = "a" } },
+      { "database", { reason = "syntax" } }, { "redis", { reason = "WRONGTYPE" } }, { "redis" },
+    },
+    [502] = {
+      { "dns" }, { "denied" }, { "connect" }, { "tls" }, { "closed" }, { "protocol" },
+      { "limit", { url = "http://a/" } },
+    },
+    [503] = {
+      { "database", { reason = "busy" } }, { "cache" }, { "reload" }, { "stall" }, { "memory" },
+      { "redis", { reason = "down" } }, { "redis", { reason = "closed" } },
+      { "redis", { reason = "timeout" } }, { "redis", { reason = "limit" } },
+    },
+    [504] = { { "timeout" } },
+  }
+  for status, list in pairs(ANSWERED) do
+    it(status, function()
+      for _, row in ipairs(list) do
+        local fields = {}
+        for key, value in pairs(row[2] or {}) do
+          fields[key] = value
+        end
+        assert.equal(status, problem.status_of(errors.new(row[1], "x", fields)), row[1])
+      end
+    end)
+  end
 end)
 
 describe("ctx:fail", function()
@@ -30,12 +66,12 @@ describe("ctx:fail", function()
     local res = app:get("/")
     assert.equal(404, res.status)
     assert.equal("application/problem+json", res.headers["content-type"])
-    local problem = res:json()
-    assert.matches("^%x+$", problem.request_id)
-    problem.request_id = nil
+    local told = res:json()
+    assert.matches("^%x+$", told.request_id)
+    told.request_id = nil
     assert.same({
       type = "about:blank", title = "Not Found", status = 404, detail = "no such user", user = 7,
-    }, problem)
+    }, told)
     assert.equal("", logged())
   end)
 
@@ -65,7 +101,7 @@ describe("ctx:fail", function()
     end)
     local body = app:get("/").body
     for _, text in ipairs({ "status is an integer from 400 to 599, not 200", "not 404.5",
-      "not 404\n", "the message is a string, not a table", "the details are a table" }) do
+      'not "404"\n', "the message is a string, not table", "the details are a table" }) do
       assert.is_truthy(body:find(text, 1, true), text)
     end
   end)
