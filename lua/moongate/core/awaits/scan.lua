@@ -24,6 +24,8 @@ local WANT_VALUES = {
   ipairs = true, pairs = true, next = true, unpack = true, tonumber = true, assert = true,
   rawlen = true,
 }
+-- Of a library's functions so many of the first arguments are.
+local LIBRARIES = { string = math.huge, math = math.huge, table = 1 }
 
 local expression, statements -- below
 
@@ -182,8 +184,8 @@ end
 local WANTED = "where a value is wanted"
 
 -- `item`: the declaration of what is called, if it is known. `shift`: how far its parameters lie
--- behind. `first`: so is the first argument wanted as a value.
-local function arguments(s, args, item, shift, first)
+-- behind. `values`: so many of the first arguments are wanted as values.
+local function arguments(s, args, item, shift, values)
   for i, arg in ipairs(args) do
     local position = i - (shift or 0)
     if arg.tag == "function" then
@@ -192,7 +194,7 @@ local function arguments(s, args, item, shift, first)
       want_data(s, arg, WANTED)
     else
       local known = expression(s, arg)
-      if first and i == 1 then
+      if i <= (values or 0) then
         want(s, arg, known, WANTED)
       end
     end
@@ -203,13 +205,19 @@ local function result(item)
   return item and { type = surfaces.result(item), item_called = item } or NOTHING
 end
 
+-- ("a text"), whose methods are those of the string library.
+local function is_text(node)
+  local inner = node.tag == "paren" and node.inner or node
+  return inner.tag == "constant" and type(inner.value) == "string"
+end
+
 function EXPRESSIONS.method(s, node)
   local object = expression(s, node.object)
   if is_future(object) then
     check_member(s, node, node.name)
   end
   local item = object.type and surfaces.member(s.surface, object.type, node.name)
-  arguments(s, node.args, item)
+  arguments(s, node.args, item, nil, is_text(node.object) and LIBRARIES.string or nil)
   return result(item)
 end
 
@@ -221,12 +229,19 @@ local function required(node)
   return type(name) == "string" and name:find("^moongate%f[.%z]") and { type = name } or NOTHING
 end
 
+-- How many of the first arguments of one of Lua's own functions are wanted as values.
+local function values_of(fn)
+  if fn.tag == "global" then
+    return WANT_VALUES[fn.name] and 1
+  end
+  return fn.tag == "index" and fn.object.tag == "global" and LIBRARIES[fn.object.name]
+end
+
 function EXPRESSIONS.call(s, node)
   local fn = expression(s, node.fn)
   want(s, node.fn, fn, "which cannot be called")
   local item = fn.item
-  local first = node.fn.tag == "global" and WANT_VALUES[node.fn.name]
-  arguments(s, node.args, item, item and item.name:find(":", 1, true) and 1, first)
+  arguments(s, node.args, item, item and item.name:find(":", 1, true) and 1, values_of(node.fn))
   return item and result(item) or required(node)
 end
 

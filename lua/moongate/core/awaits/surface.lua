@@ -124,13 +124,13 @@ local DATA = {
 }
 
 --- Whether an argument is wanted as a value, not as a Future of it. Where any will do, what is
---- called a value is one.
+--- called a value is one, and what stands behind a statement.
 function M.wants_value(item, position)
-  local param = item.params[position]
-  if not param or param.name == "..." then
+  local param = item.params[position] or item.params[#item.params]
+  if not param or param.name ~= "..." and not item.params[position] then
     return false
   elseif param.type == "any" then
-    return param.name == "value"
+    return param.name == "value" or param.name == "..." and item.params[1].name == "sql"
   end
   for word in param.type:gmatch("[%a_.]+") do
     if not DATA[word] then

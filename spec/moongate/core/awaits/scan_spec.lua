@@ -49,6 +49,14 @@ describe("a Future used as its value", function()
     ["for k in ctx:body() do end"] = "over which nothing can go",
     ["for i = 1, ctx:increment('k') do end"] = "where a number is wanted",
     ["assert(ctx:read_file('f'))"] = "where a value is wanted",
+    ["local t = string.upper(ctx:body())"] = "where a value is wanted",
+    ["local t = string.format('%s', ctx:body())"] = "where a value is wanted",
+    ["local t = ('%s'):format(ctx:body())"] = "where a value is wanted",
+    ["table.sort(ctx:body_json())"] = "where a value is wanted",
+    ["local f = ctx:body_json() table.insert(f, 1)"] = "where a value is wanted",
+    ["local n = math.max(1, ctx:increment('k'))"] = "where a value is wanted",
+    ["ctx:query_database('s', 1, ctx:query_cache('k')):await()"] = "where a value is wanted",
+    ["moongate.redis():command('SET', 'k', ctx:body()):await()"] = "where a value is wanted",
     ["local text, err = ctx:read_file('f')"] = "ctx:read_file(...) is a Future, one value: nothing "
       .. "is left for err: write ctx:read_file(...):try_await()",
     ["ctx:json(ctx:query_cache('k'))"] = "where a value is wanted",
@@ -103,6 +111,8 @@ describe("a Future used as its value", function()
     "local o = {} if o:body() then end",
     "pcall(ctx.body(ctx).await)",
     "moongate.spawn(print, ctx:body())",
+    "local t = {} table.insert(t, ctx:body()) Future.all(t):await()",
+    "local t = ('a'):gsub('a', function() ctx:spawn(print) end)",
   }) do
     it("is not seen in: " .. body, function()
       assert.equal("", in_handler(body))

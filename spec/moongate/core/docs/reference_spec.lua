@@ -119,7 +119,8 @@ describe("the reference", function()
     app:close()
   end)
 
-  -- What scripts are given by others than require: where each class stands, and as what it is known.
+  -- What scripts are given by others than require: where each class stands, and as what they know
+  -- it.
   local GIVEN = {
     { "core/request/send.lua", "Out", "out" }, { "core/request/events.lua", "Out", "events_out" },
     { "core/request/parts.lua", "Part", "part" },
@@ -127,7 +128,8 @@ describe("the reference", function()
     { "core/http/stream.lua", "Out", "out" }, { "core/live/socket.lua", "methods", "ws" },
     { "core/database/transaction.lua", "Transaction", "tx", { rows = true } }, -- which is refused
     { "core/database/row_stream.lua", "Rows", "rows" },
-    { "core/database/copy.lua", "Reader", "reader" }, { "core/database/copy.lua", "Writer", "writer" },
+    { "core/database/copy.lua", "Reader", "reader" },
+    { "core/database/copy.lua", "Writer", "writer" },
     { "core/database/listening.lua", "Notes", "notes" },
     { "core/redis/watch.lua", "Watch", "tx" },
     { "core/redis/messages.lua", "Messages", "messages" },
