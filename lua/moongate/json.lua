@@ -6,6 +6,7 @@
 --- 2^53 are LuaJIT's int64_t and uint64_t, exact in both directions.
 local native = require("moongate.native").json
 local check = require("moongate.core.check")
+local hints = require("moongate.core.hints")
 
 ---@class moongate.json
 local M = {}
@@ -69,5 +70,14 @@ end
 --- JSON's null, to put into a table where nil would leave a gap. Prints as "null".
 ---@type userdata
 M.null = native.null
+
+local function is_null(value)
+  return value == native.null
+end
+
+hints.add("^attempt to .*userdata", function(co)
+  return hints.held(co, is_null) ~= nil
+    and "it is null, as of a column that is NULL: compare with moongate.json.null first" or nil
+end)
 
 return M

@@ -274,6 +274,12 @@ describe("what the answer is thought to be is told:", function()
       .. "colon" },
     ["a field that is called"] = { function(ctx) local _ = ctx:query("q") end,
       "attempt to call method 'query' (a table value): ctx.query is read, not called" },
+    ["a null that is compared"] = { function() local row = { n = moongate.json.null }
+      return row.n < 1 end, "attempt to compare userdata with number: it is null, as of a column "
+      .. "that is NULL: compare with moongate.json.null first", 1 },
+    ["a null that is shown"] = { function() local row = { n = moongate.json.null }
+      local _ = "n is " .. row.n end, "attempt to concatenate field 'n' (a userdata value): it is "
+      .. "null, as of a column that is NULL: compare with moongate.json.null first", 1 },
     ["a log that is called with a colon"] = { function(ctx) ctx.log:info("x") end,
       "call it with a dot: log.info(message, fields)" },
     ["a lost line of app:url"] = { function() return moongate.app():get("/u/:id", "u", print)

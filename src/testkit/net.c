@@ -3,9 +3,10 @@
 #include "base/mem.h"
 #include "client/client.h"
 #include "config/options.h"
+#include "config/upstream.h"
 #include "event/outward.h"
 #include "lua/stream.h"
-#include "proxy/upstream.h"
+#include "proxy/members.h"
 #include "testkit/kit_inside.h"
 #include "testkit/peer.h"
 
@@ -184,6 +185,26 @@ void mg_testkit_close_upstreams(mg_testkit *k) {
     k->services.upstreams = NULL;
 }
 
+// What a script says of an upstream's servers is done at once: there is one worker.
+static int order(void *arg, mg_str upstream, mg_str verb, mg_str what, mg_error *err) {
+    const mg_testkit *k = arg;
+    mg_arena a = {0};
+    mg_upstream_servers servers;
+    int rc = MG_OK;
+    if (!mg_str_eq(verb, MG_STR("servers"))) {
+        mg_upstreams_drain(k->services.upstreams, upstream, what, mg_str_eq(verb, MG_STR("drain")));
+    } else if (what.n == 0) {
+        mg_upstreams_set_servers(k->services.upstreams, upstream, NULL);
+    } else {
+        rc = mg_upstream_servers_read(&servers, &a, "", what, err);
+        if (rc == MG_OK) {
+            mg_upstreams_set_servers(k->services.upstreams, upstream, &servers);
+        }
+    }
+    mg_arena_deinit(&a);
+    return rc;
+}
+
 static int open_upstreams(mg_testkit *k, const char *json, mg_error *err) {
     mg_config c;
     mg_buf faults = {0};
@@ -200,6 +221,8 @@ static int open_upstreams(mg_testkit *k, const char *json, mg_error *err) {
         };
         const mg_upstreams_options all = mg_config_upstreams(&c, &c.arena);
         rc = mg_upstreams_new(&k->services.upstreams, &all, &setup, err);
+        k->services.order_upstream = order;
+        k->services.order_arg = k;
     }
     mg_config_deinit(&c);
     mg_buf_deinit(&faults);

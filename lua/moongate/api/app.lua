@@ -292,7 +292,8 @@ function app:proxy(pattern, upstream, options) end
 ---@field close? async fun(ws: moongate.WebSocket, code: integer, reason: string) it has ended: 1006 without a word
 ---@field reload? async fun(ws: moongate.WebSocket) first of all, once these scripts have taken it over from others
 
---- A WebSocket, over HTTP/1.1 and HTTP/2. Middleware runs before it is opened, and may refuse.
+--- A WebSocket, over HTTP/1.1 and HTTP/2: the route for GET of that pattern, which answers 426 to who
+--- asks for none. Middleware runs before it is opened, and may refuse.
 ---
 --- In the table form messages of one socket are handled one after the other, and nothing of the
 --- scripts is held between two of them: a reload takes the socket over there, with its `ws.state` and

@@ -81,7 +81,8 @@ function app:stub_http(matcher, answer) end
 ---   app:close()
 --- end)
 --- ```
---- A server that no upstream names (`ctx:proxy(url)`) is stubbed by its URL, with the answer itself.
+--- A server that no upstream names (`ctx:proxy(url)`), or that a script has set
+--- (`moongate.upstream("users"):set_servers`), is stubbed by its URL, with the answer itself.
 ---@param name string
 ---@param by_server any the answer of each server; or a table of answers by URL, "host:port" or number
 ---@return moongate.test.App self

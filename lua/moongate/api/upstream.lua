@@ -60,12 +60,13 @@ function upstream:set_servers(servers) end
 --- it takes requests again; so does `set_servers`.
 ---
 --- ```lua
---- app:every("before the backup", "50 2 * * *", function()
----   moongate.upstream("users"):drain("http://127.0.0.1:9001")
+--- app:post("/drain", function(ctx)
+---   moongate.upstream("users"):drain("http://127.0.0.1:9001", ctx.query.off ~= "1")
+---   return 204
 --- end)
---- app:proxy("/users/*path", "users")
 --- --> with upstream users => 200 Ada
---- --> GET /users/7 => 200 Ada
+--- --> POST /drain => 204
+--- --> POST /drain?off=1 => 204
 --- ```
 ---@param url string
 ---@param drain? boolean

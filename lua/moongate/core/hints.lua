@@ -3,6 +3,9 @@
 local errors = require("moongate.core.errors")
 local sched = require("moongate.core.sched")
 
+local getlocal = debug.getlocal -- scripts get another one
+local SLOTS = 250 -- of a frame
+
 local M = {}
 
 local hints = {}
@@ -14,6 +17,21 @@ local hints = {}
 ---@param hint fun(co: thread, ...: string): string?
 function M.add(pattern, hint)
   hints[#hints + 1] = { pattern = pattern, hint = hint }
+end
+
+--- The first value that the innermost frame of a dead coroutine has in hand and `is_it` takes.
+---@param co thread
+---@param is_it fun(value: any): boolean
+---@return any
+function M.held(co, is_it)
+  for i = 1, SLOTS do
+    local name, value = getlocal(co, 0, i)
+    if not name then
+      return nil
+    elseif is_it(value) then
+      return value
+    end
+  end
 end
 
 local function hint_for(message, co)

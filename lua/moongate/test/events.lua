@@ -10,8 +10,10 @@ local PATIENCE = 60 -- virtual seconds
 
 ---@class moongate.test.Events
 local Events = {}
-Events.__index = Events
 suggest.close(Events, "the events of a spec")
+
+-- What the stream has told besides events: it is looked at when a spec asks.
+local TOLD = { comments = true, retry = true, last_id = true }
 
 -- --- the stream ---
 
@@ -19,23 +21,23 @@ local function take_field(self, line)
   local name, value = line:match("^([^:]*): ?(.*)$")
   name, value = name or line, value or ""
   if name == "" then
-    self.comments = self.comments + 1
+    self.told.comments = self.told.comments + 1
   elseif name == "data" then
     self.lines[#self.lines + 1] = value
   elseif name == "event" then
     self.kind = value
   elseif name == "id" and not value:find("%z") then
-    self.last_id = value
+    self.told.last_id = value
   elseif name == "retry" and value:find("^%d+$") then
-    self.retry = tonumber(value) / 1000
+    self.told.retry = tonumber(value) / 1000
   end
 end
 
 local function dispatch(self)
   if self.lines[1] then
     self.events[#self.events + 1] = {
-      event = self.kind ~= "" and self.kind or "message", id = self.last_id ~= "" and self.last_id
-        or nil,
+      event = self.kind ~= "" and self.kind or "message", id = self.told.last_id ~= ""
+        and self.told.last_id or nil,
       data = table.concat(self.lines, "\n"),
     }
   end
@@ -78,6 +80,14 @@ local function take_all(self)
     bytes, ended = self.flight.peer:received()
   until self.over or not take_chunk(self, bytes)
   self.over = self.over or ended
+end
+
+function Events.__index(self, key)
+  if TOLD[key] then
+    take_all(self)
+    return self.told[key]
+  end
+  return Events[key]
 end
 
 -- --- what specs call ---
@@ -131,7 +141,8 @@ function M.open(app, path, options)
   flight.peer:take(head.bytes)
   return setmetatable({
     app = app, flight = flight, status = head.status, headers = head.headers, events = {},
-    lines = {}, kind = "", text = "", comments = 0, over = false, last_id = "", retry = false,
+    lines = {}, kind = "", text = "", over = false,
+    told = { comments = 0, last_id = "", retry = false },
   }, Events)
 end
 

@@ -13,7 +13,6 @@ local text = require("moongate.core.text")
 local Future = settling.Future
 local getlocal = debug.getlocal -- scripts get another one
 local UNDERSCORE = 95
-local SLOTS = 250 -- of a frame
 
 local M = {}
 
@@ -113,18 +112,6 @@ end
 
 -- --- what Lua itself refuses, without a word of Futures ---
 
--- The first Future that the innermost frame of a dead coroutine has in hand.
-local function held_by(co)
-  for i = 1, SLOTS do
-    local name, value = getlocal(co, 0, i)
-    if not name then
-      return nil
-    elseif M.is(value) then
-      return value
-    end
-  end
-end
-
 local function argument(co, n)
   local _, value = getlocal(co, 0, tonumber(n))
   return value
@@ -135,7 +122,7 @@ local function text_of(value)
 end
 
 hints.add("^attempt to compare .*table", function(co)
-  return text_of(held_by(co))
+  return text_of(hints.held(co, M.is))
 end)
 hints.add("^bad argument #(%d+) to .*got table%)$", function(co, n)
   return text_of(argument(co, n))
