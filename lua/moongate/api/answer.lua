@@ -314,7 +314,8 @@ function ctx:tunnel(fn) end
 --- Has a server of an upstream answer. Awaits its head and stages it like any answer; the content is
 --- relayed, both ways as it comes, once all middleware has unwound. Until then the status and the
 --- fields can be changed. What is staged later (a redirect, ctx:text, ...) stands in the place of the
---- server's whole answer, whose status stays unless another one is set. Raises an error with code
+--- server's whole answer, whose status stays unless another one is set. What it gives may be
+--- returned, alone or behind a status, and need not be. Raises an error with code
 --- "status" if no server answered: 503 if none may be asked, 502, or 504 after a timeout.
 ---
 --- ```lua spec
