@@ -169,8 +169,9 @@ $(B)/count: $(wildcard tests/bench/count/*.[ch]) $(LIBS)
 	@echo "  LINK  $@"
 	$(Q)$(CC) $(CFLAGS_ALL) $$(cat $(B)/compile.flags) -rdynamic -o $@ $(filter %.c,$^) $(LIBS) $(LINK)
 
-# It compares with libwslay, which nothing else needs.
+# They compare with libraries that nothing else needs.
 build/fuzz/fuzz/ws_frame_fuzz: LINK += -lwslay
+build/fuzz/fuzz/h2_nghttp2_fuzz build/fuzz/fuzz/h2_decode_fuzz: LINK += -lnghttp2
 
 build/fuzz/fuzz/%: tests/fuzz/%.c $(wildcard tests/fuzz/*.h) $(FUZZED_FILES:%=$(B)/obj/%.o) $(FUZZED:%=$(B)/lib%.a) $(B)/libllhttp.a
 	@mkdir -p $(@D)

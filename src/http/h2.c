@@ -84,6 +84,9 @@ void mg_h2_rest(mg_h2 *h) {
         mg_free(h->streams.at);
         h->streams = (mg_h2_table){0};
     }
+    if (h->decoder != NULL) {
+        mg_h2_decoder_rest(h->decoder);
+    }
     if (h->encoder != NULL) {
         mg_h2_encoder_free(h->encoder);
         h->encoder = NULL;

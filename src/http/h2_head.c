@@ -276,11 +276,11 @@ static mg_h2_decoder *decoder_of(mg_h2 *h) {
 
 static int decode(mg_h2 *h, mg_str fragment, bool last) {
     mg_h2_decoder *d = decoder_of(h);
-    mg_str name, value;
+    mg_h2_decoded f;
     int rc;
-    while ((rc = mg_h2_decode(d, &fragment, last, &name, &value)) == MG_OK) {
+    while ((rc = mg_h2_decode(d, &fragment, last, &f)) == MG_OK) {
         if (h->block.section != NULL) {
-            mg_h2_section_add(h->block.section, name, value);
+            mg_h2_section_add(h->block.section, &f);
         }
     }
     return rc;

@@ -29,11 +29,30 @@ static mg_str copy(const mg_h2_section *s, mg_str text) {
     return (mg_str){mg_arena_copy(s->fields.arena, text), text.n};
 }
 
-static void add_pseudo(mg_h2_section *s, mg_str name, mg_str value) {
+// Those of the static table, which begins with them.
+static const uint8_t static_pseudos[] = {
+    MG_H2_PSEUDOS, MG_H2_AUTHORITY, MG_H2_METHOD, MG_H2_METHOD, MG_H2_PATH,
+    MG_H2_PATH,    MG_H2_SCHEME,    MG_H2_SCHEME, MG_H2_STATUS, MG_H2_STATUS,
+    MG_H2_STATUS,  MG_H2_STATUS,    MG_H2_STATUS, MG_H2_STATUS, MG_H2_STATUS,
+};
+
+static bool is_pseudo(const mg_h2_decoded *f) {
+    return f->known > 0 ? f->known < sizeof static_pseudos : f->name.n > 0 && f->name.p[0] == ':';
+}
+
+// MG_H2_PSEUDOS: it is none that is known.
+static mg_h2_pseudo pseudo_of(const mg_h2_decoded *f) {
     mg_h2_pseudo p = 0;
-    while (p < MG_H2_PSEUDOS && !mg_str_eq(pseudo_names[p], name)) {
+    if (f->known > 0) {
+        return (mg_h2_pseudo)static_pseudos[f->known];
+    }
+    while (p < MG_H2_PSEUDOS && !mg_str_eq(pseudo_names[p], f->name)) {
         p++;
     }
+    return p;
+}
+
+static void add_pseudo(mg_h2_section *s, mg_h2_pseudo p, mg_str value) {
     if (p == MG_H2_PSEUDOS || !allowed(s, p)) {
         malformed(s, "a pseudo-field that does not belong here");
     } else if (s->regular) {
@@ -82,37 +101,38 @@ static bool is_of_connection(mg_field_id id, mg_str value) {
     }
 }
 
-static void add_field(mg_h2_section *s, mg_str name, mg_str value) {
+static void add_field(mg_h2_section *s, const mg_h2_decoded *d) {
     s->regular = true;
-    if (!is_name(name)) {
+    if (d->known == 0 && !is_name(d->name)) {
         malformed(s, "a field name is no token in lower case");
         return;
     }
-    if (!is_value(value)) {
+    if (!is_value(d->value)) {
         malformed(s, "a field value holds a control character, or white space around it");
         return;
     }
-    mg_field_id id = mg_field_id_of(name);
-    if (is_of_connection(id, value)) {
+    mg_field_id id = d->known > 0 ? mg_h2_static_id(d->known) : mg_field_id_of(d->name);
+    if (is_of_connection(id, d->value)) {
         malformed(s, "a field that describes the connection");
         return;
     }
     s->crumbs += id == MG_FIELD_COOKIE;
     // Within the section's limit, which is not larger than the list's.
-    mg_field f = {id != MG_FIELD_OTHER ? mg_field_name(id) : copy(s, name), copy(s, value), id};
+    mg_str name = id != MG_FIELD_OTHER ? mg_field_name(id) : copy(s, d->name);
+    mg_field f = {name, copy(s, d->value), id};
     (void)mg_fields_pass(&s->fields, &f);
 }
 
-void mg_h2_section_add(mg_h2_section *s, mg_str name, mg_str value) {
-    uint64_t bytes = (uint64_t)s->bytes + name.n + value.n + MG_FIELD_OVERHEAD;
+void mg_h2_section_add(mg_h2_section *s, const mg_h2_decoded *f) {
+    uint64_t bytes = (uint64_t)s->bytes + f->name.n + f->value.n + MG_FIELD_OVERHEAD;
     s->bytes = bytes > UINT32_MAX ? UINT32_MAX : (uint32_t)bytes;
     if (s->fault != NULL || mg_h2_section_is_too_large(s)) {
         return;
     }
-    if (name.n > 0 && name.p[0] == ':') {
-        add_pseudo(s, name, value);
+    if (is_pseudo(f)) {
+        add_pseudo(s, pseudo_of(f), f->value);
     } else {
-        add_field(s, name, value);
+        add_field(s, f);
     }
 }
 

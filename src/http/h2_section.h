@@ -6,6 +6,7 @@
 
 #include "http/h2_event.h"
 #include "http/h2_limits.h"
+#include "http/h2_table.h"
 
 typedef enum mg_h2_pseudo {
     MG_H2_METHOD,
@@ -37,8 +38,8 @@ typedef struct mg_h2_section {
 
 void mg_h2_section_init(mg_h2_section *s, mg_h2_section_kind kind, uint32_t limit, mg_arena *arena);
 
-// Borrows both for the call.
-void mg_h2_section_add(mg_h2_section *s, mg_str name, mg_str value);
+// Borrows its texts for the call.
+void mg_h2_section_add(mg_h2_section *s, const mg_h2_decoded *f);
 
 static inline bool mg_h2_section_is_too_large(const mg_h2_section *s) {
     return s->bytes > s->limit;

@@ -5,7 +5,7 @@
 #include "http/h2_event.h"
 #include "http/h2_limits.h"
 
-struct nghttp2_hd_inflater;
+struct mg_h2_decoder;
 struct mg_h2_encoder;
 
 // The streams that are open, in the order of their ids.
@@ -65,8 +65,8 @@ typedef struct mg_h2 {
     mg_h2_closed closed;
     mg_h2_settings peer;
     mg_h2_bucket budgets[MG_H2_BUDGETS];
-    mg_link turns[8];                    // http/h2_schedule: of each urgency
-    struct nghttp2_hd_inflater *decoder; // made when first needed
+    mg_link turns[8];              // http/h2_schedule: of each urgency
+    struct mg_h2_decoder *decoder; // made when first needed
     struct mg_h2_encoder *encoder;
     mg_h2_frame frame;
     mg_h2_block block;

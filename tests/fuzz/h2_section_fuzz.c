@@ -18,7 +18,8 @@ static void add_all(mg_h2_section *s, mg_str rest) {
         const char *colon = memchr(field.p, 0xfd, field.n);
         size_t name = colon != NULL ? (size_t)(colon - field.p) : field.n;
         size_t value = colon != NULL ? name + 1 : field.n;
-        mg_h2_section_add(s, (mg_str){field.p, name}, (mg_str){field.p + value, field.n - value});
+        mg_h2_section_add(s,
+                          &(mg_h2_decoded){{field.p, name}, {field.p + value, field.n - value}, 0});
         mg_str_skip(&rest, end != NULL ? field.n + 1 : field.n);
     }
 }

@@ -3,7 +3,7 @@
 set -eu
 out=$1
 
-libs="libuv luajit libssl libcrypto libcares sqlite3 zlib libnghttp2"
+libs="libuv luajit libssl libcrypto libcares sqlite3 zlib"
 compile="$(pkg-config --cflags $libs) $(pkg-config --cflags libpq)" # which is loaded when it is needed
 link=$(pkg-config --libs $libs)
 sources=

@@ -2,8 +2,8 @@
 # Installs the Debian packages that are missing: packages.sh build|test|bench. Asks nothing; says what it does.
 set -eu
 
-build="gcc libc6-dev libuv1-dev libluajit-5.1-dev node-llhttp libssl-dev libc-ares-dev libsqlite3-dev libpq-dev libnghttp2-dev zlib1g-dev pkg-config"
-test="luajit lua-busted lua-socket lua-check libcmocka-dev clang clang-format clang-tidy cppcheck libclang-rt-14-dev curl procps openssl nodejs valgrind postgresql pgbouncer redis-server redis-tools nghttp2-client nghttp2-server python3-h2 python3-cryptography pebble libwslay-dev node-ws python3-websockets chromium"
+build="gcc libc6-dev libuv1-dev libluajit-5.1-dev node-llhttp libssl-dev libc-ares-dev libsqlite3-dev libpq-dev zlib1g-dev pkg-config"
+test="luajit lua-busted lua-socket lua-check libcmocka-dev clang clang-format clang-tidy cppcheck libclang-rt-14-dev curl procps openssl nodejs valgrind postgresql pgbouncer redis-server redis-tools nghttp2-client nghttp2-server python3-h2 python3-cryptography pebble libwslay-dev libnghttp2-dev node-ws python3-websockets chromium"
 bench="luajit wrk curl python3 nghttp2-client nghttp2-server nodejs node-ws redis-server"
 
 # npm comes with node where that is not Debian's, and stands in the way of Debian's.

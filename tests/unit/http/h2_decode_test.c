@@ -5,14 +5,14 @@
 
 // Decodes a whole block, in pieces of `step` bytes (0: in one).
 static void decode(mg_h2_decoder *d, mg_str block, size_t step, mg_buf *text) {
-    mg_str name, value;
+    mg_h2_decoded f;
     do {
         size_t n = step > 0 && step < block.n ? step : block.n;
         mg_str piece = {block.p, n};
         mg_str_skip(&block, n);
         int rc;
-        while ((rc = mg_h2_decode(d, &piece, block.n == 0, &name, &value)) == MG_OK) {
-            mg_buf_printf(text, "%.*s: %.*s\n", (int)name.n, name.p, (int)value.n, value.p);
+        while ((rc = mg_h2_decode(d, &piece, block.n == 0, &f)) == MG_OK) {
+            mg_buf_printf(text, "%.*s: %.*s\n", (int)f.name.n, f.name.p, (int)f.value.n, f.value.p);
         }
         assert_int_equal(MG_EAGAIN, rc);
     } while (block.n > 0);
@@ -59,9 +59,10 @@ static void refuses_what_cannot_be_decoded(void **state) {
     };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         mg_h2_decoder *d = mg_h2_decoder_new();
-        mg_str in = wrong[i], name, value;
+        mg_str in = wrong[i];
+        mg_h2_decoded f;
         int rc;
-        while ((rc = mg_h2_decode(d, &in, true, &name, &value)) == MG_OK) {
+        while ((rc = mg_h2_decode(d, &in, true, &f)) == MG_OK) {
         }
         if (rc != MG_ESYNTAX) {
             fail_msg("block %zu was taken", i);
@@ -70,12 +71,54 @@ static void refuses_what_cannot_be_decoded(void **state) {
     }
 }
 
+// RFC 7541 section 4.4: the name of the new entry is that of one which has to go for it.
+static void a_name_outlives_its_entry(void **state) {
+    (void)state;
+    static const mg_str block = {"\x3f\x0a" // 41 bytes
+                                 "\x40\x04name\x01"
+                                 "1"
+                                 "\x7e\x02"
+                                 "22"
+                                 "\x7e\x81\x67"
+                                 "\xbe",
+                                 18};
+    for (size_t step = 0; step < 9; step++) {
+        mg_h2_decoder *d = mg_h2_decoder_new();
+        mg_buf text = {0};
+        decode(d, block, step, &text);
+        assert_text("name: 1\nname: 22\nname: 3\nname: 3\n", mg_buf_str(&text));
+        mg_h2_decoder_rest(d);
+        mg_buf_clear(&text);
+        decode(d, MG_STR("\xbe"), 0, &text);
+        assert_text("name: 3\n", mg_buf_str(&text));
+        mg_buf_deinit(&text);
+        mg_h2_decoder_free(d);
+    }
+}
+
 static void a_peer_has_to_tell_its_smaller_table(void **state) {
     (void)state;
     mg_h2_decoder *d = mg_h2_decoder_new();
     mg_h2_decoder_resize(d, 100);
-    mg_str in = MG_STR("\x82"), name, value;
-    assert_int_equal(MG_ESYNTAX, mg_h2_decode(d, &in, true, &name, &value));
+    mg_str in = MG_STR("\x82");
+    mg_h2_decoded f;
+    assert_int_equal(MG_ESYNTAX, mg_h2_decode(d, &in, true, &f));
+    mg_h2_decoder_free(d);
+    d = mg_h2_decoder_new();
+    mg_h2_decoder_resize(d, 100);
+    assert_int_equal(MG_ESYNTAX, mg_h2_decode(d, &in, true, &f)); // by any block
+    mg_h2_decoder_free(d);
+}
+
+static void its_size_may_come_in_pieces(void **state) {
+    (void)state;
+    mg_h2_decoder *d = mg_h2_decoder_new();
+    mg_buf text = {0};
+    mg_h2_decoder_resize(d, 100);
+    decode(d, MG_STR("\x20\x3f\x45\x82"), 1, &text); // none, then 100
+    decode(d, MG_STR("\x3f\x45\x82"), 1, &text);     // again, in another block
+    assert_text(":method: GET\n:method: GET\n", mg_buf_str(&text));
+    mg_buf_deinit(&text);
     mg_h2_decoder_free(d);
 }
 
@@ -88,7 +131,9 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(decodes_the_examples_of_the_rfc),
         cmocka_unit_test(refuses_what_cannot_be_decoded),
+        cmocka_unit_test(a_name_outlives_its_entry),
         cmocka_unit_test(a_peer_has_to_tell_its_smaller_table),
+        cmocka_unit_test(its_size_may_come_in_pieces),
         cmocka_unit_test(nothing_is_freed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

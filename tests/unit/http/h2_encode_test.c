@@ -35,10 +35,11 @@ static void add(pair *p, mg_str name, mg_str value) {
 }
 
 static void decode(pair *p) {
-    mg_str in = mg_buf_str(&p->block), name, value;
+    mg_str in = mg_buf_str(&p->block);
+    mg_h2_decoded f;
     int rc;
-    while ((rc = mg_h2_decode(p->decoder, &in, true, &name, &value)) == MG_OK) {
-        mg_buf_printf(&p->text, "%.*s: %.*s\n", (int)name.n, name.p, (int)value.n, value.p);
+    while ((rc = mg_h2_decode(p->decoder, &in, true, &f)) == MG_OK) {
+        mg_buf_printf(&p->text, "%.*s: %.*s\n", (int)f.name.n, f.name.p, (int)f.value.n, f.value.p);
     }
     assert_int_equal(MG_EAGAIN, rc);
 }

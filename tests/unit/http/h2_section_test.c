@@ -21,6 +21,10 @@ static int teardown(void **state) {
     return 0;
 }
 
+static void add_one(rig *r, mg_str name, mg_str value) {
+    mg_h2_section_add(&r->section, &(mg_h2_decoded){name, value, 0});
+}
+
 // "name: value" lines; the first character of a name may be a colon.
 static void add(rig *r, mg_h2_section_kind kind, const char *lines) {
     uint32_t limit = r->limits.header_bytes;
@@ -28,8 +32,8 @@ static void add(rig *r, mg_h2_section_kind kind, const char *lines) {
     while (*lines != '\0') {
         const char *end = strchrnul(lines, '\n');
         const char *colon = strstr(*lines == ':' ? lines + 1 : lines, ": ");
-        mg_h2_section_add(&r->section, (mg_str){lines, (size_t)(colon - lines)},
-                          (mg_str){colon + 2, (size_t)(end - colon - 2)});
+        add_one(r, (mg_str){lines, (size_t)(colon - lines)},
+                (mg_str){colon + 2, (size_t)(end - colon - 2)});
         lines = *end == '\n' ? end + 1 : end;
     }
 }
@@ -156,7 +160,7 @@ static void resets_nul_and_lf_in_values(void **state) {
     static const mg_str values[] = {{"a\0b", 3}, {"a\nb", 3}, {"\n", 1}};
     for (size_t i = 0; i < 3; i++) {
         add(r, MG_H2_REQUEST, START);
-        mg_h2_section_add(&r->section, MG_STR("x"), values[i]);
+        add_one(r, MG_STR("x"), values[i]);
         assert_non_null(mg_h2_section_request(&r->section, &r->limits, &r->e));
     }
 }
@@ -272,14 +276,41 @@ static void trailers_have_no_pseudo_fields(void **state) {
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
+static void a_known_name_means_the_same(void **state) {
+    rig *r = *state;
+    const mg_h2_dynamic none = {0};
+    mg_h2_section kinds[2];
+    for (uint32_t i = 1; i <= MG_H2_STATIC_FIELDS; i++) {
+        mg_h2_decoded f;
+        mg_h2_table_get(&none, i, &f);
+        f.value = MG_STR("v");
+        for (int k = 0; k < 2; k++) {
+            mg_h2_section_init(&kinds[k], MG_H2_REQUEST, 1000, &r->arena);
+            mg_h2_section_add(&kinds[k], &f);
+            f.known = 0;
+        }
+        assert_ptr_equal(kinds[0].fault, kinds[1].fault);
+        assert_int_equal(kinds[0].regular, kinds[1].regular);
+        for (int p = 0; p < MG_H2_PSEUDOS; p++) {
+            assert_true(mg_str_eq(kinds[0].pseudo[p], kinds[1].pseudo[p]));
+        }
+        assert_int_equal(kinds[0].fields.count, kinds[1].fields.count);
+        for (uint32_t n = 0; n < kinds[0].fields.count; n++) {
+            assert_int_equal(kinds[0].fields.at[n].id, kinds[1].fields.at[n].id);
+            assert_true(mg_str_eq(kinds[0].fields.at[n].name, kinds[1].fields.at[n].name));
+        }
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(makes_a_head_of_a_request),        TEST(content_ends_with_the_stream),
         TEST(a_host_may_stand_in_either_place), TEST(joins_the_crumbs_of_cookies),
         TEST(takes_both_kinds_of_connect),      TEST(resets_what_is_malformed),
-        TEST(resets_nul_and_lf_in_values),      TEST(refuses_what_http_1_refuses),
-        TEST(counts_fields_and_bytes),          TEST(makes_a_head_of_a_response),
-        TEST(resets_malformed_responses),       TEST(trailers_have_no_pseudo_fields),
+        TEST(a_known_name_means_the_same),      TEST(resets_nul_and_lf_in_values),
+        TEST(refuses_what_http_1_refuses),      TEST(counts_fields_and_bytes),
+        TEST(makes_a_head_of_a_response),       TEST(resets_malformed_responses),
+        TEST(trailers_have_no_pseudo_fields),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
