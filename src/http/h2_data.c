@@ -48,15 +48,14 @@ static void on_closed(mg_h2_step *t, uint32_t id) {
     }
     switch (mg_h2_how_closed(t->h, id)) {
     case MG_H2_WAS_OURS:
-        break; // it was on its way
+    case MG_H2_WAS_UNKNOWN: // given up long ago, maybe while much of it was under way
+        if (t->h->frame.left == 0) {
+            mg_h2_count_nothing(t, MG_H2_BUDGET_EMPTY);
+        }
+        break;
     case MG_H2_WAS_ENDED:
         mg_h2_die(t, MG_H2_STREAM_CLOSED, "DATA on a stream that has ended");
         break;
-    case MG_H2_WAS_UNKNOWN:
-        if (t->h->client) {
-            break; // a stream of ours, given up while much of it was under way
-        }
-        // fall through
     case MG_H2_WAS_RESET:
         mg_h2_closed_stream_error(t, id, MG_H2_STREAM_CLOSED);
         break;

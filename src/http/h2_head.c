@@ -234,6 +234,7 @@ static void on_whole(mg_h2_step *t) {
     t->h->block = (mg_h2_block){0};
     switch ((fate)b.fate) {
     case FATE_IGNORE:
+        mg_h2_count_nothing(t, MG_H2_BUDGET_EMPTY);
         break;
     case FATE_TAKE:
         s = b.section != NULL ? mg_h2_find(t->h, b.id) : NULL;

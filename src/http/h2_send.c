@@ -151,7 +151,7 @@ int mg_h2_request(mg_h2 *h, mg_h2_stream *s, mg_arena *arena, mg_buf *out, const
     if (!mg_h2_may_request(h)) {
         return MG_EAGAIN;
     }
-    mg_h2_earn(h, MG_H2_BUDGET_EMPTY, 2);
+    mg_h2_earn(h, MG_H2_BUDGET_EMPTY, 4); // heads and ends of one that is given up are ignored
     mg_h2_earn(h, MG_H2_BUDGET_WINDOWS, 2);
     mg_h2_stream_begin(h, s, arena, h->next_id);
     h->next_id += 2;

@@ -91,6 +91,37 @@ static void content_of_a_closed_stream_is_given_back(void **state) {
     assert_frames("WINDOW_UPDATE 0/0 33000\n", r);
 }
 
+// Of many uploads that were answered early, much may be on its way.
+static void content_of_what_was_given_up_long_ago_is_no_fault(void **state) {
+    rig *r = *state;
+    for (uint32_t id = 1; id < 201; id += 2) {
+        open_stream(r, id, rig_post);
+        mg_h2_send_reset(&r->h, r->stream, &r->out, MG_H2_NO_ERROR);
+        mg_buf_clear(&r->out);
+        mg_h2_drained(&r->h);
+    }
+    for (int i = 0; i < 1000; i++) {
+        send(r, 1, 0, 10);
+    }
+    assert_frames("", r);
+    assert_false(r->h.over);
+}
+
+static void nothings_for_what_was_given_up_are_counted(void **state) {
+    rig *r = *state;
+    r->limits.budgets[MG_H2_BUDGET_EMPTY] = 20;
+    open_stream(r, 1, rig_post);
+    mg_h2_send_reset(&r->h, r->stream, &r->out, MG_H2_NO_ERROR);
+    mg_buf_clear(&r->out);
+    for (int i = 0; i < 10; i++) {
+        send(r, 1, 0, 0);
+        open_stream(r, 1, "a: 1"); // trailers of it
+    }
+    assert_frames("", r);
+    send(r, 1, 0, 0);
+    assert_frames("GOAWAY 0/0 1 11\n", r);
+}
+
 // Nothing else may come that could tell of it: the peer waits for the connection's window.
 static void content_that_nobody_took_is_given_back_with_the_answer(void **state) {
     rig *r = *state;
@@ -210,6 +241,8 @@ int main(void) {
         TEST(more_than_the_connections_window_ends_the_connection),
         TEST(content_that_nobody_took_is_the_connections_again),
         TEST(content_of_a_closed_stream_is_given_back),
+        TEST(content_of_what_was_given_up_long_ago_is_no_fault),
+        TEST(nothings_for_what_was_given_up_are_counted),
         TEST(content_that_nobody_took_is_given_back_with_the_answer),
         TEST(what_is_left_of_a_frame_is_given_back),
         TEST(padding_is_given_back),
