@@ -5,6 +5,8 @@
 #include "server/h2_inside.h"
 #include "server/server.h"
 
+enum { BACKLOG_HIGH = 256 * 1024 }; // output waiting for the peer: what it sends waits as well
+
 static const mg_owner_ops conn_ops;
 
 static mg_h2_conn *of(const mg_conn *c) {
@@ -349,7 +351,12 @@ static void handle(mg_h2_conn *h, mg_h2_event_kind kind, const mg_h2_event *ev) 
 
 // --- the connection's owner ---
 
+// Content waits in its exchange, of which there are few. Heads, and what frames of the peer
+// provoke, do not: who takes none of that is not heard.
 static size_t take(mg_conn *c, const char *data, size_t n) {
+    if (mg_conn_backlog(c) >= BACKLOG_HIGH) {
+        return 0;
+    }
     mg_h2_conn *h = of(c);
     uint64_t now_ms = mg_loop_now_ms(c->server->loop);
     bool outermost = mg_h2_conn_begin_work(h);

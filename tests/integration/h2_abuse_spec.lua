@@ -8,6 +8,15 @@ local frame, headers, request, u32 = h2.frame, h2.headers, h2.request, h2.u32
 local APP = services.app("hello", [[
 app:post("/", function(ctx) return ctx:body():await() or "" end)
 app:get("/large", function() return ("x"):rep(1000000) end)
+local asked = 0
+app:get("/wide", function(ctx)
+  asked = asked + 1
+  for i = 1, 60 do
+    ctx:header("X-" .. i, ("v"):rep(500))
+  end
+  return ""
+end)
+app:get("/asked", function() return tostring(asked) end)
 ]])
 
 local get = request("GET", "/")
@@ -142,6 +151,42 @@ describe("a budget of HTTP/2", function()
     send_nothings(conn, "h2_pings", 100000)
     conn:close()
     assert_served(usual)
+  end)
+end)
+
+describe("a peer of HTTP/2 that asks on and reads no answer", function()
+  -- 24 MB of heads, which is more than sockets hold.
+  local ASKS, BATCH = 800, 50
+  local server
+
+  setup(function()
+    server = start()
+  end)
+  teardown(function()
+    server:stop()
+  end)
+
+  local function text_of(conn, id, path)
+    conn:send(headers(id, request("GET", path), true))
+    local data = conn:read_until(function(f) return f.kind == "DATA" and f.id == id end)
+    return data.payload
+  end
+
+  it("is not heard any more", function()
+    local deaf, other = h2.connect(server.h2_port), h2.connect(server.h2_port)
+    local wide = request("HEAD", "/wide")
+    local asked
+    for first = 0, ASKS - 1, BATCH do
+      local out = {}
+      for i = first, first + BATCH - 1 do
+        out[#out + 1] = headers(i * 2 + 1, wide, true)
+      end
+      deaf:send(table.concat(out))
+      asked = tonumber(text_of(other, first * 2 + 1, "/asked"))
+    end
+    assert.is_true(asked < ASKS - BATCH, asked .. " were heard")
+    deaf:close()
+    other:close()
   end)
 end)
 

@@ -174,6 +174,41 @@ static void after_so_many_requests_it_leaves(void **state) {
     assert_int_equal(p.conn->state, MG_CONN_LINGER);
 }
 
+static void who_reads_no_answer_is_not_heard_until_it_does(void **state) {
+    (void)state;
+    enum { ASKS = 20 };
+    static char value[30000];
+    memset(value, 'v', sizeof value);
+    mg_arena arena = {0};
+    mg_answer wide = {.status = 200};
+    h2_call *calls[ASKS];
+    mg_exchange *x;
+    int heard = 0;
+    r.echo = false;
+    mg_fields_init(&wide.fields, &arena);
+    mg_fields_add(&wide.fields, MG_STR("x"), (mg_str){value, sizeof value});
+    mg_stream_read_stop(&p.p.s);
+    for (int i = 0; i < ASKS; i++) {
+        calls[i] = h2_get(&r, &p, "/a");
+        while ((x = rig_take(&r)) != NULL) {
+            mg_exchange_respond(x, &wide, MG_STR(""));
+            heard++;
+        }
+        rig_settle(&r);
+    }
+    assert_true(heard > 2 && heard < ASKS);
+    mg_stream_read_start(&p.p.s);
+    h2_settle(&r, &p);
+    while ((x = rig_take(&r)) != NULL) {
+        mg_exchange_respond(x, &wide, MG_STR(""));
+        h2_settle(&r, &p);
+    }
+    for (int i = 0; i < ASKS; i++) {
+        assert_answer(calls[i], 200, "");
+    }
+    mg_arena_deinit(&arena);
+}
+
 static void the_app_may_end_the_connection(void **state) {
     (void)state;
     r.echo = false;
@@ -298,6 +333,7 @@ int main(void) {
         TEST(an_idle_connection_ends_with_a_goodbye),
         TEST(a_stop_goes_in_two_steps),
         TEST(after_so_many_requests_it_leaves),
+        TEST(who_reads_no_answer_is_not_heard_until_it_does),
         TEST(the_app_may_end_the_connection),
         TEST(other_limits_are_those_of_later_connections),
         TEST(both_protocols_are_known_by_how_they_begin),
