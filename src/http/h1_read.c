@@ -80,9 +80,17 @@ static mg_h1_verdict parse(mg_h1_reader *r, mg_head *h) {
     return verdict == MG_H1_HEAD ? parse_fields(r, h) : verdict;
 }
 
+// A record of TLS (RFC 8446 section 5.1): there may be no end of a line in all that comes.
+static bool is_handshake(const mg_h1_section *s) {
+    return s->n > 0 && s->bytes[0] == 0x16;
+}
+
 // A request line that is complete and wrong is refused at once, though the rest of the head has not
 // come.
 static mg_h1_verdict check_line_early(mg_h1_reader *r, const char *p) {
+    if (is_handshake(&r->section)) {
+        return bad(r, 400, "TLS is not spoken here");
+    }
     if (r->line_checked || r->section.guard.first_end == 0) {
         return MG_H1_MORE;
     }

@@ -49,6 +49,7 @@ row("a version that is missing or unknown", { 400, 505 }, with_line, {
 })
 row("HTTP/0.9", { 400, 505 }, as_is, { "GET /text\r\n", "GET /text\r\n\r\n" })
 row("HTTP/2.0 with prior knowledge", { 400, 505 }, as_is, { "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" })
+row("TLS where none is spoken", 400, as_is, { "\22\3\1\2\0\1\0\1\252\3\3" })
 row("a malformed request line", 400, with_line, {
   "GET", "FOO", "GET  /text HTTP/1.1", "GET /text  HTTP/1.1", "GET /text HTTP/1.1 ",
   " GET /text HTTP/1.1", "GET\t/text HTTP/1.1", "GET /text\tHTTP/1.1", "GET /a b HTTP/1.1",

@@ -32,6 +32,12 @@ static void refuses_request_lines(void **state) {
     reads("GET a HTTP/1.1\r\n", "refused 400\n");
 }
 
+static void refuses_tls_before_a_line_ends(void **state) {
+    (void)state;
+    reads_n("\x16\x03\x01\x02\x00\x01\x00", 7, "refused 400\n");
+    reads("\x16", "refused 400\n");
+}
+
 static void refuses_fields(void **state) {
     (void)state;
     reads("GET / HTTP/1.1\r\nHost: a\r\nA : b\r\n\r\n", "refused 400\n");
@@ -160,6 +166,7 @@ int main(void) {
         cmocka_unit_test(reads_heads_in_a_row),
         cmocka_unit_test(reads_upgrades_as_ordinary_requests),
         cmocka_unit_test(refuses_request_lines),
+        cmocka_unit_test(refuses_tls_before_a_line_ends),
         cmocka_unit_test(refuses_fields),
         cmocka_unit_test(a_wrong_request_line_is_refused_before_the_rest),
         cmocka_unit_test(a_refused_request_still_has_a_name),
