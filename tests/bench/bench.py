@@ -9,6 +9,7 @@ import sys
 
 import claims
 import database
+import floods
 import h2
 import hold
 import idle
@@ -25,7 +26,7 @@ from works import WORKS
 
 WARM_S = 1
 OTHERS = {"W4mem": relayed.run, "W5": idle.run, "W7": reloads.run, "W9": database.run, "W11": h2.run,
-          "W12": tls.run, "W13": ws.run, "W13x100K": hold.run_websockets, "C100K": hold.run_idle,
+          "W12": tls.run, "W12floods": floods.run, "W13": ws.run, "W13x100K": hold.run_websockets, "C100K": hold.run_idle,
           "stores": stores.run, "claims": claims.run}
 
 
