@@ -139,10 +139,22 @@ static void answered(mg_exchange *x, const mg_fields *trailers) {
     x->wire->end(x, trailers);
 }
 
-static void commit_head(mg_exchange *x, const mg_answer *a) {
+static void tell_head(mg_exchange *x, const mg_answer *a) {
     x->status = a->status;
     x->bodyless = mg_status_is_bodyless(a->status) || x->head.method == MG_METHOD_HEAD;
     x->wire->head(x, a);
+}
+
+// By a 2xx the client of a CONNECT would take content for the protocol that it wants to be spoken
+// (RFC 8441 section 4).
+static void commit_head(mg_exchange *x, const mg_answer *a) {
+    if (x->by_connect && a->status / 100 == 2) {
+        mg_answer refusal = *a;
+        refusal.status = 501;
+        tell_head(x, &refusal);
+    } else {
+        tell_head(x, a);
+    }
 }
 
 // A filter may add to a list, also to none.

@@ -105,6 +105,22 @@ static void a_refused_upgrade_is_an_answer(void **state) {
     assert_int_equal(p.conn->state, MG_CONN_IDLE);
 }
 
+// It would say that the protocol is spoken from here on.
+static void no_answer_to_an_upgrade_is_a_success(void **state) {
+    (void)state;
+    const h2_ask ask = {
+        .method = "CONNECT", .path = "/chat", .protocol = "websocket", .open = true};
+    h2_call *c = h2_request(&r, &p, &ask);
+    mg_exchange_respond(rig_take(&r), &(mg_answer){.status = 200}, MG_STR("hello"));
+    h2_settle(&r, &p);
+    assert_int_equal(c->status, 501);
+    assert_text("hello", mg_buf_str(&c->body));
+    c = h2_request(&r, &p, &ask);
+    mg_exchange_respond(rig_take(&r), &(mg_answer){.status = 204}, MG_STR(""));
+    h2_settle(&r, &p);
+    assert_int_equal(c->status, 501);
+}
+
 static void bytes_go_both_ways(void **state) {
     (void)state;
     h2_call *c = open_tunnel();
@@ -217,6 +233,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(the_app_sees_an_upgrade),
         TEST(a_refused_upgrade_is_an_answer),
+        TEST(no_answer_to_an_upgrade_is_a_success),
         TEST(bytes_go_both_ways),
         TEST(plain_connect_is_one_too),
         TEST(a_pause_closes_the_window),
