@@ -163,8 +163,8 @@ int mg_call_start(mg_call **out, mg_client *c, const mg_call_options *options,
     mg_call_start_total(call);
     *out = call;
     mg_call_origin origin = options->origin;
-    if (options->protocol.n > 0) {
-        origin.http2 = MG_HTTP2_NEVER; // a connection of HTTP/1.1 becomes whatever it is to be
+    if (memchr(options->protocol.p != NULL ? options->protocol.p : "", ',', options->protocol.n)) {
+        origin.http2 = MG_HTTP2_NEVER; // of several HTTP/1.1 alone can have one chosen
     }
     if (mg_origin_enter(c, &origin, call) == MG_OK) {
         mg_origin_serve(call->origin, call);

@@ -147,9 +147,13 @@ static void take_switch(mg_call *call, const mg_response *r) {
     mg_call_tell(call);
 }
 
-// One protocol is named, of those that were asked for (RFC 9110 section 7.8).
+// One protocol is named, of those that were asked for (RFC 9110 section 7.8). HTTP/1.0 knows no
+// 101.
 bool mg_call_switches(const mg_call *call, const mg_response *r) {
-    if (r->status != 101) {
+    if (r->http2) {
+        return call->options.protocol.n > 0 && r->status >= 200 && r->status < 300;
+    }
+    if (r->status != 101 || r->head.minor == 0) {
         return false;
     }
     const mg_fields *fields = &r->head.fields;

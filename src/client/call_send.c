@@ -169,6 +169,10 @@ static void go_again(mg_call *call) {
     mg_outbound_settle(c, usable); // which lets the origin dial
 }
 
+void mg_call_once_more(mg_call *call) {
+    go_again(call);
+}
+
 void mg_call_lost(mg_call *call, int status) {
     if (may_go_again(call)) {
         call->again = true;

@@ -50,8 +50,8 @@ struct mg_call_wire {
     // use. Whether the connection can serve further calls.
     bool (*leave)(mg_call *call, bool whole);
 
-    // The call, which has switched (mg_call_switches), leaves what carried it to `t`
-    // (mg_outbound_part). NULL: none can.
+    // The call, which has switched (mg_call_switches), leaves what carried it to `t`: all of the
+    // connection (mg_outbound_part), or its place on it (mg_outbound_lend).
     void (*take_over)(mg_call *call, mg_tunnel *t);
 };
 
@@ -74,8 +74,8 @@ void mg_call_heard(mg_call *call); // something has come for it
 void mg_call_take_head(mg_call *call, const mg_response *r);
 
 // Whether a response agrees to speak the protocol that the call asked for: one of those, and no
-// other. To be asked before the head is told; if so nothing more is told, and what follows belongs
-// to whoever takes over.
+// other; over HTTP/2 by any 2xx (RFC 8441 section 4). To be asked before the head is told; if so
+// nothing more is told, and what follows belongs to whoever takes over.
 bool mg_call_switches(const mg_call *call, const mg_response *r);
 
 // Whether content, and the end, are to be kept back until resume.
@@ -94,4 +94,6 @@ void mg_call_lost(mg_call *call, int status);
 // The server says that it has not looked at it. The call waits for another connection, whatever its
 // method, or ends.
 void mg_call_refused(mg_call *call, const char *what);
+// It has not been sent, and cannot be here: it waits for another connection.
+void mg_call_once_more(mg_call *call);
 void mg_call_drained(mg_call *call); // there may be room again

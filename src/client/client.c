@@ -336,6 +336,10 @@ void mg_origin_expect(mg_origin *o, uint32_t places) {
     o->places = places > 0 ? places : 1;
 }
 
+void mg_origin_learn(mg_origin *o, bool switches) {
+    o->plain |= !switches;
+}
+
 uint32_t mg_origin_provided(const mg_origin *o) {
     uint64_t most = (uint64_t)o->connecting * o->places;
     return most < o->waiting_count ? (uint32_t)most : o->waiting_count;
@@ -437,9 +441,42 @@ static void on_relief(mg_timer *t) {
     }
 }
 
+static mg_str text_of(const char *s) {
+    return s != NULL ? mg_str_of(s) : (mg_str){NULL, 0};
+}
+
+// The same place, where HTTP/1.1 is spoken: the call waits there.
+static void ask_by_http1(mg_origin *o, mg_call *call) {
+    const mg_call_origin there = {
+        .http2 = MG_HTTP2_NEVER,
+        .tls = o->is_tls,
+        .port = o->port,
+        .insecure = o->insecure,
+        .host = mg_str_of(o->host),
+        .unix_path = text_of(o->unix_path),
+        .ca = text_of(o->ca),
+        .cert = text_of(o->cert),
+        .key = text_of(o->key),
+        .server_name = text_of(o->server_name),
+        .prelude = mg_buf_str(&o->prelude),
+        .rules = mg_buf_str(&o->rules_text),
+    };
+    leave(call);
+    if (mg_origin_enter(o->client, &there, call) == MG_OK) {
+        mg_origin_serve(call->origin, call);
+    } else {
+        mg_call_break(call, "limit", "too many calls wait for a connection");
+        mg_call_tell_soon(call);
+    }
+}
+
 // One connection for the first call that waits. False if it has to wait on.
 static bool serve(mg_origin *o, mg_call *call) {
     mg_client *client = o->client;
+    if (o->plain && call->options.protocol.n > 0) {
+        ask_by_http1(o, call);
+        return true;
+    }
     mg_outbound *c = take_shared(o, call);
     c = c != NULL ? c : take_idle(o, call);
     if (c != NULL) {
@@ -582,6 +619,7 @@ void mg_origin_drop(mg_origin *o, mg_outbound *c) {
     mg_link_remove(&c->link);
     o->connections--;
     o->client->connections--;
+    o->plain &= o->connections > 0; // the next one may be another server
     mg_origin_pump(o);
     relieve(o->client);
     free_origin_if_unused(o);

@@ -73,6 +73,7 @@ struct mg_origin {
     bool insecure;
     bool pumping;
     bool draining; // its connections close when they are free
+    bool plain;    // one of them speaks HTTP/2 and nothing else (no RFC 8441)
     char name[];   // "https://host:port", for texts
 };
 
@@ -98,6 +99,8 @@ void mg_origin_forget_call(mg_origin *o, mg_call *call); // it waits no more; `o
 
 // So many calls a connection of it carries, as far as is known by now.
 void mg_origin_expect(mg_origin *o, uint32_t places);
+// Whether its connections of HTTP/2 can carry other protocols.
+void mg_origin_learn(mg_origin *o, bool switches);
 // How many calls wait for the dials that are under way.
 uint32_t mg_origin_provided(const mg_origin *o);
 

@@ -42,14 +42,13 @@ static bool leave(mg_call *call, bool whole) {
 
 // --- the request's content ---
 
-static mg_str waiting(const mg_h2_call *e) {
+mg_str mg_h2_call_waiting(const mg_h2_call *e) {
     return e->waiting.n > 0 ? (mg_str){e->waiting.p + e->waiting_at, e->waiting.n - e->waiting_at}
                             : e->whole;
 }
 
 static size_t backlog(const mg_call *call) {
-    mg_h2_call *e = of((mg_call *)(uintptr_t)call);
-    return waiting(e).n;
+    return mg_h2_call_waiting(of((mg_call *)(uintptr_t)call)).n;
 }
 
 static void drop_front(mg_h2_call *e, size_t n) {
@@ -102,7 +101,11 @@ static void send_end(mg_h2_call *e) {
 static void all_is_sent(mg_h2_call *e) {
     mg_h2_want(&e->session->h2, &e->stream, false);
     send_end(e);
-    mg_call_drained(e->call);
+    if (e->call != NULL) {
+        mg_call_drained(e->call);
+    } else {
+        mg_h2_switched_drained(e);
+    }
 }
 
 void mg_h2_calls_pump(mg_h2_session *s) {
@@ -110,7 +113,7 @@ void mg_h2_calls_pump(mg_h2_session *s) {
     size_t room;
     while (!s->over && s->c->stream.queued == 0 && (next = mg_h2_next(&s->h2, &room)) != NULL) {
         mg_h2_call *e = mg_h2_call_of(next);
-        mg_str data = waiting(e);
+        mg_str data = mg_h2_call_waiting(e);
         size_t before = data.n;
         send_frame(e, &data, room, ends_with_content(e));
         drop_front(e, before - data.n);
@@ -131,12 +134,16 @@ static void send_whole(mg_h2_call *e, mg_str body) {
     }
 }
 
-static int begin(mg_call *call) {
-    const mg_outbound *c = mg_call_outbound(call);
-    mg_h2_session *s = mg_h2_session_of(c);
+// Of one that asks for another protocol the stream stays open: it is to be a tunnel (RFC 8441).
+static void ask(mg_h2_call *e) {
+    mg_call *call = e->call;
+    mg_h2_session *s = e->session;
+    const mg_outbound *c = s->c;
     const mg_call_options *o = mg_call_wanted(call);
+    bool switches = o->protocol.n > 0;
     const mg_request_head head = {
-        .method = o->method,
+        .method = switches ? MG_STR("CONNECT") : o->method,
+        .protocol = o->protocol,
         .target = o->target,
         .host = o->authority,
         .scheme = c->origin->is_tls ? MG_STR("https") : MG_STR("http"),
@@ -147,39 +154,106 @@ static int begin(mg_call *call) {
                               : MG_LENGTH_NONE,
         .length = o->upload ? (uint64_t)o->length : o->body.n,
     };
-    mg_h2_call *e = take_stream(s, call);
-    bool outermost = mg_h2_session_begin(s);
-    bool bare = !o->upload && o->body.n == 0;
+    bool bare = !o->upload && o->body.n == 0 && !switches;
     int rc = mg_h2_request(&s->h2, &e->stream, mg_call_arena(call), &s->out, &head, bare);
     assert(rc == MG_OK); // it has a place
     (void)rc;
-    if (!bare && !o->upload) {
+    if (o->body.n > 0 && !o->upload) {
         send_whole(e, o->body);
     }
+}
+
+static int begin(mg_call *call) {
+    mg_h2_session *s = mg_h2_session_of(mg_call_outbound(call));
+    mg_h2_call *e = take_stream(s, call);
+    bool outermost = mg_h2_session_begin(s);
+    e->unasked = mg_call_wanted(call)->protocol.n > 0 && !s->greeted;
+    if (!e->unasked) {
+        ask(e);
+    }
     return mg_h2_session_end(s, outermost);
+}
+
+static mg_h2_call *first_unasked(const mg_h2_session *s) {
+    for (mg_link *l = s->calls.next; l != &s->calls; l = l->next) {
+        mg_h2_call *e = MG_OF(l, mg_h2_call, link);
+        if (e->unasked) {
+            return e;
+        }
+    }
+    return NULL;
+}
+
+// More may have begun than the server allows.
+void mg_h2_calls_ask(mg_h2_session *s) {
+    mg_h2_call *e;
+    while ((e = first_unasked(s)) != NULL) {
+        e->unasked = false;
+        if (mg_h2_may_connect(&s->h2) && mg_h2_may_request(&s->h2)) {
+            ask(e);
+        } else {
+            mg_call_once_more(e->call);
+        }
+    }
+}
+
+// What has come of a response is still given on.
+static bool takes_nothing(const mg_h2_call *e) {
+    return mg_h2_is_closed(&e->stream) || e->session->over;
+}
+
+static void send_or_keep(mg_h2_call *e, mg_str data) {
+    if (mg_h2_call_waiting(e).n == 0) {
+        send_at_once(e, &data);
+    }
+    if (data.n > 0) {
+        mg_buf_append_behind(&e->waiting, &e->waiting_at, data);
+        mg_h2_want(&e->session->h2, &e->stream, true);
+    }
+}
+
+static void end_behind_it(mg_h2_call *e) {
+    e->ending = true;
+    if (mg_h2_call_waiting(e).n == 0) {
+        send_end(e);
+    }
 }
 
 static int send_piece(mg_call *call, mg_str piece, const mg_fields *trailers) {
     mg_h2_call *e = of(call);
     mg_h2_session *s = e->session;
-    if (mg_h2_is_closed(&e->stream) || s->over) {
-        return MG_ECLOSED; // what has come of its response is still given on
+    if (takes_nothing(e)) {
+        return MG_ECLOSED;
     }
     bool outermost = mg_h2_session_begin(s);
     if (piece.n == 0) {
-        e->ending = true;
         e->trailers = trailers != NULL && trailers->count > 0 ? trailers : NULL;
-    }
-    if (waiting(e).n == 0) {
-        send_at_once(e, &piece);
-    }
-    if (piece.n > 0) {
-        mg_buf_append_behind(&e->waiting, &e->waiting_at, piece);
-        mg_h2_want(&s->h2, &e->stream, true);
-    } else if (waiting(e).n == 0) {
-        send_end(e);
+        end_behind_it(e);
+    } else {
+        send_or_keep(e, piece);
     }
     return mg_h2_session_end(s, outermost);
+}
+
+int mg_h2_call_write(mg_h2_call *e, mg_str data, size_t high) {
+    mg_h2_session *s = e->session;
+    if (takes_nothing(e)) {
+        return MG_ECLOSED;
+    }
+    bool outermost = mg_h2_session_begin(s);
+    send_or_keep(e, data);
+    bool much = mg_h2_call_waiting(e).n > high;
+    (void)mg_h2_session_end(s, outermost); // that it is lost is told by its end
+    return much ? MG_EAGAIN : MG_OK;
+}
+
+void mg_h2_call_write_end(mg_h2_call *e) {
+    mg_h2_session *s = e->session;
+    bool outermost = mg_h2_session_begin(s);
+    if (!takes_nothing(e)) {
+        end_behind_it(e);
+    }
+    (void)mg_h2_session_end(s, outermost);
 }
 
 // --- the response ---
@@ -193,11 +267,15 @@ void mg_h2_call_head(mg_h2_call *e, const mg_h2_event *ev) {
     const mg_response r = {
         .status = ev->status, .http2 = true, .reason = MG_STR(""), .head = ev->head};
     e->complete = ev->end;
+    e->resting = mg_call_switches(call, &r); // what follows belongs to whoever takes over
     mg_call_heard(call);
     mg_call_take_head(call, &r);
-    if (e->call == call && e->complete) {
+    if (e->call != call || e->resting) {
+        return;
+    }
+    if (e->complete) {
         finish(e);
-    } else if (e->call == call) {
+    } else {
         mg_call_progress(call);
     }
 }
@@ -324,4 +402,5 @@ const mg_call_wire mg_h2_call_wire = {
     .backlog = backlog,
     .resume = resume,
     .leave = leave,
+    .take_over = mg_h2_call_take_over,
 };

@@ -37,6 +37,7 @@ void mg_h2_session_open(mg_outbound *c) {
     s->c = c;
     c->session = s;
     mg_link_init(&s->calls);
+    mg_link_init(&s->tunnels);
     mg_link_init(&s->spare);
     mg_link_init(&s->left);
     s->places = c->origin->places;
@@ -59,10 +60,13 @@ void mg_h2_session_close(mg_outbound *c) {
     mg_free(s);
 }
 
-// The server need not wonder why.
+// The server need not wonder why; whoever has a tunnel is told.
 void mg_h2_session_leave_off(mg_outbound *c) {
     mg_h2_session *s = mg_h2_session_of(c);
     mg_timer_stop(&s->silence);
+    while (!mg_link_alone(&s->tunnels)) {
+        mg_h2_switched_drop(MG_OF(s->tunnels.next, mg_h2_call, link));
+    }
     if (!s->over) {
         mg_h2_send_goaway(&s->h2, &s->out, true);
         mg_h2_session_write(s);
@@ -133,6 +137,23 @@ static mg_h2_call *first_to_lose(const mg_h2_session *s) {
     return NULL;
 }
 
+static mg_h2_call *first_tunnel_to_lose(const mg_h2_session *s) {
+    for (mg_link *l = s->tunnels.next; l != &s->tunnels; l = l->next) {
+        mg_h2_call *e = MG_OF(l, mg_h2_call, link);
+        if (!e->lost) {
+            return e;
+        }
+    }
+    return NULL;
+}
+
+static void lose_tunnels(mg_h2_session *s) {
+    mg_h2_call *e;
+    while ((e = first_tunnel_to_lose(s)) != NULL) {
+        mg_h2_switched_lost(e);
+    }
+}
+
 // Every call on it goes to another connection, or fails; the last one that leaves closes it.
 static void lose_all(mg_h2_session *s, int status) {
     mg_h2_call *e;
@@ -140,6 +161,7 @@ static void lose_all(mg_h2_session *s, int status) {
     while ((e = first_to_lose(s)) != NULL) {
         mg_h2_call_lost(e, status);
     }
+    lose_tunnels(s);
     if (s->c->state == MG_OUTBOUND_IDLE) {
         mg_outbound_close(s->c);
     }
@@ -159,6 +181,7 @@ static void fail_all(mg_h2_session *s, const char *reason) {
     while (!mg_link_alone(&s->calls)) {
         mg_call_fail(MG_OF(s->calls.next, mg_h2_call, link)->call, "protocol", reason);
     }
+    lose_tunnels(s);
     mg_outbound_close(s->c);
 }
 
@@ -189,7 +212,7 @@ static void on_silence(mg_timer *t) {
 
 static void heard(mg_h2_session *s, mg_h2_event_kind kind) {
     uint32_t first_ms = s->c->client->options.ping_ms;
-    if (kind == MG_H2_PONG) {
+    if (kind == MG_H2_PONG && s->patience_ms < LONGEST_PATIENCE_MS) {
         uint32_t longer = s->patience_ms * MORE_PATIENCE;
         s->patience_ms = longer < LONGEST_PATIENCE_MS ? longer : LONGEST_PATIENCE_MS;
     } else if (kind == MG_H2_HEAD || kind == MG_H2_DATA) {
@@ -215,6 +238,31 @@ static void count_places(mg_h2_session *s) {
     }
 }
 
+static void take_settings(mg_h2_session *s) {
+    count_places(s);
+    if (!s->greeted) {
+        s->greeted = true;
+        mg_origin_learn(s->c->origin, mg_h2_may_connect(&s->h2));
+        mg_h2_calls_ask(s);
+    }
+}
+
+static void take_data(mg_h2_call *e, const mg_h2_event *ev) {
+    if (e->call != NULL) {
+        mg_h2_call_data(e, ev);
+    } else {
+        mg_h2_switched_data(e, ev);
+    }
+}
+
+static void take_reset(mg_h2_call *e, const mg_h2_event *ev) {
+    if (e->call != NULL) {
+        mg_h2_call_reset(e, ev);
+    } else {
+        mg_h2_switched_lost(e);
+    }
+}
+
 static void handle(mg_h2_session *s, mg_h2_event_kind kind, const mg_h2_event *ev) {
     heard(s, kind);
     switch (kind) {
@@ -222,16 +270,16 @@ static void handle(mg_h2_session *s, mg_h2_event_kind kind, const mg_h2_event *e
         mg_h2_call_head(mg_h2_call_of(ev->stream), ev);
         break;
     case MG_H2_DATA:
-        mg_h2_call_data(mg_h2_call_of(ev->stream), ev);
+        take_data(mg_h2_call_of(ev->stream), ev);
         break;
     case MG_H2_TRAILERS:
         mg_h2_call_trailers(mg_h2_call_of(ev->stream), ev);
         break;
     case MG_H2_RESET:
-        mg_h2_call_reset(mg_h2_call_of(ev->stream), ev);
+        take_reset(mg_h2_call_of(ev->stream), ev);
         break;
     case MG_H2_WRITABLE:
-        count_places(s);
+        take_settings(s);
         break;
     case MG_H2_CLOSED:
         fail_all(s, ev->reason);

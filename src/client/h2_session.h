@@ -3,6 +3,7 @@
 //
 //   h2_session.c  the connection: what comes, its end, signs of life
 //   h2_call.c     a call on it: its request, and its place in the table of wires
+//   h2_tunnel.c   a call that has switched to another protocol
 #pragma once
 
 #include "client/call_wire.h"
@@ -22,6 +23,7 @@ typedef struct mg_h2_session {
     mg_h2 h2;
     mg_buf out;           // frames that are written when the work is done
     mg_link calls;        // mg_h2_calls that are under way
+    mg_link tunnels;      // ... that have switched
     mg_link spare;        // ... for others to come
     mg_link left;         // ... whose call has left while something works here
     mg_timer silence;     // when it is looked whether the server lives
@@ -32,17 +34,20 @@ typedef struct mg_h2_session {
     bool working : 1; // a function further up the stack writes what it leaves in `out`
     bool over : 1;    // nothing is read or written any more
     bool pinged : 1;
+    bool greeted : 1; // its settings have come
 } mg_h2_session;
 
-// A call on it; its `stream`. It lives until the work in which its call leaves is done, so that who
-// has told a call something may look at `call`.
+// A call, or a tunnel, on it; its `stream`. It lives until the work in which its call leaves is
+// done, so that who has told a call something may look at `call`.
 typedef struct mg_h2_call {
     mg_h2_stream stream;
     mg_link link; // in one of the session's lists
     mg_h2_session *session;
-    mg_call *call;  // NULL: it has left
-    mg_str whole;   // of a body that is there: what has not left; borrowed from the call
-    mg_buf waiting; // of an upload: what has to wait for its turn, or for a window
+    mg_call *call;     // NULL: it has left, or leaves its stream to `tunnel`
+    mg_tunnel *tunnel; // NULL: none, or its owner has ended it
+    mg_timer linger;   // until an ended one is reset
+    mg_str whole;      // of a body that is there: what has not left; borrowed from the call
+    mg_buf waiting;    // of an upload: what has to wait for its turn, or for a window
     size_t waiting_at;
     const mg_fields *trailers; // behind an upload; NULL: none
     mg_buf held;               // content that has come while the call was full
@@ -54,7 +59,9 @@ typedef struct mg_h2_call {
     bool resting : 1;  // nothing is given on
     bool complete : 1; // the response's end has come
     bool broken : 1;   // the stream was reset before it
-    bool lost : 1;     // the connection has ended before it
+    bool lost : 1;     // the connection has ended before it; of a tunnel also: was reset
+    bool unasked : 1;  // it waits for the server's settings
+    bool gone : 1;     // a tunnel that is over
 } mg_h2_call;
 
 static inline mg_h2_session *mg_h2_session_of(const mg_outbound *c) {
@@ -95,3 +102,19 @@ void mg_h2_call_data(mg_h2_call *e, const mg_h2_event *ev);
 void mg_h2_call_trailers(mg_h2_call *e, const mg_h2_event *ev);
 void mg_h2_call_reset(mg_h2_call *e, const mg_h2_event *ev);
 void mg_h2_call_lost(mg_h2_call *e, int status); // the connection has ended
+
+// The server's settings have come, for the first time: what waited for them is asked, or leaves.
+void mg_h2_calls_ask(mg_h2_session *s);
+
+// Sends what may go at once, and keeps the rest. MG_EAGAIN: that is more than `high`; MG_ECLOSED.
+int mg_h2_call_write(mg_h2_call *e, mg_str data, size_t high);
+void mg_h2_call_write_end(mg_h2_call *e); // behind what waits
+mg_str mg_h2_call_waiting(const mg_h2_call *e);
+
+// --- h2_tunnel.c: inside of a session's work, but for the first ---
+
+void mg_h2_call_take_over(mg_call *call, mg_tunnel *t);
+void mg_h2_switched_data(mg_h2_call *e, const mg_h2_event *ev);
+void mg_h2_switched_drained(mg_h2_call *e);
+void mg_h2_switched_lost(mg_h2_call *e); // it was reset, or the connection has ended
+void mg_h2_switched_drop(mg_h2_call *e); // the connection is being closed

@@ -61,6 +61,18 @@ void mg_outbound_settle(mg_outbound *c, bool usable) {
     }
 }
 
+void mg_outbound_lend(mg_outbound *c, mg_call *call) {
+    mg_link_remove(&call->link);
+    c->served = true;
+}
+
+void mg_outbound_return(mg_outbound *c, bool usable) {
+    c->call_count--;
+    if (c->origin != NULL) { // else it is closed
+        mg_outbound_settle(c, usable);
+    }
+}
+
 void mg_outbound_part(mg_outbound *c, mg_call *call) {
     mg_link_remove(&call->link);
     c->call_count--;

@@ -28,7 +28,7 @@ struct mg_outbound {
     const mg_call_wire *wire;
     void *session;       // the wire's
     mg_link calls;       // BUSY: at least one
-    uint32_t call_count; // of them
+    uint32_t call_count; // of them, and of tunnels that have their places
     mg_link link;        // in its origin's list of dials, of idle or of shared ones; or in none
     mg_link all;
     mg_deadline idle;
@@ -49,6 +49,11 @@ void mg_outbound_close(mg_outbound *c);                // no call is on it
 // to be told next: it is given to others, goes on for its other calls alone, or is closed.
 bool mg_outbound_forget(mg_outbound *c, mg_call *call, bool whole);
 void mg_outbound_settle(mg_outbound *c, bool usable);
+
+// The call leaves its place to a tunnel, which gives it back: the connection is `usable` or not, as
+// for settle.
+void mg_outbound_lend(mg_outbound *c, mg_call *call);
+void mg_outbound_return(mg_outbound *c, bool usable);
 
 // The call, its last one, leaves the connection to a tunnel: it is none of its origin's any more.
 void mg_outbound_part(mg_outbound *c, mg_call *call);

@@ -68,6 +68,11 @@ static inline bool mg_h2_may_request(const mg_h2 *h) {
     return !mg_h2_is_final(h) && h->streams.count < h->peer.streams;
 }
 
+// Whether the peer takes extended CONNECT (RFC 8441), as far as it has said.
+static inline bool mg_h2_may_connect(const mg_h2 *h) {
+    return h->peer.extended_connect;
+}
+
 // How many streams of ours the peer allows at a time.
 static inline uint32_t mg_h2_allowed(const mg_h2 *h) {
     return h->peer.streams;

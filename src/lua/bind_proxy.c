@@ -85,7 +85,7 @@ static void leave_head(mg_script_relay *s) {
 
 static void on_head(void *arg, mg_relay *r) {
     mg_script_relay *s = arg;
-    s->head->status = mg_relay_head(r)->status;
+    s->head->status = mg_relay_status(r);
     finish_head(s);
 }
 
@@ -415,7 +415,7 @@ static const char *read_answer(lua_State *L, mg_script_relay *s, mg_answer *a) {
     mg_answer own;
     bool all = lua_toboolean(L, 5);
     // No script says 101 by itself; one that leaves the server's as it is lets it switch.
-    bool switches = lua_tonumber(L, 2) == 101 && mg_relay_head(s->relay)->status == 101;
+    bool switches = lua_tonumber(L, 2) == 101 && mg_relay_status(s->relay) == 101;
     if (switches) {
         lua_pushinteger(L, 200);
         lua_replace(L, 2);

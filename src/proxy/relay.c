@@ -113,9 +113,13 @@ const mg_response *mg_relay_head(const mg_relay *r) {
     return mg_call_response(r->at->call);
 }
 
+int mg_relay_status(const mg_relay *r) {
+    return mg_relay_has_switched(r) ? 101 : mg_relay_head(r)->status;
+}
+
 int mg_relay_answer(const mg_relay *r, mg_answer *out) {
     const mg_response *head = mg_relay_head(r);
-    *out = (mg_answer){.status = head->status};
+    *out = (mg_answer){.status = mg_relay_status(r)};
     mg_fields_init(&out->fields, &r->x->arena);
     int rc = mg_forward_response(&out->fields, head);
     if (rc == MG_OK && r->at->ticket.set_cookie.n > 0) {
@@ -160,19 +164,19 @@ static void commit(mg_relay *r, const mg_answer *a) {
     mg_exchange_begin(r->x, a, length_of(r, head));
 }
 
-static void fail_for_its_fields(mg_relay *r, const char *text) {
+static void fail_for_its_head(mg_relay *r, const mg_relay_fault *fault) {
     mg_call *call = mg_relay_end_try(r->at, false);
     mg_call_close(call);
-    mg_relay_fail(r, &(mg_relay_fault){502, "the upstream server's answer is not valid", text, 0});
+    mg_relay_fail(r, fault);
 }
 
 void mg_relay_take_head(mg_relay *r) {
     mg_timer_stop(&r->hedge);
     mg_buf_deinit(&r->kept); // nobody else is asked
     mg_relay_set_state(r, MG_RELAY_STAGED);
-    const char *wrong = mg_relay_has_switched(r) ? mg_relay_judge_switch(r) : NULL;
-    if (wrong != NULL) {
-        fail_for_its_fields(r, wrong);
+    mg_relay_fault fault = {0};
+    if (mg_relay_has_switched(r) && !mg_relay_judge_switch(r, &fault)) {
+        fail_for_its_head(r, &fault);
         return;
     }
     if (r->o.events != NULL && r->o.events->on_head != NULL) {
@@ -182,7 +186,9 @@ void mg_relay_take_head(mg_relay *r) {
     }
     mg_answer a;
     if (mg_relay_answer(r, &a) != MG_OK) {
-        fail_for_its_fields(r, "the response has too many fields");
+        fault = (mg_relay_fault){502, "the upstream server's answer is not valid",
+                                 "the response has too many fields", 0};
+        fail_for_its_head(r, &fault);
     } else if (mg_relay_has_switched(r)) {
         mg_relay_switch(r, &a);
     } else {

@@ -65,6 +65,8 @@ mg_relay *mg_relay_start(const mg_relay_options *options);
 
 // From on_head on; lives with the relay. Its fields are as they came: see forward.h.
 const mg_response *mg_relay_head(const mg_relay *r);
+// Its status; 101 if the server has switched, over whichever wire.
+int mg_relay_status(const mg_relay *r);
 
 // The answer as it would be relayed: what ends here is taken away, ours is added. The list is the
 // caller's to change; it lies in the exchange's arena. MG_ELIMIT: it has too many fields.

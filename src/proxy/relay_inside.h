@@ -50,8 +50,8 @@ struct mg_relay {
     // what is asked; all lies in the exchange's arena
     mg_str target;
     mg_fields fields;
-    mg_str protocol; // that the client wants to be spoken instead (relay_switch.c); empty: none
-    mg_str key;      // Sec-WebSocket-Key where the client has sent none (RFC 8441); else empty
+    mg_str protocol;    // that the client wants to be spoken instead (relay_switch.c); empty: none
+    mg_str key, accept; // halves of a handshake that are ours (relay_switch.c); else empty
 
     mg_relay_body body;
     mg_str whole;
@@ -97,7 +97,7 @@ void mg_relay_tell_end(const mg_relay *r, bool whole);
 // --- relay_switch.c ---
 void mg_relay_ask_to_switch(mg_relay *r);      // what the client's request asks for, if it does
 bool mg_relay_has_switched(const mg_relay *r); // by the head that has come
-const char *mg_relay_judge_switch(const mg_relay *r);  // NULL, or what is wrong with it
+bool mg_relay_judge_switch(mg_relay *r, mg_relay_fault *fault); // false: what is wrong with it
 void mg_relay_switch(mg_relay *r, const mg_answer *a); // the relay is over, a passage begins
 
 // --- relay_try.c ---

@@ -42,7 +42,7 @@ static mg_str asked_for(const mg_exchange *x) {
 static void add_key(mg_relay *r) {
     uint8_t random[MG_WS_KEY_BYTES];
     char text[MG_WS_KEY_TEXT];
-    if (mg_fields_find_name(&r->fields, MG_STR("sec-websocket-key")) != NULL ||
+    if (mg_fields_find(&r->fields, MG_FIELD_SEC_WEBSOCKET_KEY) != NULL ||
         !mg_str_ieq(r->protocol, websocket) ||
         getrandom(random, sizeof random, 0) != sizeof random) {
         return;
@@ -50,7 +50,7 @@ static void add_key(mg_relay *r) {
     mg_ws_key(random, text);
     mg_str key = {text, sizeof text};
     r->key = (mg_str){mg_arena_copy(&r->x->arena, key), key.n};
-    (void)mg_fields_add(&r->fields, MG_STR("Sec-WebSocket-Key"), r->key);
+    (void)mg_fields_add_id(&r->fields, MG_FIELD_SEC_WEBSOCKET_KEY, r->key);
 }
 
 void mg_relay_ask_to_switch(mg_relay *r) {
@@ -68,19 +68,40 @@ bool mg_relay_has_switched(const mg_relay *r) {
     return mg_call_has_switched(r->at->call);
 }
 
-// A key that is ours is ours to look after.
-const char *mg_relay_judge_switch(const mg_relay *r) {
-    const mg_fields *l = &mg_relay_head(r)->head.fields;
-    const mg_field *f = mg_fields_find_name(l, MG_STR("sec-websocket-accept"));
+// A server of HTTP/2 sees no key: the client's is ours to answer.
+static bool answer_key(mg_relay *r, mg_relay_fault *fault) {
+    static const mg_ws_terms none;
+    mg_ws_verdict verdict;
+    mg_ws_judge(&r->x->head.fields, false, &none, &verdict);
+    if (verdict.status != 0) {
+        *fault = (mg_relay_fault){400, verdict.why, NULL, 0};
+        return false;
+    }
+    mg_str accept = {verdict.accept, sizeof verdict.accept};
+    r->accept = (mg_str){mg_arena_copy(&r->x->arena, accept), accept.n};
+    return true;
+}
+
+static bool answers_our_key(const mg_relay *r) {
+    const mg_field *f =
+        mg_fields_find(&mg_relay_head(r)->head.fields, MG_FIELD_SEC_WEBSOCKET_ACCEPT);
     char accept[MG_WS_ACCEPT_TEXT];
-    if (r->key.n == 0) {
-        return NULL;
+    return f != NULL && mg_ws_accept(r->key, accept) &&
+           mg_str_eq(f->value, (mg_str){accept, sizeof accept});
+}
+
+// Where one side alone has a key, the other half of the handshake is ours.
+bool mg_relay_judge_switch(mg_relay *r, mg_relay_fault *fault) {
+    bool by_connect = mg_relay_head(r)->http2;
+    if (by_connect && !r->x->by_connect && mg_str_ieq(r->protocol, websocket)) {
+        return answer_key(r, fault);
     }
-    if (f == NULL || !mg_ws_accept(r->key, accept) ||
-        !mg_str_eq(f->value, (mg_str){accept, sizeof accept})) {
-        return "Sec-WebSocket-Accept does not answer the key";
+    if (by_connect || r->key.n == 0 || answers_our_key(r)) {
+        return true;
     }
-    return NULL;
+    *fault = (mg_relay_fault){502, "the upstream server's answer is not valid",
+                              "Sec-WebSocket-Accept does not answer the key", 0};
+    return false;
 }
 
 // The server's word for it, or the client's: of an extended CONNECT there is only that.
@@ -98,6 +119,9 @@ void mg_relay_switch(mg_relay *r, const mg_answer *a) {
     answer.status = 101;
     if (r->key.n > 0) {
         (void)mg_fields_remove(&answer.fields, MG_STR("sec-websocket-accept"));
+    }
+    if (r->accept.n > 0) {
+        (void)mg_fields_add_id(&answer.fields, MG_FIELD_SEC_WEBSOCKET_ACCEPT, r->accept);
     }
     mg_relay_note(r, r->at);
     mg_ticket_move(&ticket, &r->at->ticket);

@@ -7,6 +7,7 @@ local services = require("support.service")
 local wire = require("support.wire")
 
 local peer, raw_port, ws_port, gateway
+local port -- of the gateway
 
 -- Ports of support/switching.js.
 local function start_peer()
@@ -23,20 +24,22 @@ local function start_peer()
   return running
 end
 
-local function upstreams(names)
-  local all = {}
-  for name, port in pairs({ up = raw_port, ws = ws_port }) do
-    all[name] = names[name] and { servers = { "http://127.0.0.1:" .. port } } or nil
-  end
-  return all
+-- `up` leads to another server than the raw one if it has `moved`. The gateway takes extended
+-- CONNECT itself.
+local function upstreams(moved)
+  return {
+    up = { servers = { "http://127.0.0.1:" .. (moved and ws_port or raw_port) } },
+    ws = { servers = { "http://127.0.0.1:" .. ws_port } },
+    itself = { servers = { "http://127.0.0.1:" .. port }, http2 = true },
+  }
 end
 
 setup(function()
   peer = start_peer()
-  local port = servers.free_port()
+  port = servers.free_port()
   gateway = services.start({
     listen = { { address = "127.0.0.1:" .. port, http2 = true } }, workers = 0,
-    upstreams = upstreams({ up = true, ws = true }), timeouts = { drain = 1 },
+    upstreams = upstreams(), timeouts = { drain = 1 },
     log = { level = "info", file = "stderr", access = "access.log", format = "json" },
   }, "one", [[
 app:any("/lua/*path", function(ctx)
@@ -46,6 +49,14 @@ app:any("/lua/*path", function(ctx)
   end
   ctx:header("X-Passed", "lua")
 end)
+app:any("/h2/*path", function(ctx)
+  ctx:proxy("itself", { path = ctx.target:match("^/h2([^?]*)") })
+end)
+app:websocket("/spoken", { protocols = { "chat" } }, {
+  message = function(ws, data)
+    ws:send(data)
+  end,
+})
 app:proxy("/ws", "ws")
 app:proxy("/*path", "up")
 ]], { wait_for = port })
@@ -202,13 +213,12 @@ describe("an upgrade", function()
     gateway:must_reload()
     conn:send("two\n")
     assert.equal("TWO", conn:take_text_line())
-    gateway:configure({ upstreams = { up = { servers = { "http://127.0.0.1:" .. ws_port } },
-      ws = { servers = { "http://127.0.0.1:" .. ws_port } } } })
+    gateway:configure({ upstreams = upstreams("moved") })
     gateway:must_reload()
     conn:send("three\n")
     assert.equal("THREE", conn:take_text_line())
     assert.equal("", conn:take_rest()) -- the drain is over
-    gateway:configure({ upstreams = upstreams({ up = true, ws = true }) })
+    gateway:configure({ upstreams = upstreams() })
     gateway:must_reload()
   end)
 end)
@@ -221,13 +231,12 @@ describe("an event stream", function()
       repeat until conn:take_line() == "data: x"
     end
     next_event()
-    gateway:configure({ upstreams = { up = { servers = { "http://127.0.0.1:" .. ws_port } },
-      ws = { servers = { "http://127.0.0.1:" .. ws_port } } } })
+    gateway:configure({ upstreams = upstreams("moved") })
     gateway:must_reload()
     next_event()
     next_event()
     conn:close()
-    gateway:configure({ upstreams = upstreams({ up = true, ws = true }) })
+    gateway:configure({ upstreams = upstreams() })
     gateway:must_reload()
   end)
 end)
@@ -281,7 +290,71 @@ describe("an extended CONNECT", function()
   it("that is refused is an answer, and the connection goes on", function()
     ask("lines", "/refuse")
     assert.equal("no", take(2))
-    conn:send(h2.headers(3, h2.request("GET", "/fake"), true))
-    assert.equal("ok", take(2, 3))
+    -- A server of HTTP/1.1 may say so with 200, which here would open what is asked for.
+    conn:send(h2.headers(5, h2.block(":method", "CONNECT", ":protocol", "lines", ":scheme", "http",
+      ":path", "/fake", ":authority", "h")))
+    local head = conn:read_until(function(frame)
+      return frame.kind == "HEADERS" and frame.id == 5
+    end)
+    assert.is_nil(head.payload:find("\136", 1, true)) -- :status 200
+    assert.equal("ok", take(2, 5))
+    conn:send(h2.headers(7, h2.request("GET", "/fake"), true))
+    assert.equal("ok", take(2, 7))
+  end)
+end)
+
+-- The head of a request for the WebSocket behind HTTP/2.
+local HANDSHAKE = "GET /h2/spoken HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\n" ..
+  "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+
+describe("an upgrade towards HTTP/2", function()
+  it("becomes an extended CONNECT, and bytes go both ways", function()
+    local conn, status = upgrade("/h2/early", nil, "one\n")
+    assert.equal("HTTP/1.1 101 Switching Protocols", status)
+    assert.equal("early", conn:take_text_line())
+    assert.equal("ONE", conn:take_text_line())
+    conn:send("two\n")
+    assert.equal("TWO", conn:take_text_line())
+    gateway:must_reload()
+    conn:send("three\n")
+    assert.equal("THREE", conn:take_text_line())
+    conn:close()
+  end)
+
+  it("of a WebSocket has its key answered here", function()
+    local conn = gateway:connect()
+    conn:send(HANDSHAKE .. "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n" ..
+      "Sec-WebSocket-Protocol: chat\r\n\r\n\129\130\0\0\0\0hi")
+    local status, head = head_of(conn)
+    assert.equal("HTTP/1.1 101 Switching Protocols", status)
+    assert.truthy(head:find("Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=", 1, true))
+    assert.truthy(head:lower():find("sec-websocket-protocol: chat", 1, true))
+    assert.equal("\129\2hi", conn:take(4))
+    conn:close()
+  end)
+
+  it("of a WebSocket without a key is refused", function()
+    local conn = gateway:connect()
+    conn:send(HANDSHAKE .. "\r\n")
+    assert.equal("HTTP/1.1 400 Bad Request", (head_of(conn)))
+    conn:close()
+  end)
+
+  it("comes from HTTP/2 too", function()
+    local conn = h2.connect(gateway.port)
+    conn:send(h2.headers(1, h2.block(":method", "CONNECT", ":protocol", "websocket", ":scheme",
+      "http", ":path", "/h2/spoken", ":authority", "h", "sec-websocket-version", "13")))
+    local head = conn:read_until(function(frame) return frame.kind == "HEADERS" end)
+    assert.truthy(head.payload:find("\136", 1, true)) -- :status 200
+    conn:send(h2.frame("DATA", 0, 1, "\129\130\0\0\0\0hi"))
+    local data = conn:read_until(function(frame) return frame.kind == "DATA" end)
+    assert.equal("\129\2hi", data.payload)
+    conn:close()
+  end)
+
+  it("that is refused there is an answer", function()
+    local _, status = upgrade("/h2/refuse")
+    assert.truthy(status:find("^HTTP/1.1 %d+"))
+    assert.is_nil(status:find("101", 1, true))
   end)
 end)

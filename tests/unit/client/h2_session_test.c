@@ -272,6 +272,29 @@ static void who_does_not_answer_a_ping_is_dead(void **state) {
     assert_int_equal(stats().connections, 0);
 }
 
+// A setting beyond what quiet servers are given in the end.
+static void patience_never_shrinks_by_an_answer(void **state) {
+    (void)state;
+    new_client_of(&(mg_client_options){.http2 = MG_HTTP2_ALWAYS, .ping_ms = 400000});
+    caller c;
+    prepare(&c, "GET", "/x");
+    c.options.timeouts = (mg_call_timeouts){0};
+    start_call(&c);
+    UNTIL_HEARD(0, "1 GET /x end\n");
+    h2_talk();
+    pass_ms(400000);
+    UNTIL(was_pinged(0));
+    h2_talk();
+    mg_buf_clear(&ends[0].log);
+    pass_ms(399000);
+    turns(4);
+    assert_false(was_pinged(0));
+    pass_ms(2000);
+    UNTIL(was_pinged(0));
+    h2_talk();
+    mg_call_close(c.call);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         EACH_H2(more_calls_than_the_server_allows_open_another_connection),
@@ -290,6 +313,7 @@ int main(void) {
         EACH_H2(a_server_of_http_1_is_told_apart),
         EACH_H2(who_is_silent_is_asked_and_lives),
         EACH_H2(who_does_not_answer_a_ping_is_dead),
+        EACH_H2(patience_never_shrinks_by_an_answer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
