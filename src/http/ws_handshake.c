@@ -7,8 +7,7 @@
 #define VERSION "13"
 
 // What both sides of ours say: neither keeps its window from one message to the next.
-#define NO_TAKEOVER    "permessage-deflate; server_no_context_takeover; client_no_context_takeover"
-#define NO_TAKEOVER_15 NO_TAKEOVER "; server_max_window_bits=15"
+#define NO_TAKEOVER "permessage-deflate; server_no_context_takeover; client_no_context_takeover"
 
 bool mg_ws_accept(mg_str key, char out[MG_WS_ACCEPT_TEXT]) {
     mg_buf text = {0};
@@ -115,8 +114,16 @@ static item_kind read_extension(mg_str item, deflate_terms *t) {
     return is_deflate ? ITEM_DEFLATE : ITEM_OTHER;
 }
 
-// The first offer that we can keep: windows of less than 32 KiB would need a codec each. False:
-// the field is malformed.
+static void agree_on_deflate(const deflate_terms *t, mg_ws_verdict *out) {
+#define SAYING(bits) [bits] = NO_TAKEOVER "; server_max_window_bits=" #bits
+    static const char *const saying[] = {SAYING(8),  SAYING(9),  SAYING(10), SAYING(11),
+                                         SAYING(12), SAYING(13), SAYING(14), SAYING(15)};
+#undef SAYING
+    out->window_bits = t->server_bits_said ? t->server_bits : MG_WS_WINDOW_BITS;
+    out->extensions = mg_str_of(t->server_bits_said ? saying[t->server_bits] : NO_TAKEOVER);
+}
+
+// The first offer that can be understood. False: the field is malformed.
 static bool choose_deflate(const mg_fields *request, mg_ws_verdict *out) {
     const mg_field *f = NULL;
     while ((f = mg_fields_next(request, f, MG_FIELD_SEC_WEBSOCKET_EXTENSIONS)) != NULL) {
@@ -127,11 +134,8 @@ static bool choose_deflate(const mg_fields *request, mg_ws_verdict *out) {
             if (kind == ITEM_MALFORMED) {
                 return false;
             }
-            bool is_ours =
-                kind == ITEM_DEFLATE && !t.strange && (!t.server_bits_said || t.server_bits == 15);
-            if (is_ours && !out->deflate) {
-                out->deflate = true;
-                out->extensions = t.server_bits_said ? MG_STR(NO_TAKEOVER_15) : MG_STR(NO_TAKEOVER);
+            if (kind == ITEM_DEFLATE && !t.strange && out->window_bits == 0) {
+                agree_on_deflate(&t, out);
             }
         }
     }

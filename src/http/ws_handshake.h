@@ -9,6 +9,7 @@ enum {
     MG_WS_KEY_BYTES = 16,
     MG_WS_KEY_TEXT = 24, // characters
     MG_WS_ACCEPT_TEXT = 28,
+    MG_WS_WINDOW_BITS = 15, // the largest window of permessage-deflate: 32 KiB
 };
 
 // What answers a key: Sec-WebSocket-Accept. False: OpenSSL refuses SHA-1.
@@ -22,11 +23,11 @@ typedef struct mg_ws_terms {
 } mg_ws_terms;
 
 typedef struct mg_ws_verdict {
-    unsigned status;   // 0: a WebSocket; else 400, 426 or 500, to be answered with
-    const char *why;   // then: for people, static. 400 and 426 carry Sec-WebSocket-Version: 13
-    mg_str protocol;   // the one chosen, of the terms; empty: none
-    mg_str extensions; // value of Sec-WebSocket-Extensions, static; empty: none
-    bool deflate;      // permessage-deflate was agreed on
+    unsigned status;      // 0: a WebSocket; else 400, 426 or 500, to be answered with
+    const char *why;      // then: for people, static. 400 and 426 carry Sec-WebSocket-Version: 13
+    mg_str protocol;      // the one chosen, of the terms; empty: none
+    mg_str extensions;    // value of Sec-WebSocket-Extensions, static; empty: none
+    unsigned window_bits; // permessage-deflate was agreed on, with such a window of ours; 0: not
     char accept[MG_WS_ACCEPT_TEXT]; // by Upgrade only
 } mg_ws_verdict;
 

@@ -151,11 +151,12 @@ static void on_closed(mg_socket *s, uint16_t code, mg_str reason) {
     mg_guest_attend(g);
 }
 
-// What came before the peer's Close is handled first, and may be answered.
+// What came before is handled first, and may be answered. A coroutine handles the last message that
+// it took until it asks for another one; one whose peer has gone without a word is told at once.
 static bool on_ending(mg_socket *s) {
     const mg_guest *g = of(s);
-    bool waits = !g->table && g->reader != NULL;
-    return g->first != NULL || (g->phase != MG_GUEST_RESTING && !waits);
+    bool handles = g->table ? g->phase != MG_GUEST_RESTING : g->reads && g->reader == NULL;
+    return g->first != NULL || (handles && (g->table || !s->fin));
 }
 
 static const mg_socket_events socket_events = {
@@ -210,8 +211,8 @@ void mg_guest_attend(mg_guest *g) {
         rest_unserved(g);
     } else if (has_something(g)) {
         queue(g, h);
-    } else if (g->socket.asked != 0) {
-        mg_socket_answer(&g->socket);
+    } else if (g->socket.ending != 0) {
+        mg_socket_conclude(&g->socket);
     } else if (g->leaving) {
         say_restart(g);
     }

@@ -75,6 +75,7 @@ struct mg_guest {
     bool renewed : 1; // another host has taken its route over, which wants to see it
     bool leaving : 1; // it is to go: it is closed once it rests, a coroutine's once it is opened
     bool told : 1;    // its end was given out
+    bool reads : 1;   // of a coroutine: it has asked for a message
 };
 
 // What an operator may set, beside what routes say.

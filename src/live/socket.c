@@ -62,10 +62,16 @@ static int write_frame(mg_socket *s, mg_ws_opcode opcode, bool compressed, mg_st
     return rc;
 }
 
+// All windows are the largest one here, of which a message that is no larger than another needs no
+// more than that.
+static bool may_compress(const mg_socket *s, mg_str message) {
+    return s->window_bits > 0 && message.n <= (size_t)1 << s->window_bits;
+}
+
 static int write_message(mg_socket *s, mg_packet_kind kind, mg_str data) {
     mg_ws_opcode opcode = kind == MG_PACKET_TEXT ? MG_WS_TEXT : MG_WS_BINARY;
     mg_buf compressed = {0};
-    bool smaller = s->deflate && mg_ws_compress(s->kind->deflate, data, &compressed);
+    bool smaller = may_compress(s, data) && mg_ws_compress(s->kind->deflate, data, &compressed);
     int rc = write_frame(s, opcode, smaller, smaller ? mg_buf_str(&compressed) : data);
     mg_buf_deinit(&compressed);
     return rc;
@@ -87,9 +93,9 @@ static int write_packet(mg_socket *s, mg_packet *p) {
     if (s->client) { // each frame has a mask of its own
         return write_message(s, p->message.kind, p->message.payload);
     }
-    mg_packet_form form = s->deflate ? MG_FORM_DEFLATED : MG_FORM_FRAME;
-    const void *deflate = s->deflate ? s->kind->deflate : NULL;
-    return put(s, mg_packet_bytes(p, form, encode, deflate));
+    bool compressed = may_compress(s, p->message.payload);
+    mg_packet_form form = compressed ? MG_FORM_DEFLATED : MG_FORM_FRAME;
+    return put(s, mg_packet_bytes(p, form, encode, compressed ? s->kind->deflate : NULL));
 }
 
 // A Close of ours waits for the opening.
@@ -145,8 +151,25 @@ static void say_close(mg_socket *s, uint16_t code, mg_str reason) {
     mg_buf_deinit(&out);
 }
 
+// Whether what came before its end is to be handled first.
+static bool put_off(mg_socket *s, uint16_t code, mg_str reason) {
+    if (s->state != MG_SOCKET_OPEN || ends_at_once(s) || s->events->on_ending == NULL ||
+        !s->events->on_ending(s)) {
+        return false;
+    }
+    s->ending = code;
+    mg_buf_append_str(&s->reason, reason);
+    mg_deadline_stop(&s->ping);
+    mg_deadline_start(&s->kind->close, &s->idle);
+    return true;
+}
+
 // The peer broke a rule, or a limit of ours: it is told why, and no answer is waited for.
 static void fail(mg_socket *s, uint16_t code, mg_str why) {
+    if (put_off(s, code, why)) {
+        s->faulty = true;
+        return;
+    }
     if (s->state == MG_SOCKET_OPEN) {
         say_close(s, code, why);
     }
@@ -173,8 +196,8 @@ void mg_socket_close(mg_socket *s, uint16_t code, mg_str reason) {
     if (s->state == MG_SOCKET_WAITING && s->code == 0) {
         s->code = code;
         mg_buf_append_str(&s->reason, reason);
-    } else if (s->asked != 0) {
-        mg_socket_answer(s);
+    } else if (s->ending != 0) {
+        mg_socket_conclude(s);
     } else if (s->state == MG_SOCKET_OPEN) {
         send_waiting(s, true);
         begin_closing(s, code, reason);
@@ -218,22 +241,22 @@ static bool is_too_fast(mg_socket *s) {
     return s->due_us > now + SECOND_US;
 }
 
-void mg_socket_answer(mg_socket *s) {
-    if (s->asked == 0 || s->state != MG_SOCKET_OPEN) {
+void mg_socket_conclude(mg_socket *s) {
+    if (s->ending == 0 || s->state != MG_SOCKET_OPEN) {
         return;
     }
     mg_buf reason = take_reason(s);
     send_waiting(s, true);
-    say_close(s, s->asked, (mg_str){NULL, 0});
-    end(s, s->asked, mg_buf_str(&reason));
+    if (s->ending != MG_WS_ABNORMAL) {
+        say_close(s, s->ending, s->faulty ? mg_buf_str(&reason) : (mg_str){NULL, 0});
+    }
+    end(s, s->ending, mg_buf_str(&reason));
     mg_buf_deinit(&reason);
 }
 
 static void on_close_frame(mg_socket *s, const mg_ws_event *e) {
     bool open = s->state == MG_SOCKET_OPEN;
-    if (open && !ends_at_once(s) && s->events->on_ending != NULL && s->events->on_ending(s)) {
-        s->asked = (uint16_t)e->code;
-        mg_buf_append_str(&s->reason, e->content);
+    if (put_off(s, (uint16_t)e->code, e->content)) {
         return;
     }
     if (open) {
@@ -281,7 +304,7 @@ static bool read_all(mg_socket *s, mg_str *data) {
     const mg_ws_rules rules = {
         .masked = !s->client,
         .max_message = s->kind->limits.message_bytes,
-        .deflate = s->deflate ? s->kind->deflate : NULL,
+        .deflate = s->window_bits > 0 ? s->kind->deflate : NULL,
     };
     mg_ws_event e;
     do {
@@ -301,10 +324,13 @@ static bool read_all(mg_socket *s, mg_str *data) {
 
 // Without a Close of the peer's.
 static void end_abnormally(mg_socket *s) {
-    end(s, s->state == MG_SOCKET_CLOSING ? s->code : MG_WS_ABNORMAL, (mg_str){NULL, 0});
+    const mg_str none = {NULL, 0};
+    if (!put_off(s, MG_WS_ABNORMAL, none)) {
+        end(s, s->state == MG_SOCKET_CLOSING ? s->code : MG_WS_ABNORMAL, none);
+    }
 }
 
-// False: the socket has ended, and may be gone.
+// False: the socket ends, or has ended and may be gone.
 static bool take(mg_socket *s, mg_str data) {
     if (!read_all(s, &data)) {
         return false;
@@ -326,10 +352,10 @@ static mg_socket *of(mg_tunnel *t) {
 
 static void on_read(mg_tunnel *t, mg_str data) {
     mg_socket *s = of(t);
-    heard(s);
-    if (s->asked != 0) {
+    if (s->ending != 0) {
         return; // behind its Close a peer says nothing
     }
+    heard(s);
     if (s->paused) {
         mg_buf_append_str(&s->held, data);
     } else {
@@ -340,7 +366,7 @@ static void on_read(mg_tunnel *t, mg_str data) {
 static void on_fin(mg_tunnel *t) {
     mg_socket *s = of(t);
     s->fin = true;
-    if (s->held.n == 0 && s->asked == 0) {
+    if (s->held.n == 0 && s->ending == 0) {
         end_abnormally(s);
     }
 }
@@ -360,10 +386,10 @@ static void on_stop(mg_tunnel *t) {
 static void on_closed(mg_tunnel *t, mg_gone why) {
     mg_socket *s = of(t);
     uint16_t code = s->state == MG_SOCKET_CLOSING ? s->code
-                    : s->asked != 0               ? s->asked
+                    : s->ending != 0              ? s->ending
                     : why == MG_GONE_STOP         ? MG_WS_GOING_AWAY
                                                   : MG_WS_ABNORMAL;
-    bool by_peer = s->asked != 0;
+    bool by_peer = s->ending != 0;
     mg_buf reason = take_reason(s);
     finish(s, code, by_peer ? mg_buf_str(&reason) : (mg_str){NULL, 0});
     mg_buf_deinit(&reason);
@@ -391,7 +417,11 @@ static void on_ping_time(mg_deadlines *q, mg_deadline *d) {
 static void on_close_late(mg_deadlines *q, mg_deadline *d) {
     mg_socket *s = MG_OF(d, mg_socket, idle);
     (void)q;
-    end(s, s->code, (mg_str){NULL, 0});
+    if (s->ending != 0) {
+        mg_socket_conclude(s);
+    } else {
+        end(s, s->code, (mg_str){NULL, 0});
+    }
 }
 
 // --- kinds ---
@@ -418,7 +448,7 @@ void mg_socket_kind_unref(mg_socket_kind *k) {
 void mg_socket_set_kind(mg_socket *s, mg_socket_kind *k) {
     mg_socket_kind *before = s->kind;
     s->kind = mg_socket_kind_ref(k);
-    if (s->state == MG_SOCKET_CLOSING) {
+    if (s->state == MG_SOCKET_CLOSING || s->ending != 0) {
         mg_deadline_start(&k->close, &s->idle);
     } else {
         heard(s);
@@ -435,9 +465,9 @@ void mg_socket_init(mg_socket *s, const mg_socket_events *events, mg_socket_kind
     mg_deadline_init(&s->ping);
 }
 
-void mg_socket_opening(mg_socket *s, bool deflate) {
+void mg_socket_opening(mg_socket *s, unsigned window_bits) {
     set_state(s, MG_SOCKET_OPEN);
-    s->deflate = deflate;
+    s->window_bits = (uint8_t)window_bits;
     heard(s);
 }
 
@@ -508,7 +538,7 @@ void mg_socket_pause(mg_socket *s) {
 }
 
 void mg_socket_resume(mg_socket *s) {
-    if (!s->paused || s->state == MG_SOCKET_CLOSED || s->asked != 0) {
+    if (!s->paused || s->state == MG_SOCKET_CLOSED || s->ending != 0) {
         return;
     }
     s->paused = false;

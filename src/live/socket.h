@@ -59,8 +59,10 @@ typedef struct mg_socket_events {
     void (*on_pong)(mg_socket *s, mg_str data); // NULL: not wanted
     void (*on_drained)(mg_socket *s);           // nothing waits for the peer any more
     void (*on_stop)(mg_socket *s);              // the server drains
-    // The peer's Close has come, and no message will. True: it is answered with mg_socket_answer,
-    // once what came before is handled (RFC 6455 section 5.5.1). NULL: at once.
+    // No message will come: the peer has said Close, has broken a rule, or has gone (`fin`). True:
+    // mg_socket_conclude is called once what came before is handled, which may be answered (RFC
+    // 6455 section 5.5.1). It is not waited for longer than for a Close of the peer's. NULL: at
+    // once.
     bool (*on_ending)(mg_socket *s);
     // The last one. What the peer said, or why we ended it: MG_WS_ABNORMAL without a closing
     // handshake. The reason is borrowed.
@@ -79,28 +81,30 @@ struct mg_socket {
     mg_socket_kind *kind;
     mg_tunnel tunnel; // for whoever opens it; its events are the socket's own
     mg_ws_reader reader;
-    mg_deadline idle; // of the closing handshake, once that has begun
+    mg_deadline idle; // of the closing handshake, or of `ending`, once that has begun
     mg_deadline ping;
     mg_outbox *outbox;  // NULL: nothing waits
     mg_buf held;        // bytes that came while it was paused
-    mg_buf reason;      // of a Close: of ours that waits for the opening, of the peer's as `asked`
+    mg_buf reason;      // of a Close of ours that waits for the opening; of `ending`
     uint64_t bytes_out; // of frames
     uint64_t due_us;    // up to when frames that came have used up the peer's rate (GCRA)
     uint16_t code;      // of our Close; 0: none is to be sent
-    uint16_t asked;     // by the peer in a Close that is not answered yet; 0: none
+    uint16_t ending;    // as what it ends once all that came is handled; 0: it goes on
     uint8_t state;
-    bool client : 1;  // masks what it sends
-    bool deflate : 1; // permessage-deflate was agreed on
+    uint8_t window_bits; // for what is compressed; 0: nothing is
+    bool client : 1;     // masks what it sends
     bool paused : 1;
-    bool fin : 1; // the peer sends no more
+    bool fin : 1;    // the peer sends no more
+    bool faulty : 1; // of `ending`: the peer has broken a rule
 };
 
 // Caller-owned memory. One reference of `k` is taken. Hand over `s->tunnel`, and call
 // mg_socket_opening before that, mg_socket_opened behind it.
 void mg_socket_init(mg_socket *s, const mg_socket_events *events, mg_socket_kind *k, bool client);
 
-// From here on bytes may come. `deflate`: permessage-deflate was agreed on.
-void mg_socket_opening(mg_socket *s, bool deflate);
+// From here on bytes may come. `window_bits`: permessage-deflate was agreed on, with such a window
+// for what is sent (mg_ws_verdict); 0: not.
+void mg_socket_opening(mg_socket *s, unsigned window_bits);
 // What was sent before goes out.
 void mg_socket_opened(mg_socket *s);
 
@@ -127,8 +131,8 @@ int mg_socket_ping(mg_socket *s, mg_str data);
 // it has been opened, and sends no more; what comes until then is dropped.
 void mg_socket_close(mg_socket *s, uint16_t code, mg_str reason);
 
-// Answers the peer's Close, if that is to be done: on_closed comes before this returns.
-void mg_socket_answer(mg_socket *s);
+// Ends it, if on_ending has put that off: on_closed comes before this returns.
+void mg_socket_conclude(mg_socket *s);
 
 // The end at once; on_closed comes before this returns.
 void mg_socket_abort(mg_socket *s);

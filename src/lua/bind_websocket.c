@@ -167,8 +167,9 @@ static size_t read_protocols(lua_State *L, int index, const char *out[PROTOCOLS_
     return n;
 }
 
+// A HEAD asks for what a GET would be told (RFC 6455 section 4.1: the method is GET).
 static bool is_switch(mg_exchange *x) {
-    return mg_exchange_body_complete(x) &&
+    return x->head.method == MG_METHOD_GET && mg_exchange_body_complete(x) &&
            mg_exchange_may_take_over(x, MG_STR("websocket")) == NULL;
 }
 
@@ -257,7 +258,7 @@ static int socket_open(lua_State *L) {
     } else {
         mg_vm_release_exchange(vm, x);
     }
-    mg_socket_opening(&g->socket, f->verdict.deflate);
+    mg_socket_opening(&g->socket, f->verdict.window_bits);
     mg_exchange_take_over(x, &a, MG_STR("websocket"), &g->socket.tunnel);
     mg_socket_opened(&g->socket);
     return 1;
@@ -354,9 +355,10 @@ static int socket_receive(lua_State *L) {
     if (g->reader != NULL) {
         return mg_lua_refuse(L, "busy");
     }
+    g->reads = true;
     int n = push_received(L, g);
     if (n == 0) {
-        mg_socket_answer(&g->socket); // all that came before the peer's Close is handled
+        mg_socket_conclude(&g->socket); // all that came is handled
     }
     if (n > 0 || g->code != 0) {
         return n > 0 ? n : closed(L);

@@ -238,7 +238,7 @@ static void on_change(void *arg, mg_call *call) {
     }
     c->over = true;
     if (mg_call_has_switched(call) && check(c, mg_call_response(call))) {
-        mg_socket_opening(&c->remote->socket, c->answer.deflate);
+        mg_socket_opening(&c->remote->socket, c->answer.deflate ? MG_WS_WINDOW_BITS : 0);
         c->call = NULL;
         mg_call_take_over(call, &c->remote->socket.tunnel);
         mg_socket_opened(&c->remote->socket);

@@ -38,11 +38,12 @@ static void judge(const mg_fields *request, bool by_connect, bool deflate) {
     mg_ws_judge(request, by_connect, &terms, &v);
     must((v.status == 0) == (v.why == NULL));
     must(v.status == 0 || v.status == 400 || v.status == 426);
-    must(v.status == 0 || (v.protocol.n == 0 && !v.deflate && v.extensions.n == 0));
-    must(v.deflate == (v.extensions.n > 0) && (deflate || !v.deflate));
+    bool agreed = v.window_bits > 0;
+    must(v.status == 0 || (v.protocol.n == 0 && !agreed && v.extensions.n == 0));
+    must(agreed == (v.extensions.n > 0) && (deflate || !agreed));
     must(v.protocol.n == 0 ||
          mg_fields_has_member(request, MG_FIELD_SEC_WEBSOCKET_PROTOCOL, v.protocol));
-    must(!v.deflate || mg_fields_find(request, MG_FIELD_SEC_WEBSOCKET_EXTENSIONS) != NULL);
+    must(!agreed || mg_fields_find(request, MG_FIELD_SEC_WEBSOCKET_EXTENSIONS) != NULL);
 }
 
 static void check(const mg_fields *answer, bool deflate) {
@@ -70,7 +71,7 @@ static void shake(mg_arena *arena, const uint8_t random[MG_WS_KEY_BYTES], unsign
     }
     mg_ws_verdict v;
     mg_ws_judge(&request, by_connect, &(mg_ws_terms){{spoken, 2}, serves_deflate}, &v);
-    must(v.status == 0 && v.deflate == (deflate && serves_deflate));
+    must(v.status == 0 && (v.window_bits > 0) == (deflate && serves_deflate));
     if (!by_connect) {
         mg_fields_add_id(&answer, MG_FIELD_UPGRADE, MG_STR("websocket"));
         mg_fields_add_id(&answer, MG_FIELD_CONNECTION, MG_STR("upgrade"));
@@ -85,7 +86,7 @@ static void shake(mg_arena *arena, const uint8_t random[MG_WS_KEY_BYTES], unsign
     }
     mg_ws_answer a;
     must(mg_ws_check(&answer, &offer, &a) == NULL);
-    must(a.deflate == v.deflate && mg_str_eq(a.protocol, v.protocol));
+    must(a.deflate == (v.window_bits > 0) && mg_str_eq(a.protocol, v.protocol));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {

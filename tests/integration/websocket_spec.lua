@@ -33,6 +33,12 @@ app:websocket("/echo", function(ws)
     ws:send(word .. " " .. data, kind)
   end
 end)
+app:websocket("/ticks", function(ws)
+  while true do
+    ws:send("tick")
+    moongate.sleep(0.01):await()
+  end
+end)
 -- The socket is there when next() returns, and opened behind the onion.
 app:group("/late", { function(_, next)
   next()
@@ -124,6 +130,23 @@ describe("a WebSocket", function()
     end
   end)
 
+  it("whose coroutine only speaks is closed when its peer asks for it: no failure", function()
+    local ws = open("/ticks")
+    local function is_there()
+      return sockets()["/ticks/" .. service:status().generation] == 1
+    end
+    assert.equal("tick", ws:receive())
+    process.wait_until("it is counted", is_there)
+    ws:send("\3\233", { opcode = "close" })
+    local said, code
+    repeat
+      said, code = ws:receive()
+    until not said
+    assert.equal(1001, code)
+    process.wait_until("the coroutine has ended", function() return not is_there() end)
+    assert.is_nil(service:stderr():find("/ticks failed", 1, true))
+  end)
+
   it("is refused in words", function()
     local _, status = open("/chat/1?no=1")
     assert.equal("HTTP/1.1 403 Forbidden", status)
@@ -139,6 +162,8 @@ describe("a WebSocket", function()
     local answer = conn:request(wire.get("/chat/1"))
     assert.same({ 426, "websocket", "13" },
       { answer.status, answer.headers.upgrade, answer.headers["sec-websocket-version"] })
+    conn:send((websocket.request("/chat/1"):gsub("^GET", "HEAD")))
+    assert.equal(426, conn:read("HEAD").status)
     conn:close()
   end)
 

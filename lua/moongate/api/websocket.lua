@@ -12,7 +12,7 @@
 local ws = {}
 
 --- Sends a message; suspends while much waits for a slow peer. Raises with code `closed` once nothing
---- can be sent.
+--- can be sent; uncaught, that is logged only if it was a script that has closed the socket.
 ---
 --- ```lua spec
 --- local test = require("moongate.test")

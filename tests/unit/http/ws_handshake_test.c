@@ -46,7 +46,7 @@ static void accepts_the_example_of_the_rfc(void **state) {
     assert_int_equal(v.status, 0);
     assert_memory_equal(ACCEPT, v.accept, sizeof v.accept);
     assert_int_equal(v.protocol.n + v.extensions.n, 0);
-    assert_false(v.deflate);
+    assert_int_equal(v.window_bits, 0);
     v = judge("upgrade: h2c, WebSocket\nconnection: keep-alive, upgrade\n"
               "sec-websocket-version: 13\nsec-websocket-key: AQIDBAUGBwgJCgsMDQ4PEC==\n",
               false, false);
@@ -117,7 +117,7 @@ static void agrees(const char *offers, unsigned status, const char *want) {
     }
     assert_int_equal(v.status, status);
     assert_text(want, v.extensions);
-    assert_int_equal(v.deflate, v.extensions.n > 0);
+    assert_int_equal(v.window_bits > 0, v.extensions.n > 0);
     assert_int_equal(judge(lines, false, false).status, 0);
     assert_int_equal(judge(lines, false, false).extensions.n, 0);
 }
@@ -130,8 +130,10 @@ static void takes_the_first_offer_of_deflate_that_it_can_keep(void **state) {
     agrees("permessage-deflate; client_max_window_bits=\"10\"", 0, OURS);
     agrees("permessage-deflate; server_no_context_takeover; client_no_context_takeover", 0, OURS);
     agrees("permessage-deflate; server_max_window_bits=15", 0, OURS "; server_max_window_bits=15");
-    agrees("permessage-deflate; server_max_window_bits=10", 0, "");
-    agrees("permessage-deflate; server_max_window_bits=10, permessage-deflate", 0, OURS);
+    agrees("permessage-deflate; server_max_window_bits=10", 0, OURS "; server_max_window_bits=10");
+    agrees("permessage-deflate; server_max_window_bits=8, permessage-deflate", 0,
+           OURS "; server_max_window_bits=8");
+    agrees("permessage-deflate; server_max_window_bits=7, permessage-deflate", 0, OURS);
     agrees("x-webkit-deflate-frame; no_context_takeover, bzip; a=b", 0, "");
 }
 

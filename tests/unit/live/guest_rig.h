@@ -70,7 +70,7 @@ static mg_guest *new_guest(test_host *h, const char *route) {
 // A guest of `h` whose socket is open; the host has handled that.
 static mg_guest *open_guest(test_host *h, const char *route) {
     mg_guest *g = new_guest(h, route);
-    mg_socket_opening(&g->socket, false);
+    mg_socket_opening(&g->socket, 0);
     carrier_open(&c, &g->socket.tunnel);
     mg_socket_opened(&g->socket);
     return g;

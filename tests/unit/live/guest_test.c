@@ -64,6 +64,58 @@ static void answers_what_came_before_a_close(void **state) {
     mg_guest_done(g);
 }
 
+static void answers_what_came_before_a_fault(void **state) {
+    (void)state;
+    serve(&one, "chat", true, false);
+    mg_guest *g = open_guest(&one, "chat");
+    mg_guest_done(g);
+    peer_says(&g->socket.tunnel, 0x81, "a");
+    peer_says(&g->socket.tunnel, 0x80, "");
+    assert_int_equal(next_of(&one).kind, MG_GUEST_MESSAGE);
+    mg_guest_drop_message(g);
+    assert_int_equal(mg_socket_send(&g->socket, MG_PACKET_TEXT, MG_STR("A")), MG_OK);
+    expect_sent(&c, "\\81\\01A");
+    mg_guest_done(g);
+    expect_sent(&c, "\\88\\1e\\03\\eaa continuation of no message");
+    assert_int_equal(next_of(&one).kind, MG_GUEST_ENDED);
+    mg_guest_done(g);
+}
+
+static mg_guest *open_coroutine(void) {
+    serve(&one, "echo", false, false);
+    mg_guest *g = new_guest(&one, "echo");
+    mg_guest_hand_over(g);
+    mg_socket_opening(&g->socket, 0);
+    carrier_open(&c, &g->socket.tunnel);
+    mg_socket_opened(&g->socket);
+    return g;
+}
+
+static void ends_at_once_with_a_coroutine_that_never_reads(void **state) {
+    (void)state;
+    mg_guest *g = open_coroutine();
+    peer_says(&g->socket.tunnel, 0x88, "\x03\xe8");
+    expect_sent(&c, "\\88\\02\\03\\e8");
+    assert_int_equal(g->code, MG_WS_NORMAL);
+    mg_guest_done(g);
+}
+
+static void waits_for_a_coroutine_that_may_answer_yet(void **state) {
+    (void)state;
+    mg_guest *g = open_coroutine();
+    g->reads = true; // and has taken a message
+    peer_says(&g->socket.tunnel, 0x88, "\x03\xe8");
+    expect_sent(&c, "");
+    mg_socket_conclude(&g->socket); // it wants another one
+    expect_sent(&c, "\\88\\02\\03\\e8");
+    mg_guest_done(g);
+    g = open_coroutine();
+    g->reads = true;
+    g->socket.tunnel.events->on_fin(&g->socket.tunnel);
+    assert_int_equal(g->code, MG_WS_ABNORMAL);
+    mg_guest_done(g);
+}
+
 static void lets_a_fast_peer_wait(void **state) {
     (void)state;
     static char large[70000];
@@ -87,12 +139,7 @@ static void lets_a_fast_peer_wait(void **state) {
 static void belongs_to_a_coroutine_until_that_ends(void **state) {
     (void)state;
     mg_guest_event e;
-    serve(&one, "echo", false, false);
-    mg_guest *g = new_guest(&one, "echo");
-    mg_guest_hand_over(g);
-    mg_socket_opening(&g->socket, false);
-    carrier_open(&c, &g->socket.tunnel);
-    mg_socket_opened(&g->socket);
+    mg_guest *g = open_coroutine();
     uint64_t handle = g->handle;
     peer_says(&g->socket.tunnel, 0x81, "a");
     assert_int_equal(one.news, 1);
@@ -149,7 +196,7 @@ static void gets_what_is_published(void **state) {
     assert_int_equal(mg_topics_subscribe(&g->subscriber, MG_STR("t"), NULL), MG_OK);
     mg_publication m = {.payload = MG_STR("1")};
     assert_int_equal(mg_topics_publish(topics, MG_STR("t"), &m, NULL, NULL), MG_OK);
-    mg_socket_opening(&g->socket, false);
+    mg_socket_opening(&g->socket, 0);
     carrier_open(&c, &g->socket.tunnel);
     mg_socket_opened(&g->socket);
     mg_guest_done(g);
@@ -178,10 +225,17 @@ static void leaves_when_the_server_stops(void **state) {
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, rig_set_up, rig_tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(has_its_messages_handled_one_by_one),    TEST(tells_its_end_behind_its_messages),
-        TEST(answers_what_came_before_a_close),       TEST(lets_a_fast_peer_wait),
-        TEST(belongs_to_a_coroutine_until_that_ends), TEST(may_be_refused_before_it_opens),
-        TEST(is_one_of_so_many_of_its_route),         TEST(gets_what_is_published),
+        TEST(has_its_messages_handled_one_by_one),
+        TEST(tells_its_end_behind_its_messages),
+        TEST(answers_what_came_before_a_close),
+        TEST(lets_a_fast_peer_wait),
+        TEST(answers_what_came_before_a_fault),
+        TEST(ends_at_once_with_a_coroutine_that_never_reads),
+        TEST(waits_for_a_coroutine_that_may_answer_yet),
+        TEST(belongs_to_a_coroutine_until_that_ends),
+        TEST(may_be_refused_before_it_opens),
+        TEST(is_one_of_so_many_of_its_route),
+        TEST(gets_what_is_published),
         TEST(leaves_when_the_server_stops),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

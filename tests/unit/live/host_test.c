@@ -45,7 +45,7 @@ static void takes_over_what_stood_in_the_queue(void **state) {
 
 static void open_coroutine(mg_guest *g) {
     mg_guest_hand_over(g);
-    mg_socket_opening(&g->socket, false);
+    mg_socket_opening(&g->socket, 0);
     carrier_open(&c, &g->socket.tunnel);
     mg_socket_opened(&g->socket);
 }

@@ -15,6 +15,7 @@ static struct {
     uint16_t code;
     char reason[128];
     bool pausing; // at each message
+    bool behind;  // what has come is not handled yet
 } o;
 
 static void on_message(mg_socket *s, mg_packet_kind kind, mg_str data) {
@@ -40,6 +41,11 @@ static void on_stop(mg_socket *s) {
     o.stops++;
 }
 
+static bool on_ending(mg_socket *s) {
+    (void)s;
+    return o.behind;
+}
+
 static void on_closed(mg_socket *s, uint16_t code, mg_str reason) {
     assert_ptr_equal(s, &o.socket);
     assert_int_equal(o.code, 0); // once
@@ -52,6 +58,7 @@ static const mg_socket_events events = {
     .on_pong = on_pong,
     .on_drained = on_drained,
     .on_stop = on_stop,
+    .on_ending = on_ending,
     .on_closed = on_closed,
 };
 
@@ -64,7 +71,7 @@ static void begin(const mg_socket_limits *limits, bool client) {
 }
 
 static void open_socket(bool compressed) {
-    mg_socket_opening(&o.socket, compressed);
+    mg_socket_opening(&o.socket, compressed ? 15 : 0);
     carrier_open(&c, &o.socket.tunnel);
     mg_socket_opened(&o.socket);
 }
@@ -128,7 +135,7 @@ static void hears_nothing_more_once_it_is_to_close_when_opened(void **state) {
     (void)state;
     begin(&limits, false);
     mg_socket_close(&o.socket, 4000, MG_STR("why"));
-    mg_socket_opening(&o.socket, false);
+    mg_socket_opening(&o.socket, 0);
     carrier_open(&c, &o.socket.tunnel);
     peer_says(&o.socket.tunnel, 0x81, "early");
     expect_heard("");
@@ -287,6 +294,50 @@ static void refuses_what_breaks_rules_and_limits(void **state) {
     end();
 }
 
+// Begins one that has a message in hand.
+static void begin_behind(void) {
+    begin(&limits, false);
+    open_socket(false);
+    peer_says(&o.socket.tunnel, 0x81, "a");
+    o.behind = true;
+}
+
+static void answers_what_came_before_its_end(void **state) {
+    (void)state;
+    begin_behind();
+    peer_says(&o.socket.tunnel, 0x83, "");
+    peer_says(&o.socket.tunnel, 0x81, "late");
+    expect_sent(&c, "");
+    assert_int_equal(o.code, 0);
+    assert_int_equal(mg_socket_send(&o.socket, MG_PACKET_TEXT, MG_STR("A")), MG_OK);
+    mg_socket_conclude(&o.socket);
+    expect_sent(&c, "\\81\\01A\\88\\13\\03\\eaan unknown opcode");
+    assert_int_equal(o.code, MG_WS_PROTOCOL_ERROR);
+    expect_heard("a;");
+    end();
+    begin_behind();
+    o.socket.tunnel.events->on_fin(&o.socket.tunnel); // it may still hear
+    assert_int_equal(mg_socket_send(&o.socket, MG_PACKET_TEXT, MG_STR("A")), MG_OK);
+    mg_socket_conclude(&o.socket);
+    expect_sent(&c, "\\81\\01A");
+    assert_int_equal(o.code, MG_WS_ABNORMAL);
+    assert_int_equal(c.closes, 1);
+    end();
+}
+
+static void waits_for_that_no_longer_than_for_a_close(void **state) {
+    (void)state;
+    begin_behind();
+    peer_says(&o.socket.tunnel, 0x88, "\x03\xe9");
+    pass(4999);
+    peer_says(&o.socket.tunnel, 0x89, "");
+    assert_int_equal(o.code, 0);
+    pass(2);
+    expect_sent(&c, "\\88\\02\\03\\e9");
+    assert_int_equal(o.code, MG_WS_GOING_AWAY);
+    end();
+}
+
 static void pings_and_ends_who_is_silent(void **state) {
     (void)state;
     begin(&(mg_socket_limits){.message_bytes = 10, .idle_ms = 100, .ping_ms = 40, .close_ms = 50},
@@ -384,6 +435,19 @@ static void compresses_where_it_was_agreed_on(void **state) {
     mg_socket_send_packet(&o.socket, p);
     assert_int_equal(c.sent.n, 2 * n);
     assert_memory_equal(c.sent.p, c.sent.p + n, n);
+    end();
+    // What needs no larger window than the peer has: the same, or what is not compressed at all.
+    begin(&limits, false);
+    mg_socket_opening(&o.socket, 11);
+    carrier_open(&c, &o.socket.tunnel);
+    mg_socket_opened(&o.socket);
+    mg_socket_send_packet(&o.socket, p);
+    assert_int_equal(c.sent.n, n);
+    o.socket.window_bits = 10;
+    mg_socket_send_packet(&o.socket, p);
+    assert_int_equal((unsigned char)c.sent.p[n], 0x81);
+    assert_int_equal(mg_socket_send(&o.socket, MG_PACKET_TEXT, data), MG_OK);
+    assert_int_equal(c.sent.n, n + 2 * (4 + sizeof text));
     mg_packet_unref(p);
     end();
 }
@@ -443,6 +507,8 @@ int main(void) {
         cmocka_unit_test(waits_for_the_peers_close_but_not_for_ever),
         cmocka_unit_test(tells_an_abnormal_end),
         cmocka_unit_test(refuses_what_breaks_rules_and_limits),
+        cmocka_unit_test(answers_what_came_before_its_end),
+        cmocka_unit_test(waits_for_that_no_longer_than_for_a_close),
         cmocka_unit_test(pings_and_ends_who_is_silent),
         cmocka_unit_test(calls_nobody_idle_whom_it_does_not_hear),
         cmocka_unit_test(holds_what_comes_while_it_is_paused),

@@ -82,6 +82,9 @@ local function run_ended(task)
 end
 
 local function tell_failure(ws, name, err)
+  if errors.field(err, "told") then
+    return
+  end
   log.failure(("the %s function of %s failed"):format(name, ws[WS_ROUTE].label), err, {
     route = ws[WS_ROUTE].name or ws[WS_ROUTE].pattern,
   })

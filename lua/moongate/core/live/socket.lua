@@ -18,7 +18,7 @@ local time = require("moongate.time")
 local M = {}
 
 -- Slots behind those of a scope; 7 is a request's, which a ws is not.
-local HANDLE, SLOT, ROUTE, FACTS, TASK, TIMER = 8, 9, 10, 11, 12, 13
+local HANDLE, SLOT, ROUTE, FACTS, TASK, TIMER, CLOSED = 8, 9, 10, 11, 12, 13, 14
 M.HANDLE, M.SLOT, M.ROUTE, M.TASK, M.TIMER = HANDLE, SLOT, ROUTE, TASK, TIMER
 
 local methods, getters = {}, {}
@@ -36,7 +36,8 @@ function M.of(root, handle, slot, route)
   local ws = alive[slot]
   if not ws or ws[HANDLE] ~= handle then
     ws = setmetatable({
-      false, false, false, false, false, root, false, handle, slot, route, false, false, false,
+      false, false, false, false, false, root, false, -- of a scope
+      handle, slot, route, false, false, false, false,
     }, Socket)
     alive[slot] = ws
   end
@@ -102,8 +103,11 @@ local function check_ws(ws, name)
   end
 end
 
-local function closed()
-  Future._raise(errors.new("closed", "the socket is closed", { where = sched.user_line(3) }))
+-- That a peer leaves is no fault of the scripts', and the log need not tell of it.
+local function closed(ws)
+  Future._raise(errors.new("closed", "the socket is closed", {
+    where = sched.user_line(3), told = not ws[CLOSED],
+  }))
 end
 
 -- --- what is known of it ---
@@ -114,7 +118,7 @@ local function facts(ws)
     local protocol
     known, protocol = native.socket_facts(ws[HANDLE])
     if not known then
-      closed()
+      closed(ws)
     end
     known.protocol = protocol
     known.headers = headers_of.any_case(known.headers)
@@ -162,7 +166,7 @@ function methods.send(ws, data, kind)
     if why == "utf-8" then
       message.refuse_bytes("ws:send")
     end
-    closed()
+    closed(ws)
   elseif not taken then
     local room = native.socket_room(ws[HANDLE])
     if room then
@@ -178,6 +182,7 @@ end
 function methods.close(ws, code, reason)
   check_ws(ws, "close")
   code, reason = message.farewell("ws:close", code, reason)
+  rawset(ws, CLOSED, true)
   native.socket_close(ws[HANDLE], code, reason)
 end
 

@@ -32,7 +32,7 @@ local M = {}
 -- Of an answer that the handler chose, and of a method that nobody knows (501), the log says
 -- nothing: any client can have those.
 local function is_no_fault(err)
-  if errors.field(err, "told") then -- the log has it already
+  if errors.field(err, "told") then -- the log has it already, or need not
     return true
   end
   local status = status_of(err)

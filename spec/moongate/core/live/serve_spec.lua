@@ -135,6 +135,28 @@ for _, http2 in ipairs({ false, true }) do
         app.logs[1].message)
     end)
 
+    it("fails if it sends behind a close of its own, and not because its peer has left", function()
+      serve({}, {
+        message = function(ws, data)
+          if data == "own" then
+            ws:close()
+          end
+          moongate.sleep(10):await()
+          ws:send("late")
+        end,
+      })
+      local left = assert(app:websocket("/chat/1"))
+      left:send("x")
+      assert.equal(1000, (left:close(1000))) -- which is waited for as long as a close of its own
+      assert.near(5, app.clock:elapsed(), 0.001)
+      app.clock:advance(10)
+      assert.same({}, app.logs)
+      assert(app:websocket("/chat/1")):send("own")
+      app.clock:advance(20)
+      assert.matches("the message function of GET /chat/:room failed: .*: the socket is closed",
+        app.logs[1].message)
+    end)
+
     it("is closed with 1001 when idle, and pinged before", function()
       serve({ idle = 10, ping = 4 }, { message = function() end })
       local ws = assert(app:websocket("/chat/1", { answers_pings = false }))
@@ -206,6 +228,24 @@ for _, http2 in ipairs({ false, true }) do
       assert.equal("all", a:receive())
       assert.same({ "all" }, b:received())
       assert.same({}, c:received())
+    end)
+
+    it("does not wait for a coroutine that only speaks", function()
+      app = test.app(function(a)
+        a:websocket("/ticks", function(ws)
+          while true do
+            ws:send("tick")
+            moongate.sleep(1):await()
+          end
+        end)
+      end, { http2 = http2 })
+      local ws = assert(app:websocket("/ticks"))
+      assert.equal("tick", ws:receive())
+      assert.equal(1001, (ws:close(1001)))
+      assert.equal(0, app.clock:elapsed())
+      app.clock:advance(2)
+      assert.same({}, app.logs)
+      app:assert_no_leaks()
     end)
 
     it("belongs to one coroutine in the other form", function()
