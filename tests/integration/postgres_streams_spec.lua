@@ -66,6 +66,26 @@ app:post("/given-up", { timeout = 20 }, function(ctx)
   return "given up"
 end)
 
+-- How many are written is larger than what is gathered before anything is sent.
+app:post("/unawaited", { timeout = 20 }, function(ctx)
+  local copy = ctx:database():copy_in("COPY t (a) FROM STDIN")
+  for i = 1, 20000 do
+    copy:row(i)
+  end
+  copy:finish()
+  return "finishing"
+end)
+
+app:post("/unfinished/:n", { timeout = 20 }, function(ctx)
+  local _, err = ctx:transaction(function(tx)
+    local copy = tx:copy_in("COPY t (a) FROM STDIN")
+    for i = 1, ctx.params.n do
+      copy:row(i)
+    end
+  end):try_await()
+  return err.where .. ": " .. err.message
+end)
+
 app:post("/replace", { timeout = 20 }, function(ctx)
   local told, err = ctx:transaction(function(tx)
     tx:query("DELETE FROM t"):await()
@@ -183,9 +203,27 @@ describe("PostgreSQL's streams", function()
       assert_clean()
       assert.equal("0\n", database:sql("SELECT count(*) FROM t"))
     end
+    service:wait_for_log("lua/app.lua:%d+: nothing of 20000 rows was stored: the copy was never "
+      .. "finished")
+    assert.equal(1, select(2, service:stderr():gsub("was never finished", "")))
+    for _, n in ipairs({ 1, 20000 }) do
+      assert.matches("lua/app.lua:%d+: nothing of " .. n .. " rows? was stored", service:request(
+        wire.post("/unfinished/" .. n, "")).body)
+      assert_clean()
+    end
+    assert.equal("0\n", database:sql("SELECT count(*) FROM t"))
     local told = json.decode(service:request(wire.post("/faulty", "")).body)
     assert.equal("22P02", told.sqlstate)
     assert.matches("lua/app.lua:%d+$", told.where)
+    assert_clean()
+  end)
+
+  it("finishes a copy though nobody awaits that", function()
+    database:sql("CREATE TABLE t (a int)")
+    assert.equal("finishing", service:request(wire.post("/unawaited", "")).body)
+    process.wait_until("all is there", function()
+      return database:sql("SELECT count(*) FROM t") == "20000\n"
+    end)
     assert_clean()
   end)
 

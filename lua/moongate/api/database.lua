@@ -186,7 +186,8 @@ function writer:write(data) end
 ---@return moongate.CopyWriter
 function writer:row(...) end
 
---- All was written: it is kept. Without this nothing is, whatever ends the coroutine.
+--- All was written: it is kept. Without this nothing is, whatever ends the coroutine: one that ends
+--- in good order is told so in the log, and a transaction fails instead of being committed.
 ---
 --- ```lua
 --- app:post("/", function(ctx)

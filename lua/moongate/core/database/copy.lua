@@ -5,6 +5,7 @@ local native = require("moongate.native")
 local holder = require("moongate.core.database.holder")
 local statement = require("moongate.core.database.statement")
 local suggest = require("moongate.core.suggest")
+local tally = require("moongate.core.database.tally")
 local text = require("moongate.core.text")
 local Future = require("moongate.future")
 local sched = require("moongate.core.sched")
@@ -108,6 +109,7 @@ Writer.__index = Writer
 --- Gives it up: nothing of it is kept, unless it was finished.
 function Writer:close()
   self._closed = true
+  self._tally:settle()
   self._list, self._bytes = {}, 0
   holder.let_go(self)
 end
@@ -129,14 +131,15 @@ end
 local function check_writer(writer, name)
   if type(writer) ~= "table" or getmetatable(writer) ~= Writer then
     error("call it with a colon: copy:" .. name .. "(...)", 3)
-  elseif writer._closed then
+  elseif writer._closed or writer._finished then
     Future._raise(statement.refusal(writer._name, "copied", writer._source .. ":"
       .. writer._line))
   end
   holder.refuse_outside(3, "a copy is written")
 end
 
-local function gather(writer, bytes)
+local function gather(writer, rows, bytes)
+  writer._tally:add(writer, rows, rows == 0 and #bytes or 0)
   writer._list[#writer._list + 1] = bytes
   writer._bytes = writer._bytes + #bytes
   if writer._bytes >= PIECE and not statement.stub then
@@ -154,7 +157,7 @@ function Writer:write(data)
   if not bytes then
     error("copy:write: " .. wrong, 2)
   end
-  return gather(self, bytes)
+  return gather(self, 0, bytes)
 end
 
 local ESCAPES = { ["\\"] = "\\\\", ["\t"] = "\\t", ["\n"] = "\\n", ["\r"] = "\\r" }
@@ -186,7 +189,7 @@ function Writer:row(...)
     end
     fields[i] = written
   end
-  return gather(self, table.concat(fields, "\t") .. "\n")
+  return gather(self, 1, table.concat(fields, "\t") .. "\n")
 end
 
 local function finish(writer)
@@ -197,11 +200,25 @@ local function finish(writer)
   return rows.affected or 0
 end
 
+-- What the connection is held for goes on though whoever wrote may end meanwhile.
+local function hand_over(writer, task)
+  if writer._holder then
+    sched.release(writer._task, writer._holder)
+    sched.hold(task, writer._holder)
+    writer._task = task
+  end
+end
+
 --- All was written: keeps it.
 ---@return moongate.Future of how many rows there were
 function Writer:finish()
   check_writer(self, "finish")
+  self._finished = true
+  self._tally:settle()
   local future = Future._named("finish", time.spawn_in(self._scope, 2, finish, self))
+  if future._task then -- else the scope is over
+    hand_over(self, future._task)
+  end
   if self._tx then
     self._keep(self._tx, future)
   end
@@ -215,7 +232,8 @@ suggest.close(Writer, "a copy")
 ---@return moongate.CopyWriter
 function M.into(scope, level, name, sql, tx, keep)
   local writer = begin(scope, level + 1, name, sql, tx)
-  writer._list, writer._bytes, writer._keep = {}, 0, keep
+  writer._list, writer._bytes, writer._keep, writer._finished = {}, 0, keep, false
+  writer._tally = tally.new(writer._source .. ":" .. writer._line, sql, keep)
   return setmetatable(writer, Writer)
 end
 

@@ -89,13 +89,13 @@ end
 local abandoned = {}
 
 --- `holder`, a Future, stands for a session: it is cancelled when nobody can reach `owner` any
---- more.
+--- more. So is whatever else has a `cancel`.
 function M.guard(owner, holder)
   local guard = newproxy(true)
   getmetatable(guard).__gc = function()
     abandoned[#abandoned + 1] = holder
   end
-  owner._guard = guard
+  owner._guard = { guard, owner._guard }
 end
 
 --- To be called before anything is begun.
