@@ -146,19 +146,27 @@ static mg_shard *shard_of(mg_memory_cache *c, uint64_t h) {
     return &c->shards[(uint32_t)(h >> 40) % c->count];
 }
 
-// Hashes the key and locks its shard. NULL: it is too long (`*rc` MG_ELIMIT) or busy.
-static mg_shard *enter(mg_memory_cache *c, mg_str key, uint64_t now_ms, mg_shard_key *k, int *rc) {
-    if (key.n > MG_CACHE_KEY_MAX) {
-        *rc = MG_ELIMIT;
-        return NULL;
-    }
+uint64_t mg_memory_cache_hash(mg_memory_cache *c, mg_str key) {
     if (memcmp(c->region->seed, c->seed, sizeof c->seed) != 0) {
         settle_head(c);
     }
-    *k = (mg_shard_key){key, mg_siphash(c->seed, key), now_ms};
+    return mg_siphash(c->seed, key);
+}
+
+// Locks the shard of a key. NULL: it is too long (`*rc` MG_ELIMIT) or busy.
+static mg_shard *enter_hashed(mg_memory_cache *c, const mg_shard_key *k, int *rc) {
+    if (k->key.n > MG_CACHE_KEY_MAX) {
+        *rc = MG_ELIMIT;
+        return NULL;
+    }
     mg_shard *s = shard_of(c, k->hash);
     *rc = MG_EAGAIN;
     return mg_shard_lock(s) ? s : NULL;
+}
+
+static mg_shard *enter(mg_memory_cache *c, mg_str key, uint64_t now_ms, mg_shard_key *k, int *rc) {
+    *k = (mg_shard_key){key, mg_memory_cache_hash(c, key), now_ms};
+    return enter_hashed(c, k, rc);
 }
 
 // --- leases ---
@@ -239,9 +247,15 @@ void mg_memory_cache_release_all(mg_memory_cache *c, uint64_t holder) {
 
 int mg_memory_cache_get(mg_memory_cache *c, mg_str key, uint64_t now_ms, mg_buf *out,
                         uint8_t *tag) {
-    mg_shard_key k;
+    const mg_hashed_key hashed = {key, mg_memory_cache_hash(c, key)};
+    return mg_memory_cache_get_hashed(c, &hashed, now_ms, out, tag);
+}
+
+int mg_memory_cache_get_hashed(mg_memory_cache *c, const mg_hashed_key *hashed, uint64_t now_ms,
+                               mg_buf *out, uint8_t *tag) {
+    const mg_shard_key k = {hashed->key, hashed->hash, now_ms};
     int rc;
-    mg_shard *s = enter(c, key, now_ms, &k, &rc);
+    mg_shard *s = enter_hashed(c, &k, &rc);
     if (s == NULL) {
         return -ENOENT;
     }

@@ -28,6 +28,18 @@ void mg_memory_cache_close(mg_memory_cache *c); // accepts NULL; the region stay
 // too old, or its shard could not be locked in time).
 int mg_memory_cache_get(mg_memory_cache *c, mg_str key, uint64_t now_ms, mg_buf *out, uint8_t *tag);
 
+// By it a key is found; another one once the region's head was broken.
+uint64_t mg_memory_cache_hash(mg_memory_cache *c, mg_str key);
+
+// A get of who keeps the hash. -ENOENT also if it is not the key's any more.
+typedef struct mg_hashed_key {
+    mg_str key;
+    uint64_t hash;
+} mg_hashed_key;
+
+int mg_memory_cache_get_hashed(mg_memory_cache *c, const mg_hashed_key *k, uint64_t now_ms,
+                               mg_buf *out, uint8_t *tag);
+
 // `ttl_ms` 0: until it is evicted. MG_ELIMIT: key or value too large; MG_EAGAIN: busy.
 int mg_memory_cache_set(mg_memory_cache *c, mg_str key, mg_str value, uint8_t tag, uint64_t now_ms,
                         uint64_t ttl_ms);

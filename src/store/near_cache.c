@@ -16,6 +16,7 @@ enum {
 typedef struct item {
     uint64_t hash;    // 0: free
     uint64_t stamp;   // of the entry that may be served; 0: none
+    uint64_t place;   // by which that is found among the values
     uint64_t changed; // the clock when something was told of it last
     uint32_t reads;   // under way: it stays meanwhile
 } item;
@@ -175,7 +176,8 @@ int mg_near_cache_get(mg_near_cache *n, mg_str key, mg_buf *out, uint8_t *tag) {
     if (i == NULL || i->stamp == 0 || turn_is_old(n)) {
         return -ENOENT;
     }
-    int rc = mg_memory_cache_get(n->values, key, mg_loop_now_ms(n->loop), out, tag);
+    const mg_hashed_key hashed = {key, i->place};
+    int rc = mg_memory_cache_get_hashed(n->values, &hashed, mg_loop_now_ms(n->loop), out, tag);
     if (rc == MG_OK && take_suffix(out, before, &s) && s.stamp == i->stamp) {
         n->stats.hits++;
         return MG_OK;
@@ -229,6 +231,7 @@ void mg_near_cache_end(mg_near_cache *n, const mg_near_read *read, const mg_near
     item *i = find(n, read->hash);
     if (read->since >= i->changed && read->since >= n->flushed) {
         i->stamp = store(n, v);
+        i->place = mg_memory_cache_hash(n->values, v->key);
     }
     mg_near_cache_drop(n, read);
 }
