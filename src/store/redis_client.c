@@ -355,7 +355,7 @@ static int send_request(mg_redis *r, mg_redis_request *q, const mg_redis_command
     if (rc != MG_OK) {
         c->faults++;
         end_alone(c, q, false);
-        mg_error_set(err, rc, "%s: too many commands wait for it", r->settings.name);
+        mg_error_set(err, rc, "%s: %s", r->settings.name, mg_redis_conn_full);
     }
     return rc;
 }

@@ -200,8 +200,13 @@ static void on_late(mg_timer *t) {
         mg_redis_conn_lose(c, "limit", "too many files are open", true);
     } else if (c->state == MG_REDIS_GREETING) {
         mg_redis_conn_lose(c, "timeout", "it does not answer", true);
+    } else if (c->connect != NULL) {
+        char why[80];
+        snprintf(why, sizeof why, "%s took longer than %.1f s", mg_connect_doing(c->connect),
+                 c->o.connect_ms / 1000.0);
+        mg_redis_conn_lose(c, "timeout", why, true);
     } else {
-        mg_redis_conn_lose(c, "timeout", "it cannot be reached in time", true);
+        mg_redis_conn_lose(c, "timeout", "nobody says in time where it is", true);
     }
 }
 

@@ -8,9 +8,10 @@
 //   any --close--> CLOSED --stream closed--> freed
 //
 // Calls wait until it is READY, but from DOWN on until it has been READY again a call fails at
-// once. What has been sent is never sent again: if the connection is lost, what came of it is not
-// known, and the fault says so. It is dialled anew in the background while somebody has wanted it
-// in the last minute.
+// once; so it does when another one has waited for its greeting in vain (`deadlines`). What has
+// been sent is never sent again: if the connection is lost, what came of it is not known, and the
+// fault says so. It is dialled anew in the background while somebody has wanted it in the last
+// minute.
 //
 // An mg_redis_conn owns its stream and its buffers; a call is its caller's memory. Nothing calls
 // back inside mg_redis_conn_send or mg_redis_call_cancel. In call backs everything is allowed.
@@ -84,7 +85,7 @@ typedef struct mg_redis_login {
     const char *role;                  // "master": any other server is refused; NULL: all are good
     bool resp2;                        // HELLO is not tried
     bool readonly;                     // READONLY is said: a replica of a cluster may answer
-    const mg_redis_command *greetings; // more commands, said last
+    const mg_redis_command *greetings; // more commands, said last; they rely on RESP3
     uint32_t greeting_count;
 } mg_redis_login;
 
@@ -126,6 +127,8 @@ void mg_redis_conn_not_found(mg_redis_conn *c, const mg_redis_fault *why);
 // the queue is full; MG_ECLOSED: it is down, mg_redis_conn_why says why. Sent when the turn ends,
 // in one write with others.
 int mg_redis_conn_send(mg_redis_conn *c, mg_redis_call *call, mg_str commands, uint32_t count);
+
+extern const char mg_redis_conn_full[]; // MG_ELIMIT as a sentence without the name
 
 // Its replies are nobody's any more; what has not been sent never is. Not after its end.
 void mg_redis_call_cancel(mg_redis_call *call);

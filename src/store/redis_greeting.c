@@ -1,5 +1,7 @@
 // The first words of a connection. HELLO 3 asks for RESP3 and shows who we are; a server that does
-// not know it (before 6.0) is asked in RESP2. What else is to be said goes out together.
+// not know it (before 6.0, or behind some proxies) is asked in RESP2, unless pushes are relied on:
+// CLIENT TRACKING is granted in RESP2 too, but then nothing is ever told. What else is to be said
+// goes out together.
 
 #include "store/redis_conn_inside.h"
 
@@ -131,6 +133,16 @@ static bool does_not_know_hello(const mg_redis_reply *r) {
             mg_str_starts(mg_redis_text(r, r->values), MG_STR("ERR unknown command")));
 }
 
+static void say_rest_in_resp2(mg_redis_conn *c) {
+    if (c->o.login->greeting_count > 0) {
+        mg_redis_conn_lose(c, "connect",
+                           "it knows no HELLO, and values kept near need RESP3 (near=N in the URL)",
+                           true);
+    } else {
+        say_rest(c);
+    }
+}
+
 // Refused: what it says, which shows no password.
 static void refused(mg_redis_conn *c, const mg_redis_reply *r) {
     static const char *const of_login[] = {"NOAUTH", "WRONGPASS", "NOPERM", NULL};
@@ -163,7 +175,7 @@ void mg_redis_greeting_reply(mg_redis_conn *c, const mg_redis_reply *r) {
         c->resp3 = true;
         say_rest(c);
     } else if (c->step == MG_REDIS_HELLO && does_not_know_hello(r)) {
-        say_rest(c);
+        say_rest_in_resp2(c);
     } else if (bad && !forgiven) {
         refused(c, r);
     } else if (c->step_left == 0 && c->o.login->role != NULL && !has_role(r, c->o.login->role)) {

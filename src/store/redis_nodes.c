@@ -369,7 +369,7 @@ static bool ask(mg_redis_cluster *c, mg_redis_node *n) {
     int rc = mg_redis_conn_send(conn, &c->refresh, MG_STR(words), 1);
     if (rc != MG_OK) {
         mg_error_set(&c->why, rc, "%s",
-                     rc == MG_ELIMIT ? "too many commands wait" : mg_redis_conn_why(conn));
+                     rc == MG_ELIMIT ? mg_redis_conn_full : mg_redis_conn_why(conn));
     }
     return rc == MG_OK;
 }

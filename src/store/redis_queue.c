@@ -9,6 +9,9 @@
 
 enum { OUT_KEPT = 64 * 1024, STREAM_AHEAD = 64 * 1024, WANTED_MS = 60 * 1000 };
 
+const char mg_redis_conn_full[] =
+    "more commands wait for it than queue=N in the URL allows, or more than 32 MiB of them";
+
 static void on_timer(mg_timer *t);
 
 static mg_redis_expected *place(const mg_redis_queue *q, uint64_t number) {
@@ -108,10 +111,20 @@ static bool is_stuck(const mg_redis_conn *c, const mg_redis_call *call) {
            c->read_ms <= call->since_ms;
 }
 
+// Its wait, which is that of most calls, has passed before it could be sent.
+static bool is_unreached(const mg_redis_conn *c, const mg_redis_call *call) {
+    bool opens = c->state == MG_REDIS_CONNECTING || c->state == MG_REDIS_GREETING;
+    return opens && c->o.deadlines != NULL && call->timeout_ms >= c->o.deadlines->wait_ms;
+}
+
 static void time_out(mg_redis_call *call) {
     char text[256];
     mg_redis_conn *c = call->conn;
     bool stuck = is_stuck(c, call);
+    if (is_unreached(c, call)) { // who asks next need not wait as long to learn the same
+        c->down = true;
+        mg_error_set(&c->why, MG_ECLOSED, "%s: it does not answer", c->o.name);
+    }
     bool sent = call->number < c->queue.sent;
     snprintf(text, sizeof text, "%s %s within %g s", c->o.name,
              sent ? "has not answered" : "could not be asked", (double)call->timeout_ms / 1000);

@@ -179,6 +179,9 @@ static bool take_value(mg_redis_settings *s, const option *o, char *text) {
 }
 
 static int unknown_option(const mg_redis_settings *s, mg_str name, mg_error *err) {
+    if (name.n > 0 && memchr(name.p, '@', name.n) != NULL) { // the rest of a password, perhaps
+        return wrong_form(err, "in user and password a ? is written as %3F");
+    }
     mg_suggest nearest;
     mg_buf text = {0};
     mg_suggest_init(&nearest, name);

@@ -235,7 +235,7 @@ static int send_to(mg_redis_unit *u, mg_redis_node *n) {
     int rc = mg_redis_conn_send(conn, &u->call, words_of(u), u->count + u->asking);
     if (rc == MG_ELIMIT) {
         mg_error err;
-        mg_error_set(&err, rc, "%s: too many commands wait for it", n->name);
+        mg_error_set(&err, rc, "%s: %s", n->name, mg_redis_conn_full);
         set_why(u, err.text);
     }
     if (rc != MG_OK) {

@@ -213,6 +213,32 @@ static void a_server_that_says_nothing_is_left(void **state) {
     assert_false(mg_redis_conn_usable(conn));
 }
 
+static void who_has_waited_for_a_greeting_in_vain_spares_the_next_ones(void **state) {
+    (void)state;
+    mg_deadlines shared;
+    mg_deadlines_init(&shared, rig_loop, 300, mg_redis_call_late);
+    mg_redis_conn_options o = options();
+    o.deadlines = &shared;
+    conn = mg_redis_conn_new(rig_loop, &o);
+    ask(0, "short", 100);
+    ask(1, "a", 300);
+    rig_pass(101);
+    assert_true(mg_redis_conn_usable(conn)); // it was told to wait less than others
+    rig_pass(200);
+    assert_string_equal(calls[1].said, "timeout: redis://h could not be asked within 0.3 s");
+    assert_int_equal(ask(2, "b", 300), MG_ECLOSED);
+    assert_string_equal(mg_redis_conn_why(conn), "redis://h: it does not answer");
+    rig_greet(0);
+    assert_int_equal(ask(2, "c", 300), MG_OK);
+    assert_string_equal(rig_got(0), "GET c");
+    rig_say(0, "+C\r\n");
+    assert_string_equal(calls[2].said, "C;");
+    mg_redis_conn_close(conn);
+    conn = NULL;
+    rig_settle();
+    mg_deadlines_deinit(&shared);
+}
+
 static void what_is_not_sent_in_time_never_is(void **state) {
     (void)state;
     open_conn();
@@ -366,7 +392,7 @@ static void a_server_that_never_connects_is_given_up(void **state) {
     open_conn();
     ask(0, "a", 60000);
     rig_pass(2001);
-    assert_string_equal(calls[0].said, "timeout: redis://h: it cannot be reached in time");
+    assert_string_equal(calls[0].said, "timeout: redis://h: connecting took longer than 2.0 s");
 }
 
 #define CASE(f) cmocka_unit_test_setup_teardown(f, open_rig, close_rig)
@@ -379,6 +405,7 @@ int main(void) {
         CASE(a_refused_login_is_told_and_tried_again_later),
         CASE(a_late_reply_is_nobodys),
         CASE(a_server_that_says_nothing_is_left),
+        CASE(who_has_waited_for_a_greeting_in_vain_spares_the_next_ones),
         CASE(what_is_not_sent_in_time_never_is),
         CASE(a_loss_is_told_and_nothing_is_repeated),
         CASE(the_queue_has_an_end),

@@ -130,6 +130,18 @@ static void a_lost_connection_leaves_nothing(void **state) {
     assert_null(get(1));
 }
 
+// It would grant CLIENT TRACKING, and tell of nothing.
+static void a_server_without_resp3_keeps_nothing_near(void **state) {
+    (void)state;
+    assert_null(get(0));
+    assert_string_equal(rig_got(0), "HELLO 3");
+    rig_say(0, "-ERR unknown command 'HELLO', with args beginning with: '3'\r\n");
+    assert_true(answers[0].done);
+    assert_int_equal(answers[0].code, MG_ECLOSED);
+    assert_null(get(1));
+    assert_non_null(strstr(at_once.text, "values kept near need RESP3"));
+}
+
 static void a_connection_that_says_nothing_is_asked_and_lost(void **state) {
     (void)state;
     read_k("one");
@@ -216,6 +228,7 @@ int main(void) {
         CASE(what_changes_while_it_is_read_is_not_kept),
         CASE(all_may_change_at_once),
         CASE(a_lost_connection_leaves_nothing),
+        CASE(a_server_without_resp3_keeps_nothing_near),
         CASE(a_connection_that_says_nothing_is_asked_and_lost),
         CASE(what_is_written_here_is_not_near_any_more),
         CASE(what_is_not_tracked_is_not_kept),

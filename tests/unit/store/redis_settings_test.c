@@ -98,6 +98,7 @@ static void what_is_wrong_is_told_without_the_password(void **state) {
     refuses("redis://u:secret@h?max_reply=x", "a size such as 64M");
     refuses("redis://u:secret@h?insecure=yes", "insecure=yes: allowed: true or false");
     refuses("redis://u:secret@h?replicas=true", "there is no option \"replicas\"");
+    refuses("redis://u:12?secret@h", "in user and password a ? is written as %3F");
     refuses("redis://u:secret@h?ca=/x", "options of TLS, but the scheme is not rediss://");
     refuses("rediss://u:secret@h?cert=/x", "cert and key belong together");
     refuses("rediss://u:secret@h?ca=x", "ca=x: allowed: an absolute path");
