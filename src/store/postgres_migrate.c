@@ -45,7 +45,9 @@ static int connect_to(PGconn **out, const mg_pg_settings *s, mg_error *err) {
     const char *values[MG_PG_OPTIONS + 8];
     mg_buf lists[2] = {{0}, {0}};
     char password[4096] = "";
+    char seconds[16];
     size_t n = 0;
+    snprintf(seconds, sizeof seconds, "%u", s->connect_ms / 1000);
     for (uint32_t i = 0; i < s->host_count; i++) {
         mg_buf_printf(&lists[0], "%s%s", i > 0 ? "," : "", s->hosts[i]);
         mg_buf_printf(&lists[1], "%s%s", i > 0 ? "," : "", s->ports[i]);
@@ -58,6 +60,8 @@ static int connect_to(PGconn **out, const mg_pg_settings *s, mg_error *err) {
     }
     keys[n] = "application_name";
     values[n++] = "moongate migrate";
+    keys[n] = "connect_timeout";
+    values[n++] = seconds;
     if (s->host_count > 0) {
         keys[n] = "host";
         values[n++] = lists[0].p;
@@ -209,16 +213,25 @@ static int apply(PGconn *pg, mg_migration *f, mg_error *err) {
 
 // --- all of them ---
 
-static int take_lock(PGconn *pg, const char *where, const mg_migrations *m, mg_error *err) {
-    char sql[64];
+// The lock is that of a transaction in a connection of its own: behind a pooler a session's would
+// stay in a connection of the pooler's. READ COMMITTED keeps no snapshot, for which a CREATE INDEX
+// CONCURRENTLY would wait.
+static int take_lock(PGconn **out, const mg_pg_settings *s, const mg_migrations *m, mg_error *err) {
+    char sql[160];
     uint32_t wait_ms = m->busy_ms != 0 ? m->busy_ms : MG_MIGRATION_BUSY_MS;
-    snprintf(sql, sizeof sql, "SET lock_timeout = %u", wait_ms);
-    int rc = run(pg, where, sql, err);
-    if (rc == MG_OK && run(pg, where, "SELECT pg_advisory_lock(" LOCK ")", err) != MG_OK) {
-        rc = mg_error_set(err, MG_ESYNTAX, "%s: another process has been migrating for %u s", where,
-                          wait_ms / 1000);
+    snprintf(sql, sizeof sql,
+             "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = %u; "
+             "SET LOCAL idle_in_transaction_session_timeout = 0",
+             wait_ms);
+    int rc = connect_to(out, s, err);
+    if (rc == MG_OK) {
+        rc = run(*out, s->name, sql, err);
     }
-    return rc == MG_OK ? run(pg, where, "SET lock_timeout = 0", err) : rc;
+    if (rc == MG_OK && run(*out, s->name, "SELECT pg_advisory_xact_lock(" LOCK ")", err) != MG_OK) {
+        rc = mg_error_set(err, MG_ESYNTAX, "%s: another process has been migrating for %u s",
+                          s->name, wait_ms / 1000);
+    }
+    return rc;
 }
 
 static int apply_pending(PGconn *pg, const char *where, const mg_migrations *m, mg_error *err) {
@@ -236,7 +249,7 @@ static int apply_pending(PGconn *pg, const char *where, const mg_migrations *m, 
 }
 
 static int with_connection(const char *url, mg_error *err,
-                           int (*work)(PGconn *pg, const char *where, mg_migrations *m,
+                           int (*work)(PGconn *pg, const mg_pg_settings *s, mg_migrations *m,
                                        mg_buf *orphans, mg_error *err),
                            mg_migrations *m, mg_buf *orphans) {
     mg_pg_settings s = {0};
@@ -246,30 +259,33 @@ static int with_connection(const char *url, mg_error *err,
         rc = connect_to(&pg, &s, err);
     }
     if (rc == MG_OK) {
-        rc = work(pg, s.name, m, orphans, err);
+        rc = work(pg, &s, m, orphans, err);
     }
-    if (pg != NULL) {
-        PQfinish(pg); // the lock goes with it
-    }
+    PQfinish(pg); // accepts NULL
     mg_pg_settings_deinit(&s);
     return rc;
 }
 
-static int read_all(PGconn *pg, const char *where, mg_migrations *m, mg_buf *orphans,
+static int read_all(PGconn *pg, const mg_pg_settings *s, mg_migrations *m, mg_buf *orphans,
                     mg_error *err) {
-    return read_applied(pg, where, m, orphans, err);
+    return read_applied(pg, s->name, m, orphans, err);
 }
 
-static int migrate(PGconn *pg, const char *where, mg_migrations *m, mg_buf *orphans,
+static int migrate(PGconn *pg, const mg_pg_settings *s, mg_migrations *m, mg_buf *orphans,
                    mg_error *err) {
-    int rc = take_lock(pg, where, m, err);
+    PGconn *lock = NULL;
+    int rc = take_lock(&lock, s, m, err);
     if (rc == MG_OK) {
-        rc = read_applied(pg, where, m, orphans, err);
+        rc = read_applied(pg, s->name, m, orphans, err);
     }
     if (rc == MG_OK) {
         rc = mg_migration_refuse_changed(m, err);
     }
-    return rc == MG_OK ? apply_pending(pg, where, m, err) : rc;
+    if (rc == MG_OK) {
+        rc = apply_pending(pg, s->name, m, err);
+    }
+    PQfinish(lock); // the lock goes with it
+    return rc;
 }
 
 int mg_postgres_migrations_read(const char *url, mg_migrations *m, mg_buf *orphans, mg_error *err) {
