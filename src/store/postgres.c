@@ -639,6 +639,7 @@ int mg_postgres_open(mg_database **out, mg_loop *loop, const mg_postgres_options
     p->base.ops = &ops;
     p->loop = loop;
     p->impatient = options->impatient;
+    mg_random_init(&p->random, 0);
     mg_link_init(&p->conns);
     mg_link_init(&p->dead);
     mg_link_init(&p->statements);

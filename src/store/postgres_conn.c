@@ -74,8 +74,12 @@ void mg_pg_conn_close(mg_pg_conn *c) {
 static void keep_fault(mg_pg_conn *c, const char *text) {
     size_t n = 0;
     for (; *text != '\0' && n < sizeof c->fault - 1; text++) {
-        bool blank = *text == '\n' || *text == '\t';
-        c->fault[n++] = blank ? ' ' : *text;
+        bool blank = *text == '\n' || *text == '\t' || *text == ' ';
+        if (!blank) {
+            c->fault[n++] = *text;
+        } else if (n > 0 && c->fault[n - 1] != ' ') {
+            c->fault[n++] = ' ';
+        }
     }
     while (n > 0 && c->fault[n - 1] == ' ') {
         n--;
@@ -84,11 +88,11 @@ static void keep_fault(mg_pg_conn *c, const char *text) {
 }
 
 static void fail_call(const mg_pg_conn *c, mg_pg_call *call) {
-    char text[400];
+    char text[640];
     snprintf(text, sizeof text,
-             "the connection was lost while the statement was under way, whose outcome is not "
-             "known: %s",
-             c->fault);
+             "%.200s: the connection was lost while the statement was under way, whose outcome is "
+             "not known: %s",
+             c->pool->settings.name, c->fault);
     mg_pg_result_fail(&call->result, "closed", text);
     mg_pg_release_prepared(call);
     mg_pg_ready(call);
@@ -103,10 +107,12 @@ static void lose_session(mg_pg_conn *c) {
     c->pool->session_count--;
     s->conn = NULL;
     s->lost = true;
+    char text[480];
+    snprintf(text, sizeof text, "%.200s: %s", c->pool->settings.name, c->fault);
     mg_link *l;
     while ((l = mg_link_shift(&s->queue)) != NULL) {
         mg_pg_call *call = MG_OF(l, mg_pg_call, link);
-        mg_pg_result_fail(&call->result, "closed", c->fault);
+        mg_pg_result_fail(&call->result, "closed", text);
         mg_pg_ready(call);
     }
     if (s->finished) {
@@ -344,6 +350,7 @@ static void be_open(mg_pg_conn *c) {
     mg_poll_idle(c->poll, true);
     c->reading = true;
     c->born_ms = mg_loop_now_ms(c->pool->loop);
+    c->tag = (uint32_t)mg_random_u64(&c->pool->random);
     mg_pg_opened(c);
 }
 
@@ -434,6 +441,9 @@ void mg_pg_conn_resume(mg_pg_conn *c) {
 static void on_ready(void *arg, int events) {
     mg_pg_conn *c = arg;
     mg_pg *p = c->pool;
+    if ((events & MG_POLL_READ) != 0) {
+        p->heard_ms = mg_loop_now_ms(p->loop);
+    }
     if (c->state == MG_PG_OPEN) {
         go_on(c, (events & MG_POLL_READ) == 0 || PQconsumeInput(c->pg) == 1);
     } else {

@@ -45,6 +45,7 @@ struct mg_pg_conn {
     mg_pg_copy_state copy_state;
     mg_buf gathered; // of a COPY that gives
     uint64_t born_ms;
+    uint64_t taken_ms; // when it was free last
     mg_deadline idle;
     mg_timer timer; // opening: its deadline; else: a look at a statement that nobody waits for
 
@@ -60,6 +61,7 @@ struct mg_pg_conn {
     mg_pg_prepared *prepared[MG_PG_BUCKETS];
     mg_link used; // the one used last in front
     uint32_t prepared_count, next_number;
+    uint32_t tag; // drawn: of the names that they have
 };
 
 // --- postgres_conn.c ---
@@ -79,6 +81,8 @@ void mg_pg_forget_prepared(mg_pg_conn *c);
 void mg_pg_release_prepared(mg_pg_call *call);
 
 void mg_pg_finish_head(mg_pg_conn *c, mg_pg_call *call); // its last result has come
+// A result is a fault: of the statement, or of the connection, which is lost then.
+void mg_pg_conn_fail_by(mg_pg_conn *c, mg_pg_call *call, const PGresult *r);
 
 // --- postgres_copy.c ---
 

@@ -139,7 +139,7 @@ static void take_result(mg_pg_conn *c, const PGresult *r) {
         mg_pg_result_take(&c->copy->result, r, &c->copy->statement);
         break;
     default:
-        mg_pg_result_fail_by(&c->copy->result, r);
+        mg_pg_conn_fail_by(c, c->copy, r);
         break;
     }
 }

@@ -11,6 +11,7 @@
 //   postgres_settings.c  what a URL asks for
 #pragma once
 
+#include "base/random.h"
 #include "store/postgres_conn.h"
 #include "store/postgres_settings.h"
 
@@ -42,6 +43,8 @@ struct mg_pg {
     mg_timer retry;    // not before that is a connection tried again
     uint32_t failures; // to open one, in a row
     char last_fault[320];
+    uint64_t heard_ms; // when the server said something last
+    mg_random random;
     mg_pg_canceller *canceller;
     mg_pg_listening listening;
     uint64_t sent, faults, cancelled;

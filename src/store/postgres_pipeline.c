@@ -13,7 +13,7 @@
 #include <math.h>
 #include <stdio.h>
 
-enum { NAME_BYTES = 24 };
+enum { NAME_BYTES = 32 };
 
 // --- statements that are prepared ---
 
@@ -39,10 +39,12 @@ static mg_pg_prepared *find(mg_pg_conn *c, mg_str sql, uint32_t hash) {
     return NULL;
 }
 
+// No other connection has such a name: behind a pooler that has us share its own, another's
+// statement of the same name would be run instead.
 static mg_pg_prepared *add(mg_pg_conn *c, mg_str sql, uint32_t hash) {
     mg_pg_prepared *p = mg_calloc(1, sizeof *p + sql.n);
     p->hash = hash;
-    snprintf(p->name, sizeof p->name, "moongate_%u", ++c->next_number);
+    snprintf(p->name, sizeof p->name, "moongate_%08x_%u", c->tag, ++c->next_number);
     p->sql_n = sql.n;
     memcpy(p->sql, sql.p, sql.n);
     p->next = c->prepared[hash % MG_PG_BUCKETS];
@@ -209,6 +211,9 @@ void mg_pg_send(mg_pg_conn *c, mg_pg_call *call) {
     call->state = MG_PG_SENT;
     call->conn = c;
     call->since_ms = mg_loop_now_ms(c->pool->loop);
+    if (c->in_flight == 0 && c->session == NULL) {
+        c->taken_ms = call->since_ms;
+    }
     mg_link_append(&c->calls, &call->link);
     c->in_flight++;
     c->pool->sent++;
@@ -244,6 +249,19 @@ static bool send_again(mg_pg_call *call, bool stale) {
     return true;
 }
 
+// Twice in a row: that is no server which begins anew.
+static void tell_of_poolers(mg_pg_call *call) {
+    char text[400];
+    const char *state = call->result.fields[MG_DB_SQLSTATE];
+    if (strcmp(state, "26000") == 0) {
+        snprintf(
+            text, sizeof text,
+            "%.200s (behind a pooler of transactions, as pgbouncer, the URL says prepare=false)",
+            call->result.message);
+        call->result.message = mg_arena_copy(&call->result.arena, mg_str_of(text));
+    }
+}
+
 static void settle_prepared(mg_pg_conn *c, mg_pg_call *call, bool stale) {
     mg_pg_prepared *p = call->prepared;
     if (p == NULL) {
@@ -263,6 +281,14 @@ static void settle_prepared(mg_pg_conn *c, mg_pg_call *call, bool stale) {
 static void refuse_copy(mg_pg_conn *c, mg_pg_call *call) {
     mg_pg_result_fail(&call->result, "error", "COPY cannot be run as a statement");
     mg_pg_conn_lost(c, "COPY was run as a statement");
+}
+
+void mg_pg_conn_fail_by(mg_pg_conn *c, mg_pg_call *call, const PGresult *r) {
+    if (PQresultErrorField(r, PG_DIAG_SQLSTATE) != NULL) {
+        mg_pg_result_fail_by(&call->result, r);
+    } else { // it is libpq's own
+        mg_pg_conn_lost(c, PQresultErrorMessage(r));
+    }
 }
 
 static uint64_t most_bytes(const mg_pg_call *call) {
@@ -305,6 +331,9 @@ void mg_pg_finish_head(mg_pg_conn *c, mg_pg_call *call) {
     bool stale = is_stale(call);
     settle_prepared(c, call, stale);
     if (!send_again(call, stale)) {
+        if (stale) {
+            tell_of_poolers(call);
+        }
         mg_pg_ready(call);
     }
     mg_pg_calm(c);
@@ -348,7 +377,7 @@ static void take_result(mg_pg_conn *c, mg_pg_call *call, PGresult *r) {
         refuse_copy(c, call);
         break;
     default:
-        mg_pg_result_fail_by(&call->result, r);
+        mg_pg_conn_fail_by(c, call, r);
         break;
     }
 }

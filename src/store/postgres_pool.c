@@ -10,8 +10,9 @@
 #include <stdio.h>
 
 enum {
-    DEPTH = 32,   // statements under way in a connection
-    LONG_MS = 20, // a first one that has taken so long may take much longer
+    DEPTH = 32,       // statements under way in a connection
+    LONG_MS = 20,     // a first one that has taken so long may take much longer
+    SILENT_MS = 1000, // what a server owes for so long is told
     RETRY_LEAST_MS = 50,
     RETRY_MOST_MS = 500,
 };
@@ -88,6 +89,7 @@ static void lease(mg_pg_conn *c, mg_pg_call *call) {
     c->reserved = false;
     c->session = call->session;
     call->session->conn = c;
+    c->taken_ms = mg_loop_now_ms(p->loop);
     mg_deadline_stop(&c->idle);
     if (call->kind == MG_PG_OPEN_ROWS) {
         begin_stream(c, call);
@@ -282,19 +284,71 @@ static void fail_waiting(mg_pg *p, mg_pg_call *call, const char *code, const cha
     mg_pg_ready(call);
 }
 
+typedef struct use {
+    uint32_t in_use;
+    uint64_t since_ms; // the oldest of them
+    uint64_t owed_ms;  // when the server was first asked for what has not come
+} use;
+
+static use look_at_use(const mg_pg *p) {
+    uint64_t now_ms = mg_loop_now_ms(p->loop);
+    use u = {0, now_ms, now_ms};
+    for (const mg_link *l = p->conns.next; l != &p->conns; l = l->next) {
+        const mg_pg_conn *c = MG_OF(l, mg_pg_conn, link);
+        if (c->state != MG_PG_OPEN || c->listens || (c->session == NULL && c->in_flight == 0)) {
+            continue;
+        }
+        u.in_use++;
+        u.since_ms = c->taken_ms < u.since_ms ? c->taken_ms : u.since_ms;
+        if (c->in_flight > 0) {
+            uint64_t asked_ms = MG_OF(c->calls.next, mg_pg_call, link)->since_ms;
+            u.owed_ms = asked_ms < u.owed_ms ? asked_ms : u.owed_ms;
+        }
+    }
+    u.owed_ms = p->heard_ms > u.owed_ms ? p->heard_ms : u.owed_ms;
+    return u;
+}
+
+// Whose fault it is that nothing is free: that of who holds them, or of a server that is silent.
+static void tell_use(const mg_pg *p, char *out, size_t size) {
+    use u = look_at_use(p);
+    uint64_t now_ms = mg_loop_now_ms(p->loop);
+    int n = snprintf(out, size,
+                     "%u of %u are in use, the oldest for %.1f s (pool=N in the URL "
+                     "allows more)",
+                     u.in_use, p->settings.pool, (double)(now_ms - u.since_ms) / 1000);
+    if (now_ms - u.owed_ms >= SILENT_MS) {
+        snprintf(out + n, size - (size_t)n, "; the server has said nothing for %.1f s",
+                 (double)(now_ms - u.owed_ms) / 1000);
+    }
+}
+
+// Returns the code.
+static const char *tell_late(const mg_pg *p, char *out, size_t size) {
+    if (p->last_fault[0] != '\0') {
+        snprintf(out, size, "%s", p->last_fault);
+    } else if (p->opening_count > 0 && p->opening_count == p->conn_count) {
+        snprintf(out, size, "the server has not answered yet");
+    } else {
+        tell_use(p, out, size);
+        return "limit";
+    }
+    return "closed";
+}
+
 static void fail_late(mg_pg *p, mg_link *list) {
     uint64_t now_ms = mg_loop_now_ms(p->loop);
-    char why[480];
-    bool down = p->last_fault[0] != '\0';
-    snprintf(why, sizeof why, "%s: no connection within %u s: %s", p->settings.name,
-             p->settings.wait_ms / 1000,
-             down ? p->last_fault : "all are in use (pool=N in the URL allows more)");
+    char why[320];
+    char text[480];
+    const char *code = tell_late(p, why, sizeof why);
+    snprintf(text, sizeof text, "%s: no connection within %u s: %s", p->settings.name,
+             p->settings.wait_ms / 1000, why);
     while (!mg_link_alone(list)) {
         mg_pg_call *call = MG_OF(list->next, mg_pg_call, link);
         if (now_ms - call->since_ms < p->settings.wait_ms) {
             return;
         }
-        fail_waiting(p, call, down ? "closed" : "limit", why);
+        fail_waiting(p, call, code, text);
     }
 }
 
@@ -337,7 +391,7 @@ void mg_pg_not_opened(mg_pg *p, const char *fault, bool hopeless) {
     uint32_t most = (uint32_t)RETRY_LEAST_MS << (p->failures < 4 ? p->failures : 4);
     uint32_t pause = most < RETRY_MOST_MS ? most : RETRY_MOST_MS;
     // Workers and machines that lost the same server do not return in step.
-    uint32_t jitter = (uint32_t)((mg_loop_now_us(p->loop) ^ (uintptr_t)p >> 4) % (pause / 2 + 1));
+    uint32_t jitter = (uint32_t)mg_random_below(&p->random, pause / 2 + 1);
     p->failures++;
     mg_timer_start(p->loop, &p->retry, pause / 2 + jitter, 0, on_retry);
     if (hopeless || p->impatient) {

@@ -229,9 +229,9 @@ static const char *code_of(const char *state) {
         const char *prefix;
         const char *code;
     } codes[] = {
-        {"23", "constraint"}, {"42", "syntax"},  {"25006", "readonly"},
-        {"40", "busy"},       {"55P03", "busy"}, {"08", "closed"},
-        {"57P0", "closed"},   {"53", "limit"},   {"54", "limit"},
+        {"23", "constraint"}, {"42", "syntax"},   {"25006", "readonly"}, {"40", "busy"},
+        {"55P03", "busy"},    {"08P01", "error"}, // too many parameters, say
+        {"08", "closed"},     {"57P0", "closed"}, {"53", "limit"},       {"54", "limit"},
     };
     for (size_t i = 0; i < sizeof codes / sizeof *codes; i++) {
         if (strncmp(state, codes[i].prefix, strlen(codes[i].prefix)) == 0) {

@@ -4,6 +4,7 @@
 #include "base/suggest.h"
 #include "store/libpq.h"
 
+#include <errno.h>
 #include <stddef.h>
 #include <stdio.h>
 
@@ -87,6 +88,93 @@ static int take_own(mg_pg_settings *s, mg_str key, mg_str value, bool *ours, mg_
     return MG_OK;
 }
 
+// --- what libpq would refuse only when it connects ---
+
+typedef struct worded {
+    const char *key;
+    const char *allowed; // the words, with a space before each
+} worded;
+
+static const worded worded_options[] = {
+    {"sslmode", " disable allow prefer require verify-ca verify-full"},
+    {"target_session_attrs", " any read-write read-only primary standby prefer-standby"},
+    {"channel_binding", " disable prefer require"},
+    {"gssencmode", " disable prefer require"},
+    {"ssl_min_protocol_version", " TLSv1 TLSv1.1 TLSv1.2 TLSv1.3"},
+    {"ssl_max_protocol_version", " TLSv1 TLSv1.1 TLSv1.2 TLSv1.3"},
+    {"sslsni", " 0 1"},
+};
+
+static int judge_word(const worded *w, const char *value, mg_error *err) {
+    mg_suggest closest;
+    mg_suggest_init(&closest, mg_str_of(value));
+    for (mg_str rest = mg_str_of(w->allowed + 1); rest.n > 0;) {
+        mg_str word = mg_str_cut(&rest, ' ');
+        if (mg_str_eq(word, mg_str_of(value))) {
+            return MG_OK;
+        }
+        mg_suggest_offer(&closest, word);
+    }
+    mg_buf text = {0};
+    mg_buf_printf(&text, "%s=%.40s: allowed:%s", w->key, value, w->allowed);
+    mg_suggest_append(&closest, &text);
+    int rc = mg_error_set(err, MG_ECONFIG, "%.*s", (int)text.n, text.p);
+    mg_buf_deinit(&text);
+    return rc;
+}
+
+// "" is libpq's default.
+static int judge_ports(const char *ports, mg_error *err) {
+    for (mg_str rest = mg_str_of(ports); rest.n > 0;) {
+        mg_str port = mg_str_cut(&rest, ',');
+        uint64_t n;
+        if (port.n > 0 && (!mg_str_to_u64(port, 65535, &n) || n == 0)) {
+            return mg_error_set(err, MG_ECONFIG, "the port %.*s is no number from 1 to 65535",
+                                (int)(port.n < 40 ? port.n : 40), port.p);
+        }
+    }
+    return MG_OK;
+}
+
+static int judge_option(const PQconninfoOption *o, mg_error *err) {
+    bool is_port = strcmp(o->keyword, "port") == 0;
+    if (o->val == NULL || *o->val == '\0') {
+        return MG_OK;
+    }
+    for (size_t i = 0; i < sizeof worded_options / sizeof *worded_options; i++) {
+        if (strcmp(o->keyword, worded_options[i].key) == 0) {
+            return judge_word(&worded_options[i], o->val, err);
+        }
+    }
+    return is_port ? judge_ports(o->val, err) : MG_OK;
+}
+
+// --- the URL ---
+
+// libpq ends user and password at the first @ or /, and all of it at the first ?. A password that
+// has one of them itself would become a host, a port or a name, which are shown.
+static int judge_authority(mg_str url, mg_error *err) {
+    mg_str query = url;
+    mg_str before = mg_str_cut(&query, '?');
+    const char *scheme = memmem(before.p, before.n, "://", 3);
+    mg_str_skip(&before, scheme != NULL ? (size_t)(scheme - before.p) + 3 : 0);
+    const char *last = before.n > 0 ? memrchr(before.p, '@', before.n) : NULL;
+    bool strays = false;
+    if (last != NULL) {
+        size_t n = (size_t)(last - before.p);
+        strays = memchr(before.p, '@', n) != NULL || memchr(before.p, '/', n) != NULL;
+    }
+    while (query.n > 0) {
+        mg_str option = mg_str_cut(&query, '&');
+        mg_str key = mg_str_cut(&option, '=');
+        strays |= key.n > 0 && memchr(key.p, '@', key.n) != NULL;
+    }
+    return strays ? mg_error_set(err, MG_ECONFIG,
+                                 "in user and password an @ is written as %%40, a / as %%2F and a "
+                                 "? as %%3F")
+                  : MG_OK;
+}
+
 // Takes our own options out of `url`; what remains is libpq's.
 static int part_options(mg_pg_settings *s, mg_str url, mg_buf *rest, mg_error *err) {
     const char *question = memchr(url.p, '?', url.n);
@@ -135,12 +223,24 @@ static uint32_t split(mg_pg_settings *s, const char *text, const char **out) {
     return n;
 }
 
+static uint32_t count_items(const char *list) {
+    uint32_t n = 1;
+    for (; *list != '\0'; list++) {
+        n += *list == ',';
+    }
+    return n;
+}
+
 static int take_hosts(mg_pg_settings *s, const char *hosts, const char *ports, mg_error *err) {
     const char *given[MG_PG_HOSTS];
     uint32_t port_count = 0;
     if (hosts == NULL || *hosts == '\0') {
         s->ports[0] = ports != NULL ? mg_arena_copy(&s->arena, mg_str_of(ports)) : NULL;
         return MG_OK;
+    }
+    if (count_items(hosts) > MG_PG_HOSTS) {
+        return mg_error_set(err, MG_ECONFIG, "%u hosts, at most %d are allowed", count_items(hosts),
+                            MG_PG_HOSTS);
     }
     s->host_count = split(s, hosts, s->hosts);
     if (ports != NULL && *ports != '\0') {
@@ -177,15 +277,20 @@ static const char *find_option(const PQconninfoOption *options, const char *key)
 static int take_options(mg_pg_settings *s, const PQconninfoOption *options, mg_error *err) {
     const char *addresses = find_option(options, "hostaddr");
     s->resolved = addresses != NULL && *addresses != '\0';
+    const char *hosts = find_option(options, "host");
     int rc = MG_OK;
     for (const PQconninfoOption *o = options; o->keyword != NULL && rc == MG_OK; o++) {
+        rc = judge_option(o, err);
+        if (rc != MG_OK) {
+            break;
+        }
         bool by_us = strcmp(o->keyword, "host") == 0 || strcmp(o->keyword, "port") == 0;
         if (o->val != NULL && (s->resolved || !by_us)) {
             rc = keep_option(s, o->keyword, o->val, err);
         }
     }
     if (rc == MG_OK && !s->resolved) {
-        rc = take_hosts(s, find_option(options, "host"), find_option(options, "port"), err);
+        rc = take_hosts(s, hosts, find_option(options, "port"), err);
     }
     return rc;
 }
@@ -250,6 +355,9 @@ int mg_pg_settings_read(mg_pg_settings *s, mg_str url, mg_error *err) {
     PQconninfoOption *options = NULL;
     int rc = mg_libpq_load(err);
     if (rc == MG_OK) {
+        rc = judge_authority(url, err);
+    }
+    if (rc == MG_OK) {
         rc = part_options(s, url, &rest, err);
     }
     if (rc == MG_OK) {
@@ -282,12 +390,13 @@ void mg_pg_settings_deinit(mg_pg_settings *s) {
 int mg_pg_password(const mg_pg_settings *s, char *out, size_t size, mg_error *err) {
     FILE *f = fopen(s->password_file, "re");
     bool good = f != NULL && fgets(out, (int)size, f) != NULL;
+    if (!good) {
+        const char *why = f == NULL || ferror(f) ? strerror(errno) : "it is empty";
+        mg_error_set(err, MG_ECONFIG, "password_file %s: %s", s->password_file, why);
+    }
     if (f != NULL) {
         fclose(f);
     }
-    if (!good) {
-        return mg_error_set(err, MG_ECONFIG, "password_file %s cannot be read", s->password_file);
-    }
-    out[strcspn(out, "\r\n")] = '\0';
-    return MG_OK;
+    out[good ? strcspn(out, "\r\n") : 0] = '\0';
+    return good ? MG_OK : MG_ECONFIG;
 }

@@ -35,6 +35,17 @@ static inline int free_port(void) {
     return ntohs(a.sin_port);
 }
 
+// A socket that takes connections and never says a word.
+static inline int open_silent(int *port) {
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t n = sizeof at;
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    assert_true(fd >= 0 && bind(fd, (struct sockaddr *)&at, n) == 0 && listen(fd, 8) == 0 &&
+                getsockname(fd, (struct sockaddr *)&at, &n) == 0);
+    *port = ntohs(at.sin_port);
+    return fd;
+}
+
 static inline int set_up_server(void **state) {
     (void)state;
     alarm(300);

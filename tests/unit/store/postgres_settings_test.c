@@ -93,6 +93,36 @@ static void what_is_wrong_is_told_without_the_password(void **state) {
     refuses("postgres://u:secret@a,b,c/d?port=1,2", "3 hosts, but 2 ports");
 }
 
+static void what_libpq_would_refuse_later_is_told_at_once(void **state) {
+    (void)state;
+    refuses("postgres://u:secret@h/d?sslmode=requir",
+            "sslmode=requir: allowed: disable allow prefer require verify-ca verify-full (did you "
+            "mean \"require\"?)");
+    refuses("postgres://u:secret@h/d?target_session_attrs=master",
+            "target_session_attrs=master: allowed: any read-write read-only primary standby "
+            "prefer-standby");
+    refuses("postgres://u:secret@h:x/d", "the port x is no number from 1 to 65535");
+    refuses("postgres://u:secret@a:1,b:65536/d", "the port 65536 is no number from 1 to 65535");
+    refuses("postgres://h/d?hostaddr=127.0.0.1&port=0", "the port 0 is no number from 1 to 65535");
+    refuses("postgres://a,b,c,d,e,f,g,h,i,j,k,l,m,n,o,p,q/d", "17 hosts, at most 16 are allowed");
+    read_url("postgres://a:1,b/d?sslmode=&sslsni=0");
+    assert_string_equal(s.ports[1], "5432");
+    mg_pg_settings_deinit(&s);
+}
+
+static void a_password_that_was_not_encoded_shows_nothing_of_itself(void **state) {
+    (void)state;
+#define ENCODED "in user and password an @ is written as %40, a / as %2F and a ? as %3F"
+    refuses("postgres://u:half@secret@h:7/d", ENCODED);
+    refuses("postgres://u:half/secret@h:7/d", ENCODED);
+    refuses("postgres://u:secret?half@h:7/d?pool=1", ENCODED);
+    refuses("postgres://u:secret?x=y&half@h:7/d?pool=1", ENCODED);
+    read_url("postgres://u@%40socket/d%40e?application_name=a@b");
+    assert_string_equal(s.hosts[0], "@socket");
+    assert_string_equal(option("dbname"), "d@e");
+    mg_pg_settings_deinit(&s);
+}
+
 static void a_password_may_lie_in_a_file(void **state) {
     (void)state;
     char path[] = "/tmp/mg-password-XXXXXX";
@@ -106,8 +136,13 @@ static void a_password_may_lie_in_a_file(void **state) {
     read_url(url);
     assert_int_equal(mg_pg_password(&s, password, sizeof password, &err), MG_OK);
     assert_string_equal(password, "from a file");
+    assert_int_equal(truncate(path, 0), 0);
+    assert_int_equal(mg_pg_password(&s, password, sizeof password, &err), MG_ECONFIG);
+    assert_non_null(strstr(err.text, ": it is empty"));
     unlink(path);
     assert_int_equal(mg_pg_password(&s, password, sizeof password, &err), MG_ECONFIG);
+    assert_non_null(strstr(err.text, ": No such file or directory"));
+    assert_string_equal(password, "");
     mg_pg_settings_deinit(&s);
 }
 
@@ -116,6 +151,8 @@ int main(void) {
         cmocka_unit_test(options_of_the_pool_are_ours_and_the_rest_is_libpqs),
         cmocka_unit_test(hosts_are_many),
         cmocka_unit_test(what_is_wrong_is_told_without_the_password),
+        cmocka_unit_test(what_libpq_would_refuse_later_is_told_at_once),
+        cmocka_unit_test(a_password_that_was_not_encoded_shows_nothing_of_itself),
         cmocka_unit_test(a_password_may_lie_in_a_file),
     };
     return cmocka_run_group_tests_name("store/postgres_settings", tests, NULL, NULL);

@@ -119,6 +119,13 @@ static void faults_tell_what_the_server_said(void **state) {
     await(&a);
     assert_string_equal(a.fields[MG_DB_COLUMN], "name");
     answer_free(&a);
+    const mg_db_value superfluous = {.kind = MG_DB_I64, .i64 = 1};
+    start_in(db, NULL, &a, "SELECT 1", &superfluous, 1);
+    await(&a);
+    assert_string_equal(a.code,
+                        "error"); // the server's word for it is of a lost connection's class
+    assert_string_equal(a.fields[MG_DB_SQLSTATE], "08P01");
+    answer_free(&a);
     start(&a, "SELECT nothing");
     await(&a);
     assert_string_equal(a.code, "syntax");
@@ -586,6 +593,41 @@ static void a_frozen_server_holds_nobody_back(void **state) {
     answer_free(&a[1]);
 }
 
+static void who_waits_in_vain_is_told_what_for(void **state) {
+    (void)state;
+    int port;
+    int silent = open_silent(&port);
+    char url[128];
+    mg_error err;
+    mg_database *unanswered;
+    snprintf(url, sizeof url, "postgres://moongate@127.0.0.1:%d/postgres?wait=1", port);
+    assert_int_equal(mg_postgres_open(&unanswered, loop, &(mg_postgres_options){.url = url}, &err),
+                     MG_OK);
+    reopen("?pool=1&wait=1");
+    expect(NULL, "SELECT 1", "(1)");
+    server_does("signal", "STOP");
+    answer a[3];
+    start(&a[0], "SELECT 1");
+    usleep(30000); // behind one that has taken so long nothing is put
+    mg_loop_turn(loop, false, false, 0);
+    start(&a[1], "SELECT 2");
+    start_in(unanswered, NULL, &a[2], "SELECT 3", NULL, 0);
+    await(&a[1]);
+    await(&a[2]);
+    server_does("signal", "CONT");
+    await(&a[0]);
+    assert_string_equal(a[1].code, "limit");
+    contains(&a[1].message, "no connection within 1 s: 1 of 1 are in use, the oldest for 1.");
+    contains(&a[1].message, "; the server has said nothing for 1.");
+    assert_string_equal(a[2].code, "closed");
+    contains(&a[2].message, "no connection within 1 s: the server has not answered yet");
+    mg_database_free(unanswered);
+    close(silent);
+    for (int i = 0; i < 3; i++) {
+        answer_free(&a[i]);
+    }
+}
+
 static void idle_connections_go_and_the_least_stay(void **state) {
     (void)state;
     reopen("?pool=4&min=1&idle=1");
@@ -642,6 +684,7 @@ int main(void) {
         TEST(the_second_host_serves_when_the_first_does_not),
         TEST(what_ran_when_the_server_went_fails_once_and_the_pool_returns),
         TEST(a_frozen_server_holds_nobody_back),
+        TEST(who_waits_in_vain_is_told_what_for),
         TEST(idle_connections_go_and_the_least_stay),
     };
     return cmocka_run_group_tests_name("store/postgres", tests, set_up_server, tear_down_server);
