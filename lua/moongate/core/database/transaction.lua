@@ -4,6 +4,7 @@ local native = require("moongate.native")
 local check = require("moongate.core.check")
 local errors = require("moongate.core.errors")
 local copy = require("moongate.core.database.copy")
+local kept = require("moongate.core.kept")
 local scopes = require("moongate.core.scope")
 local sched = require("moongate.core.sched")
 local notify = require("moongate.core.database.notify")
@@ -14,7 +15,6 @@ local time = require("moongate.time")
 
 local M = {}
 
-local STATEMENTS_KEPT = 64 -- before those that are through are forgotten
 local RETRIES_MAX = 20
 local RETRY_LEAST, RETRY_MOST = 0.01, 0.5 -- seconds until another try, at most
 -- Two transactions were in each other's way; the one that failed had no effect.
@@ -29,20 +29,8 @@ local WRITING = {
 local Transaction = {}
 Transaction.__index = Transaction
 
--- A statement that failed unseen must not be committed around: those that nobody awaited are.
 local function keep_statement(tx, future)
-  local list = tx._statements
-  list[#list + 1] = future
-  if #list < tx._most then
-    return
-  end
-  local kept = {}
-  for _, each in ipairs(list) do
-    if not each._looked_at then
-      kept[#kept + 1] = each
-    end
-  end
-  tx._statements, tx._most = kept, STATEMENTS_KEPT + 2 * #kept
+  kept.add(tx._statements, future)
 end
 
 local function check_transaction(tx, level, call)
@@ -121,7 +109,7 @@ suggest.close(Transaction, "a transaction")
 local function new(values)
   values._session, values._open, values._inner, values._task = false, false, false, false
   values._depth = values._depth or 0
-  values._statements, values._most = {}, STATEMENTS_KEPT
+  values._statements = kept.new()
   return setmetatable(values, Transaction)
 end
 
@@ -157,14 +145,6 @@ local function open(tx, how)
   await_own(tx, operation)
 end
 
-local function await_statements(tx)
-  for _, each in ipairs(tx._statements) do
-    if not each._looked_at then
-      each:await()
-    end
-  end
-end
-
 local function refuse_cancelled(task, tx)
   local death = task.cancelled or not task.shielded and tx._scope[CANCELLED]
   if death then
@@ -177,7 +157,7 @@ local function commit(task, tx, ...)
   if getmetatable(value) == Future and select("#", ...) == 1 then
     return commit(task, tx, value:await())
   end
-  await_statements(tx)
+  kept.await(tx._statements)
   refuse_cancelled(task, tx)
   local session = tx._session
   tx._session, tx._open = false, false
@@ -265,7 +245,7 @@ local function release(task, tx, ...)
   if getmetatable(value) == Future and select("#", ...) == 1 then
     return release(task, tx, value:await())
   end
-  await_statements(tx)
+  kept.await(tx._statements)
   refuse_cancelled(task, tx)
   savepoint(tx, "RELEASE SAVEPOINT ")
   close_inner(tx)

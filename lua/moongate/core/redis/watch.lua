@@ -3,6 +3,7 @@
 local native = require("moongate.native")
 local asking = require("moongate.core.redis.asking")
 local words = require("moongate.core.redis.words")
+local kept = require("moongate.core.kept")
 local sched = require("moongate.core.sched")
 local suggest = require("moongate.core.suggest")
 local check = require("moongate.core.check")
@@ -29,12 +30,17 @@ local function several(tx, level, list, transaction, first)
     native.lease_several(tx._lease, tx._timeout, list, transaction, first)))
 end
 
+local function keep(tx, future)
+  kept.add(tx._begun, future)
+  return future
+end
+
 --- Runs a command at once, before the transaction.
 ---@return moongate.Future of the reply
 function Watch:command(...)
   words.refuse((...), (select(2, ...)), 2)
-  return (Future._named("command",
-    several(self, 2, { words.list("command", { ... }, 2) }, false, true)))
+  local future = several(self, 2, { words.list("command", { ... }, 2) }, false, true)
+  return (Future._named("command", keep(self, future)))
 end
 
 --- Runs commands as a transaction, unless one of the keys has changed.
@@ -42,7 +48,7 @@ end
 function Watch:multi(list)
   local future = several(self, 2, asking.commands("multi", list, 2), true, false)
   self._multi = true
-  return (Future._named("multi", future))
+  return (Future._named("multi", keep(self, future)))
 end
 
 suggest.close(Watch, "what redis:watch gives")
@@ -81,6 +87,7 @@ local function open(tx, keys)
 end
 
 local function close(tx)
+  kept.await(tx._begun)
   if tx._lease ~= 0 and not tx._multi then
     several(tx, 2, { { "UNWATCH" } }, false, true):await()
   end
@@ -124,6 +131,7 @@ function M.begin(scope, level, name, timeout, keys, fn)
   end
   local tx = setmetatable({
     _name = name, _scope = scope, _future = future, _lease = 0, _timeout = timeout, _multi = false,
+    _begun = kept.new(),
   }, Watch)
   local task = sched.start_soon(scope, run, failed, tx, fn, keys)
   task.shielded = sched.current and sched.current.shielded or false
