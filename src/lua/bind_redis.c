@@ -89,7 +89,7 @@ static int push_error(lua_State *L, const mg_redis_reply *r) {
 }
 
 static int push_lost(lua_State *L) {
-    return push_fault(L, "limit", "the reply is larger than max_reply, of the URL, allows");
+    return push_fault(L, "limit", "the reply is larger than max_reply=SIZE in the URL allows");
 }
 
 static bool is_error(const mg_redis_reply *r) {
@@ -309,22 +309,32 @@ static int send_leased(request_op *o, lease_op *l, const mg_redis_command *comma
 // --- words ---
 
 // The arguments from `first` on as strings; `words` are theirs while they stay on the stack.
-static void read_words(lua_State *L, int first, mg_str *words, int n) {
+// Returns 0, or the number of the first one that is neither a string nor a number.
+static int read_words(lua_State *L, int first, mg_str *words, int n) {
     for (int i = 0; i < n; i++) {
-        int type = lua_type(L, first + i);
-        if (type != LUA_TSTRING) {
+        if (lua_type(L, first + i) != LUA_TSTRING) {
             mg_buf *text = mg_scratch_take(L);
-            if (mg_number_text(L, first + i, text) != MG_OK) {
-                luaL_error(L, "word %d: a string or a number is wanted, not %s", i + 1,
-                           lua_typename(L, type));
+            int rc = mg_number_text(L, first + i, text);
+            if (rc == MG_OK) {
+                lua_pushlstring(L, text->p, text->n);
+                lua_replace(L, first + i);
             }
-            lua_pushlstring(L, text->p, text->n);
-            lua_replace(L, first + i);
             mg_scratch_give(L, -1);
             lua_pop(L, 1);
+            if (rc != MG_OK) {
+                return i + 1;
+            }
         }
         words[i] = mg_lua_str(L, first + i);
     }
+    return 0;
+}
+
+static int refuse_word(lua_State *L, int number) {
+    lua_pushnil(L);
+    lua_pushliteral(L, "word");
+    lua_pushinteger(L, number);
+    return 3;
 }
 
 static int finish_start(lua_State *L, mg_vm *vm, request_op *o, int rc, const mg_error *err) {
@@ -354,7 +364,10 @@ static int send_one(lua_State *L, bool alone) {
         return refuse_unknown(L);
     }
     mg_str *words = words_room(L, few, n);
-    read_words(L, 3, words, n);
+    int wrong = read_words(L, 3, words, n);
+    if (wrong > 0) {
+        return refuse_word(L, wrong);
+    }
     request_op *o = new_request(1, ONE, mg_lua_milliseconds(L, 2));
     o->q.alone = alone;
     const mg_redis_command c = {words, (uint32_t)n};
@@ -362,7 +375,7 @@ static int send_one(lua_State *L, bool alone) {
 }
 
 // redis_command(name, seconds or nil, word, ...) -> operation, or nil and "unknown"; or nil,
-// "limit" | "down" | "refused" and a text
+// "limit" | "down" | "refused" and a text; or nil, "word" and the number of one that is none
 static int command(lua_State *L) {
     return send_one(L, false);
 }

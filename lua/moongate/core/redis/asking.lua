@@ -80,10 +80,16 @@ function M.send(scope, level, name, timeout, ...)
     return (M.stub(scope, level + 1, words.list("command", { ... }, level + 1)))
   end
   local seconds = words.waits(...)
+  local handle, what, why
   if seconds then
-    return (M.started(scope, level + 1, name, native.redis_waiting(name, limit_of(seconds), ...)))
+    handle, what, why = native.redis_waiting(name, limit_of(seconds), ...)
+  else
+    handle, what, why = native.redis_command(name, timeout, ...)
   end
-  return (M.started(scope, level + 1, name, native.redis_command(name, timeout, ...)))
+  if what == "word" then
+    words.of((select(why, ...)), why, level + 1) -- raises
+  end
+  return (M.started(scope, level + 1, name, handle, what, why))
 end
 
 --- A list of lists of texts, sent together.

@@ -120,7 +120,8 @@ end
 function M.all_wait(commands)
   local sum
   for _, command in ipairs(commands) do
-    local seconds = M.waits(unpack(command))
+    -- Others may have more words than there is room for on the stack.
+    local seconds = WAITING[upper(command[1])] and M.waits(unpack(command))
     if seconds then
       sum = (sum == 0 or seconds == 0) and 0 or (sum or 0) + seconds
     end
