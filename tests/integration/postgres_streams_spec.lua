@@ -9,6 +9,7 @@ local wire = require("support.wire")
 
 -- In the suite a small run; `make endurance` runs it whole.
 local ROWS = tonumber(os.getenv("POSTGRES_ROWS")) or 100000
+local COPIED = ROWS / 10 -- the whole of it: 100,000
 local GROWTH_KB = servers.BINARY:find("asan", 1, true) and 200000 or 8 * 1024
 
 local LINES = [[
@@ -19,6 +20,21 @@ app:get("/rows/:n", { timeout = 600 }, function(ctx)
     n, sum = n + 1, sum + row.i
   end
   return { n = n, sum = sum, memory = collectgarbage("count") }
+end)
+
+-- What the server still had to say is behind rows that nobody has read.
+app:get("/torn", { timeout = 20 }, function(ctx)
+  local db, n = ctx:database(), 0
+  local _, err = pcall(function()
+    for _ in db:rows("SELECT repeat('x', 1000) FROM generate_series(1, 100000)") do
+      n = n + 1
+      if n == 300 then
+        db:query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE "
+          .. "pid <> pg_backend_pid() AND application_name = 'moongate'"):await()
+      end
+    end
+  end)
+  return err.code .. ": " .. err.message
 end)
 
 app:get("/copy", { timeout = 600 }, function(ctx)
@@ -33,6 +49,15 @@ app:post("/copy", { timeout = 600, body = "256M" }, function(ctx)
   local copy = ctx:database():copy_in(ctx.query.sql)
   for bytes in ctx:chunks() do
     copy:write(bytes)
+  end
+  return { n = copy:finish():await() }
+end)
+
+app:post("/fill/:n", { timeout = 600 }, function(ctx)
+  local copy = ctx:database():copy_in("COPY t FROM STDIN")
+  local text = ("y"):rep(90)
+  for i = 1, ctx.params.n do
+    copy:row(i, text)
   end
   return { n = copy:finish():await() }
 end)
@@ -178,17 +203,35 @@ describe("PostgreSQL's streams", function()
     assert.is_true(memory() - before < GROWTH_KB, memory() - before .. " KiB more")
   end)
 
+  it("says in one line where a connection was lost", function()
+    local said = service:body("/torn")
+    assert.matches("^closed: postgres://127.0.0.1:%d+/postgres: the connection was lost while the "
+      .. "statement was under way, whose outcome is not known: server closed the connection "
+      .. "unexpectedly This probably", said)
+    assert.is_nil(said:find("\n", 1, true))
+    assert_clean()
+  end)
+
   it("copies out and in what it was given", function()
     database:sql("CREATE TABLE t (i int, s text)")
-    database:sql("INSERT INTO t SELECT i, repeat('y', 90) FROM generate_series(1, 20000) AS i")
+    database:sql(("INSERT INTO t SELECT i, repeat('y', 90) FROM generate_series(1, %d) AS i")
+      :format(COPIED))
+    local before = memory()
     local res = service:request(wire.get("/copy?sql=" .. escape("COPY t TO STDOUT")))
     assert.equal(200, res.status)
-    assert.equal(20000, select(2, res.body:gsub("\n", "")))
+    assert.equal(COPIED, select(2, res.body:gsub("\n", "")))
     database:sql("TRUNCATE t")
     local back = service:request(wire.post("/copy?sql=" .. escape("COPY t FROM STDIN"), res.body))
-    assert.equal('{"n":20000}', back.body)
-    assert.equal("200010000|1800000\n", database:sql("SELECT sum(i), sum(length(s)) FROM t"))
+    assert.same({ n = COPIED }, json.decode(back.body))
+    local all = ("%.0f|%d\n"):format(COPIED * (COPIED + 1) / 2, COPIED * 90)
+    assert.equal(all, database:sql("SELECT sum(i), sum(length(s)) FROM t"))
+    assert.is_true(memory() - before < GROWTH_KB, memory() - before .. " KiB more")
     assert_clean()
+    database:sql("TRUNCATE t")
+    back = service:request(wire.post("/fill/" .. COPIED, ""))
+    assert.same({ n = COPIED }, json.decode(back.body))
+    assert.equal(all, database:sql("SELECT sum(i), sum(length(s)) FROM t"))
+    assert.is_true(memory() - before < GROWTH_KB, memory() - before .. " KiB more")
   end)
 
   it("writes values as rows", function()

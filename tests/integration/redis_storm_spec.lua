@@ -1,5 +1,5 @@
 --- A Redis that is killed or frozen under load, and comes back. `make endurance` runs it longer and
---- tells how late the loop was.
+--- judges how late the loop was.
 local lag = require("support.lag")
 local process = require("support.process")
 local redis = require("support.redis")
@@ -26,12 +26,13 @@ end)
 ]]
 
 describe("Redis under a storm", function()
-  local database, service, readers, makers
+  local database, service, quiet, readers, makers
 
   setup(function()
     database = redis.start()
     service = services.start({ cache = database:url("?timeout=0.3&backoff=0.1"), workers = 1,
       timeouts = lag.TIMEOUTS }, "one", LINES .. lag.LINES)
+    quiet = WHOLE and lag.quiet(service)
     readers, makers = {}, {}
     for n = 1, READERS do
       readers[n] = service:connect()
@@ -98,7 +99,7 @@ describe("Redis under a storm", function()
         failed = failed + round(n)
       end
       if WHOLE then
-        lag.tell(service, "Redis " .. name)
+        lag.judge(service, quiet, "Redis " .. name)
       end
       assert.is_true(failed > 0)
       fault.finish()

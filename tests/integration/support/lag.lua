@@ -1,6 +1,10 @@
 --- How late a worker's loop is, in ms, looked at each hundredth of a second.
 local json = require("dkjson")
+local socket = require("socket")
 local M = {}
+
+local BAR_MS = 5
+local QUIET_S = 3
 
 --- Lines of an app: GET /lag tells what was seen since it was last asked.
 M.LINES = [[
@@ -32,11 +36,30 @@ function M.forget(service)
   service:body("/lag")
 end
 
---- Prints what was seen.
-function M.tell(service, what)
-  local lag = json.decode(service:body("/lag"))
-  print(("%s: the loop's lag at most %.1f ms, 99 of 100 below %.1f ms (%d looks)"):format(what,
-    lag.most, lag.p99, lag.n))
+local function look(service)
+  return json.decode(service:body("/lag"))
+end
+
+--- What is seen while nothing happens: how late this machine alone makes a loop.
+function M.quiet(service)
+  M.forget(service)
+  socket.sleep(QUIET_S)
+  return look(service)
+end
+
+local function judge_one(what, name, ms, quiet_ms)
+  assert(ms < BAR_MS + quiet_ms, ("%s: %s of the loop's lag is %.1f ms, which is to be below %d ms "
+    .. "beyond the %.1f ms of a quiet loop"):format(what, name, ms, BAR_MS, quiet_ms))
+end
+
+--- Prints what was seen, and raises if the loop was late by more than a quiet one and the bar.
+---@param quiet table of M.quiet
+function M.judge(service, quiet, what)
+  local lag = look(service)
+  print(("%s: the loop's lag at most %.1f ms (quiet: %.1f), 99 of 100 below %.1f ms (quiet: %.1f), "
+    .. "%d looks"):format(what, lag.most, quiet.most, lag.p99, quiet.p99, lag.n))
+  judge_one(what, "99 of 100", lag.p99, quiet.p99)
+  judge_one(what, "the most", lag.most, quiet.most)
 end
 
 return M
