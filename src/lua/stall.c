@@ -248,7 +248,11 @@ static void look_at_pulse(mg_stall *s, watching *w, uint64_t gap_ms) {
     uint64_t progress = atomic_load_explicit(&p->progress, memory_order_relaxed);
     bool busy = atomic_load_explicit(&p->busy_since_ms, memory_order_relaxed) != 0;
     double steps = mg_vm_note[MG_NOTE_STEPS];
-    if (!busy || progress != w->progress || steps != w->steps) {
+    bool same_turn = busy && progress == w->progress;
+    if (same_turn) {
+        mg_vm_note[MG_NOTE_LATE] = 1;
+    }
+    if (!same_turn || steps != w->steps) {
         s->wish = NOTHING; // what comes now is innocent
         *w = (watching){.progress = progress, .steps = steps};
         return;

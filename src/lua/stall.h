@@ -4,6 +4,9 @@
 // count hook, which names the line and, later, raises at every instruction of the coroutine, so
 // that no pcall of it can go on. Compiled code tests for LuaJIT's profiler, which the same signal
 // triggers, and so comes back to the interpreter. A function of C can only be named.
+//
+// Many who each take their time are not to add up to a loop that stands still: the thread also
+// notes that a turn takes long (MG_NOTE_LATE), and the scheduler leaves the rest for the next.
 #pragma once
 
 #include "base/shm.h"

@@ -90,6 +90,7 @@ static void on_turn(mg_turn *turn) {
     while ((l = mg_link_shift(&vm->later)) != NULL) {
         mg_link_append(&vm->events, l);
     }
+    mg_vm_note[MG_NOTE_LATE] = 0;
     if (run_scheduler(vm)) {
         vm->failures = 0;
     } else {

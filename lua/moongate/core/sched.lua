@@ -49,7 +49,8 @@ M.explain = nil -- function(err, co) that adds to a message: core/hints.lua
 
 local HANDLE = slots.HANDLE
 local note = ffi.cast("double *", native.note_address()) -- src/lua/vm.h: what runs
-local MORE = 3
+local MORE, LATE = 3, 4
+local late = 0 -- not 0: this turn has taken long, and the loop is to look at its sockets
 local idle, idle_count = {}, 0
 local ready, first, last = {}, 1, 0 -- a queue of tasks
 local later, later_count = {}, 0 -- tasks that let the loop turn first
@@ -154,7 +155,7 @@ local function step(task)
   M.current = task
   note[0], note[1], note[2] = task.scope[HANDLE] or 0, note[1] + 1, task.address
   local ok, what = resume(task.co, task)
-  M.current, note[2] = before, 0
+  M.current, note[2], late = before, 0, note[LATE]
   if what == DONE and ok then
     give_task(task)
   elseif not ok then
@@ -252,7 +253,7 @@ end
 
 local function run_ready()
   local budget = IN_A_ROW
-  while first <= last and budget > 0 do
+  while first <= last and budget > 0 and late == 0 do
     local task = ready[first]
     ready[first] = nil
     first = first + 1
@@ -262,7 +263,7 @@ local function run_ready()
   if first > last then
     first, last = 1, 0
   end
-  return budget > 0
+  return budget > 0 and late == 0
 end
 
 local function finished(handle, ok, a, ...)
@@ -281,7 +282,7 @@ local function finished(handle, ok, a, ...)
 end
 
 local function turn()
-  turning, M.current = true, false
+  turning, M.current, late = true, false, 0
   local collected = M.collected
   if collected then
     M.collected = false
