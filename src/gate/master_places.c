@@ -294,11 +294,11 @@ void mg_places_watch(mg_master *m, uint64_t gap_ms) {
     bool changed = false;
     for (uint32_t slot = 0; slot < MG_SHM_CELLS; slot++) {
         mg_place *p = m->places[slot];
-        if (p == NULL || p->life.state != MG_PLACE_SERVING || m->alone || !watch(p, gap_ms)) {
+        if (p == NULL || !mg_place_is_watched(&p->life) || m->alone || !watch(p, gap_ms)) {
             continue;
         }
         changed = true;
-        if (!p->life.stuck) {
+        if (p->life.state == MG_PLACE_SERVING && !p->life.stuck) {
             mg_reload_on_serving(m, p);
         }
     }

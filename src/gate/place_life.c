@@ -64,8 +64,12 @@ void mg_place_life_die(mg_place_life *l, bool again, uint64_t now_ms) {
     }
 }
 
+bool mg_place_is_watched(const mg_place_life *l) {
+    return l->state == MG_PLACE_SERVING || l->state == MG_PLACE_STOPPING;
+}
+
 unsigned mg_place_life_watch(mg_place_life *l, const mg_place_look *look) {
-    assert(l->state == MG_PLACE_SERVING);
+    assert(mg_place_is_watched(l));
     bool before = l->stuck;
     bool same = look->busy && look->progress == l->progress;
     l->progress = look->progress;

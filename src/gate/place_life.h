@@ -58,7 +58,10 @@ enum {
     MG_PLACE_KILL = 2,    // it is stuck for too long: told once
 };
 
-// What follows from a look at its pulse. For one that serves.
+// Its loop is looked at: it serves, or is about to end.
+bool mg_place_is_watched(const mg_place_life *l);
+
+// What follows from a look at its pulse.
 unsigned mg_place_life_watch(mg_place_life *l, const mg_place_look *look);
 
 // It can take connections, also those of others.

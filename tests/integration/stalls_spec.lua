@@ -55,6 +55,23 @@ describe("a handler that never ends", function()
     end)
   end
 
+  it("is ended alone, however many come at once: together they do not stop the loop", function()
+    start({ workers = 1, timeouts = { stall_warn = 0.05, stall_abort = 0.1, stall_kill = 1 } })
+    local before = service:pids()
+    local conns = {}
+    for i = 1, 15 do
+      conns[i] = service:connect()
+    end
+    for _, conn in ipairs(conns) do
+      conn:send(wire.get("/loop"))
+    end
+    for _, conn in ipairs(conns) do
+      assert.equal(503, conn:read().status)
+      conn:close()
+    end
+    assert.same(before, service:pids())
+  end)
+
   it("is ended in scripts that were replaced as well", function()
     start({ workers = 1 }, [[
       app:get("/old", function(ctx) ctx:sleep(1):await() while true do end end)]])
@@ -147,6 +164,17 @@ describe("a function of C that never ends", function()
     assert.equal(before[1], service:pids()[1])
     assert.equal("one", other:request(wire.get("/")).body)
     other:close()
+    stuck:close()
+  end)
+
+  it("does not hold up the end of the server: its worker is killed then too", function()
+    start({ workers = 1, timeouts = { stall_warn = 0.1, stall_abort = 0.3, stall_kill = 1 } })
+    local stuck = service:connect()
+    stuck:send(wire.get("/pattern"))
+    service:wait_for_log("in a function of C")
+    service.process:signal("TERM")
+    service:wait_for_log("is stuck for [%d.]+ s: killed")
+    assert.equal(0, service.process:wait())
     stuck:close()
   end)
 end)

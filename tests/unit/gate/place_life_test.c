@@ -146,6 +146,20 @@ static void one_that_stays_stuck_is_killed_once(void **state) {
     assert_int_equal(life.stuck_ms, 0);
 }
 
+static void one_that_is_stuck_while_it_stops_is_killed_likewise(void **state) {
+    (void)state;
+    serve(0);
+    look_stuck(0);
+    look_stuck(400);
+    mg_place_life_stop(&life);
+    assert_true(mg_place_is_watched(&life));
+    assert_int_equal(look_stuck(600), MG_PLACE_KILL);
+    assert_false(mg_place_can_accept(&life));
+    mg_place_life_die(&life, true, 5000);
+    assert_int_equal(life.state, MG_PLACE_EMPTY);
+    assert_false(mg_place_is_watched(&life));
+}
+
 static void with_zero_nothing_is_warned_of_or_killed(void **state) {
     (void)state;
     mg_place_look look = {.busy = true, .progress = 0, .gap_ms = 1000000};
@@ -166,6 +180,7 @@ int main(void) {
         cmocka_unit_test_setup(a_loop_that_does_not_get_on_is_stuck, set_up),
         cmocka_unit_test_setup(one_that_gets_on_or_waits_is_not_stuck, set_up),
         cmocka_unit_test_setup(one_that_stays_stuck_is_killed_once, set_up),
+        cmocka_unit_test_setup(one_that_is_stuck_while_it_stops_is_killed_likewise, set_up),
         cmocka_unit_test_setup(with_zero_nothing_is_warned_of_or_killed, set_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
