@@ -23,6 +23,12 @@ end)
 moongate.database():decoder("point", function()
   error("no points")
 end)
+moongate.database():decoder("time", function()
+  while true do end
+end)
+moongate.database():decoder("date", function()
+  return moongate.sleep(0):await()
+end)
 
 app:get("/decoded", { timeout = 20 }, function(ctx)
   local db = ctx:database()
@@ -45,6 +51,8 @@ app:get("/decoded", { timeout = 20 }, function(ctx)
   assert(n == 250)
   local _, err = db:one("SELECT '(1,2)'::point"):try_await()
   assert(err.code == "database" and err.message:find("a decoder failed: .*no points"), err.message)
+  local _, refused = db:one("SELECT '2026-01-02'::date"):try_await()
+  assert(refused.message:find("await cannot cross a decoder", 1, true), refused.message)
   return "decoded"
 end)
 
@@ -62,6 +70,10 @@ app:get("/shared", { timeout = 20 }, function(ctx)
     end
   end
   return told
+end)
+
+app:get("/endless", { timeout = 20 }, function(ctx)
+  return ctx:database():one("SELECT '12:00'::time"):await()
 end)
 
 app:get("/many", { timeout = 20 }, function(ctx)
@@ -224,6 +236,16 @@ describe("PostgreSQL elsewhere", function()
   it("decodes types as the app wishes", function()
     serve(database:url())
     assert.equal("decoded", service:request(wire.get("/decoded")).body)
+  end)
+
+  it("ends a decoder that does not end, and nothing else", function()
+    service:configure({ timeouts = { stall_warn = 0.1, stall_abort = 0.5, stall_kill = 5 } })
+    serve(database:url())
+    local before = service:pids()
+    assert.equal(503, service:request(wire.get("/endless")).status)
+    service:wait_for_log("it did not let go for")
+    assert.same(before, service:pids())
+    service:configure({ timeouts = {} })
   end)
 
   it("runs the specs of SQLite", function()

@@ -70,15 +70,18 @@ end
 --- Until M.leave no await may cross the running function, as if it were one of C: a second caller
 --- would find its work half done.
 ---@param name string
----@param level integer the stack level of the line that called it
+---@param level integer? the stack level of the line that called it
 ---@param owner table? whose `what` it works at, for M.is_inside
 ---@param what any?
 function M.enter(name, level, owner, what)
-  local source, line = native.where(level + 1)
+  local where
+  if level then
+    local source, line = native.where(level + 1)
+    where = (source or "?") .. ":" .. (line or 0)
+  end
   local holder = sched.current or no_task
   holder.barrier = {
-    name = name, where = (source or "?") .. ":" .. (line or 0), owner = owner, what = what,
-    outer = holder.barrier,
+    name = name, where = where, owner = owner, what = what, outer = holder.barrier,
   }
 end
 

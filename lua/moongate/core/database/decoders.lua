@@ -1,8 +1,10 @@
 --- What scripts make of values of types that they name: functions of the text that PostgreSQL
---- writes. They are called when a statement is done, outside of coroutines: they await nothing.
+--- writes. They are called when a statement is done, and await nothing.
 local native = require("moongate.native")
+local boundary = require("moongate.core.boundary")
 local check = require("moongate.core.check")
 local errors = require("moongate.core.errors")
+local sched = require("moongate.core.sched")
 local suggest = require("moongate.core.suggest")
 local Future = require("moongate.future")
 
@@ -72,14 +74,30 @@ local function decode_all(of, value, columns)
   end
 end
 
+local function run(task)
+  local future, value = task.a, task.b
+  boundary.enter("a decoder")
+  decode_all(future._decoders, value, task.c)
+  boundary.leave()
+  Future._settle_operation(future, true, value)
+end
+
+-- What a stall and want of memory end is no fault of the database's.
+local function failed(task, err)
+  local code = errors.code(err)
+  if code == "stall" or code == "memory" then
+    return Future._fail(task, task.a, err)
+  end
+  local said = code == "error" and errors.field(err, "cause") or err
+  Future._settle_operation(task.a, false, "database", "a decoder failed: " .. errors.show(said),
+    { reason = "error", traceback = errors.traceback(err) })
+end
+
+-- In a coroutine, since nothing else of a script can be ended.
 local function settle(future, ok, value, columns, ...)
   if ok and value and columns then
-    local good, err = pcall(decode_all, future._decoders, value, columns)
-    if not good then
-      return Future._settle_operation(future, false, "database", "a decoder failed: "
-        .. errors.show(err), { reason = "error" })
-    end
-    return Future._settle_operation(future, true, value)
+    local scope = future._scope or Future._current_root()
+    return sched.start(scope, run, failed, future, value, columns)
   end
   return Future._settle_operation(future, ok, value, columns, ...)
 end
