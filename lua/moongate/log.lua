@@ -84,6 +84,9 @@ end
 
 --- A failure with its stitched traceback.
 function M.failure(message, err, fields)
+  if errors.code(err) == "cancelled" then
+    message = message .. ", for it awaited a Future that was cancelled, made at the line named here"
+  end
   write(LEVELS.error, message .. ": " .. errors.describe(err), fields)
 end
 

@@ -416,6 +416,13 @@ static int tunnel_room(lua_State *L) {
 
 // --- ending ---
 
+// tunnel_is_over(handle) -> whether the peer has ended its side, or nothing can be sent
+static int tunnel_is_over(lua_State *L) {
+    const stream *s = find_open(L, mg_vm_of(L));
+    lua_pushboolean(L, s == NULL || s->in.fin);
+    return 1;
+}
+
 // tunnel_shutdown(handle): nothing is sent any more; reading goes on.
 static int tunnel_shutdown(lua_State *L) {
     stream *s = find_open(L, mg_vm_of(L));
@@ -457,15 +464,11 @@ static int tunnel_release(lua_State *L) {
 
 void mg_bind_stream(lua_State *L, mg_vm *vm) {
     static const luaL_Reg functions[] = {
-        {"may_take_over", may_take_over},
-        {"take_over", take_over},
-        {"tunnel_read", tunnel_read},
-        {"tunnel_write", tunnel_write},
-        {"tunnel_room", tunnel_room},
-        {"tunnel_shutdown", tunnel_shutdown},
-        {"tunnel_close", tunnel_close},
-        {"tunnel_release", tunnel_release},
-        {NULL, NULL},
+        {"may_take_over", may_take_over},     {"take_over", take_over},
+        {"tunnel_read", tunnel_read},         {"tunnel_write", tunnel_write},
+        {"tunnel_room", tunnel_room},         {"tunnel_is_over", tunnel_is_over},
+        {"tunnel_shutdown", tunnel_shutdown}, {"tunnel_close", tunnel_close},
+        {"tunnel_release", tunnel_release},   {NULL, NULL},
     };
     mg_vm_register(L, vm, functions);
 }

@@ -84,19 +84,26 @@ Ending.__index = Ending
 
 -- However the coroutine ends, its connection does; the peer sees whether it failed.
 function Ending:cancel(_, err)
+  self.was_over = native.tunnel_is_over(self.handle)
   live[self.handle] = nil
   self.endpoint.live = self.endpoint.live - 1
   native.tunnel_release(self.handle, err ~= nil)
 end
 
--- That a peer leaves is nothing special.
-local EXPECTED = { cancelled = true, closed = true, reload = true, timeout = true }
+local OF_PEERS = { closed = true, timeout = true }
 
-local function failed(endpoint, stream, err)
-  if not EXPECTED[errors.code(err)] then
-    log.failure(("the stream at %s failed (client %s)"):format(endpoint.address, stream.client_ip),
-      errors.wrap(err))
+-- That a peer leaves, or has nothing to say for too long, is nothing special, nor that the scripts
+-- end. That some other connection was lost, or a Future cancelled, is a failure like any other.
+local function is_expected(ending, future, err)
+  if errors.is_cancellation(err) then
+    return not future._died
   end
+  return ending.was_over and OF_PEERS[errors.code(err)]
+end
+
+local function failed(ending, stream, err)
+  log.failure(("the stream at %s failed (client %s)"):format(ending.endpoint.address,
+    stream.client_ip), errors.wrap(err))
 end
 
 local function new_stream(endpoint, handle, client_ip, tls)
@@ -110,7 +117,7 @@ end
 
 local function begin(served, endpoint, handle, client_ip, tls)
   local stream = new_stream(endpoint, handle, client_ip, tls)
-  local ending = setmetatable({ handle = handle, endpoint = endpoint }, Ending)
+  local ending = setmetatable({ handle = handle, endpoint = endpoint, was_over = false }, Ending)
   endpoint.live = endpoint.live + 1
   local future = time.spawn_in(served.root, 1, endpoint.fn, stream)
   future._what = "app:stream"
@@ -121,7 +128,9 @@ local function begin(served, endpoint, handle, client_ip, tls)
   sched.hold(future._task, ending)
   live[handle] = future
   future:catch(function(err)
-    failed(endpoint, stream, err)
+    if not is_expected(ending, future, err) then
+      failed(ending, stream, err)
+    end
   end)
 end
 

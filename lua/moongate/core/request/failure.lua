@@ -43,12 +43,7 @@ local function log_failure(ctx, err)
   if is_no_fault(err) then
     return
   end
-  local code = errors.code(err)
-  local what = "the handler of " .. ctx[ROUTE].label .. " failed"
-  if code == "cancelled" then
-    what = what .. ", for it awaited a Future that was cancelled, made at the line named here"
-  end
-  log.failure(what, err, {
+  log.failure("the handler of " .. ctx[ROUTE].label .. " failed", err, {
     request_id = native.request_id(ctx[HANDLE]),
     route = ctx[ROUTE].name or ctx[ROUTE].pattern,
   })

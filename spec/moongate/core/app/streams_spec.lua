@@ -1,3 +1,5 @@
+local errors = require("moongate.core.errors")
+local moongate = require("moongate")
 local test = require("moongate.test")
 
 local ADDRESS = "0.0.0.0:7000"
@@ -59,6 +61,41 @@ describe("app:stream", function()
       true))
     assert.truthy(logged("error"):find("oh no", 1, true))
     client:disconnect()
+  end)
+
+  it("tells of what failed beside the connection too: a time, a Future, another server", function()
+    for want, fails in pairs({
+      ["no result within 0.1 s"] = function() moongate.sleep(1):timeout(0.1):await() end,
+      ["it awaited a Future that was cancelled"] = function()
+        moongate.sleep(1):cancel():await()
+      end,
+      ["the database was closed"] = function()
+        local future = moongate.future()
+        future:reject(errors.new("closed", "the database was closed"))
+        future:await()
+      end,
+    }) do
+      local client = serve(fails)
+      app.clock:advance(1)
+      assert.truthy(logged("error"):find(want, 1, true), logged("error"))
+      client:disconnect()
+      app:assert_no_leaks()
+    end
+  end)
+
+  it("does not tell of what the peer has done: it said nothing, or left in the middle", function()
+    local client = serve(function(s)
+      s:read():await()
+    end, { idle = 5 })
+    app.clock:advance(6)
+    client:disconnect()
+    app:assert_no_leaks()
+    client = serve(function(s)
+      s:read_until("."):await()
+    end)
+    client:send("no end"):finish():read()
+    client:disconnect()
+    assert.is_nil(logged("error"))
   end)
 
   it("has so many connections at once", function()
