@@ -3,6 +3,7 @@
 #include "event/tls_challenge.h"
 #include "server/answer.h"
 #include "server/filter.h"
+#include "server/requester.h"
 #include "server/server.h"
 #include "server/wire.h"
 
@@ -50,6 +51,7 @@ void mg_exchange_start(mg_exchange *x) {
     if (s->on_access != NULL) {
         x->start_us = mg_loop_now_us(s->loop);
         x->start_wall_ms = mg_loop_wall_ms(s->loop);
+        (void)mg_exchange_requester(x); // who has reset its connection has no address any more
     }
     if (s->challenge != NULL && answer_challenge(x)) {
         return;

@@ -73,7 +73,7 @@ describe("the access log in JSON", function()
     server:stop()
   end)
 
-  it("tells of a client that left", function()
+  it("tells of a client that left, and who that was", function()
     local server = servers.start({ log = log_of("json") })
     local conn = server:connect()
     conn:send(wire.get("/wait/leaver"))
@@ -83,7 +83,7 @@ describe("the access log in JSON", function()
       for line in server:access_log():gmatch("[^\n]+") do
         local entry = json.decode(line)
         if entry and entry.target == "/wait/leaver" then
-          return entry.aborted == true
+          return entry.aborted == true and entry.client_ip == "127.0.0.1"
         end
       end
     end)
