@@ -67,6 +67,7 @@ int mg_awaits_check_project(const mg_config *config, mg_buf *out, mg_error *err)
     mg_scripts_init(&scripts, &writer);
     int rc = mg_scripts_add_project(&scripts, config, err);
     if (rc == MG_OK) {
+        mg_scripts_tell(&scripts);
         rc = mg_awaits_check(&writer, config->root, out, err);
     }
     mg_scripts_deinit(&scripts);

@@ -10,5 +10,6 @@
 int mg_awaits_check(const mg_snapshot_writer *scripts, const char *root, mg_buf *out,
                     mg_error *err);
 
-// The same of the project of `config`, whose scripts are read from the disk.
+// The same of the project of `config`, whose scripts are read from the disk. What of them is left
+// out is said on stderr.
 int mg_awaits_check_project(const mg_config *config, mg_buf *out, mg_error *err);

@@ -188,9 +188,8 @@ int mg_collect_main(const mg_cli *cli) {
     } else {
         fprintf(stderr, "%.*s", (int)c.doubts.n, c.doubts.n > 0 ? c.doubts.p : "");
     }
-    if (rc == MG_OK && c.scripts.left_out.n > 0) {
-        fprintf(stderr, "left out of the scripts: %.*s\n", (int)c.scripts.left_out.n,
-                c.scripts.left_out.p);
+    if (rc == MG_OK) {
+        mg_scripts_tell(&c.scripts);
     }
     mg_scripts_deinit(&c.scripts);
     mg_buf_deinit(&c.doubts);

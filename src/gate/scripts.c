@@ -298,6 +298,12 @@ void mg_scripts_follow_links(mg_scripts *s) {
     }
 }
 
+void mg_scripts_tell(const mg_scripts *s) {
+    if (s->left_out.n > 0) {
+        fprintf(stderr, "left out of the scripts: %.*s\n", (int)s->left_out.n, s->left_out.p);
+    }
+}
+
 // --- a project ---------------------------------------------------------------
 
 bool mg_scripts_have(const mg_scripts *s, const char *path) {

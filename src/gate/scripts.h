@@ -41,5 +41,8 @@ int mg_scripts_add_file(mg_scripts *s, const char *path, mg_error *err);
 // if something that is named cannot be read.
 int mg_scripts_add_project(mg_scripts *s, const mg_config *config, mg_error *err);
 
+// Says on stderr what was left out, if anything was.
+void mg_scripts_tell(const mg_scripts *s);
+
 // Whether a file of this path was read.
 bool mg_scripts_have(const mg_scripts *s, const char *path);

@@ -20,8 +20,19 @@ local finalizers = require("moongate.core.scripts.finalizers")
 local M = {}
 
 -- The message of a failed load: "file:line: what", without a traceback.
-local function describe(err)
-  return errors.show(errors.field(err, "message") or errors.line(err))
+local function describe(err, place)
+  local text = errors.show(errors.field(err, "message") or errors.line(err))
+  return place and not text:find("^[^\n:]+:%d+: ") and place .. ": " .. text or text
+end
+
+-- Runs the script that returns the app: ok, app or error, where it raised.
+local function run_app(loader, path)
+  local place
+  local ok, app = xpcall(loader.run, function(err)
+    place = type(err) ~= "string" and sched.user_line(1) or nil -- a text says so itself
+    return err
+  end, path)
+  return ok, app, place
 end
 
 -- The state serves this app alone.
@@ -49,10 +60,10 @@ function M.load(root, path, options)
   close_state(root, options)
   local loader = env.new(root, options.read)
   sched.loading = true
-  local ok, app = pcall(loader.run, path)
+  local ok, app, place = run_app(loader, path)
   sched.loading = false
   if not ok then
-    return nil, describe(app)
+    return nil, describe(app, place)
   end
   if not app_class.is(app) then
     return nil, path .. ": the script must return the app it made with moongate.app()"

@@ -20,7 +20,8 @@ describe("boot.load", function()
     for text, want in pairs({
       ["\nx = = 1"] = "^lua/app%.lua:2: unexpected symbol",
       ["\n\nerror('broken')"] = "^lua/app%.lua:3: broken$",
-      ["error({ code = 'own', message = 'a table' })"] = "^a table$",
+      ["error({ code = 'own', message = 'a table' })"] = "^lua/app%.lua:1: a table$",
+      ["\nerror({})"] = "^lua/app%.lua:2: error object$",
       ["return 1"] = "^lua/app%.lua: the script must return the app",
     }) do
       local served, message = load(text)

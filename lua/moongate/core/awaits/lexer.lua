@@ -150,8 +150,8 @@ end
 ---@return moongate.awaits.Tokens
 function M.tokens(text)
   local tokens = { kind = {}, value = {}, line = {}, comments = {}, n = 0 }
-  local at, line = 1, 1
-  at = text:sub(1, 1) == "#" and (text:find("\n", 1, true) or #text + 1) or at -- #!/usr/bin/lua
+  local at, line = text:find("^\239\187\191") and 4 or 1, 1 -- a byte order mark
+  at = text:sub(at, at) == "#" and (text:find("\n", 1, true) or #text + 1) or at -- #!/usr/bin/lua
   while true do
     local start = text:find("[^ \t\r\f\v]", at)
     if not start then

@@ -23,6 +23,7 @@ describe("the lexer", function()
     ["-- a [[b]]\nc --[[ d\n e ]] f"] = "name c|name f|eof",
     ["goto x"] = "name goto|name x|eof",
     ["#!/usr/bin/lua\nx"] = "name x|eof",
+    ["\239\187\191x"] = "name x|eof",
     ["\195\164 = 1"] = "name \195\164|=|number|eof",
     ["a[b] a[=[b]=]"] = "name a|[|name b|]|name a|string b|eof",
   }) do
