@@ -495,11 +495,12 @@ int mg_socket_send(mg_socket *s, mg_packet_kind kind, mg_str data) {
     if (s->state >= MG_SOCKET_CLOSING || s->code != 0) {
         return MG_ECLOSED;
     }
-    if (must_wait(s)) {
+    if (s->state == MG_SOCKET_WAITING || s->outbox != NULL) {
         keep(s, kind, data);
-        return mg_socket_backlog(s) > s->kind->limits.outbox_bytes ? MG_EAGAIN : MG_OK;
-    }
-    return write_message(s, kind, data);
+    } else if (write_message(s, kind, data) == MG_ECLOSED) {
+        return MG_ECLOSED;
+    } // what waits in the tunnel counts in limits.output, for all together
+    return mg_socket_backlog(s) > s->kind->limits.outbox_bytes ? MG_EAGAIN : MG_OK;
 }
 
 void mg_socket_send_packet(mg_socket *s, mg_packet *p) {
