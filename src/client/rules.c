@@ -98,7 +98,7 @@ static bool starts(const mg_ip *ip, const char *network) {
     return mg_network_parse(mg_str_of(network), &n) && mg_network_has(&n, ip);
 }
 
-// RFC 6052, 3056, 4380, 5214, 4291 section 2.5.5.1.
+// RFC 6052, 3056, 4380, 5214, 4291 section 2.5.5.1, 2765 section 2.1.
 static bool carried(const mg_ip *ip, mg_ip *out) {
     const uint8_t *b = ip->bytes;
     if (mg_ip_is_v4(ip)) {
@@ -115,7 +115,8 @@ static bool carried(const mg_ip *ip, mg_ip *out) {
     }
     bool isatap = (b[8] & 0xfd) == 0 && b[9] == 0 && b[10] == 0x5e && b[11] == 0xfe;
     *out = mg_ip_of_v4(b + 12);
-    return isatap || starts(ip, "64:ff9b::/96") || starts(ip, "::/96");
+    return isatap || starts(ip, "64:ff9b::/96") || starts(ip, "::/96") ||
+           starts(ip, "::ffff:0:0:0/96");
 }
 
 // --- judging ---

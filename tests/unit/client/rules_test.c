@@ -102,6 +102,7 @@ static void an_address_inside_another_one_is_denied_too(void **state) {
     judge("-10.0.0.0/8", "2a00::200:5efe:a00:1", "10.0.0.0/8");
     judge("-10.0.0.0/8", "::10.0.0.1", "10.0.0.0/8");
     judge("-loopback", "64:ff9b::7f00:1", "loopback");
+    judge("-loopback", "::ffff:0:127.0.0.1", "loopback");
     judge("-private", "64:ff9b::8.8.8.8", NULL);
     judge("-private", "2002:808:808::1", NULL);
 }
