@@ -70,7 +70,45 @@ mg_str mg_h1_section_line(const mg_h1_section *s, const char *p) {
     return (mg_str){p + s->guard.first, s->guard.first_end - s->guard.first - 2};
 }
 
-// --- the fields, by llhttp ---
+// --- the fields, where they are plain ---
+
+// What llhttp has an opinion of besides their form, since they say how the content is framed.
+static bool frames(mg_field_id id) {
+    return id == MG_FIELD_CONTENT_LENGTH || id == MG_FIELD_TRANSFER_ENCODING;
+}
+
+// One line, without its CRLF. A name that is known is a token.
+static bool read_plain_line(mg_str line, mg_field *f) {
+    const char *colon = memchr(line.p, ':', line.n);
+    if (colon == NULL) {
+        return false;
+    }
+    f->name = (mg_str){line.p, (size_t)(colon - line.p)};
+    f->value = mg_str_trim((mg_str){colon + 1, line.n - f->name.n - 1});
+    f->id = mg_field_id_of(f->name);
+    return !frames(f->id) && (f->id != MG_FIELD_OTHER || mg_str_is_token(f->name)) &&
+           mg_field_is_value(f->value);
+}
+
+// False: something is not as in almost every message, and llhttp is to judge all of it. The guard
+// has seen to the ends of lines.
+static bool read_plain(mg_fields *l, mg_str lines) {
+    const char *end = lines.p + lines.n - 2; // an empty line
+    while (lines.p < end) {
+        const char *lf = memchr(lines.p, '\n', lines.n);
+        size_t n = (size_t)(lf - lines.p) + 1;
+        mg_field *f = &l->at[l->count];
+        if (!read_plain_line((mg_str){lines.p, n - 2}, f)) {
+            return false;
+        }
+        l->count++;
+        l->ids |= mg_field_bit(f->id);
+        lines = (mg_str){lines.p + n, lines.n - n};
+    }
+    return true;
+}
+
+// --- the others, by llhttp ---
 
 static int on_field(llhttp_t *p, const char *at, size_t n) {
     mg_fields *l = p->data;
@@ -161,14 +199,11 @@ static void normalize_space(char *p, size_t n) {
     }
 }
 
-const char *mg_h1_section_fields(const mg_h1_section *s, mg_fields *l) {
-    size_t at = s->guard.first_end;
-    mg_fields_init(l, s->arena);
-    l->cap = s->guard.lines;
-    l->at = mg_arena_alloc(s->arena, sizeof(mg_field) * l->cap);
-    l->bytes = (uint32_t)(s->n - at) + l->cap * MG_FIELD_OVERHEAD;
-    normalize_space(s->bytes + at, s->n - at);
-    const char *fault = split(l, (mg_str){s->bytes + at, s->n - at});
+static const char *read_by_llhttp(mg_fields *l, char *p, size_t n) {
+    l->count = 0;
+    l->ids = 0;
+    normalize_space(p, n);
+    const char *fault = split(l, (mg_str){p, n});
     for (uint32_t i = 0; i < l->count; i++) {
         mg_field *f = &l->at[i];
         f->value = mg_str_trim(f->value);
@@ -176,4 +211,15 @@ const char *mg_h1_section_fields(const mg_h1_section *s, mg_fields *l) {
         l->ids |= mg_field_bit(f->id);
     }
     return fault;
+}
+
+const char *mg_h1_section_fields(const mg_h1_section *s, mg_fields *l) {
+    size_t at = s->guard.first_end;
+    char *p = s->bytes + at;
+    size_t n = s->n - at;
+    mg_fields_init(l, s->arena);
+    l->cap = s->guard.lines;
+    l->at = mg_arena_alloc(s->arena, sizeof(mg_field) * l->cap);
+    l->bytes = (uint32_t)n + l->cap * MG_FIELD_OVERHEAD;
+    return read_plain(l, (mg_str){p, n}) ? NULL : read_by_llhttp(l, p, n);
 }

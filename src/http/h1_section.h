@@ -1,5 +1,6 @@
 // http/h1_section.h: gathers the first line and the fields of an HTTP/1.x message, guarded, then
-// has llhttp split the fields. Shared by the readers of requests and of responses.
+// splits the fields: those that are plain itself, all others by llhttp. Shared by the readers of
+// requests and of responses.
 #pragma once
 
 #include "base/arena.h"
