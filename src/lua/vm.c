@@ -17,7 +17,7 @@ typedef struct signal_op {
 
 static const mg_services no_services;
 
-volatile double mg_vm_note[MG_NOTE_COUNT];
+volatile double mg_vm_note[MG_NOTE_LATE + 1];
 mg_vm *volatile mg_vm_running;
 
 // --- the turn ---

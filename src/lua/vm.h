@@ -72,15 +72,8 @@ enum { MG_EVENT_REQUEST = 1, MG_EVENT_DONE, MG_EVENT_SIGNAL, MG_EVENT_STREAM, MG
 // coroutine (0: the scheduler runs). Lua writes it through FFI, and reads there whether
 // something was queued since next_event() found nothing more (some other vm's may pass for it),
 // and whether the turn has taken long already: then what is left waits for the next one.
-enum {
-    MG_NOTE_HANDLE,
-    MG_NOTE_STEPS,
-    MG_NOTE_COROUTINE,
-    MG_NOTE_MORE,
-    MG_NOTE_LATE,
-    MG_NOTE_COUNT
-};
-extern volatile double mg_vm_note[MG_NOTE_COUNT];
+enum { MG_NOTE_HANDLE, MG_NOTE_STEPS, MG_NOTE_COROUTINE, MG_NOTE_MORE, MG_NOTE_LATE };
+extern volatile double mg_vm_note[MG_NOTE_LATE + 1];
 
 // The vm whose Lua runs; NULL: none. For signal handlers in the loop's thread.
 extern mg_vm *volatile mg_vm_running;
