@@ -27,6 +27,7 @@ local leaks = require("moongate.test.leaks")
 local migrations = require("moongate.test.migrations")
 local project = require("moongate.test.project")
 local suggest = require("moongate.core.suggest")
+local template = require("moongate.template")
 
 local M = {}
 
@@ -95,6 +96,7 @@ end
 local function load(source, options)
   local seconds = (options.timeouts or {}).handler
   if type(source) == "function" then
+    template._begin() -- files of another app's project are not this one's
     return declare(source, { root = options.root or M.folder, handler_seconds = seconds })
   end
   local path = absolute(source)
