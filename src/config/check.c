@@ -5,8 +5,11 @@
 #include "http/forwarded.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+
+enum { KEY_BYTES = 80 }; // of a key with the name of an upstream in it
 
 static int check_trust(const mg_config *c, mg_error *err) {
     mg_trust *trust = NULL;
@@ -17,12 +20,32 @@ static int check_trust(const mg_config *c, mg_error *err) {
 
 // One that is not there would be told at the first call over TLS only. Whoever evaluates the
 // configuration may see less than those who serve: only what is certain counts.
-static int check_ca(const mg_config *c, mg_error *err) {
-    if (c->http.ca.path == NULL || access(c->http.ca.path, F_OK) == 0 || errno != ENOENT) {
+static int check_file(const mg_config *c, const char *key, const char *path, mg_error *err) {
+    if (path == NULL || access(path, F_OK) == 0 || errno != ENOENT) {
         return MG_OK;
     }
-    return mg_error_set(err, MG_ECONFIG, "%s: http.ca: %s: %s", c->file, c->http.ca.path,
-                        strerror(errno));
+    return mg_error_set(err, MG_ECONFIG, "%s: %s: %s: %s", c->file, key, path, strerror(errno));
+}
+
+static int check_upstream(const mg_config *c, const mg_upstream_options *o, mg_error *err) {
+    const struct {
+        const char *name, *path;
+    } files[] = {{"ca", o->tls.ca}, {"cert", o->tls.cert}, {"key", o->tls.key}};
+    int rc = MG_OK;
+    for (size_t i = 0; rc == MG_OK && i < sizeof files / sizeof *files; i++) {
+        char key[KEY_BYTES];
+        snprintf(key, sizeof key, "upstreams.%s.tls.%s", o->name, files[i].name);
+        rc = check_file(c, key, files[i].path, err);
+    }
+    return rc;
+}
+
+static int check_files(const mg_config *c, mg_error *err) {
+    int rc = check_file(c, "http.ca", c->http.ca.path, err);
+    for (size_t i = 0; rc == MG_OK && i < c->upstreams.n; i++) {
+        rc = check_upstream(c, &c->upstreams.items[i], err);
+    }
+    return rc;
 }
 
 static int check_rules(const mg_config *c, mg_error *err) {
@@ -41,7 +64,7 @@ static int check_rules(const mg_config *c, mg_error *err) {
 int mg_config_check(const mg_config *c, mg_error *err) {
     int rc = check_trust(c, err);
     rc = rc == MG_OK ? check_rules(c, err) : rc;
-    return rc == MG_OK ? check_ca(c, err) : rc;
+    return rc == MG_OK ? check_files(c, err) : rc;
 }
 
 // Any endpoint answers, also one of TLS to which a request was redirected; but a directory begins

@@ -46,11 +46,6 @@ static void fault_unknown(const walk *w) {
     mg_config_fault_unknown(w->r, w->table->keys, w->table->count, table, name);
 }
 
-static void refuse(mg_config_reading *r, const mg_config_key *key, mg_json_token t) {
-    mg_config_refuse(r, key, t);
-    mg_config_skip(r, t);
-}
-
 // A table inside; one that may be absent sets its switch.
 static void take_inner(const walk *w, const mg_config_key *key, mg_json_token t) {
     mg_config_reading *r = w->r;
@@ -61,7 +56,8 @@ static void take_inner(const walk *w, const mg_config_key *key, mg_json_token t)
         }
         take_keys(w);
     } else if (!may_be_off || t != MG_JSON_FALSE) {
-        refuse(r, key, t);
+        mg_config_refuse_table(r, key, t, w->table->keys, w->table->count);
+        mg_config_skip(r, t);
     }
 }
 

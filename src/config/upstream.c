@@ -295,6 +295,14 @@ static void fault_at(mg_config_reading *r, const char *key, const char *text) {
     r->path.n = before;
 }
 
+static uint64_t weight_of_arms(const mg_upstream_options *o) {
+    uint64_t all = 0;
+    for (size_t i = 0; i < o->arm_count; i++) {
+        all += o->arms[i].weight;
+    }
+    return all;
+}
+
 static void judge(mg_config_reading *r, mg_upstream_options *o, bool has_servers, bool has_split) {
     if (o->balance == BALANCE_UNSAID) {
         o->balance = o->hash_by != MG_HASH_NONE ? MG_BALANCE_HASH : MG_BALANCE_P2C;
@@ -311,6 +319,8 @@ static void judge(mg_config_reading *r, mg_upstream_options *o, bool has_servers
                            "servers = {} for a script that finds them");
     } else if (has_split && o->arm_count == 0) {
         fault_at(r, "split", "is empty, allowed: names and weights, as { { \"old\", 95 } }");
+    } else if (has_split && weight_of_arms(o) == 0) {
+        fault_at(r, "split", "has no part with a weight, allowed: one above 0 at least");
     }
     if (o->sticky != NULL && !has_split) {
         fault_at(r, "sticky", "is for a split, allowed here: hash = \"cookie:NAME\"");

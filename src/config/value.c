@@ -8,7 +8,7 @@
 #include <math.h>
 #include <stdio.h>
 
-enum { SHOWN_BYTES = 60 };
+enum { SHOWN_BYTES = 60, SHOWN_KEYS = 10 };
 
 // --- faults
 // ----------------------------------------------------------------------------------------------------------
@@ -90,6 +90,32 @@ void mg_config_refuse(mg_config_reading *r, const mg_config_key *key, mg_json_to
         t == MG_JSON_STRING) {
         suggest_choice(&text, key, r->json.text);
     }
+    mg_config_fault(r, "is %.*s", (int)text.n, text.p);
+    mg_buf_deinit(&text);
+}
+
+// As many as a line can bear.
+static void append_keys_of(mg_buf *out, mg_str table, const mg_config_key *keys, size_t count) {
+    mg_buf names = {0};
+    size_t n = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (keys[i].kind != MG_CONFIG_RESERVED && mg_config_is_in(&keys[i], table)) {
+            mg_buf_printf(&names, "%s%s", n++ > 0 ? ", " : "", mg_config_name(&keys[i]));
+        }
+    }
+    if (n > 0 && n <= SHOWN_KEYS) {
+        mg_buf_printf(out, ", with %.*s", (int)names.n, names.p);
+    }
+    mg_buf_deinit(&names);
+}
+
+void mg_config_refuse_table(mg_config_reading *r, const mg_config_key *key, mg_json_token t,
+                            const mg_config_key *keys, size_t count) {
+    mg_buf text = {0};
+    append_shown(&text, &r->json, t);
+    mg_buf_append_str(&text, MG_STR(", allowed: "));
+    mg_config_append_allowed(&text, key);
+    append_keys_of(&text, mg_str_of(key->path), keys, count);
     mg_config_fault(r, "is %.*s", (int)text.n, text.p);
     mg_buf_deinit(&text);
 }

@@ -24,6 +24,10 @@ void mg_config_fault(mg_config_reading *r, const char *fmt, ...)
 // Adds a fault that says what the value that begins with `t` is and what is allowed. Reads nothing.
 void mg_config_refuse(mg_config_reading *r, const mg_config_key *key, mg_json_token t);
 
+// The same where a table is wanted: the fault says which of `keys` it may hold.
+void mg_config_refuse_table(mg_config_reading *r, const mg_config_key *key, mg_json_token t,
+                            const mg_config_key *keys, size_t count);
+
 // Adds a fault that says that `typed` is no key of the table `table`, and which there are.
 void mg_config_fault_unknown(mg_config_reading *r, const mg_config_key *keys, size_t count,
                              mg_str table, mg_str typed);

@@ -67,7 +67,9 @@ static void all_of_it_can_be_said(void **state) {
 
 static void what_is_wrong_is_named(void **state) {
     (void)state;
-    faults("{\"acme\":true}", "f: listen[1].tls.acme: is true, allowed: a table or false\n");
+    faults("{\"acme\":true}",
+           "f: listen[1].tls.acme: is true, allowed: a table or false, with domains, directory, "
+           "challenge, email, ca, key_id, hmac_key, folder\n");
     faults("{\"acme\":{}}", "f: listen[1].tls: acme has no domains, allowed: { domains = { "
                             "\"www.example.com\" } }\n");
     faults("{\"acme\":{\"domain\":[\"a.test\"]}}",

@@ -45,6 +45,12 @@ static void certificates_have_to_be_there(void **state) {
     check_of("{\"http\":{\"ca\":\"/etc/passwd\"}}", ""); // its content is judged elsewhere
     check_of("{\"http\":{\"ca\":\"/nowhere/ca.pem\"}}",
              FILE_NAME ": http.ca: /nowhere/ca.pem: No such file or directory");
+    check_of("{\"upstreams\":{\"bank\":{\"servers\":[\"https://a\"],\"tls\":{\"ca\":\"ca.pem\"}}}}",
+             FILE_NAME ": upstreams.bank.tls.ca: /nowhere/ca.pem: No such file or directory");
+    check_of(
+        "{\"upstreams\":{\"bank\":{\"servers\":[\"https://a\"],\"tls\":{\"cert\":\"/etc/passwd\","
+        "\"key\":\"a.key\"}}}}",
+        FILE_NAME ": upstreams.bank.tls.key: /nowhere/a.key: No such file or directory");
 }
 
 static const char *doubt_of(const char *json, uint32_t workers) {

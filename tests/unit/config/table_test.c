@@ -54,7 +54,8 @@ static void an_optional_table_is_there_or_not(void **state) {
     assert_int_equal(v.count, 1);
     take(&v, "{\"extra\":false}", "");
     assert_false(v.has_extra);
-    take(&v, "{\"extra\":[1]}", "f: above.extra: is a list, allowed: a table or false\n");
+    take(&v, "{\"extra\":[1]}",
+         "f: above.extra: is a list, allowed: a table or false, with count\n");
 }
 
 static void an_unknown_key_is_told_with_those_of_its_table(void **state) {

@@ -162,6 +162,8 @@ static void a_split_names_upstreams_with_servers(void **state) {
     faults("{\"a\":{},\"s\":{\"split\":[[\"a\",1]]},\"t\":{\"split\":[[\"a\",1],[\"s\",1]]}}",
            "f: upstreams.t.split[2]: \"s\" is a split itself, allowed: an upstream with "
            "servers\n");
+    faults("{\"a\":{},\"s\":{\"split\":[[\"a\",0]]}}",
+           "f: upstreams.s.split: has no part with a weight, allowed: one above 0 at least\n");
     faults(
         "{\"s\":{\"split\":[\"a\",[\"a\",-1],[\"a\",1,[2]],[]]}}",
         "f: upstreams.s.split[1]: is wrong, allowed: a name and a weight, as { \"shop_new\", 5 }\n"
