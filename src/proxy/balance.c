@@ -11,8 +11,9 @@
 enum {
     WHOLE = 256,     // a server's own weight, in parts of which it is counted
     LEAST_PART = 26, // a tenth: what it begins with
-    SPREAD = 5,      // hash: a server takes 5/4 of its share, and no more
+    SPREAD = 5, // hash: a server takes 5/4 of its share, and no more; p2c: what costs 5/4 is worse
     SPREAD_OF = 4,
+    NOISE_US = 1000,     // p2c: what lies within this is no difference between latencies
     FADE_S = 5,          // a latency of so long ago counts half
     FAILED_US = 1000000, // a try that failed counts as slow as this, at least
     STAMP_BITS = 24,
@@ -22,10 +23,13 @@ enum {
 // --- weight ---
 
 uint32_t mg_member_weight(const mg_member *m, const mg_upstream_options *o, uint64_t now_ms) {
+    if (o->slow_start_ms == 0) {
+        return m->weight * WHOLE;
+    }
     uint64_t since =
         atomic_load_explicit(&m->server->hold.cell->slow_since_ms, memory_order_relaxed);
     uint64_t age = now_ms > since ? now_ms - since : 0;
-    if (o->slow_start_ms == 0 || age >= o->slow_start_ms) {
+    if (age >= o->slow_start_ms) {
         return m->weight * WHOLE;
     }
     uint64_t part = age * WHOLE / o->slow_start_ms;
@@ -99,55 +103,74 @@ static uint64_t weight_of_all(const drawing *d) {
     return all;
 }
 
-static size_t draw(const drawing *d, uint64_t all) {
+// One by its weight, but not number `but` (n: any may be). `all`: the weights of those.
+static size_t draw(const drawing *d, uint64_t all, size_t but) {
     uint64_t at = mg_random_below(&d->u->set->base->random, all);
+    size_t last = d->n;
     for (size_t i = 0; i < d->n; i++) {
-        uint32_t weight = weight_of(d, i);
-        if (at < weight) {
-            return i;
+        if (i != but) {
+            last = i;
+            uint32_t weight = weight_of(d, i);
+            if (at < weight) {
+                break;
+            }
+            at -= weight;
         }
-        at -= weight;
     }
-    return d->n - 1;
+    return last;
 }
 
-static double load_of(const mg_member *m) {
-    return (double)mg_server_in_flight(&m->server->hold) + 1;
+static double in_flight_of(const mg_member *m) {
+    return (double)mg_server_in_flight(&m->server->hold);
 }
 
-// Of which nothing is known yet a latency would be a guess: then the load alone decides.
-static mg_member *better(const drawing *d, size_t i, size_t k) {
-    mg_member *a = d->candidates[i];
-    mg_member *b = d->candidates[k];
-    double known_a = mg_balance_latency_us(a->server->hold.cell, d->now_ms);
-    double known_b = mg_balance_latency_us(b->server->hold.cell, d->now_ms);
-    bool both = known_a > 0 && known_b > 0;
-    double cost_a = load_of(a) * (both ? known_a : 1) / weight_of(d, i);
-    double cost_b = load_of(b) * (both ? known_b : 1) / weight_of(d, k);
-    return cost_b < cost_a ? b : a;
+// While it comes slowly a server is left out of most comparisons, which it would win for being
+// idle.
+static bool joins(const drawing *d, size_t i) {
+    uint32_t whole = d->candidates[i]->weight * WHOLE;
+    uint32_t now = weight_of(d, i);
+    return now == whole || mg_random_below(&d->u->set->base->random, whole) < now;
 }
 
-// The power of two choices (Mitzenmacher): two different ones, drawn without their weights, of
-// which the better one is taken by them.
+// What a request would wait for there, measured in latencies. `share`: what the mean of all weights
+// is to its own.
+static double cost_of(const drawing *d, const mg_member *m, double share, bool timed) {
+    double load = 1 + in_flight_of(m) * share;
+    return timed ? load * (NOISE_US + mg_balance_latency_us(m->server->hold.cell, d->now_ms))
+                 : load;
+}
+
+// Of which nothing is known yet a latency would be a guess: then the load alone decides. The first
+// one stays unless the other is clearly better, so that weights hold among equals.
+static size_t better(const drawing *d, size_t first, size_t other, double mean) {
+    const mg_member *a = d->candidates[first];
+    const mg_member *b = d->candidates[other];
+    bool timed = mg_balance_latency_us(a->server->hold.cell, d->now_ms) > 0 &&
+                 mg_balance_latency_us(b->server->hold.cell, d->now_ms) > 0;
+    double cost_a = cost_of(d, a, mean / a->weight, timed);
+    double cost_b = cost_of(d, b, mean / b->weight, timed);
+    return cost_b * SPREAD < cost_a * SPREAD_OF ? other : first;
+}
+
+// The power of two choices (Mitzenmacher): two different ones, drawn by their weights.
 static mg_member *of_two(const drawing *d) {
-    mg_random *r = &d->u->set->base->random;
-    size_t i = mg_random_below(r, d->n);
-    size_t k = mg_random_below(r, d->n - 1);
-    return better(d, i, k + (k >= i));
+    uint64_t all = weight_of_all(d);
+    size_t first = draw(d, all, d->n);
+    size_t other = draw(d, all - weight_of(d, first), first);
+    double mean = (double)all / WHOLE / (double)d->n;
+    return d->candidates[joins(d, other) ? better(d, first, other, mean) : first];
 }
 
-// The one with the fewest for its weight; among equals one is drawn, else all workers would take
-// the same.
+// The one with the fewest for its weight; among equals one is drawn by it, else all workers would
+// take the same.
 static mg_member *least_loaded(const drawing *d) {
-    size_t begin = mg_random_below(&d->u->set->base->random, d->n);
-    mg_member *best = NULL;
-    double least = 0;
-    for (size_t i = 0; i < d->n; i++) {
-        size_t at = (begin + i) % d->n;
-        double load = load_of(d->candidates[at]) / weight_of(d, at);
-        if (best == NULL || load < least) {
-            best = d->candidates[at];
-            least = load;
+    size_t first = draw(d, weight_of_all(d), d->n);
+    mg_member *best = d->candidates[first];
+    for (size_t i = 1; i < d->n; i++) {
+        size_t at = (first + i) % d->n;
+        mg_member *m = d->candidates[at];
+        if (in_flight_of(m) * best->weight < in_flight_of(best) * m->weight && joins(d, at)) {
+            best = m;
         }
     }
     return best;
@@ -228,7 +251,7 @@ static mg_member *by_key(const drawing *d, uint64_t key) {
     double all = 1;
     double weights = 0;
     for (size_t i = 0; i < d->n; i++) {
-        all += load_of(d->candidates[i]) - 1;
+        all += in_flight_of(d->candidates[i]);
         weights += weight_of(d, i);
     }
     mg_member *best = NULL;
@@ -243,7 +266,7 @@ static mg_member *by_key(const drawing *d, uint64_t key) {
             first = m;
             first_score = score;
         }
-        if (load_of(m) <= room && (best == NULL || score > best_score)) {
+        if (in_flight_of(m) + 1 <= room && (best == NULL || score > best_score)) {
             best = m;
             best_score = score;
         }
@@ -266,7 +289,7 @@ mg_member *mg_balance_pick(mg_upstream *u, const mg_choice *choice, mg_member *c
     case MG_BALANCE_LEAST_REQUESTS:
         return least_loaded(&d);
     case MG_BALANCE_RANDOM:
-        return candidates[draw(&d, weight_of_all(&d))];
+        return candidates[draw(&d, weight_of_all(&d), n)];
     case MG_BALANCE_HASH:
         key = key_of(&u->options, choice->exchange);
         return key.n > 0 ? by_key(&d, mg_balance_hash(key)) : of_two(&d);

@@ -39,6 +39,8 @@ local function all_upstreams()
     rr = of(3, { balance = "round_robin" }),
     weighted = of(0, { { url = url_of(1), weight = 3 }, { url = url_of(2) },
       balance = "round_robin" }),
+    weighted_least = of(0, { { url = url_of(1), weight = 3 }, { url = url_of(2) },
+      balance = "least_requests" }),
     random = of(3, { balance = "random" }),
     p2c = of(3, { balance = "p2c" }),
     least = of(2, { balance = "least_requests" }),
@@ -114,6 +116,8 @@ describe("balance", function()
 
   it("heeds weights", function()
     assert.same({ 15, 5, 0 }, spread("weighted", 20))
+    local drawn = spread("weighted_least", 100) -- nothing else is under way: 75, give or take 4.3
+    assert.is_true(drawn[1] > 48 and drawn[1] < 97, drawn[1])
   end)
 
   it("random and p2c ask all", function()

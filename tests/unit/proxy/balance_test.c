@@ -35,21 +35,77 @@ static void each_in_turn_by_its_weight_and_never_in_a_run(void **state) {
     rig_end(us);
 }
 
-static void random_heeds_weights(void **state) {
+// Whether one request comes after the other, or all servers are busy.
+static void weights_hold_however_servers_are_drawn(void **state) {
+    static const mg_balance drawn[] = {MG_BALANCE_RANDOM, MG_BALANCE_LEAST_REQUESTS,
+                                       MG_BALANCE_P2C};
     (void)state;
-    rig_begin(3);
-    memset(seen, 0, sizeof seen);
-    servers[1].weight = 3;
-    shop.balance = MG_BALANCE_RANDOM;
-    mg_upstreams *us = rig_set(NULL);
-    mg_upstream *u = mg_upstreams_find(us, MG_STR("shop"));
-    for (int i = 0; i < DRAWS; i++) {
-        seen[once(u)]++;
+    for (size_t k = 0; k < 3; k++) {
+        rig_begin(3);
+        memset(seen, 0, sizeof seen);
+        servers[1].weight = 3;
+        shop.balance = drawn[k];
+        mg_upstreams *us = rig_set(NULL);
+        mg_upstream *u = mg_upstreams_find(us, MG_STR("shop"));
+        for (int i = 0; i < DRAWS; i++) {
+            seen[once(u)]++;
+        }
+        assert_in_range(seen[0], DRAWS / 5 - 300, DRAWS / 5 + 300);
+        assert_in_range(seen[1], DRAWS * 3 / 5 - 300, DRAWS * 3 / 5 + 300);
+        assert_in_range(seen[2], DRAWS / 5 - 300, DRAWS / 5 + 300);
+        rig_end(us);
     }
-    assert_in_range(seen[0], DRAWS / 5 - 300, DRAWS / 5 + 300);
-    assert_in_range(seen[1], DRAWS * 3 / 5 - 300, DRAWS * 3 / 5 + 300);
-    assert_in_range(seen[2], DRAWS / 5 - 300, DRAWS / 5 + 300);
-    rig_end(us);
+}
+
+static void weights_hold_under_load(void **state) {
+    enum { BUSY = 500 };
+    static const mg_balance drawn[] = {MG_BALANCE_LEAST_REQUESTS, MG_BALANCE_P2C};
+    static mg_ticket t[BUSY];
+    (void)state;
+    for (size_t k = 0; k < 2; k++) {
+        rig_begin(3);
+        memset(seen, 0, sizeof seen);
+        servers[1].weight = 3;
+        shop.balance = drawn[k];
+        mg_upstreams *us = rig_set(NULL);
+        mg_upstream *u = mg_upstreams_find(us, MG_STR("shop"));
+        for (int i = 0; i < BUSY; i++) {
+            seen[choose(u, &t[i])]++;
+        }
+        assert_in_range(seen[0], BUSY / 5 - 20, BUSY / 5 + 20);
+        assert_in_range(seen[1], BUSY * 3 / 5 - 20, BUSY * 3 / 5 + 20);
+        assert_in_range(seen[2], BUSY / 5 - 20, BUSY / 5 + 20);
+        for (int i = 0; i < BUSY; i++) {
+            end_ticket(&t[i]);
+        }
+        rig_end(us);
+    }
+}
+
+// It is idle while the others are busy, and would get everything.
+static void a_server_that_comes_slowly_is_not_overrun(void **state) {
+    enum { BUSY = 100 };
+    static const mg_balance drawn[] = {MG_BALANCE_LEAST_REQUESTS, MG_BALANCE_P2C};
+    static mg_ticket t[BUSY];
+    (void)state;
+    for (size_t k = 0; k < 2; k++) {
+        rig_begin(3);
+        memset(seen, 0, sizeof seen);
+        shop.balance = drawn[k];
+        shop.slow_start_ms = 10000;
+        mg_upstreams *us = rig_set(NULL);
+        mg_upstream *u = mg_upstreams_find(us, MG_STR("shop"));
+        mg_loop_set_now(loop, mg_loop_now_ms(loop) + 20000);
+        atomic_store(&cell_of(u, 2)->slow_since_ms, mg_loop_now_ms(loop));
+        for (int i = 0; i < BUSY; i++) {
+            seen[choose(u, &t[i])]++;
+        }
+        assert_in_range(seen[2], 2, BUSY / 5);
+        for (int i = 0; i < BUSY; i++) {
+            end_ticket(&t[i]);
+        }
+        rig_end(us);
+    }
 }
 
 // Also for a server that comes while others are loaded: it gets what makes it equal, no more.
@@ -214,7 +270,9 @@ static void no_server_has_more_in_flight_than_its_bound(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_in_turn_by_its_weight_and_never_in_a_run),
-        cmocka_unit_test(random_heeds_weights),
+        cmocka_unit_test(weights_hold_however_servers_are_drawn),
+        cmocka_unit_test(weights_hold_under_load),
+        cmocka_unit_test(a_server_that_comes_slowly_is_not_overrun),
         cmocka_unit_test(least_requests_fills_the_emptiest),
         cmocka_unit_test(of_two_the_quicker_one_is_taken),
         cmocka_unit_test(a_server_that_refuses_at_once_does_not_draw_the_load),
