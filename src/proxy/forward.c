@@ -121,6 +121,21 @@ static bool is_x_forwarded(const mg_field *f) {
     return f->name.n > prefix.n && (f->name.p[0] | 0x20) == 'x' && mg_str_istarts(f->name, prefix);
 }
 
+// Servers that make variables of fields (CGI, WSGI) know "X_Forwarded_For" by the name of another:
+// whoever writes so means to be taken for a proxy.
+static bool is_disguised(const mg_field *f) {
+    static const char prefix[] = "x-forwarded-";
+    enum { BYTES = sizeof prefix - 1 };
+    bool has_line = false;
+    bool same = f->name.n > BYTES && (f->name.p[0] | 0x20) == 'x';
+    for (size_t i = 0; same && i < f->name.n; i++) {
+        char c = f->name.p[i];
+        has_line |= c == '_';
+        same = i >= BYTES || mg_lower(c == '_' ? '-' : c) == prefix[i];
+    }
+    return same && has_line;
+}
+
 // Credentials for a proxy are for this one (RFC 9110 section 11.7), which asks for none.
 static bool ends_here(mg_field_id id) {
     return mg_field_id_is_hop_by_hop(id) || id == MG_FIELD_CONTENT_LENGTH || id == MG_FIELD_VIA ||
@@ -137,7 +152,7 @@ static bool request_field_ends_here(const mg_field *f, bool trusted) {
     case MG_FIELD_X_FORWARDED_PROTO:
         return true;
     case MG_FIELD_OTHER:
-        return !trusted && is_x_forwarded(f); // such as X-Forwarded-Port
+        return is_disguised(f) || (!trusted && is_x_forwarded(f)); // such as X-Forwarded-Port
     default:
         return ends_here(f->id);
     }

@@ -83,11 +83,13 @@ for how, prefix in pairs(proxy.PREFIXES) do
 
     it("does not pass on what a stranger says of who asked", function()
       local _, fields = relay(prefix, nil, "X-Forwarded-For: 6.6.6.6", "X-Forwarded-Proto: https",
-        "X-Forwarded-Host: evil.test", "Forwarded: for=6.6.6.6;proto=https")
+        "X-Forwarded-Host: evil.test", "Forwarded: for=6.6.6.6;proto=https",
+        "X_Forwarded_For: 6.6.6.6")
       assert.equal("127.0.0.1", fields["x-forwarded-for"])
       assert.equal("http", fields["x-forwarded-proto"])
       assert.equal("moongate.test", fields["x-forwarded-host"])
       assert.equal('for=127.0.0.1;host="moongate.test";proto=http', fields.forwarded)
+      assert.is_nil(fields["x_forwarded_for"])
     end)
 
     it("names the way that it came", function()
@@ -103,7 +105,8 @@ for how, prefix in pairs(proxy.PREFIXES) do
     end)
 
     it("goes on with target and query byte for byte", function()
-      for _, target in ipairs({ "/a%2Fb", "/a%2fb", "/a//b", "/a/./b", "/a;p=1", "/a?x=%41&y=%zz",
+      local root = prefix == "" and "/" or "/a/" -- a route of app:proxy for all is for the root too
+      for _, target in ipairs({ root, root .. "?q", "/a%2Fb", "/a%2fb", "/a//b", "/a/./b", "/a;p=1", "/a?x=%41&y=%zz",
         "/a?", "/a?b?c", "/%7Euser", "/a/b/", "/:@!$&'()*+,;=" }) do
         local path = target:match("^[^?]*")
         raw:script(target, ok())

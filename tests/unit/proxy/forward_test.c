@@ -155,6 +155,20 @@ static void a_stranger_is_not_believed(void **state) {
                   "Via: 1.1 a, 1.0 b, 1.0 moongate\n");
 }
 
+// Whoever it is from: servers that know it by the name of X-Forwarded-For cannot tell them apart.
+static void a_disguised_claim_is_dropped(void **state) {
+    (void)state;
+    mg_head h = head_of("/");
+    h.fields = FIELD_LIST(&arena, "X_Forwarded_For", "1.2.3.4", "x-forwarded_proto", "https",
+                          "X_Forwarded-Port", "1", "X_Forward", "a", "X_Own", "b");
+    forward(&h, &proxied, false, &nothing);
+    assert_fields("X_Forward: a\nX_Own: b\n"
+                  "X-Forwarded-For: 10.0.0.1\nX-Forwarded-Proto: https\n"
+                  "X-Forwarded-Host: a.example\n"
+                  "Forwarded: for=203.0.113.9, for=10.0.0.1;host=\"a.example\";proto=https\n"
+                  "Via: 1.1 moongate\n");
+}
+
 static void a_proxys_list_is_continued_as_one(void **state) {
     (void)state;
     mg_head h = head_of("/");
@@ -251,6 +265,7 @@ int main(void) {
         EACH(what_is_of_the_connection_ends_here),
         EACH(via_tells_the_version_that_a_request_came_in),
         EACH(a_stranger_is_not_believed),
+        EACH(a_disguised_claim_is_dropped),
         EACH(a_proxys_list_is_continued_as_one),
         EACH(forwarded_is_continued_where_it_is_believed),
         EACH(a_local_socket_has_no_address),
