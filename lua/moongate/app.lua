@@ -340,7 +340,7 @@ function App:websocket(pattern, options, functions)
 end
 
 --- Passes on what comes for `pattern` to an upstream of the configuration, whatever its method,
---- and relays what that answers. Options: strip, path, host, headers, timeouts, buffer, and those
+--- and relays what that answers; "/users/*path" is also for "/users/". Options: strip, path, host, headers, timeouts, buffer, and those
 --- of any route; `methods` instead of HTTP's own and those that routes name.
 function App:proxy(pattern, upstream, options)
   local shared = shared_of(self)
@@ -482,6 +482,11 @@ function App:freeze()
   for _, route in ipairs(shared.any) do
     route.methods = shared.all_methods
     route.methods = router.add_rest(shared.table, route, shared.routes)
+  end
+  for _, route in ipairs(shared.routes) do
+    if route.proxied then -- a server has something at the root of what it is asked for, too
+      router.add_bare(shared.table, route)
+    end
   end
   return {
     routes = shared.routes,

@@ -262,12 +262,14 @@ function app:static(prefix, folder, options) end
 ---@field methods? string[] instead of HTTP's own and those that routes name
 
 --- Passes on what comes for `pattern` to an upstream of the configuration, and relays its answer.
---- Content goes both ways as it comes. Without middleware no Lua runs for it.
+--- Content goes both ways as it comes. Without middleware no Lua runs for it. A wildcard takes here
+--- what ends in front of it as well: `/users/*path` is for `/users/` too, `/*path` for all there is.
 ---
 --- ```lua
 --- app:proxy("/users/*path", "users", { strip = "/users" })
 --- --> with upstream users => 200 Ada
 --- --> GET /users/7 => 200 Ada
+--- --> GET /users/ => 200 Ada
 --- ```
 ---@param pattern string such as "/users/:id"
 ---@param upstream string a name of the configuration's `upstreams`

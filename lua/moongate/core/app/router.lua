@@ -47,6 +47,15 @@ function M.add_rest(matcher, route, routes)
   return rest
 end
 
+--- Adds the path that ends where the wildcard of a route begins ("/users/" of "/users/*path") under
+--- those of its methods that no route took there. There its parameter is missing.
+function M.add_bare(matcher, route)
+  local bare = route.pattern:match("^(.*/)%*[^/]*$")
+  for _, method in ipairs(bare and route.methods or {}) do
+    matcher:add(method, bare, route.id, route.host)
+  end
+end
+
 -- What a path cannot hold as it is, in the static segments of a pattern, which may be written so.
 local function encode_static(pattern)
   local path = pattern:gsub("%%(%x?%x?)", function(code)
