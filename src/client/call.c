@@ -141,13 +141,24 @@ static void copy_wanted(mg_call *call, const mg_call_options *o) {
 
 static void keep_wanted(mg_call *call, const mg_call_options *o) {
     call->options = *o;
-    call->options.origin = (mg_call_origin){0}; // the origin has it
+    call->options.origin = NULL; // whose texts are the caller's
     if (!o->lasting) {
         copy_wanted(call, o);
     }
     call->is_head = mg_str_eq(o->method, MG_STR("HEAD"));
     call->upload_open = o->upload;
     call->upload_left = o->upload && o->length > 0 ? (uint64_t)o->length : 0;
+}
+
+// Of several protocols HTTP/1.1 alone can have one chosen.
+static int enter(mg_client *c, const mg_call_options *o, mg_call *call) {
+    if (o->protocol.n == 0 || memchr(o->protocol.p, ',', o->protocol.n) == NULL) {
+        return mg_origin_enter(c, o->origin, call);
+    }
+    mg_call_origin origin = *o->origin;
+    origin.http2 = MG_HTTP2_NEVER;
+    origin.hint = NULL;
+    return mg_origin_enter(c, &origin, call);
 }
 
 int mg_call_start(mg_call **out, mg_client *c, const mg_call_options *options,
@@ -162,11 +173,7 @@ int mg_call_start(mg_call **out, mg_client *c, const mg_call_options *options,
     c->started++;
     mg_call_start_total(call);
     *out = call;
-    mg_call_origin origin = options->origin;
-    if (memchr(options->protocol.p != NULL ? options->protocol.p : "", ',', options->protocol.n)) {
-        origin.http2 = MG_HTTP2_NEVER; // of several HTTP/1.1 alone can have one chosen
-    }
-    if (mg_origin_enter(c, &origin, call) == MG_OK) {
+    if (enter(c, options, call) == MG_OK) {
         mg_origin_serve(call->origin, call);
     } else {
         mg_call_break(call, "limit", "too many calls wait for a connection");

@@ -2,34 +2,12 @@
 #pragma once
 
 #include "base/error.h"
+#include "client/call_origin.h"
 #include "event/tunnel.h"
 #include "http/message.h"
 
 typedef struct mg_client mg_client;
 typedef struct mg_call mg_call;
-
-// Whether HTTP/2 is spoken (RFC 9113 section 3).
-typedef enum mg_http2 {
-    MG_HTTP2_UNSAID, // as the client's options say; there: never
-    MG_HTTP2_NEVER,
-    MG_HTTP2_AUTO,   // over TLS, if the server chooses it (ALPN)
-    MG_HTTP2_ALWAYS, // without TLS too: the server is known to
-} mg_http2;
-
-// What connections must have in common to be shared. Texts are borrowed for the call.
-typedef struct mg_call_origin {
-    mg_http2 http2;
-    bool tls;
-    uint16_t port;
-    bool insecure;      // certificates are not verified
-    mg_str host;        // name or IP literal
-    mg_str unix_path;   // instead of a dial to the host; empty: none
-    mg_str ca;          // empty: the client's
-    mg_str cert, key;   // shown to a server that asks; empty: none
-    mg_str server_name; // for TLS; empty: the host
-    mg_str prelude;     // sent first on each connection, before TLS; empty: nothing
-    mg_str rules;       // client/rules.h, besides the client's own; checked
-} mg_call_origin;
 
 typedef struct mg_call_timeouts {
     uint32_t wait_ms;       // for a connection, whatever hinders that; 0: for ever
@@ -40,7 +18,7 @@ typedef struct mg_call_timeouts {
 } mg_call_timeouts;
 
 typedef struct mg_call_options {
-    mg_call_origin origin;
+    const mg_call_origin *origin; // borrowed for the call of mg_call_start
     mg_call_timeouts timeouts;
     mg_str method;
     mg_str target;      // as it is asked for: path and query, "*"
@@ -54,7 +32,8 @@ typedef struct mg_call_options {
     bool upload;        // the body comes through mg_call_send
     bool duplex;        // and goes on coming behind the response's head
     int64_t length;     // of an upload; -1: chunked
-    bool idempotent;    // may be sent again on another connection (RFC 9110 section 9.2.2)
+    bool idempotent;    // may be sent again on a fresh connection (RFC 9110 section 9.2.2)
+    bool fresh;         // on a connection that has served nobody: what is sent again by its owner
     bool trailers;      // they are welcome: HTTP/2 says so in TE
     bool decode;        // gzip and deflate
     bool stream;        // the body is taken piece by piece

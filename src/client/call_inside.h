@@ -20,7 +20,7 @@ struct mg_call {
     const mg_call_events *events;
     void *arg;
     mg_call_state state;
-    mg_call_options options; // texts lie in `request`, but for those of the origin and the body
+    mg_call_options options; // texts lie in `request`, but for the body; no origin
 
     mg_arena request;
     mg_buf body;                      // while it may be sent again, or waits for a connection

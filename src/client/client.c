@@ -20,6 +20,7 @@ static void start_connect_times(mg_origin *o);
 int mg_client_new(mg_client **out, mg_loop *loop, const mg_client_options *options, mg_error *err) {
     mg_client *c = mg_calloc(1, sizeof *c);
     c->loop = loop;
+    c->epoch = 1; // a hint that is zeroed is none
     c->options = *options;
     if (c->options.all_connections == 0) {
         c->options.all_connections = ALL_CONNECTIONS;
@@ -224,6 +225,7 @@ static void free_origin_if_unused(mg_origin *o) {
     mg_link_remove(&o->starved);
     mg_link_remove(&o->soon);
     o->client->origins--;
+    o->client->epoch++;
     mg_free(o->host);
     mg_free(o->unix_path);
     mg_free(o->server_name);
@@ -252,11 +254,21 @@ static mg_origin *find_origin(mg_client *c, const mg_call_origin *from) {
     return NULL;
 }
 
-static mg_origin *origin_of(mg_client *c, const mg_call_origin *from) {
+static mg_origin *find_or_make(mg_client *c, const mg_call_origin *from) {
     mg_origin *o = find_origin(c, from);
     if (o == NULL) {
         o = new_origin(c, from);
         mg_link_append(bucket_of(c, from), &o->link);
+    }
+    return o;
+}
+
+static mg_origin *origin_of(mg_client *c, const mg_call_origin *from) {
+    mg_origin_hint *hint = from->hint;
+    bool known = hint != NULL && hint->epoch == c->epoch;
+    mg_origin *o = known ? hint->origin : find_or_make(c, from);
+    if (hint != NULL) {
+        *hint = (mg_origin_hint){o, c->epoch};
     }
     o->draining = false;
     return o;
@@ -364,10 +376,23 @@ static void leave_idle(mg_origin *o, mg_outbound *c) {
     o->client->idle_count--;
 }
 
-// The connection that was used last is the least likely to have been closed by the server.
+// Once again is for a connection that the server was not free to close.
+static bool wants_fresh(const mg_call *call) {
+    return call->again || call->options.fresh;
+}
+
+// The one that was used last is the least likely to have been closed by the server.
+static mg_outbound *last_idle(const mg_origin *o, const mg_call *call) {
+    mg_link *l = o->idle.prev;
+    while (l != &o->idle && MG_OF(l, mg_outbound, link)->served && wants_fresh(call)) {
+        l = l->prev;
+    }
+    return l != &o->idle ? MG_OF(l, mg_outbound, link) : NULL;
+}
+
 static mg_outbound *take_idle(mg_origin *o, const mg_call *call) {
-    while (!mg_link_alone(&o->idle)) {
-        mg_outbound *c = MG_OF(o->idle.prev, mg_outbound, link);
+    mg_outbound *c;
+    while ((c = last_idle(o, call)) != NULL) {
         if (c->wire->has_place(c, mg_call_is_repeatable(call))) {
             leave_idle(o, c);
             return c;
@@ -377,11 +402,21 @@ static mg_outbound *take_idle(mg_origin *o, const mg_call *call) {
     return NULL;
 }
 
-// One that carries calls already, before another is used up. Places may go without a call.
+static bool is_at_limit(const mg_origin *o) {
+    return o->connections >= o->client->options.connections;
+}
+
+// One that carries calls already, before another is used up. Places may go without a call. Where
+// none can be opened, one that has served must do for whoever wants a fresh one: it may last.
 static mg_outbound *take_shared(mg_origin *o, const mg_call *call) {
-    mg_link *l;
-    while ((l = mg_link_shift(&o->shared)) != NULL) {
+    mg_link *l = o->shared.next;
+    while (l != &o->shared) {
         mg_outbound *c = MG_OF(l, mg_outbound, link);
+        l = l->next;
+        if (c->served && wants_fresh(call) && !is_at_limit(o)) {
+            continue;
+        }
+        mg_link_remove(&c->link);
         if (c->wire->has_place(c, mg_call_is_repeatable(call))) {
             return c;
         }
@@ -470,26 +505,44 @@ static void ask_by_http1(mg_origin *o, mg_call *call) {
     }
 }
 
-// One connection for the first call that waits. False if it has to wait on.
-static bool serve(mg_origin *o, mg_call *call) {
-    mg_client *client = o->client;
-    if (o->plain && call->options.protocol.n > 0) {
-        ask_by_http1(o, call);
-        return true;
+// A connection that is there, for the first call that can have it. False: there is none. Whoever
+// wants a fresh one keeps nobody waiting who does not.
+static bool give(mg_origin *o) {
+    for (mg_link *l = o->waiting.next; l != &o->waiting; l = l->next) {
+        mg_call *call = MG_OF(l, mg_call, link);
+        if (o->plain && call->options.protocol.n > 0) {
+            ask_by_http1(o, call);
+            return true;
+        }
+        mg_outbound *c = take_shared(o, call);
+        c = c != NULL ? c : take_idle(o, call);
+        if (c != NULL) {
+            leave(call);
+            mg_outbound_serve(c, call);
+            offer_places(o, c);
+            return true;
+        }
+        if (!wants_fresh(call)) {
+            return false;
+        }
     }
-    mg_outbound *c = take_shared(o, call);
-    c = c != NULL ? c : take_idle(o, call);
-    if (c != NULL) {
-        leave(call);
-        mg_outbound_serve(c, call);
-        offer_places(o, c);
-        return true;
+    return false;
+}
+
+// What is idle although calls wait has served, and they want a fresh one: it makes room.
+static bool has_room_in(mg_origin *o) {
+    if (is_at_limit(o) && o->idle_count > 0) {
+        mg_outbound_close(MG_OF(o->idle.next, mg_outbound, link));
     }
-    bool wanted =
-        mg_origin_provided(o) < o->waiting_count && o->connections < client->options.connections;
-    if (wanted && !has_room(client)) {
+    return !is_at_limit(o);
+}
+
+// One connection more, for those that wait. False: they have to wait on.
+static bool dial(mg_origin *o) {
+    bool wanted = mg_origin_provided(o) < o->waiting_count && has_room_in(o);
+    if (wanted && !has_room(o->client)) {
         if (mg_link_alone(&o->starved)) {
-            mg_link_append(&client->starved, &o->starved);
+            mg_link_append(&o->client->starved, &o->starved);
         }
         return false;
     }
@@ -549,11 +602,7 @@ void mg_origin_pump(mg_origin *o) {
         return;
     }
     o->pumping = true; // it stays: a call waits, or was given one of its connections
-    mg_call *call;
-    while ((call = mg_origin_first_waiting(o)) != NULL && serve(o, call)) {
-    }
-    if (call == NULL) {
-        mg_link_remove(&o->starved);
+    while (give(o) || dial(o)) {
     }
     o->pumping = false;
     start_connect_times(o);

@@ -39,6 +39,7 @@ struct mg_client {
     mg_turn turn;                       // when it has; a hook only while there are such
     mg_timer relief;                    // there is room: they are looked at
     uint32_t origins, connections, idle_count, waiting;
+    uint64_t epoch; // another one whenever an origin goes
     uint64_t started, reused, dialled, failed;
     uint32_t warned[MG_CLIENT_WARNED]; // hashes of origins that were called insecure
     uint32_t warned_count;

@@ -22,8 +22,10 @@ static const mg_body_limits body_limits = {
 typedef struct session {
     mg_outbound *c;
     mg_call *call; // NULL: none
-    mg_h1_response_reader reader;
-    mg_body body;
+    union {
+        mg_h1_response_reader reader;
+        mg_body body; // `in_body`
+    };
     mg_buf held;      // bytes that wait until the call is not full any more
     bool in_body;     // else in a head
     bool keep_alive;  // the server would go on, says the head
@@ -36,10 +38,15 @@ typedef struct session {
     bool ended;       // the connection did, behind what is held
     bool reusable;    // by its response, whose end has come
     bool switched;    // its call has another protocol, or had: what follows is for who takes over
-    bool taken;       // somebody did
-    mg_outward outward;
     int end_status;
+    struct taken *taken; // NULL: nobody has taken over
 } session;
+
+// A connection that carries calls no more.
+typedef struct taken {
+    mg_outward outward;
+    mg_outbound *c;
+} taken;
 
 static session *session_of(const mg_call *call) {
     return mg_call_outbound(call)->session;
@@ -57,15 +64,23 @@ static void open_session(mg_outbound *c) {
 // Whoever took it over is told, unless they have ended it; nothing lingers any more.
 static void leave_off(mg_outbound *c) {
     session *s = c->session;
-    if (s->taken) {
-        mg_outward_drop(&s->outward);
+    if (s->taken != NULL) {
+        mg_outward_drop(&s->taken->outward);
+    }
+}
+
+static void end_body(session *s) {
+    if (s->in_body) {
+        mg_body_deinit(&s->body);
+        s->in_body = false;
     }
 }
 
 static void close_session(mg_outbound *c) {
     session *s = c->session;
-    mg_body_deinit(&s->body);
+    end_body(s);
     mg_buf_deinit(&s->held);
+    mg_free(s->taken);
     mg_free(s);
 }
 
@@ -86,8 +101,8 @@ static bool has_place(const mg_outbound *c, bool repeatable) {
 
 static void drained(mg_outbound *c) {
     session *s = c->session;
-    if (s->taken) {
-        mg_outward_drained(&s->outward, MG_OK);
+    if (s->taken != NULL) {
+        mg_outward_drained(&s->taken->outward, MG_OK);
     } else if (s->call != NULL) {
         mg_call_drained(s->call);
     }
@@ -134,7 +149,7 @@ static int begin(mg_call *call) {
     session *s = session_of(call);
     const mg_call_options *o = mg_call_wanted(call);
     s->call = call;
-    s->in_body = s->broken = s->reusable = s->switched = s->unheard = false;
+    s->broken = s->reusable = s->switched = s->unheard = false;
     s->upload_open = o->upload;
     s->chunked = o->upload && o->length < 0;
     begin_response(s);
@@ -195,11 +210,10 @@ static void take_head(session *s, const mg_response *r) {
     mg_call *call = s->call;
     s->switched = mg_call_switches(call, r);
     if (r->status >= 200) {
-        s->in_body = true;
+        s->in_body = true; // from here on the reader's memory is the body's
         s->keep_alive = r->head.keep_alive;
         s->until_close = r->head.framing == MG_FRAMING_CLOSE;
         s->c->keep_ms = keep_ms_of(&r->head);
-        mg_body_deinit(&s->body);
         mg_body_init(&s->body, &r->head, &body_limits, mg_call_arena(call));
     }
     mg_call_take_head(call, r);
@@ -278,16 +292,16 @@ static void read_some(session *s, const char *data, size_t n) {
         }
         at += s->in_body ? feed_body(s, data + at, n - at) : feed_head(s, data + at, n - at);
     }
-    if (s->taken && at < n) {
-        mg_outward_read(&s->outward, data + at, n - at);
+    if (s->taken != NULL && at < n) {
+        mg_outward_read(&s->taken->outward, data + at, n - at);
     }
 }
 
 // What comes while nobody asked for it, a close in most cases, ends the connection.
 static void on_read(mg_outbound *c, const char *data, size_t n) {
     session *s = c->session;
-    if (s->taken) {
-        mg_outward_read(&s->outward, data, n);
+    if (s->taken != NULL) {
+        mg_outward_read(&s->taken->outward, data, n);
         return;
     }
     if (s->call == NULL) {
@@ -304,8 +318,8 @@ static void on_read(mg_outbound *c, const char *data, size_t n) {
 
 static void on_ended(mg_outbound *c, int status) {
     session *s = c->session;
-    if (s->taken) {
-        mg_outward_ended(&s->outward, status);
+    if (s->taken != NULL) {
+        mg_outward_ended(&s->taken->outward, status);
     } else if (s->call == NULL) {
         mg_outbound_close(c);
     } else if (s->resting) { // told when all before it was taken
@@ -338,14 +352,15 @@ static bool leave(mg_call *call, bool whole) {
     session *s = session_of(call);
     s->call = NULL;
     s->resting = s->ended = false;
-    mg_buf_clear(&s->held);
+    end_body(s);
+    mg_buf_deinit(&s->held);
     return whole && s->reusable;
 }
 
 // --- another protocol ---
 
 static void release_tunnel(mg_outward *o, bool reset) {
-    mg_outbound *c = MG_OF(o, session, outward)->c;
+    mg_outbound *c = MG_OF(o, taken, outward)->c;
     mg_stream_close(&c->stream, reset);
     mg_outbound_close(c);
 }
@@ -356,14 +371,15 @@ static void take_over(mg_call *call, mg_tunnel *t) {
     s->held = (mg_buf){0};
     s->call = NULL;
     s->resting = false;
-    s->taken = true;
-    s->outward.release = release_tunnel;
+    s->taken = mg_calloc(1, sizeof *s->taken);
+    s->taken->c = s->c;
+    s->taken->outward.release = release_tunnel;
     mg_outbound_part(s->c, call);
-    mg_outward_open(&s->outward, &s->c->stream, t);
-    mg_outward_read(&s->outward, held.p, held.n);
+    mg_outward_open(&s->taken->outward, &s->c->stream, t);
+    mg_outward_read(&s->taken->outward, held.p, held.n);
     mg_buf_deinit(&held);
     if (s->ended) {
-        mg_outward_ended(&s->outward, s->end_status);
+        mg_outward_ended(&s->taken->outward, s->end_status);
     }
 }
 

@@ -256,8 +256,9 @@ static mg_script_relay *new_script_relay(mg_vm *vm, mg_exchange *x) {
     return s;
 }
 
+// No upstream's name has a colon, which is quicker to look for.
 static bool is_url(mg_str s) {
-    return memmem(s.p, s.n, "://", 3) != NULL;
+    return memchr(s.p, ':', s.n) != NULL && memmem(s.p, s.n, "://", 3) != NULL;
 }
 
 // The server of a URL, of which only scheme, host and port count.

@@ -163,7 +163,8 @@ static void append_rules(lua_State *L, const char *key, mg_rules_list list, mg_b
     lua_pop(L, 1);
 }
 
-static const char *read_rules(lua_State *L, mg_arena *arena, mg_call_options *o, char text[256]) {
+static const char *read_rules(lua_State *L, mg_arena *arena, mg_call_origin *origin,
+                              char text[256]) {
     mg_buf all = {0};
     mg_rules *rules = NULL;
     mg_error err;
@@ -174,7 +175,7 @@ static const char *read_rules(lua_State *L, mg_arena *arena, mg_call_options *o,
     int rc = mg_rules_new(&rules, mg_buf_str(&all), &err);
     mg_rules_free(rules);
     if (all.n > 0) {
-        o->origin.rules = (mg_str){mg_arena_copy(arena, mg_buf_str(&all)), all.n};
+        origin->rules = (mg_str){mg_arena_copy(arena, mg_buf_str(&all)), all.n};
     }
     mg_buf_deinit(&all);
     if (rc != MG_OK) {
@@ -201,7 +202,7 @@ static mg_http2 http2_option(lua_State *L) {
     return given;
 }
 
-static void read_options(lua_State *L, mg_call_options *o) {
+static void read_options(lua_State *L, mg_call_options *o, mg_call_origin *origin) {
     o->timeouts = (mg_call_timeouts){
         .connect_ms = MG_CALL_CONNECT_MS, .total_ms = MG_CALL_TOTAL_MS, .idle_ms = MG_CALL_IDLE_MS};
     o->max_bytes = BODY_BYTES;
@@ -224,39 +225,37 @@ static void read_options(lua_State *L, mg_call_options *o) {
         o->max_bytes = UINT64_MAX; // it is not gathered
     }
     o->upload = bool_option(L, "upload", false);
-    o->origin.insecure = bool_option(L, "insecure", false);
-    o->origin.http2 = http2_option(L);
-    o->origin.ca = text_option(L, "ca");
-    o->origin.server_name = text_option(L, "server_name");
-    o->origin.unix_path = text_option(L, "unix");
+    origin->insecure = bool_option(L, "insecure", false);
+    origin->http2 = http2_option(L);
+    origin->ca = text_option(L, "ca");
+    origin->server_name = text_option(L, "server_name");
+    origin->unix_path = text_option(L, "unix");
 }
 
 // --- streams without HTTP ---
 
 const char *mg_client_raw_read(lua_State *L, mg_arena *arena, mg_raw_options *out,
                                uint32_t *idle_ms, char text[256]) {
-    mg_call_options o = {0}; // what both have in common
+    mg_call_origin *origin = &out->origin;
     if (!lua_isnil(L, 1)) {
-        o.origin.host = mg_lua_check_str(L, 1);
+        origin->host = mg_lua_check_str(L, 1);
     }
-    o.origin.port = (uint16_t)lua_tonumber(L, 2);
+    origin->port = (uint16_t)lua_tonumber(L, 2);
     if (!lua_isnil(L, 3)) {
-        o.origin.unix_path = mg_lua_check_str(L, 3);
+        origin->unix_path = mg_lua_check_str(L, 3);
     }
-    o.origin.tls = bool_option(L, "tls", false);
-    o.origin.insecure = bool_option(L, "insecure", false);
-    o.origin.ca = text_option(L, "ca");
-    o.origin.cert = text_option(L, "cert");
-    o.origin.key = text_option(L, "key");
-    o.origin.server_name = text_option(L, "server_name");
+    origin->tls = bool_option(L, "tls", false);
+    origin->insecure = bool_option(L, "insecure", false);
+    origin->ca = text_option(L, "ca");
+    origin->cert = text_option(L, "cert");
+    origin->key = text_option(L, "key");
+    origin->server_name = text_option(L, "server_name");
     if (!lua_isnil(L, 4)) {
         out->alpn = mg_lua_check_str(L, 4);
     }
     out->timeout_ms = ms_option(L, "timeout", MG_CALL_CONNECT_MS);
     *idle_ms = number_option(L, "idle", 0) > 0 ? ms_option(L, "idle", 0) : 0;
-    const char *fault = read_rules(L, arena, &o, text);
-    out->origin = o.origin;
-    return fault;
+    return read_rules(L, arena, origin, text);
 }
 
 // --- the request line ---
@@ -307,21 +306,24 @@ const char *mg_client_request_read(lua_State *L, mg_arena *arena, mg_call_option
     }
     mg_uri uri;
     const char *why;
-    read_options(L, o);
+    mg_call_origin *origin = mg_arena_alloc(arena, sizeof *origin);
+    *origin = (mg_call_origin){0};
+    o->origin = origin;
+    read_options(L, o, origin);
     const char *fault = read_method(o);
-    fault = fault != NULL ? fault : read_rules(L, arena, o, text);
+    fault = fault != NULL ? fault : read_rules(L, arena, origin, text);
     if (fault == NULL && mg_uri_parse(url, arena, &uri, &why) != MG_OK) {
         snprintf(text, 256, "url: %s", why);
         fault = text;
     }
-    if (fault == NULL && o->origin.unix_path.n >= sizeof((struct sockaddr_un *)0)->sun_path) {
+    if (fault == NULL && origin->unix_path.n >= sizeof((struct sockaddr_un *)0)->sun_path) {
         fault = "unix: the path is longer than 107 bytes";
     }
     if (fault != NULL) {
         return fault;
     }
-    o->origin.tls = uri.tls;
-    o->origin.port = uri.port;
-    o->origin.host = uri.host;
+    origin->tls = uri.tls;
+    origin->port = uri.port;
+    origin->host = uri.host;
     return read_head(L, &uri, arena, o, text);
 }

@@ -20,8 +20,7 @@ static uint64_t pack(window w) {
     return w.number << (2 * COUNT_BITS) | w.written << COUNT_BITS | w.missing;
 }
 
-// Whether there is room for one more line, and how many are missing before it.
-static bool take_line(_Atomic uint64_t *logged, uint64_t now_ms, uint64_t *missing) {
+bool mg_changes_may_tell(_Atomic uint64_t *logged, uint64_t now_ms, uint64_t *missing) {
     uint64_t seen = atomic_load(logged);
     window next;
     bool room;
@@ -44,7 +43,7 @@ void mg_changes_tell(const mg_changes *to, mg_log_level level, _Atomic uint64_t 
     void (*tell)(void *arg, const char *text) = level == MG_LOG_INFO ? to->on_news : to->on_warning;
     char text[TEXT_BYTES];
     uint64_t missing;
-    if (tell == NULL || !take_line(logged, now_ms, &missing)) {
+    if (tell == NULL || !mg_changes_may_tell(logged, now_ms, &missing)) {
         return;
     }
     va_list args;

@@ -16,6 +16,9 @@ typedef struct mg_changes {
     void *arg;
 } mg_changes;
 
+// Whether there is room for one more line; if so, `*missing` says how many had none before it.
+bool mg_changes_may_tell(_Atomic uint64_t *logged, uint64_t now_ms, uint64_t *missing);
+
 // A warning, or news (MG_LOG_INFO), unless there were too many; the first one behind those says how
 // many are missing. `logged` is the cell's word for this.
 void mg_changes_tell(const mg_changes *to, mg_log_level level, _Atomic uint64_t *logged,

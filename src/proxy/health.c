@@ -155,8 +155,8 @@ static mg_str request_of(mg_arena *arena, const char *service) {
 }
 
 // gRPC is spoken over HTTP/2 alone.
-static void make_grpc(mg_check *c, mg_call_options *call) {
-    call->origin.http2 = MG_HTTP2_ALWAYS;
+static void make_grpc(mg_check *c, mg_call_options *call, mg_call_origin *origin) {
+    origin->http2 = MG_HTTP2_ALWAYS;
     call->method = MG_STR("POST");
     call->target = MG_STR("/grpc.health.v1.Health/Check");
     call->body = request_of(&c->arena, c->setup.options->grpc);
@@ -169,8 +169,10 @@ static void ask(mg_check *c) {
     const mg_health_options *o = c->setup.options;
     const mg_upstream_server *s = c->setup.server;
     uint32_t timeout_ms = (uint32_t)o->timeout_ms;
+    mg_call_origin origin = s->origin;
+    origin.hint = NULL; // it is of another client
     mg_call_options call = {
-        .origin = s->origin,
+        .origin = &origin,
         .timeouts = {timeout_ms, timeout_ms, timeout_ms, timeout_ms, timeout_ms},
         .method = MG_STR("GET"),
         .target = o->path != NULL ? mg_str_of(o->path) : (mg_str){NULL, 0},
@@ -181,7 +183,7 @@ static void ask(mg_check *c) {
     mg_fields_init(&call.fields, &c->arena);
     mg_fields_add(&call.fields, MG_STR("User-Agent"), MG_STR("moongate/" MG_VERSION " (health)"));
     if (o->grpc != NULL) {
-        make_grpc(c, &call);
+        make_grpc(c, &call, &origin);
     } else {
         mg_fields_add(&call.fields, MG_STR("Accept"), MG_STR("*/*"));
     }

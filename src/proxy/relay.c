@@ -14,6 +14,7 @@
 #include "server/wire.h"
 
 #include <assert.h>
+#include <stdio.h>
 
 void mg_relay_set_state(mg_relay *r, mg_relay_state next) {
     static const uint8_t moves[] = {
@@ -31,13 +32,12 @@ void mg_relay_set_state(mg_relay *r, mg_relay_state next) {
 
 void mg_relay_leave(mg_relay *r) {
     mg_relay_set_state(r, MG_RELAY_OVER);
-    mg_timer_stop(&r->soon);
-    mg_timer_stop(&r->hedge);
+    mg_timer_stop(&r->timer);
     mg_timer_stop(&r->total);
     mg_upstream_wait_no_more(&r->waiter);
     mg_mirror_drop(r->mirror);
-    mg_relay_cancel_try(&r->tries[0]);
-    mg_relay_cancel_try(&r->tries[1]);
+    mg_relay_cancel_try(&r->first);
+    mg_relay_cancel_try(r->second);
     mg_buf_deinit(&r->kept);
     mg_spool_free(r->spool);
     r->spool = NULL;
@@ -65,16 +65,29 @@ static void end_broken(mg_exchange *x, const mg_relay_fault *fault) {
     mg_exchange_end(x, &trailers); // which cuts off what has announced its length
 }
 
+// A line for each request that failed at a server; of those that are refused, which may be all that
+// come, only a few.
+static void log_fault(const mg_relay *r, const mg_relay_fault *fault) {
+    const mg_head *h = &r->x->head;
+    bool refused = fault->status == 503;
+    uint64_t missing = 0;
+    char more[64] = "";
+    if (fault->text == NULL || (refused && !mg_upstream_may_tell(r->o.upstream, &missing))) {
+        return;
+    }
+    if (missing > 0) {
+        snprintf(more, sizeof more, "; %llu like it were not logged", (unsigned long long)missing);
+    }
+    mg_server_log(r->x->server, MG_LOG_WARN, "upstream %.*s: %s (%.*s %.*s)%s",
+                  (int)r->log.upstream.n, r->log.upstream.p, fault->text, (int)h->method_text.n,
+                  h->method_text.p, (int)h->target_text.n, h->target_text.p, more);
+}
+
 void mg_relay_fail(mg_relay *r, const mg_relay_fault *fault) {
     mg_exchange *x = r->x;
     const mg_relay_events *events = r->o.events;
     void *arg = r->o.arg;
-    if (fault->text != NULL) {
-        mg_server_log(x->server, MG_LOG_WARN, "upstream %.*s: %s (%.*s %.*s)",
-                      (int)r->log.upstream.n, r->log.upstream.p, fault->text,
-                      (int)x->head.method_text.n, x->head.method_text.p, (int)x->head.target_text.n,
-                      x->head.target_text.p);
-    }
+    log_fault(r, fault);
     bool committed = r->state == MG_RELAY_ANSWERS;
     bool grpc = r->grpc;
     mg_relay_leave(r);
@@ -171,7 +184,7 @@ static void fail_for_its_head(mg_relay *r, const mg_relay_fault *fault) {
 }
 
 void mg_relay_take_head(mg_relay *r) {
-    mg_timer_stop(&r->hedge);
+    mg_timer_stop(&r->timer);
     mg_buf_deinit(&r->kept); // nobody else is asked
     mg_relay_set_state(r, MG_RELAY_STAGED);
     mg_relay_fault fault = {0};
@@ -307,8 +320,8 @@ mg_relay *mg_relay_start(const mg_relay_options *o) {
         .outer = x->app,
         .x = x,
         .o = *o,
-        .tries = {{.relay = r}, {.relay = r}},
-        .at = r->tries,
+        .first = {.relay = r},
+        .at = &r->first,
         .asked = o->upstream,
         .kept_all = true,
         .log = {.upstream = mg_str_of(mg_upstream_options_of(o->upstream)->name)},

@@ -55,11 +55,11 @@ bool mg_relay_retry_status(mg_relay *r, mg_relay_try *t) {
     mg_try_facts facts = facts_of(r);
     facts.status = mg_call_response(t->call)->status;
     facts.grpc = grpc_bit(r, mg_call_response(t->call));
-    if (!may_retry(r, &facts) || (other->call == NULL && !retry(r))) {
+    if (!may_retry(r, &facts) || (other == NULL && !retry(r))) {
         return false;
     }
+    r->at = other != NULL ? other : mg_relay_other(r, t);
     mg_call_close(mg_relay_end_try(t, false));
-    r->at = other;
     mg_relay_begin_upload(r);
     return true;
 }
@@ -67,8 +67,8 @@ bool mg_relay_retry_status(mg_relay *r, mg_relay_try *t) {
 // --- hedges ---
 
 static void on_slow(mg_timer *timer) {
-    mg_relay *r = MG_OF(timer, mg_relay, hedge);
-    if (r->state == MG_RELAY_ASKS && mg_relay_other(r, r->at)->call == NULL) {
+    mg_relay *r = MG_OF(timer, mg_relay, timer);
+    if (r->state == MG_RELAY_ASKS && mg_relay_other(r, r->at) == NULL) {
         (void)mg_relay_ask_another(r, MG_CHOICE_HEDGE); // if nobody may be asked, one is enough
     }
 }
@@ -77,7 +77,7 @@ static void on_slow(mg_timer *timer) {
 void mg_relay_begin_hedge(mg_relay *r) {
     uint64_t after_ms = mg_upstream_options_of(r->asked)->hedge_after_ms;
     if (after_ms > 0 && r->body < MG_RELAY_STREAMS && mg_tries_is_idempotent(r->x->head.method)) {
-        mg_timer_start(r->x->server->loop, &r->hedge, after_ms, 0, on_slow);
+        mg_timer_start(r->x->server->loop, &r->timer, after_ms, 0, on_slow);
     }
 }
 

@@ -30,8 +30,8 @@ typedef enum mg_relay_body {
     MG_RELAY_STORED, // in a file
 } mg_relay_body;
 
-// One call to one server. A relay has two: the second one is for whoever is asked next, while the
-// first is still there.
+// One call to one server. A relay has two at most: the second one is for whoever is asked next,
+// while the first is still there.
 typedef struct mg_relay_try {
     mg_relay *relay;
     mg_ticket ticket; // while `call` is there
@@ -45,7 +45,7 @@ struct mg_relay {
     mg_exchange *x;
     mg_relay_options o;
     mg_relay_state state;
-    mg_timer soon; // what cannot be said at once
+    mg_timer timer; // what cannot be said at once; then until a second server is asked
 
     // what is asked; all lies in the exchange's arena
     mg_str target;
@@ -63,12 +63,12 @@ struct mg_relay {
     mg_spool *spool; // NULL: it is not taken whole first
     bool storing;    // or reading: the spool is at work
 
-    mg_relay_try tries[2];
-    mg_relay_try *at;   // whose answer is, or will be, relayed; the other one is a hedge
-    mg_upstream *asked; // that servers are chosen from: of a split, an arm
+    mg_relay_try first;
+    mg_relay_try *second; // NULL: none was needed
+    mg_relay_try *at;     // whose answer is, or will be, relayed; the other one is a hedge
+    mg_upstream *asked;   // that servers are chosen from: of a split, an arm
     const mg_upstream_server **tried; // perhaps gone: compared, not read
     uint32_t tried_count, tried_cap, retries;
-    mg_timer hedge;    // until a second server is asked
     mg_timer total;    // until the answer is to be complete
     mg_waiter waiter;  // until any may be asked
     mg_mirror *mirror; // until the body is whole; NULL: none
@@ -77,7 +77,6 @@ struct mg_relay {
     bool flushes;      // each piece at once, past filters
     bool grpc;         // proxy/grpc.h
     uint32_t total_ms; // 0: any
-    uint64_t bytes_in, bytes_out;
     mg_relayed log;
     mg_no_server none; // why nobody is asked
 };
@@ -113,10 +112,12 @@ void mg_relay_note(mg_relay *r, const mg_relay_try *t); // for the log, up to no
 // The call has failed, or goes now, and what came of it is told. `cancelled`: nobody wants it. The
 // call is the caller's to close.
 mg_call *mg_relay_end_try(mg_relay_try *t, bool cancelled);
-void mg_relay_cancel_try(mg_relay_try *t); // closed too; nothing if it has no call
+void mg_relay_cancel_try(mg_relay_try *t); // closed too; nothing if there is no call
 
+// The other one, if it has a call; else NULL.
 static inline mg_relay_try *mg_relay_other(mg_relay *r, const mg_relay_try *t) {
-    return &r->tries[t == &r->tries[0]];
+    mg_relay_try *other = t == &r->first ? r->second : &r->first;
+    return other != NULL && other->call != NULL ? other : NULL;
 }
 
 // --- relay_again.c ---

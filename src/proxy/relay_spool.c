@@ -41,7 +41,7 @@ static void on_piece(void *arg, int status, uint64_t at, mg_str piece) {
         fail(r, status);
         return;
     }
-    if (at == r->bytes_out) { // else it was for an earlier try
+    if (at == r->log.bytes_out) { // else it was for an earlier try
         mg_relay_send_piece(r, piece);
     }
     mg_relay_upload_stored(r);
@@ -53,12 +53,12 @@ void mg_relay_upload_stored(mg_relay *r) {
         return;
     }
     r->blocked = false;
-    if (r->bytes_out == mg_spool_bytes(r->spool)) {
+    if (r->log.bytes_out == mg_spool_bytes(r->spool)) {
         mg_relay_send_end(r);
         return;
     }
     r->storing = true;
-    mg_spool_read(r->spool, r->bytes_out);
+    mg_spool_read(r->spool, r->log.bytes_out);
 }
 
 static const mg_spool_events spool_events = {on_stored, on_piece};

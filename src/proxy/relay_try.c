@@ -48,6 +48,7 @@ static mg_call_options wanted(const mg_relay *r, const mg_ticket *ticket) {
         .duplex = r->body >= MG_RELAY_STREAMS,
         .length = length_of(r),
         .idempotent = mg_tries_is_idempotent(h->method),
+        .fresh = ticket->kind == MG_CHOICE_REPEAT,
         .trailers = mg_fields_has_member(&h->fields, MG_FIELD_TE, MG_STR("trailers")),
         .stream = true,
         .max_bytes = UINT64_MAX,
@@ -73,8 +74,6 @@ void mg_relay_note(mg_relay *r, const mg_relay_try *t) {
     if (r->x->server->on_access != NULL) {
         r->log.total_us = since(mg_loop_now_us(r->x->server->loop), began);
     }
-    r->log.bytes_in = r->bytes_in;
-    r->log.bytes_out = r->bytes_out;
 }
 
 mg_call *mg_relay_end_try(mg_relay_try *t, bool cancelled) {
@@ -93,7 +92,7 @@ mg_call *mg_relay_end_try(mg_relay_try *t, bool cancelled) {
 }
 
 void mg_relay_cancel_try(mg_relay_try *t) {
-    if (t->call != NULL) {
+    if (t != NULL && t->call != NULL) {
         mg_call_close(mg_relay_end_try(t, true));
     }
 }
@@ -128,7 +127,7 @@ static void on_failed(mg_relay_try *t) {
     const mg_call_fault *f = mg_call_fault_of(t->call);
     bool again = may_repeat(r, f);
     mg_call *call = mg_relay_end_try(t, false);
-    if (other->call != NULL) {
+    if (other != NULL) {
         r->at = other;
     } else if (again) {
         r->repeated = true;
@@ -139,7 +138,7 @@ static void on_failed(mg_relay_try *t) {
     } else {
         again = r->state == MG_RELAY_ASKS && mg_relay_retry_fault(r, f);
     }
-    if (other->call == NULL && !again) {
+    if (other == NULL && !again) {
         mg_relay_fault fault = fault_of(f);
         mg_relay_fail(r, &fault);
     }
@@ -197,7 +196,7 @@ static void on_interim(void *arg, mg_call *call, const mg_response *interim) {
 // MG_ECLOSED: on_gone comes.
 static void on_piece(void *arg, mg_call *call, mg_str piece) {
     mg_relay *r = ((mg_relay_try *)arg)->relay;
-    r->bytes_in += piece.n;
+    r->log.bytes_in += piece.n;
     int rc = mg_exchange_write(r->x, piece);
     if (r->flushes && rc == MG_OK) {
         rc = mg_exchange_flush(r->x);
@@ -212,7 +211,7 @@ static const mg_call_events call_events = {on_change, on_interim, on_piece};
 // --- asking ---
 
 static void on_nobody(mg_timer *t) {
-    mg_relay *r = MG_OF(t, mg_relay, soon);
+    mg_relay *r = MG_OF(t, mg_relay, timer);
     mg_relay_fail(r, &(mg_relay_fault){503, "no upstream server is available", r->none.why,
                                        r->none.retry_after});
 }
@@ -239,8 +238,22 @@ static void remember(mg_relay *r, mg_relay_try *t) {
     add_tried(r, t->ticket.server);
 }
 
+static mg_relay_try *free_try(mg_relay *r) {
+    if (r->at->call == NULL) {
+        return r->at;
+    }
+    if (r->at != &r->first) {
+        return &r->first;
+    }
+    if (r->second == NULL) {
+        r->second = mg_arena_alloc(&r->x->arena, sizeof *r->second);
+        *r->second = (mg_relay_try){.relay = r};
+    }
+    return r->second;
+}
+
 bool mg_relay_ask_another(mg_relay *r, mg_choice_kind kind) {
-    mg_relay_try *t = r->at->call == NULL ? r->at : mg_relay_other(r, r->at);
+    mg_relay_try *t = free_try(r);
     const mg_choice choice = {
         .exchange = r->x,
         .kind = kind,
@@ -289,11 +302,11 @@ static bool on_turn(mg_waiter *w) {
         return false;
     }
     mg_upstream_wait_no_more(w);
-    mg_timer_stop(&r->soon);
+    mg_timer_stop(&r->timer);
     if (asked) {
         begin(r);
     } else {
-        on_nobody(&r->soon);
+        on_nobody(&r->timer);
     }
     return true;
 }
@@ -306,6 +319,6 @@ void mg_relay_ask(mg_relay *r) {
     }
     bool waits =
         r->none.full != NULL && mg_upstream_wait(r->none.full, &r->waiter, on_turn) == MG_OK;
-    mg_timer_start(r->x->server->loop, &r->soon, waits ? r->o.timeouts.connect_ms : 0, 0,
+    mg_timer_start(r->x->server->loop, &r->timer, waits ? r->o.timeouts.connect_ms : 0, 0,
                    on_nobody);
 }

@@ -12,7 +12,7 @@ enum { KEPT_BYTES = 64 * 1024 }; // of a body that is being sent, for another tr
 void mg_relay_send_whole(mg_relay *r, mg_str body) {
     r->body = MG_RELAY_WHOLE;
     r->whole = body;
-    r->bytes_out = body.n;
+    r->log.bytes_out = body.n;
     mg_relay_ask(r);
 }
 
@@ -26,7 +26,7 @@ static void send_expectation(mg_relay *r) {
 
 // With what there is by now.
 static void ask_with_body(mg_relay *r) {
-    mg_timer_stop(&r->soon);
+    mg_timer_stop(&r->timer);
     if (r->spool == NULL && mg_exchange_body_complete(r->x) && r->x->trailers.count == 0) {
         mg_relay_send_whole(r, mg_exchange_content(r->x));
     } else if (r->o.buffer) {
@@ -38,7 +38,7 @@ static void ask_with_body(mg_relay *r) {
 }
 
 static void on_time_to_ask(mg_timer *t) {
-    ask_with_body(MG_OF(t, mg_relay, soon));
+    ask_with_body(MG_OF(t, mg_relay, timer));
 }
 
 // Most bodies come with their head: they are sent with it too. A client may also wait for an answer
@@ -54,7 +54,7 @@ void mg_relay_begin_body(mg_relay *r) {
     } else if (x->head.expect_continue && !r->o.buffer && x->body_received == 0) {
         send_expectation(r);
     } else {
-        mg_timer_start(x->server->loop, &r->soon, 0, 0, on_time_to_ask);
+        mg_timer_start(x->server->loop, &r->timer, 0, 0, on_time_to_ask);
         mg_exchange_want_body(x, false);
     }
 }
@@ -97,7 +97,7 @@ static void note(mg_relay *r, int rc) {
 void mg_relay_send_piece(mg_relay *r, mg_str piece) {
     if (!r->deaf && piece.n > 0) {
         note(r, mg_call_send(r->at->call, piece.p, piece.n));
-        r->bytes_out += piece.n;
+        r->log.bytes_out += piece.n;
     }
 }
 
@@ -138,7 +138,7 @@ void mg_relay_upload(mg_relay *r) {
 void mg_relay_begin_upload(mg_relay *r) {
     if (r->body >= MG_RELAY_STREAMS) {
         r->blocked = r->deaf = r->body_sent = false;
-        r->bytes_out = 0;
+        r->log.bytes_out = 0;
         mg_relay_send_piece(r, mg_buf_str(&r->kept));
         mg_relay_upload(r);
     }

@@ -117,6 +117,7 @@ static mg_server_state *new_server(mg_upstream_pool *p, const mg_upstream_server
         .origin = origin_of(a, o, tls, host),
     };
     s->seen.origin.prelude = prelude_of(a, p->proxy_protocol);
+    s->seen.origin.hint = &s->hint;
     mg_str key = key_of(a, &s->seen, address != NULL);
     s->hash = (uint64_t)mg_str_hash(key) * 0x9e3779b97f4a7c15u;
     if (p->is_open) {

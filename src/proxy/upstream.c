@@ -60,6 +60,10 @@ const mg_upstream_options *mg_upstream_options_of(const mg_upstream *u) {
     return &u->options;
 }
 
+bool mg_upstream_may_tell(mg_upstream *u, uint64_t *missing) {
+    return mg_changes_may_tell(&u->told, mg_loop_now_ms(u->set->base->loop), missing);
+}
+
 // --- a set ---
 
 static int base_for(mg_upstream_base **out, const mg_upstreams_setup *setup, mg_error *err) {
@@ -342,13 +346,16 @@ int mg_upstream_choose(mg_upstream *u, const mg_choice *choice, mg_ticket *out, 
     return MG_OK;
 }
 
-mg_call_origin mg_ticket_origin(const mg_ticket *t, mg_exchange *x) {
-    mg_call_origin origin = t->server->origin;
+const mg_call_origin *mg_ticket_origin(const mg_ticket *t, mg_exchange *x) {
     unsigned version = t->upstream->pool->proxy_protocol;
-    if (version > 0) {
-        origin.prelude = mg_exchange_proxy_header(x, version);
+    if (version == 0) {
+        return &t->server->origin;
     }
-    return origin;
+    mg_call_origin *own = mg_arena_alloc(&x->arena, sizeof *own);
+    *own = t->server->origin;
+    own->prelude = mg_exchange_proxy_header(x, version);
+    own->hint = NULL;
+    return own;
 }
 
 void mg_ticket_move(mg_ticket *to, mg_ticket *from) {

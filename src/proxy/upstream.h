@@ -55,6 +55,10 @@ mg_upstream *mg_upstreams_next(const mg_upstreams *us, const mg_upstream *before
 
 const mg_upstream_options *mg_upstream_options_of(const mg_upstream *u);
 
+// Whether a request that was refused, with nobody asked, gets a line in the log: few do at once. If
+// so, `*missing` says how many had none before it.
+bool mg_upstream_may_tell(mg_upstream *u, uint64_t *missing);
+
 // --- one server: one address of one URL ---
 
 // What a try needs; the rest is upstream_inside.h's. Lives as long as a ticket for it.
@@ -99,7 +103,7 @@ int mg_upstream_choose(mg_upstream *u, const mg_choice *choice, mg_ticket *out, 
 
 // Where its call goes: to the server, and if the PROXY protocol is wanted there over connections
 // that belong to this client. Lies in the exchange's arena or lives with the ticket.
-mg_call_origin mg_ticket_origin(const mg_ticket *t, mg_exchange *x);
+const mg_call_origin *mg_ticket_origin(const mg_ticket *t, mg_exchange *x);
 
 // The ticket is another one's memory's from now on.
 void mg_ticket_move(mg_ticket *to, mg_ticket *from);

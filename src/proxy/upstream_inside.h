@@ -58,7 +58,8 @@ typedef struct mg_server_state {
     mg_upstream_server seen; // first
     mg_link link;            // in its pool
     mg_upstream_pool *pool;
-    mg_arena arena;   // of its texts
+    mg_arena arena; // of its texts
+    mg_origin_hint hint;
     uint32_t members; // upstreams that have it; 0: it drains
     uint64_t hash;    // of what it is, for MG_BALANCE_HASH
     mg_server_hold hold;
@@ -92,6 +93,7 @@ struct mg_upstream {
     mg_member **candidates; // room for all members; of one choice
     const mg_server_hold **holds;
     mg_server_group group; // the holds of all members
+    _Atomic uint64_t told; // requests that were refused, in the log (changes.h)
 };
 
 struct mg_upstreams {

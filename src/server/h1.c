@@ -11,7 +11,9 @@ static mg_h1_exchange *under_way(const mg_conn *c) {
 
 void mg_h1_recycle(mg_h1_exchange *h) {
     mg_server *s = h->x.server;
-    mg_body_deinit(&h->body);
+    if (h->has_head) {
+        mg_body_deinit(&h->body);
+    }
     mg_exchange_give(&s->h1_exchanges, &h->x);
 }
 
@@ -43,6 +45,7 @@ static void start(mg_h1_exchange *h) {
     x->app = x->server->apps[h->conn->app];
     x->secure = mg_tls_is(&h->conn->stream);
     x->protocol = x->head.minor > 0 ? MG_STR("HTTP/1.1") : MG_STR("HTTP/1.0");
+    h->has_head = true;
     mg_body_init(&h->body, &x->head, &x->server->body_limits, &x->arena);
     x->body_complete = mg_body_complete(&h->body);
     x->body_ahead = h->body.left;

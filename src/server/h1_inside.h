@@ -9,8 +9,11 @@ typedef struct mg_h1_exchange {
     mg_exchange x; // first: the pool and the wire's table know it as this
     mg_owner owner;
     mg_conn *conn; // borrowed; it closes no later than this ends
-    mg_h1_reader reader;
-    mg_body body;
+    union {
+        mg_h1_reader reader; // until the head is there
+        mg_body body;        // from then on
+    };
+    bool has_head;
     bool unparsed;    // what follows on the connection cannot be understood
     bool close_after; // the connection ends with this answer
     bool chunked;

@@ -224,6 +224,9 @@ describe("a circuit", function()
       local seconds = tonumber(res.headers["retry-after"])
       assert.is_true(seconds >= 1 and seconds <= 60, tostring(seconds))
       assert.equal(before, seen(a, "/x"))
+      ask(gateway, 30)
+      local _, lines = gateway:stderr():gsub("the circuit is open: too many requests failed", "")
+      assert.is_true(lines >= 1 and lines <= 20, lines) -- ten of each worker
     end)
   end)
 

@@ -51,8 +51,8 @@ static void a_connection_is_ready_in_time_or_given_up(void **state) {
     (void)state;
     caller c;
     prepare(&c, "GET", "/x");
-    c.options.origin.tls = true;
-    c.options.origin.insecure = true;
+    c.origin.tls = true;
+    c.origin.insecure = true;
     start_call(&c);
     UNTIL(accepted == 1 && peers[0].got.n > 0);
     pass_ms(999);
@@ -64,8 +64,8 @@ static void a_connection_is_ready_in_time_or_given_up(void **state) {
 
 static void ask_handshake(caller *c, uint32_t connect_ms) {
     prepare(c, "GET", "/x");
-    c->options.origin.tls = true;
-    c->options.origin.insecure = true;
+    c->origin.tls = true;
+    c->origin.insecure = true;
     c->options.timeouts.connect_ms = connect_ms;
     start_call(c);
 }

@@ -266,7 +266,7 @@ static void an_insecure_origin_is_told_once(void **state) {
     new_client_of(&(mg_client_options){.on_warning = on_warning});
     for (int i = 0; i < 3; i++) {
         prepare(&c, "GET", "/x");
-        c.options.origin.insecure = true;
+        c.origin.insecure = true;
         start_call(&c);
         expect_request(i, "/x");
         says(i, "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
@@ -281,7 +281,7 @@ static void an_insecure_origin_is_told_once(void **state) {
 // Another origin, at the same server.
 static void get_elsewhere(caller *c, const char *server_name, const char *path) {
     prepare(c, "GET", path);
-    c->options.origin.server_name = mg_str_of(server_name);
+    c->origin.server_name = mg_str_of(server_name);
     start_call(c);
 }
 
@@ -383,6 +383,27 @@ static void a_get_on_a_dying_connection_is_sent_again(void **state) {
     assert_int_equal(stats().dialled, 2);
 }
 
+// What is remembered of an origin is not believed once one has gone, this or another.
+static void an_origin_that_is_asked_again_is_found_by_its_hint(void **state) {
+    (void)state;
+    mg_origin_hint hint = {0};
+    caller c;
+    for (int i = 0; i < 3; i++) {
+        prepare(&c, "GET", "/x");
+        c.origin.hint = &hint;
+        start_call(&c);
+        expect_request(i / 2, "/x");
+        says(i / 2, OK_HI);
+        expect_content(&c, 200, "hi");
+        if (i == 1) {
+            pass_ms(11000); // its connection has been idle for too long: the origin goes
+            UNTIL(stats().origins == 0);
+        }
+    }
+    assert_int_equal(stats().dialled, 2);
+    assert_int_equal(stats().reused, 1);
+}
+
 static void it_is_sent_again_once(void **state) {
     (void)state;
     caller c;
@@ -393,12 +414,13 @@ static void it_is_sent_again_once(void **state) {
     assert_int_equal(accepted, 2);
 }
 
-// A second connection that has served others is there in time, and dies too.
-static void it_is_sent_again_once_to_whichever_connection(void **state) {
+// A connection that has served others is free in time; it may die too, and is for those behind.
+static void it_is_sent_again_on_a_fresh_connection(void **state) {
     (void)state;
     caller a;
     caller b;
     caller x;
+    caller y;
     get(&a, "/a");
     expect_request(0, "/a");
     get(&b, "/b");
@@ -409,11 +431,33 @@ static void it_is_sent_again_once_to_whichever_connection(void **state) {
     turns(1); // it goes out
     hangs_up(0);
     UNTIL(stats().waiting == 1); // found dead
+    get(&y, "/y");
     says(1, OK_HI);
     expect_content(&b, 200, "hi");
+    expect_request(1, "/y");
+    expect_request(2, "/x");
+    says(1, OK_EMPTY);
+    says(2, OK_HI);
+    expect_content(&x, 200, "hi");
+    expect_content(&y, 200, "");
+}
+
+static void a_used_connection_makes_room_for_a_fresh_one(void **state) {
+    (void)state;
+    caller a;
+    caller x;
+    new_client(1, 10, 1);
+    get(&a, "/a");
+    expect_request(0, "/a");
+    prepare(&x, "GET", "/x");
+    x.options.fresh = true;
+    start_call(&x);
+    says(0, OK_EMPTY);
+    expect_content(&a, 200, "");
     expect_request(1, "/x");
-    hangs_up(1);
-    expect_fault(&x, "closed", false);
+    says(1, OK_HI);
+    expect_content(&x, 200, "hi");
+    assert_int_equal(stats().reused, 0);
 }
 
 static void what_is_sent_again_goes_before_those_who_wait(void **state) {
@@ -531,10 +575,10 @@ static void a_client_goes_with_calls_under_way(void **state) {
     says(streamed, "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhi");
     UNTIL(c[1].changes > 0);
     prepare(&c[3], "GET", "/3");
-    c[3].options.origin.host = MG_STR("localhost"); // looks a name up
+    c[3].origin.host = MG_STR("localhost"); // looks a name up
     start_call(&c[3]);
     prepare(&c[4], "GET", "/4");
-    c[4].options.origin.host = MG_STR("127.0.0.2"); // dials
+    c[4].origin.host = MG_STR("127.0.0.2"); // dials
     start_call(&c[4]);
     turns(1);
     int before = c[1].changes;
@@ -567,8 +611,10 @@ int main(void) {
         EACH(no_more_is_opened_than_the_process_may_have),
         EACH(idle_connections_are_closed_in_time),
         EACH(a_get_on_a_dying_connection_is_sent_again),
+        EACH(an_origin_that_is_asked_again_is_found_by_its_hint),
         EACH(it_is_sent_again_once),
-        EACH(it_is_sent_again_once_to_whichever_connection),
+        EACH(it_is_sent_again_on_a_fresh_connection),
+        EACH(a_used_connection_makes_room_for_a_fresh_one),
         EACH(what_is_sent_again_goes_before_those_who_wait),
         EACH(a_post_on_a_dying_connection_is_not_sent_again),
         EACH(a_connection_known_to_be_dead_is_not_used),

@@ -127,7 +127,7 @@ static void an_idle_connection_says_that_it_goes(void **state) {
     UNTIL_HEARD(0, "1 GET /a end\n");
     h2_answer(0, 1, 200, "");
     expect_content(&a, 200, "");
-    mg_client_drain(client, &a.options.origin);
+    mg_client_drain(client, &a.origin);
     UNTIL_HEARD(0, "goaway NO_ERROR\n");
     UNTIL(peers[0].ended);
 }

@@ -14,7 +14,8 @@ typedef struct caller {
     int changes;
     bool close_in_change;
     struct caller *then; // started inside the first event
-    mg_call_options options;
+    mg_call_origin origin;
+    mg_call_options options; // of the origin beside it
     char target[32];
 } caller;
 
@@ -40,8 +41,9 @@ static const mg_call_events call_events = {.on_change = on_change};
 static inline void prepare(caller *c, const char *method, const char *path) {
     *c = (caller){0};
     snprintf(c->target, sizeof c->target, "%s", path);
+    c->origin = (mg_call_origin){.port = port, .host = MG_STR("127.0.0.1")};
     c->options = (mg_call_options){
-        .origin = {.port = port, .host = MG_STR("127.0.0.1")},
+        .origin = &c->origin,
         .timeouts = {.connect_ms = 1000, .first_byte_ms = 5000, .total_ms = 9000, .idle_ms = 3000},
         .method = mg_str_of(method),
         .target = mg_str_of(c->target),

@@ -84,10 +84,10 @@ static void a_record_behind_a_response_is_not_the_next_response(void **state) {
     int listening = mg_listen_socket(&a, false, &err);
     assert_int_equal(mg_address_of_socket(listening, &a), 0);
     prepare(&first, "GET", "/first");
-    first.options.origin.port = ntohs(((const struct sockaddr_in *)&a.sa)->sin_port);
-    first.options.origin.tls = first.options.origin.insecure = true;
+    first.origin.port = ntohs(((const struct sockaddr_in *)&a.sa)->sin_port);
+    first.origin.tls = first.origin.insecure = true;
     prepare(&second, "GET", "/second");
-    second.options.origin = first.options.origin;
+    second.origin = first.origin;
     first.then = &second; // on the same connection, as soon as it is free
     start_call(&first);
     serve(0, listening);

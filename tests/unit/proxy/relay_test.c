@@ -1,5 +1,7 @@
 #include "relay_rig.h"
 
+#include "proxy/members.h"
+
 #define VIA  "Via: 1.1 moongate\r\n"
 #define FROM "X-Forwarded-For: unknown\r\nX-Forwarded-Proto: http\r\n"
 
@@ -42,6 +44,36 @@ static void a_fault_is_told_without_its_reason(void **state) {
     assert_non_null(strstr(warnings.p, "upstream shop: http://127.0.0.1:"));
     assert_non_null(strstr(warnings.p, "(GET /a/1)"));
     UNTIL(peers[0].ended); // it is not used again
+}
+
+static size_t times_warned(const char *text) {
+    size_t n = 0;
+    for (const char *at = warnings.p; at != NULL && (at = strstr(at, text)) != NULL; at++) {
+        n++;
+    }
+    return n;
+}
+
+static void are_refused(int requests) {
+    static const char ask[] = "GET /a/1 HTTP/1.1\r\nHost: h\r\n\r\n";
+    for (int i = 0; i < requests; i++) {
+        mg_buf_clear(&p.got);
+        peer_write(&p, ask, sizeof ask - 1);
+        UNTIL(client_has("}\n"));
+        assert_true(client_has("HTTP/1.1 503 "));
+    }
+}
+
+// They may be all that come, as many as a closed circuit would have served.
+static void requests_that_are_refused_get_few_lines_of_the_log(void **state) {
+    (void)state;
+    static const mg_upstream_servers none;
+    mg_upstreams_set_servers(upstreams, MG_STR("shop"), &none);
+    are_refused(12);
+    assert_int_equal(times_warned("no server is configured (GET /a/1)\n"), 10);
+    pass_ms(10000);
+    are_refused(1);
+    assert_int_equal(times_warned("(GET /a/1); 2 like it were not logged\n"), 1);
 }
 
 static void a_silent_server_is_a_504(void **state) {
@@ -185,6 +217,7 @@ int main(void) {
         EACH(head_and_content_pass_both_ways),
         EACH(a_path_is_made_of_parameters),
         EACH(a_fault_is_told_without_its_reason),
+        EACH(requests_that_are_refused_get_few_lines_of_the_log),
         EACH(a_silent_server_is_a_504),
         EACH(an_answer_that_is_cut_off_has_no_end),
         EACH(a_client_that_leaves_cancels_the_call),
