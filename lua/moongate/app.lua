@@ -340,8 +340,9 @@ function App:websocket(pattern, options, functions)
 end
 
 --- Passes on what comes for `pattern` to an upstream of the configuration, whatever its method,
---- and relays what that answers; "/users/*path" is also for "/users/". Options: strip, path, host, headers, timeouts, buffer, and those
---- of any route; `methods` instead of HTTP's own and those that routes name.
+--- and relays what that answers; "/users/*path" is also for "/users/". Options: strip, path, host,
+--- headers, timeouts, buffer, and those of any route; `methods` instead of HTTP's own and those
+--- that routes name.
 function App:proxy(pattern, upstream, options)
   local shared = shared_of(self)
   local proxy = require("moongate.core.proxy.route")

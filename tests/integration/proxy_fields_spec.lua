@@ -105,8 +105,7 @@ for how, prefix in pairs(proxy.PREFIXES) do
     end)
 
     it("goes on with target and query byte for byte", function()
-      local root = prefix == "" and "/" or "/a/" -- a route of app:proxy for all is for the root too
-      for _, target in ipairs({ root, root .. "?q", "/a%2Fb", "/a%2fb", "/a//b", "/a/./b", "/a;p=1", "/a?x=%41&y=%zz",
+      for _, target in ipairs({ "/a%2Fb", "/a%2fb", "/a//b", "/a/./b", "/a;p=1", "/a?x=%41&y=%zz",
         "/a?", "/a?b?c", "/%7Euser", "/a/b/", "/:@!$&'()*+,;=" }) do
         local path = target:match("^[^?]*")
         raw:script(target, ok())
