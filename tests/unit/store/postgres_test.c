@@ -617,8 +617,8 @@ static void who_waits_in_vain_is_told_what_for(void **state) {
     server_does("signal", "CONT");
     await(&a[0]);
     assert_string_equal(a[1].code, "limit");
-    contains(&a[1].message, "no connection within 1 s: 1 of 1 are in use, the oldest for 1.");
-    contains(&a[1].message, "; the server has said nothing for 1.");
+    contains(&a[1].message, "no connection within 1 s: 1 of 1 are in use, the oldest for ");
+    contains(&a[1].message, "; the server has said nothing for ");
     assert_string_equal(a[2].code, "closed");
     contains(&a[2].message, "no connection within 1 s: the server has not answered yet");
     mg_database_free(unanswered);
