@@ -57,10 +57,18 @@ app:get("/warm", { timeout = 20 }, function()
   return "warm"
 end)
 
+local refused = 0
+app:get("/refused", function()
+  return tostring(refused)
+end)
+
 app:get("/flight/:n", { timeout = 20 }, function(ctx)
   local all, told = {}, { right = 0, refused = 0 }
   for i = 1, ctx.params.n do
     all[i] = moongate.database("few"):one("SELECT $1::int AS i, pg_backend_pid() AS pid", i)
+    all[i]:catch(function()
+      refused = refused + 1
+    end)
   end
   local pids = {}
   for i, each in ipairs(all) do
@@ -198,13 +206,15 @@ describe("PostgreSQL under a storm", function()
     database:signal("STOP")
     local conn = service:connect()
     conn:send(wire.get("/flight/140"))
-    socket.sleep(1.2)
+    process.wait_until("those beyond are refused", function()
+      return service:body("/refused") == "12"
+    end)
     database:signal("CONT")
     local told = json.decode(conn:read().body)
     conn:close()
     assert.equal(128, told.right)
-    assert.equal(4, told.connections)
     assert.equal(12, told.refused)
+    assert.equal(4, told.connections)
     assert.matches("no connection within 1 s: 4 of 4 are in use, the oldest for %d+.%d s .*; the "
       .. "server has said nothing for %d+.%d s", told.why)
   end)
