@@ -72,13 +72,28 @@ mg_str mg_h1_section_line(const mg_h1_section *s, const char *p) {
 
 // --- the fields, where they are plain ---
 
-// What llhttp has an opinion of besides their form, since they say how the content is framed.
-static bool frames(mg_field_id id) {
-    return id == MG_FIELD_CONTENT_LENGTH || id == MG_FIELD_TRANSFER_ENCODING;
+static bool is_plain_length(mg_str value) {
+    size_t i = 0;
+    while (i < value.n && value.p[i] >= '0' && value.p[i] <= '9') {
+        i++;
+    }
+    return i > 0 && i == value.n && i <= 18;
+}
+
+// Of what says how the content is framed llhttp has an opinion besides its form, but of one length.
+static bool frames_plainly(const mg_fields *before, const mg_field *f) {
+    switch (f->id) {
+    case MG_FIELD_CONTENT_LENGTH:
+        return (before->ids & mg_field_bit(f->id)) == 0 && is_plain_length(f->value);
+    case MG_FIELD_TRANSFER_ENCODING:
+        return false;
+    default:
+        return true;
+    }
 }
 
 // One line, without its CRLF. A name that is known is a token.
-static bool read_plain_line(mg_str line, mg_field *f) {
+static bool read_plain_line(const mg_fields *before, mg_str line, mg_field *f) {
     const char *colon = memchr(line.p, ':', line.n);
     if (colon == NULL) {
         return false;
@@ -86,7 +101,7 @@ static bool read_plain_line(mg_str line, mg_field *f) {
     f->name = (mg_str){line.p, (size_t)(colon - line.p)};
     f->value = mg_str_trim((mg_str){colon + 1, line.n - f->name.n - 1});
     f->id = mg_field_id_of(f->name);
-    return !frames(f->id) && (f->id != MG_FIELD_OTHER || mg_str_is_token(f->name)) &&
+    return frames_plainly(before, f) && (f->id != MG_FIELD_OTHER || mg_str_is_token(f->name)) &&
            mg_field_is_value(f->value);
 }
 
@@ -98,7 +113,7 @@ static bool read_plain(mg_fields *l, mg_str lines) {
         const char *lf = memchr(lines.p, '\n', lines.n);
         size_t n = (size_t)(lf - lines.p) + 1;
         mg_field *f = &l->at[l->count];
-        if (!read_plain_line((mg_str){lines.p, n - 2}, f)) {
+        if (!read_plain_line(l, (mg_str){lines.p, n - 2}, f)) {
             return false;
         }
         l->count++;

@@ -1,4 +1,4 @@
--- bench/proxy: Moongate in front of bench/origin, and of another Moongate over either wire, one worker.
+-- bench/proxy: Moongate before bench/origin, and another Moongate over either wire, one worker.
 return {
   listen = { "127.0.0.1:18094" },
   workers = 1,

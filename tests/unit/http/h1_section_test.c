@@ -160,6 +160,16 @@ static void fields_are_judged_without_the_first_line(void **state) {
     assert_string_equal(fault_of("\x80: b\r\n", &n), "a header field is malformed");
     assert_string_equal(fault_of("Content-Length: 1\r\nContent-Length: 1\r\n", &n),
                         "Content-Length is repeated, or comes with Transfer-Encoding");
+    assert_string_equal(fault_of("Content-Length: 1\r\nTransfer-Encoding: chunked\r\n", &n),
+                        "Content-Length is repeated, or comes with Transfer-Encoding");
+    assert_null(fault_of("Content-Length:\t007 \r\nContent-Type: a\r\n", &n));
+    assert_int_equal(n, 2);
+    static const char *const lengths[] = {"+1", "-1", "1 1", "1,1", "0x1", "99999999999999999999"};
+    for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
+        char line[64];
+        snprintf(line, sizeof line, "Content-Length: %s\r\n", lengths[i]);
+        assert_string_equal(fault_of(line, &n), "a header field is malformed");
+    }
     assert_string_equal(fault_of("Transfer-Encoding: chunked, x\r\n", &n),
                         "chunked is not the last transfer coding, or comes twice");
 }
