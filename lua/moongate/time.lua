@@ -186,6 +186,9 @@ local function run_once(control)
   control.running = true
   local run = named("job " .. job.name, M.spawn_in(control.root, 2, job.fn))
   run._job = "runs"
+  if job.where then -- where it was declared says more than where it is run
+    run._source, run._line = job.where:match("^(.*):(%d+)$")
+  end
   sched.hold(sched.current, run)
   local ok, why = pcall(run.try_await, run)
   sched.release(sched.current, run)

@@ -97,6 +97,7 @@ describe("a stop", function()
 
   it("waits for the run of a job, and lets it tick no more", function()
     local runs, ended = 0, 0
+    local line = helpers.here() + 2
     serving(function(a)
       a:every("beat", 5, function()
         runs = runs + 1
@@ -111,7 +112,8 @@ describe("a stop", function()
     app.clock:advance(20)
     assert.is_true(done)
     assert.same({ 1, 1 }, { runs, ended })
-    assert.matches("^the stop waits 10 s at most for: job beat at ", logged())
+    assert.equal(("the stop waits 10 s at most for: job beat at spec/moongate/core/app/"
+      .. "retiring_spec.lua:%d"):format(line), logged())
   end)
 
   it("cancels what does not end in time, and says what", function()
