@@ -23,7 +23,7 @@ static const char *const folders[] = {
 
 // Files of a project that begin with a dot do not in a template, so that no tool takes that for a
 // project.
-static const char *const dotted[] = {"luarc.json", "gitignore"};
+static const char *const dotted[] = {"luarc.json", "gitignore", "busted"};
 
 typedef struct making {
     const char *folder;       // the project's

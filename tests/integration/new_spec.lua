@@ -27,6 +27,11 @@ describe("moongate new", function()
     local specs = moongate("test", "-o", "plainTerminal", folder .. "/spec")
     assert.equal(0, specs.status, specs.out .. specs.err)
     assert.truthy(specs.out:find("4 successes / 0 failures", 1, true))
+    local here = process.run({ "pwd" }).out:match("[^\n]+")
+    local plain = process.run({ "env", "-C", folder, "-u", "LUA_INIT",
+      ("LUA_PATH=%s/lua/?.lua;%s/lua/?/init.lua;;"):format(here, here),
+      ("LUA_CPATH=%s/build/?.so;;"):format(here), "busted", "-o", "plainTerminal" })
+    assert.truthy(plain.out:find("4 successes / 0 failures", 1, true), plain.out .. plain.err)
   end)
 
   it("makes a JSON API, whose database `moongate dev` makes", function()

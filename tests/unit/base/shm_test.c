@@ -11,7 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { WORKERS = 3, NAMES = 3, KILLS = 1500, OBSERVER = MG_SHM_CELLS };
+enum { WORKERS = 3, NAMES = 3, KILLS = 500, OBSERVER = MG_SHM_CELLS };
 
 // The head as other processes find it in the file.
 enum { MAGIC_AT = 0, VERSION_AT = 8, CELL_BYTES_AT = 12, BYTES_AT = 16, CACHE_AT = 24 };
