@@ -2,10 +2,7 @@
 
 #include "base/mem.h"
 
-enum {
-    BUFFER_BYTES = 4096,
-    BUFFER_KEEP = 64 * 1024, // larger output buffers are not kept for reuse
-};
+enum { BUFFER_KEEP = 64 * 1024 }; // larger output buffers are not kept for reuse
 
 // --- exchanges ---
 
@@ -60,13 +57,13 @@ static void free_output(mg_output *o) {
     mg_free(o);
 }
 
+// It has no memory of its own at first: those who are told something in one turn are many.
 mg_output *mg_output_take(mg_output_pool *p) {
     if (p->count > 0) {
         return p->free[--p->count];
     }
     mg_output *o = mg_calloc(1, sizeof *o);
     mg_link_init(&o->dirty);
-    mg_buf_reserve(&o->bytes, BUFFER_BYTES);
     return o;
 }
 
