@@ -3,20 +3,12 @@
 //
 // floor PORT TYPE BODY [SLEEP_MS]. Every request that arrives in one read is answered in one write,
 // as a pipelining server may; all of them SLEEP_MS later if that is given.
-#include <arpa/inet.h>
-#include <errno.h>
-#include <netinet/tcp.h>
-#include <stdbool.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/epoll.h>
-#include <sys/socket.h>
-#include <time.h>
-#include <unistd.h>
+#include "epoll_server.h"
 
-enum { DESCRIPTORS = 65536, EVENTS = 512, BATCH = 256, READ_BYTES = 64 * 1024 };
+#include <stdbool.h>
+#include <time.h>
+
+enum { EVENTS = 512, BATCH = 256, READ_BYTES = 64 * 1024 };
 
 // How much of "\r\n\r\n" each descriptor has seen: a request may end in the next read.
 static uint8_t matched[DESCRIPTORS];
@@ -34,11 +26,6 @@ typedef struct sleeper {
 static sleeper sleepers[DESCRIPTORS];
 static size_t first, last; // counts; modulo DESCRIPTORS
 static int64_t sleep_ms;
-
-static void fail(const char *what) {
-    fprintf(stderr, "floor: %s: %s\n", what, strerror(errno));
-    exit(1);
-}
 
 static void prepare_answers(const char *type, const char *body) {
     char head[256];
@@ -61,37 +48,9 @@ static void prepare_answers(const char *type, const char *body) {
     }
 }
 
-static int open_listener(int port) {
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    int on = 1;
-    struct sockaddr_in at = {.sin_family = AF_INET,
-                             .sin_port = htons((uint16_t)port),
-                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) ||
-        bind(fd, (struct sockaddr *)&at, sizeof at) || listen(fd, 4096)) {
-        fail("listen");
-    }
-    return fd;
-}
-
-static void watch(int epoll, int fd) {
-    struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
-    if (epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event)) {
-        fail("epoll_ctl");
-    }
-}
-
 static void accept_all(int epoll, int listener) {
-    int fd;
-    int on = 1;
-    while ((fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
-        if (fd >= DESCRIPTORS) {
-            close(fd);
-            continue;
-        }
-        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    for (int fd; (fd = accept_one(epoll, listener)) >= 0;) {
         matched[fd] = 0;
-        watch(epoll, fd);
     }
 }
 

@@ -12,14 +12,17 @@ from table import show, verdict
 
 WS = os.path.join(HERE, "ws")
 LOAD = os.path.join(ROOT, "build", "bench", "ws_load")
+FLOOR = os.path.join(ROOT, "build", "bench", "ws_floor")
 CONNECTIONS = 64
 SUBSCRIBERS = 10000
 MESSAGES = 50
 IDLE = 5000
+OURS = ("floor", "moongate")
 GOAL_ECHO, GOAL_BROADCAST = 0.6, 0.5
 GOAL_BYTES = 480 + 1536  # W5's connection, and what a WebSocket may add
 
 servers.SERVERS.update({
+    "floor ws": (18108, [FLOOR, "18108"]),
     "moongate ws": (18100, [MOONGATE, "run", os.path.join(WS, "moongate.lua"), "--workers", "0"]),
     "node ws": (18101, ["env", "NODE_PATH=/usr/share/nodejs", "node", os.path.join(WS, "node.js"), "18101"]),
 })
@@ -27,7 +30,7 @@ servers.SERVERS.update({
 
 def participants():
     """The names of those that are here, by label."""
-    who = {"moongate": "moongate ws"}
+    who = {"floor": "floor ws", "moongate": "moongate ws"}
     if shutil.which("node") and os.path.exists("/usr/share/nodejs/ws"):
         who["node ws"] = "node ws"
     bun = subprocess.run([os.path.join(WS, "bun.sh")], capture_output=True, text=True, check=False)
@@ -98,7 +101,7 @@ def idle_bytes(name):
 
 
 def compare(title, who, rounds, goal):
-    best = [min((f["cpu_us"] for label, f in r.items() if label != "moongate"), default=None) for r in rounds]
+    best = [min((f["cpu_us"] for label, f in r.items() if label not in OURS), default=None) for r in rounds]
     rows = []
     for label in who:
         each = [r[label]["cpu_us"] for r in rounds]
@@ -113,8 +116,9 @@ def compare(title, who, rounds, goal):
 
 def run(args):
     who = participants()
-    build = ["gcc", "-std=c11", "-D_GNU_SOURCE", "-O2", "-Wall", "-Wextra", os.path.join(WS, "load.c"), "-o", LOAD]
-    subprocess.run(build, check=True)
+    for source, program in (("load.c", LOAD), ("floor.c", FLOOR)):
+        build = ["gcc", "-std=c11", "-D_GNU_SOURCE", "-O2", "-Wall", "-Wextra", os.path.join(WS, source), "-o", program]
+        subprocess.run(build, check=True)
     works = (
         (f"W13  echo of 64 bytes, {CONNECTIONS} WebSockets", "echo", CONNECTIONS, args.seconds, GOAL_ECHO),
         (f"W13  64 bytes to {SUBSCRIBERS} subscribers, for each of them", "broadcast", SUBSCRIBERS, MESSAGES,
