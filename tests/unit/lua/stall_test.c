@@ -26,7 +26,9 @@ static mg_stall *stall;
 static told reports[MOST_REPORTS];
 static _Atomic int report_count;
 static int readies;
-static char logged[400]; // the last one
+static bool hears_outside; // reports of a loop that is late outside of Lua count too: so is a slow
+                           // machine's
+static char logged[400];   // the last one
 
 static uint64_t real_ms(void) {
     struct timespec t;
@@ -36,7 +38,8 @@ static uint64_t real_ms(void) {
 
 static void on_report(void *arg, const mg_stall_report *report) {
     int i = report_count;
-    if (arg == &pulse && i < MOST_REPORTS) {
+    bool outside = strcmp(report->route, "-") == 0 && strcmp(report->where, "-") == 0;
+    if (arg == &pulse && i < MOST_REPORTS && (!outside || hears_outside)) {
         told *t = &reports[i];
         snprintf(t->route, sizeof t->route, "%s", report->route);
         snprintf(t->request_id, sizeof t->request_id, "%s", report->request_id);
@@ -68,6 +71,7 @@ static int set_up(void **state) {
     app = other = NULL;
     stall = NULL;
     report_count = 0;
+    hears_outside = false;
     logged[0] = '\0';
     r = (rig){0};
     p = (peer){0};
@@ -489,6 +493,7 @@ static void a_loop_that_is_stuck_outside_of_lua_is_named(void **state) {
     (void)state;
     open_stall(WARN_MS, ABORT_MS * 100);
     serve("");
+    hears_outside = true;
     mg_loop_turn(r.loop, false, false, 0);
     assert_true(pulse.busy_since_ms != 0); // as behind every turn
     uint64_t until = real_ms() + PATIENCE_MS;
@@ -504,6 +509,7 @@ static void a_loop_that_waits_is_not_stuck(void **state) {
     (void)state;
     open_stall(WARN_MS, ABORT_MS);
     serve("app:get('/', function(ctx) ctx:sleep(0.1):await() return 'x' end)");
+    hears_outside = true;
     send_get("/");
     while (p.got.n == 0) {
         mg_loop_turn(r.loop, true, false, 0);
