@@ -156,7 +156,7 @@ static bool may_go_again(const mg_call *call) {
     return dead && (call->options.idempotent || call->lost != 0);
 }
 
-static void go_again(mg_call *call) {
+void mg_call_once_more(mg_call *call) {
     mg_outbound *c = call->outbound;
     call->lost = 0;
     mg_timer_stop(&call->quiet);
@@ -169,15 +169,11 @@ static void go_again(mg_call *call) {
     mg_outbound_settle(c, usable); // which lets the origin dial
 }
 
-void mg_call_once_more(mg_call *call) {
-    go_again(call);
-}
-
 void mg_call_lost(mg_call *call, int status) {
     if (may_go_again(call)) {
         call->again = true;
         mg_origin_distrust(call->origin);
-        go_again(call);
+        mg_call_once_more(call);
         return;
     }
     char text[128];
@@ -193,7 +189,7 @@ void mg_call_lost(mg_call *call, int status) {
 void mg_call_refused(mg_call *call, const char *what) {
     if (!call->options.upload && call->refusals < MOST_REFUSALS) {
         call->refusals++;
-        go_again(call);
+        mg_call_once_more(call);
         return;
     }
     call->refused = true;

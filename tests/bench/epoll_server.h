@@ -1,4 +1,5 @@
-// What the floors have in common: a listener, and an epoll that its connections are watched by.
+// What the floors and the origin have in common: a listener, and an epoll that its connections are
+// watched by.
 #pragma once
 
 #include <arpa/inet.h>
@@ -15,7 +16,7 @@
 enum { DESCRIPTORS = 65536 };
 
 static void fail(const char *what) {
-    fprintf(stderr, "floor: %s: %s\n", what, strerror(errno));
+    fprintf(stderr, "%s: %s: %s\n", program_invocation_short_name, what, strerror(errno));
     exit(1);
 }
 
@@ -32,9 +33,10 @@ static int open_listener(int port) {
     return fd;
 }
 
-static void watch(int epoll, int fd) {
-    struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
-    if (epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event)) {
+// `how`: EPOLL_CTL_ADD or EPOLL_CTL_MOD.
+static void watch(int epoll, int fd, uint32_t events, int how) {
+    struct epoll_event event = {.events = events, .data.fd = fd};
+    if (epoll_ctl(epoll, how, fd, &event)) {
         fail("epoll_ctl");
     }
 }
@@ -49,7 +51,7 @@ static int accept_one(int epoll, int listener) {
     }
     if (fd >= 0) {
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-        watch(epoll, fd);
+        watch(epoll, fd, EPOLLIN, EPOLL_CTL_ADD);
     }
     return fd;
 }

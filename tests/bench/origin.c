@@ -3,22 +3,14 @@
 //
 // origin PORT. GET /N: N bytes; POST /N: the body is taken first; /never: no answer. Bodies come
 // with Content-Length. Proxies pipeline nothing, so a connection has one request at a time.
-#include <arpa/inet.h>
-#include <errno.h>
-#include <netinet/tcp.h>
+#include "epoll_server.h"
+
 #include <signal.h>
 #include <stdbool.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <strings.h>
-#include <sys/epoll.h>
-#include <sys/socket.h>
 #include <sys/uio.h>
-#include <unistd.h>
 
-enum { DESCRIPTORS = 65536, EVENTS = 512, HEAD_BYTES = 8192, BLOCK_BYTES = 1 << 20 };
+enum { EVENTS = 512, HEAD_BYTES = 8192, BLOCK_BYTES = 1 << 20 };
 
 typedef struct peer {
     char head[HEAD_BYTES];
@@ -35,40 +27,8 @@ static char block[BLOCK_BYTES];  // the content, again and again
 static char input[256 * 1024];
 static int epoll;
 
-static void fail(const char *what) {
-    fprintf(stderr, "origin: %s: %s\n", what, strerror(errno));
-    exit(1);
-}
-
-static int open_listener(int port) {
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    int on = 1;
-    struct sockaddr_in at = {.sin_family = AF_INET,
-                             .sin_port = htons((uint16_t)port),
-                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) ||
-        bind(fd, (struct sockaddr *)&at, sizeof at) || listen(fd, 4096)) {
-        fail("listen");
-    }
-    return fd;
-}
-
-static void watch(int fd, uint32_t events, int how) {
-    struct epoll_event event = {.events = events, .data.fd = fd};
-    if (epoll_ctl(epoll, how, fd, &event)) {
-        fail("epoll_ctl");
-    }
-}
-
 static void accept_all(int listener) {
-    int fd;
-    int on = 1;
-    while ((fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
-        if (fd >= DESCRIPTORS) {
-            close(fd);
-            continue;
-        }
-        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    for (int fd; (fd = accept_one(epoll, listener)) >= 0;) {
         if (!peers[fd]) {
             peers[fd] = malloc(sizeof(peer));
         }
@@ -76,14 +36,13 @@ static void accept_all(int listener) {
             fail("malloc");
         }
         memset(peers[fd], 0, sizeof(peer));
-        watch(fd, EPOLLIN, EPOLL_CTL_ADD);
     }
 }
 
 static void wait_for_room(int fd, peer *p, bool wanted) {
     if (p->waits_for_room != wanted) {
         p->waits_for_room = wanted;
-        watch(fd, EPOLLIN | (wanted ? (uint32_t)EPOLLOUT : 0), EPOLL_CTL_MOD);
+        watch(epoll, fd, EPOLLIN | (wanted ? (uint32_t)EPOLLOUT : 0), EPOLL_CTL_MOD);
     }
 }
 
@@ -188,7 +147,7 @@ int main(int argc, char **argv) {
     memset(block, 'x', sizeof block);
     int listener = open_listener(atoi(argv[1]));
     epoll = epoll_create1(EPOLL_CLOEXEC);
-    watch(listener, EPOLLIN, EPOLL_CTL_ADD);
+    watch(epoll, listener, EPOLLIN, EPOLL_CTL_ADD);
     static struct epoll_event events[EVENTS];
     for (;;) {
         int n = epoll_wait(epoll, events, EVENTS, -1);

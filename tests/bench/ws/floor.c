@@ -81,7 +81,7 @@ int main(int argc, char **argv) {
     }
     int listener = open_listener(atoi(argv[1]));
     int epoll = epoll_create1(EPOLL_CLOEXEC);
-    watch(epoll, listener);
+    watch(epoll, listener, EPOLLIN, EPOLL_CTL_ADD);
     static struct epoll_event events[EVENTS];
     for (;;) {
         int n = epoll_wait(epoll, events, EVENTS, -1);
