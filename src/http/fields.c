@@ -75,21 +75,42 @@ static bool is_named(const mg_field *f, mg_field_id id, mg_str name) {
 
 // Whether one of eight bytes may be a control character: each test is exact for whether there is
 // one at all, and a tab counts as one.
-static bool maybe_control(const char *p) {
+static bool maybe_control(uint64_t v) {
     const uint64_t ones = 0x0101010101010101u;
-    uint64_t v;
-    memcpy(&v, p, sizeof v);
     uint64_t low = (v - ones * 0x20) & ~v;
     uint64_t del = v ^ (ones * 0x7f);
     return ((low | ((del - ones) & ~del)) & (ones * 0x80)) != 0;
 }
 
-bool mg_field_is_value(mg_str value) {
-    size_t i = 0;
-    while (i + 8 <= value.n && !maybe_control(value.p + i)) {
-        i += 8;
+static uint64_t eight_at(const char *p) {
+    uint64_t v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+
+static uint64_t four_at(const char *p) {
+    uint32_t v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+
+// What is left of a whole number of words is looked at with what stands before it.
+static bool has_maybe_control(mg_str s) {
+    if (s.n >= 8) {
+        bool found = maybe_control(eight_at(s.p + s.n - 8));
+        for (size_t i = 0; i < s.n - 8; i += 8) {
+            found |= maybe_control(eight_at(s.p + i));
+        }
+        return found;
     }
-    for (; i < value.n; i++) {
+    return s.n < 4 || maybe_control(four_at(s.p) << 32 | four_at(s.p + s.n - 4));
+}
+
+bool mg_field_is_value(mg_str value) {
+    if (!has_maybe_control(value)) {
+        return true;
+    }
+    for (size_t i = 0; i < value.n; i++) {
         uint8_t c = (uint8_t)value.p[i];
         if ((c < 0x20 && c != '\t') || c == 0x7f) {
             return false;

@@ -1,5 +1,6 @@
-// http/h1_section.h: gathers the first line and the fields of an HTTP/1.x message, guarded, then
-// splits the fields: those that are plain itself, all others by llhttp. Shared by the readers of
+// http/h1_section.h: gathers the first line and the fields of an HTTP/1.x message, and splits the
+// fields. What comes whole and is plain, as almost every head is, takes one pass; all else is
+// guarded, then split here if its lines are plain, by llhttp if not. Shared by the readers of
 // requests and of responses.
 #pragma once
 
@@ -14,6 +15,8 @@ typedef struct mg_h1_section {
     char *bytes; // in the arena
     size_t n;
     size_t cap;
+    mg_field *plain; // split already, in the arena: guard.lines - 1 of them; NULL: they are not
+    uint64_t ids;    // theirs, as in mg_fields
 } mg_h1_section;
 
 void mg_h1_section_init(mg_h1_section *s, mg_arena *arena, const mg_guard_limits *limits);

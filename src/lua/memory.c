@@ -3,6 +3,7 @@
 #include "lua/vm.h"
 
 #include <stdio.h>
+#include <string.h>
 
 enum { LEAST_RESERVE = 1 << 20, FULL_INTERVAL_MS = 1000 };
 
@@ -37,22 +38,73 @@ static bool is_bounded(const mg_lua_memory *m) {
     return m->limit > 0 && (mg_vm_running == vm || !vm->attached);
 }
 
+// --- small pieces ---
+//
+// A request makes some thirty, and the collector gives as many back. LuaJIT tells the size of what
+// it gives back, so that a list for each size does, where its allocator looks for neighbours.
+
+static size_t size_of_small(size_t n) {
+    return (n - 1) / 8;
+}
+
+static bool is_small(size_t n) {
+    return n - 1 < MG_LUA_SMALL;
+}
+
+// NULL: there is none.
+static void *take_spare(mg_lua_memory *m, size_t n) {
+    size_t size = size_of_small(n);
+    void *p = m->spare[size];
+    if (p != NULL) {
+        memcpy(&m->spare[size], p, sizeof p);
+        m->spare_bytes -= (size + 1) * 8;
+    }
+    return p;
+}
+
+static void keep_spare(mg_lua_memory *m, void *p, size_t n) {
+    size_t size = size_of_small(n);
+    memcpy(p, &m->spare[size], sizeof p);
+    m->spare[size] = p;
+    m->spare_bytes += (size + 1) * 8;
+}
+
+static void *change(mg_lua_memory *m, void *p, size_t before, size_t after) {
+    if (p == NULL && is_small(after)) {
+        void *spare = take_spare(m, after);
+        if (spare != NULL) {
+            return spare;
+        }
+    } else if (after == 0 && is_small(before) && m->spare_bytes < MG_LUA_SPARE) {
+        keep_spare(m, p, before);
+        return NULL;
+    }
+    return m->alloc(m->ud, p, before, after);
+}
+
+// Makes it fail if it is to. False: there is nothing left for it.
+static bool has_room(mg_lua_memory *m, size_t wanted) {
+    if (wanted <= m->limit) {
+        return true;
+    }
+    if (!m->over) {
+        make_fail(m);
+    }
+    // Compiled code does not see the hook at once: it has half of the reserve until it is refused.
+    if (wanted > m->limit + (m->refused ? reserve(m) : reserve(m) / 2)) {
+        m->refused = true;
+        make_fail(m);
+        return false;
+    }
+    return true;
+}
+
 static void *count(void *ud, void *p, size_t before, size_t after) {
     mg_lua_memory *m = ud;
-    if (after > before && is_bounded(m)) {
-        size_t wanted = m->used + (after - before);
-        if (wanted > m->limit && !m->over) {
-            make_fail(m);
-        }
-        // Compiled code does not see the hook at once: it has half of the reserve until it is
-        // refused.
-        if (wanted > m->limit + (m->refused ? reserve(m) : reserve(m) / 2)) {
-            m->refused = true;
-            make_fail(m);
-            return NULL;
-        }
+    if (after > before && is_bounded(m) && !has_room(m, m->used + (after - before))) {
+        return NULL;
     }
-    void *out = m->alloc(m->ud, p, before, after);
+    void *out = change(m, p, before, after);
     if (out != NULL || after == 0) {
         m->used = m->used + after - (p != NULL ? before : 0);
     }

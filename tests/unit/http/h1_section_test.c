@@ -174,6 +174,82 @@ static void fields_are_judged_without_the_first_line(void **state) {
                         "chunked is not the last transfer coding, or comes twice");
 }
 
+static void take_drops(rig *r, mg_str text) {
+    for (size_t i = 0; i < text.n; i++) {
+        (void)rig_take(r, (mg_str){text.p + i, 1});
+    }
+}
+
+// Whole and plain it takes one pass, in drops the guard's.
+static void check_same_in_drops(const char *lines) {
+    rig whole, drops;
+    mg_buf text = {0};
+    mg_fields a, b;
+    rig_open(&whole);
+    rig_open(&drops);
+    mg_buf_printf(&text, "first line\r\n%s\r\n", lines);
+    assert_int_equal(rig_take(&whole, mg_buf_str(&text)), MG_GUARD_END);
+    take_drops(&drops, mg_buf_str(&text));
+    assert_null(mg_h1_section_fields(&whole.section, &a));
+    assert_null(mg_h1_section_fields(&drops.section, &b));
+    assert_int_equal(whole.section.n, drops.section.n);
+    assert_memory_equal(&whole.section.guard, &drops.section.guard, sizeof(mg_guard));
+    assert_int_equal(a.count, b.count);
+    assert_int_equal(a.bytes, b.bytes);
+    assert_int_equal(a.ids, b.ids);
+    for (uint32_t i = 0; i < a.count; i++) {
+        assert_int_equal(a.at[i].id, b.at[i].id);
+        assert_true(mg_str_eq(a.at[i].name, b.at[i].name));
+        assert_true(mg_str_eq(a.at[i].value, b.at[i].value));
+    }
+    mg_arena_deinit(&whole.arena);
+    mg_arena_deinit(&drops.arena);
+    mg_buf_deinit(&text);
+}
+
+static void a_plain_head_is_the_same_in_one_pass(void **state) {
+    (void)state;
+    mg_buf many = {0};
+    check_same_in_drops("");
+    check_same_in_drops("Host: a\r\n");
+    check_same_in_drops("Host:a\r\nX-Own:\r\nAccept: \r\nCookie:  a=b; c \t\r\nHost: \xe9\r\n");
+    check_same_in_drops("Content-Length: 5\r\nConnection: close\r\n");
+    check_same_in_drops("Transfer-Encoding: chunked\r\n");
+    for (int i = 0; i < 40; i++) { // more than the one pass takes from some number on
+        mg_buf_printf(&many, "X-%d: %d\r\n", i, i);
+        mg_buf_append_char(&many, '\0');
+        check_same_in_drops(many.p);
+        many.n--;
+    }
+    mg_buf_deinit(&many);
+}
+
+static void limits_hold_in_one_pass(void **state) {
+    (void)state;
+    static const mg_guard_limits narrow = {.first_line_bytes = 10, .bytes = 12, .lines = 2};
+    static const struct {
+        const char *text;
+        int status; // 0: good
+    } cases[] = {
+        {"first line\r\nA: b\r\nC: d\r\n\r\n", 0},
+        {"first lines\r\n\r\n", 414},
+        {"x\r\nA: b\r\nC: de\r\n\r\n", 431},
+        {"x\r\nA:\r\nB:\r\nC:\r\n\r\n", 431},
+        {"x\r\nA: b\rc\r\n\r\n", 400},
+        {"x\r\nA: b\n\r\n", 400},
+        {"x\ry\r\n\r\n", 400},
+        {" x\r\n\r\n", 400},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        rig r = {0};
+        mg_h1_section_init(&r.section, &r.arena, &narrow);
+        mg_guard_verdict verdict = rig_take(&r, mg_str_of(cases[i].text));
+        assert_int_equal(verdict, cases[i].status == 0 ? MG_GUARD_END : MG_GUARD_BAD);
+        assert_int_equal(r.section.guard.refusal.status, cases[i].status);
+        mg_arena_deinit(&r.arena);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gathers_a_section_however_it_is_split),
@@ -183,6 +259,8 @@ int main(void) {
         cmocka_unit_test(drops_take_little_memory),
         cmocka_unit_test(what_is_too_much_is_not_gathered),
         cmocka_unit_test(fields_are_judged_without_the_first_line),
+        cmocka_unit_test(a_plain_head_is_the_same_in_one_pass),
+        cmocka_unit_test(limits_hold_in_one_pass),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
