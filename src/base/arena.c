@@ -49,14 +49,23 @@ void mg_arena_reset(mg_arena *a) {
     use(a, kept);
 }
 
-static void grow(mg_arena *a, size_t n) {
-    size_t cap = a->newest == NULL ? FIRST_BYTES : a->newest->cap + STEP_BYTES;
-    cap = cap > USUAL_BYTES ? USUAL_BYTES : cap;
-    cap = cap < n ? n : cap;
+static void add_block(mg_arena *a, size_t cap) {
     mg_arena_block *b = mg_malloc(sizeof *b + cap);
     b->older = a->newest;
     b->cap = cap;
     use(a, b);
+}
+
+static void grow(mg_arena *a, size_t n) {
+    size_t cap = a->newest == NULL ? FIRST_BYTES : a->newest->cap + STEP_BYTES;
+    cap = cap > USUAL_BYTES ? USUAL_BYTES : cap;
+    add_block(a, cap < n ? n : cap);
+}
+
+void mg_arena_reserve(mg_arena *a, size_t n) {
+    if ((size_t)(a->end - a->at) < n) {
+        add_block(a, n);
+    }
 }
 
 // Even an empty piece has an address.

@@ -22,6 +22,10 @@ void mg_arena_reset(mg_arena *a);
 // `n` bytes aligned to 8, not zeroed. Never NULL.
 void *mg_arena_alloc(mg_arena *a, size_t n) __attribute__((malloc, returns_nonnull));
 
+// Room for `n` bytes in one piece: a block of about that size if there is none. For who knows what
+// is to come, so that it lies in a block that is not twice as large.
+void mg_arena_reserve(mg_arena *a, size_t n);
+
 // `p`, which was taken last with `n` bytes, needs only `less` of them. If something was taken
 // since, nothing is given back.
 void mg_arena_shrink(mg_arena *a, void *p, size_t n, size_t less);

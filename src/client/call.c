@@ -234,5 +234,6 @@ mg_str mg_call_content(const mg_call *call) {
 }
 
 const mg_fields *mg_call_trailers(const mg_call *call) {
-    return &call->trailers;
+    static const mg_fields none;
+    return call->trailers != NULL ? call->trailers : &none;
 }

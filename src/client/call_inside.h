@@ -43,7 +43,7 @@ struct mg_call {
 
     mg_arena arena;              // of the response
     const mg_response *response; // in it; NULL before the head
-    mg_fields trailers;
+    const mg_fields *trailers;   // in it; NULL: none
     mg_inflate *inflate;
     mg_buf content;
     uint64_t total_bytes, coded_bytes;

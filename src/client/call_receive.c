@@ -242,7 +242,11 @@ void mg_call_take_end(mg_call *call, const mg_fields *trailers) {
         mg_call_fail(call, "protocol", "the response's content coding is cut off");
         return;
     }
-    call->trailers = *trailers;
+    if (trailers->count > 0) {
+        mg_fields *kept = mg_arena_alloc(&call->arena, sizeof *kept);
+        *kept = *trailers;
+        call->trailers = kept;
+    }
     mg_call_stop_timers(call);
     mg_call_set_state(call, MG_CALL_DONE);
     mg_call_detach(call, true);

@@ -18,14 +18,17 @@ static const mg_body_limits body_limits = {
     .trailers = {.first_line_bytes = 0, .bytes = 16384, .lines = 100},
 };
 
+// What a response is read with.
+typedef union reading {
+    mg_h1_response_reader reader;
+    mg_body body; // `in_body`
+} reading;
+
 // A connection's; its `session`.
 typedef struct session {
     mg_outbound *c;
-    mg_call *call; // NULL: none
-    union {
-        mg_h1_response_reader reader;
-        mg_body body; // `in_body`
-    };
+    mg_call *call;    // NULL: none
+    reading *reading; // in the call's arena; NULL: nothing has come of the response
     mg_buf held;      // bytes that wait until the call is not full any more
     bool in_body;     // else in a head
     bool keep_alive;  // the server would go on, says the head
@@ -71,7 +74,7 @@ static void leave_off(mg_outbound *c) {
 
 static void end_body(session *s) {
     if (s->in_body) {
-        mg_body_deinit(&s->body);
+        mg_body_deinit(&s->reading->body);
         s->in_body = false;
     }
 }
@@ -140,8 +143,10 @@ static int write_request(session *s, const mg_call_options *o) {
     return write_out(s, mg_buf_str(lines), content);
 }
 
+// When something comes of it: those that wait are many.
 static void begin_response(session *s) {
-    mg_h1_response_init(&s->reader, mg_call_arena(s->call), &s->c->client->options.head,
+    s->reading = mg_arena_alloc(mg_call_arena(s->call), sizeof *s->reading);
+    mg_h1_response_init(&s->reading->reader, mg_call_arena(s->call), &s->c->client->options.head,
                         mg_call_is_head(s->call));
 }
 
@@ -152,7 +157,7 @@ static int begin(mg_call *call) {
     s->broken = s->reusable = s->switched = s->unheard = false;
     s->upload_open = o->upload;
     s->chunked = o->upload && o->length < 0;
-    begin_response(s);
+    s->reading = NULL;
     return write_request(s, o);
 }
 
@@ -203,7 +208,7 @@ static uint32_t keep_ms_of(const mg_head *head) {
 static void complete(session *s, bool clean) {
     bool sent = !s->upload_open && s->c->stream.queued == 0 && !s->broken;
     s->reusable = clean && sent && !s->ended && s->keep_alive;
-    mg_call_take_end(s->call, &s->body.trailers);
+    mg_call_take_end(s->call, &s->reading->body.trailers);
 }
 
 static void take_head(session *s, const mg_response *r) {
@@ -214,21 +219,24 @@ static void take_head(session *s, const mg_response *r) {
         s->keep_alive = r->head.keep_alive;
         s->until_close = r->head.framing == MG_FRAMING_CLOSE;
         s->c->keep_ms = keep_ms_of(&r->head);
-        mg_body_init(&s->body, &r->head, &body_limits, mg_call_arena(call));
+        mg_body_init(&s->reading->body, &r->head, &body_limits, mg_call_arena(call));
     }
     mg_call_take_head(call, r);
     if (s->call == call && !s->in_body && !s->switched) {
         mg_arena_reset(mg_call_arena(call));
-        begin_response(s);
+        s->reading = NULL;
     }
 }
 
 static size_t feed_head(session *s, const char *data, size_t n) {
     size_t used = 0;
     mg_response r;
-    switch (mg_h1_response_read(&s->reader, data, n, &used, &r)) {
+    if (s->reading == NULL) {
+        begin_response(s);
+    }
+    switch (mg_h1_response_read(&s->reading->reader, data, n, &used, &r)) {
     case MG_H1_RESPONSE_BAD:
-        mg_call_fail(s->call, "protocol", s->reader.fault);
+        mg_call_fail(s->call, "protocol", s->reading->reader.fault);
         break;
     case MG_H1_RESPONSE_HEAD:
         take_head(s, &r);
@@ -243,12 +251,12 @@ static size_t feed_body(session *s, const char *data, size_t n) {
     size_t used = 0;
     mg_str piece;
     size_t most = mg_call_most_at_once(s->call);
-    switch (mg_body_read(&s->body, data, n < most ? n : most, &used, &piece)) {
+    switch (mg_body_read(&s->reading->body, data, n < most ? n : most, &used, &piece)) {
     case MG_BODY_PIECE:
         mg_call_take_piece(s->call, piece);
         break;
     case MG_BODY_BAD:
-        mg_call_fail(s->call, "protocol", s->body.refusal.reason);
+        mg_call_fail(s->call, "protocol", s->reading->body.refusal.reason);
         break;
     default:
         break;
@@ -278,7 +286,7 @@ static void read_some(session *s, const char *data, size_t n) {
     const mg_call *call = s->call;
     size_t at = 0;
     while (s->call == call) {
-        if (s->in_body && mg_body_complete(&s->body)) {
+        if (s->in_body && mg_body_complete(&s->reading->body)) {
             complete(s, at == n);
             return;
         }

@@ -256,6 +256,7 @@ static mg_str forwarded_of(mg_arena *arena, const mg_forward_from *from) {
         append(&all, MG_STR(", "));
     }
     append_element(&all, who);
+    mg_arena_shrink(arena, (void *)(uintptr_t)all.p, most, all.n);
     return all;
 }
 
@@ -289,12 +290,20 @@ static void remove_all(mg_fields *from, const mg_fields *names) {
     }
 }
 
+static uint32_t most_fields(const mg_fields *came, const mg_forward_rules *rules) {
+    return came->count + OWN_FIELDS + (rules->set != NULL ? rules->set->count : 0);
+}
+
+size_t mg_forward_bytes(const mg_head *h, const mg_forward_rules *rules) {
+    return most_fields(&h->fields, rules) * sizeof(mg_field) + NODES_BYTES + h->host.n;
+}
+
 void mg_forward_request(mg_fields *out, const mg_forward_from *from,
                         const mg_forward_rules *rules) {
     const mg_fields *l = &from->head->fields;
     bool named = names_fields(l);
     bool rewritten = rules->set != NULL || rules->removed != NULL;
-    mg_fields_reserve(out, l->count + OWN_FIELDS + (rules->set != NULL ? rules->set->count : 0));
+    mg_fields_reserve(out, most_fields(l, rules));
     for (uint32_t i = 0; i < l->count; i++) {
         const mg_field *f = &l->at[i];
         bool ends = request_field_ends_here(f, from->who->trusted) ||

@@ -38,6 +38,9 @@ typedef struct mg_forward_from {
 // a trusted one's X-Forwarded-For is continued, and Forwarded (RFC 7239) says the same.
 void mg_forward_request(mg_fields *out, const mg_forward_from *from, const mg_forward_rules *rules);
 
+// About what that takes in the arena, texts that are made included.
+size_t mg_forward_bytes(const mg_head *h, const mg_forward_rules *rules);
+
 // The same of a response. MG_ELIMIT: it has too many.
 int mg_forward_response(mg_fields *out, const mg_response *r);
 

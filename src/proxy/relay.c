@@ -16,6 +16,8 @@
 #include <assert.h>
 #include <stdio.h>
 
+enum { ASKED_BYTES = 192 }; // in the arena, of who asks and who is asked
+
 void mg_relay_set_state(mg_relay *r, mg_relay_state next) {
     static const uint8_t moves[] = {
         [MG_RELAY_READS] = 1 << MG_RELAY_ASKS | 1 << MG_RELAY_OVER,
@@ -33,8 +35,12 @@ void mg_relay_set_state(mg_relay *r, mg_relay_state next) {
 void mg_relay_leave(mg_relay *r) {
     mg_relay_set_state(r, MG_RELAY_OVER);
     mg_timer_stop(&r->timer);
-    mg_timer_stop(&r->total);
-    mg_upstream_wait_no_more(&r->waiter);
+    if (r->total != NULL) {
+        mg_timer_stop(r->total);
+    }
+    if (r->refused != NULL) {
+        mg_upstream_wait_no_more(&r->refused->waiter);
+    }
     mg_mirror_drop(r->mirror);
     mg_relay_cancel_try(&r->first);
     mg_relay_cancel_try(r->second);
@@ -164,7 +170,7 @@ static bool is_live(const mg_response *head) {
 
 // What a client sends behind a request to switch that was refused was meant for somebody else.
 static void close_behind_refusal(const mg_relay *r) {
-    if (r->protocol.n > 0 && !r->x->by_connect) {
+    if (r->wish != NULL && !r->x->by_connect) {
         mg_exchange_close(r->x);
     }
 }
@@ -311,6 +317,8 @@ static void make_request(mg_relay *r) {
 
 mg_relay *mg_relay_start(const mg_relay_options *o) {
     mg_exchange *x = o->exchange;
+    mg_arena_reserve(&x->arena,
+                     sizeof(mg_relay) + mg_forward_bytes(&x->head, o->rules) + ASKED_BYTES);
     mg_relay *r = mg_arena_alloc(&x->arena, sizeof *r);
     *r = (mg_relay){
         .app = {.on_body = on_body,

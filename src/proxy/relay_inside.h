@@ -39,6 +39,20 @@ typedef struct mg_relay_try {
     mg_str server;    // for the log; the ticket's may go before
 } mg_relay_try;
 
+// Nobody may be asked now.
+typedef struct mg_relay_refused {
+    mg_relay *relay;
+    mg_waiter waiter; // until any may
+    mg_no_server none;
+} mg_relay_refused;
+
+// Another protocol than HTTP is asked for: see relay_switch.c.
+typedef struct mg_relay_wish {
+    mg_str protocol;    // that the client wants to be spoken
+    mg_str key, accept; // halves of a handshake that are ours; else empty
+} mg_relay_wish;
+
+// What few need is made when they do, in the exchange's arena too: those that wait are many.
 struct mg_relay {
     mg_app app; // first: of the exchange while this works
     mg_app *outer;
@@ -50,8 +64,7 @@ struct mg_relay {
     // what is asked; all lies in the exchange's arena
     mg_str target;
     mg_fields fields;
-    mg_str protocol;    // that the client wants to be spoken instead (relay_switch.c); empty: none
-    mg_str key, accept; // halves of a handshake that are ours (relay_switch.c); else empty
+    mg_relay_wish *wish; // NULL: to answer
 
     mg_relay_body body;
     mg_str whole;
@@ -69,16 +82,15 @@ struct mg_relay {
     mg_upstream *asked;   // that servers are chosen from: of a split, an arm
     const mg_upstream_server **tried; // perhaps gone: compared, not read
     uint32_t tried_count, tried_cap, retries;
-    mg_timer total;    // until the answer is to be complete
-    mg_waiter waiter;  // until any may be asked
-    mg_mirror *mirror; // until the body is whole; NULL: none
-    bool repeated;     // on a fresh connection
-    bool done;         // the response is whole; nobody was told yet
-    bool flushes;      // each piece at once, past filters
-    bool grpc;         // proxy/grpc.h
-    uint32_t total_ms; // 0: any
+    mg_timer *total;           // until the answer is to be complete; NULL: that may take any time
+    mg_relay_refused *refused; // NULL: never yet
+    mg_mirror *mirror;         // until the body is whole; NULL: none
+    bool repeated;             // on a fresh connection
+    bool done;                 // the response is whole; nobody was told yet
+    bool flushes;              // each piece at once, past filters
+    bool grpc;                 // proxy/grpc.h
+    uint32_t total_ms;         // 0: any
     mg_relayed log;
-    mg_no_server none; // why nobody is asked
 };
 
 // --- relay.c ---

@@ -43,23 +43,29 @@ static void add_key(mg_relay *r) {
     uint8_t random[MG_WS_KEY_BYTES];
     char text[MG_WS_KEY_TEXT];
     if (mg_fields_find(&r->fields, MG_FIELD_SEC_WEBSOCKET_KEY) != NULL ||
-        !mg_str_ieq(r->protocol, websocket) ||
+        !mg_str_ieq(r->wish->protocol, websocket) ||
         getrandom(random, sizeof random, 0) != sizeof random) {
         return;
     }
     mg_ws_key(random, text);
     mg_str key = {text, sizeof text};
-    r->key = (mg_str){mg_arena_copy(&r->x->arena, key), key.n};
-    (void)mg_fields_add_id(&r->fields, MG_FIELD_SEC_WEBSOCKET_KEY, r->key);
+    r->wish->key = (mg_str){mg_arena_copy(&r->x->arena, key), key.n};
+    (void)mg_fields_add_id(&r->fields, MG_FIELD_SEC_WEBSOCKET_KEY, r->wish->key);
 }
 
 void mg_relay_ask_to_switch(mg_relay *r) {
     const mg_exchange *x = r->x;
     bool has_body = x->head.framing != MG_FRAMING_NONE || r->o.has_body;
+    mg_str protocol = {NULL, 0};
     if (!has_body && x->head.method == MG_METHOD_GET) {
-        r->protocol = asked_for(x);
+        protocol = asked_for(x);
     }
-    if (r->protocol.n > 0 && x->by_connect) {
+    if (protocol.n == 0) {
+        return;
+    }
+    r->wish = mg_arena_alloc(&r->x->arena, sizeof *r->wish);
+    *r->wish = (mg_relay_wish){.protocol = protocol};
+    if (x->by_connect) {
         add_key(r);
     }
 }
@@ -78,7 +84,7 @@ static bool answer_key(mg_relay *r, mg_relay_fault *fault) {
         return false;
     }
     mg_str accept = {verdict.accept, sizeof verdict.accept};
-    r->accept = (mg_str){mg_arena_copy(&r->x->arena, accept), accept.n};
+    r->wish->accept = (mg_str){mg_arena_copy(&r->x->arena, accept), accept.n};
     return true;
 }
 
@@ -86,17 +92,17 @@ static bool answers_our_key(const mg_relay *r) {
     const mg_field *f =
         mg_fields_find(&mg_relay_head(r)->head.fields, MG_FIELD_SEC_WEBSOCKET_ACCEPT);
     char accept[MG_WS_ACCEPT_TEXT];
-    return f != NULL && mg_ws_accept(r->key, accept) &&
+    return f != NULL && mg_ws_accept(r->wish->key, accept) &&
            mg_str_eq(f->value, (mg_str){accept, sizeof accept});
 }
 
 // Where one side alone has a key, the other half of the handshake is ours.
 bool mg_relay_judge_switch(mg_relay *r, mg_relay_fault *fault) {
     bool by_connect = mg_relay_head(r)->http2;
-    if (by_connect && !r->x->by_connect && mg_str_ieq(r->protocol, websocket)) {
+    if (by_connect && !r->x->by_connect && mg_str_ieq(r->wish->protocol, websocket)) {
         return answer_key(r, fault);
     }
-    if (by_connect || r->key.n == 0 || answers_our_key(r)) {
+    if (by_connect || r->wish->key.n == 0 || answers_our_key(r)) {
         return true;
     }
     *fault = (mg_relay_fault){502, "the upstream server's answer is not valid",
@@ -107,7 +113,7 @@ bool mg_relay_judge_switch(mg_relay *r, mg_relay_fault *fault) {
 // The server's word for it, or the client's: of an extended CONNECT there is only that.
 static mg_str agreed(const mg_relay *r) {
     const mg_field *f = mg_fields_find(&mg_relay_head(r)->head.fields, MG_FIELD_UPGRADE);
-    return f != NULL ? f->value : r->protocol;
+    return f != NULL ? f->value : r->wish->protocol;
 }
 
 void mg_relay_switch(mg_relay *r, const mg_answer *a) {
@@ -117,11 +123,11 @@ void mg_relay_switch(mg_relay *r, const mg_answer *a) {
     mg_call *call = r->at->call;
     mg_str protocol = {mg_arena_copy(&x->arena, agreed(r)), agreed(r).n};
     answer.status = 101;
-    if (r->key.n > 0) {
+    if (r->wish->key.n > 0) {
         (void)mg_fields_remove(&answer.fields, MG_STR("sec-websocket-accept"));
     }
-    if (r->accept.n > 0) {
-        (void)mg_fields_add_id(&answer.fields, MG_FIELD_SEC_WEBSOCKET_ACCEPT, r->accept);
+    if (r->wish->accept.n > 0) {
+        (void)mg_fields_add_id(&answer.fields, MG_FIELD_SEC_WEBSOCKET_ACCEPT, r->wish->accept);
     }
     mg_relay_note(r, r->at);
     mg_ticket_move(&ticket, &r->at->ticket);

@@ -40,7 +40,7 @@ static mg_call_options wanted(const mg_relay *r, const mg_ticket *ticket) {
         .target = r->target,
         .authority = mg_forward_host(h, r->o.rules, of, server->authority),
         .fields = r->fields,
-        .protocol = r->protocol,
+        .protocol = r->wish != NULL ? r->wish->protocol : (mg_str){NULL, 0},
         .lasting = true,
         .body = r->whole,
         .has_body = r->body == MG_RELAY_WHOLE,
@@ -212,8 +212,9 @@ static const mg_call_events call_events = {on_change, on_interim, on_piece};
 
 static void on_nobody(mg_timer *t) {
     mg_relay *r = MG_OF(t, mg_relay, timer);
-    mg_relay_fail(r, &(mg_relay_fault){503, "no upstream server is available", r->none.why,
-                                       r->none.retry_after});
+    const mg_no_server *none = &r->refused->none;
+    mg_relay_fail(
+        r, &(mg_relay_fault){503, "no upstream server is available", none->why, none->retry_after});
 }
 
 // Few are asked for most requests.
@@ -252,17 +253,27 @@ static mg_relay_try *free_try(mg_relay *r) {
     return r->second;
 }
 
+static void note_refusal(mg_relay *r, const mg_no_server *none) {
+    if (r->refused == NULL) {
+        r->refused = mg_arena_alloc(&r->x->arena, sizeof *r->refused);
+        *r->refused = (mg_relay_refused){.relay = r};
+    }
+    r->refused->none = *none;
+}
+
 bool mg_relay_ask_another(mg_relay *r, mg_choice_kind kind) {
     mg_relay_try *t = free_try(r);
+    mg_no_server none = {0};
     const mg_choice choice = {
         .exchange = r->x,
         .kind = kind,
         .server = r->o.server,
         .tried = r->tried,
         .tried_count = kind == MG_CHOICE_REPEAT ? 0 : r->tried_count,
-        .waited = r->waiter.pool != NULL,
+        .waited = r->refused != NULL && r->refused->waiter.pool != NULL,
     };
-    if (mg_upstream_choose(r->asked, &choice, &t->ticket, &r->none) != MG_OK) {
+    if (mg_upstream_choose(r->asked, &choice, &t->ticket, &none) != MG_OK) {
+        note_refusal(r, &none);
         return false;
     }
     remember(r, t);
@@ -271,8 +282,14 @@ bool mg_relay_ask_another(mg_relay *r, mg_choice_kind kind) {
     return true;
 }
 
+// Of all tries together, to the last byte.
+typedef struct total_timer {
+    mg_timer timer;
+    mg_relay *relay;
+} total_timer;
+
 static void on_total(mg_timer *t) {
-    mg_relay *r = MG_OF(t, mg_relay, total);
+    mg_relay *r = MG_OF(t, total_timer, timer)->relay;
     mg_error why;
     mg_error_set(&why, MG_OK, "%.*s: the answer was not complete within %g s", (int)r->at->server.n,
                  r->at->server.p, (double)r->total_ms / 1000);
@@ -280,10 +297,12 @@ static void on_total(mg_timer *t) {
         r, &(mg_relay_fault){504, "the upstream server did not answer in time", why.text, 0});
 }
 
-// Of all tries together, to the last byte.
 static void begin_total(mg_relay *r) {
     if (r->total_ms > 0) {
-        mg_timer_start(r->x->server->loop, &r->total, r->total_ms, 0, on_total);
+        total_timer *total = mg_arena_alloc(&r->x->arena, sizeof *total);
+        *total = (total_timer){.relay = r};
+        r->total = &total->timer;
+        mg_timer_start(r->x->server->loop, r->total, r->total_ms, 0, on_total);
     }
 }
 
@@ -295,10 +314,11 @@ static void begin(mg_relay *r) {
 }
 
 static bool on_turn(mg_waiter *w) {
-    mg_relay *r = MG_OF(w, mg_relay, waiter);
-    r->asked = r->none.full; // of a split the arm that was drawn
+    mg_relay_refused *refused = MG_OF(w, mg_relay_refused, waiter);
+    mg_relay *r = refused->relay;
+    r->asked = refused->none.full; // of a split the arm that was drawn
     bool asked = mg_relay_ask_another(r, MG_CHOICE_FIRST);
-    if (!asked && r->none.full != NULL) {
+    if (!asked && refused->none.full != NULL) {
         return false;
     }
     mg_upstream_wait_no_more(w);
@@ -317,8 +337,9 @@ void mg_relay_ask(mg_relay *r) {
         begin(r);
         return;
     }
-    bool waits =
-        r->none.full != NULL && mg_upstream_wait(r->none.full, &r->waiter, on_turn) == MG_OK;
+    mg_relay_refused *refused = r->refused;
+    bool waits = refused->none.full != NULL &&
+                 mg_upstream_wait(refused->none.full, &refused->waiter, on_turn) == MG_OK;
     mg_timer_start(r->x->server->loop, &r->timer, waits ? r->o.timeouts.connect_ms : 0, 0,
                    on_nobody);
 }

@@ -85,6 +85,23 @@ static void reset_gives_large_blocks_back(void **state) {
     assert_null(a.newest);
 }
 
+static void room_that_was_reserved_is_in_one_block(void **state) {
+    (void)state;
+    mg_arena a = {0};
+    mg_arena_alloc(&a, 16);
+    mg_arena_block *first = a.newest;
+    mg_arena_reserve(&a, 64); // there is
+    assert_ptr_equal(a.newest, first);
+    mg_arena_reserve(&a, 1000);
+    mg_arena_block *second = a.newest;
+    assert_ptr_not_equal(second, first);
+    assert_int_equal(a.end - a.at, 1000);
+    char *p = mg_arena_alloc(&a, 600);
+    assert_ptr_equal(mg_arena_alloc(&a, 400), p + 600);
+    assert_ptr_equal(a.newest, second);
+    mg_arena_deinit(&a);
+}
+
 static void copies_are_terminated(void **state) {
     (void)state;
     mg_arena a = {0};
@@ -101,6 +118,7 @@ int main(void) {
         cmocka_unit_test(the_last_piece_may_shrink),
         cmocka_unit_test(reset_keeps_a_block_for_all_that_was_taken),
         cmocka_unit_test(reset_gives_large_blocks_back),
+        cmocka_unit_test(room_that_was_reserved_is_in_one_block),
         cmocka_unit_test(copies_are_terminated),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
