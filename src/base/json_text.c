@@ -8,24 +8,52 @@ static bool plain(char c) {
     return (uint8_t)c >= 0x20 && (uint8_t)c < 0x80 && c != '"' && c != '\\';
 }
 
+// Whether one of eight bytes is not plain.
+static bool has_other(uint64_t w) {
+    const uint64_t ones = 0x0101010101010101u;
+    uint64_t quote = w ^ ones * '"';
+    uint64_t slash = w ^ ones * '\\';
+    // A byte's top bit is set here if it was set before, if the byte was below 0x20, or if it was
+    // one of the two. A borrow can only come from a lower byte that is a hit itself.
+    uint64_t hits = w | (w - ones * 0x20) | (quote - ones) | (slash - ones);
+    return (hits & ones * 0x80) != 0;
+}
+
+static uint64_t eight_at(const char *p) {
+    uint64_t w;
+    memcpy(&w, p, sizeof w);
+    return w;
+}
+
+static uint64_t four_at(const char *p) {
+    uint32_t w;
+    memcpy(&w, p, sizeof w);
+    return w;
+}
+
 // Skips whole words of plain characters; the first byte that is not plain lies less than 8 bytes
 // behind.
 static size_t skip_words(const char *p, size_t n) {
-    const uint64_t ones = 0x0101010101010101u;
     size_t i = 0;
-    for (; i + 8 <= n; i += 8) {
-        uint64_t w;
-        memcpy(&w, p + i, 8);
-        uint64_t quote = w ^ ones * '"';
-        uint64_t slash = w ^ ones * '\\';
-        // A byte's top bit is set here if it was set before, if the byte was below 0x20, or if it
-        // was one of the two. A borrow can only come from a lower byte that is a hit itself.
-        uint64_t hits = w | (w - ones * 0x20) | (quote - ones) | (slash - ones);
-        if ((hits & ones * 0x80) != 0) {
-            break;
-        }
+    while (i + 8 <= n && !has_other(eight_at(p + i))) {
+        i += 8;
     }
     return i;
+}
+
+// What is left of a whole number of words is looked at with what stands before it.
+static bool is_plain(mg_str s) {
+    if (s.n >= 8) {
+        return skip_words(s.p, s.n) + 8 > s.n && !has_other(eight_at(s.p + s.n - 8));
+    }
+    if (s.n >= 4) {
+        return !has_other(four_at(s.p) << 32 | four_at(s.p + s.n - 4));
+    }
+    bool good = true;
+    for (size_t i = 0; i < s.n; i++) {
+        good &= plain(s.p[i]);
+    }
+    return good;
 }
 
 size_t mg_json_run(const char *p, size_t n, bool any_bytes) {
@@ -127,15 +155,34 @@ static int write_rest(mg_buf *b, mg_str s, size_t i, not_utf8 what) {
     return MG_OK;
 }
 
-static int write_quoted(mg_buf *b, mg_str s, not_utf8 what) {
-    if (s.n == 0) {
-        mg_buf_append(b, "\"\"", 2);
-        return MG_OK;
+// Most are short, and a call is dearer than they are. Pieces may overlap.
+static void copy(char *to, mg_str s) {
+    if (s.n > 16) {
+        memcpy(to, s.p, s.n);
+    } else if (s.n >= 8) {
+        memcpy(to, s.p, 8);
+        memcpy(to + s.n - 8, s.p + s.n - 8, 8);
+    } else if (s.n >= 4) {
+        memcpy(to, s.p, 4);
+        memcpy(to + s.n - 4, s.p + s.n - 4, 4);
+    } else if (s.n > 0) {
+        to[0] = s.p[0];
+        to[s.n / 2] = s.p[s.n / 2];
+        to[s.n - 1] = s.p[s.n - 1];
     }
+}
+
+static int write_quoted(mg_buf *b, mg_str s, not_utf8 what) {
     size_t before = b->n;
-    size_t run = mg_json_run(s.p, s.n, what == KEEP);
     char *to = mg_buf_reserve(b, s.n + 2);
     to[0] = '"';
+    if (is_plain(s)) {
+        to[s.n + 1] = '"';
+        copy(to + 1, s);
+        b->n += s.n + 2;
+        return MG_OK;
+    }
+    size_t run = mg_json_run(s.p, s.n, what == KEEP);
     memcpy(to + 1, s.p, run);
     b->n += 1 + run;
     if (run < s.n && write_rest(b, s, run, what) != MG_OK) {

@@ -147,7 +147,7 @@ typedef struct member {
     size_t to;
 } member;
 
-enum { FEW = 16, SHORT_KEY = 24 };
+enum { FEW = 16 };
 
 // The members of one object. Lua keeps keys in an order that no reader should see: it changes from
 // one process to the next.
@@ -228,27 +228,8 @@ static uint32_t place_of(encoder *e, int index, const level *at) {
     return place > 0 ? (uint32_t)place : UINT32_MAX;
 }
 
-// Most keys are short and of ASCII. False, and nothing is written: this one is not.
-static bool write_short_key(mg_buf *out, mg_str key) {
-    if (key.n > SHORT_KEY) {
-        return false;
-    }
-    char *p = mg_buf_reserve(out, SHORT_KEY + 2);
-    *p++ = '"';
-    for (size_t i = 0; i < key.n; i++) {
-        uint8_t c = (uint8_t)key.p[i];
-        if (c < ' ' || c >= 0x7f || c == '"' || c == '\\') {
-            return false;
-        }
-        *p++ = (char)c;
-    }
-    *p = '"';
-    out->n += key.n + 2;
-    return true;
-}
-
 static int encode_member(encoder *e, int value, level *at) {
-    int rc = write_short_key(e->out, at->key) ? MG_OK : encode_text(e, at->key, at);
+    int rc = encode_text(e, at->key, at);
     if (rc != MG_OK) {
         return rc;
     }

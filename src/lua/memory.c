@@ -35,56 +35,18 @@ static void make_fail(mg_lua_memory *m) {
 // What C does between turns cannot fail; it is little.
 static bool is_bounded(const mg_lua_memory *m) {
     const mg_vm *vm = MG_OF(m, mg_vm, memory);
-    return m->limit > 0 && (mg_vm_running == vm || !vm->attached);
+    return mg_vm_running == vm || !vm->attached;
 }
 
-// --- small pieces ---
-//
-// A request makes some thirty, and the collector gives as many back. LuaJIT tells the size of what
-// it gives back, so that a list for each size does, where its allocator looks for neighbours.
-
-static size_t size_of_small(size_t n) {
-    return (n - 1) / 8;
+// One less wraps around where there is no limit.
+static bool is_within(const mg_lua_memory *m, size_t wanted) {
+    return wanted - 1 <= m->limit - 1;
 }
 
-static bool is_small(size_t n) {
-    return n - 1 < MG_LUA_SMALL;
-}
-
-// NULL: there is none.
-static void *take_spare(mg_lua_memory *m, size_t n) {
-    size_t size = size_of_small(n);
-    void *p = m->spare[size];
-    if (p != NULL) {
-        memcpy(&m->spare[size], p, sizeof p);
-        m->spare_bytes -= (size + 1) * 8;
-    }
-    return p;
-}
-
-static void keep_spare(mg_lua_memory *m, void *p, size_t n) {
-    size_t size = size_of_small(n);
-    memcpy(p, &m->spare[size], sizeof p);
-    m->spare[size] = p;
-    m->spare_bytes += (size + 1) * 8;
-}
-
-static void *change(mg_lua_memory *m, void *p, size_t before, size_t after) {
-    if (p == NULL && is_small(after)) {
-        void *spare = take_spare(m, after);
-        if (spare != NULL) {
-            return spare;
-        }
-    } else if (after == 0 && is_small(before) && m->spare_bytes < MG_LUA_SPARE) {
-        keep_spare(m, p, before);
-        return NULL;
-    }
-    return m->alloc(m->ud, p, before, after);
-}
-
-// Makes it fail if it is to. False: there is nothing left for it.
-static bool has_room(mg_lua_memory *m, size_t wanted) {
-    if (wanted <= m->limit) {
+// More than the limit is wanted: whoever runs is made to fail, if anybody. False: there is nothing
+// left for it.
+static bool exceed(mg_lua_memory *m, size_t wanted) {
+    if (!is_bounded(m)) {
         return true;
     }
     if (!m->over) {
@@ -99,16 +61,58 @@ static bool has_room(mg_lua_memory *m, size_t wanted) {
     return true;
 }
 
-static void *count(void *ud, void *p, size_t before, size_t after) {
-    mg_lua_memory *m = ud;
-    if (after > before && is_bounded(m) && !has_room(m, m->used + (after - before))) {
+static void *change(mg_lua_memory *m, void *p, size_t before, size_t after) {
+    size_t wanted = m->used + after - before;
+    if (after > before && !is_within(m, wanted) && !exceed(m, wanted)) {
         return NULL;
     }
-    void *out = change(m, p, before, after);
+    void *out = m->alloc(m->ud, p, before, after);
     if (out != NULL || after == 0) {
-        m->used = m->used + after - (p != NULL ? before : 0);
+        m->used = wanted;
     }
     return out;
+}
+
+// --- small pieces ---
+//
+// A request makes some ten, and the collector gives as many back. LuaJIT tells the size of what it
+// gives back, so that a list for each size does, where its allocator looks for neighbours.
+
+static bool is_small(size_t n) {
+    return n - 1 < MG_LUA_SMALL;
+}
+
+static size_t place_of(size_t n) {
+    return (n - 1) / 8;
+}
+
+static void *take_spare(mg_lua_memory *m, size_t n) {
+    void **p = m->spare[place_of(n)];
+    m->spare[place_of(n)] = *p;
+    m->spare_bytes -= (place_of(n) + 1) * 8;
+    m->used += n;
+    return p;
+}
+
+static void keep_spare(mg_lua_memory *m, void **p, size_t n) {
+    *p = m->spare[place_of(n)];
+    m->spare[place_of(n)] = p;
+    m->spare_bytes += (place_of(n) + 1) * 8;
+    m->used -= n;
+}
+
+// LuaJIT's allocator as it sees it; `before` is 0 of what is new.
+static void *count(void *ud, void *p, size_t before, size_t after) {
+    mg_lua_memory *m = ud;
+    if (p == NULL && is_small(after) && m->spare[place_of(after)] != NULL &&
+        is_within(m, m->used + after)) {
+        return take_spare(m, after);
+    }
+    if (after == 0 && is_small(before) && m->spare_bytes < MG_LUA_SPARE) {
+        keep_spare(m, p, before);
+        return NULL;
+    }
+    return change(m, p, before, after);
 }
 
 void mg_lua_memory_attach(mg_lua_memory *m, lua_State *L, size_t limit) {
