@@ -37,6 +37,9 @@ int mg_snapshot_fd(const mg_snapshot *s); // borrowed; -1 once it is hidden
 // Closes the descriptor: from here nobody can open the memory again.
 void mg_snapshot_hide(mg_snapshot *s);
 
+// Nobody reads it for a while: its pages are none of this process's until somebody does.
+void mg_snapshot_rest(const mg_snapshot *s);
+
 size_t mg_snapshot_count(const mg_snapshot *s);
 void mg_snapshot_at(const mg_snapshot *s, size_t i, mg_str *name, mg_str *text); // borrowed
 

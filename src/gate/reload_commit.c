@@ -53,6 +53,7 @@ static void swap(mg_reload *r) {
     uint32_t wanted = m->wanted;
     mg_snapshot_unref(m->snapshot);
     m->snapshot = r->snapshot;
+    mg_snapshot_rest(m->snapshot);
     r->snapshot = NULL;
     m->config = r->config;
     r->config = (mg_config){0};

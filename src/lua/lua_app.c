@@ -347,6 +347,9 @@ void mg_lua_app_commit(mg_lua_app *a) {
     luaJIT_setmode(a->L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_ON);
     push_boot(a, "commit");
     finish_call(a, "commit", 1);
+    if (a->snapshot != NULL) {
+        mg_snapshot_rest(a->snapshot);
+    }
 }
 
 // Lua counts the requests that it has seen: the queue must be empty first.

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -49,6 +50,41 @@ static void texts_are_found_by_name(void **state) {
     mg_snapshot_unref(s);
     mg_snapshot_unref(s);
     mg_snapshot_unref(NULL);
+}
+
+// KiB of all snapshots that this process has in memory.
+static long resident(void) {
+    FILE *f = fopen("/proc/self/smaps", "r");
+    char line[300];
+    bool ours = false;
+    long sum = 0, kib;
+    while (fgets(line, sizeof line, f) != NULL) {
+        if (strchr(line, '-') != NULL && strchr(line, ':') != NULL && strstr(line, " kB") == NULL) {
+            ours = strstr(line, "moongate-snapshot") != NULL;
+        } else if (ours && sscanf(line, "Rss: %ld kB", &kib) == 1) {
+            sum += kib;
+        }
+    }
+    fclose(f);
+    return sum;
+}
+
+static void one_that_rests_takes_no_memory_and_is_still_there(void **state) {
+    (void)state;
+    char *text = malloc(300001);
+    memset(text, 'x', 300000);
+    text[300000] = '\0';
+    const char *const texts[][2] = {{"a", text}};
+    mg_snapshot *s = make(texts, 1);
+    mg_str found;
+    assert_true(mg_snapshot_find(s, MG_STR("a"), &found));
+    assert_int_equal(memcmp(found.p, text, found.n), 0);
+    assert_true(resident() >= 290);
+    mg_snapshot_rest(s);
+    assert_int_equal(resident(), 0);
+    assert_int_equal(memcmp(found.p, text, 300000), 0);
+    mg_snapshot_unref(s);
+    free(text);
 }
 
 static void a_search_in_vain_leaves_the_text_alone(void **state) {
@@ -323,6 +359,7 @@ static void two_are_compared(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(texts_are_found_by_name),
+        cmocka_unit_test(one_that_rests_takes_no_memory_and_is_still_there),
         cmocka_unit_test(a_search_in_vain_leaves_the_text_alone),
         cmocka_unit_test(names_and_texts_are_any_bytes),
         cmocka_unit_test(many_are_sorted_and_found),
