@@ -11,12 +11,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum {
-    MG_LUA_SMALL = 512,     // pieces of up to so many bytes are kept for others of their size
-    MG_LUA_SPARE = 2 << 20, // bytes of them in all
-    MG_LUA_SIZES = MG_LUA_SMALL / 8, // sizes there are of them: LuaJIT's allocator rounds up to 8
-};
-
 // Lies in an mg_vm.
 typedef struct mg_lua_memory {
     lua_State *L; // the main thread: of the framework, made to raise only while scripts are loaded
@@ -26,10 +20,8 @@ typedef struct mg_lua_memory {
     size_t limit;     // 0: none
     size_t collected; // what was used after the last full collection
     uint64_t collected_ms;
-    bool over;                 // a coroutine was ended for it in this turn
-    bool refused;              // it was refused memory: the rest of the reserve is the framework's
-    void *spare[MG_LUA_SIZES]; // small pieces that were given back, each holds the next one
-    size_t spare_bytes;
+    bool over;    // a coroutine was ended for it in this turn
+    bool refused; // it was refused memory: the rest of the reserve is the framework's
 } mg_lua_memory;
 
 // Counts from now on, through LuaJIT's own allocator. `m` outlives the state.

@@ -305,21 +305,6 @@ static void much_garbage_is_collected(void **state) {
     assert_int_equal(memory()->collected, memory()->used);
 }
 
-static void small_pieces_are_kept_and_used_again(void **state) {
-    (void)state;
-    serve("", LIMIT);
-    lua_State *L = memory()->L;
-    assert_int_equal(luaL_dostring(L, "for i = 1, 200000 do local t = { i } end collectgarbage()"),
-                     0);
-    size_t kept = memory()->spare_bytes;
-    assert_true(kept > 1000 && kept <= MG_LUA_SPARE + MG_LUA_SMALL);
-    size_t used = memory()->used;
-    lua_newtable(L);
-    assert_true(memory()->used > used);
-    assert_true(memory()->spare_bytes < kept);
-    lua_pop(L, 1);
-}
-
 static void what_lives_is_not_collected_again_and_again(void **state) {
     (void)state;
     serve("", LIMIT);
@@ -409,7 +394,6 @@ int main(void) {
         TEST(each_excess_is_judged_anew),
         TEST(when_little_is_left_new_requests_are_refused),
         TEST(much_garbage_is_collected),
-        TEST(small_pieces_are_kept_and_used_again),
         TEST(what_lives_is_not_collected_again_and_again),
         TEST(a_failing_finalizer_ends_nothing),
         TEST(between_turns_nothing_is_refused),
