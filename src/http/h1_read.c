@@ -81,16 +81,13 @@ static mg_h1_verdict parse(mg_h1_reader *r, mg_head *h) {
 }
 
 // A record of TLS (RFC 8446 section 5.1): there may be no end of a line in all that comes.
-static bool is_handshake(const mg_h1_section *s) {
-    return s->n > 0 && s->bytes[0] == 0x16;
+static bool is_handshake(const char *p, size_t n) {
+    return n > 0 && p[0] == 0x16;
 }
 
 // A request line that is complete and wrong is refused at once, though the rest of the head has not
 // come.
 static mg_h1_verdict check_line_early(mg_h1_reader *r, const char *p) {
-    if (is_handshake(&r->section)) {
-        return bad(r, 400, "TLS is not spoken here");
-    }
     if (r->line_checked || r->section.guard.first_end == 0) {
         return MG_H1_MORE;
     }
@@ -123,7 +120,11 @@ static mg_h1_verdict refuse(mg_h1_reader *r, const char *p, mg_head *h) {
 
 mg_h1_verdict mg_h1_read(mg_h1_reader *r, const char *data, size_t n, size_t *used, mg_head *head) {
     const char *p;
-    switch (mg_h1_section_take(&r->section, data, n, used, &p)) {
+    mg_guard_verdict verdict = mg_h1_section_take(&r->section, data, n, used, &p);
+    if (is_handshake(p, r->section.n > 0 ? r->section.n : n)) {
+        return bad(r, 400, "TLS is not spoken here");
+    }
+    switch (verdict) {
     case MG_GUARD_BAD:
         return refuse(r, p, head);
     case MG_GUARD_MORE:
