@@ -1,8 +1,8 @@
 // http/h1_read.h: reads the head of an HTTP/1.x request (RFC 9112).
 //
-// Bytes go in as they come; the head is gathered in the arena, guarded (http/guard), then parsed in
-// one piece by llhttp, so that fields point into stable memory and a split input cannot give other
-// results than a whole one.
+// Bytes go in as they come; the head is gathered in the arena (http/h1_section) and judged in one
+// piece, so that fields point into stable memory and a split input cannot give other results than a
+// whole one.
 #pragma once
 
 #include "http/h1_section.h"
