@@ -209,7 +209,7 @@ void mg_upstream_member_of(const mg_upstream *u, size_t i, mg_upstream_member *o
         .weight = m->weight,
         .backup = m->backup,
         .in_flight = mg_server_in_flight(&m->server->hold),
-        .latency_ms = mg_balance_latency_us(c, now_ms) / 1000,
+        .latency_ms = mg_balance_latency_us(c) / 1000,
     };
     out->state = mg_server_state_text(c, now_ms, out->why);
 }

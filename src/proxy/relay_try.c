@@ -76,6 +76,16 @@ void mg_relay_note(mg_relay *r, const mg_relay_try *t) {
     }
 }
 
+// A new connection takes its time once; a body that streams waits for the client too.
+static uint64_t answer_us(const mg_relay_try *t) {
+    const mg_relay *r = t->relay;
+    mg_call_times times = mg_call_times_of(t->call);
+    uint64_t from = times.reused ? t->ticket.began_us : times.connected_us;
+    bool alone = r->body < MG_RELAY_STREAMS && from > 0;
+    uint64_t to = times.head_us > 0 ? times.head_us : mg_loop_now_us(r->x->server->loop);
+    return alone ? since(to, from) : 0;
+}
+
 mg_call *mg_relay_end_try(mg_relay_try *t, bool cancelled) {
     mg_relay *r = t->relay;
     mg_call *call = t->call;
@@ -84,7 +94,7 @@ mg_call *mg_relay_end_try(mg_relay_try *t, bool cancelled) {
         .status = r->log.status,
         .reused = mg_call_times_of(call).reused,
         .cancelled = cancelled,
-        .first_byte_us = r->log.first_byte_us,
+        .answer_us = answer_us(t),
     };
     mg_ticket_end(&t->ticket, &out);
     t->call = NULL;

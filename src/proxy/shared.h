@@ -37,6 +37,7 @@ typedef struct mg_server_cell {
     _Atomic uint64_t ejection;       // proxy/outlier.h
     _Atomic uint64_t slow_since_ms;  // its slow start began; 0: it never had one
     _Atomic uint64_t latency;        // proxy/balance.h: its moving average
+    _Atomic uint64_t last_us;        // proxy/balance.h: how long its last answer took
     _Atomic uint64_t draining;       // proxy/state.h: why it takes nothing new; 0: it does
     _Atomic uint64_t logged;         // proxy/changes.h: which log lines were written lately
 } mg_server_cell;

@@ -374,6 +374,14 @@ void mg_ticket_rehome(mg_ticket *t, mg_upstream *u) {
     }
 }
 
+// Who gave up waiting knows that it takes at least so long.
+static void learn(mg_server_cell *c, const mg_outcome *outcome, mg_result result, uint64_t now_ms) {
+    bool slower = (double)outcome->answer_us > mg_balance_latency_us(c);
+    if (result == MG_RESULT_BAD || (outcome->answer_us > 0 && (outcome->status > 0 || slower))) {
+        mg_balance_learn(c, outcome->answer_us, result == MG_RESULT_BAD, now_ms);
+    }
+}
+
 void mg_ticket_end(mg_ticket *t, const mg_outcome *outcome) {
     mg_server_state *s = (mg_server_state *)t->server;
     mg_upstream *u = t->upstream;
@@ -387,9 +395,7 @@ void mg_ticket_end(mg_ticket *t, const mg_outcome *outcome) {
     if (result == MG_RESULT_BAD) {
         mg_count_total(&s->hold.own->failed);
     }
-    if (result != MG_RESULT_NONE) {
-        mg_balance_learn(s->hold.cell, outcome->first_byte_us, result == MG_RESULT_BAD, now_ms);
-    }
+    learn(s->hold.cell, outcome, result, now_ms);
     mg_admission_end(&t->admission, &u->options, &u->group, &s->hold, result, now_ms,
                      &us->base->changes);
     mg_link_remove(&t->link);
