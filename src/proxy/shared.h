@@ -85,8 +85,7 @@ typedef struct mg_upstream_hold {
     uint32_t place;
 } mg_upstream_hold;
 
-// Bytes that the room takes.
-size_t mg_shared_bytes(void);
+size_t mg_shared_bytes(void); // that the room takes
 
 // A view for worker number `worker` (< MG_SHARED_WORKERS) of a room that was zero at first, begins
 // at a multiple of 64 and is borrowed. `room` NULL: one of this process alone, which the view owns.

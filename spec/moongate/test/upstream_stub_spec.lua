@@ -219,4 +219,11 @@ describe("what a script says of an upstream's servers", function()
     assert.error_matches(function() moongate.upstream("users"):set_servers({ "9001" }) end,
       'servers%[1%].*"9001" is no URL of a server')
   end)
+
+  it("drains nobody who is not there", function()
+    serve()
+    assert.error_matches(function() moongate.upstream("users"):drain(ONE .. "/") end,
+      ("url: upstream 'users' has no server '%s/', allowed: %s, %s (did you mean '%s'?)")
+        :format(ONE, ONE, TWO, ONE), 1, true)
+  end)
 end)
