@@ -156,7 +156,9 @@ mg_server_state *mg_server_join(mg_upstream_pool *p, const mg_upstream_server_op
     mg_server_state *s = mg_server_of(p, o, tls, address);
     s->members++;
     uint64_t gone = MG_DRAIN_GONE;
-    atomic_compare_exchange_strong(&s->hold.cell->draining, &gone, MG_DRAIN_NOT);
+    if (atomic_compare_exchange_strong(&s->hold.cell->draining, &gone, MG_DRAIN_NOT)) {
+        atomic_store(&s->hold.cell->slow_since_ms, mg_loop_now_ms(p->base->loop));
+    }
     return s;
 }
 

@@ -2,6 +2,7 @@
 #include "rig.h"
 
 #include "proxy/balance.h"
+#include "proxy/members.h"
 #include "server/requester.h"
 
 enum { DRAWS = 20000, KEYS = 10000 };
@@ -267,6 +268,32 @@ static void a_server_that_comes_slowly_has_a_tenth_at_first(void **state) {
     rig_end(us);
 }
 
+static uint32_t weight_now(const mg_upstream *u, size_t i) {
+    return mg_member_weight(&u->members[i], &shop, mg_loop_now_ms(loop));
+}
+
+// By set_servers, a reload or the addresses of a name; and by a script that drained it.
+static void a_server_that_comes_back_begins_slowly_again(void **state) {
+    (void)state;
+    rig_begin(2);
+    shop.slow_start_ms = 10000;
+    mg_upstreams *us = rig_set(NULL);
+    mg_upstream *u = mg_upstreams_find(us, MG_STR("shop"));
+    mg_loop_set_now(loop, mg_loop_now_ms(loop) + 20000);
+    mg_members_set(u, &(mg_upstream_servers){servers, 1});
+    mg_members_set(u, &(mg_upstream_servers){servers, 2});
+    assert_int_equal(weight_now(u, 0), 256);
+    assert_int_equal(weight_now(u, 1), 26);
+    mg_loop_set_now(loop, mg_loop_now_ms(loop) + 20000);
+    mg_members_drain(u, mg_str_of(urls[0]), true);
+    mg_members_drain(u, mg_str_of(urls[0]), false);
+    assert_int_equal(weight_now(u, 0), 26);
+    assert_int_equal(weight_now(u, 1), 256);
+    mg_members_set(u, &(mg_upstream_servers){servers, 2});
+    assert_int_equal(weight_now(u, 1), 256); // it was not away
+    rig_end(us);
+}
+
 // --- by a key ---
 
 // The exchange of a GET of that path.
@@ -355,6 +382,7 @@ int main(void) {
         cmocka_unit_test(who_is_given_up_is_known_to_be_slow),
         cmocka_unit_test(an_average_of_late_follows_what_is_now),
         cmocka_unit_test(a_server_that_comes_slowly_has_a_tenth_at_first),
+        cmocka_unit_test(a_server_that_comes_back_begins_slowly_again),
         cmocka_unit_test(only_the_keys_of_a_server_that_goes_move),
         cmocka_unit_test(no_server_has_more_in_flight_than_its_bound),
     };
