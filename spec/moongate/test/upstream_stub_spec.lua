@@ -220,6 +220,19 @@ describe("what a script says of an upstream's servers", function()
       'servers%[1%].*"9001" is no URL of a server')
   end)
 
+  it("has the times of a split's part", function()
+    app = test.app(function(target)
+      target:any("/*path", function(ctx) ctx:proxy("users") end)
+    end, { upstreams = {
+      users = { split = { { "quick", 1 } } },
+      quick = { servers = { ONE }, timeouts = { first_byte = 1, total = 3 } },
+    } })
+    app:stub_upstream("quick", test.after(2, "late"))
+    assert.equal(504, app:get("/a").status)
+    app:stub_upstream("quick", test.after(0.9, "in time"))
+    assert.equal("in time", app:get("/a").body)
+  end)
+
   it("drains nobody who is not there", function()
     serve()
     assert.error_matches(function() moongate.upstream("users"):drain(ONE .. "/") end,
