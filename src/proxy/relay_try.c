@@ -315,7 +315,7 @@ static uint32_t sooner(uint32_t a, uint32_t b) {
 // Of all tries together, to the last byte.
 static void begin_total(mg_relay *r) {
     const mg_upstream_options *of = mg_upstream_options_of(r->asked);
-    r->total_ms = sooner(r->total_ms, (uint32_t)of->timeouts.total_ms);
+    r->total_ms = sooner(r->total_ms, said_or(r->o.timeouts.total_ms, of->timeouts.total_ms));
     if (r->total_ms > 0) {
         mg_timer_start(r->x->server->loop, &r->total, r->total_ms, 0, on_total);
     }

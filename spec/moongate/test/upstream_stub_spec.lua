@@ -233,6 +233,19 @@ describe("what a script says of an upstream's servers", function()
     assert.equal("in time", app:get("/a").body)
   end)
 
+  it("is given up after a total time of the request's or the route's own", function()
+    app = test.app(function(target)
+      target:get("/lua", function(ctx) ctx:proxy("users", { timeouts = { total = 1 } }) end)
+      target:proxy("/*path", "users", { timeouts = { total = 1 } })
+    end, { upstreams = { users = { ONE } } })
+    for _, path in ipairs({ "/lua", "/c" }) do
+      app:stub_upstream("users", test.after(2, "late"))
+      assert.equal(504, app:get(path).status)
+      app:stub_upstream("users", test.after(0.9, "in time"))
+      assert.equal("in time", app:get(path).body)
+    end
+  end)
+
   it("drains nobody who is not there", function()
     serve()
     assert.error_matches(function() moongate.upstream("users"):drain(ONE .. "/") end,
