@@ -51,11 +51,11 @@ typedef struct mg_upstream_cell {
     _Atomic uint64_t logged;  // proxy/changes.h
 } mg_upstream_cell;
 
-// What one worker counts of a server. Written by that worker alone; `in_flight` ends with it, the
-// others only grow while the worker lives.
+// What one worker counts of a server. Written by that worker alone; `in_flight` and `members` end
+// with it, the others only grow while the worker lives.
 typedef struct mg_server_counts {
     _Atomic uint32_t in_flight; // tries
-    _Atomic uint32_t spare;
+    _Atomic uint32_t members;   // of sets that it is a server of
     _Atomic uint64_t tries, failed;
     _Atomic uint64_t reused; // tries that needed no new connection
 } mg_server_counts;
@@ -64,7 +64,6 @@ typedef struct mg_upstream_counts {
     _Atomic uint32_t in_flight; // tries
     _Atomic uint32_t waiting;   // requests that no server could take yet
     _Atomic uint32_t extra;     // of those in flight, retries and hedges
-    _Atomic uint32_t spare;
     _Atomic uint64_t requests, retries, hedges, mirrored, mirror_dropped, refused;
 } mg_upstream_counts;
 
@@ -107,6 +106,7 @@ void mg_shared_drop_upstream(mg_upstream_hold *h);
 
 // Over all workers.
 uint32_t mg_server_in_flight(const mg_server_hold *h);
+uint32_t mg_server_members(const mg_server_hold *h);
 typedef struct mg_upstream_sums {
     uint32_t in_flight, waiting, extra;
 } mg_upstream_sums;
