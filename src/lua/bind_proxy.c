@@ -429,7 +429,10 @@ static const char *read_answer(lua_State *L, mg_script_relay *s, mg_answer *a) {
     if (mg_relay_answer(s->relay, a) != MG_OK) {
         return "the server's answer has too many fields";
     }
-    a->status = switches ? 101 : own.status;
+    if (!switches && own.status != a->status) {
+        a->status = own.status;
+        a->reason = (mg_str){NULL, 0};
+    }
     if (all) {
         a->fields = own.fields;
         a->content_type = own.content_type;

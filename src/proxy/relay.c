@@ -132,7 +132,7 @@ int mg_relay_status(const mg_relay *r) {
 
 int mg_relay_answer(const mg_relay *r, mg_answer *out) {
     const mg_response *head = mg_relay_head(r);
-    *out = (mg_answer){.status = mg_relay_status(r)};
+    *out = (mg_answer){.status = mg_relay_status(r), .reason = head->reason};
     mg_fields_init(&out->fields, &r->x->arena);
     int rc = mg_forward_response(&out->fields, head);
     if (rc == MG_OK && r->at->ticket.set_cookie.n > 0) {
