@@ -122,7 +122,7 @@ end
 function Upstream:drain(url, drain)
   local name = name_of(self)
   Future._refuse_loading("drain", 2)
-  check.string("url", url)
+  url = check.string("url", url):gsub("^(https?://[^/]+)/$", "%1") -- as the configuration has it
   refuse_unknown(name, url)
   local fault = native.upstream_order(name, drain == false and "undrain" or "drain", url)
   if fault then

@@ -246,10 +246,19 @@ describe("what a script says of an upstream's servers", function()
     end
   end)
 
+  it("says where an upstream comes from that is not there", function()
+    serve()
+    assert.error_matches(function() app:stub_upstream("user", "x") end, 'no upstream "user" (did you '
+      .. "mean 'users'?): give it to test.app as { upstreams = { user = { ... } } }, or as { "
+      .. "configuration = true } what conf/moongate.lua has", 1, true)
+  end)
+
   it("drains nobody who is not there", function()
     serve()
-    assert.error_matches(function() moongate.upstream("users"):drain(ONE .. "/") end,
-      ("url: upstream 'users' has no server '%s/', allowed: %s, %s (did you mean '%s'?)")
+    assert.error_matches(function() moongate.upstream("users"):drain(ONE .. "1") end,
+      ("url: upstream 'users' has no server '%s1', allowed: %s, %s (did you mean '%s'?)")
         :format(ONE, ONE, TWO, ONE), 1, true)
+    moongate.upstream("users"):drain(ONE .. "/") -- as it may be written in the configuration
+    assert.equal("draining", moongate.upstream("users"):servers()[1].state)
   end)
 end)
