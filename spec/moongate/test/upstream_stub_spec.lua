@@ -248,9 +248,9 @@ describe("what a script says of an upstream's servers", function()
 
   it("says where an upstream comes from that is not there", function()
     serve()
-    assert.error_matches(function() app:stub_upstream("user", "x") end, 'no upstream "user" (did you '
-      .. "mean 'users'?): give it to test.app as { upstreams = { user = { ... } } }, or as { "
-      .. "configuration = true } what conf/moongate.lua has", 1, true)
+    assert.error_matches(function() app:stub_upstream("user", "x") end,
+      'no upstream "user" (did you mean \'users\'?): give it to test.app as { upstreams = '
+      .. "{ user = { ... } } }, or as { configuration = true } what conf/moongate.lua has", 1, true)
   end)
 
   it("drains nobody who is not there", function()
