@@ -13,10 +13,10 @@ enum {
     LEAST_PART = 26, // a tenth: what it begins with
     SPREAD = 5, // hash: a server takes 5/4 of its share, and no more; p2c: what costs 5/4 is worse
     SPREAD_OF = 4,
-    NOISE_US = 1000,     // p2c: what lies within this is no difference between latencies
-    HALF_MS = 1000,      // what was found out so long ago counts half
-    FAILED_US = 1000000, // a try that failed counts as slow as this, at least
-    FEW = 8,             // fewer answers tell nothing yet
+    NOISE_US = 1000, // p2c: what lies within this is no difference between latencies
+    HALF_MS = 1000,  // what was found out so long ago counts half
+    LONGEST = 5,     // failures that double the wait
+    FEW = 8,         // fewer answers tell nothing yet
     STAMP_BITS = 24,
     STAMP_MS = 64, // a unit of the stamp beside a latency
     COUNT_BITS = 4,
@@ -80,14 +80,42 @@ static double quicker_of_two(mg_server_cell *c, uint64_t us) {
     return (double)(last > 0 && last < us ? last : us);
 }
 
-void mg_balance_learn(mg_server_cell *c, uint64_t us, bool failed, uint64_t now_ms) {
+void mg_balance_learn(mg_server_cell *c, uint64_t us, uint64_t now_ms) {
     latency before = latency_of(c, now_ms);
-    uint64_t n = failed || before.n >= FEW ? FEW : before.n + 1; // a fault is known at once
-    double next = failed ? fmax(fmax((double)us, FAILED_US), before.us)
-                         : average(before, quicker_of_two(c, us));
+    uint64_t n = before.n < FEW ? before.n + 1 : FEW;
+    double next = average(before, quicker_of_two(c, us));
     uint64_t whole = next < 1 ? 1 : next < 6e10 ? (uint64_t)next : (uint64_t)6e10;
     uint64_t word = whole << (STAMP_BITS + COUNT_BITS) | n << STAMP_BITS | stamp_of(now_ms);
     atomic_store_explicit(&c->latency, word, memory_order_relaxed);
+}
+
+// --- failing: since when, and how often it was tried again in vain ---
+
+enum { TIMES_BITS = 8, TIMES = (1 << TIMES_BITS) - 1, WAIT_MS = 1000 };
+
+static uint64_t wait_ms(uint64_t times) {
+    return (uint64_t)WAIT_MS << (times - 1);
+}
+
+void mg_balance_tell(mg_server_cell *c, bool failed, uint64_t now_ms) {
+    uint64_t word = atomic_load_explicit(&c->failing, memory_order_relaxed);
+    uint64_t times = word & TIMES;
+    uint64_t next = 0;
+    if (failed) {
+        // All that were under way when it died are one failure.
+        bool again = times == 0 || now_ms >= (word >> TIMES_BITS) + wait_ms(times);
+        next = again ? now_ms << TIMES_BITS | (times < LONGEST ? times + 1 : LONGEST) : word;
+    }
+    if (next != word) {
+        atomic_store_explicit(&c->failing, next, memory_order_relaxed);
+    }
+}
+
+bool mg_balance_avoids(const mg_server_hold *h, uint64_t now_ms) {
+    uint64_t word = atomic_load_explicit(&h->cell->failing, memory_order_relaxed);
+    uint64_t times = word & TIMES;
+    return times > 0 &&
+           (now_ms < (word >> TIMES_BITS) + wait_ms(times) || mg_server_in_flight(h) > 0);
 }
 
 // --- in turn ---
@@ -161,7 +189,7 @@ static bool joins(const drawing *d, size_t i) {
 }
 
 // What a request would wait for there, measured in latencies. `share`: what the mean of all weights
-// is to its own. What fades: who was slow, or failed, is tried again, without answers to tell.
+// is to its own. What fades: who was slow is tried again, without answers to tell.
 static double cost_of(const mg_member *m, double share, const latency *l) {
     double load = 1 + in_flight_of(m) * share;
     return l != NULL ? load * (NOISE_US + l->us * l->fades) : load;

@@ -7,6 +7,8 @@
 typedef enum mg_choice_kind {
     MG_CHOICE_FIRST,
     MG_CHOICE_RETRY,
+    MG_CHOICE_FAILOVER, // a retry of what no server has seen: at one that is well it is no more
+                        // load
     MG_CHOICE_HEDGE,
     MG_CHOICE_MIRROR,
     MG_CHOICE_REPEAT, // of a try whose connection turned out to be stale: the server saw nothing

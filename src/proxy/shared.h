@@ -27,8 +27,8 @@ enum {
     MG_SHARED_ADDRESS = 104,
 };
 
-// Of a server, in all workers. Packed words are for the files that they name. Times are those of
-// mg_loop_now_ms, one clock for all processes.
+// Of a server, in all workers. Packed words are for the files that they name. Times:
+// mg_loop_now_ms.
 typedef struct mg_server_cell {
     char upstream[MG_SHARED_NAME];   // cut to fit; does not change while anybody holds the cell
     char address[MG_SHARED_ADDRESS]; // so does this
@@ -38,6 +38,7 @@ typedef struct mg_server_cell {
     _Atomic uint64_t slow_since_ms;  // its slow start began; 0: it never had one
     _Atomic uint64_t latency;        // proxy/balance.h: its moving average
     _Atomic uint64_t last_us;        // proxy/balance.h: how long its last answer took
+    _Atomic uint64_t failing;        // proxy/balance.h: since when, and how often; 0: it is well
     _Atomic uint64_t draining;       // proxy/state.h: why it takes nothing new; 0: it does
     _Atomic uint64_t logged;         // proxy/changes.h: which log lines were written lately
 } mg_server_cell;
@@ -104,8 +105,7 @@ bool mg_shared_hold_upstream(mg_shared *s, mg_str name, mg_upstream_hold *h);
 void mg_shared_drop_server(mg_server_hold *h);
 void mg_shared_drop_upstream(mg_upstream_hold *h);
 
-// Over all workers.
-uint32_t mg_server_in_flight(const mg_server_hold *h);
+uint32_t mg_server_in_flight(const mg_server_hold *h); // this and the next, over all workers
 uint32_t mg_server_members(const mg_server_hold *h);
 typedef struct mg_upstream_sums {
     uint32_t in_flight, waiting, extra;

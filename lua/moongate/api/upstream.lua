@@ -15,7 +15,7 @@ local upstream = {}
 ---@field state string `up`, `down` (health checks), `ejected` (it failed), `draining`
 ---@field why string the reason; empty if there is nothing to say
 ---@field in_flight integer requests, of all workers
----@field latency number seconds until the head of an answer, a moving average; a failure: 1 or more; 0: unknown
+---@field latency number seconds until the head of an answer, a moving average; 0: unknown
 
 ---@class moongate.UpstreamStatus
 ---@field name string as the configuration has it

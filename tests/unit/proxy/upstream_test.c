@@ -1,6 +1,7 @@
 // Sets of upstreams, and what a ticket holds.
 #include "rig.h"
 
+#include "proxy/balance.h"
 #include "proxy/members.h"
 #include "proxy/state.h"
 
@@ -265,6 +266,50 @@ static void a_retry_is_for_another_server(void **state) {
     rig_end(us);
 }
 
+static void a_retry_keeps_away_from_who_fails(void **state) {
+    (void)state;
+    mg_upstreams *us;
+    mg_upstream *u = begin_shop(3, &us);
+    mg_ticket t, again;
+    choose(u, &t);
+    const mg_upstream_server *tried[] = {t.server};
+    const mg_choice retry = {.kind = MG_CHOICE_RETRY, .tried = tried, .tried_count = 1};
+    mg_balance_tell(u->members[1].server->hold.cell, true, mg_loop_now_ms(loop));
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(mg_upstream_choose(u, &retry, &again, NULL), MG_OK);
+        assert_int_equal(number_of(&again), 2);
+        end_ticket(&again);
+    }
+    mg_balance_tell(u->members[2].server->hold.cell, true, mg_loop_now_ms(loop));
+    assert_int_equal(mg_upstream_choose(u, &retry, &again, NULL), MG_OK); // better than none
+    end_ticket(&again);
+    end_ticket(&t);
+    rig_end(us);
+}
+
+// Of what nobody has seen. A server that fails too would be asked more than it is without retries.
+static void what_goes_to_a_server_that_is_well_is_no_extra_load(void **state) {
+    (void)state;
+    mg_upstreams *us;
+    mg_upstream *u = begin_shop(2, &us);
+    mg_ticket t, again;
+    choose(u, &t);
+    const mg_upstream_server *tried[] = {t.server};
+    const mg_choice failover = {.kind = MG_CHOICE_FAILOVER, .tried = tried, .tried_count = 1};
+    assert_int_equal(mg_upstream_choose(u, &failover, &again, NULL), MG_OK);
+    assert_int_equal(mg_upstream_sum(&u->pool->hold).extra, 0);
+    end_ticket(&again);
+    mg_balance_tell(u->members[1].server->hold.cell, true, mg_loop_now_ms(loop));
+    assert_int_equal(mg_upstream_choose(u, &failover, &again, NULL), MG_OK);
+    assert_int_equal(mg_upstream_sum(&u->pool->hold).extra, 1);
+    end_ticket(&again);
+    u->options.retries.budget = 0;
+    mg_balance_tell(u->members[1].server->hold.cell, false, mg_loop_now_ms(loop));
+    assert_int_equal(mg_upstream_choose(u, &failover, &again, NULL), MG_EAGAIN);
+    end_ticket(&t);
+    rig_end(us);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_name_is_found_or_not),
@@ -280,6 +325,8 @@ int main(void) {
         cmocka_unit_test(when_fewer_than_half_are_usable_all_are_used),
         cmocka_unit_test(a_usable_backup_comes_before_that),
         cmocka_unit_test(a_retry_is_for_another_server),
+        cmocka_unit_test(a_retry_keeps_away_from_who_fails),
+        cmocka_unit_test(what_goes_to_a_server_that_is_well_is_no_extra_load),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
