@@ -227,10 +227,11 @@ static bool is_for_another(mg_choice_kind kind) {
 }
 
 // Whoever takes the server that is free takes the one that fails; and nobody tries again there.
+// Where failures eject, they are to be seen.
 static bool wants_calm(const mg_upstream *u, const mg_choice *choice) {
     unsigned balance = u->options.balance;
-    return balance == MG_BALANCE_P2C || balance == MG_BALANCE_LEAST_REQUESTS ||
-           is_for_another(choice->kind);
+    bool by_load = balance == MG_BALANCE_P2C || balance == MG_BALANCE_LEAST_REQUESTS;
+    return (by_load && !u->options.outlier.on) || is_for_another(choice->kind);
 }
 
 static bool has_calm(mg_upstream *u, const mg_choice *choice, uint64_t now_ms) {

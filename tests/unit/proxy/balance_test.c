@@ -238,6 +238,26 @@ static void who_failed_is_tried_again_in_seconds(void **state) {
     }
 }
 
+// Else it would take long until it has failed often enough in a row.
+static void who_fails_is_seen_to_fail_where_that_ejects(void **state) {
+    (void)state;
+    rig_begin(2);
+    shop.balance = MG_BALANCE_P2C;
+    shop.outlier = (mg_outlier_options){.on = true, .failures = 5, .eject_ms = 1000, .most = 0.5};
+    mg_upstreams *us = rig_set(NULL);
+    mg_upstream *u = mg_upstreams_find(us, MG_STR("shop"));
+    int failed = 0;
+    for (int i = 0; i < 100; i++) {
+        mg_ticket t;
+        int at = choose(u, &t);
+        failed += at == 0;
+        mg_ticket_end(&t, &(mg_outcome){.status = at == 0 ? 500 : 200, .answer_us = 1000});
+    }
+    assert_int_equal(failed, 5);
+    assert_true(mg_server_is_ejected(&u->members[0].server->hold, mg_loop_now_ms(loop)));
+    rig_end(us);
+}
+
 static void who_was_slow_is_tried_again_in_seconds(void **state) {
     (void)state;
     mg_upstreams *us;
@@ -408,6 +428,7 @@ int main(void) {
         cmocka_unit_test(a_server_that_refuses_at_once_does_not_draw_the_load),
         cmocka_unit_test(a_slow_first_answer_leaves_nobody_alone),
         cmocka_unit_test(who_failed_is_tried_again_in_seconds),
+        cmocka_unit_test(who_fails_is_seen_to_fail_where_that_ejects),
         cmocka_unit_test(who_was_slow_is_tried_again_in_seconds),
         cmocka_unit_test(who_is_given_up_is_known_to_be_slow),
         cmocka_unit_test(an_average_of_late_follows_what_is_now),
