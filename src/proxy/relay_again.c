@@ -27,9 +27,10 @@ static bool retry(mg_relay *r, mg_choice_kind kind) {
     return true;
 }
 
-// It came to no connection.
+// It came to no connection; a stale one before it is forgiven (it would have been sent again
+// there).
 static bool is_unreachable(const mg_call_fault *f) {
-    return f->unsent && (strcmp(f->code, "connect") == 0 || strcmp(f->code, "timeout") == 0);
+    return strcmp(f->code, "connect") == 0 || (f->unsent && strcmp(f->code, "timeout") == 0);
 }
 
 bool mg_relay_retry_fault(mg_relay *r, const mg_call_fault *of) {
