@@ -100,6 +100,21 @@ function Upstream:set_servers(servers)
   end
 end
 
+-- A slip of the pen would else be found out when the server is taken down.
+local function refuse_unknown(name, url)
+  local urls, all = {}, {}
+  for _, server in ipairs(native.upstream_servers(name)) do
+    if not urls[server.url] then
+      urls[server.url] = true
+      all[#all + 1] = server.url
+    end
+  end
+  if not urls[url] then
+    check.fail(("url: upstream '%s' has no server '%s', allowed: %s%s"):format(name, url,
+      #all > 0 and table.concat(all, ", ") or "none", suggest.for_name(url, urls)))
+  end
+end
+
 --- The server of that URL takes nothing new in any worker, what is under way ends. `false` as the
 --- second argument: it takes requests again; so does set_servers.
 ---@param url string
@@ -107,7 +122,8 @@ end
 function Upstream:drain(url, drain)
   local name = name_of(self)
   Future._refuse_loading("drain", 2)
-  check.string("url", url)
+  url = check.string("url", url):gsub("^(https?://[^/]+)/$", "%1") -- as the configuration has it
+  refuse_unknown(name, url)
   local fault = native.upstream_order(name, drain == false and "undrain" or "drain", url)
   if fault then
     check.fail(fault)

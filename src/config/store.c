@@ -195,23 +195,42 @@ static bool is_nameserver(const char *text) {
     return (v4 || v6) && port > 0 && port <= 65535;
 }
 
-void mg_config_take_nameservers(mg_config_reading *r, const mg_config_key *key, mg_json_token t) {
-    const char **out = mg_config_field(r, key);
-    *out = NULL;
-    if (t == MG_JSON_FALSE) {
-        return;
-    }
+static bool are_nameservers(mg_config_reading *r, mg_str list) {
     mg_str item;
-    mg_str rest = is_text(r, t) ? r->json.text : (mg_str){"", 0};
-    bool good = rest.n > 0;
-    while (good && mg_str_next_item(&rest, &item)) {
+    bool good = list.n > 0;
+    while (good && mg_str_next_item(&list, &item)) {
         char text[96];
         good = item.n < sizeof text &&
                is_nameserver(memcpy(text, mg_arena_copy(&r->config->arena, item), item.n + 1));
     }
-    if (good) {
+    return good;
+}
+
+// The same, one an item.
+static void take_nameserver_list(mg_config_reading *r, const mg_config_key *key) {
+    mg_buf all = {0};
+    mg_json_token t = mg_json_next(&r->json);
+    for (; t != MG_JSON_ARRAY_END && t != MG_JSON_ERROR; t = mg_json_next(&r->json)) {
+        if (is_text(r, t) && are_nameservers(r, r->json.text)) {
+            mg_buf_printf(&all, "%s%.*s", all.n > 0 ? "," : "", (int)r->json.text.n,
+                          r->json.text.p);
+        } else {
+            refuse(r, key, t);
+        }
+    }
+    const char **out = mg_config_field(r, key);
+    *out = all.n > 0 ? mg_arena_copy(&r->config->arena, mg_buf_str(&all)) : NULL;
+    mg_buf_deinit(&all);
+}
+
+void mg_config_take_nameservers(mg_config_reading *r, const mg_config_key *key, mg_json_token t) {
+    const char **out = mg_config_field(r, key);
+    *out = NULL;
+    if (t == MG_JSON_ARRAY) {
+        take_nameserver_list(r, key);
+    } else if (is_text(r, t) && are_nameservers(r, r->json.text)) {
         *out = mg_arena_copy(&r->config->arena, r->json.text);
-    } else {
+    } else if (t != MG_JSON_FALSE) {
         refuse(r, key, t);
     }
 }

@@ -14,6 +14,8 @@ enum {
     BALANCE_UNSAID = 99, // until all keys are read
 };
 
+static const char sticky_unsaid[] = "";
+
 #define AT(field) offsetof(mg_upstream_options, field)
 #define PER       1000 // bounds of shares are in thousandths
 
@@ -322,6 +324,9 @@ static void judge(mg_config_reading *r, mg_upstream_options *o, bool has_servers
     } else if (has_split && weight_of_arms(o) == 0) {
         fault_at(r, "split", "has no part with a weight, allowed: one above 0 at least");
     }
+    if (o->mirror.to == NULL && o->mirror.share != 1) {
+        fault_at(r, "mirror", "has a share and no upstream that gets it, allowed: to = \"NAME\"");
+    }
     if (o->sticky != NULL && !has_split) {
         fault_at(r, "sticky", "is for a split, allowed here: hash = \"cookie:NAME\"");
     }
@@ -349,9 +354,12 @@ static void take_whole(mg_config_reading *r, mg_json_token t, mg_upstream_option
     void *before = r->into;
     mg_upstream_default(o, &r->config->arena);
     o->balance = BALANCE_UNSAID;
+    o->sticky = sticky_unsaid;
     r->into = o;
+    size_t n = 0;
     if (t == MG_JSON_OBJECT) {
-        if (mg_config_take_table(r, &mg_upstream_table) == 0) { // an empty list, in Lua
+        n = mg_config_take_table(r, &mg_upstream_table);
+        if (n == 0) { // an empty list, in Lua
             o->servers.items = mg_arena_alloc(&r->config->arena, 0);
         }
     } else if (t == MG_JSON_ARRAY) {
@@ -362,8 +370,13 @@ static void take_whole(mg_config_reading *r, mg_json_token t, mg_upstream_option
                            "\"http://127.0.0.1:9001\" }, or a table as { servers = ... }");
     }
     r->into = before;
+    bool has_others = n > (o->sticky == sticky_unsaid ? 1 : 2); // than split and sticky
+    o->sticky = o->sticky == sticky_unsaid ? NULL : o->sticky;
     if (r->fault_count == faults) {
         judge(r, o, o->servers.items != NULL, o->arms != NULL);
+    }
+    if (r->fault_count == faults && o->arms != NULL && has_others) {
+        fault_at(r, "split", "goes with sticky alone, allowed: all other keys where its parts are");
     }
 }
 

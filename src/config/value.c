@@ -1,7 +1,7 @@
 #include "config/value.h"
 
-#include "base/suggest.h"
 #include "config/acme.h"
+#include "config/foreign.h"
 #include "config/path.h"
 #include "config/upstream_value.h"
 
@@ -72,7 +72,7 @@ static void suggest_choice(mg_buf *out, const mg_config_key *key, mg_str typed) 
     mg_suggest_init(&s, typed);
     for (const char *at = key->choices; *at != '\0';) {
         size_t n = strcspn(at, "|");
-        mg_suggest_offer(&s, (mg_str){at, n});
+        mg_config_offer(&s, (mg_str){at, n});
         at += at[n] == '\0' ? n : n + 1;
     }
     mg_suggest_append(&s, out);
@@ -128,7 +128,7 @@ void mg_config_fault_unknown(mg_config_reading *r, const mg_config_key *keys, si
     for (size_t i = 0; i < count; i++) {
         if (keys[i].kind != MG_CONFIG_RESERVED && mg_config_is_in(&keys[i], table)) {
             mg_buf_printf(&text, "%s%s", text.n > 0 ? ", " : "", mg_config_name(&keys[i]));
-            mg_suggest_offer(&s, mg_str_of(mg_config_name(&keys[i])));
+            mg_config_offer(&s, mg_str_of(mg_config_name(&keys[i])));
         }
     }
     mg_suggest_append(&s, &text);

@@ -157,8 +157,17 @@ static void append_number(mg_buf *out, mg_str key, uint64_t v) {
     mg_buf_append_u64(out, v);
 }
 
-static void append_status(mg_buf *out, mg_str key, int status) {
+static void append_code(mg_buf *out, mg_str key, int status) {
     append_number(out, key, (uint64_t)status);
+}
+
+static void append_answer(mg_buf *out, mg_str key, int status) {
+    if (status > 0) {
+        append_code(out, key, status);
+    } else { // nobody answered
+        put(out, key);
+        put(out, MG_STR("null"));
+    }
 }
 
 // --- each field of the JSON form: `,"name":value`, or nothing ---
@@ -199,7 +208,7 @@ FIELD(client_ip, append_json, client_ip)
 FIELD(method, append_json, method)
 FIELD(target, append_json, target)
 FIELD(host, append_json, host)
-FIELD(status, append_status, status)
+FIELD(status, append_code, status)
 FIELD(bytes, append_number, body_bytes_out)
 FIELD(referer, append_json, referer)
 FIELD(user_agent, append_json, user_agent)
@@ -208,7 +217,7 @@ FIELD(route, append_json, route)
 RELAYED(upstream, append_json, upstream)
 RELAYED(server, append_json, server)
 RELAYED(tries, append_number, tries)
-RELAYED(upstream_status, append_status, status)
+RELAYED(upstream_status, append_answer, status)
 RELAYED(connect, append_time, connect_us)
 RELAYED(first_byte, append_time, first_byte_us)
 RELAYED(total, append_time, total_us)

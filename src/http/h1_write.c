@@ -15,15 +15,16 @@ static void put(char **at, const char *data, size_t n) {
 
 #define PUT(at, literal) put(at, literal, sizeof(literal) - 1)
 
-static void put_status(char **at, int status) {
-    if (status == 200) {
+// `phrase` empty: the status's own.
+static void put_status(char **at, int status, mg_str phrase) {
+    if (status == 200 && phrase.n == 0) {
         PUT(at, "HTTP/1.1 200 OK\r\n");
         return;
     }
     PUT(at, "HTTP/1.1 ");
     *at += mg_format_u64(*at, (uint64_t)status);
     PUT(at, " ");
-    mg_str phrase = mg_status_phrase(status);
+    phrase = phrase.n > 0 ? phrase : mg_status_phrase(status);
     put(at, phrase.p, phrase.n);
     PUT(at, "\r\n");
 }
@@ -59,9 +60,9 @@ static void put_fields(char **at, const mg_fields *l) {
 }
 
 void mg_h1_write_head(mg_buf *out, const mg_answer_head *a) {
-    char *start = mg_buf_reserve(out, FIXED + a->content_type.n + a->fields->bytes);
+    char *start = mg_buf_reserve(out, FIXED + a->reason.n + a->content_type.n + a->fields->bytes);
     char *at = start;
-    put_status(&at, a->status);
+    put_status(&at, a->status, a->reason);
     if (mg_fields_find(a->fields, MG_FIELD_DATE) == NULL) {
         PUT(&at, "Date: ");
         put(&at, a->date.p, a->date.n);
@@ -88,7 +89,7 @@ void mg_h1_write_head(mg_buf *out, const mg_answer_head *a) {
 void mg_h1_write_interim(mg_buf *out, int status, const mg_fields *fields) {
     char *start = mg_buf_reserve(out, FIXED + bytes_of(fields));
     char *at = start;
-    put_status(&at, status);
+    put_status(&at, status, (mg_str){0});
     put_fields(&at, fields);
     PUT(&at, "\r\n");
     out->n += (size_t)(at - start);

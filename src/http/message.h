@@ -54,6 +54,7 @@ typedef enum mg_length_kind {
 
 typedef struct mg_answer_head {
     int status;
+    mg_str reason; // of HTTP/1.1 alone; empty: the status's own
     mg_length_kind kind;
     uint64_t length;
     mg_str content_type;     // empty: no such field

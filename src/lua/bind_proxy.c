@@ -25,6 +25,7 @@ enum {
     AT_CONNECT,
     AT_FIRST_BYTE,
     AT_IDLE,
+    AT_TOTAL,
 };
 
 typedef struct head_op head_op;
@@ -307,7 +308,7 @@ static const char *start(lua_State *L, mg_script_relay *s, mg_upstream *u) {
         .server = by_url ? &s->server : NULL,
         .rules = &s->rules,
         .timeouts = {mg_lua_milliseconds(L, AT_CONNECT), mg_lua_milliseconds(L, AT_FIRST_BYTE),
-                     mg_lua_milliseconds(L, AT_IDLE)},
+                     mg_lua_milliseconds(L, AT_IDLE), mg_lua_milliseconds(L, AT_TOTAL)},
         .buffer = lua_toboolean(L, AT_BUFFER),
         .has_body = has_body,
         .body = kept_text(L, AT_BODY, &x->arena),
@@ -318,14 +319,14 @@ static const char *start(lua_State *L, mg_script_relay *s, mg_upstream *u) {
 }
 
 // proxy_start(handle, upstream or URL of a server, path, strip, host, fields set, names removed,
-// whether the body is buffered, body, and seconds to connect, to the first byte and between two
-// pieces; nil: as it is)
+// whether the body is buffered, body, and seconds to connect, to the first byte, between two pieces
+// and for all of it; nil: as it is)
 // -> operation of the status | nil, message | nil, "closed" | nil, "unknown": no such upstream, or
 // no server may be asked by its URL
 static int proxy_start(lua_State *L) {
     mg_vm *vm = mg_vm_with_room(L);
     mg_exchange *x = mg_vm_exchange(L, vm, AT_HANDLE);
-    lua_settop(L, AT_IDLE);
+    lua_settop(L, AT_TOTAL);
     if (x == NULL || mg_exchange_committed(x)) {
         return mg_lua_refuse(L, "closed");
     }
@@ -428,7 +429,10 @@ static const char *read_answer(lua_State *L, mg_script_relay *s, mg_answer *a) {
     if (mg_relay_answer(s->relay, a) != MG_OK) {
         return "the server's answer has too many fields";
     }
-    a->status = switches ? 101 : own.status;
+    if (!switches && own.status != a->status) {
+        a->status = own.status;
+        a->reason = (mg_str){NULL, 0};
+    }
     if (all) {
         a->fields = own.fields;
         a->content_type = own.content_type;

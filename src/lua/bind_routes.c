@@ -86,7 +86,8 @@ static mg_answerer *proxy_of(lua_State *L) {
                   .removed = &removed},
         .timeouts = {.connect_ms = milliseconds_field(L, "connect"),
                      .first_byte_ms = milliseconds_field(L, "first_byte"),
-                     .idle_ms = milliseconds_field(L, "idle")},
+                     .idle_ms = milliseconds_field(L, "idle"),
+                     .total_ms = milliseconds_field(L, "total")},
         .buffer = flag_field(L, -1, "buffer"),
     });
     mg_arena_deinit(&arena);
@@ -114,8 +115,8 @@ static mg_answerer *answerer_of(lua_State *L) {
 
 // bind_routes(router, { { name =, deadline_ms =, body_bytes =, folder = { path =, index =,
 // cache_control =, dotfiles = }, proxy = { upstream =, strip =, path =, host =, set =, removed =,
-// connect =, first_byte =, idle =, buffer = } }, ... }): what requests are matched against from now
-// on. Of a route all may be missing.
+// connect =, first_byte =, idle =, total =, buffer = } }, ... }): what requests are matched against
+// from now on. Of a route all may be missing.
 static int bind_routes(lua_State *L) {
     mg_vm *vm = mg_vm_of(L);
     mg_router *router = mg_check_router(L, 1);

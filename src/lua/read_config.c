@@ -117,6 +117,23 @@ static int bad_value(lua_State *L, reading *r, const char *what) {
     return lua_error(L);
 }
 
+// Where both at once come to mind: what to write instead.
+static const char *mixed_instead(mg_str key) {
+    bool of_upstreams = mg_str_starts(key, MG_STR("upstreams."));
+    bool is_item = key.n > 0 && key.p[key.n - 1] == ']';
+    if (of_upstreams && is_item) {
+        return "the table mixes names and list items, allowed: names, as { url = "
+               "\"http://host:port\", weight = 3 }";
+    } else if (of_upstreams) {
+        return "the table mixes names and list items, allowed: names, as { servers = { "
+               "\"http://host:port\" }, balance = \"p2c\" }";
+    } else if (is_item && mg_str_starts(key, MG_STR("listen["))) {
+        return "the table mixes names and list items, allowed: names, as { address = "
+               "\"0.0.0.0:8443\", tls = { ... } }";
+    }
+    return "the table mixes names and list items, allowed: either";
+}
+
 // Puts one step behind the key and returns the length to go back to.
 static size_t enter_name(reading *r, mg_str name) {
     size_t before = r->key.n;
@@ -218,7 +235,7 @@ static void write_table(lua_State *L, reading *r, int depth) {
         }
     }
     if (items > 0 && names > 0) {
-        bad_value(L, r, "the table mixes names and list items");
+        bad_value(L, r, mixed_instead(mg_buf_str(&r->key)));
     }
     if (items != lua_objlen(L, -1) || items > ITEMS) {
         bad_value(L, r, "the list has gaps, or is far too long");

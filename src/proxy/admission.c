@@ -15,10 +15,30 @@ static int refuse(mg_no_server *why, const char *text, uint64_t wait_ms) {
     return MG_EAGAIN;
 }
 
+static void count_kind(const mg_upstream_options *o, const mg_upstream_hold *h,
+                       mg_choice_kind kind) {
+    switch (kind) {
+    case MG_CHOICE_FIRST:
+        mg_budget_pay(h, o->retries.budget);
+        mg_count_total(&h->own->requests);
+        break;
+    case MG_CHOICE_RETRY:
+    case MG_CHOICE_FAILOVER:
+        mg_count_total(&h->own->retries);
+        break;
+    case MG_CHOICE_HEDGE:
+        mg_count_total(&h->own->hedges);
+        break;
+    default:
+        break;
+    }
+}
+
 int mg_admit(mg_admission *out, const mg_upstream_options *o, const mg_upstream_hold *h,
              mg_choice_kind kind, uint64_t now_ms, mg_no_server *why) {
     *out = (mg_admission){.extra = kind == MG_CHOICE_RETRY || kind == MG_CHOICE_HEDGE};
-    if (out->extra && !mg_budget_begin(h, o->retries.budget)) {
+    bool none = kind == MG_CHOICE_FAILOVER && o->retries.budget <= 0;
+    if (none || (out->extra && !mg_budget_begin(h, o->retries.budget))) {
         return refuse(why, "the budget for retries is used up", 0);
     }
     uint64_t probe;
@@ -38,12 +58,7 @@ int mg_admit(mg_admission *out, const mg_upstream_options *o, const mg_upstream_
         (void)refuse(why, "circuit.in_flight requests are under way", BUSY_S * 1000);
         return MG_ELIMIT;
     }
-    if (kind == MG_CHOICE_FIRST) {
-        mg_budget_pay(h, o->retries.budget);
-        mg_count_total(&h->own->requests);
-    } else if (out->extra) {
-        mg_count_total(kind == MG_CHOICE_RETRY ? &h->own->retries : &h->own->hedges);
-    }
+    count_kind(o, h, kind);
     return MG_OK;
 }
 

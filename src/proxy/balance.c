@@ -13,11 +13,13 @@ enum {
     LEAST_PART = 26, // a tenth: what it begins with
     SPREAD = 5, // hash: a server takes 5/4 of its share, and no more; p2c: what costs 5/4 is worse
     SPREAD_OF = 4,
-    NOISE_US = 1000,     // p2c: what lies within this is no difference between latencies
-    FADE_S = 5,          // a latency of so long ago counts half
-    FAILED_US = 1000000, // a try that failed counts as slow as this, at least
+    NOISE_US = 1000, // p2c: what lies within this is no difference between latencies
+    HALF_MS = 1000,  // what was found out so long ago counts half
+    LONGEST = 5,     // failures that double the wait
+    FEW = 8,         // fewer answers tell nothing yet
     STAMP_BITS = 24,
     STAMP_MS = 64, // a unit of the stamp beside a latency
+    COUNT_BITS = 4,
 };
 
 // --- weight ---
@@ -36,30 +38,84 @@ uint32_t mg_member_weight(const mg_member *m, const mg_upstream_options *o, uint
     return m->weight * (uint32_t)(part > LEAST_PART ? part : LEAST_PART);
 }
 
-// --- latency: microseconds and when that was, in one word ---
+// --- latency: microseconds, of how many answers, and when that was, in one word ---
 
-double mg_balance_latency_us(const mg_server_cell *c, uint64_t now_ms) {
-    uint64_t word = atomic_load_explicit(&c->latency, memory_order_relaxed);
-    uint64_t stamp = word & (((uint64_t)1 << STAMP_BITS) - 1);
-    uint64_t age = (now_ms / STAMP_MS - stamp) & (((uint64_t)1 << STAMP_BITS) - 1);
-    double s = (double)age * STAMP_MS / 1000;
-    return (double)(word >> STAMP_BITS) * FADE_S / (FADE_S + s);
+typedef struct latency {
+    double us;    // an average
+    unsigned n;   // up to FEW
+    double fades; // to how much of it by now
+} latency;
+
+static uint64_t stamp_of(uint64_t now_ms) {
+    return now_ms / STAMP_MS & (((uint64_t)1 << STAMP_BITS) - 1);
 }
 
-// What fades without being asked again would else be never asked again.
-void mg_balance_learn(mg_server_cell *c, uint64_t us, bool failed, uint64_t now_ms) {
-    double before = mg_balance_latency_us(c, now_ms);
-    double sample = (double)us;
-    if (failed && sample < FAILED_US) {
-        sample = FAILED_US;
+static latency latency_of(const mg_server_cell *c, uint64_t now_ms) {
+    uint64_t word = atomic_load_explicit(&c->latency, memory_order_relaxed);
+    uint64_t age = (stamp_of(now_ms) - word) & (((uint64_t)1 << STAMP_BITS) - 1);
+    return (latency){
+        .us = (double)(word >> (STAMP_BITS + COUNT_BITS)),
+        .n = (unsigned)(word >> STAMP_BITS) & ((1 << COUNT_BITS) - 1),
+        .fades = exp2(-(double)age * STAMP_MS / HALF_MS),
+    };
+}
+
+double mg_balance_latency_us(const mg_server_cell *c) {
+    return latency_of(c, 0).us;
+}
+
+// One in eight counts, and what is old counts no more. Of the first ones the quickest counts: they
+// meet cold caches, and one that is slow by chance would have its server left alone.
+static double average(latency before, double sample) {
+    if (before.n < FEW) {
+        return before.n == 0 || sample < before.us ? sample : before.us;
     }
-    double next = before == 0 ? sample : before + (sample - before) / 8;
-    if (failed && next < sample) {
-        next = sample;
+    double part = 1 - before.fades;
+    return before.us + (sample - before.us) * (part > 1.0 / 8 ? part : 1.0 / 8);
+}
+
+// One that is slow alone (a pause, a lost packet) says nothing of the next: two in a row do.
+static double quicker_of_two(mg_server_cell *c, uint64_t us) {
+    uint64_t last = atomic_exchange_explicit(&c->last_us, us, memory_order_relaxed);
+    return (double)(last > 0 && last < us ? last : us);
+}
+
+void mg_balance_learn(mg_server_cell *c, uint64_t us, uint64_t now_ms) {
+    latency before = latency_of(c, now_ms);
+    uint64_t n = before.n < FEW ? before.n + 1 : FEW;
+    double next = average(before, quicker_of_two(c, us));
+    uint64_t whole = next < 1 ? 1 : next < 6e10 ? (uint64_t)next : (uint64_t)6e10;
+    uint64_t word = whole << (STAMP_BITS + COUNT_BITS) | n << STAMP_BITS | stamp_of(now_ms);
+    atomic_store_explicit(&c->latency, word, memory_order_relaxed);
+}
+
+// --- failing: since when, and how often it was tried again in vain ---
+
+enum { TIMES_BITS = 8, TIMES = (1 << TIMES_BITS) - 1, WAIT_MS = 1000 };
+
+static uint64_t wait_ms(uint64_t times) {
+    return (uint64_t)WAIT_MS << (times - 1);
+}
+
+void mg_balance_tell(mg_server_cell *c, bool failed, uint64_t now_ms) {
+    uint64_t word = atomic_load_explicit(&c->failing, memory_order_relaxed);
+    uint64_t times = word & TIMES;
+    uint64_t next = 0;
+    if (failed) {
+        // All that were under way when it died are one failure.
+        bool again = times == 0 || now_ms >= (word >> TIMES_BITS) + wait_ms(times);
+        next = again ? now_ms << TIMES_BITS | (times < LONGEST ? times + 1 : LONGEST) : word;
     }
-    uint64_t stamp = (now_ms / STAMP_MS) & (((uint64_t)1 << STAMP_BITS) - 1);
-    uint64_t whole = next < 1 ? 1 : next < 1e12 ? (uint64_t)next : (uint64_t)1e12;
-    atomic_store_explicit(&c->latency, whole << STAMP_BITS | stamp, memory_order_relaxed);
+    if (next != word) {
+        atomic_store_explicit(&c->failing, next, memory_order_relaxed);
+    }
+}
+
+bool mg_balance_avoids(const mg_server_hold *h, uint64_t now_ms) {
+    uint64_t word = atomic_load_explicit(&h->cell->failing, memory_order_relaxed);
+    uint64_t times = word & TIMES;
+    return times > 0 &&
+           (now_ms < (word >> TIMES_BITS) + wait_ms(times) || mg_server_in_flight(h) > 0);
 }
 
 // --- in turn ---
@@ -133,22 +189,22 @@ static bool joins(const drawing *d, size_t i) {
 }
 
 // What a request would wait for there, measured in latencies. `share`: what the mean of all weights
-// is to its own.
-static double cost_of(const drawing *d, const mg_member *m, double share, bool timed) {
+// is to its own. What fades: who was slow is tried again, without answers to tell.
+static double cost_of(const mg_member *m, double share, const latency *l) {
     double load = 1 + in_flight_of(m) * share;
-    return timed ? load * (NOISE_US + mg_balance_latency_us(m->server->hold.cell, d->now_ms))
-                 : load;
+    return l != NULL ? load * (NOISE_US + l->us * l->fades) : load;
 }
 
-// Of which nothing is known yet a latency would be a guess: then the load alone decides. The first
+// Of which little is known yet a latency would be a guess: then the load alone decides. The first
 // one stays unless the other is clearly better, so that weights hold among equals.
 static size_t better(const drawing *d, size_t first, size_t other, double mean) {
     const mg_member *a = d->candidates[first];
     const mg_member *b = d->candidates[other];
-    bool timed = mg_balance_latency_us(a->server->hold.cell, d->now_ms) > 0 &&
-                 mg_balance_latency_us(b->server->hold.cell, d->now_ms) > 0;
-    double cost_a = cost_of(d, a, mean / a->weight, timed);
-    double cost_b = cost_of(d, b, mean / b->weight, timed);
+    latency of_a = latency_of(a->server->hold.cell, d->now_ms);
+    latency of_b = latency_of(b->server->hold.cell, d->now_ms);
+    bool timed = of_a.n >= FEW && of_b.n >= FEW;
+    double cost_a = cost_of(a, mean / a->weight, timed ? &of_a : NULL);
+    double cost_b = cost_of(b, mean / b->weight, timed ? &of_b : NULL);
     return cost_b * SPREAD < cost_a * SPREAD_OF ? other : first;
 }
 

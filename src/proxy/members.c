@@ -71,6 +71,15 @@ static int64_t current_of(const mg_member *members, size_t n, const mg_server_st
     return 0;
 }
 
+// Who was taken out for a while may have been started anew.
+static void set_draining(const mg_member *m, uint64_t now_ms) {
+    mg_server_cell *c = m->server->hold.cell;
+    uint64_t before = atomic_exchange(&c->draining, m->draining ? MG_DRAIN_ASKED : MG_DRAIN_NOT);
+    if (before == MG_DRAIN_ASKED && !m->draining) {
+        atomic_store(&c->slow_since_ms, now_ms);
+    }
+}
+
 static void add_member(mg_upstream *u, const mg_upstream_server_options *o,
                        const struct sockaddr_storage *address) {
     mg_member *m = &u->members[u->member_count];
@@ -80,7 +89,7 @@ static void add_member(mg_upstream *u, const mg_upstream_server_options *o,
         .backup = o->backup,
         .draining = is_drained(u, o->url),
     };
-    atomic_store(&m->server->hold.cell->draining, m->draining ? MG_DRAIN_ASKED : MG_DRAIN_NOT);
+    set_draining(m, mg_loop_now_ms(u->set->base->loop));
     u->holds[u->member_count++] = &m->server->hold;
     mg_member_begin_checks(m, &u->options);
 }
@@ -168,7 +177,7 @@ void mg_members_set(mg_upstream *u, const mg_upstream_servers *servers) {
 
 static void drain_member(mg_member *m, bool drain) {
     m->draining = drain;
-    atomic_store(&m->server->hold.cell->draining, drain ? MG_DRAIN_ASKED : MG_DRAIN_NOT);
+    set_draining(m, mg_loop_now_ms(m->server->pool->base->loop));
     if (drain) {
         mg_client_drain(m->server->seen.client, &m->server->seen.origin);
     }
@@ -209,7 +218,7 @@ void mg_upstream_member_of(const mg_upstream *u, size_t i, mg_upstream_member *o
         .weight = m->weight,
         .backup = m->backup,
         .in_flight = mg_server_in_flight(&m->server->hold),
-        .latency_ms = mg_balance_latency_us(c, now_ms) / 1000,
+        .latency_ms = mg_balance_latency_us(c) / 1000,
     };
     out->state = mg_server_state_text(c, now_ms, out->why);
 }

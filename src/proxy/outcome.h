@@ -7,6 +7,8 @@
 typedef enum mg_choice_kind {
     MG_CHOICE_FIRST,
     MG_CHOICE_RETRY,
+    MG_CHOICE_FAILOVER, // a retry of what no server has seen: at one that is well it is no more
+                        // load
     MG_CHOICE_HEDGE,
     MG_CHOICE_MIRROR,
     MG_CHOICE_REPEAT, // of a try whose connection turned out to be stale: the server saw nothing
@@ -26,7 +28,9 @@ typedef struct mg_outcome {
     // Ended by us or the client before its end: a hedge that lost, a client that left. It says
     // nothing about the server.
     bool cancelled;
-    uint64_t first_byte_us; // from the try's begin to that head
+    // For so long the server alone was waited for: from the connection to that head, or until it
+    // was waited for no more. 0: not known, as of a body that came meanwhile.
+    uint64_t answer_us;
 } mg_outcome;
 
 // What a try has from mg_admit to its end (proxy/admission.h).

@@ -53,8 +53,7 @@ static void end(passage *p, bool broken) {
     mg_loop *loop = p->ticket.upstream->set->base->loop;
     p->relayed.total_us = mg_loop_now_us(loop) - p->ticket.began_us;
     mg_kept_record_tell(p->record, p->relayed.bytes_in, broken);
-    const mg_outcome outcome = {.status = p->relayed.status,
-                                .first_byte_us = p->relayed.first_byte_us};
+    const mg_outcome outcome = {.status = p->relayed.status}; // when that came is long ago
     mg_ticket_end(&p->ticket, &outcome);
     mg_timer_stop(&p->drain);
     mg_link_remove(&p->link);

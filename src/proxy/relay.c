@@ -138,7 +138,7 @@ int mg_relay_status(const mg_relay *r) {
 
 int mg_relay_answer(const mg_relay *r, mg_answer *out) {
     const mg_response *head = mg_relay_head(r);
-    *out = (mg_answer){.status = mg_relay_status(r)};
+    *out = (mg_answer){.status = mg_relay_status(r), .reason = head->reason};
     mg_fields_init(&out->fields, &r->x->arena);
     int rc = mg_forward_response(&out->fields, head);
     if (rc == MG_OK && r->at->ticket.set_cookie.n > 0) {
@@ -274,17 +274,6 @@ static void on_gone(mg_app *app, mg_exchange *x, mg_gone why) {
 
 // --- the beginning ---
 
-// 0: as the upstream says.
-static void set_times(mg_relay_timeouts *t, const mg_upstream_timeouts *of) {
-    t->connect_ms = t->connect_ms > 0 ? t->connect_ms : (uint32_t)of->connect_ms;
-    t->first_byte_ms = t->first_byte_ms > 0 ? t->first_byte_ms : (uint32_t)of->first_byte_ms;
-    t->idle_ms = t->idle_ms > 0 ? t->idle_ms : (uint32_t)of->idle_ms;
-}
-
-static uint32_t sooner(uint32_t a, uint32_t b) {
-    return a == 0 || (b > 0 && b < a) ? b : a;
-}
-
 // The client says how long its call may take: that stands for the times between bytes, since its
 // messages come when there are some. So do those of the request.
 static void begin_grpc(mg_relay *r) {
@@ -294,10 +283,8 @@ static void begin_grpc(mg_relay *r) {
     bool known = routed != NULL && routed->match.id != 0;
     const mg_route *route = known ? mg_routes_get(routed->front->routes, routed->match.id) : NULL;
     mg_exchange_stream_body(r->x, route != NULL && route->body_bytes >= 0);
-    if (ms > 0) {
-        r->total_ms = sooner(r->total_ms, ms);
-        r->o.timeouts.first_byte_ms = r->o.timeouts.idle_ms = 0;
-    }
+    r->total_ms = ms;
+    r->timeless = ms > 0;
 }
 
 static void make_request(mg_relay *r) {
@@ -334,9 +321,7 @@ mg_relay *mg_relay_start(const mg_relay_options *o) {
         .kept_all = true,
         .log = {.upstream = mg_str_of(mg_upstream_options_of(o->upstream)->name)},
         .grpc = mg_grpc_is(&x->head.fields),
-        .total_ms = (uint32_t)mg_upstream_options_of(o->upstream)->timeouts.total_ms,
     };
-    set_times(&r->o.timeouts, &mg_upstream_options_of(o->upstream)->timeouts);
     if (r->grpc) {
         begin_grpc(r);
     }

@@ -42,7 +42,8 @@ typedef struct mg_relay_events {
 typedef struct mg_relay_timeouts {
     uint32_t connect_ms;
     uint32_t first_byte_ms;
-    uint32_t idle_ms; // between two pieces of the content
+    uint32_t idle_ms;  // between two pieces of the content
+    uint32_t total_ms; // until the answer's last byte, all tries together
 } mg_relay_timeouts;
 
 // All but `exchange` is borrowed until the relay is over.

@@ -19,19 +19,26 @@ static bool may_retry(const mg_relay *r, const mg_try_facts *facts) {
     return mg_tries_may_retry(&mg_upstream_options_of(r->asked)->retries, facts);
 }
 
-static bool retry(mg_relay *r) {
-    if (!mg_relay_ask_another(r, MG_CHOICE_RETRY)) {
+static bool retry(mg_relay *r, mg_choice_kind kind) {
+    if (!mg_relay_ask_another(r, kind)) {
         return false;
     }
     r->retries++;
     return true;
 }
 
+// It came to no connection; a stale one before it is forgiven (it would have been sent again
+// there).
+static bool is_unreachable(const mg_call_fault *f) {
+    return strcmp(f->code, "connect") == 0 || (f->unsent && strcmp(f->code, "timeout") == 0);
+}
+
 bool mg_relay_retry_fault(mg_relay *r, const mg_call_fault *of) {
     mg_try_facts facts = facts_of(r);
     facts.code = of->code;
     facts.unsent = of->unsent;
-    if (!may_retry(r, &facts) || !retry(r)) {
+    mg_choice_kind kind = is_unreachable(of) ? MG_CHOICE_FAILOVER : MG_CHOICE_RETRY;
+    if (!may_retry(r, &facts) || !retry(r, kind)) {
         return false;
     }
     mg_relay_begin_upload(r);
@@ -55,7 +62,7 @@ bool mg_relay_retry_status(mg_relay *r, mg_relay_try *t) {
     mg_try_facts facts = facts_of(r);
     facts.status = mg_call_response(t->call)->status;
     facts.grpc = grpc_bit(r, mg_call_response(t->call));
-    if (!may_retry(r, &facts) || (other == NULL && !retry(r))) {
+    if (!may_retry(r, &facts) || (other == NULL && !retry(r, MG_CHOICE_RETRY))) {
         return false;
     }
     r->at = other != NULL ? other : mg_relay_other(r, t);

@@ -89,6 +89,7 @@ struct mg_relay {
     bool done;                 // the response is whole; nobody was told yet
     bool flushes;              // each piece at once, past filters
     bool grpc;                 // proxy/grpc.h
+    bool timeless;             // only its end is timed, by what the client says
     uint32_t total_ms;         // 0: any
     mg_relayed log;
 };

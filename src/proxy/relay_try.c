@@ -25,17 +25,35 @@ static uint32_t try_ms(const mg_relay *r, const mg_upstream_options *of) {
     return has_one ? (uint32_t)of->retries.try_timeout_ms : 0;
 }
 
+// What a route does not say its upstream does: of a split, the arm.
+static uint32_t said_or(uint32_t said_ms, uint64_t otherwise_ms) {
+    return said_ms > 0 ? said_ms : (uint32_t)otherwise_ms;
+}
+
+static uint32_t connect_ms(const mg_relay *r, const mg_upstream_options *of) {
+    return said_or(r->o.timeouts.connect_ms, of->timeouts.connect_ms);
+}
+
+static mg_call_timeouts times(const mg_relay *r, const mg_upstream_options *of) {
+    mg_call_timeouts t = {
+        .wait_ms = connect_ms(r, of),
+        .connect_ms = connect_ms(r, of),
+        .total_ms = try_ms(r, of),
+    };
+    if (!r->timeless) {
+        t.first_byte_ms = said_or(r->o.timeouts.first_byte_ms, of->timeouts.first_byte_ms);
+        t.idle_ms = said_or(r->o.timeouts.idle_ms, of->timeouts.idle_ms);
+    }
+    return t;
+}
+
 static mg_call_options wanted(const mg_relay *r, const mg_ticket *ticket) {
     const mg_head *h = &r->x->head;
     const mg_upstream_server *server = ticket->server;
     const mg_upstream_options *of = mg_upstream_options_of(ticket->upstream);
     return (mg_call_options){
         .origin = mg_ticket_origin(ticket, r->x),
-        .timeouts = {.wait_ms = r->o.timeouts.connect_ms,
-                     .connect_ms = r->o.timeouts.connect_ms,
-                     .first_byte_ms = r->o.timeouts.first_byte_ms,
-                     .idle_ms = r->o.timeouts.idle_ms,
-                     .total_ms = try_ms(r, of)},
+        .timeouts = times(r, of),
         .method = h->method_text,
         .target = r->target,
         .authority = mg_forward_host(h, r->o.rules, of, server->authority),
@@ -76,6 +94,16 @@ void mg_relay_note(mg_relay *r, const mg_relay_try *t) {
     }
 }
 
+// A new connection takes its time once; a body that streams waits for the client too.
+static uint64_t answer_us(const mg_relay_try *t) {
+    const mg_relay *r = t->relay;
+    mg_call_times times = mg_call_times_of(t->call);
+    uint64_t from = times.reused ? t->ticket.began_us : times.connected_us;
+    bool alone = r->body < MG_RELAY_STREAMS && from > 0;
+    uint64_t to = times.head_us > 0 ? times.head_us : mg_loop_now_us(r->x->server->loop);
+    return alone ? since(to, from) : 0;
+}
+
 mg_call *mg_relay_end_try(mg_relay_try *t, bool cancelled) {
     mg_relay *r = t->relay;
     mg_call *call = t->call;
@@ -84,7 +112,7 @@ mg_call *mg_relay_end_try(mg_relay_try *t, bool cancelled) {
         .status = r->log.status,
         .reused = mg_call_times_of(call).reused,
         .cancelled = cancelled,
-        .first_byte_us = r->log.first_byte_us,
+        .answer_us = answer_us(t),
     };
     mg_ticket_end(&t->ticket, &out);
     t->call = NULL;
@@ -297,7 +325,13 @@ static void on_total(mg_timer *t) {
         r, &(mg_relay_fault){504, "the upstream server did not answer in time", why.text, 0});
 }
 
+static uint32_t sooner(uint32_t a, uint32_t b) {
+    return a == 0 || (b > 0 && b < a) ? b : a;
+}
+
 static void begin_total(mg_relay *r) {
+    const mg_upstream_options *of = mg_upstream_options_of(r->asked);
+    r->total_ms = sooner(r->total_ms, said_or(r->o.timeouts.total_ms, of->timeouts.total_ms));
     if (r->total_ms > 0) {
         total_timer *total = mg_arena_alloc(&r->x->arena, sizeof *total);
         *total = (total_timer){.relay = r};
@@ -338,8 +372,9 @@ void mg_relay_ask(mg_relay *r) {
         return;
     }
     mg_relay_refused *refused = r->refused;
-    bool waits = refused->none.full != NULL &&
-                 mg_upstream_wait(refused->none.full, &refused->waiter, on_turn) == MG_OK;
-    mg_timer_start(r->x->server->loop, &r->timer, waits ? r->o.timeouts.connect_ms : 0, 0,
-                   on_nobody);
+    const mg_no_server *none = &refused->none;
+    bool waits =
+        none->full != NULL && mg_upstream_wait(none->full, &refused->waiter, on_turn) == MG_OK;
+    uint32_t ms = waits ? connect_ms(r, mg_upstream_options_of(none->full)) : 0;
+    mg_timer_start(r->x->server->loop, &r->timer, ms, 0, on_nobody);
 }

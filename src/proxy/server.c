@@ -155,8 +155,11 @@ mg_server_state *mg_server_join(mg_upstream_pool *p, const mg_upstream_server_op
                                 const struct sockaddr_storage *address) {
     mg_server_state *s = mg_server_of(p, o, tls, address);
     s->members++;
+    mg_count_up(&s->hold.own->members);
     uint64_t gone = MG_DRAIN_GONE;
-    atomic_compare_exchange_strong(&s->hold.cell->draining, &gone, MG_DRAIN_NOT);
+    if (atomic_compare_exchange_strong(&s->hold.cell->draining, &gone, MG_DRAIN_NOT)) {
+        atomic_store(&s->hold.cell->slow_since_ms, mg_loop_now_ms(p->base->loop));
+    }
     return s;
 }
 
@@ -172,11 +175,16 @@ void mg_server_release(mg_server_state *s) {
     mg_upstream_pool_unref(p);
 }
 
-// It drains from its last member on: what is under way ends, nothing else begins.
+// It drains from its last member on: what is under way ends, nothing else begins. A pool with other
+// connections may have it still, and so may another worker.
 void mg_server_leave(mg_server_state *s) {
     s->members--;
-    if (s->members == 0) {
+    mg_count_down(&s->hold.own->members);
+    atomic_thread_fence(memory_order_seq_cst);
+    if (mg_server_members(&s->hold) == 0) {
         atomic_store(&s->hold.cell->draining, MG_DRAIN_GONE);
+    }
+    if (s->members == 0) {
         mg_client_drain(s->seen.client, &s->seen.origin);
     }
     mg_server_release(s);

@@ -327,6 +327,19 @@ uint32_t mg_server_in_flight(const mg_server_hold *h) {
     return sum;
 }
 
+uint32_t mg_server_members(const mg_server_hold *h) {
+    if (h->place == MG_SHARED_SERVERS) {
+        return count(&h->own->members);
+    }
+    room *r = h->shared->room;
+    uint32_t n = workers_of(r);
+    uint32_t sum = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        sum += count(&r->rows[i].servers[h->place].members);
+    }
+    return sum;
+}
+
 static void add_now(mg_upstream_sums *to, const mg_upstream_counts *from) {
     to->in_flight += count(&from->in_flight);
     to->waiting += count(&from->waiting);
@@ -364,6 +377,7 @@ void mg_shared_forget_worker(void *memory, uint32_t worker) {
     row *w = &r->rows[worker];
     for (uint32_t i = 0; i < MG_SHARED_SERVERS; i++) {
         atomic_store(&w->servers[i].in_flight, 0);
+        atomic_store(&w->servers[i].members, 0);
     }
     for (uint32_t i = 0; i < MG_SHARED_UPSTREAMS; i++) {
         atomic_store(&w->upstreams[i].in_flight, 0);

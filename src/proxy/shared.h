@@ -27,8 +27,8 @@ enum {
     MG_SHARED_ADDRESS = 104,
 };
 
-// Of a server, in all workers. Packed words are for the files that they name. Times are those of
-// mg_loop_now_ms, one clock for all processes.
+// Of a server, in all workers. Packed words are for the files that they name. Times:
+// mg_loop_now_ms.
 typedef struct mg_server_cell {
     char upstream[MG_SHARED_NAME];   // cut to fit; does not change while anybody holds the cell
     char address[MG_SHARED_ADDRESS]; // so does this
@@ -37,6 +37,8 @@ typedef struct mg_server_cell {
     _Atomic uint64_t ejection;       // proxy/outlier.h
     _Atomic uint64_t slow_since_ms;  // its slow start began; 0: it never had one
     _Atomic uint64_t latency;        // proxy/balance.h: its moving average
+    _Atomic uint64_t last_us;        // proxy/balance.h: how long its last answer took
+    _Atomic uint64_t failing;        // proxy/balance.h: since when, and how often; 0: it is well
     _Atomic uint64_t draining;       // proxy/state.h: why it takes nothing new; 0: it does
     _Atomic uint64_t logged;         // proxy/changes.h: which log lines were written lately
 } mg_server_cell;
@@ -50,11 +52,11 @@ typedef struct mg_upstream_cell {
     _Atomic uint64_t logged;  // proxy/changes.h
 } mg_upstream_cell;
 
-// What one worker counts of a server. Written by that worker alone; `in_flight` ends with it, the
-// others only grow while the worker lives.
+// What one worker counts of a server. Written by that worker alone; `in_flight` and `members` end
+// with it, the others only grow while the worker lives.
 typedef struct mg_server_counts {
     _Atomic uint32_t in_flight; // tries
-    _Atomic uint32_t spare;
+    _Atomic uint32_t members;   // of sets that it is a server of
     _Atomic uint64_t tries, failed;
     _Atomic uint64_t reused; // tries that needed no new connection
 } mg_server_counts;
@@ -63,7 +65,6 @@ typedef struct mg_upstream_counts {
     _Atomic uint32_t in_flight; // tries
     _Atomic uint32_t waiting;   // requests that no server could take yet
     _Atomic uint32_t extra;     // of those in flight, retries and hedges
-    _Atomic uint32_t spare;
     _Atomic uint64_t requests, retries, hedges, mirrored, mirror_dropped, refused;
 } mg_upstream_counts;
 
@@ -84,8 +85,7 @@ typedef struct mg_upstream_hold {
     uint32_t place;
 } mg_upstream_hold;
 
-// Bytes that the room takes.
-size_t mg_shared_bytes(void);
+size_t mg_shared_bytes(void); // that the room takes
 
 // A view for worker number `worker` (< MG_SHARED_WORKERS) of a room that was zero at first, begins
 // at a multiple of 64 and is borrowed. `room` NULL: one of this process alone, which the view owns.
@@ -105,8 +105,8 @@ bool mg_shared_hold_upstream(mg_shared *s, mg_str name, mg_upstream_hold *h);
 void mg_shared_drop_server(mg_server_hold *h);
 void mg_shared_drop_upstream(mg_upstream_hold *h);
 
-// Over all workers.
-uint32_t mg_server_in_flight(const mg_server_hold *h);
+uint32_t mg_server_in_flight(const mg_server_hold *h); // this and the next, over all workers
+uint32_t mg_server_members(const mg_server_hold *h);
 typedef struct mg_upstream_sums {
     uint32_t in_flight, waiting, extra;
 } mg_upstream_sums;

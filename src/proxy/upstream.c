@@ -188,16 +188,23 @@ typedef struct wanted {
     const mg_choice *choice; // NULL: also those that were tried
     bool backup;
     bool usable; // only those that health checks and ejection allow
+    bool calm;   // only those that did not fail of late
     uint64_t now_ms;
 } wanted;
+
+static bool is_wanted(const mg_upstream *u, const wanted *w, const mg_member *m) {
+    const mg_server_hold *h = &m->server->hold;
+    return !m->draining && m->backup == w->backup &&
+           (w->choice == NULL || !was_tried(w->choice, &m->server->seen)) &&
+           (!w->usable || mg_server_is_usable(&u->options, h, w->now_ms)) &&
+           (!w->calm || !mg_balance_avoids(h, w->now_ms));
+}
 
 static size_t gather(mg_upstream *u, const wanted *w) {
     size_t n = 0;
     for (size_t i = 0; i < u->member_count; i++) {
         mg_member *m = &u->members[i];
-        if (!m->draining && m->backup == w->backup &&
-            (w->choice == NULL || !was_tried(w->choice, &m->server->seen)) &&
-            (!w->usable || mg_server_is_usable(&u->options, &m->server->hold, w->now_ms))) {
+        if (is_wanted(u, w, m)) {
             u->candidates[n++] = m;
         }
     }
@@ -215,15 +222,39 @@ static bool panics(mg_upstream *u, uint64_t now_ms) {
            count(u, true, true, now_ms) == 0;
 }
 
+static bool is_for_another(mg_choice_kind kind) {
+    return kind == MG_CHOICE_RETRY || kind == MG_CHOICE_FAILOVER || kind == MG_CHOICE_HEDGE;
+}
+
+// Whoever takes the server that is free takes the one that fails; and nobody tries again there.
+// Where failures eject, they are to be seen.
+static bool wants_calm(const mg_upstream *u, const mg_choice *choice) {
+    unsigned balance = u->options.balance;
+    bool by_load = balance == MG_BALANCE_P2C || balance == MG_BALANCE_LEAST_REQUESTS;
+    return (by_load && !u->options.outlier.on) || is_for_another(choice->kind);
+}
+
+static bool has_calm(mg_upstream *u, const mg_choice *choice, uint64_t now_ms) {
+    wanted w = {.choice = choice, .usable = true, .calm = true, .now_ms = now_ms};
+    size_t n = gather(u, &w);
+    w.backup = true;
+    return n > 0 || gather(u, &w) > 0;
+}
+
 // Those among which the choice is. Backups are for when nothing else is usable. A retry or a hedge
 // is for another server than those that were tried: there may be none.
 static size_t gather_candidates(mg_upstream *u, const mg_choice *choice, uint64_t now_ms) {
     bool defended = u->options.health.on || u->options.outlier.on;
-    wanted w = {choice, false, defended && !panics(u, now_ms), now_ms};
+    wanted w = {.choice = choice, .calm = wants_calm(u, choice), .now_ms = now_ms};
+    w.usable = defended && !panics(u, now_ms);
     size_t n = gather(u, &w);
+    if (n == 0 && w.calm) {
+        w.calm = false;
+        n = gather(u, &w);
+    }
     w.backup = true;
     n = n > 0 ? n : gather(u, &w);
-    if (n > 0 || choice->kind == MG_CHOICE_RETRY || choice->kind == MG_CHOICE_HEDGE) {
+    if (n > 0 || is_for_another(choice->kind)) {
         return n;
     }
     w = (wanted){.backup = false};
@@ -318,7 +349,11 @@ int mg_upstream_choose(mg_upstream *u, const mg_choice *choice, mg_ticket *out, 
     if (choice->kind == MG_CHOICE_FIRST && !choice->waited && !mg_link_alone(&u->pool->waiters)) {
         return refuse(why, "others wait already", u);
     }
-    int rc = mg_admit(&admission, &u->options, &u->pool->hold, choice->kind, now_ms, why);
+    mg_choice_kind kind = choice->kind;
+    if (kind == MG_CHOICE_FAILOVER && !has_calm(u, choice, now_ms)) {
+        kind = MG_CHOICE_RETRY;
+    }
+    int rc = mg_admit(&admission, &u->options, &u->pool->hold, kind, now_ms, why);
     if (rc == MG_ELIMIT && why != NULL) {
         why->full = u;
     }
@@ -374,6 +409,17 @@ void mg_ticket_rehome(mg_ticket *t, mg_upstream *u) {
     }
 }
 
+// Who gave up waiting knows that it takes at least so long.
+static void learn(mg_server_cell *c, const mg_outcome *outcome, mg_result result, uint64_t now_ms) {
+    bool slower = (double)outcome->answer_us > mg_balance_latency_us(c);
+    if (slower || (result == MG_RESULT_GOOD && outcome->answer_us > 0)) {
+        mg_balance_learn(c, outcome->answer_us, now_ms);
+    }
+    if (result != MG_RESULT_NONE) {
+        mg_balance_tell(c, result == MG_RESULT_BAD, now_ms);
+    }
+}
+
 void mg_ticket_end(mg_ticket *t, const mg_outcome *outcome) {
     mg_server_state *s = (mg_server_state *)t->server;
     mg_upstream *u = t->upstream;
@@ -387,9 +433,7 @@ void mg_ticket_end(mg_ticket *t, const mg_outcome *outcome) {
     if (result == MG_RESULT_BAD) {
         mg_count_total(&s->hold.own->failed);
     }
-    if (result != MG_RESULT_NONE) {
-        mg_balance_learn(s->hold.cell, outcome->first_byte_us, result == MG_RESULT_BAD, now_ms);
-    }
+    learn(s->hold.cell, outcome, result, now_ms);
     mg_admission_end(&t->admission, &u->options, &u->group, &s->hold, result, now_ms,
                      &us->base->changes);
     mg_link_remove(&t->link);

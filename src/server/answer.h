@@ -8,6 +8,7 @@ typedef struct mg_answer {
     int status;          // 200..599
     mg_str content_type; // empty: none
     mg_fields fields;    // all others, but those of framing and connection
+    mg_str reason;       // empty: the status's own; HTTP/2 has none
 } mg_answer;
 
 // Answers completely; `x` is dead for the caller afterwards. Borrows everything for the call.

@@ -50,6 +50,7 @@ static void write_head(mg_exchange *x, const mg_answer *a) {
     mg_length_kind kind = choose_framing(h, a);
     mg_answer_head head = {
         .status = a->status,
+        .reason = a->reason,
         .kind = kind,
         .length = (uint64_t)x->length_left,
         .content_type = a->content_type,
@@ -188,6 +189,7 @@ static void take_over(mg_exchange *x, const mg_answer *a, mg_str protocol, mg_tu
     (void)mg_fields_copy(&fields, &a->fields);
     mg_answer_head head = {
         .status = a->status,
+        .reason = a->reason,
         .kind = MG_LENGTH_NONE,
         .fields = &fields,
         .date = mg_server_date(s),

@@ -61,6 +61,56 @@ for how, prefix in pairs(proxy.PREFIXES) do
       end)
     end)
 
+    -- More than the budget allows at once, and each second one meets the port that is closed.
+    it("finds who is well, however many are refused by who is not", function()
+      local port = upstream:listen({ kind = "raw" })
+      local dead = ("http://127.0.0.1:%d"):format(port.port)
+      port:close()
+      a:script("/x", { { { wait_ms = 100 }, OK } })
+      for _, balance in ipairs({ "round_robin", "least_requests", "p2c" }) do
+        proxy.with({ a, dead, balance = balance, retries = { count = 1 } }, nil, function(gateway)
+          local conns = {}
+          for i = 1, 32 do
+            conns[i] = gateway:connect()
+            conns[i]:send(wire.get(prefix .. "/x"))
+          end
+          for i = 1, 32 do
+            assert.equal(200, conns[i]:read("GET").status)
+            conns[i]:close()
+          end
+        end)
+      end
+    end)
+
+    -- Each is sent again over a fresh connection, as one that was stale, and finds the port closed.
+    it("finds another server for all that were under way when one died", function()
+      local dying = upstream:listen({ kind = "raw" })
+      dying:script("/x", { OK, { { wait_ms = 3000 }, OK } })
+      b:script("/x", { { { wait_ms = 50 }, OK } })
+      local up = { dying, b, balance = "round_robin", retries = { count = 1 } }
+      proxy.with(up, nil, function(gateway)
+        local conns = {}
+        for round = 1, 2 do
+          for i = 1, 32 do
+            conns[i] = conns[i] or gateway:connect()
+            conns[i]:send(wire.get(prefix .. "/x"))
+          end
+          if round == 2 then
+            dying:wait_until("it has the second half", function(seen)
+              return #seen.requests == 32 -- of both rounds
+            end)
+            dying:close()
+          end
+          for i = 1, 32 do
+            assert.equal(200, conns[i]:read("GET").status)
+          end
+        end
+        for i = 1, 32 do
+          conns[i]:close()
+        end
+      end)
+    end)
+
     it("is not for a POST, whose answer passes as it came", function()
       a:script("/x", BUSY)
       b:script("/x", BUSY)

@@ -157,10 +157,11 @@ for how, prefix in pairs(proxy.PREFIXES) do
   end)
 
   describe("a relayed answer, " .. how .. ",", function()
-    it("has the upstream's status, fields and content", function()
+    it("has the upstream's status and reason, fields and content", function()
       local res = relay(prefix, "HTTP/1.1 418 Teapot\r\nContent-Length: 3\r\nX-A: 1\r\n"
         .. "Content-Type: text/tea\r\nETag: \"v\"\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2\r\n\r\ntea")
       assert.equal(418, res.status)
+      assert.equal("Teapot", res.reason)
       assert.equal("tea", res.body)
       assert.equal("3", res.headers["content-length"])
       assert.equal("1", res.headers["x-a"])

@@ -364,7 +364,7 @@ function ctx:proxy(upstream, options) end
 ---@field strip? string segments that are taken off the front of the path, such as "/users"
 ---@field host? string what Host says: "client", "upstream" (the server's own), or a literal
 ---@field headers? table<string, string|number|(string|number)[]|false> instead of the request's fields of these names; false takes one away
----@field timeouts? table connect, first_byte, idle (between two pieces): seconds
+---@field timeouts? table connect, first_byte, idle (between two pieces), total: seconds
 ---@field buffer? string "request": the server is asked once the whole body has come
 ---@field body? string instead of the request's own
 

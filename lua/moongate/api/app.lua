@@ -257,7 +257,7 @@ function app:static(prefix, folder, options) end
 ---@field path? string instead of the path, ":id" and "*path" are the route's parameters; with "?" instead of the query too
 ---@field host? string what Host tells: "client", "upstream" or a literal; as the upstream says unless told
 ---@field headers? table<string, string|string[]|false> instead of the client's of these names; false: none
----@field timeouts? table `connect`, `first_byte`, `idle`: seconds; as the upstream says unless told
+---@field timeouts? table `connect`, `first_byte`, `idle`, `total`: seconds; as the upstream says unless told
 ---@field buffer? "request" the upstream is asked once the request's body has come
 ---@field methods? string[] instead of HTTP's own and those that routes name
 

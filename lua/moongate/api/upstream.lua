@@ -57,7 +57,7 @@ function upstream:servers() end
 function upstream:set_servers(servers) end
 
 --- The server of that URL takes nothing new, what is under way ends. `false` as the second argument:
---- it takes requests again; so does `set_servers`.
+--- it takes requests again; so does `set_servers`. A URL that none of the servers has raises.
 ---
 --- ```lua
 --- app:post("/drain", function(ctx)

@@ -52,7 +52,7 @@ end
 local function describe(value)
   if value == null then
     return "null"
-  elseif missing.is(value) then
+  elseif missing.is(value) or type(value) == "boolean" then
     return tostring(value)
   end
   local kind = type(value)

@@ -83,7 +83,8 @@ function M.stub(app, name, by_server)
     return
   elseif not upstream then
     check.fail(('stub_upstream: the app has no upstream "%s"%s: give it to test.app as { upstreams '
-      .. "= { %s = { ... } } }"):format(name, suggest.for_name(name, app.upstreams), name))
+      .. "= { %s = { ... } } }, or as { configuration = true } what conf/moongate.lua has")
+      :format(name, suggest.for_name(name, app.upstreams), name))
   end
   local urls, servers = urls_of(upstream), app.net.servers
   if reply.is(by_server) then

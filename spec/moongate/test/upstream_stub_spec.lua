@@ -219,4 +219,46 @@ describe("what a script says of an upstream's servers", function()
     assert.error_matches(function() moongate.upstream("users"):set_servers({ "9001" }) end,
       'servers%[1%].*"9001" is no URL of a server')
   end)
+
+  it("has the times of a split's part", function()
+    app = test.app(function(target)
+      target:any("/*path", function(ctx) ctx:proxy("users") end)
+    end, { upstreams = {
+      users = { split = { { "quick", 1 } } },
+      quick = { servers = { ONE }, timeouts = { first_byte = 1, total = 3 } },
+    } })
+    app:stub_upstream("quick", test.after(2, "late"))
+    assert.equal(504, app:get("/a").status)
+    app:stub_upstream("quick", test.after(0.9, "in time"))
+    assert.equal("in time", app:get("/a").body)
+  end)
+
+  it("is given up after a total time of the request's or the route's own", function()
+    app = test.app(function(target)
+      target:get("/lua", function(ctx) ctx:proxy("users", { timeouts = { total = 1 } }) end)
+      target:proxy("/*path", "users", { timeouts = { total = 1 } })
+    end, { upstreams = { users = { ONE } } })
+    for _, path in ipairs({ "/lua", "/c" }) do
+      app:stub_upstream("users", test.after(2, "late"))
+      assert.equal(504, app:get(path).status)
+      app:stub_upstream("users", test.after(0.9, "in time"))
+      assert.equal("in time", app:get(path).body)
+    end
+  end)
+
+  it("says where an upstream comes from that is not there", function()
+    serve()
+    assert.error_matches(function() app:stub_upstream("user", "x") end,
+      'no upstream "user" (did you mean \'users\'?): give it to test.app as { upstreams = '
+      .. "{ user = { ... } } }, or as { configuration = true } what conf/moongate.lua has", 1, true)
+  end)
+
+  it("drains nobody who is not there", function()
+    serve()
+    assert.error_matches(function() moongate.upstream("users"):drain(ONE .. "1") end,
+      ("url: upstream 'users' has no server '%s1', allowed: %s, %s (did you mean '%s'?)")
+        :format(ONE, ONE, TWO, ONE), 1, true)
+    moongate.upstream("users"):drain(ONE .. "/") -- as it may be written in the configuration
+    assert.equal("draining", moongate.upstream("users"):servers()[1].state)
+  end)
 end)

@@ -318,10 +318,18 @@ static void nameservers_are_addresses(void **state) {
         snprintf(json, sizeof json, "{\"http\":{\"nameservers\":\"%s\"}}", *t);
         snprintf(want, sizeof want,
                  "f: http.nameservers: is \"%s\", allowed: addresses as "
-                 "\"127.0.0.1:53,[::1]:53\", or false\n",
+                 "\"127.0.0.1:53,[::1]:53\", a list of them, or false\n",
                  *t);
         faults(json, want);
     }
+    loaded(&c, "{\"http\":{\"nameservers\":[\"1.2.3.4\",\"[::1]:53\"]}}");
+    assert_string_equal(c.http.nameservers, "1.2.3.4,[::1]:53");
+    mg_config_deinit(&c);
+    faults("{\"http\":{\"nameservers\":[\"1.2.3.4\",\"x\",{}]}}",
+           "f: http.nameservers: is \"x\", allowed: addresses as \"127.0.0.1:53,[::1]:53\", a list "
+           "of them, or false\n"
+           "f: http.nameservers: is a table, allowed: addresses as \"127.0.0.1:53,[::1]:53\", a "
+           "list of them, or false\n");
 }
 
 static void all_faults_are_listed(void **state) {

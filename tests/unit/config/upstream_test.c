@@ -162,6 +162,14 @@ static void a_split_names_upstreams_with_servers(void **state) {
     faults("{\"a\":{},\"s\":{\"split\":[[\"a\",1]]},\"t\":{\"split\":[[\"a\",1],[\"s\",1]]}}",
            "f: upstreams.t.split[2]: \"s\" is a split itself, allowed: an upstream with "
            "servers\n");
+    faults("{\"a\":{},\"s\":{\"split\":[[\"a\",1]],\"timeouts\":{\"total\":1}}}",
+           "f: upstreams.s.split: goes with sticky alone, allowed: all other keys where its parts "
+           "are\n");
+    load(&c, "{\"upstreams\":{\"a\":{},\"s\":{\"split\":[[\"a\",1]],\"sticky\":false}}}");
+    mg_config_deinit(&c);
+    faults("{\"a\":{\"servers\":[],\"mirror\":{\"share\":0.1}}}",
+           "f: upstreams.a.mirror: has a share and no upstream that gets it, allowed: to = "
+           "\"NAME\"\n");
     faults("{\"a\":{},\"s\":{\"split\":[[\"a\",0]]}}",
            "f: upstreams.s.split: has no part with a weight, allowed: one above 0 at least\n");
     faults(

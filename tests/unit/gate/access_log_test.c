@@ -138,6 +138,15 @@ static void json_tells_of_the_upstream(void **state) {
           "\"route\":null,\"upstream\":\"shop\",\"server\":\"127.0.0.1:9001\",\"tries\":2,"
           "\"upstream_status\":502,\"connect\":null,\"first_byte\":0.002003,\"total\":3.000004,"
           "\"bytes_received\":7,\"bytes_sent\":8,\"aborted\":false}\n");
+    const mg_relayed nobody = {.upstream = MG_STR("shop")};
+    r.relayed = &nobody;
+    check(true, &r, 1,
+          "{\"time\":\"1970-01-01T00:00:00.000Z\",\"client_ip\":null,\"method\":null,"
+          "\"target\":null,\"host\":null,\"status\":502,\"bytes\":0,"
+          "\"duration\":0.000000,\"referer\":null,\"user_agent\":null,\"request_id\":null,"
+          "\"route\":null,\"upstream\":\"shop\",\"server\":null,\"tries\":0,"
+          "\"upstream_status\":null,\"connect\":null,\"first_byte\":null,\"total\":null,"
+          "\"bytes_received\":0,\"bytes_sent\":0,\"aborted\":false}\n");
 }
 
 // What scripts note: in the arena, which the caller ends.

@@ -32,6 +32,8 @@ static void writes_heads(void **state) {
     writes((mg_answer_head){.status = 299, .kind = MG_LENGTH_CHUNKED, .close = true},
            "HTTP/1.1 299 \r\nDate: " DATE
            "\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n");
+    writes((mg_answer_head){.status = 200, .reason = MG_STR("Fine")},
+           "HTTP/1.1 200 Fine\r\nDate: " DATE "\r\n\r\n");
     writes((mg_answer_head){.status = 204, .fields = &own, .keep_alive_to_10 = true},
            "HTTP/1.1 204 No Content\r\nConnection: keep-alive\r\nA: b\r\ndate: x\r\n\r\n");
 }

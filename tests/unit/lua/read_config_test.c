@@ -122,7 +122,14 @@ static void what_is_not_plain_data_is_named(void **state) {
     fails("return { a = 0/0 }", MG_ECONFIG, ": a: is not a number");
     fails("return { a = -math.huge }", MG_ECONFIG, ": a: the number is infinite");
     fails("return { a = '\\255' }", MG_ECONFIG, ": a: the text is not UTF-8");
-    fails("return { a = { 1, x = 2 } }", MG_ECONFIG, ": a: the table mixes names and list items");
+    fails("return { a = { 1, x = 2 } }", MG_ECONFIG,
+          ": a: the table mixes names and list items, allowed: either");
+    fails("return { upstreams = { a = { 'http://a', balance = 'random' } } }", MG_ECONFIG,
+          ": upstreams.a: the table mixes names and list items, allowed: names, as { servers = ");
+    fails("return { upstreams = { a = { { 'http://a', weight = 3 } } } }", MG_ECONFIG,
+          ": upstreams.a[1]: the table mixes names and list items, allowed: names, as { url = ");
+    fails("return { listen = { { '0.0.0.0:80', tls = {} } } }", MG_ECONFIG,
+          ": listen[1]: the table mixes names and list items, allowed: names, as { address = ");
     fails("return { a = { 1, [5] = 2 } }", MG_ECONFIG, ": a: the list has gaps");
     fails("return { a = { [true] = 2 } }", MG_ECONFIG, ": a: keys must be names");
     fails("local t = {} t.t = t return t", MG_ECONFIG, ": t.t.t.t.t.t.t.t.t.t.t.t.t.t.t.t: tables");

@@ -2,6 +2,7 @@
 #include "rig.h"
 
 #include "proxy/balance.h"
+#include "proxy/members.h"
 #include "server/requester.h"
 
 enum { DRAWS = 20000, KEYS = 10000 };
@@ -136,12 +137,19 @@ static void least_requests_fills_the_emptiest(void **state) {
     rig_end(more);
 }
 
+// Often enough to be known.
+static void answer(const mg_upstream *u, size_t i, uint64_t us) {
+    for (int k = 0; k < 8; k++) {
+        mg_balance_learn(cell_of(u, i), us, mg_loop_now_ms(loop));
+    }
+}
+
 static void of_two_the_quicker_one_is_taken(void **state) {
     (void)state;
     mg_upstreams *us;
     mg_upstream *u = begin(&us, 2, MG_BALANCE_P2C);
-    mg_balance_learn(cell_of(u, 0), 50000, false, 0);
-    mg_balance_learn(cell_of(u, 1), 1000, false, 0);
+    answer(u, 0, 50000);
+    answer(u, 1, 1000);
     mg_ticket t[8];
     for (int i = 0; i < 8; i++) {
         assert_int_equal(choose(u, &t[i]), 1); // until 50 of them wait there
@@ -162,21 +170,137 @@ static void a_server_that_refuses_at_once_does_not_draw_the_load(void **state) {
         int at = choose(u, &t);
         seen[at]++;
         const mg_outcome bad = {0};
-        const mg_outcome good = {.status = 200, .first_byte_us = 5000};
+        const mg_outcome good = {.status = 200, .answer_us = 5000};
         mg_ticket_end(&t, at == 0 ? &bad : &good);
     }
     assert_true(seen[0] < 50);
     rig_end(us);
 }
 
-static void what_was_slow_is_tried_again_after_a_while(void **state) {
+// A server that has just been started, or is asked for the first time.
+static void a_slow_first_answer_leaves_nobody_alone(void **state) {
+    (void)state;
+    mg_upstreams *us;
+    mg_upstream *u = begin(&us, 2, MG_BALANCE_P2C);
+    bool first = true;
+    for (int i = 0; i < 1000; i++) {
+        mg_ticket t;
+        int at = choose(u, &t);
+        seen[at]++;
+        mg_outcome out = {.status = 200, .answer_us = at == 0 && first ? 20000 : 300};
+        first &= at != 0;
+        mg_ticket_end(&t, &out);
+    }
+    assert_in_range(seen[0], 400, 600);
+    rig_end(us);
+}
+
+static int requests_until_asked(mg_upstream *u, int server) {
+    for (int i = 0; i < 100; i++) {
+        if (once(u) == server) {
+            return i;
+        }
+    }
+    return -1;
+}
+
+// Nobody else tells that it is well again.
+static void who_failed_is_tried_again_in_seconds(void **state) {
+    (void)state;
+    static const mg_balance free_ones[] = {MG_BALANCE_P2C, MG_BALANCE_LEAST_REQUESTS};
+    for (size_t k = 0; k < 2; k++) {
+        mg_upstreams *us;
+        mg_upstream *u = begin(&us, 2, free_ones[k]);
+        uint64_t now_ms = 1000;
+        mg_loop_set_now(loop, now_ms);
+        mg_balance_tell(cell_of(u, 0), true, now_ms);
+        for (uint64_t wait = 1000; wait <= 16000; wait *= 2) {
+            mg_balance_tell(cell_of(u, 0), true, now_ms + 1); // whoever was under way too
+            mg_loop_set_now(loop, now_ms + wait - 1);
+            mg_ticket busy[20];
+            for (int i = 0; i < 20; i++) {
+                assert_int_equal(choose(u, &busy[i]), 1); // whatever waits there
+            }
+            now_ms += wait;
+            mg_loop_set_now(loop, now_ms);
+            mg_ticket t[2];
+            assert_int_equal(choose(u, &t[0]), 0);
+            assert_int_equal(choose(u, &t[1]), 1); // one is enough
+            mg_ticket_end(&t[0], &(mg_outcome){0});
+            end_ticket(&t[1]);
+            for (int i = 0; i < 20; i++) {
+                end_ticket(&busy[i]);
+            }
+        }
+        mg_balance_tell(cell_of(u, 0), false, now_ms);
+        assert_in_range(requests_until_asked(u, 0), 0, 20);
+        rig_end(us);
+    }
+}
+
+// Else it would take long until it has failed often enough in a row.
+static void who_fails_is_seen_to_fail_where_that_ejects(void **state) {
+    (void)state;
+    rig_begin(2);
+    shop.balance = MG_BALANCE_P2C;
+    shop.outlier = (mg_outlier_options){.on = true, .failures = 5, .eject_ms = 1000, .most = 0.5};
+    mg_upstreams *us = rig_set(NULL);
+    mg_upstream *u = mg_upstreams_find(us, MG_STR("shop"));
+    int failed = 0;
+    for (int i = 0; i < 100; i++) {
+        mg_ticket t;
+        int at = choose(u, &t);
+        failed += at == 0;
+        mg_ticket_end(&t, &(mg_outcome){.status = at == 0 ? 500 : 200, .answer_us = 1000});
+    }
+    assert_int_equal(failed, 5);
+    assert_true(mg_server_is_ejected(&u->members[0].server->hold, mg_loop_now_ms(loop)));
+    rig_end(us);
+}
+
+static void who_was_slow_is_tried_again_in_seconds(void **state) {
+    (void)state;
+    mg_upstreams *us;
+    mg_upstream *u = begin(&us, 2, MG_BALANCE_P2C);
+    answer(u, 0, 100000);
+    answer(u, 1, 1000);
+    assert_int_equal(requests_until_asked(u, 0), -1);
+    mg_loop_set_now(loop, mg_loop_now_ms(loop) + 8000);
+    assert_in_range(requests_until_asked(u, 0), 0, 20);
+    rig_end(us);
+}
+
+// Of a server that freezes no answer tells.
+static void who_is_given_up_is_known_to_be_slow(void **state) {
+    (void)state;
+    mg_upstreams *us;
+    mg_upstream *u = begin(&us, 2, MG_BALANCE_P2C);
+    answer(u, 0, 1000);
+    answer(u, 1, 1000);
+    mg_ticket t;
+    int given_up = choose(u, &t);
+    mg_ticket_end(&t, &(mg_outcome){.cancelled = true, .answer_us = 500});
+    assert_in_range(mg_balance_latency_us(cell_of(u, (size_t)given_up)), 999, 1000);
+    for (int i = 0; i < 4; i++) {
+        given_up = choose(u, &t);
+        mg_ticket_end(&t, &(mg_outcome){.cancelled = true, .answer_us = 400000});
+    }
+    assert_true(mg_balance_latency_us(cell_of(u, (size_t)given_up)) > 50000);
+    rig_end(us);
+}
+
+static void an_average_of_late_follows_what_is_now(void **state) {
     (void)state;
     mg_server_cell c = {0};
-    mg_balance_learn(&c, 8000, false, 1000);
-    double fresh = mg_balance_latency_us(&c, 1000);
-    assert_true(fresh > 7000 && fresh < 8100);
-    assert_true(mg_balance_latency_us(&c, 6000) < fresh * 0.52);
-    assert_true(mg_balance_latency_us(&c, 60000) < fresh * 0.1);
+    for (int i = 0; i < 8; i++) {
+        mg_balance_learn(&c, 8000, 1000);
+    }
+    mg_balance_learn(&c, 16000, 1000);
+    assert_in_range(mg_balance_latency_us(&c), 7990, 8010); // one alone is chance
+    mg_balance_learn(&c, 16000, 1000);
+    assert_in_range(mg_balance_latency_us(&c), 8990, 9010);
+    mg_balance_learn(&c, 1000, 90000);
+    assert_in_range(mg_balance_latency_us(&c), 990, 1010);
 }
 
 static void a_server_that_comes_slowly_has_a_tenth_at_first(void **state) {
@@ -190,6 +314,32 @@ static void a_server_that_comes_slowly_has_a_tenth_at_first(void **state) {
     assert_int_equal(mg_member_weight(m, &shop, 6000), 128);
     assert_int_equal(mg_member_weight(m, &shop, 11000), 256);
     assert_int_equal(mg_member_weight(m, &shop, 500), 26); // it will come
+    rig_end(us);
+}
+
+static uint32_t weight_now(const mg_upstream *u, size_t i) {
+    return mg_member_weight(&u->members[i], &shop, mg_loop_now_ms(loop));
+}
+
+// By set_servers, a reload or the addresses of a name; and by a script that drained it.
+static void a_server_that_comes_back_begins_slowly_again(void **state) {
+    (void)state;
+    rig_begin(2);
+    shop.slow_start_ms = 10000;
+    mg_upstreams *us = rig_set(NULL);
+    mg_upstream *u = mg_upstreams_find(us, MG_STR("shop"));
+    mg_loop_set_now(loop, mg_loop_now_ms(loop) + 20000);
+    mg_members_set(u, &(mg_upstream_servers){servers, 1});
+    mg_members_set(u, &(mg_upstream_servers){servers, 2});
+    assert_int_equal(weight_now(u, 0), 256);
+    assert_int_equal(weight_now(u, 1), 26);
+    mg_loop_set_now(loop, mg_loop_now_ms(loop) + 20000);
+    mg_members_drain(u, mg_str_of(urls[0]), true);
+    mg_members_drain(u, mg_str_of(urls[0]), false);
+    assert_int_equal(weight_now(u, 0), 26);
+    assert_int_equal(weight_now(u, 1), 256);
+    mg_members_set(u, &(mg_upstream_servers){servers, 2});
+    assert_int_equal(weight_now(u, 1), 256); // it was not away
     rig_end(us);
 }
 
@@ -276,8 +426,14 @@ int main(void) {
         cmocka_unit_test(least_requests_fills_the_emptiest),
         cmocka_unit_test(of_two_the_quicker_one_is_taken),
         cmocka_unit_test(a_server_that_refuses_at_once_does_not_draw_the_load),
-        cmocka_unit_test(what_was_slow_is_tried_again_after_a_while),
+        cmocka_unit_test(a_slow_first_answer_leaves_nobody_alone),
+        cmocka_unit_test(who_failed_is_tried_again_in_seconds),
+        cmocka_unit_test(who_fails_is_seen_to_fail_where_that_ejects),
+        cmocka_unit_test(who_was_slow_is_tried_again_in_seconds),
+        cmocka_unit_test(who_is_given_up_is_known_to_be_slow),
+        cmocka_unit_test(an_average_of_late_follows_what_is_now),
         cmocka_unit_test(a_server_that_comes_slowly_has_a_tenth_at_first),
+        cmocka_unit_test(a_server_that_comes_back_begins_slowly_again),
         cmocka_unit_test(only_the_keys_of_a_server_that_goes_move),
         cmocka_unit_test(no_server_has_more_in_flight_than_its_bound),
     };

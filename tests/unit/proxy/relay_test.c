@@ -18,7 +18,7 @@ static void head_and_content_pass_both_ways(void **state) {
     UNTIL(client_has("\r\n\r\nhe"));
     says(0, "llo");
     UNTIL(client_has("hello"));
-    assert_got(&p, "HTTP/1.1 299 \r\nContent-Length: 5\r\nX-C: 3\r\n" VIA "\r\nhello");
+    assert_got(&p, "HTTP/1.1 299 Fine\r\nContent-Length: 5\r\nX-C: 3\r\n" VIA "\r\nhello");
     asks("GET /a/2 HTTP/1.1\r\nHost: h\r\n\r\n", 0, "GET /a/2 HTTP/1.1\r\n"); // the same connection
     says(0, OK_EMPTY);
     UNTIL(client_has("\r\n\r\n"));
@@ -85,6 +85,34 @@ static void a_silent_server_is_a_504(void **state) {
     UNTIL(client_has("HTTP/1.1 504 "));
     assert_non_null(strstr(warnings.p, "no response within 30 s"));
     UNTIL(peers[0].ended);
+}
+
+static double latency_ms(void) {
+    mg_upstream_member m;
+    mg_upstream_member_of(mg_upstreams_find(upstreams, MG_STR("shop")), 0, &m);
+    return m.latency_ms;
+}
+
+// Neither the way to it nor what it had to wait for.
+static void a_servers_latency_is_its_own(void **state) {
+    (void)state;
+    const char *put = "PUT /a/2 HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhe";
+    asks(put, 0, "\r\n\r\nhe");
+    pass_ms(700);
+    asks("llo", 0, "hello");
+    says(0, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    UNTIL(client_has("200 OK"));
+    assert_true(latency_ms() == 0);
+    const char *get = "GET /a/1 HTTP/1.1\r\nHost: h\r\n\r\n";
+    peer_write(&p, get, strlen(get));
+    mg_loop_turn(loop, false, false, 0); // it begins to connect
+    pass_ms(500);
+    UNTIL(has_got(1, "\r\n\r\n"));
+    pass_ms(40);
+    mg_buf_clear(&p.got);
+    says(1, OK_HI);
+    UNTIL(client_has("\r\n\r\nhi"));
+    assert_in_range(latency_ms(), 40, 41);
 }
 
 static void an_answer_that_is_cut_off_has_no_end(void **state) {
@@ -219,6 +247,7 @@ int main(void) {
         EACH(a_fault_is_told_without_its_reason),
         EACH(requests_that_are_refused_get_few_lines_of_the_log),
         EACH(a_silent_server_is_a_504),
+        EACH(a_servers_latency_is_its_own),
         EACH(an_answer_that_is_cut_off_has_no_end),
         EACH(a_client_that_leaves_cancels_the_call),
         EACH(trailers_and_interim_answers_pass),

@@ -72,7 +72,7 @@ static inline int choose(mg_upstream *u, mg_ticket *t) {
 }
 
 static inline void end_ticket(mg_ticket *t) {
-    mg_ticket_end(t, &(mg_outcome){.status = 200, .first_byte_us = 1000});
+    mg_ticket_end(t, &(mg_outcome){.status = 200, .answer_us = 1000});
 }
 
 // Chooses and ends at once.

@@ -1,6 +1,10 @@
 // Sets of upstreams, and what a ticket holds.
 #include "rig.h"
 
+#include "proxy/balance.h"
+#include "proxy/members.h"
+#include "proxy/state.h"
+
 #include "proxy/verdict.h"
 
 static void a_name_is_found_or_not(void **state) {
@@ -92,6 +96,39 @@ static void a_set_made_from_another_keeps_its_servers(void **state) {
     assert_int_equal(mg_server_in_flight(&((mg_server_state *)t.server)->hold), 2);
     end_ticket(&t);
     end_ticket(&other);
+    rig_end(two);
+}
+
+// Its connections are others, it is the same server: for all that is known of it.
+static void a_server_of_another_pool_is_not_gone(void **state) {
+    (void)state;
+    rig_begin(2);
+    shop.slow_start_ms = 10000;
+    mg_loop_set_now(loop, 1000);
+    mg_upstreams *one = rig_set(NULL);
+    mg_loop_set_now(loop, 21000);
+    shop.idle_ms = 5000;
+    shop.servers.n = 1;
+    mg_upstreams *two = rig_set(one);
+    mg_upstream_member before, after;
+    mg_ticket t[2];
+    mg_upstream *u = mg_upstreams_find(one, MG_STR("shop"));
+    choose(u, &t[0]);
+    choose(u, &t[1]); // so that its servers stay
+    const mg_server_state *other = (const mg_server_state *)t[1].server;
+    mg_upstreams_unref(one);
+    u = mg_upstreams_find(two, MG_STR("shop"));
+    mg_upstream_member_of(u, 0, &before);
+    assert_string_equal(before.state, "up");
+    end_ticket(&t[0]);
+    assert_int_equal(mg_member_weight(&u->members[0], &shop, mg_loop_now_ms(loop)), 256);
+    assert_int_equal(atomic_load(&other->hold.cell->draining), MG_DRAIN_NOT); // the set lives
+    end_ticket(&t[1]);
+    mg_upstream_member_of(u, 0, &after);
+    assert_string_equal(after.state, "up");
+    mg_members_set(u, &(mg_upstream_servers){servers, 2});
+    assert_int_equal(mg_member_weight(&u->members[0], &shop, mg_loop_now_ms(loop)), 256);
+    assert_int_equal(mg_member_weight(&u->members[1], &shop, mg_loop_now_ms(loop)), 26);
     rig_end(two);
 }
 
@@ -229,6 +266,50 @@ static void a_retry_is_for_another_server(void **state) {
     rig_end(us);
 }
 
+static void a_retry_keeps_away_from_who_fails(void **state) {
+    (void)state;
+    mg_upstreams *us;
+    mg_upstream *u = begin_shop(3, &us);
+    mg_ticket t, again;
+    choose(u, &t);
+    const mg_upstream_server *tried[] = {t.server};
+    const mg_choice retry = {.kind = MG_CHOICE_RETRY, .tried = tried, .tried_count = 1};
+    mg_balance_tell(u->members[1].server->hold.cell, true, mg_loop_now_ms(loop));
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(mg_upstream_choose(u, &retry, &again, NULL), MG_OK);
+        assert_int_equal(number_of(&again), 2);
+        end_ticket(&again);
+    }
+    mg_balance_tell(u->members[2].server->hold.cell, true, mg_loop_now_ms(loop));
+    assert_int_equal(mg_upstream_choose(u, &retry, &again, NULL), MG_OK); // better than none
+    end_ticket(&again);
+    end_ticket(&t);
+    rig_end(us);
+}
+
+// Of what nobody has seen. A server that fails too would be asked more than it is without retries.
+static void what_goes_to_a_server_that_is_well_is_no_extra_load(void **state) {
+    (void)state;
+    mg_upstreams *us;
+    mg_upstream *u = begin_shop(2, &us);
+    mg_ticket t, again;
+    choose(u, &t);
+    const mg_upstream_server *tried[] = {t.server};
+    const mg_choice failover = {.kind = MG_CHOICE_FAILOVER, .tried = tried, .tried_count = 1};
+    assert_int_equal(mg_upstream_choose(u, &failover, &again, NULL), MG_OK);
+    assert_int_equal(mg_upstream_sum(&u->pool->hold).extra, 0);
+    end_ticket(&again);
+    mg_balance_tell(u->members[1].server->hold.cell, true, mg_loop_now_ms(loop));
+    assert_int_equal(mg_upstream_choose(u, &failover, &again, NULL), MG_OK);
+    assert_int_equal(mg_upstream_sum(&u->pool->hold).extra, 1);
+    end_ticket(&again);
+    u->options.retries.budget = 0;
+    mg_balance_tell(u->members[1].server->hold.cell, false, mg_loop_now_ms(loop));
+    assert_int_equal(mg_upstream_choose(u, &failover, &again, NULL), MG_EAGAIN);
+    end_ticket(&t);
+    rig_end(us);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_name_is_found_or_not),
@@ -237,12 +318,15 @@ int main(void) {
         cmocka_unit_test(a_server_that_was_tried_is_the_last_choice),
         cmocka_unit_test(a_backup_is_used_when_nothing_else_is_left),
         cmocka_unit_test(a_set_made_from_another_keeps_its_servers),
+        cmocka_unit_test(a_server_of_another_pool_is_not_gone),
         cmocka_unit_test(a_server_without_a_name_lives_with_its_tickets),
         cmocka_unit_test(a_server_that_fails_is_left_out_for_a_while),
         cmocka_unit_test(what_is_known_survives_a_reload),
         cmocka_unit_test(when_fewer_than_half_are_usable_all_are_used),
         cmocka_unit_test(a_usable_backup_comes_before_that),
         cmocka_unit_test(a_retry_is_for_another_server),
+        cmocka_unit_test(a_retry_keeps_away_from_who_fails),
+        cmocka_unit_test(what_goes_to_a_server_that_is_well_is_no_extra_load),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -139,7 +139,8 @@ static void a_file_comes_with_its_type_and_validators(void **state) {
 static void the_apps_type_and_fields_are_kept(void **state) {
     (void)state;
     char value[] = "y";
-    mg_answer a = {200, MG_STR("a/b"), FIELD_LIST(&arena, "X", value)};
+    mg_answer a = {
+        .status = 200, .content_type = MG_STR("a/b"), .fields = FIELD_LIST(&arena, "X", value)};
     start_with("GET", "", "digits.txt", &a);
     value[0] = '?'; // borrowed for the call alone
     settle();

@@ -193,7 +193,7 @@ local function add_limits(lines, route, served, facts)
   end
 end
 
-local PLAN = { "strip", "path", "host", "connect", "first_byte", "idle" }
+local PLAN = { "strip", "path", "host", "connect", "first_byte", "idle", "total" }
 
 local function add_upstream(lines, route)
   if not route.proxied then

@@ -1,6 +1,7 @@
 --- How a request is proxied: the options of ctx:proxy and app:proxy, checked, and as C wants them.
 local check = require("moongate.core.check")
 local answer = require("moongate.core.request.answer")
+local suggest = require("moongate.core.suggest")
 
 local M = {}
 
@@ -15,6 +16,7 @@ local M = {}
 ---@field connect number|nil seconds
 ---@field first_byte number|nil seconds
 ---@field idle number|nil seconds
+---@field total number|nil seconds
 
 -- The wire's own: what a request is and how it is framed is not for fields to say.
 local OURS = {
@@ -85,7 +87,9 @@ local function headers_of(name, given)
   check.type(name, given, "table")
   local headers = { set = {}, removed = {} }
   for field, value in pairs(given) do
-    check.string(name, field)
+    if type(field) ~= "string" then
+      check.fail(name .. ': names with values are wanted, as { ["X-User"] = "ada" }, not a list')
+    end
     check_ours(name, field)
     if value == false then
       add(headers.removed, field, "")
@@ -98,14 +102,18 @@ local function headers_of(name, given)
   return headers
 end
 
-local TIMEOUTS = { connect = check.seconds, first_byte = check.seconds, idle = check.seconds }
+local TIMEOUTS = { connect = check.seconds, first_byte = check.seconds, idle = check.seconds,
+  total = check.seconds }
 
 local function timeouts_of(name, given)
   return check.options(name, given, TIMEOUTS)
 end
 
 local function buffer_of(name, value)
-  return check.one_of(name, value, { request = true, [false] = true })
+  if value ~= "request" and value ~= false then
+    check.fail(name .. ': "request" or false is wanted, not ' .. check.describe(value))
+  end
+  return value
 end
 
 local OPTIONS = {
@@ -124,12 +132,13 @@ local function plan_of(options)
     set = headers.set, removed = headers.removed,
     buffer = options.buffer == "request", body = options.body,
     connect = timeouts.connect, first_byte = timeouts.first_byte, idle = timeouts.idle,
+    total = timeouts.total,
   }
 end
 
 --- Of ctx:proxy. Raises at the public caller's line.
 ---@param given table|nil path, strip, host, headers (name to value, list of values, or false),
---- timeouts { connect, first_byte, idle }, buffer = "request", body
+--- timeouts { connect, first_byte, idle, total }, buffer = "request", body
 ---@return moongate.core.ProxyPlan
 function M.of_request(given)
   return plan_of(check.options("proxy", given or {}, OF_A_REQUEST))
@@ -157,6 +166,25 @@ end
 ---@return moongate.core.ProxyPlan
 function M.of_route(given)
   return plan_of(check.options("proxy", given, OPTIONS))
+end
+
+--- That no upstream has that name, and which there are.
+---@param name string
+---@param known table<string, any>
+---@return string
+function M.unknown(name, known)
+  if name:find("://", 1, true) then
+    return ('"%s" is a server, and the name of an upstream is wanted: give it one under '
+      .. "upstreams in the configuration"):format(name)
+  end
+  local all = {}
+  for each in pairs(known) do
+    all[#all + 1] = each
+  end
+  table.sort(all)
+  return ("there is no upstream '%s', allowed: %s%s"):format(name, all[1]
+    and table.concat(all, ", ") or "none, since the configuration has no upstreams",
+    suggest.for_name(name, known))
 end
 
 --- Names of a route's options that are of proxying.

@@ -4,7 +4,6 @@
 --- upstream is configured (specs), the handler asks.
 local check = require("moongate.core.check")
 local options_of = require("moongate.core.proxy.options")
-local suggest = require("moongate.core.suggest")
 local tools = require("moongate.tools")
 
 local M = {}
@@ -55,6 +54,20 @@ local function check_params(path, pattern)
   end
 end
 
+-- Nothing that the pattern takes begins so: it would be taken off no path.
+local function check_strip(strip, pattern)
+  local rest = pattern
+  for segment in strip:gmatch("/[^/]*") do
+    local own = rest:match("^/[^/]*")
+    if not own or own:sub(2, 2) == "*" then
+      return
+    elseif own:sub(2, 2) ~= ":" and own ~= segment then
+      check.fail(("proxy: strip: no path of %s begins with %s"):format(pattern, strip))
+    end
+    rest = rest:sub(#own + 1)
+  end
+end
+
 --- Raises at the public caller's line.
 ---@param pattern string of the route, with its groups' prefixes
 ---@param upstream string
@@ -65,6 +78,9 @@ function M.new(pattern, upstream, given)
   local plan = options_of.of_route(given)
   if plan.path then
     check_params(plan.path, pattern)
+  end
+  if plan.strip then
+    check_strip(plan.strip, pattern)
   end
   local has_params = plan.path and plan.path:find("/[:*]")
   local function handler(ctx)
@@ -84,8 +100,7 @@ function M.check_upstream(route, names)
   end
   local upstream = route.proxied.upstream
   if not known[upstream] then
-    error(("%s: proxy: there is no upstream %q%s; the configuration's upstreams say which there "
-      .. "are"):format(route.where, upstream, suggest.for_name(upstream, known)), 0)
+    error(route.where .. ": proxy: " .. options_of.unknown(upstream, known), 0)
   end
 end
 
@@ -98,6 +113,7 @@ function M.native(proxied)
     strip = plan.strip, path = plan.path, host = plan.host,
     set = plan.set, removed = plan.removed, buffer = plan.buffer,
     connect = plan.connect, first_byte = plan.first_byte, idle = plan.idle,
+    total = plan.total,
   }
 end
 

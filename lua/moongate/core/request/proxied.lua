@@ -53,8 +53,7 @@ local function unknown(name, level)
   for _, each in ipairs(native.upstream_names()) do
     known[each] = true
   end
-  error(('proxy: there is no upstream "%s"%s; the configuration\'s upstreams say which there are')
-    :format(tostring(name), suggest.for_name(name, known)), level + 1)
+  error("proxy: " .. options.unknown(tostring(name), known), level + 1)
 end
 
 -- A body that has been read as a whole goes on as it was.
@@ -66,7 +65,7 @@ end
 local function start(ctx, upstream, plan, level)
   local operation, wrong = native.proxy_start(ctx[HANDLE], upstream, plan.path, plan.strip,
     plan.host, plan.set, plan.removed, plan.buffer, body_of(ctx, plan), plan.connect,
-    plan.first_byte, plan.idle)
+    plan.first_byte, plan.idle, plan.total)
   if operation then
     return operation
   elseif wrong == "unknown" then

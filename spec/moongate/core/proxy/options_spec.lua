@@ -50,10 +50,14 @@ describe("options of proxying", function()
     ["header X%-A: the value holds CR"] = { headers = { ["X-A"] = "a\r\nb" } },
     ["the name 'X A' is not a token"] = { headers = { ["X A"] = "a" } },
     ["proxy.timeouts.idle: seconds are wanted"] = { timeouts = { idle = -1 } },
-    ["\"idel\" is unknown, allowed are connect, first_byte, idle %(did you mean"] = {
+    ["\"idel\" is unknown, allowed are connect, first_byte, idle, total %(did you mean"] = {
       timeouts = { idel = 1 },
     },
-    ["proxy.buffer: \"all\" is unknown, allowed are false, request"] = { buffer = "all" },
+    ["proxy.buffer: \"request\" or false is wanted, not \"all\""] = { buffer = "all" },
+    ["proxy.buffer: \"request\" or false is wanted, not true"] = { buffer = true },
+    ["proxy.headers: names with values are wanted, as .*, not a list"] = {
+      headers = { "X-A: 1" },
+    },
     ["\"pathh\" is unknown.*did you mean 'path'"] = { pathh = "/" },
   }) do
     it("are refused: " .. pattern, function()

@@ -72,6 +72,13 @@ describe("app:proxy", function()
     refused(proxy("/a", 7), "proxy: upstream: a string is wanted")
     refused(proxy("/a", "u", { stripp = "/a" }), "proxy: options:.*did you mean .?strip")
     refused(proxy("/a/:id", "u", { path = "/:ip" }), "proxy: path: /a/:id has no parameter :ip")
+    for pattern, strip in pairs({ ["/a/*path"] = "/b", ["/a/:b/c"] = "/a/x/d" }) do
+      refused(proxy(pattern, "u", { strip = strip }),
+        "proxy: strip: no path of .* begins with " .. strip)
+    end
+    for pattern, strip in pairs({ ["/a/*path"] = "/a/b", ["/:a/b"] = "/x/b", ["/*path"] = "/x" }) do
+      app:proxy(pattern, "u", { strip = strip })
+    end
   end)
 
   it("names the place of a route whose upstream is not there", function()
@@ -79,8 +86,8 @@ describe("app:proxy", function()
     local one = declared()[1]
     local ok, message = pcall(route.check_upstream, one, { "users", "shop" })
     assert.is_false(ok)
-    assert.matches('route_spec%.lua:%d+: proxy: there is no upstream "user"', message)
-    assert.matches("did you mean 'users'", message)
+    assert.matches("route_spec%.lua:%d+: proxy: there is no upstream 'user', allowed: shop, users"
+      .. " %(did you mean 'users'%?%)$", message)
     route.check_upstream(one, { "user" })
   end)
 end)

@@ -350,7 +350,7 @@ describe("a wrong call of ctx:proxy", function()
   end
 
   for pattern, args in pairs({
-    ['there is no upstream "user" %(did you mean .users.%?%)'] = { "user" },
+    ["there is no upstream 'user', allowed: .*users.* %(did you mean .users.%?%)"] = { "user" },
     ["the name of an upstream is wanted, not nil"] = { nil },
     ["proxy%.path: a path that begins"] = { "users", { path = "a" } },
     ["proxy%.strip: whole segments"] = { "users", { strip = "/a/" } },
