@@ -93,6 +93,13 @@ void mg_lua_memory_collect(mg_lua_memory *m, uint64_t now_ms) {
     m->collected_ms = now_ms;
 }
 
+void mg_lua_memory_make_room(mg_lua_memory *m, uint64_t now_ms) {
+    if (m->used > m->collected + reserve(m) / 4) {
+        mg_lua_memory_collect(m, now_ms);
+    }
+    m->over = m->refused = m->used > m->limit;
+}
+
 // Compiled code keeps what it was specialised to: a closure, and all that can be reached from it.
 static void forget_compiled(mg_lua_memory *m) {
     luaJIT_setmode(m->L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_FLUSH);

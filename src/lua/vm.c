@@ -499,6 +499,19 @@ static int coroutine_address(lua_State *L) {
     return 1;
 }
 
+// is_short() -> memory was refused in this turn.
+static int is_short(lua_State *L) {
+    lua_pushboolean(L, mg_lua_memory_is_short(&mg_vm_of(L)->memory));
+    return 1;
+}
+
+// make_room(): collects what a task has left that found no memory.
+static int make_room(lua_State *L) {
+    mg_vm *vm = mg_vm_of(L);
+    mg_lua_memory_make_room(&vm->memory, mg_loop_now_ms(vm->loop));
+    return 0;
+}
+
 // take_stall() -> why the coroutine that failed was made to fail; nil: it failed by itself.
 static int take_stall(lua_State *L) {
     mg_vm *vm = mg_vm_of(L);
@@ -527,6 +540,8 @@ void mg_bind_vm(lua_State *L, mg_vm *vm) {
         {"note_address", note_address},
         {"coroutine_address", coroutine_address},
         {"take_stall", take_stall},
+        {"is_short", is_short},
+        {"make_room", make_room},
         {"bind_limit", bind_limit},
         {NULL, NULL},
     };

@@ -263,6 +263,28 @@ describe("scripts that use too much memory", function()
     service:wait_for_body("/", "one")
   end)
 
+  -- So many new texts that none more can be made, until they are collected.
+  it("fail with 503 if a form finds no room, though nothing is left to tell it with", function()
+    start({
+      workers = 1, limits = { lua_memory = "64M", form_fields = 1000000 },
+      timeouts = { stall_kill = 30 },
+    }, [[
+      app:post("/form", { timeout = 5 }, function(ctx)
+        return #ctx:body_form():await() .. ""
+      end)]])
+    local fields = {}
+    for i = 1, 400000 do
+      fields[i] = ("key%d=value%d"):format(i, i)
+    end
+    local form = wire.post("/form", table.concat(fields, "&"),
+      "Content-Type: application/x-www-form-urlencoded")
+    for _ = 1, 2 do
+      assert.equal(503, service:request(form).status)
+      assert.equal("one", service:body("/"))
+    end
+    assert.is_nil(service:stderr():find("was interrupted", 1, true))
+  end)
+
   it("fail with 503 if rows that are pushed in slices find no room", function()
     start({ workers = 1, limits = { lua_memory = "48M" }, database = "sqlite::memory:" }, [[
       app:get("/rows", { timeout = 5 }, function(ctx)
@@ -273,7 +295,7 @@ describe("scripts that use too much memory", function()
       assert.equal(503, service:request(wire.get("/rows")).status)
       assert.equal("one", service:body("/"))
     end
-    assert.is_nil(service:stderr():find("interrupted", 1, true))
+    assert.is_nil(service:stderr():find("was interrupted", 1, true))
   end)
 
   it("fail with 503 if the results of calls find no room, of which nothing is kept", function()

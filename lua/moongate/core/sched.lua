@@ -62,6 +62,10 @@ local operations = {} -- slot of the operation's handle -> Future
 local tasks = setmetatable({}, { __mode = "k" }) -- all there are, for the leak check of specs
 local threads = setmetatable({}, { __mode = "k" }) -- their coroutines
 
+-- What a task has that memory failed: the stack of its own is not to be kept while that is told.
+local DEAD = create(function() end)
+resume(DEAD)
+
 local function main(task)
   while true do
     task.run(task)
@@ -142,6 +146,10 @@ local function tell_where(err, co)
 end
 
 local function fail(task, err)
+  if native.is_short() then -- there is none for whoever tells it either
+    task.co = DEAD
+    native.make_room()
+  end
   local wrapped = failure_of(err)
   pcall(tell_where, wrapped, task.co) -- which there may be no memory for
   tasks[task] = nil
