@@ -48,6 +48,15 @@ describe("an await inside a user's own coroutine", function()
     assert.equal("value", first:response().body)
   end)
 
+  it("is not ended by whoever resumes the coroutine of a request", function()
+    local first = app:start("GET", "/kept")
+    local answer = app:get("/resume-kept"):json()
+    assert.is_false(answer[1])
+    assert.matches("^lua/app%.lua:%d+: this coroutine belongs to the server", answer[2])
+    assert.equal("kept", first:response().body)
+    assert.near(2, app.clock:elapsed(), 0.001)
+  end)
+
   it("names the C function that stands outside of it", function()
     local expected = "app%.lua:%d+: await cannot cross string%.gsub, called at lua/app%.lua:"
     assert.matches(expected, app:get("/wrap-in-gsub").body)

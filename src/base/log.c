@@ -1,6 +1,7 @@
 #include "base/log.h"
 
 #include "base/clock.h"
+#include "base/log_cut.h"
 #include "base/mem.h"
 
 #include <errno.h>
@@ -235,7 +236,9 @@ bool mg_log_wants(const mg_log *log, mg_log_level level) {
 }
 
 static void append_event(const mg_log *log, mg_buf *line, const mg_log_event *e) {
-    mg_log_event stamped = *e;
+    mg_log_cut cut;
+    bool is_cut = mg_log_cut_init(&cut, e);
+    mg_log_event stamped = is_cut ? cut.event : *e;
     stamped.wall_ms = e->wall_ms == 0 ? mg_wall_ms() : e->wall_ms;
     if (log->json) {
         mg_log_append_json(line, &stamped);
@@ -243,6 +246,9 @@ static void append_event(const mg_log *log, mg_buf *line, const mg_log_event *e)
         mg_log_append_people(line, &stamped, log->colour);
     } else {
         mg_log_append_text(line, &stamped);
+    }
+    if (is_cut) {
+        mg_log_cut_deinit(&cut);
     }
 }
 

@@ -210,6 +210,9 @@ static int open_state(mg_lua_app *a, mg_loop *loop, const mg_lua_app_options *o,
     vm->log_arg = o->log_arg;
     mg_lua_memory_attach(&vm->memory, a->L, o->memory_bytes);
     mg_lua_state_preload(a->L, "moongate.native", open_native, vm);
+    if (a->snapshot != NULL) {
+        mg_lua_state_part(a->L);
+    }
     bound_load(a, o->load_ms, o->load_cpu_ms);
     return lua_cpcall(a->L, seed_random, NULL) == 0 ? require_boot(a, err) : take_error(a->L, err);
 }

@@ -2,6 +2,7 @@
 
 #include "lua/vm.h"
 
+#include <luajit.h>
 #include <stdio.h>
 
 enum { LEAST_RESERVE = 1 << 20, FULL_INTERVAL_MS = 1000 };
@@ -80,13 +81,28 @@ static int collect_all(lua_State *L) {
     return 0;
 }
 
-// Finalizers of scripts may raise.
-static void collect(mg_lua_memory *m, uint64_t now_ms) {
+// Finalizers of scripts may raise. The collector itself takes a little, to shrink a table.
+void mg_lua_memory_collect(mg_lua_memory *m, uint64_t now_ms) {
+    size_t limit = m->limit;
+    m->limit = 0;
     if (lua_cpcall(m->L, collect_all, NULL) != 0) {
         lua_pop(m->L, 1);
     }
+    m->limit = limit;
     m->collected = m->used;
     m->collected_ms = now_ms;
+}
+
+void mg_lua_memory_make_room(mg_lua_memory *m, uint64_t now_ms) {
+    if (m->used > m->collected + reserve(m) / 4) {
+        mg_lua_memory_collect(m, now_ms);
+    }
+    m->over = m->refused = m->used > m->limit;
+}
+
+// Compiled code keeps what it was specialised to: a closure, and all that can be reached from it.
+static void forget_compiled(mg_lua_memory *m) {
+    luaJIT_setmode(m->L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_FLUSH);
 }
 
 void mg_lua_memory_tend(mg_lua_memory *m, uint64_t now_ms) {
@@ -97,6 +113,10 @@ void mg_lua_memory_tend(mg_lua_memory *m, uint64_t now_ms) {
     bool grown = m->used > m->collected + m->limit / 10;
     bool full = mg_lua_memory_is_full(m) && now_ms - m->collected_ms >= FULL_INTERVAL_MS;
     if (grown || full) {
-        collect(m, now_ms);
+        mg_lua_memory_collect(m, now_ms);
+    }
+    if (full && mg_lua_memory_is_full(m)) {
+        forget_compiled(m);
+        mg_lua_memory_collect(m, now_ms);
     }
 }

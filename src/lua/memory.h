@@ -33,6 +33,17 @@ void mg_lua_memory_detach(mg_lua_memory *m);
 // Between turns: collects all if much is used. Whoever grows beyond the limit from now on fails.
 void mg_lua_memory_tend(mg_lua_memory *m, uint64_t now_ms);
 
+// Collects all.
+void mg_lua_memory_collect(mg_lua_memory *m, uint64_t now_ms);
+
+// Within a turn in which memory is short, once what failed of it is let go: collects all, if much
+// has come since that was last done.
+void mg_lua_memory_make_room(mg_lua_memory *m, uint64_t now_ms);
+
+static inline bool mg_lua_memory_is_short(const mg_lua_memory *m) {
+    return m->over || m->refused;
+}
+
 // There is no room for another request.
 static inline bool mg_lua_memory_is_full(const mg_lua_memory *m) {
     return m->limit > 0 && m->used > m->limit / 5 * 4;

@@ -1,6 +1,7 @@
 #include "lua/state.h"
 
 #include "lua/args.h"
+#include "lua/home.h"
 
 #include <lauxlib.h>
 #include <limits.h>
@@ -54,7 +55,11 @@ static int search(lua_State *L) {
         const char *path = lua_pushfstring(L, forms[i], folder, name);
         mg_str text = find_file(snapshot, path + 1);
         if (text.p != NULL) {
-            return luaL_loadbuffer(L, text.p, text.n, path) == 0 ? 1 : lua_error(L);
+            if (luaL_loadbuffer(L, text.p, text.n, path) != 0) {
+                return lua_error(L);
+            }
+            mg_lua_home_enter(L);
+            return 1;
         }
     }
     lua_pushliteral(L, "\n\tit is not in the snapshot");
@@ -104,6 +109,15 @@ lua_State *mg_lua_state_new(const mg_snapshot *snapshot, mg_error *err) {
         add_path(L, folder);
     }
     return L;
+}
+
+void mg_lua_state_part(lua_State *L) {
+    lua_getglobal(L, "package");
+    lua_getfield(L, -1, "loaders");
+    lua_rawgeti(L, -1, 2); // as add_searcher has put it
+    mg_lua_home_open(L);
+    lua_rawseti(L, -2, 2);
+    lua_pop(L, 2);
 }
 
 void mg_lua_state_preload(lua_State *L, const char *name, lua_CFunction open, void *arg) {

@@ -19,6 +19,10 @@ int mg_lua_framework(char out[PATH_MAX], mg_error *err);
 // short. Closed with lua_close.
 lua_State *mg_lua_state_new(const mg_snapshot *snapshot, mg_error *err);
 
+// The framework gets globals of its own, apart from those of scripts (lua/home.h). The state was
+// made with a snapshot, and nothing of the framework is loaded yet.
+void mg_lua_state_part(lua_State *L);
+
 // Makes require(`name`) return what `open` pushes (one value). `arg` is its
 // lightuserdata upvalue.
 void mg_lua_state_preload(lua_State *L, const char *name, lua_CFunction open, void *arg);

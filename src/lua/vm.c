@@ -369,23 +369,31 @@ static int push_request(lua_State *L, mg_vm *vm, mg_exchange *x) {
     return 8;
 }
 
-// Its result finds no room.
-static int push_untold(lua_State *L) {
+// Its result finds no room: what has come of it makes some before that is told.
+static int push_untold(lua_State *L, mg_vm *vm, mg_op *op) {
+    lua_pushinteger(L, MG_EVENT_DONE);
+    lua_pushnumber(L, (lua_Number)op->handle);
     lua_pushboolean(L, 0);
     lua_pushliteral(L, "memory");
-    return 2;
+    mg_slots_remove(&vm->ops, op->handle);
+    op->kind->release(op);
+    mg_lua_memory_collect(&vm->memory, mg_loop_now_ms(vm->loop));
+    return 4;
 }
 
 // Whatever raises in here does so before the operation is released: see recover.
 static int push_event(lua_State *L, mg_vm *vm, mg_op *op) {
     int event = op->event;
+    if (event == 0 && op->untold >= 2) {
+        return push_untold(L, vm, op);
+    }
     int before = lua_gettop(L);
     lua_pushinteger(L, event != 0 ? event : MG_EVENT_DONE);
     if (event == 0) {
         lua_pushnumber(L, (lua_Number)op->handle);
     }
     vm->telling = op;
-    int n = op->untold < 2 || event != 0 ? op->kind->push(L, op) : push_untold(L);
+    int n = op->kind->push(L, op);
     vm->telling = NULL;
     if (n == MG_OP_MORE) {
         lua_settop(L, before);
@@ -491,6 +499,19 @@ static int coroutine_address(lua_State *L) {
     return 1;
 }
 
+// is_short() -> memory was refused in this turn.
+static int is_short(lua_State *L) {
+    lua_pushboolean(L, mg_lua_memory_is_short(&mg_vm_of(L)->memory));
+    return 1;
+}
+
+// make_room(): collects what a task has left that found no memory.
+static int make_room(lua_State *L) {
+    mg_vm *vm = mg_vm_of(L);
+    mg_lua_memory_make_room(&vm->memory, mg_loop_now_ms(vm->loop));
+    return 0;
+}
+
 // take_stall() -> why the coroutine that failed was made to fail; nil: it failed by itself.
 static int take_stall(lua_State *L) {
     mg_vm *vm = mg_vm_of(L);
@@ -519,6 +540,8 @@ void mg_bind_vm(lua_State *L, mg_vm *vm) {
         {"note_address", note_address},
         {"coroutine_address", coroutine_address},
         {"take_stall", take_stall},
+        {"is_short", is_short},
+        {"make_room", make_room},
         {"bind_limit", bind_limit},
         {NULL, NULL},
     };

@@ -241,6 +241,63 @@ describe("scripts that use too much memory", function()
     assert.equal(1000, other:close())
   end)
 
+  it("are not kept by what was compiled of them", function()
+    start({ workers = 1, limits = { lua_memory = "64M" } }, [[
+      local kept = {}
+      app:get("/fill", function()
+        for i = 1, 44 do kept[i] = ("k"):rep(2 ^ 20) .. i end
+        return "full"
+      end)
+      app:get("/blob", function(ctx) ctx:send_file("blob", { root = "." }) end)
+      app:get("/read/:port", function(ctx)
+        local url = "http://127.0.0.1:" .. ctx.params.port .. "/blob"
+        local response = ctx:http_request({ url = url, stream = true }):await()
+        local pieces = {}
+        for piece in response:chunks() do -- a closure, called often enough to be compiled
+          pieces[#pieces + 1] = piece .. #pieces
+        end
+      end)]])
+    service:write("blob", ("b"):rep(40 * 2 ^ 20))
+    assert.equal("full", service:body("/fill"))
+    assert.equal(503, service:request(wire.get("/read/" .. service.port)).status)
+    service:wait_for_body("/", "one")
+  end)
+
+  -- So many new texts that none more can be made, until they are collected.
+  it("fail with 503 if a form finds no room, though nothing is left to tell it with", function()
+    start({
+      workers = 1, limits = { lua_memory = "64M", form_fields = 1000000 },
+      timeouts = { stall_kill = 30 },
+    }, [[
+      app:post("/form", { timeout = 5 }, function(ctx)
+        return #ctx:body_form():await() .. ""
+      end)]])
+    local fields = {}
+    for i = 1, 400000 do
+      fields[i] = ("key%d=value%d"):format(i, i)
+    end
+    local form = wire.post("/form", table.concat(fields, "&"),
+      "Content-Type: application/x-www-form-urlencoded")
+    for _ = 1, 2 do
+      assert.equal(503, service:request(form).status)
+      assert.equal("one", service:body("/"))
+    end
+    assert.is_nil(service:stderr():find("was interrupted", 1, true))
+  end)
+
+  it("fail with 503 if rows that are pushed in slices find no room", function()
+    start({ workers = 1, limits = { lua_memory = "48M" }, database = "sqlite::memory:" }, [[
+      app:get("/rows", { timeout = 5 }, function(ctx)
+        return #ctx:query_database("WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c "
+          .. "WHERE n < 300000) SELECT n, hex(n) AS a, 'row ' || n AS b FROM c"):await() .. ""
+      end)]])
+    for _ = 1, 3 do
+      assert.equal(503, service:request(wire.get("/rows")).status)
+      assert.equal("one", service:body("/"))
+    end
+    assert.is_nil(service:stderr():find("was interrupted", 1, true))
+  end)
+
   it("fail with 503 if the results of calls find no room, of which nothing is kept", function()
     start({ workers = 1, limits = { lua_memory = "64M" } }, [[
       app:get("/blob/:n", function(ctx) ctx:send_file("blob" .. ctx.params.n, { root = "." }) end)

@@ -15,6 +15,7 @@ local repl = require("moongate.core.dev.repl")
 local routes = require("moongate.core.app.routes")
 local explain = require("moongate.core.app.explain")
 local streams = require("moongate.core.app.streams")
+local strings = require("moongate.core.scripts.strings")
 local finalizers = require("moongate.core.scripts.finalizers")
 
 local M = {}
@@ -41,6 +42,7 @@ local function close_state(root, options)
     modules.shut_out(env.prefix(root))
     depth.install()
     guard.install(options.ffi)
+    strings.install()
   end
 end
 

@@ -7,7 +7,7 @@ local sched = require("moongate.core.sched")
 local errors = require("moongate.core.errors")
 local depth = require("moongate.core.scripts.depth")
 
-local AWAIT, native, enter = sched.AWAIT, sched.native, depth.enter
+local AWAIT, native, enter, owns = sched.AWAIT, sched.native, depth.enter, sched.owns
 local resume, yield, create = coroutine.resume, coroutine.yield, coroutine.create
 local running, isyieldable = coroutine.running, coroutine.isyieldable
 
@@ -83,6 +83,9 @@ M.library = setmetatable({
   resume = function(co, ...)
     if waiting[co] then
       return false, whose(waiting[co], 2)
+    elseif owns(co) then
+      return false, position(2) .. "this coroutine belongs to the server, which goes on with it "
+        .. "when its Future is settled: await a moongate.future() there, and resolve it here"
     end
     return pass_resume(co, ...)
   end,

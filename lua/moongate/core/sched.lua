@@ -60,6 +60,11 @@ local on_socket -- set by core/live/serve.lua
 local SLOTS = native.constants.slots -- so many a handle's low bits tell apart
 local operations = {} -- slot of the operation's handle -> Future
 local tasks = setmetatable({}, { __mode = "k" }) -- all there are, for the leak check of specs
+local threads = setmetatable({}, { __mode = "k" }) -- their coroutines
+
+-- What a task has that memory failed: the stack of its own is not to be kept while that is told.
+local DEAD = create(function() end)
+resume(DEAD)
 
 local function main(task)
   while true do
@@ -95,8 +100,13 @@ local function take_task()
     trace = false, -- moongate dev: who is told of its awaits: core/dev/trace.lua
     shielded = false, -- its awaits go on though its scope is cancelled: it answers for the scope
   }
-  tasks[task] = true
+  tasks[task], threads[co] = true, true
   return task
+end
+
+--- Is it a task's coroutine, which nobody else may resume?
+function M.owns(co)
+  return threads[co] == true
 end
 
 -- Whatever the task alone could have gone on with. `err`: what it failed of.
@@ -136,6 +146,10 @@ local function tell_where(err, co)
 end
 
 local function fail(task, err)
+  if native.is_short() then -- there is none for whoever tells it either
+    task.co = DEAD
+    native.make_room()
+  end
   local wrapped = failure_of(err)
   pcall(tell_where, wrapped, task.co) -- which there may be no memory for
   tasks[task] = nil

@@ -307,6 +307,23 @@ static void printf_makes_json_if_asked(void **state) {
     assert_contains(first_path, "\"level\":\"error\",\"message\":\"number 7\"}\n");
 }
 
+static void an_event_that_would_never_fit_is_cut(void **state) {
+    (void)state;
+    mg_log *log = open_log((mg_log_options){.target = first_path});
+    mg_buf text = {0};
+    mg_buf_append_str(&text, MG_STR("begins "));
+    for (int i = 0; i < 2 << 20; i++) {
+        mg_buf_append_char(&text, '\x01'); // four bytes each, once it is escaped
+    }
+    mg_buf_append_str(&text, MG_STR(" ends"));
+    mg_log_event_write(log, &(mg_log_event){.level = MG_LOG_ERROR, .message = {text.p, text.n}});
+    assert_int_equal(mg_log_close(log, LONG_MS), MG_OK);
+    assert_contains(first_path, "error begins \\x01");
+    assert_contains(first_path, " bytes are left out)");
+    assert_contains(first_path, "\\x01 ends\n");
+    mg_buf_deinit(&text);
+}
+
 int main(void) {
 #define T(test) cmocka_unit_test_setup_teardown(test, make_folder, remove_folder)
     const struct CMUnitTest tests[] = {
@@ -324,6 +341,7 @@ int main(void) {
         T(lines_of_several_threads_stay_whole),
         T(events_below_the_level_are_dropped),
         T(printf_makes_json_if_asked),
+        T(an_event_that_would_never_fit_is_cut),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

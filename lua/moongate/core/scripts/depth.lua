@@ -50,14 +50,18 @@ local REAL = registry["moongate.depth"] or {
 }
 registry["moongate.depth"] = REAL
 
-string.gsub = counted("string.gsub", REAL.gsub) -- luacheck: ignore 122
-table.sort = counted("table.sort", REAL.sort) -- luacheck: ignore 122
-_G.load = counted("load", REAL.load) -- luacheck: ignore 122
+local public = getfenv(0) -- what the scripts have: src/lua/home.h
+
+for _, globals in ipairs({ _G, public }) do
+  globals.string.gsub = counted("string.gsub", REAL.gsub)
+  globals.table.sort = counted("table.sort", REAL.sort)
+  globals.load = counted("load", REAL.load)
+end
 
 --- In a state that serves: coroutines that scripts get at by other ways than their environment.
 function M.install()
-  coroutine.resume = counted("coroutine.resume", REAL.resume) -- luacheck: ignore 122
-  coroutine.wrap = counted_wrap(REAL.wrap) -- luacheck: ignore 122
+  public.coroutine.resume = counted("coroutine.resume", REAL.resume)
+  public.coroutine.wrap = counted_wrap(REAL.wrap)
 end
 
 return M

@@ -24,6 +24,8 @@ local MEANT = {
   ctx = "a handler is given it: function(ctx) ... end",
 }
 
+local public = getfenv(0) -- not the framework's own: src/lua/home.h
+
 local function new_globals(own)
   local env = {}
   own._G = env
@@ -31,10 +33,10 @@ local function new_globals(own)
     __index = function(_, key)
       local value = own[key]
       if value == nil then
-        value = _G[key]
+        value = public[key]
       end
       if value == nil and not PROBED[key] then
-        error("undefined global '" .. tostring(key) .. "'" .. suggest.for_name(key, own, _G)
+        error("undefined global '" .. tostring(key) .. "'" .. suggest.for_name(key, own, public)
           .. ": " .. (MEANT[key] or "a local of that name does not reach here, or was never made"),
           2)
       end
@@ -43,6 +45,8 @@ local function new_globals(own)
     __newindex = function(_, key)
       error("accidental global '" .. tostring(key) .. "': declare it with 'local'", 2)
     end,
+    -- What scripts may change without harm: modules for strictness look for one and write to it.
+    __metatable = {},
   })
 end
 
@@ -123,8 +127,8 @@ function M.new(root, read)
     return text, display(full(path)):sub(2)
   end)
   local own = guard.overrides()
-  places.know(own.io or io, "io")
-  places.know(own.os or os, "os")
+  places.know(own.io or public.io, "io")
+  places.know(own.os or public.os, "os")
   own.pairs, own.ipairs = missing.refusing(pairs), missing.refusing(ipairs)
   own.coroutine, own.print = coroutines.library, log.print
   own.require, own.package = modules.new(prefix, read, load_text)

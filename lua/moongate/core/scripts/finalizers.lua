@@ -7,6 +7,7 @@
 local native = require("moongate.native")
 local sched = require("moongate.core.sched")
 local errors = require("moongate.core.errors")
+local strings = require("moongate.core.scripts.strings")
 local Future = require("moongate.future")
 local log = require("moongate.log")
 
@@ -159,6 +160,9 @@ local function set_metatable(value, meta)
 end
 
 local function get_metatable(value)
+  if type(value) == "string" and strings.facade() then
+    return strings.facade()
+  end
   local meta = REAL.debug_getmetatable(value)
   return facades[meta] or meta
 end
@@ -208,8 +212,9 @@ function M.close()
   end
 end
 
-_G.newproxy, _G.collectgarbage = proxy, collect -- luacheck: ignore 122
-debug.setmetatable, debug.getmetatable = set_metatable, get_metatable -- luacheck: ignore 122
+local public = getfenv(0) -- what the scripts have: src/lua/home.h
+public.newproxy, public.collectgarbage = proxy, collect
+public.debug.setmetatable, public.debug.getmetatable = set_metatable, get_metatable
 facade_of(getmetatable(io.stdout))
 guard_ffi(require("ffi"))
 

@@ -118,6 +118,19 @@ local function on_function(what, fn)
   end
 end
 
+local public = getfenv(0) -- what the scripts have; _G is the framework's: src/lua/home.h
+
+-- The environment of what belongs to the server is not a script's.
+local function get_env(real)
+  local own = _G
+  return function(target)
+    target = target == nil and 1 or target
+    local level = type(target) == "number" and target > 0
+    local env = real(level and target + 1 or target) -- no tail call, as above
+    return env == own and public or env
+  end
+end
+
 local OWN_METATABLE = { table = true, userdata = true }
 
 local function debug_refusals(library)
@@ -131,6 +144,7 @@ local function debug_refusals(library)
     getupvalue = on_function("debug.getupvalue", library.getupvalue),
     setupvalue = on_function("debug.setupvalue", library.setupvalue),
     setfenv = on_function("debug.setfenv", library.setfenv),
+    getfenv = get_env(library.getfenv),
     upvaluejoin = function(fn, n, other, m)
       check_own("debug.upvaluejoin", fn)
       check_own("debug.upvaluejoin", other)
@@ -180,6 +194,7 @@ local function global_refusals(globals)
       local fn = setfenv(level and target + 1 or target, env) -- no tail call, as above
       return fn
     end,
+    getfenv = get_env(globals.getfenv),
   }
 end
 
@@ -225,14 +240,14 @@ end
 function M.install(allow_ffi)
   installed = true
   for name, refusals in pairs(LIBRARIES) do
-    replace(_G[name], refusals(_G[name]))
+    replace(public[name], refusals(public[name]))
   end
-  replace(_G, global_refusals(_G))
+  replace(public, global_refusals(public))
   replace(require("jit.profile"), { start = refused(PROFILER), stop = function() end })
   if not allow_ffi then
     package.loaded.ffi = nil
     package.preload.ffi = refused(FFI)
-    replace(package, { loadlib = refused(LOADLIB) })
+    replace(public.package, { loadlib = refused(LOADLIB) })
   end
 end
 

@@ -1,6 +1,8 @@
 --- `require` and `package` of a project's scripts. What lies in the project is found where `read`
 --- finds it, in the snapshot of a server; modules of the system are found as Lua does.
 local boundary = require("moongate.core.boundary")
+local public = getfenv(0) -- what the scripts have: src/lua/home.h
+local package, require_system = public.package, public.require
 
 local M = {}
 
@@ -96,6 +98,11 @@ local function is_framework(name)
   return name == "moongate" or name:match("^moongate%.")
 end
 
+-- What no script needs to know; a change in it would be every request's.
+local function is_inside(name)
+  return name == "moongate.native" or name:match("^moongate%.core%.") ~= nil
+end
+
 ---@param prefix string of the paths in the project: "" or ending in a slash
 ---@param read fun(path: string): string?
 ---@param run fun(path: string, text: string, name: string): any runs a module's text
@@ -113,12 +120,15 @@ function M.new(prefix, read, run)
       return loaded[name]
     end
     check_name(name)
-    if is_framework(name) then
+    if is_inside(name) then
+      error("module '" .. name .. "' belongs to the server: what scripts may use is in "
+        .. 'require("moongate")', 2)
+    elseif is_framework(name) then
       return require(name)
     end
     local loader, path, text, own = project:loader_of(name)
     if not loader then
-      return require(name)
+      return require_system(name)
     elseif boundary.is_inside(loaded, name) then
       error("module '" .. name .. "' is required while it is loading (a circle of requires)", 2)
     end

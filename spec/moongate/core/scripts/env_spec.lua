@@ -66,6 +66,21 @@ describe("a project's script", function()
   end)
 end)
 
+describe("the globals of scripts", function()
+  it("are not lost by what modules for strictness do to their metatable", function()
+    local loader = project({ ["app.lua"] = [[
+      local meta = getmetatable(_G)
+      meta.__index, meta.__newindex = error, error
+      local ok, message = pcall(setmetatable, _G, {})
+      return { print, ok, message }
+    ]] })
+    local got = loader.run("app.lua")
+    assert.equal(loader.globals.print, got[1])
+    assert.is_false(got[2])
+    assert.equal("cannot change a protected metatable", got[3])
+  end)
+end)
+
 describe("code that a script makes of text", function()
   it("sees what the script sees", function()
     local loader = project({

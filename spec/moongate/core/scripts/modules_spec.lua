@@ -28,6 +28,18 @@ describe("require in a project", function()
     assert.matches("^lua/a%.lua:1: accidental global 'leak'", message)
   end)
 
+  it("does not give what is the server's own", function()
+    for _, name in ipairs({ "moongate.core.sched", "moongate.native" }) do
+      local loader = project({ ["app.lua"] = ("require(%q)"):format(name) })
+      local ok, message = pcall(loader.run, "app.lua")
+      assert.is_false(ok)
+      assert.equal("app.lua:1: module '" .. name .. "' belongs to the server: what scripts may use "
+        .. 'is in require("moongate")', message)
+    end
+    local loader = project({ ["app.lua"] = 'return require("moongate.future")' })
+    assert.is_table(loader.run("app.lua"))
+  end)
+
   it("names a circle", function()
     local loader = project({
       ["lua/a.lua"] = 'require("b")', ["lua/b.lua"] = 'require("a")', ["app.lua"] = 'require("a")',
