@@ -46,6 +46,13 @@ function Listener:wait_until(what, condition)
   end)
 end
 
+--- For the next case: no connection is open, nothing was seen.
+function Listener:begin_anew()
+  self:drop_connections()
+  self:wait_until_left()
+  self:forget()
+end
+
 --- Waits until its last request is in that state.
 function Listener:wait_for_state(state)
   self:wait_until("a request is " .. state, function(seen)
