@@ -72,11 +72,13 @@ build/packages-%: tests/setup/packages.sh
 $(DEPS): tests/setup/flags.sh | build/packages-build
 	@mkdir -p $(B) && tests/setup/flags.sh $(B) && touch $@
 
+# What a compiler said of a file lies beside its object: `make check` wants nothing there (tests/lint/check.sh).
 # --- objects ---------------------------------------------------------------------------------------------------------
 $(B)/obj/%.o: src/%.c $(DEPS) Makefile
 	@mkdir -p $(@D)
 	@echo "  CC    $@"
-	$(Q)$(CC) $(CFLAGS_ALL) $(LTO) $$(cat $(B)/compile.flags) -MMD -MP -c $< -o $@
+	$(Q)$(CC) $(CFLAGS_ALL) $(LTO) $$(cat $(B)/compile.flags) -MMD -MP -c $< -o $@ 2>$@.said; \
+	  status=$$?; cat $@.said >&2; exit $$status
 
 define room
 $(B)/lib$(1).a: $(patsubst src/%.c,$(B)/obj/%.o,$(filter src/$(1)/%.c,$(SOURCES)))
