@@ -16,7 +16,8 @@ passed=0
 failed=0
 scratch=$(mktemp -d -t moongate-tests-XXXXXX)
 trap 'rm -rf "$scratch"' EXIT
-mkdir -m 700 "$scratch/run"
+mkdir -m 700 "$scratch/run" "$scratch/kept"
+export KEPT_FOLDER=$scratch/kept    # what files of tests make for each other
 export XDG_RUNTIME_DIR=$scratch/run # control sockets of the servers under test
 
 # Reads the output of a runner, prints "passed failed skipped complete". TAP, or the summary of busted,

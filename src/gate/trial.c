@@ -29,7 +29,7 @@ enum {
 
 // What parent and child share: it is there however the child ends.
 typedef struct board {
-    char place[MG_LUA_PLACE];
+    mg_lua_spot spot;
     mg_error fault;
     int rc;
     bool done;
@@ -78,7 +78,7 @@ static int try_loading(const trial *t) {
     mg_loop *loop = NULL;
     mg_lua_app *app = NULL;
     mg_lua_app_options options = *t->options;
-    options.place = t->board->place;
+    options.spot = &t->board->spot;
     options.on_log = on_log;
     options.log_arg = t->board;
     int rc = mg_loop_new(&loop, &(mg_loop_options){0});
@@ -137,10 +137,20 @@ static bool wait_for_child(const trial *t, int *status) {
     }
 }
 
+static void tell_place(const trial *t, char *out, size_t n) {
+    const mg_lua_spot *s = &t->board->spot;
+    if (s->line == 0) {
+        snprintf(out, n, "%s", t->options->path);
+    } else {
+        snprintf(out, n, "%s:%d", s->source, s->line);
+    }
+}
+
 static int judge(const trial *t, bool ended, int status, mg_error *err) {
     const board *b = t->board;
-    const char *place = b->place[0] != '\0' ? b->place : t->options->path;
     char how[96];
+    char place[MG_LUA_PLACE + 12];
+    tell_place(t, place, sizeof place);
     if (b->done && b->rc != MG_OK) {
         *err = b->fault;
         return b->rc;

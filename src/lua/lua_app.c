@@ -23,7 +23,9 @@ struct mg_lua_app {
     uint64_t load_ms, load_until_ms;
     uint64_t load_cpu_ms, load_cpu_until_ms;
     const _Atomic bool *give_up;
-    char *place;
+    mg_lua_spot *spot;
+    const char *source;           // of the last line that a hook saw; compared only
+    bool is_ours;                 // that was the framework's
     char late[MG_LUA_PLACE + 80]; // why loading was ended; "": it was not
     int boot_ref;                 // the module moongate.boot
     int served_ref;               // what boot.load returned
@@ -93,6 +95,24 @@ static void end_load(mg_lua_app *a, lua_State *L) {
     luaL_error(L, "%s", a->late);
 }
 
+// In the framework only the first line after one of a script is worth a look: the script's frame
+// that it works for.
+static void keep_spot(mg_lua_app *a, lua_State *L, lua_Debug *ar) {
+    bool was_ours = a->is_ours;
+    int line = ar->currentline;
+    lua_getinfo(L, "S", ar);
+    if (ar->source == a->source && !was_ours) {
+        a->spot->line = line;
+        return;
+    }
+    a->is_ours = ar->source == a->source || mg_lua_place_is_ours(ar);
+    a->source = ar->source;
+    if ((!a->is_ours || !was_ours) && mg_lua_place_find(L, 0, ar)) {
+        snprintf(a->spot->source, sizeof a->spot->source, "%s", mg_lua_place_source(ar));
+        a->spot->line = ar->currentline;
+    }
+}
+
 // Raises again and again once the time is over, so that no pcall of the scripts can go on.
 static void on_load_hook(lua_State *L, lua_Debug *ar) {
     lua_pushlightuserdata(L, &load_key);
@@ -100,7 +120,7 @@ static void on_load_hook(lua_State *L, lua_Debug *ar) {
     mg_lua_app *a = lua_touserdata(L, -1);
     lua_pop(L, 1);
     if (ar->event == LUA_HOOKLINE) {
-        mg_lua_place(L, 0, a->place, MG_LUA_PLACE);
+        keep_spot(a, L, ar);
     } else if (*a->give_up || (a->load_ms > 0 && mg_monotonic_ms() > a->load_until_ms) ||
                (a->load_cpu_ms > 0 && mg_thread_ms() > a->load_cpu_until_ms)) {
         end_load(a, L);
@@ -178,7 +198,7 @@ static int call_load(mg_lua_app *a, const mg_lua_app_options *o) {
 }
 
 static int load_app(mg_lua_app *a, const mg_lua_app_options *options, mg_error *err) {
-    if (a->place != NULL) {
+    if (a->spot != NULL) {
         lua_sethook(a->L, on_load_hook, LUA_MASKCOUNT | LUA_MASKLINE, LOAD_STEP);
     }
     if (call_load(a, options) != 0) {
@@ -224,7 +244,7 @@ int mg_lua_app_new(mg_lua_app **out, mg_loop *loop, const mg_lua_app_options *op
     a->served_ref = LUA_NOREF;
     a->snapshot = options->snapshot != NULL ? mg_snapshot_ref(options->snapshot) : NULL;
     a->give_up = options->give_up != NULL ? options->give_up : &never;
-    a->place = options->place;
+    a->spot = options->spot;
     int rc = open_state(a, loop, options, err);
     if (rc == MG_OK) {
         rc = load_app(a, options, err);

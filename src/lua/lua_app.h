@@ -16,6 +16,12 @@ typedef struct mg_lua_app mg_lua_app;
 
 enum { MG_LUA_PLACE = 256 };
 
+// Where loading is, for who watches from outside.
+typedef struct mg_lua_spot {
+    char source[MG_LUA_PLACE];
+    int line; // 0: nowhere yet
+} mg_lua_spot;
+
 // Borrowed for the call, but for the snapshot, of which a reference is kept.
 typedef struct mg_lua_app_options {
     const char *root;      // the project's folder
@@ -25,8 +31,7 @@ typedef struct mg_lua_app_options {
     uint64_t load_ms;            // that loading and on_start may take; 0: any
     uint64_t load_cpu_ms;        // that loading may compute; 0: any
     const _Atomic bool *give_up; // true: loading ends soon, with a fault; NULL: never
-    char *place;                 // MG_LUA_PLACE bytes that always say where loading is, for who
-                                 // watches from outside, at a cost; NULL: nobody does
+    mg_lua_spot *spot;           // always up to date, at a cost; NULL: nobody watches
     size_t memory_bytes;         // that the state may use; 0: any
     uint32_t generation;         // told by moongate.info()
     uint32_t worker;             // from 1; 0: there is only one

@@ -3,6 +3,7 @@ local json = require("dkjson")
 local process = require("support.process")
 local proxy = require("support.proxy")
 local servers = require("support.server")
+local upstreams = require("support.upstream")
 
 local PEERS = "tests/integration/support/grpc.js"
 local found = process.run({ "sh", "tests/setup/grpc.sh" }, 120)
@@ -28,8 +29,7 @@ setup(function()
     return
   end
   folder = process.temp_folder()
-  local made = process.run({ "sh", "tests/integration/support/upstream/certificates.sh", folder })
-  assert(made.status == 0, made.err)
+  upstreams.write_certificates(folder)
   peer = process.start(node("server", folder), folder .. "/out", folder .. "/err")
   local ports = process.wait_until("the server of gRPC listens", function()
     assert(not peer:poll(), process.read_file(peer.err))

@@ -14,18 +14,16 @@ local upstream, gateway, raw
 
 setup(function()
   upstream = upstreams.start()
-end)
-teardown(function()
-  upstream:stop()
-end)
-
-before_each(function()
   raw = upstream:listen({ kind = "raw" })
   gateway = proxy.start({ raw })
 end)
-after_each(function()
+teardown(function()
   gateway:stop()
   raw:close()
+  upstream:stop()
+end)
+before_each(function()
+  raw:begin_anew()
 end)
 
 local function request(method, target, body)

@@ -50,18 +50,33 @@ static_analysis() {
         --suppress=missingIncludeSystem --template='{file}:{line}: {message} [{id}]' src
 }
 
-# The Makefile's own warnings, as errors, for all that is compiled anywhere. Syntax only.
+# compile HOW FOLDER...: the Makefile's own warnings, as errors. Syntax only.
 compile() {
+    local how=$1
+    shift
     local flags=(-std=c11 -D_GNU_SOURCE -pthread -fsyntax-only -Werror)
     # shellcheck disable=SC2207 # lists of flags
     flags+=($(sed -n 's/^WARN := //p' Makefile) $(cat "$out/compile.flags"))
     flags+=(-Isrc -Itests/unit -Itests/fuzz "-I$out")
     echo 'TEST("none", none)' >"$out/unit_tests.inc" # the build lists all (tests/unit/run.c)
-    find src tests -name '*.c' | sort | "$1" "${flags[@]}"
+    find "$@" -name '*.c' | sort | "$how" "${flags[@]}"
 }
 
 with_gcc() {
     xargs -n 8 -P 2 gcc "$@"
+}
+
+# What the release build's compiler has said of src/ while it was made.
+said() {
+    local file found=0
+    for file in src/*/*.c; do
+        file=build/release/obj/${file#src/}
+        file=${file%.c}.o.said
+        [ -f "$file" ] && [ ! -s "$file" ] && continue
+        found=1
+        cat "$file"
+    done
+    return $found
 }
 
 # A process for many files, as clang's own driver would not have it: it is six times as quick.
@@ -99,9 +114,10 @@ step mirror tests/lint/mirror.sh
 step fences tests/lint/test.sh
 step shellcheck shell_lint
 step cppcheck static_analysis
-step gcc compile with_gcc
-step clang compile with_clang
+step gcc compile with_gcc tests
+step clang compile with_clang src tests
 step words words
 wait $counting || failed=1
 cat "$out/counted"
+step release said
 exit $failed

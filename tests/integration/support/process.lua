@@ -1,6 +1,7 @@
 --- Starts programs, waits for them by pid, and reads what /proc tells of them.
 local ffi = require("ffi")
 local socket = require("socket")
+local folders = require("support.folder")
 local M = {}
 
 ffi.cdef([[
@@ -13,7 +14,6 @@ int posix_spawn_file_actions_addopen(mgt_spawn_actions *actions, int fd, const c
                                      int flags, unsigned int mode);
 int waitpid(int pid, int *status, int options);
 int kill(int pid, int signal);
-int mkdir(const char *path, unsigned int mode);
 char *mkdtemp(char *template);
 extern char **environ;
 ]])
@@ -65,14 +65,11 @@ function M.temp_folder()
   return ffi.string(path)
 end
 
----@return boolean whether it was not there before
-function M.make_folder(path)
-  return ffi.C.mkdir(path, 448) == 0
-end
+M.make_folder = folders.make
 
 function M.remove_folder(path)
   assert(path:match("moongate%-%w+$"), "not a folder of ours: " .. path)
-  os.execute("rm -rf '" .. path .. "'")
+  folders.remove(path)
 end
 
 local Process = {}
@@ -179,10 +176,7 @@ end
 
 ---@return integer descriptors open in the process
 function M.descriptors(pid)
-  local pipe = assert(io.popen("ls /proc/" .. pid .. "/fd | wc -l"))
-  local count = tonumber(pipe:read("*a"))
-  pipe:close()
-  return count
+  return folders.count("/proc/" .. pid .. "/fd") or 0
 end
 
 return M

@@ -1,5 +1,6 @@
 --- Starts the Moongate under test on a fixture project in a temporary folder, and sees it off.
 local socket = require("socket")
+local folders = require("support.folder")
 local process = require("support.process")
 local wire = require("support.wire")
 local M = {}
@@ -76,12 +77,15 @@ end
 
 -- --- project folders ---
 
+local fixture -- read once
+
 --- A temporary project: a copy of the fixture, with the configuration's text in conf/moongate.lua.
 ---@return string path of the folder; the caller removes it
 function M.project(text)
   local folder = process.temp_folder()
-  assert(os.execute(("cp -r '%s/.' '%s/'"):format(M.FIXTURE, folder)) == 0)
-  os.execute(("mkdir -p '%s/conf'"):format(folder))
+  fixture = fixture or folders.read(M.FIXTURE)
+  fixture.conf = {}
+  folders.write(folder, fixture)
   process.write_file(folder .. "/conf/moongate.lua", text)
   return folder
 end

@@ -1,9 +1,11 @@
 --- Servers for the gateway's HTTP client to call: HTTP, HTTPS, raw bytes, and a DNS server.
 local json = require("dkjson")
+local folders = require("support.folder")
 local process = require("support.process")
 local wire = require("support.wire")
 local M = {}
 
+local KEPT = os.getenv("KEPT_FOLDER") -- tests/run.sh makes and removes it
 local PROGRAM = "tests/integration/support/upstream"
 
 -- --- one listener ---
@@ -44,6 +46,13 @@ function Listener:wait_until(what, condition)
   return process.wait_until(what, function()
     return condition(self:seen())
   end)
+end
+
+--- For the next case: no connection is open, nothing was seen.
+function Listener:begin_anew()
+  self:drop_connections()
+  self:wait_until_left()
+  self:forget()
 end
 
 --- Waits until its last request is in that state.
@@ -171,11 +180,28 @@ local function ports_when_ready(started)
   end)
 end
 
+--- Writes the certificates into a folder. A whole run makes them once: it takes twenty processes.
+function M.write_certificates(folder)
+  local kept = KEPT and KEPT .. "/certificates"
+  local made = kept and folders.count(kept) and folders.read(kept)
+  if made then
+    return folders.write(folder, made)
+  end
+  local said = process.run({ "sh", PROGRAM .. "/certificates.sh", folder })
+  assert(said.status == 0, process.read_file(folder .. "/openssl.log"))
+  if kept then
+    local fresh = process.temp_folder()
+    folders.write(fresh, folders.read(folder))
+    if not os.rename(fresh, kept) then -- another runner was quicker
+      folders.remove(fresh)
+    end
+  end
+end
+
 ---@return table folder; nameservers: for the configuration's `http`
 function M.start()
   local folder = process.temp_folder()
-  local made = process.run({ "sh", PROGRAM .. "/certificates.sh", folder })
-  assert(made.status == 0, process.read_file(folder .. "/openssl.log"))
+  M.write_certificates(folder)
   local started = process.start({ "node", PROGRAM .. "/main.js", folder }, folder .. "/out",
     folder .. "/err")
   local ok, ports = pcall(ports_when_ready, started)

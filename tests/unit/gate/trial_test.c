@@ -38,7 +38,8 @@ static int try_line(const char *line, uint64_t load_ms,
     snprintf(text, sizeof text,
              "local app = require('moongate').app()\n"
              "local ffi = require('ffi') ffi.cdef('int getpid(void); int kill(int, int); "
-             "void exit(int); void _exit(int); unsigned sleep(unsigned); int close(int);')\n"
+             "void abort(void); void exit(int); void _exit(int); unsigned sleep(unsigned); int "
+             "close(int);')\n"
              "%s\n"
              "return app\n",
              line);
@@ -95,6 +96,32 @@ static void scripts_that_end_the_process_are_named(void **state) {
     assert_refused("local function f() ffi.C.exit(0) end\n\npcall(f)", 30000, "app.lua:3: ");
 }
 
+// What the framework does is done for a line of a script, whatever other lines it called meanwhile.
+static void the_line_that_called_the_framework_is_named(void **state) {
+    (void)state;
+    assert_refused("local ours = loadstring('local f, g = ...\\nf()\\ng()', "
+                   "'@lua/moongate/ours.lua')\n"
+                   "local function f()\n"
+                   "  return 5\n"
+                   "end\n"
+                   "ours(f, function() end)\n"
+                   "ours(f, ffi.C.abort)\n",
+                   30000, "app.lua:8: loading ended the process");
+    assert_refused("local ours = loadstring('local g = ...\\nlocal x = 1\\ng()', "
+                   "'@lua/moongate/ours.lua')\n"
+                   "ours(function() end)\n"
+                   "ours(ffi.C.abort)\n",
+                   30000, "app.lua:5: loading ended the process");
+    assert_refused("local n = 0\n"
+                   "for i = 1, 3 do\n"
+                   "  n = n + i\n"
+                   "  if i == 3 then\n"
+                   "    ffi.C.abort()\n"
+                   "  end\n"
+                   "end\n",
+                   30000, "app.lua:7: loading ended the process");
+}
+
 static void scripts_that_close_what_is_not_theirs_are_refused(void **state) {
     (void)state;
     assert_refused("for fd = 3, 63 do ffi.C.close(fd) end", 30000,
@@ -126,6 +153,7 @@ int main(void) {
         TEST(what_can_be_loaded_is_good),
         TEST(a_fault_is_told_as_the_script_told_it),
         TEST(scripts_that_end_the_process_are_named),
+        TEST(the_line_that_called_the_framework_is_named),
         TEST(scripts_that_close_what_is_not_theirs_are_refused),
         TEST(scripts_that_do_not_come_to_an_end_are_named),
     };

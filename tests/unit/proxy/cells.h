@@ -31,7 +31,7 @@ static inline void room_free(void *room) {
 }
 
 static inline void cells_init(cells *c, void *room, uint32_t worker, size_t n) {
-    char address[32];
+    char address[40];
     *c = (cells){.shared = mg_shared_new(room, worker)};
     assert_true(mg_shared_hold_upstream(c->shared, MG_STR("shop"), &c->upstream));
     for (size_t i = 0; i < n; i++) {
