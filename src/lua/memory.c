@@ -83,6 +83,9 @@ static int collect_all(lua_State *L) {
 
 // Finalizers of scripts may raise. The collector itself takes a little, to shrink a table.
 void mg_lua_memory_collect(mg_lua_memory *m, uint64_t now_ms) {
+    if (m->L == NULL) {
+        return;
+    }
     size_t limit = m->limit;
     m->limit = 0;
     if (lua_cpcall(m->L, collect_all, NULL) != 0) {

@@ -33,7 +33,7 @@ void mg_lua_memory_detach(mg_lua_memory *m);
 // Between turns: collects all if much is used. Whoever grows beyond the limit from now on fails.
 void mg_lua_memory_tend(mg_lua_memory *m, uint64_t now_ms);
 
-// Collects all.
+// Collects all. Nothing if the state is not counted.
 void mg_lua_memory_collect(mg_lua_memory *m, uint64_t now_ms);
 
 // Within a turn in which memory is short, once what failed of it is let go: collects all, if much
