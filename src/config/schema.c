@@ -232,8 +232,7 @@ void mg_config_append_allowed(mg_buf *out, const mg_config_key *key) {
         [MG_CONFIG_NETWORKS] = "a list of networks as { \"10.0.0.0/8\", \"unix\" }, or false",
         [MG_CONFIG_DATABASE] =
             "\"sqlite:PATH\", \"postgres://HOST/NAME\", { name = ... }, or false",
-        [MG_CONFIG_NAMESERVERS] =
-            "addresses as \"127.0.0.1:53,[::1]:53\", a list of them, or false",
+        [MG_CONFIG_NAMESERVERS] = "an address as \"127.0.0.1:53\", a list, or false",
         [MG_CONFIG_TLS] = "a table as { cert = \"a.pem\", key = \"a.key\" }, or false",
         [MG_CONFIG_CERTIFICATES] = "a folder, or a list of { cert, key }",
         [MG_CONFIG_DOMAINS] = "a list of names as { \"www.example.com\" }",

@@ -114,7 +114,7 @@ static int parse_authority(mg_str authority, mg_arena *arena, mg_uri *out, const
         return refuse(why, "it holds a user or password: send them as an Authorization field");
     }
     if (!mg_host_valid(authority)) {
-        return refuse(why, "its host is not valid");
+        return refuse(why, "its host or port is not valid");
     }
     authority = has_capitals(authority) ? lower(authority, arena) : authority;
     split_authority(authority, &out->host, &port);

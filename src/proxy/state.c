@@ -31,5 +31,11 @@ const char *mg_server_state_text(const mg_server_cell *c, uint64_t now_ms,
         (void)mg_health_text(&health, why, MG_STATE_WHY_BYTES);
         return "down";
     }
-    return ejection.until_ms > now_ms ? ejected(&ejection, now_ms, why) : "up";
+    if (ejection.until_ms > now_ms) {
+        return ejected(&ejection, now_ms, why);
+    }
+    if (atomic_load(&c->failing) != 0) {
+        snprintf(why, MG_STATE_WHY_BYTES, "its last try failed");
+    }
+    return "up";
 }

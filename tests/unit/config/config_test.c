@@ -317,19 +317,19 @@ static void nameservers_are_addresses(void **state) {
         char want[192];
         snprintf(json, sizeof json, "{\"http\":{\"nameservers\":\"%s\"}}", *t);
         snprintf(want, sizeof want,
-                 "f: http.nameservers: is \"%s\", allowed: addresses as "
-                 "\"127.0.0.1:53,[::1]:53\", a list of them, or false\n",
+                 "f: http.nameservers: is \"%s\", allowed: an address as "
+                 "\"127.0.0.1:53\", a list, or false\n",
                  *t);
         faults(json, want);
     }
     loaded(&c, "{\"http\":{\"nameservers\":[\"1.2.3.4\",\"[::1]:53\"]}}");
     assert_string_equal(c.http.nameservers, "1.2.3.4,[::1]:53");
     mg_config_deinit(&c);
-    faults("{\"http\":{\"nameservers\":[\"1.2.3.4\",\"x\",{}]}}",
-           "f: http.nameservers: is \"x\", allowed: addresses as \"127.0.0.1:53,[::1]:53\", a list "
-           "of them, or false\n"
-           "f: http.nameservers: is a table, allowed: addresses as \"127.0.0.1:53,[::1]:53\", a "
-           "list of them, or false\n");
+    faults(
+        "{\"http\":{\"nameservers\":[\"1.2.3.4\",\"x\",{}]}}",
+        "f: http.nameservers: is \"x\", allowed: an address as \"127.0.0.1:53\", a list, or false\n"
+        "f: http.nameservers: is a table, allowed: an address as \"127.0.0.1:53\", a list, or "
+        "false\n");
 }
 
 static void all_faults_are_listed(void **state) {

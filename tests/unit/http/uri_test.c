@@ -44,7 +44,7 @@ static void refuses(const char *text, const char *why_not) {
 
 #define SCHEME "it does not begin with http:// or https://"
 #define USER   "it holds a user or password: send them as an Authorization field"
-#define HOST   "its host is not valid"
+#define HOST   "its host or port is not valid"
 #define V4                                                                                         \
     "its host ends in a number, but is no IPv4 address of four decimal numbers without leading "   \
     "zeros"

@@ -1,6 +1,7 @@
 // A word and a reason for how a server is.
 #include "proxy/state.h"
 
+#include "proxy/balance.h"
 #include "proxy/outlier.h"
 #include "proxy/verdict.h"
 
@@ -37,11 +38,21 @@ static void a_health_check_says_what_it_found(void **state) {
     is_told("down", "the status was 503");
 }
 
+static void who_fails_says_so(void **state) {
+    (void)state;
+    cell = (mg_server_cell){0};
+    mg_balance_tell(&cell, true, 900);
+    is_told("up", "its last try failed");
+    mg_balance_tell(&cell, false, 950);
+    is_told("up", "");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_server_of_which_nothing_is_known_is_up),
         cmocka_unit_test(what_drains_says_why),
         cmocka_unit_test(a_health_check_says_what_it_found),
+        cmocka_unit_test(who_fails_says_so),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
