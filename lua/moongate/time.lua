@@ -240,7 +240,7 @@ function ticking_failed(task, err)
     return Future._fail(task, control.future, err)
   end
   log.failure("job " .. control.job.name .. " was interrupted", err)
-  timers.after(RESUME_SECONDS, start_ticking, control)
+  timers.after(RESUME_SECONDS, start_ticking, control, RESUME_SECONDS)
 end
 
 --- Runs a declared job until it is stopped. A run in progress ends before the next tick.

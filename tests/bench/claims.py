@@ -48,13 +48,13 @@ def each_bytes(figures):
 
 
 def connections(at_rest):
-    fit = [(MEMORY_MIB * MIB - at_rest[name]["base"]) / each_bytes(at_rest[name]) for name in PAIR]
+    fit = [(MEMORY_MIB * MIB - at_rest[name]["all"]) / each_bytes(at_rest[name]) for name in PAIR]
     return ["connections", f"idle ones in {MEMORY_MIB} MiB, with kernel stacks", f"{fit[0]:.0f}", f"{fit[1]:.0f}",
             f"x {fit[1] / fit[0]:.1f}", "x 100"]
 
 
 def memory(at_rest):
-    mib = [(at_rest[name]["base"] + idle.CONNECTIONS * each_bytes(at_rest[name])) / MIB for name in PAIR]
+    mib = [(at_rest[name]["all"] + idle.CONNECTIONS * each_bytes(at_rest[name])) / MIB for name in PAIR]
     return ["memory", f"MiB with {idle.CONNECTIONS} idle connections", f"{mib[0]:.1f}", f"{mib[1]:.1f}",
             percent(mib[1], mib[0]), "-90 %"]
 

@@ -32,7 +32,7 @@ def row(label, figures):
 
 
 def measure(name):
-    """Bytes: `base` of the largest process (the worker), growth a connection in `user` space and in the `kernel`."""
+    """Bytes: `base` of the largest process (the worker), of `all`; a connection in `user` space and the `kernel`."""
     if raise_descriptor_limit() < CONNECTIONS + 1000:
         raise Refused(f"W5 needs {CONNECTIONS + 1000} descriptors: raise the hard limit (ulimit -Hn)")
     with Server(name) as server:
@@ -49,7 +49,7 @@ def measure(name):
         finally:
             for client in clients:
                 client.close()
-    return {"base": max(base), "user": grown / CONNECTIONS, "kernel": kernel / CONNECTIONS}
+    return {"base": max(base), "all": sum(base), "user": grown / CONNECTIONS, "kernel": kernel / CONNECTIONS}
 
 
 def open_one(port):

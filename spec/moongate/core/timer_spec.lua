@@ -26,6 +26,22 @@ describe("a bare timer", function()
     assert.same({ "later", "awaited" }, calls)
   end)
 
+  it("calls a function that fails again, if that is wanted", function()
+    local calls = {}
+    local function fail_twice(arg)
+      calls[#calls + 1] = app.clock:elapsed() .. " " .. arg
+      assert(#calls > 2, "not yet")
+    end
+    timers.after(2, fail_twice, "a", 5)
+    app.clock:advance(60)
+    assert.same({ "2 a", "7 a", "12 a" }, calls)
+    timers.after(1, fail_twice, "b")
+    calls = {}
+    app.clock:advance(60)
+    assert.same({ "61 b" }, calls)
+    assert.equal(3, #app.logs)
+  end)
+
   it("can be stopped, also when it is over or never was", function()
     local called = 0
     local timer = timers.after(1, function()
