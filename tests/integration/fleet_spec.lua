@@ -370,6 +370,7 @@ describe("a fleet on a Redis Cluster", function()
       while socket.gettime() < ends do
         move(redis:slot("load:" .. (i % 2 == 0 and "a" or "b") .. ":" .. i % 32 + 1))
         i = i + 1
+        socket.sleep(0.1) -- the servers tell each other of it
       end
     end)
     for _, report in pairs(reports) do

@@ -172,9 +172,10 @@ describe("PostgreSQL", function()
       conns[n] = service:connect_to(1)
       conns[n]:send(wire.post("/sql", "SELECT pg_sleep(60)"))
     end
+    -- So long that nothing is sent behind them any more.
     process.wait_until("statements run", function()
-      return tonumber(database:sql("SELECT count(*) FROM pg_stat_activity WHERE state = 'active' "
-        .. "AND query LIKE 'SELECT pg_sleep%'")) > 0
+      return database:sql("SELECT bool_and(now() - query_start > '0.1 s') FROM pg_stat_activity "
+        .. "WHERE state = 'active' AND query LIKE 'SELECT pg_sleep%'") == "t\n"
     end)
     for _, conn in ipairs(conns) do
       conn:close()

@@ -60,11 +60,50 @@ sentinel failover-timeout main 2000
   return self
 end
 
---- What redis-cli prints for a command.
+local function bulk(conn, n)
+  local text = n > 0 and assert(conn:receive(n)) or ""
+  assert(n < 0 or conn:receive(2))
+  return text
+end
+
+local function reply(conn)
+  local kind, rest = assert(conn:receive("*l")):match("^(.)(.*)$")
+  if kind == "$" then
+    return bulk(conn, tonumber(rest))
+  elseif kind == "*" then
+    local list = {}
+    for i = 1, tonumber(rest) do
+      list[i] = reply(conn)
+    end
+    return table.concat(list, "\n")
+  end
+  return rest -- a number, a word, an error
+end
+
+local function ask(conn, words)
+  local out = { ("*%d\r\n"):format(#words) }
+  for _, word in ipairs(words) do
+    out[#out + 1] = ("$%d\r\n%s\r\n"):format(#word, word)
+  end
+  assert(conn:send(table.concat(out)))
+  return reply(conn)
+end
+
+--- What redis-cli prints for a command; itself is started only for options of its own, since many
+--- wait for an answer.
 function Redis:cli(...)
-  local said = process.run({ "redis-cli", "-p", tostring(self.port), ... }, 10)
-  assert(said.status == 0, said.err)
-  return (said.out:gsub("\n$", ""))
+  local words = { ... }
+  if words[1]:sub(1, 1) == "-" then
+    local said = process.run({ "redis-cli", "-p", tostring(self.port), ... }, 10)
+    assert(said.status == 0, said.err)
+    return (said.out:gsub("\n$", ""))
+  end
+  local conn = assert(socket.connect("127.0.0.1", self.port))
+  conn:settimeout(10)
+  local ok, said = pcall(ask, conn, words)
+  conn:close()
+  assert(ok, said)
+  return said
 end
 
 function Redis:url(rest)
