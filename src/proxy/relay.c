@@ -38,9 +38,7 @@ void mg_relay_leave(mg_relay *r) {
     if (r->total != NULL) {
         mg_timer_stop(r->total);
     }
-    if (r->refused != NULL) {
-        mg_upstream_wait_no_more(&r->refused->waiter);
-    }
+    mg_relay_wait_no_more(r);
     mg_mirror_drop(r->mirror);
     mg_relay_cancel_try(&r->first);
     mg_relay_cancel_try(r->second);

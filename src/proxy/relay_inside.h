@@ -1,5 +1,4 @@
-// proxy/relay_inside.h: a relay under way, for the files that make it.
-//
+// proxy/relay_inside.h: a relay under way, for the files that make it:
 //   relay.c         life: between the exchange and its app, the head, the end
 //   relay_try.c     a call to one server: what it is asked, what comes of it
 //   relay_again.c   another try: a retry, a hedge (proxy/tries.h decides)
@@ -39,20 +38,7 @@ typedef struct mg_relay_try {
     mg_str server;    // for the log; the ticket's may go before
 } mg_relay_try;
 
-// Nobody may be asked now.
-typedef struct mg_relay_refused {
-    mg_relay *relay;
-    mg_waiter waiter; // until any may
-    mg_no_server none;
-} mg_relay_refused;
-
-// Another protocol than HTTP is asked for: see relay_switch.c.
-typedef struct mg_relay_wish {
-    mg_str protocol;    // that the client wants to be spoken
-    mg_str key, accept; // halves of a handshake that are ours; else empty
-} mg_relay_wish;
-
-// What few need is made when they do, in the exchange's arena too: those that wait are many.
+// What few need is made when they do: those that wait are many.
 struct mg_relay {
     mg_app app; // first: of the exchange while this works
     mg_app *outer;
@@ -64,7 +50,7 @@ struct mg_relay {
     // what is asked; all lies in the exchange's arena
     mg_str target;
     mg_fields fields;
-    mg_relay_wish *wish; // NULL: to answer
+    struct mg_relay_wish *wish; // for another protocol (relay_switch.c); NULL: HTTP is spoken
 
     mg_relay_body body;
     mg_str whole;
@@ -82,15 +68,15 @@ struct mg_relay {
     mg_upstream *asked;   // that servers are chosen from: of a split, an arm
     const mg_upstream_server **tried; // perhaps gone: compared, not read
     uint32_t tried_count, tried_cap, retries;
-    mg_timer *total;           // until the answer is to be complete; NULL: that may take any time
-    mg_relay_refused *refused; // NULL: never yet
-    mg_mirror *mirror;         // until the body is whole; NULL: none
-    bool repeated;             // on a fresh connection
-    bool done;                 // the response is whole; nobody was told yet
-    bool flushes;              // each piece at once, past filters
-    bool grpc;                 // proxy/grpc.h
-    bool timeless;             // only its end is timed, by what the client says
-    uint32_t total_ms;         // 0: any
+    mg_timer *total; // until the answer is to be complete; NULL: that may take any time
+    struct mg_relay_refused *refused; // nobody may be asked (relay_try.c); NULL: never yet
+    mg_mirror *mirror;                // until the body is whole; NULL: none
+    bool repeated;                    // on a fresh connection
+    bool done;                        // the response is whole; nobody was told yet
+    bool flushes;                     // each piece at once, past filters
+    bool grpc;                        // proxy/grpc.h
+    bool timeless;                    // only its end is timed, by what the client says
+    uint32_t total_ms;                // 0: any
     mg_relayed log;
 };
 
@@ -108,6 +94,7 @@ void mg_relay_tell_end(const mg_relay *r, bool whole);
 
 // --- relay_switch.c ---
 void mg_relay_ask_to_switch(mg_relay *r);      // what the client's request asks for, if it does
+mg_str mg_relay_protocol(const mg_relay *r);   // that is asked for; empty: none
 bool mg_relay_has_switched(const mg_relay *r); // by the head that has come
 bool mg_relay_judge_switch(mg_relay *r, mg_relay_fault *fault); // false: what is wrong with it
 void mg_relay_switch(mg_relay *r, const mg_answer *a); // the relay is over, a passage begins
@@ -115,6 +102,7 @@ void mg_relay_switch(mg_relay *r, const mg_answer *a); // the relay is over, a p
 // --- relay_try.c ---
 
 void mg_relay_ask(mg_relay *r); // the first server; may end it
+void mg_relay_wait_no_more(mg_relay *r);
 
 // Asks one more server, in the try that is free; it is `at` from now on unless it is a hedge.
 // False: there is none (r->none).

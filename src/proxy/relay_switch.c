@@ -10,6 +10,11 @@
 
 #include <sys/random.h>
 
+struct mg_relay_wish {
+    mg_str protocol;    // that the client wants to be spoken
+    mg_str key, accept; // halves of a handshake that are ours; else empty
+};
+
 static const mg_str websocket = {"websocket", 9};
 
 // HTTP and TLS by way of Upgrade would lead around all that is known of requests here.
@@ -64,10 +69,14 @@ void mg_relay_ask_to_switch(mg_relay *r) {
         return;
     }
     r->wish = mg_arena_alloc(&r->x->arena, sizeof *r->wish);
-    *r->wish = (mg_relay_wish){.protocol = protocol};
+    *r->wish = (struct mg_relay_wish){.protocol = protocol};
     if (x->by_connect) {
         add_key(r);
     }
+}
+
+mg_str mg_relay_protocol(const mg_relay *r) {
+    return r->wish != NULL ? r->wish->protocol : (mg_str){NULL, 0};
 }
 
 bool mg_relay_has_switched(const mg_relay *r) {

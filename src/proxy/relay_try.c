@@ -58,7 +58,7 @@ static mg_call_options wanted(const mg_relay *r, const mg_ticket *ticket) {
         .target = r->target,
         .authority = mg_forward_host(h, r->o.rules, of, server->authority),
         .fields = r->fields,
-        .protocol = r->wish != NULL ? r->wish->protocol : (mg_str){NULL, 0},
+        .protocol = mg_relay_protocol(r),
         .lasting = true,
         .body = r->whole,
         .has_body = r->body == MG_RELAY_WHOLE,
@@ -238,6 +238,18 @@ static const mg_call_events call_events = {on_change, on_interim, on_piece};
 
 // --- asking ---
 
+struct mg_relay_refused {
+    mg_relay *relay;
+    mg_waiter waiter; // until any may be asked
+    mg_no_server none;
+};
+
+void mg_relay_wait_no_more(mg_relay *r) {
+    if (r->refused != NULL) {
+        mg_upstream_wait_no_more(&r->refused->waiter);
+    }
+}
+
 static void on_nobody(mg_timer *t) {
     mg_relay *r = MG_OF(t, mg_relay, timer);
     const mg_no_server *none = &r->refused->none;
@@ -284,7 +296,7 @@ static mg_relay_try *free_try(mg_relay *r) {
 static void note_refusal(mg_relay *r, const mg_no_server *none) {
     if (r->refused == NULL) {
         r->refused = mg_arena_alloc(&r->x->arena, sizeof *r->refused);
-        *r->refused = (mg_relay_refused){.relay = r};
+        *r->refused = (struct mg_relay_refused){.relay = r};
     }
     r->refused->none = *none;
 }
@@ -348,7 +360,7 @@ static void begin(mg_relay *r) {
 }
 
 static bool on_turn(mg_waiter *w) {
-    mg_relay_refused *refused = MG_OF(w, mg_relay_refused, waiter);
+    struct mg_relay_refused *refused = MG_OF(w, struct mg_relay_refused, waiter);
     mg_relay *r = refused->relay;
     r->asked = refused->none.full; // of a split the arm that was drawn
     bool asked = mg_relay_ask_another(r, MG_CHOICE_FIRST);
@@ -371,7 +383,7 @@ void mg_relay_ask(mg_relay *r) {
         begin(r);
         return;
     }
-    mg_relay_refused *refused = r->refused;
+    struct mg_relay_refused *refused = r->refused;
     const mg_no_server *none = &refused->none;
     bool waits =
         none->full != NULL && mg_upstream_wait(none->full, &refused->waiter, on_turn) == MG_OK;
