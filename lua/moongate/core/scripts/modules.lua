@@ -103,6 +103,11 @@ local function is_inside(name)
   return name == "moongate.native" or name:match("^moongate%.core%.") ~= nil
 end
 
+-- The server's own processes are apps too: core/acme/process.lua. `level` is that of the caller.
+local function is_framework_at(level)
+  return debug.getinfo(level + 1, "S").source:find("/moongate/core/", 1, true) ~= nil
+end
+
 ---@param prefix string of the paths in the project: "" or ending in a slash
 ---@param read fun(path: string): string?
 ---@param run fun(path: string, text: string, name: string): any runs a module's text
@@ -120,7 +125,7 @@ function M.new(prefix, read, run)
       return loaded[name]
     end
     check_name(name)
-    if is_inside(name) then
+    if is_inside(name) and not is_framework_at(2) then
       error("module '" .. name .. "' belongs to the server: what scripts may use is in "
         .. 'require("moongate")', 2)
     elseif is_framework(name) then
