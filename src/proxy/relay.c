@@ -16,7 +16,7 @@
 #include <assert.h>
 #include <stdio.h>
 
-enum { ASKED_BYTES = 192 }; // in the arena, of who asks and who is asked
+enum { ASKED_BYTES = 128 }; // in the arena, of who asks and who is asked
 
 void mg_relay_set_state(mg_relay *r, mg_relay_state next) {
     static const uint8_t moves[] = {

@@ -144,7 +144,7 @@ describe("timeouts.send", function()
       local conn = server:connect({ receive_buffer = 4096 })
       conn:send(wire.get("/big/20000"))
       process.wait_until("the connection is there", function()
-        return server:footprint().descriptors > before
+        return process.descriptors(server.pid) > before
       end)
       server:wait_for_descriptors(before)
       conn:close()

@@ -231,10 +231,25 @@ end
 
 -- --- what it holds ---
 
+-- What it holds is what it goes on holding: a server that has just begun opens more, and one that
+-- has closed a connection may not have done so yet.
+local STEADY = 10 -- looks
+
 ---@return table descriptors, rss_kb
 function Server:footprint()
   collectgarbage() -- closes the connections that a failed test has left open
-  return { descriptors = process.descriptors(self.pid), rss_kb = process.rss_kb(self.pid) }
+  local conn = self:connect()
+  conn:send("?\r\n\r\n") -- whoever answers has begun
+  conn:take_rest()
+  conn:close()
+  local descriptors, looks = 0, 0
+  process.wait_until("the descriptors stay as they are", function()
+    local now = process.descriptors(self.pid)
+    looks = now == descriptors and looks + 1 or 0
+    descriptors = now
+    return looks == STEADY
+  end)
+  return { descriptors = descriptors, rss_kb = process.rss_kb(self.pid) }
 end
 
 --- Waits until no more descriptors are open than before; raises if some stay.
