@@ -19,23 +19,11 @@ static bool has_other(uint64_t w) {
     return (hits & ones * 0x80) != 0;
 }
 
-static uint64_t eight_at(const char *p) {
-    uint64_t w;
-    memcpy(&w, p, sizeof w);
-    return w;
-}
-
-static uint64_t four_at(const char *p) {
-    uint32_t w;
-    memcpy(&w, p, sizeof w);
-    return w;
-}
-
 // Skips whole words of plain characters; the first byte that is not plain lies less than 8 bytes
 // behind.
 static size_t skip_words(const char *p, size_t n) {
     size_t i = 0;
-    while (i + 8 <= n && !has_other(eight_at(p + i))) {
+    while (i + 8 <= n && !has_other(mg_eight_at(p + i))) {
         i += 8;
     }
     return i;
@@ -44,10 +32,10 @@ static size_t skip_words(const char *p, size_t n) {
 // What is left of a whole number of words is looked at with what stands before it.
 static bool is_plain(mg_str s) {
     if (s.n >= 8) {
-        return skip_words(s.p, s.n) + 8 > s.n && !has_other(eight_at(s.p + s.n - 8));
+        return skip_words(s.p, s.n) + 8 > s.n && !has_other(mg_eight_at(s.p + s.n - 8));
     }
     if (s.n >= 4) {
-        return !has_other(four_at(s.p) << 32 | four_at(s.p + s.n - 4));
+        return !has_other((uint64_t)mg_four_at(s.p) << 32 | mg_four_at(s.p + s.n - 4));
     }
     bool good = true;
     for (size_t i = 0; i < s.n; i++) {

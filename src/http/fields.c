@@ -21,17 +21,13 @@ static const uint8_t places[256] = {
 // Whether eight, or four, bytes differ by more than the case of letters. Of the characters in known
 // names the letters alone have 0x40 in them; nothing but their other case differs by 0x20 alone.
 static uint64_t differ8(const char *p, const char *known) {
-    uint64_t a, k;
-    memcpy(&a, p, sizeof a);
-    memcpy(&k, known, sizeof k);
-    return (a ^ k) & ~((k & 0x4040404040404040u) >> 1);
+    uint64_t k = mg_eight_at(known);
+    return (mg_eight_at(p) ^ k) & ~((k & 0x4040404040404040u) >> 1);
 }
 
 static uint32_t differ4(const char *p, const char *known) {
-    uint32_t a, k;
-    memcpy(&a, p, sizeof a);
-    memcpy(&k, known, sizeof k);
-    return (a ^ k) & ~((k & 0x40404040u) >> 1);
+    uint32_t k = mg_four_at(known);
+    return (mg_four_at(p) ^ k) & ~((k & 0x40404040u) >> 1);
 }
 
 // Of equal length. What is left of a whole number of words is looked at with what stands before it.
@@ -82,28 +78,16 @@ static bool maybe_control(uint64_t v) {
     return ((low | ((del - ones) & ~del)) & (ones * 0x80)) != 0;
 }
 
-static uint64_t eight_at(const char *p) {
-    uint64_t v;
-    memcpy(&v, p, sizeof v);
-    return v;
-}
-
-static uint64_t four_at(const char *p) {
-    uint32_t v;
-    memcpy(&v, p, sizeof v);
-    return v;
-}
-
 // What is left of a whole number of words is looked at with what stands before it.
 static bool has_maybe_control(mg_str s) {
     if (s.n >= 8) {
-        bool found = maybe_control(eight_at(s.p + s.n - 8));
+        bool found = maybe_control(mg_eight_at(s.p + s.n - 8));
         for (size_t i = 0; i < s.n - 8; i += 8) {
-            found |= maybe_control(eight_at(s.p + i));
+            found |= maybe_control(mg_eight_at(s.p + i));
         }
         return found;
     }
-    return s.n < 4 || maybe_control(four_at(s.p) << 32 | four_at(s.p + s.n - 4));
+    return s.n < 4 || maybe_control((uint64_t)mg_four_at(s.p) << 32 | mg_four_at(s.p + s.n - 4));
 }
 
 bool mg_field_is_value(mg_str value) {
