@@ -105,7 +105,7 @@ void mg_relay_ask(mg_relay *r); // the first server; may end it
 void mg_relay_wait_no_more(mg_relay *r);
 
 // Asks one more server, in the try that is free; it is `at` from now on unless it is a hedge.
-// False: there is none (r->none).
+// False: there is none; why is noted for whoever waits.
 bool mg_relay_ask_another(mg_relay *r, mg_choice_kind kind);
 
 void mg_relay_note(mg_relay *r, const mg_relay_try *t); // for the log, up to now
