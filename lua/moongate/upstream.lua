@@ -28,15 +28,7 @@ end
 --- Those names, sorted; nil: any may be there.
 ---@return string[]?
 function M.names()
-  if not known then
-    return nil
-  end
-  local all = {}
-  for key in pairs(known) do
-    all[#all + 1] = key
-  end
-  table.sort(all)
-  return all
+  return known and check.names(known) or nil
 end
 
 --- What is wrong with the name, or nil.

@@ -169,14 +169,21 @@ function M.bound(name, value)
   return value == false and MOST_BYTES or M.size(name, value)
 end
 
+--- The keys of `set` as text, sorted.
+---@return string[]
+function M.names(set)
+  local names = {}
+  for key in pairs(set) do
+    names[#names + 1] = tostring(key)
+  end
+  table.sort(names)
+  return names
+end
+
 --- One of the keys of `allowed`.
 function M.one_of(name, value, allowed)
   if allowed[value] == nil then
-    local names = {}
-    for key in pairs(allowed) do
-      names[#names + 1] = tostring(key)
-    end
-    table.sort(names)
+    local names = M.names(allowed)
     M.fail(name .. ": " .. describe(value) .. " is unknown, allowed are "
       .. (names[1] and table.concat(names, ", ") or "none") .. suggest.for_name(value, allowed))
   end

@@ -177,11 +177,7 @@ function M.unknown(name, known)
     return ('"%s" is a server, and the name of an upstream is wanted: give it one under '
       .. "upstreams in the configuration"):format(name)
   end
-  local all = {}
-  for each in pairs(known) do
-    all[#all + 1] = each
-  end
-  table.sort(all)
+  local all = check.names(known)
   return ("there is no upstream '%s', allowed: %s%s"):format(name, all[1]
     and table.concat(all, ", ") or "none, since the configuration has no upstreams",
     suggest.for_name(name, known))
