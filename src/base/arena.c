@@ -10,7 +10,7 @@ struct mg_arena_block {
 
 enum {
     OVERHEAD = sizeof(mg_arena_block) + 16, // and malloc's own
-    FIRST_BYTES = 512 - OVERHEAD,
+    FIRST_BYTES = 704 - OVERHEAD,
     STEP_BYTES = 1024,
     USUAL_BYTES = 4096 - OVERHEAD, // a larger block has only what did not fit otherwise
 };
@@ -63,7 +63,7 @@ static void grow(mg_arena *a, size_t n) {
 }
 
 void mg_arena_reserve(mg_arena *a, size_t n) {
-    if ((size_t)(a->end - a->at) < n) {
+    if (mg_arena_room(a) < n) {
         add_block(a, n);
     }
 }
@@ -75,7 +75,7 @@ static size_t rounded(size_t n) {
 
 void *mg_arena_alloc(mg_arena *a, size_t n) {
     n = rounded(n);
-    if ((size_t)(a->end - a->at) < n) {
+    if (mg_arena_room(a) < n) {
         grow(a, n);
     }
     void *p = a->at;

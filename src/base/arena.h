@@ -26,6 +26,11 @@ void *mg_arena_alloc(mg_arena *a, size_t n) __attribute__((malloc, returns_nonnu
 // is to come, so that it lies in a block that is not twice as large.
 void mg_arena_reserve(mg_arena *a, size_t n);
 
+// What can be taken before there is another block.
+static inline size_t mg_arena_room(const mg_arena *a) {
+    return (size_t)(a->end - a->at);
+}
+
 // `p`, which was taken last with `n` bytes, needs only `less` of them. If something was taken
 // since, nothing is given back.
 void mg_arena_shrink(mg_arena *a, void *p, size_t n, size_t less);

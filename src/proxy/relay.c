@@ -10,13 +10,18 @@
 #include "http/forwarded.h"
 #include "proxy/grpc.h"
 #include "server/front.h"
+#include "server/requester.h"
 #include "server/server.h"
 #include "server/wire.h"
 
 #include <assert.h>
 #include <stdio.h>
 
-enum { ASKED_BYTES = 128 }; // in the arena, of who asks and who is asked
+// In the arena: who asks and its address, the relay and whom it asks.
+enum {
+    ASKED_BYTES = sizeof(mg_requester) + 16,
+    RELAY_BYTES = sizeof(mg_relay) + 64,
+};
 
 void mg_relay_set_state(mg_relay *r, mg_relay_state next) {
     static const uint8_t moves[] = {
@@ -285,25 +290,34 @@ static void begin_grpc(mg_relay *r) {
     r->timeless = ms > 0;
 }
 
-static void make_request(mg_relay *r) {
-    mg_exchange *x = r->x;
-    const mg_forward_rules *rules = r->o.rules;
-    r->target = mg_forward_target(&x->head, rules, &x->arena);
-    mg_fields_init(&r->fields, &x->arena);
+static mg_fields make_fields(mg_exchange *x, const mg_forward_rules *rules) {
     const mg_forward_from from = {
         .head = &x->head,
         .protocol = x->protocol,
         .who = mg_exchange_requester(x),
         .forwarded = mg_trust_heeds_forwarded(x->server->options.trust),
     };
-    mg_forward_request(&r->fields, &from, rules);
-    mg_relay_ask_to_switch(r);
+    mg_fields fields;
+    mg_fields_init(&fields, &x->arena);
+    mg_forward_request(&fields, &from, rules);
+    return fields;
+}
+
+// Those that wait are many: what is asked fills the block that the head has begun, and the relay
+// gets one of its own size, unless all of it is to have a new one.
+static void make_room(mg_exchange *x, const mg_forward_rules *rules) {
+    size_t asked = mg_forward_bytes(&x->head, rules) + ASKED_BYTES;
+    if (mg_arena_room(&x->arena) < asked) {
+        mg_arena_reserve(&x->arena, asked + RELAY_BYTES);
+    }
 }
 
 mg_relay *mg_relay_start(const mg_relay_options *o) {
     mg_exchange *x = o->exchange;
-    mg_arena_reserve(&x->arena,
-                     sizeof(mg_relay) + mg_forward_bytes(&x->head, o->rules) + ASKED_BYTES);
+    make_room(x, o->rules);
+    mg_str target = mg_forward_target(&x->head, o->rules, &x->arena);
+    mg_fields fields = make_fields(x, o->rules);
+    mg_arena_reserve(&x->arena, RELAY_BYTES);
     mg_relay *r = mg_arena_alloc(&x->arena, sizeof *r);
     *r = (mg_relay){
         .app = {.on_body = on_body,
@@ -313,6 +327,8 @@ mg_relay *mg_relay_start(const mg_relay_options *o) {
         .outer = x->app,
         .x = x,
         .o = *o,
+        .target = target,
+        .fields = fields,
         .first = {.relay = r},
         .at = &r->first,
         .asked = o->upstream,
@@ -323,7 +339,7 @@ mg_relay *mg_relay_start(const mg_relay_options *o) {
     if (r->grpc) {
         begin_grpc(r);
     }
-    make_request(r);
+    mg_relay_ask_to_switch(r);
     x->app = &r->app;
     x->relayed = &r->log;
     mg_relay_begin_body(r);
