@@ -39,17 +39,14 @@ static const mg_op_kind sleep_kind = {"sleep", push_sleep, cancel_sleep, release
 
 // sleep(seconds, for the framework) -> operation
 static int runtime_sleep(lua_State *L) {
-    double ms = luaL_checknumber(L, 1) * 1000;
+    double us = ceil(luaL_checknumber(L, 1) * 1e6 - 1e-3);
     mg_vm *vm = lua_toboolean(L, 2) ? mg_vm_of(L) : mg_vm_with_room(L);
     if (vm->ops.used >= MG_SLOTS_MAX) {
         return luaL_error(L, "the framework has too many timers");
     }
     sleep_op *s = mg_calloc(1, sizeof *s);
     mg_op_start(vm, &s->op, &sleep_kind);
-    // From this very moment, not from the turn's beginning, and rounded up: never early.
-    double lag_ms = (double)mg_loop_now_us(vm->loop) / 1000 - (double)mg_loop_now_ms(vm->loop);
-    uint64_t wait = (uint64_t)ceil(ms + lag_ms - 1e-6);
-    mg_timer_start(vm->loop, &s->timer, wait, 0, on_sleep_over);
+    mg_timer_start_exact(vm->loop, &s->timer, us > 0 ? (uint64_t)us : 0, on_sleep_over);
     lua_pushnumber(L, (lua_Number)s->op.handle);
     return 1;
 }

@@ -427,7 +427,7 @@ void mg_redis_refresh(mg_redis_cluster *c, uint64_t least_ms) {
         return;
     }
     uint64_t wait = since < least_ms ? least_ms - since : 0;
-    bool sooner = !mg_timer_active(&c->again) || c->again.at_ms > now + wait;
+    bool sooner = !mg_timer_active(&c->again) || mg_timer_at_ms(&c->again) > now + wait;
     if (sooner || c->again.on_time != on_begin) {
         mg_timer_start(c->redis.loop, &c->again, wait, 0, on_begin);
     }

@@ -50,7 +50,7 @@ static void wait_for(mg_redis_unit *u, const char *why) {
     u->again_ms = mg_loop_now_ms(c->redis.loop) + (wait < LONGEST_WAIT_MS ? wait : LONGEST_WAIT_MS);
     set_why(u, why);
     mg_link_append(&c->waiting, &u->waiting);
-    bool sooner = !mg_timer_active(&c->retry) || c->retry.at_ms > u->again_ms;
+    bool sooner = !mg_timer_active(&c->retry) || mg_timer_at_ms(&c->retry) > u->again_ms;
     if (sooner && !c->going_on) {
         arm_retry(c);
     }
