@@ -6,7 +6,10 @@
 
 #include <stdio.h>
 
-enum { RETRIES = 8 }; // turns of a scheduler that does nothing but fail, until C has something new
+enum {
+    RETRIES = 8,     // turns of a scheduler that does nothing but fail, until C has something new
+    METHODS = 65536, // numbers that a method has at most
+};
 
 // Something that happened to an exchange while its handler runs.
 typedef struct signal_op {
@@ -339,10 +342,10 @@ void mg_vm_forget(mg_vm *vm, uint64_t handle) {
 }
 
 // Pushes the kind, handle, route id (0: none), without a route the set of methods that its path
-// has, with one whether its handler is not to run (1) because the body is refused, method, the
-// time, the handle's slot counted from 1, and the route's parameters if it has any: whoever wrote
-// the route reads them, and a call back into C would cost more than they do. Nothing if the server
-// has answered instead: there is no memory for a script that would.
+// has, with one whether its handler is not to run (1) because the body is refused, the time and the
+// method as one number (core/request/slots.lua), and the route's parameters if it has any: whoever
+// wrote the route reads them, and a call back into C would cost more than they do. Nothing if the
+// server has answered instead: there is no memory for a script that would.
 static int push_request(lua_State *L, mg_vm *vm, mg_exchange *x) {
     if (mg_lua_memory_is_full(&vm->memory)) {
         mg_exchange_refuse(x, (mg_refusal){503, "the scripts' memory is used up", 1});
@@ -359,14 +362,12 @@ static int push_request(lua_State *L, mg_vm *vm, mg_exchange *x) {
     lua_pushnumber(L, (lua_Number)x->app_handle);
     lua_pushinteger(L, (lua_Integer)match->id);
     lua_pushnumber(L, match->id == 0 ? (lua_Number)match->allowed : routed->refused);
-    lua_pushinteger(L, (lua_Integer)routed->method);
-    lua_pushnumber(L, (lua_Number)mg_loop_now_ms(vm->loop) / 1000);
-    lua_pushinteger(L, (lua_Integer)mg_slot_index(x->app_handle) + 1);
+    lua_pushnumber(L, (lua_Number)(mg_loop_now_ms(vm->loop) * METHODS + routed->method));
     if (match->id == 0 || match->count == 0) {
-        return 7;
+        return 5;
     }
     mg_push_params(L, routed->router, match);
-    return 8;
+    return 6;
 }
 
 // Its result finds no room: what has come of it makes some before that is told.

@@ -312,7 +312,7 @@ local function turn()
   local kind, a, b, c, d, e, f, g = next_event()
   while kind do
     if kind == EVENT_REQUEST then
-      on_request(a, b, c, d, e, f, g)
+      on_request(a, b, c, d, e)
     elseif kind == EVENT_DONE then
       finished(a, b, c, d, e, f, g)
     elseif kind == EVENT_SOCKET then

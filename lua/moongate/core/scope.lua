@@ -2,7 +2,8 @@
 --- too.
 ---
 --- A scope is a table whose array slots have the fixed numbers below; ctx adds its own behind them
---- (core/request/slots.lua). Array slots, because a request's whole record is one allocation then.
+--- (core/request/slots.lua). Array slots, because a request's whole record is one allocation then;
+--- what few scopes have is in a second array, its rest.
 ---
 --- Who owns what: what ctx:... begins belongs to the request, and so does what and_then, all, race
 --- and their like derive in it, as long as nobody else waits for that (core/future/handover.lua).
@@ -14,21 +15,34 @@
 local M = {
   CHILDREN = 1, -- the newest of the pending Futures that die with the scope; false: none
   CANCELLED = 2, -- the error that every await raises; false while the scope lives
-  ON_CLOSE = 3, -- list of functions; false: none
-  REJECTED = 4, -- list of rejected Futures that nobody has looked at; false: none
-  ENDED = 5, -- true: it ended in good order; a function: likewise, to be told when nothing is left
-  ROOT = 6, -- the scope of the app that it belongs to
+  ENDED = 3, -- true: it ended in good order; a function: likewise, to be told when nothing is left
+  ROOT = 4, -- the scope of the app that it belongs to
+  REST = 5, -- an array of what follows; false: there is nothing of it
+
+  ON_CLOSE = 1, -- list of functions; false: none
+  REJECTED = 2, -- list of rejected Futures that nobody has looked at; false: none
 }
 
-local CHILDREN, CANCELLED, REJECTED, ENDED, ROOT = 1, 2, 4, 5, 6
+local CHILDREN, CANCELLED, ENDED, ROOT, REST = M.CHILDREN, M.CANCELLED, M.ENDED, M.ROOT, M.REST
+local REJECTED = M.REJECTED
 local FEW_REJECTED = 64 -- before those that somebody has looked at are forgotten
 
 --- The scope of an app.
 function M.new_root()
-  local root = { false, false, false, false, false, false }
+  local root = { false, false, false, false, false }
   root[ROOT] = root
-  root.shared = { false, false, false, false, false, root }
+  root.shared = { false, false, false, root, false }
   return root
+end
+
+--- What few scopes have, made if it is not there.
+function M.rest(scope)
+  local rest = scope[REST]
+  if not rest then
+    rest = { false, false, false, false, false, false, false, false, false, false, false }
+    scope[REST] = rest
+  end
+  return rest
 end
 
 --- The scope of what is begun in `scope` without a ctx. A request that is over begins nothing that
@@ -89,10 +103,11 @@ end
 
 --- A rejected Future of this scope that has no consumer yet.
 function M.reject(scope, future)
-  local list = scope[REJECTED]
+  local rest = M.rest(scope)
+  local list = rest[REJECTED]
   if not list then
     list = { most = FEW_REJECTED }
-    scope[REJECTED] = list
+    rest[REJECTED] = list
   elseif #list >= list.most then
     local kept = {}
     for i = 1, #list do
@@ -101,7 +116,7 @@ function M.reject(scope, future)
       end
     end
     kept.most = FEW_REJECTED + 2 * #kept
-    scope[REJECTED], list = kept, kept
+    rest[REJECTED], list = kept, kept
   end
   list[#list + 1] = future
 end

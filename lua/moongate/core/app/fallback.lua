@@ -10,7 +10,7 @@ local slots = require("moongate.core.request.slots")
 
 local M = {}
 
-local METHOD, ALLOWED, PARAMS = slots.METHOD, slots.ALLOWED, slots.PARAMS
+local ALLOWED, PARAMS = slots.ALLOWED, slots.PARAMS
 local METHODS = native.constants.methods
 local METHOD_OPTIONS, METHOD_UNKNOWN = METHODS.OPTIONS, METHODS.UNKNOWN
 local REST = "__rest" -- the parameter for what follows a group's prefix
@@ -49,7 +49,7 @@ local function answer_none(ctx)
 end
 
 local function allow(ctx)
-  ctx:header("Allow", table.concat(native.method_names(ctx[ALLOWED]), ", "))
+  ctx:header("Allow", table.concat(native.method_names(slots.rest(ctx, ALLOWED)), ", "))
 end
 
 local function answer_method(ctx)
@@ -122,18 +122,19 @@ function M.plan(app, asked)
   return route("405", middleware, answer_method), params
 end
 
---- The route in place of none. ctx[ALLOWED] is the set of methods that its path has routes for.
+--- The route in place of none. ALLOWED is the set of methods that its path has routes for.
 ---@param app table of app:freeze()
 ---@return table
 function M.choose(app, ctx)
-  local is_options = ctx[METHOD] == METHOD_OPTIONS
+  local method, allowed = slots.method(ctx), slots.rest(ctx, ALLOWED)
+  local is_options = method == METHOD_OPTIONS
   local chosen
   chosen, ctx[PARAMS] = M.plan(app, {
     path = ctx.path,
     host = ctx.host,
-    allowed = ctx[ALLOWED] ~= 0 and native.method_names(ctx[ALLOWED]) or nil,
+    allowed = allowed ~= 0 and native.method_names(allowed) or nil,
     is_options = is_options,
-    is_unknown = ctx[METHOD] == METHOD_UNKNOWN,
+    is_unknown = method == METHOD_UNKNOWN,
     wanted = is_options and ctx.headers["access-control-request-method"] or nil,
   })
   return chosen

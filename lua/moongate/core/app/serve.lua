@@ -26,7 +26,7 @@ local time = require("moongate.time")
 
 local native = sched.native
 local HANDLE, ROUTE, TASK, PHASE = slots.HANDLE, slots.ROUTE, slots.TASK, slots.PHASE
-local ALLOWED, PARAMS, ANSWERING = slots.ALLOWED, slots.PARAMS, slots.ANSWERING
+local ALLOWED, ANSWERING = slots.ALLOWED, slots.ANSWERING
 local OPEN, COMMITTED = slots.OPEN, slots.COMMITTED
 local KIND, BODY, TUNNEL, RELAY = slots.KIND, slots.BODY, slots.TUNNEL, slots.RELAY
 local SOCKET = slots.SOCKET
@@ -57,21 +57,20 @@ local function refusing(route)
   return setmetatable({ handler = refuse_body }, { __index = route })
 end
 
-local function on_request(handle, route_id, allowed, method, start, slot, params)
+local function on_request(handle, route_id, allowed, begun, params)
   local route = served.app.by_id[route_id]
   if route and allowed ~= 0 then
     route = refusing(route)
   end
-  local ctx = new_ctx(served.root, handle, route or NO_ROUTE, method, start, served)
-  ctx[PARAMS] = params or false
-  begin(ctx, slot)
+  local ctx = new_ctx(served.root, handle, route or NO_ROUTE, begun, params or false)
+  begin(ctx)
   if served.watched then
     ending.watch(ctx)
   end
   if route then
     sched.start(ctx, run_request, request_failed, ctx)
   else
-    ctx[ALLOWED] = allowed
+    scopes.rest(ctx)[ALLOWED] = allowed
     sched.start(ctx, run_fallback, request_failed, ctx)
   end
 end
@@ -89,7 +88,7 @@ end
 -- The scheduler was interrupted in the middle of taking the request: if it has not begun by now, it
 -- never will.
 local function on_lost(ctx)
-  if ctx[TASK] or ctx[PHASE] ~= OPEN or ctx[ANSWERING] then
+  if ctx[TASK] or ctx[PHASE] ~= OPEN or slots.rest(ctx, ANSWERING) then
     return
   end
   local why = errors.new("cancelled", "the request could not be begun")
@@ -157,9 +156,10 @@ end
 --- `upstreams`: the names that app:proxy may use, else it raises.
 ---@return table served
 function M.prepare(app, options)
-  return {
+  local root = scopes.new_root()
+  root.served = {
     app = app,
-    root = scopes.new_root(),
+    root = root,
     folder = options.root,
     native_routes = prepare_routes(app, options),
     jobs_under_way = {},
@@ -172,6 +172,7 @@ function M.prepare(app, options)
     page = options.page or false, -- development: stages an error's page for a browser
     retired = false, -- a moongate.Retired, once other scripts serve
   }
+  return root.served
 end
 
 --- Serves `target` (of M.prepare) from now on. on_start functions run first; `ready(ok, message)`

@@ -8,8 +8,8 @@ local timers = require("moongate.core.timer")
 local log = require("moongate.log")
 
 local native = sched.native
-local CANCELLED, REJECTED, ENDED, ROOT = scopes.CANCELLED, scopes.REJECTED, scopes.ENDED,
-  scopes.ROOT
+local CANCELLED, ENDED, ROOT = scopes.CANCELLED, scopes.ENDED, scopes.ROOT
+local REST, REJECTED = scopes.REST, scopes.REJECTED
 local LOG_ERROR = native.constants.log_levels.error
 local GRACE = 5 -- seconds that one of the app may stay unnoticed
 local AT_ONCE = 100 -- of those that are told before the loop turns
@@ -99,10 +99,13 @@ end
 
 --- A request has ended.
 function M.end_scope(scope)
-  local list = scope[REJECTED]
-  scope[REJECTED] = false
-  for i = 1, list and #list or 0 do
-    log_forgotten(list[i])
+  local rest = scope[REST]
+  local list = rest and rest[REJECTED]
+  if list then
+    rest[REJECTED] = false
+    for i = 1, #list do
+      log_forgotten(list[i])
+    end
   end
 end
 

@@ -24,10 +24,10 @@ local M = {}
 
 local WS_HANDLE, WS_SLOT, WS_ROUTE = sockets.HANDLE, sockets.SLOT, sockets.ROUTE
 local WS_TASK, WS_TIMER = sockets.TASK, sockets.TIMER
-local HANDLE, ROUTE, APP, PHASE = slots.HANDLE, slots.ROUTE, slots.APP, slots.PHASE
+local HANDLE, ROUTE, PHASE = slots.HANDLE, slots.ROUTE, slots.PHASE
 local KIND, BODY, FIELDS, STATUS = slots.KIND, slots.BODY, slots.FIELDS, slots.STATUS
 local SOCKET, COMMITTED = slots.SOCKET, slots.COMMITTED
-local REJECTED = scopes.REJECTED
+local REST, ROOT = scopes.REST, scopes.ROOT
 local socket_done = native.socket_done
 
 local RENEWED, MESSAGE, ENDED =
@@ -43,7 +43,7 @@ local routes, route_count = {}, 0
 local function finish(ws)
   timers.stop(ws[WS_TIMER])
   ws[WS_TASK], ws[WS_TIMER] = false, false
-  if ws[REJECTED] then
+  if ws[REST] then
     Future._end_scope(ws)
   end
   socket_done(ws[WS_HANDLE])
@@ -188,7 +188,7 @@ function M.handler(ctx)
   if not handle then
     return refuse(ctx, wrong, status)
   end
-  local ws = sockets.new(ctx[scopes.ROOT], handle, route)
+  local ws = sockets.new(ctx[ROOT], handle, route)
   local guard = setmetatable({ ws = ws, opened = false }, Guard)
   sched.hold(task, guard)
   if not origin.allows(options.origins, ctx.headers.origin, ctx.headers.host or ctx.host) then
@@ -221,7 +221,7 @@ local function open(ctx)
     return true
   end
   guard.opened = true
-  local retired = ctx[APP].retired
+  local retired = ctx[ROOT].served.retired
   if retired and retired.cancelled then -- the other coroutines were told to go before
     native.socket_leave(ws[WS_HANDLE])
   else
@@ -281,7 +281,7 @@ end
 -- The drain is over: sockets of coroutines are closed.
 local function leave_all(target)
   for _, ctx in ipairs(lifetime.list()) do
-    if ctx[APP] == target then
+    if ctx[ROOT].served == target then
       M.leave(ctx)
     end
   end

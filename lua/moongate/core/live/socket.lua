@@ -17,8 +17,8 @@ local time = require("moongate.time")
 
 local M = {}
 
--- Slots behind those of a scope; 7 is a request's, which a ws is not.
-local HANDLE, SLOT, ROUTE, FACTS, TASK, TIMER, CLOSED = 8, 9, 10, 11, 12, 13, 14
+-- Slots behind those of a scope; 6 is a request's, which a ws is not.
+local HANDLE, SLOT, ROUTE, FACTS, TASK, TIMER, CLOSED = 7, 8, 9, 10, 11, 12, 13
 M.HANDLE, M.SLOT, M.ROUTE, M.TASK, M.TIMER = HANDLE, SLOT, ROUTE, TASK, TIMER
 
 local methods, getters = {}, {}
@@ -36,7 +36,7 @@ function M.of(root, handle, slot, route)
   local ws = alive[slot]
   if not ws or ws[HANDLE] ~= handle then
     ws = setmetatable({
-      false, false, false, false, false, root, false, -- of a scope
+      false, false, false, root, false, false, -- of a scope
       handle, slot, route, false, false, false, false,
     }, Socket)
     alive[slot] = ws
@@ -293,6 +293,6 @@ end
 
 places.know(methods)
 
-assert(scopes.ROOT == 6)
+assert(scopes.ROOT == 4 and HANDLE == 7) -- as M.of has them
 
 return M

@@ -12,12 +12,12 @@ local Future = require("moongate.future")
 
 local M = {}
 
-local HANDLE, APP, PHASE, KIND = slots.HANDLE, slots.APP, slots.PHASE, slots.KIND
+local HANDLE, PHASE, KIND = slots.HANDLE, slots.PHASE, slots.KIND
 local STATUS, TYPE, BODY, FIELDS = slots.STATUS, slots.TYPE, slots.BODY, slots.FIELDS
 local STAGED, COMMITTED = slots.STAGED, slots.COMMITTED
 local PLAIN, STREAM, FILE, TUNNEL = slots.PLAIN, slots.STREAM, slots.FILE, slots.TUNNEL
 local RELAY = slots.RELAY
-local CANCELLED = scopes.CANCELLED
+local CANCELLED, ROOT = scopes.CANCELLED, scopes.ROOT
 local PUBLIC = { "public", "lua/public" } -- where files are that everybody may have
 
 local methods = {}
@@ -521,7 +521,7 @@ end
 
 --- The same for the app of a ctx.
 function M.resolve(ctx, path)
-  return M.below(ctx[APP] and ctx[APP].folder or "", path)
+  return M.below(ctx[ROOT].served.folder or "", path)
 end
 
 --- An answer in pieces: `fn(out)` runs when the onion has unwound; out:write(s) waits while the

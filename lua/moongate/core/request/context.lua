@@ -27,11 +27,12 @@ local resolved, rejected, abandoned = settled.resolved, settled.rejected, settle
 
 local M = {}
 
-local HANDLE, ROUTE, METHOD, PHASE = slots.HANDLE, slots.ROUTE, slots.METHOD, slots.PHASE
+local HANDLE, ROUTE, PHASE = slots.HANDLE, slots.ROUTE, slots.PHASE
 local PARAMS, QUERY, HEADERS, STATE = slots.PARAMS, slots.QUERY, slots.HEADERS, slots.STATE
 local BODY_FUTURE, COOKIES, LOG = slots.BODY_FUTURE, slots.COOKIES, slots.LOG
 local OPEN, OVER, PLAIN, KEPT = slots.OPEN, slots.OVER, slots.PLAIN, slots.KEPT
 local ROOT, ON_CLOSE = scopes.ROOT, scopes.ON_CLOSE
+local rest_of, in_rest = scopes.rest, slots.rest
 
 local METHOD_UNKNOWN = native.constants.methods.UNKNOWN
 
@@ -42,12 +43,11 @@ local methods, getters = answer.methods, {}
 M.methods, M.getters = methods, getters
 
 ---@return moongate.Context
-function M.new(root, handle, route, method, start, app)
+function M.new(root, handle, route, begun, params)
   return setmetatable({
-    false, false, false, false, false, root,
-    handle, route, method, start,
-    OPEN, PLAIN, 200, false, false, false,
-    false, false, false, false, false, false, false, false, app, false, false, false, false,
+    [0] = params,
+    false, false, false, root, false,
+    handle, route, begun, OPEN, PLAIN, 200, false, false, false, false,
   }, Context)
 end
 
@@ -90,7 +90,7 @@ end)
 
 -- Numbers from METHOD_UNKNOWN on belong to routes; nil if the request is over.
 local function method_of(ctx)
-  local method = ctx[METHOD]
+  local method = slots.method(ctx)
   return method < METHOD_UNKNOWN and native.method_name(method)
     or native.request_method(ctx[HANDLE])
 end
@@ -112,7 +112,7 @@ end
 local function ask(fn, ctx, ...)
   local value, err = fn(ctx[HANDLE], ...)
   if err == "closed" then
-    local kept = ctx[KEPT] or closed()
+    local kept = in_rest(ctx, KEPT) or closed()
     return kept[fn]
   end
   return value
@@ -165,11 +165,11 @@ function getters.params(ctx)
 end
 
 local function parsed_query(ctx)
-  local query = ctx[QUERY]
+  local query = in_rest(ctx, QUERY)
   if not query then
     local last, all = native.http.parse_query(ask(native.request_query, ctx))
     query = { last = last, all = all }
-    ctx[QUERY] = query
+    rest_of(ctx)[QUERY] = query
   end
   return query
 end
@@ -193,20 +193,20 @@ function methods.query_all(ctx, key)
 end
 
 function getters.headers(ctx)
-  local headers = ctx[HEADERS]
+  local headers = in_rest(ctx, HEADERS)
   if not headers then
     headers = headers_of.read_only(ask(native.request_headers, ctx),
       "ctx.headers are what the client sent: ctx:header(name, value) sets a field of the answer")
-    ctx[HEADERS] = headers
+    rest_of(ctx)[HEADERS] = headers
   end
   return headers
 end
 
 function getters.cookies(ctx)
-  local cookies = ctx[COOKIES]
+  local cookies = in_rest(ctx, COOKIES)
   if not cookies then
     cookies = native.http.parse_cookies(ctx.headers.cookie or "")
-    ctx[COOKIES] = cookies
+    rest_of(ctx)[COOKIES] = cookies
   end
   return cookies
 end
@@ -217,10 +217,11 @@ function getters.trailers(ctx)
 end
 
 function getters.state(ctx)
-  local state = ctx[STATE]
+  local rest = rest_of(ctx)
+  local state = rest[STATE]
   if not state then
     state = {}
-    ctx[STATE] = state
+    rest[STATE] = state
   end
   return state
 end
@@ -232,13 +233,13 @@ function getters.route(ctx)
 end
 
 function getters.log(ctx)
-  local own = ctx[LOG]
+  local own = in_rest(ctx, LOG)
   if not own then
     local ok, id = pcall(getters.request_id, ctx)
     own = log.with(function()
       return { request_id = ok and id or nil }
     end)
-    ctx[LOG] = own
+    rest_of(ctx)[LOG] = own
   end
   return own
 end
@@ -284,8 +285,8 @@ function methods.set_request_id(ctx, id)
   local ok, err = native.request_id(ctx[HANDLE], id)
   if not ok and err == "closed" then
     closed()
-  elseif ctx[KEPT] then
-    ctx[KEPT][native.request_id] = id
+  elseif in_rest(ctx, KEPT) then
+    in_rest(ctx, KEPT)[native.request_id] = id
   end
 end
 
@@ -359,11 +360,11 @@ end
 
 local function whole_body(ctx, level)
   check_ctx(ctx, level + 1)
-  local future = ctx[BODY_FUTURE]
+  local future = in_rest(ctx, BODY_FUTURE)
   if not future then
     future = named("body", read_body(ctx, true, level + 1))
     future.keep = true
-    ctx[BODY_FUTURE] = future
+    rest_of(ctx)[BODY_FUTURE] = future
   end
   return future
 end
@@ -490,10 +491,10 @@ function methods.on_close(ctx, fn)
   if ctx[PHASE] == OVER then
     error("on_close: the request is over", 2)
   end
-  local list = ctx[ON_CLOSE]
+  local list = in_rest(ctx, ON_CLOSE)
   if not list then
     list = {}
-    ctx[ON_CLOSE] = list
+    rest_of(ctx)[ON_CLOSE] = list
     ending.keep(ctx)
   end
   list[#list + 1] = fn
@@ -516,6 +517,6 @@ table.sort(M.async)
 
 places.know(methods)
 
-assert(ROOT == 6)
+assert(ROOT == 4 and HANDLE == 6 and slots.TASK == 15) -- as M.new has them
 
 return M

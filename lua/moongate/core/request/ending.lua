@@ -11,8 +11,8 @@ local retire = require("moongate.core.app.retire")
 local log = require("moongate.log")
 
 local native = sched.native
-local HANDLE, APP, START, KEPT = slots.HANDLE, slots.APP, slots.START, slots.KEPT
-local CANCELLED = scopes.CANCELLED
+local HANDLE, KEPT = slots.HANDLE, slots.KEPT
+local CANCELLED, ROOT, REST = scopes.CANCELLED, scopes.ROOT, scopes.REST
 
 local M = {}
 
@@ -27,10 +27,11 @@ local ASKED = {
 --- From now on ctx can be read, whatever becomes of the request.
 ---@return table what was kept: by the function of C that was asked, and `watcher`
 function M.keep(ctx)
-  local kept = ctx[KEPT]
+  local rest = scopes.rest(ctx)
+  local kept = rest[KEPT]
   if not kept then
     kept = { watcher = false }
-    ctx[KEPT] = kept
+    rest[KEPT] = kept
     for _, name in ipairs(ASKED) do
       local fn = native[name]
       kept[fn] = fn(ctx[HANDLE])
@@ -52,7 +53,7 @@ end
 --- had to end, and the scripts' end waits for it.
 ---@param what string "an on_close function"
 function M.start(ctx, what, fn, ...)
-  local target = ctx[APP]
+  local target = ctx[ROOT].served
   local root = target.root
   local scope = root[CANCELLED] and target.retired and target.retired.scope or root
   local args = { n = select("#", ...), ... }
@@ -75,9 +76,9 @@ Watcher.__index = Watcher
 
 function Watcher:_settle_operation(_, status, bytes, aborted)
   local ctx = self.ctx
-  local target = ctx[APP]
+  local target = ctx[ROOT].served
   local answer = view.ended(ctx, {
-    status = status, bytes = bytes, aborted = aborted, seconds = native.now() - ctx[START],
+    status = status, bytes = bytes, aborted = aborted, seconds = native.now() - slots.start(ctx),
   })
   for _, fn in ipairs(target.app.on_response) do
     M.start(ctx, "an on_response function", fn, ctx, answer)
@@ -104,12 +105,14 @@ function M.watch(ctx)
   end
 end
 
---- The request's scope has ended: the scripts' end waits for what C is going to tell.
+--- The scope of a request that was kept has ended: the scripts' end waits for what C is going to
+--- tell.
 function M.finish(ctx)
-  local watcher = ctx[KEPT] and ctx[KEPT].watcher
+  local watcher = ctx[REST][KEPT].watcher
   if watcher and not watcher.told then
+    local target = ctx[ROOT].served
     watcher.counted = true
-    ctx[APP].closing = ctx[APP].closing + 1
+    target.closing = target.closing + 1
   end
 end
 

@@ -15,11 +15,11 @@ local streams = require("moongate.core.stream")
 local log = require("moongate.log")
 
 local native = sched.native
-local HANDLE, ROUTE, TASK, APP = slots.HANDLE, slots.ROUTE, slots.TASK, slots.APP
+local HANDLE, ROUTE, TASK = slots.HANDLE, slots.ROUTE, slots.TASK
 local PHASE, KIND, STATUS, TYPE = slots.PHASE, slots.KIND, slots.STATUS, slots.TYPE
 local BODY, FIELDS, ANSWERING, PLAIN = slots.BODY, slots.FIELDS, slots.ANSWERING, slots.PLAIN
 local OPEN, STAGED, COMMITTED, OVER = slots.OPEN, slots.STAGED, slots.COMMITTED, slots.OVER
-local TUNNEL, CANCELLED = slots.TUNNEL, scopes.CANCELLED
+local TUNNEL, CANCELLED, ROOT = slots.TUNNEL, scopes.CANCELLED, scopes.ROOT
 local status_of, stage_problem = problem.status_of, problem.stage
 local stage_returned, finish = returned.stage, lifetime.finish
 
@@ -116,7 +116,8 @@ end
 -- logged yet.
 local function answer_error(task)
   local ctx, err = task.a, task.b
-  local app, page = ctx[APP].app, ctx[APP].page
+  local served = ctx[ROOT].served
+  local app, page = served.app, served.page
   task.shielded = true
   ctx[TASK] = task
   clear_answer(ctx, err)
@@ -202,14 +203,14 @@ end
 
 -- `unlogged`: nobody was told of the error yet.
 local function start_answer(ctx, err, unlogged)
-  ctx[ANSWERING] = true
+  scopes.rest(ctx)[ANSWERING] = true
   sched.start(ctx, answer_error, answer_failed, ctx, err, unlogged)
 end
 
 -- Whether app:on_error is asked first.
 local function may_be_mapped(ctx)
-  return ctx[APP].app.on_error and ctx[PHASE] ~= COMMITTED and ctx[PHASE] ~= OVER
-    and not ctx[ANSWERING]
+  return ctx[ROOT].served.app.on_error and ctx[PHASE] ~= COMMITTED and ctx[PHASE] ~= OVER
+    and not slots.rest(ctx, ANSWERING)
 end
 
 -- --- why ---
@@ -224,7 +225,7 @@ function M.failed(task, err)
     unlogged = false
     log_failure(ctx, err)
   end
-  if ctx[PHASE] == OVER or ctx[ANSWERING] then
+  if ctx[PHASE] == OVER or slots.rest(ctx, ANSWERING) then
     return
   end
   scopes.cancel(ctx, errors.new("cancelled", "the handler failed", { cause = err }))
@@ -237,7 +238,7 @@ end
 --- The handler is not waited for any longer: `err` is answered in its place, if need be at once.
 ---@param why string what the handler is told
 function M.overrule(ctx, err, why)
-  local answering = ctx[ANSWERING]
+  local answering = slots.rest(ctx, ANSWERING)
   lifetime.cancel(ctx, errors.new("cancelled", why, { cause = err }))
   log_failure(ctx, err)
   if answering then -- app:on_error takes too long as well

@@ -13,11 +13,10 @@ local retire = require("moongate.core.app.retire")
 local Future = require("moongate.future")
 
 local native = sched.native
-local HANDLE, ROUTE, START, TASK = slots.HANDLE, slots.ROUTE, slots.START, slots.TASK
-local PHASE, APP, SLOT, OVER = slots.PHASE, slots.APP, slots.SLOT, slots.OVER
-local KEPT = slots.KEPT
-local CHILDREN, CANCELLED, ON_CLOSE = scopes.CHILDREN, scopes.CANCELLED, scopes.ON_CLOSE
-local REJECTED, ENDED = scopes.REJECTED, scopes.ENDED
+local HANDLE, ROUTE, TASK = slots.HANDLE, slots.ROUTE, slots.TASK
+local PHASE, OVER, KEPT = slots.PHASE, slots.OVER, slots.KEPT
+local CHILDREN, CANCELLED, ENDED = scopes.CHILDREN, scopes.CANCELLED, scopes.ENDED
+local ROOT, REST, ON_CLOSE = scopes.ROOT, scopes.REST, scopes.ON_CLOSE
 
 local M = {}
 
@@ -27,11 +26,9 @@ local live = {} -- slot of the handle -> ctx of the request under way
 -- --- under way ---
 
 --- A request has come.
----@param slot integer of its handle
-function M.begin(ctx, slot)
-  ctx[SLOT] = slot
-  live[slot] = ctx
-  local retired = ctx[APP].retired
+function M.begin(ctx)
+  live[ctx[HANDLE] % SLOTS + 1] = ctx
+  local retired = ctx[ROOT].served.retired
   if retired then
     retired.left = retired.left + 1
   end
@@ -70,9 +67,9 @@ end
 
 -- What is still in flight may finish within the handler's deadline.
 local function detach(ctx)
-  local target = ctx[APP]
+  local target = ctx[ROOT].served
   local detached = target.detached
-  local seconds = (ctx[ROUTE].timeout or target.handler_seconds) - (native.now() - ctx[START])
+  local seconds = (ctx[ROUTE].timeout or target.handler_seconds) - (native.now() - slots.start(ctx))
   local timer = timers.after(math.max(seconds, 0), function()
     scopes.cancel(ctx, errors.new("cancelled", "the request's deadline passed"))
   end)
@@ -89,34 +86,39 @@ local function detach(ctx)
 end
 
 local function leave(ctx, retired)
-  if live[ctx[SLOT]] == ctx then
-    live[ctx[SLOT]] = false
+  local slot = ctx[HANDLE] % SLOTS + 1
+  if live[slot] == ctx then
+    live[slot] = false
     if retired then
       retired.left = retired.left - 1
     end
   end
 end
 
---- The scope ends.
----@param why table? the error that on_close functions are told, else that of its cancellation
-function M.finish(ctx, why)
-  local target = ctx[APP]
-  leave(ctx, target.retired)
-  ctx[PHASE] = OVER
-  ctx[ENDED] = true
-  if ctx[KEPT] then
+local function finish_rest(ctx, rest, why)
+  if rest[KEPT] then
     ending.finish(ctx)
   end
-  local fns = ctx[ON_CLOSE]
+  local fns = rest[ON_CLOSE]
   if fns then
-    ctx[ON_CLOSE] = false
+    rest[ON_CLOSE] = false
     why = why or ctx[CANCELLED] or nil
     for _, fn in ipairs(fns) do
       ending.start(ctx, "an on_close function", fn, why)
     end
   end
-  if ctx[REJECTED] then
-    Future._end_scope(ctx)
+  Future._end_scope(ctx)
+end
+
+--- The scope ends.
+---@param why table? the error that on_close functions are told, else that of its cancellation
+function M.finish(ctx, why)
+  local target = ctx[ROOT].served
+  leave(ctx, target.retired)
+  ctx[PHASE] = OVER
+  ctx[ENDED] = true
+  if ctx[REST] then
+    finish_rest(ctx, ctx[REST], why)
   end
   if ctx[CHILDREN] then
     if ctx[CANCELLED] then

@@ -12,7 +12,7 @@ local streams = require("moongate.core.stream")
 local Future = require("moongate.future")
 local time = require("moongate.time")
 
-local HANDLE, ROUTE, METHOD, PHASE = slots.HANDLE, slots.ROUTE, slots.METHOD, slots.PHASE
+local HANDLE, ROUTE, PHASE = slots.HANDLE, slots.ROUTE, slots.PHASE
 local KIND, STATUS, TYPE, FIELDS = slots.KIND, slots.STATUS, slots.TYPE, slots.FIELDS
 local BODY, PLAIN, STREAM, TUNNEL = slots.BODY, slots.PLAIN, slots.STREAM, slots.TUNNEL
 local RELAY, SOCKET, EVENTS = slots.RELAY, slots.SOCKET, slots.EVENTS
@@ -78,7 +78,7 @@ local function send_stream(ctx)
     native.set_deadline(ctx[HANDLE], ctx[ROUTE].stream_max)
   end
   local out = setmetatable({ ctx = ctx }, Out)
-  if ctx[METHOD] ~= METHOD_HEAD then
+  if slots.method(ctx) ~= METHOD_HEAD then
     ctx[BODY](out)
   end
   check_sent(native.stream_end(ctx[HANDLE], out.trailers))

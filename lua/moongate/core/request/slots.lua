@@ -1,18 +1,22 @@
---- The array slots of a ctx, behind those of a scope (core/scope.lua), and what PHASE and KIND
---- hold.
-return {
-  HANDLE = 7, -- of the exchange in C
-  ROUTE = 8,
-  METHOD = 9, -- native.constants.methods
-  START = 10, -- monotonic seconds
+--- The array slots of a ctx, behind those of a scope (core/scope.lua), and what they hold. From 0
+--- to 15: so many lie in one piece with their table, and there is a table for each request. What
+--- few requests need is in the slots of its rest, which is made for those (scopes.rest).
+local scopes = require("moongate.core.scope")
 
-  PHASE = 11, -- what has become of the answer
+local M = {
+  PARAMS = 0,
+
+  HANDLE = 6, -- of the exchange in C
+  ROUTE = 7,
+  BEGUN = 8, -- when and by which method: see M.method and M.start
+
+  PHASE = 9, -- what has become of the answer
   OPEN = 0,
   STAGED = 1,
   COMMITTED = 2,
   OVER = 3,
 
-  KIND = 12, -- how BODY is to be sent
+  KIND = 10, -- how BODY is to be sent
   PLAIN = 0,
   STREAM = 1,
   FILE = 2,
@@ -21,22 +25,41 @@ return {
   SOCKET = 5, -- a WebSocket: core/live/serve.lua
   EVENTS = 6, -- of topics, which C sends: core/request/events.lua
 
-  STATUS = 13,
-  TYPE = 14, -- the media type, false: none
-  BODY = 15,
-  FIELDS = 16, -- { name, value, name, value, ... }, false: none
+  STATUS = 11,
+  TYPE = 12, -- the media type, false: none
+  BODY = 13,
+  FIELDS = 14, -- { name, value, name, value, ... }, false: none
+  TASK = 15, -- the handler's
 
-  TASK = 17, -- the handler's
-  PARAMS = 18,
-  QUERY = 19,
-  HEADERS = 20,
-  STATE = 21,
-  BODY_FUTURE = 22,
-  COOKIES = 23,
-  LOG = 24,
-  APP = 25,
-  ANSWERING = 26, -- the deadline passed: somebody else answers
-  ALLOWED = 27, -- the set of methods that a 405 names
-  SLOT = 28, -- of the handle
-  KEPT = 29, -- what can be read when the request is over: core/request/ending.lua
+  -- of its rest, behind those of a scope's
+  QUERY = 3,
+  HEADERS = 4,
+  STATE = 5,
+  BODY_FUTURE = 6,
+  COOKIES = 7,
+  LOG = 8,
+  ANSWERING = 9, -- the deadline passed: somebody else answers
+  ALLOWED = 10, -- the set of methods that a 405 names
+  KEPT = 11, -- what can be read when the request is over: core/request/ending.lua
 }
+
+local BEGUN, REST = M.BEGUN, scopes.REST
+local METHODS = 65536 -- so many are told apart: src/lua/vm.c
+
+---@return integer native.constants.methods
+function M.method(ctx)
+  return ctx[BEGUN] % METHODS
+end
+
+---@return number monotonic seconds
+function M.start(ctx)
+  return math.floor(ctx[BEGUN] / METHODS) / 1000
+end
+
+--- What is in a slot of its rest; false: nothing.
+function M.rest(ctx, slot)
+  local rest = ctx[REST]
+  return rest and rest[slot]
+end
+
+return M
