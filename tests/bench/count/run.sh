@@ -1,6 +1,7 @@
 #!/bin/sh
-# Counts the user instructions of a request and compares them with the budgets beside this file:
-#     run.sh            status 1 if a count is more than 5 % above its budget; a new work has none until they are renewed
+# Counts the user instructions of a request, and the bytes that it leaves to Lua's collector, and compares them with the
+# budgets beside this file:
+#     run.sh            status 1 if one is more than 5 % above its budget; a new work has none until they are renewed
 #     run.sh --renew    writes what was counted as the new budgets
 #     run.sh --profile WORK    where the instructions of one work go
 set -eu
@@ -45,7 +46,7 @@ fi
 count
 for dump in "$out"/count.*; do
     awk '/^desc: Trigger:/ { name = $NF } /^(totals|summary):/ { n = $2 } END { print name, n }' "$dump"
-done | awk 'NR == FNR { requests[$1] = $2; next } $1 in requests { printf "%s %.0f\n", $1, $2 / requests[$1] }' \
+done | awk 'NR == FNR { requests[$1] = $2; bytes[$1] = $3; next } $1 in requests { printf "%s %.0f %d\n", $1, $2 / requests[$1], bytes[$1] }' \
     "$out/works" - >"$out/counted"
 
 if [ "${1-}" = --renew ]; then
@@ -53,14 +54,17 @@ if [ "${1-}" = --renew ]; then
 fi
 # Five: which traces LuaJIT makes follows from the text of all scripts, so that a word in one of them moves a work by up to 3 %.
 awk '
-    NR == FNR { budget[$1] = $2; next }
-    !($1 in budget) { printf "%-16s %6d instructions a request, no budget yet\n", $1, $2; next }
+    function above(n, budget) { return (n / budget - 1) * 100 }
+    NR == FNR { budget[$1] = $2; garbage[$1] = $3; next }
+    !($1 in budget) { printf "%-16s %6d instructions, %5d bytes a request, no budget yet\n", $1, $2, $3; next }
     {
-        by = ($2 / budget[$1] - 1) * 100
-        bad = by > 5
+        by = above($2, budget[$1])
+        more = above($3 + 100, garbage[$1] + 100)
+        bad = by > 5 || more > 5
         failed = failed || bad
-        loose = loose || by < -5
-        printf "%-16s %6d instructions a request, budget %6d (%+.1f %%)%s\n", $1, $2, budget[$1], by, bad ? "  <--" : ""
+        loose = loose || by < -5 || more < -5
+        printf "%-16s %6d instructions a request, budget %6d (%+.1f %%), %5d bytes, budget %5d%s\n",
+            $1, $2, budget[$1], by, $3, garbage[$1], bad ? "  <--" : ""
     }
     END {
         if (failed) {

@@ -184,7 +184,7 @@ static void a_thousand_timers_started_and_stopped_at_random_fire_in_order(void *
     uint64_t last = 0;
     while (mg_loop_turn(loop, false, true, UINT64_MAX) != MG_LOOP_IDLE) {
         for (int i = 0; i < N; i++) {
-            assert_true(!mg_timer_active(&k[i].timer) || k[i].timer.at_ms > mg_loop_now_ms(loop));
+            assert_true(!mg_timer_active(&k[i].timer) || mg_timer_at_ms(&k[i].timer) > mg_loop_now_ms(loop));
         }
         assert_true(mg_loop_now_ms(loop) >= last);
         last = mg_loop_now_ms(loop);
@@ -206,6 +206,34 @@ static void a_real_loop_runs_as_long_as_a_timer_is_armed(void **state) {
     assert_int_equal(order.p[0], 'z');
     assert_int_equal(order.n, 7);
     assert_int_equal(order.p[6], 'b');
+}
+
+static void an_exact_timer_is_never_early_nor_in_the_way_of_others(void **state) {
+    (void)state;
+    tick k[3] = {{.name = 'e'}, {.name = 'l'}, {0}};
+    start(&k[2], 'm', 0);
+    uint64_t began_us = mg_loop_now_us(loop);
+    mg_timer_start_exact(loop, &k[1].timer, UINT64_MAX, on_time);
+    mg_timer_start_exact(loop, &k[0].timer, 2300, on_time);
+    while (mg_timer_active(&k[0].timer)) {
+        mg_loop_turn(loop, true, false, UINT64_MAX);
+    }
+    assert_true(mg_loop_now_us(loop) >= began_us + 2300);
+    mg_timer_stop(&k[1].timer);
+    assert_order("me");
+}
+
+static void an_exact_timer_of_a_virtual_clock_waits_for_the_next_millisecond(void **state) {
+    (void)state;
+    tick k[2] = {{.name = 'a'}, {.name = 'b'}};
+    mg_timer_start_exact(loop, &k[1].timer, 1500, on_time);
+    mg_timer_start_exact(loop, &k[0].timer, 999, on_time);
+    mg_loop_turn(loop, false, true, UINT64_MAX);
+    assert_order("a");
+    assert_int_equal(mg_loop_now_ms(loop), 1);
+    mg_loop_run(loop);
+    assert_order("b");
+    assert_int_equal(mg_loop_now_ms(loop), 2);
 }
 
 static void a_real_loop_without_timers_returns(void **state) {
@@ -243,6 +271,8 @@ int main(void) {
         VIRTUAL(set_now_lets_due_timers_fire_and_never_goes_back),
         VIRTUAL(an_endless_wait_does_not_overflow),
         VIRTUAL(a_thousand_timers_started_and_stopped_at_random_fire_in_order),
+        VIRTUAL(an_exact_timer_of_a_virtual_clock_waits_for_the_next_millisecond),
+        REAL(an_exact_timer_is_never_early_nor_in_the_way_of_others),
         REAL(a_real_loop_runs_as_long_as_a_timer_is_armed),
         REAL(a_real_loop_without_timers_returns),
         REAL(a_real_poll_is_bounded_again_after_an_earlier_timer_came_and_went),
