@@ -184,7 +184,8 @@ static void a_thousand_timers_started_and_stopped_at_random_fire_in_order(void *
     uint64_t last = 0;
     while (mg_loop_turn(loop, false, true, UINT64_MAX) != MG_LOOP_IDLE) {
         for (int i = 0; i < N; i++) {
-            assert_true(!mg_timer_active(&k[i].timer) || mg_timer_at_ms(&k[i].timer) > mg_loop_now_ms(loop));
+            assert_true(!mg_timer_active(&k[i].timer) ||
+                        mg_timer_at_ms(&k[i].timer) > mg_loop_now_ms(loop));
         }
         assert_true(mg_loop_now_ms(loop) >= last);
         last = mg_loop_now_ms(loop);
