@@ -1,8 +1,8 @@
 // base/arena.h: memory that goes all at once.
 //
-// An arena belongs to one exchange (or one parse). It owns blocks, each larger than the one before;
-// nothing taken from it is freed alone. Reset keeps the newest that is of a usual size: so a
-// recycled arena is as large as the requests that it has seen, and allocates nothing for another.
+// An arena belongs to one exchange (or one parse). It owns blocks, each larger than the one before
+// unless it was reserved; nothing taken from it is freed alone. Reset keeps the newest that is of a
+// usual size: a recycled arena allocates little for another request of the kind.
 #pragma once
 
 #include "base/str.h"

@@ -5,7 +5,7 @@
 
 #include <assert.h>
 
-static const uint64_t LAST_US = UINT64_MAX / 1000 * 1000;
+static const uint64_t LAST_US = UINT64_MAX / 1000 * 1000 - 1000;
 
 static bool comes_before(const mg_timer *a, const mg_timer *b);
 static void place(mg_loop *loop, uint32_t i, mg_timer *t);
@@ -49,13 +49,9 @@ void mg_timer_stop(mg_timer *t) {
 
 void mg_timers_fire(mg_loop *loop) {
     uint64_t newest = loop->timer_order;
-    uint64_t now_us = 0;
     while (loop->heap_n > 0) {
         mg_timer *t = loop->heap[0];
-        if (t->at_us > now_us) {
-            now_us = clock_of(loop, t);
-        }
-        if (t->at_us > now_us || t->order > newest) {
+        if (t->at_us > clock_of(loop, t) || t->order > newest) {
             break;
         }
         if (t->repeat_ms > 0) {
@@ -143,7 +139,8 @@ static void insert(mg_loop *loop, mg_timer *t) {
     rise(loop, loop->heap_n++, t);
 }
 
-// Whole milliseconds: what is due then is told by the turn's own clock.
+// Whole milliseconds: what is due then is told by the turn's own clock, so that a deadline which
+// passes while the turn is busy waits for the next poll, and what that brings.
 static uint64_t due_after(const mg_loop *loop, uint64_t after_ms) {
     uint64_t now_ms = mg_loop_now_ms(loop);
     return after_ms < LAST_US / 1000 - now_ms ? (now_ms + after_ms) * 1000 : LAST_US;

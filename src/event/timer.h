@@ -26,7 +26,8 @@ void mg_timer_start(mg_loop *loop, mg_timer *t, uint64_t after_ms, uint32_t repe
                     mg_timer_cb on_time);
 
 // The same, once and `after_us` microseconds from this very moment, which may be later than the
-// turn's. The poll is still of milliseconds: a loop that is busy may see it one late.
+// turn's; the loop's clock may not have come so far when it fires. The poll is still of whole
+// milliseconds: what is no number of them may come one late.
 void mg_timer_start_exact(mg_loop *loop, mg_timer *t, uint64_t after_us, mg_timer_cb on_time);
 
 // Stops it; harmless on a stopped one. After this the memory may go.

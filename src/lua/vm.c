@@ -7,9 +7,11 @@
 #include <stdio.h>
 
 enum {
-    RETRIES = 8,     // turns of a scheduler that does nothing but fail, until C has something new
-    METHODS = 65536, // numbers that a method has at most
+    RETRIES = 8,  // turns of a scheduler that does nothing but fail, until C has something new
+    METHODS = 64, // more than there are numbers of methods
 };
+
+_Static_assert((int)MG_ROUTE_METHODS <= (int)METHODS, "a method is told together with the time");
 
 // Something that happened to an exchange while its handler runs.
 typedef struct signal_op {

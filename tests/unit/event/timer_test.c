@@ -211,7 +211,7 @@ static void a_real_loop_runs_as_long_as_a_timer_is_armed(void **state) {
 
 static void an_exact_timer_is_never_early_nor_in_the_way_of_others(void **state) {
     (void)state;
-    tick k[3] = {{.name = 'e'}, {.name = 'l'}, {0}};
+    tick k[3] = {{.name = 'e'}, {.name = 'l'}, {.name = 'm'}};
     start(&k[2], 'm', 0);
     uint64_t began_us = mg_loop_now_us(loop);
     mg_timer_start_exact(loop, &k[1].timer, UINT64_MAX, on_time);
@@ -235,6 +235,28 @@ static void an_exact_timer_of_a_virtual_clock_waits_for_the_next_millisecond(voi
     mg_loop_run(loop);
     assert_order("b");
     assert_int_equal(mg_loop_now_ms(loop), 2);
+    mg_timer_start_exact(loop, &k[0].timer, UINT64_MAX, on_time);
+    assert_int_equal(mg_loop_turn(loop, false, true, 5000), MG_LOOP_IDLE);
+    mg_timer_stop(&k[0].timer);
+}
+
+static void on_time_keep_busy(mg_timer *t) {
+    on_time(t);
+    uint64_t until_us = mg_loop_now_us(loop) + 8000;
+    while (mg_loop_now_us(loop) < until_us) {
+    }
+}
+
+static void a_deadline_that_passes_in_a_busy_turn_waits_for_the_next_poll(void **state) {
+    (void)state;
+    tick k[3] = {{.name = 'b'}, {.name = 'e'}, {.name = 'd'}};
+    mg_timer_start(loop, &k[0].timer, 0, 0, on_time_keep_busy);
+    mg_timer_start_exact(loop, &k[1].timer, 1300, on_time);
+    mg_timer_start(loop, &k[2].timer, 4, 0, on_time);
+    mg_loop_turn(loop, false, false, UINT64_MAX);
+    assert_order("be");
+    mg_loop_run(loop);
+    assert_order("d");
 }
 
 static void a_real_loop_without_timers_returns(void **state) {
@@ -273,6 +295,7 @@ int main(void) {
         VIRTUAL(an_endless_wait_does_not_overflow),
         VIRTUAL(a_thousand_timers_started_and_stopped_at_random_fire_in_order),
         VIRTUAL(an_exact_timer_of_a_virtual_clock_waits_for_the_next_millisecond),
+        REAL(a_deadline_that_passes_in_a_busy_turn_waits_for_the_next_poll),
         REAL(an_exact_timer_is_never_early_nor_in_the_way_of_others),
         REAL(a_real_loop_runs_as_long_as_a_timer_is_armed),
         REAL(a_real_loop_without_timers_returns),

@@ -1,6 +1,6 @@
---- ctx: one request and its answer. A scope (core/scope.lua) with more slots: everything that
---- belongs to a request is one table with an array part, made in one allocation. What the request
---- says is asked of C when it is first wanted.
+--- ctx: one request and its answer. A scope (core/scope.lua) with more slots: what each request
+--- has is one table with an array part, made in one allocation; what few have is in its rest. What
+--- the request says is asked of C when it is first wanted.
 local native = require("moongate.native")
 local errors = require("moongate.core.errors")
 local scopes = require("moongate.core.scope")

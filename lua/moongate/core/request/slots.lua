@@ -44,7 +44,7 @@ local M = {
 }
 
 local BEGUN, REST = M.BEGUN, scopes.REST
-local METHODS = 65536 -- so many are told apart: src/lua/vm.c
+local METHODS = 64 -- so many are told apart: src/lua/vm.c
 
 ---@return integer native.constants.methods
 function M.method(ctx)
