@@ -88,6 +88,13 @@ const char *mg_config_doubt(const mg_config *c, uint32_t workers) {
                "of the name, and no endpoint is without tls: add one, or set challenge = "
                "\"tls-alpn-01\"";
     }
+    for (size_t i = 0; i < c->upstreams.n; i++) {
+        const mg_upstream_options *o = &c->upstreams.items[i];
+        if (o->hash_by != MG_HASH_NONE && o->balance != MG_BALANCE_HASH) {
+            return "upstreams: hash is unused beside another balance: its keys stay with no "
+                   "server unless balance = \"hash\"";
+        }
+    }
     for (size_t i = 0; workers > 1 && i < c->databases.n; i++) {
         const char *path = c->databases.items[i].path;
         if (path != NULL && strcmp(path, ":memory:") == 0) {

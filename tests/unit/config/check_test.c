@@ -72,12 +72,22 @@ static void a_database_in_memory_is_no_shared_one(void **state) {
     assert_non_null(strstr(doubt_of("{\"database\":\"sqlite::memory:\"}", 2), "database: "));
 }
 
+static void a_hash_that_nobody_asks_for_is_told(void **state) {
+    (void)state;
+#define HASHED(more)                                                                               \
+    "{\"upstreams\":{\"shop\":{\"servers\":[\"http://a\"],\"hash\":\"ip\"" more "}}}"
+    assert_null(doubt_of(HASHED(""), 1));
+    assert_null(doubt_of(HASHED(",\"balance\":\"hash\""), 1));
+    assert_non_null(strstr(doubt_of(HASHED(",\"balance\":\"p2c\""), 1), "hash is unused"));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_fields_of_proxies_are_a_text_or_a_list),
         cmocka_unit_test(rules_have_to_be_rules),
         cmocka_unit_test(certificates_have_to_be_there),
         cmocka_unit_test(a_database_in_memory_is_no_shared_one),
+        cmocka_unit_test(a_hash_that_nobody_asks_for_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
