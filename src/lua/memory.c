@@ -38,6 +38,12 @@ static bool is_bounded(const mg_lua_memory *m) {
     return m->limit > 0 && (mg_vm_running == vm || !vm->attached);
 }
 
+// LuaJIT 2.1 puts a coroutine before its collector, and then asks for its stack: without one the
+// collector reads what was there before. Who gets a coroutine has got it all.
+static bool must_have(const mg_lua_memory *m, const void *p, size_t after) {
+    return p == NULL && after == m->stack_bytes;
+}
+
 static void *count(void *ud, void *p, size_t before, size_t after) {
     mg_lua_memory *m = ud;
     if (after > before && is_bounded(m)) {
@@ -47,7 +53,8 @@ static void *count(void *ud, void *p, size_t before, size_t after) {
         }
         // Compiled code does not see the hook at once: it has half of the reserve until it is
         // refused.
-        if (wanted > m->limit + (m->refused ? reserve(m) : reserve(m) / 2)) {
+        if (wanted > m->limit + (m->refused ? reserve(m) : reserve(m) / 2) &&
+            !must_have(m, p, after)) {
             m->refused = true;
             make_fail(m);
             return NULL;
@@ -60,11 +67,20 @@ static void *count(void *ud, void *p, size_t before, size_t after) {
     return out;
 }
 
+static void *note_bytes(void *ud, void *p, size_t before, size_t after) {
+    mg_lua_memory *m = ud;
+    m->stack_bytes = p == NULL ? after : m->stack_bytes;
+    return m->alloc(m->ud, p, before, after);
+}
+
 void mg_lua_memory_attach(mg_lua_memory *m, lua_State *L, size_t limit) {
     *m = (mg_lua_memory){.L = L, .limit = limit};
+    m->alloc = lua_getallocf(L, &m->ud);
+    lua_setallocf(L, note_bytes, m);
+    lua_newthread(L); // its stack comes last
+    lua_pop(L, 1);
     m->used = (size_t)lua_gc(L, LUA_GCCOUNT, 0) * 1024 + (size_t)lua_gc(L, LUA_GCCOUNTB, 0);
     m->collected = m->used;
-    m->alloc = lua_getallocf(L, &m->ud);
     lua_setallocf(L, count, m);
 }
 

@@ -17,8 +17,9 @@ typedef struct mg_lua_memory {
     lua_Alloc alloc;
     void *ud;
     size_t used;
-    size_t limit;     // 0: none
-    size_t collected; // what was used after the last full collection
+    size_t stack_bytes; // of a new coroutine
+    size_t limit;       // 0: none
+    size_t collected;   // what was used after the last full collection
     uint64_t collected_ms;
     bool over;    // a coroutine was ended for it in this turn
     bool refused; // it was refused memory: the rest of the reserve is the framework's

@@ -340,6 +340,32 @@ static void a_failing_finalizer_ends_nothing(void **state) {
 }
 
 // Nobody could catch an error there.
+static int make_coroutine(lua_State *of) {
+    lua_newthread(of);
+    return 0;
+}
+
+// Half of one, which LuaJIT would leave to its collector, is fatal.
+static void a_coroutine_is_refused_whole_or_not_at_all(void **state) {
+    (void)state;
+    serve("", LIMIT);
+    mg_lua_memory *m = memory();
+    size_t before = m->used;
+    assert_int_equal(lua_cpcall(m->L, make_coroutine, NULL), 0);
+    size_t whole = m->used - before;
+    assert_true(whole > m->stack_bytes && m->stack_bytes > 100);
+    mg_vm_running = mg_lua_app_vm(app);
+    m->limit = m->used + whole - 100 - MIB / 2; // with half of the reserve too little for its stack
+    assert_int_equal(lua_cpcall(m->L, make_coroutine, NULL), 0);
+    assert_int_not_equal(lua_cpcall(m->L, make_coroutine, NULL), 0);
+    lua_sethook(m->L, NULL, 0, 0);
+    mg_vm_running = NULL;
+    lua_settop(m->L, 0);
+    m->limit = LIMIT;
+    lua_gc(m->L, LUA_GCCOLLECT, 0);
+    assert_int_equal(m->used <= before, 1);
+}
+
 static void between_turns_nothing_is_refused(void **state) {
     (void)state;
     serve("", LIMIT);
@@ -396,6 +422,7 @@ int main(void) {
         TEST(much_garbage_is_collected),
         TEST(what_lives_is_not_collected_again_and_again),
         TEST(a_failing_finalizer_ends_nothing),
+        TEST(a_coroutine_is_refused_whole_or_not_at_all),
         TEST(between_turns_nothing_is_refused),
         TEST(a_script_that_uses_too_much_is_not_loaded),
         TEST(a_tiny_limit_ends_nothing),
