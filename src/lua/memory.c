@@ -5,7 +5,7 @@
 #include <luajit.h>
 #include <stdio.h>
 
-enum { LEAST_RESERVE = 1 << 20, FULL_INTERVAL_MS = 1000 };
+enum { LEAST_RESERVE = 1 << 20, FULL_INTERVAL_MS = 1000, SCHEDULER_RESERVES = 4 };
 
 // Raises at every instruction until the scheduler runs again, or loading has failed: no pcall of
 // the script can go on.
@@ -38,6 +38,16 @@ static bool is_bounded(const mg_lua_memory *m) {
     return m->limit > 0 && (mg_vm_running == vm || !vm->attached);
 }
 
+// What may be taken beyond the limit. Compiled code does not see the hook at once: it has half of
+// the reserve until it is refused. The scheduler, which ends those who hold the memory, has more
+// than all that they can.
+static size_t beyond(const mg_lua_memory *m) {
+    if (mg_vm_note[MG_NOTE_COROUTINE] == 0) {
+        return SCHEDULER_RESERVES * reserve(m);
+    }
+    return m->refused ? reserve(m) : reserve(m) / 2;
+}
+
 // LuaJIT 2.1 puts a coroutine before its collector, and then asks for its stack: without one the
 // collector reads what was there before. Who gets a coroutine has got it all.
 static bool must_have(const mg_lua_memory *m, const void *p, size_t after) {
@@ -51,10 +61,7 @@ static void *count(void *ud, void *p, size_t before, size_t after) {
         if (wanted > m->limit && !m->over) {
             make_fail(m);
         }
-        // Compiled code does not see the hook at once: it has half of the reserve until it is
-        // refused.
-        if (wanted > m->limit + (m->refused ? reserve(m) : reserve(m) / 2) &&
-            !must_have(m, p, after)) {
+        if (wanted > m->limit + beyond(m) && !must_have(m, p, after)) {
             m->refused = true;
             make_fail(m);
             return NULL;

@@ -340,6 +340,26 @@ static void a_failing_finalizer_ends_nothing(void **state) {
 }
 
 // Nobody could catch an error there.
+// Whoever holds the memory needs some more to let go of it.
+static void those_who_wait_with_all_of_it_are_told_nevertheless(void **state) {
+    (void)state;
+    serve("local done = 0\n"
+          "app:get('/go', function()\n"
+          "  for i = 1, 400 do moongate.spawn(function()\n"
+          "    moongate.sleep(1):await() local t = {} for j = 1, 1000 do t[j] = { j } end\n"
+          "    moongate.sleep(1):await() done = done + #t / 1000 end) end\n"
+          "  return 'x' end)\n"
+          "app:get('/done', function() return done > 0 and 'some' or 'none' end)",
+          LIMIT);
+    assert_int_equal(get("/go"), 200);
+    rig_pass(&r, 1000);
+    rig_pass(&r, 5000);
+    assert_null(strstr(logged, "the scheduler was interrupted"));
+    assert_true(memory()->used < LIMIT);
+    assert_int_equal(get("/done"), 200);
+    assert_has("some");
+}
+
 static int make_coroutine(lua_State *of) {
     lua_newthread(of);
     return 0;
@@ -355,11 +375,13 @@ static void a_coroutine_is_refused_whole_or_not_at_all(void **state) {
     size_t whole = m->used - before;
     assert_true(whole > m->stack_bytes && m->stack_bytes > 100);
     mg_vm_running = mg_lua_app_vm(app);
+    mg_vm_note[MG_NOTE_COROUTINE] = 1;          // a handler's
     m->limit = m->used + whole - 100 - MIB / 2; // with half of the reserve too little for its stack
     assert_int_equal(lua_cpcall(m->L, make_coroutine, NULL), 0);
     assert_int_not_equal(lua_cpcall(m->L, make_coroutine, NULL), 0);
     lua_sethook(m->L, NULL, 0, 0);
     mg_vm_running = NULL;
+    mg_vm_note[MG_NOTE_COROUTINE] = 0;
     lua_settop(m->L, 0);
     m->limit = LIMIT;
     lua_gc(m->L, LUA_GCCOLLECT, 0);
@@ -422,6 +444,7 @@ int main(void) {
         TEST(much_garbage_is_collected),
         TEST(what_lives_is_not_collected_again_and_again),
         TEST(a_failing_finalizer_ends_nothing),
+        TEST(those_who_wait_with_all_of_it_are_told_nevertheless),
         TEST(a_coroutine_is_refused_whole_or_not_at_all),
         TEST(between_turns_nothing_is_refused),
         TEST(a_script_that_uses_too_much_is_not_loaded),

@@ -196,6 +196,14 @@ local function add_field(ctx, name, value)
   fields[n + 1], fields[n + 2] = name, value
 end
 
+--- Sets a field of an answer of the framework's own, though the scope be cancelled.
+function M.set_own(ctx, name, value)
+  if ctx[FIELDS] then
+    remove_field(ctx[FIELDS], name:lower())
+  end
+  add_field(ctx, name, value)
+end
+
 -- The fields of a relayed answer stay in C until somebody wants to look at them, to add to them or
 -- to take one away. Those that scripts have set stand instead of the server's of the same name.
 function M.fetch_fields(ctx)

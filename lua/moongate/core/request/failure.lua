@@ -54,6 +54,11 @@ local function is_own_end(task, err)
   return err == task.a[CANCELLED] or err == task.cancelled
 end
 
+-- Where memory is short for the handler it is for whoever tells of it too: that is one failure.
+local function is_same_want(a, b)
+  return errors.code(a) == "memory" and errors.code(b) == "memory"
+end
+
 -- --- answering ---
 
 -- What is said of content that is not sent.
@@ -155,7 +160,7 @@ local function answer_plainly(ctx, err)
   end
   clear_answer(ctx, err)
   local code = errors.code(err)
-  code = (code == "timeout" or code == "reload") and code or "error"
+  code = (code == "timeout" or code == "reload" or code == "memory") and code or "error"
   ctx[FIELDS] = code == "reload" and { "Retry-After", "1" }
   stage_problem(ctx, errors.new(code, "app:on_error failed"))
   native.respond(ctx[HANDLE], ctx[STATUS], ctx[TYPE], ctx[FIELDS], ctx[BODY])
@@ -195,7 +200,7 @@ local function answer_failed(task, err)
     return
   elseif on_purpose and ctx[PHASE] ~= COMMITTED then
     return sched.start(ctx, answer_status, status_failed, ctx, err)
-  elseif not is_own_end(task, err) then
+  elseif not (is_own_end(task, err) or is_same_want(task.b, err)) then
     log_failure(ctx, err)
   end
   answer_plainly(ctx, err)

@@ -85,7 +85,7 @@ function M.stage(ctx, err)
     answer.demand_upgrade(ctx, field(err, "upgrade"))
   end
   if code == "memory" then
-    ctx:header("Retry-After", "1")
+    answer.set_own(ctx, "Retry-After", "1")
   end
 end
 
