@@ -133,6 +133,19 @@ static const char *find(const mg_rules *r, mg_rules_list list, const mg_ip *ip) 
     return NULL;
 }
 
+static bool is_unspecified(const mg_ip *ip) {
+    return starts(ip, "0.0.0.0/32") || starts(ip, "::/128");
+}
+
+// To Linux the unspecified address is this very host.
+static const char *denied_loopback(const mg_rules *r) {
+    mg_ip ip;
+    (void)mg_ip_parse(MG_STR("127.0.0.1"), &ip);
+    const char *by = find(r, MG_RULES_DENY, &ip);
+    (void)mg_ip_parse(MG_STR("::1"), &ip);
+    return by != NULL ? by : find(r, MG_RULES_DENY, &ip);
+}
+
 const char *mg_rules_refuse(const mg_rules *r, const struct sockaddr_storage *address) {
     mg_ip ip;
     mg_ip inner;
@@ -147,7 +160,11 @@ const char *mg_rules_refuse(const mg_rules *r, const struct sockaddr_storage *ad
         return "";
     }
     const char *by = find(r, MG_RULES_DENY, is_ip ? &ip : NULL);
-    return by == NULL && is_ip && carried(&ip, &inner) ? find(r, MG_RULES_DENY, &inner) : by;
+    if (by == NULL && is_ip && carried(&ip, &inner)) {
+        by = find(r, MG_RULES_DENY, &inner);
+        by = by == NULL && is_unspecified(&inner) ? denied_loopback(r) : by;
+    }
+    return by == NULL && is_ip && is_unspecified(&ip) ? denied_loopback(r) : by;
 }
 
 // --- life ---

@@ -107,6 +107,17 @@ static void an_address_inside_another_one_is_denied_too(void **state) {
     judge("-private", "2002:808:808::1", NULL);
 }
 
+static void no_address_is_this_host(void **state) {
+    (void)state;
+    judge("-127.0.0.0/8", "0.0.0.0", "127.0.0.0/8");
+    judge("-127.0.0.1", "::ffff:0.0.0.0", "127.0.0.1");
+    judge("-127.0.0.0/8", "::", "127.0.0.0/8");
+    judge("-::1", "::", "::1");
+    judge("-::1", "0.0.0.0", "::1");
+    judge("-10.0.0.0/8", "0.0.0.0", NULL);
+    judge("-127.0.0.0/8 +0.0.0.0", "0.0.0.0", NULL);
+}
+
 static void allowed_ones_are_excepted(void **state) {
     (void)state;
     judge("-private +10.1.2.3", "10.1.2.3", NULL);
@@ -145,6 +156,7 @@ int main(void) {
         cmocka_unit_test(what_is_not_public_has_a_name),
         cmocka_unit_test(an_address_inside_another_one_is_denied_too),
         cmocka_unit_test(allowed_ones_are_excepted),
+        cmocka_unit_test(no_address_is_this_host),
         cmocka_unit_test(allowed_ones_alone_deny_all_others),
         cmocka_unit_test(what_is_no_network_is_refused),
     };
