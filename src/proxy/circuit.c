@@ -13,8 +13,10 @@ static uint64_t pack(mg_circuit_state state, uint64_t until_ms) {
     return until_ms << STATE_BITS | state;
 }
 
+// Whatever a dying worker has written there is a state.
 static mg_circuit_state state_of(uint64_t word) {
-    return (mg_circuit_state)(word & ((1 << STATE_BITS) - 1));
+    uint64_t state = word & ((1 << STATE_BITS) - 1);
+    return state <= MG_CIRCUIT_HALF_OPEN ? (mg_circuit_state)state : MG_CIRCUIT_CLOSED;
 }
 
 static uint64_t until_of(uint64_t word) {

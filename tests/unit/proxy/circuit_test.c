@@ -97,6 +97,9 @@ static void one_probe_decides(void **state) {
     break_it(&c, 1000);
     assert_int_equal(mg_circuit_of(c.upstream.cell, 1999), MG_CIRCUIT_OPEN);
     assert_int_equal(mg_circuit_of(c.upstream.cell, 2000), MG_CIRCUIT_HALF_OPEN);
+    uint64_t word = atomic_exchange(&c.upstream.cell->circuit, UINT64_MAX); // by a worker astray
+    assert_int_equal(mg_circuit_of(c.upstream.cell, 2000), MG_CIRCUIT_CLOSED);
+    atomic_store(&c.upstream.cell->circuit, word);
     assert_true(enter(&c, 2000));
     uint64_t first = probe;
     assert_true(first != 0);
