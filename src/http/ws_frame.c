@@ -286,11 +286,15 @@ static mg_ws_event read_frame(mg_ws_reader *r, const mg_ws_rules *rules, mg_str 
     return go_on_with_message(r, rules);
 }
 
-mg_ws_event mg_ws_read(mg_ws_reader *r, const mg_ws_rules *rules, mg_str *input) {
+static void take_back(mg_ws_reader *r) {
     if (r->given) {
         r->content.n = r->message_n;
         r->given = false;
     }
+}
+
+mg_ws_event mg_ws_read(mg_ws_reader *r, const mg_ws_rules *rules, mg_str *input) {
+    take_back(r);
     mg_ws_event ev = nothing;
     while (!r->ended && ev.kind == MG_WS_EVENT_NONE) {
         if (!r->in_frame) {
@@ -310,10 +314,17 @@ mg_ws_event mg_ws_read(mg_ws_reader *r, const mg_ws_rules *rules, mg_str *input)
     if (r->ended) {
         *input = (mg_str){NULL, 0};
     }
-    if (ev.kind == MG_WS_EVENT_NONE && r->content.n == 0) {
-        mg_buf_deinit(&r->content);
+    if (ev.kind == MG_WS_EVENT_NONE) {
+        mg_ws_reader_let_go(r);
     }
     return ev;
+}
+
+void mg_ws_reader_let_go(mg_ws_reader *r) {
+    take_back(r);
+    if (r->content.n == 0) {
+        mg_buf_deinit(&r->content);
+    }
 }
 
 bool mg_ws_reader_is_amid(const mg_ws_reader *r) {

@@ -91,6 +91,9 @@ typedef struct mg_ws_event {
 // is taken and nothing comes of it.
 mg_ws_event mg_ws_read(mg_ws_reader *r, const mg_ws_rules *rules, mg_str *input);
 
+// What the last event said is not needed any more: its memory goes before the next call.
+void mg_ws_reader_let_go(mg_ws_reader *r);
+
 // Whether a message or a frame has begun and is not complete.
 bool mg_ws_reader_is_amid(const mg_ws_reader *r);
 

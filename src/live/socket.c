@@ -319,6 +319,7 @@ static bool read_all(mg_socket *s, mg_str *data) {
             return false;
         }
     } while (e.kind != MG_WS_EVENT_NONE && !s->paused && s->state != MG_SOCKET_CLOSED);
+    mg_ws_reader_let_go(&s->reader); // the next read may be long in coming
     return s->state != MG_SOCKET_CLOSED;
 }
 

@@ -118,6 +118,20 @@ static void nothing_is_read_behind_a_fault_or_a_close(void **state) {
     from_server("\x88\x02\x03\xe8\x81\x01x", "close 1000 []");
 }
 
+static void what_was_given_can_be_let_go_of(void **state) {
+    (void)state;
+    const mg_ws_rules rules = {.max_message = 1000};
+    mg_ws_reader r = {0};
+    mg_str input = MG_STR("\x81\x02xy\x01\x01z\x89\x01p");
+    assert_int_equal(mg_ws_read(&r, &rules, &input).kind, MG_WS_EVENT_MESSAGE);
+    mg_ws_reader_let_go(&r);
+    assert_null(r.content.p);
+    assert_int_equal(mg_ws_read(&r, &rules, &input).kind, MG_WS_EVENT_PING);
+    mg_ws_reader_let_go(&r);
+    assert_int_equal(r.content.n, 1); // of the message that goes on
+    mg_ws_reader_deinit(&r);
+}
+
 static void a_message_that_is_announced_too_large_takes_no_memory(void **state) {
     (void)state;
     from_server("\x82\x7e\x03\xe9", "fault 1009 [the message is too large]");
@@ -336,6 +350,7 @@ int main(void) {
         cmocka_unit_test(refuses_what_breaks_the_framing),
         cmocka_unit_test(a_length_has_one_form),
         cmocka_unit_test(nothing_is_read_behind_a_fault_or_a_close),
+        cmocka_unit_test(what_was_given_can_be_let_go_of),
         cmocka_unit_test(a_message_that_is_announced_too_large_takes_no_memory),
         cmocka_unit_test(a_limit_may_become_less_amid_a_message),
         cmocka_unit_test(text_is_checked_as_it_comes),
