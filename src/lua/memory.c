@@ -1,11 +1,12 @@
 #include "lua/memory.h"
 
+#include "lua/stall.h"
 #include "lua/vm.h"
 
 #include <luajit.h>
 #include <stdio.h>
 
-enum { LEAST_RESERVE = 1 << 20, FULL_INTERVAL_MS = 1000, SCHEDULER_RESERVES = 4 };
+enum { LEAST_RESERVE = 1 << 20, FULL_INTERVAL_MS = 1000, MANY_RESERVES = 8, LITTLE = 4096 };
 
 // Raises at every instruction until the scheduler runs again, or loading has failed: no pcall of
 // the script can go on.
@@ -27,23 +28,39 @@ static size_t reserve(const mg_lua_memory *m) {
     return m->limit / 16 > LEAST_RESERVE ? m->limit / 16 : LEAST_RESERVE;
 }
 
+static mg_vm *vm_of(const mg_lua_memory *m) {
+    return MG_OF(m, mg_vm, memory);
+}
+
+// While the scheduler runs no script does.
+static bool is_scripts(const mg_lua_memory *m) {
+    return !vm_of(m)->attached || mg_vm_note[MG_NOTE_COROUTINE] != 0;
+}
+
 static void make_fail(mg_lua_memory *m) {
     m->over = true;
     lua_sethook(m->L, on_over, LUA_MASKCOUNT, 1);
+    m->ends_soon = mg_stall_interrupt(vm_of(m));
 }
 
 // What C does between turns cannot fail; it is little.
 static bool is_bounded(const mg_lua_memory *m) {
-    const mg_vm *vm = MG_OF(m, mg_vm, memory);
-    return m->limit > 0 && (mg_vm_running == vm || !vm->attached);
+    return m->limit > 0 && (mg_vm_running == vm_of(m) || !vm_of(m)->attached);
 }
 
-// What may be taken beyond the limit. Compiled code does not see the hook at once: it has half of
-// the reserve until it is refused. The scheduler, which ends those who hold the memory, has more
-// than all that they can.
-static size_t beyond(const mg_lua_memory *m) {
-    if (mg_vm_note[MG_NOTE_COROUTINE] == 0) {
-        return SCHEDULER_RESERVES * reserve(m);
+// What is little enough to have much room beyond the limit. LuaJIT 2.1 may not survive that
+// compiled code is refused memory, so that a script has it if the hook ends it soon. The scheduler
+// has it to end those who hold the memory, but not for what comes from outside.
+static size_t little(const mg_lua_memory *m) {
+    if (is_scripts(m)) {
+        return m->ends_soon ? LITTLE : 0;
+    }
+    return reserve(m) / 2;
+}
+
+static size_t beyond(const mg_lua_memory *m, size_t after) {
+    if (after <= little(m)) {
+        return MANY_RESERVES * reserve(m);
     }
     return m->refused ? reserve(m) : reserve(m) / 2;
 }
@@ -58,10 +75,10 @@ static void *count(void *ud, void *p, size_t before, size_t after) {
     mg_lua_memory *m = ud;
     if (after > before && is_bounded(m)) {
         size_t wanted = m->used + (after - before);
-        if (wanted > m->limit && !m->over) {
+        if (wanted > m->limit && is_scripts(m) && lua_gethook(m->L) == NULL) {
             make_fail(m);
         }
-        if (wanted > m->limit + beyond(m) && !must_have(m, p, after)) {
+        if (wanted > m->limit + beyond(m, after) && !must_have(m, p, after)) {
             m->refused = true;
             make_fail(m);
             return NULL;

@@ -381,6 +381,15 @@ void mg_stall_watch(mg_stall *s, mg_vm *vm) {
     s->watched = vm;
 }
 
+bool mg_stall_interrupt(const mg_vm *vm) {
+    mg_stall *s = the_stall;
+    bool can = s != NULL && s->watched == vm && s->profiler.sa_handler != on_prof;
+    if (can) {
+        s->profiler.sa_handler(SIGPROF);
+    }
+    return can;
+}
+
 void mg_stall_forget(mg_stall *s, mg_vm *vm) {
     if (s != NULL && s->watched == vm) {
         luaJIT_profile_stop(vm->L); // which puts back the handler of before

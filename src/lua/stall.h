@@ -35,6 +35,10 @@ int mg_stall_open(mg_stall **out, const mg_stall_options *o);
 void mg_stall_set(mg_stall *s, uint32_t warn_ms, uint32_t abort_ms);
 void mg_stall_close(mg_stall *s); // accepts NULL
 
+// In the loop's thread, while `vm` runs: its compiled code comes back to the interpreter soon,
+// which obeys hooks. False: it does not.
+bool mg_stall_interrupt(const mg_vm *vm);
+
 // `vm` serves from now on: its compiled code answers too. The one before is interpreted from now
 // on, so that the hook alone reaches it.
 void mg_stall_watch(mg_stall *s, mg_vm *vm);

@@ -244,8 +244,8 @@ end
 
 --- Lets a waiting task go on, behind what is ready already.
 function M.ready(task)
+  ready[last + 1] = task -- first: there may be no memory for it
   last = last + 1
-  ready[last] = task
   if last == first and not turning then
     native.turn_soon()
   end
@@ -253,8 +253,8 @@ end
 
 --- Lets a waiting task go on once the loop has looked at its sockets and timers.
 function M.breathe(task)
+  later[later_count + 1] = task
   later_count = later_count + 1
-  later[later_count] = task
 end
 
 local function run_later()
