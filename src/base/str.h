@@ -43,7 +43,6 @@ static inline const char *mg_ahead(const char *p, size_t n) {
     return n == 0 ? p : p + n;
 }
 
-// Takes `n` bytes (there are so many) off its front.
 // So many bytes at once, in the order of the machine; `p` need not be aligned.
 static inline uint64_t mg_eight_at(const char *p) {
     uint64_t v;
@@ -57,6 +56,7 @@ static inline uint32_t mg_four_at(const char *p) {
     return v;
 }
 
+// Takes `n` bytes (there are so many) off its front.
 static inline void mg_str_skip(mg_str *s, size_t n) {
     s->p = mg_ahead(s->p, n);
     s->n -= n;
