@@ -133,17 +133,17 @@ static const char *find(const mg_rules *r, mg_rules_list list, const mg_ip *ip) 
     return NULL;
 }
 
-static bool is_unspecified(const mg_ip *ip) {
-    return starts(ip, "0.0.0.0/32") || starts(ip, "::/128");
-}
-
-// To Linux the unspecified address is this very host.
-static const char *denied_loopback(const mg_rules *r) {
-    mg_ip ip;
-    (void)mg_ip_parse(MG_STR("127.0.0.1"), &ip);
-    const char *by = find(r, MG_RULES_DENY, &ip);
-    (void)mg_ip_parse(MG_STR("::1"), &ip);
-    return by != NULL ? by : find(r, MG_RULES_DENY, &ip);
+// To Linux 0.0.0.0 is this very host; "::" carries it.
+static const char *denied(const mg_rules *r, const mg_ip *ip) {
+    static const char *const this_host[] = {"127.0.0.1", "::1"};
+    const char *by = find(r, MG_RULES_DENY, ip);
+    bool here = ip != NULL && starts(ip, "0.0.0.0/32");
+    for (size_t i = 0; by == NULL && here && i < sizeof this_host / sizeof *this_host; i++) {
+        mg_ip one;
+        (void)mg_ip_parse(mg_str_of(this_host[i]), &one);
+        by = find(r, MG_RULES_DENY, &one);
+    }
+    return by;
 }
 
 const char *mg_rules_refuse(const mg_rules *r, const struct sockaddr_storage *address) {
@@ -159,12 +159,8 @@ const char *mg_rules_refuse(const mg_rules *r, const struct sockaddr_storage *ad
     if (r->allow_alone) {
         return "";
     }
-    const char *by = find(r, MG_RULES_DENY, is_ip ? &ip : NULL);
-    if (by == NULL && is_ip && carried(&ip, &inner)) {
-        by = find(r, MG_RULES_DENY, &inner);
-        by = by == NULL && is_unspecified(&inner) ? denied_loopback(r) : by;
-    }
-    return by == NULL && is_ip && is_unspecified(&ip) ? denied_loopback(r) : by;
+    const char *by = denied(r, is_ip ? &ip : NULL);
+    return by == NULL && is_ip && carried(&ip, &inner) ? denied(r, &inner) : by;
 }
 
 // --- life ---
