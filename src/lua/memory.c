@@ -8,6 +8,10 @@
 
 enum { LEAST_RESERVE = 1 << 20, FULL_INTERVAL_MS = 1000, MANY_RESERVES = 8, LITTLE = 4096 };
 
+static mg_vm *vm_of(const mg_lua_memory *m) {
+    return MG_OF(m, mg_vm, memory);
+}
+
 // Raises at every instruction until the scheduler runs again, or loading has failed: no pcall of
 // the script can go on.
 static void on_over(lua_State *L, lua_Debug *ar) {
@@ -15,7 +19,7 @@ static void on_over(lua_State *L, lua_Debug *ar) {
     void *ud;
     lua_getallocf(L, &ud);
     const mg_lua_memory *m = ud;
-    mg_vm *vm = MG_OF(m, mg_vm, memory);
+    mg_vm *vm = vm_of(m);
     if (L == m->L && vm->attached) {
         lua_sethook(L, NULL, 0, 0);
         return;
@@ -26,10 +30,6 @@ static void on_over(lua_State *L, lua_Debug *ar) {
 
 static size_t reserve(const mg_lua_memory *m) {
     return m->limit / 16 > LEAST_RESERVE ? m->limit / 16 : LEAST_RESERVE;
-}
-
-static mg_vm *vm_of(const mg_lua_memory *m) {
-    return MG_OF(m, mg_vm, memory);
 }
 
 // While the scheduler runs no script does.
