@@ -49,7 +49,7 @@ local function answer_none(ctx)
 end
 
 local function allow(ctx)
-  ctx:header("Allow", table.concat(native.method_names(slots.rest(ctx, ALLOWED)), ", "))
+  ctx:header("Allow", table.concat(native.method_names(slots.in_rest(ctx, ALLOWED)), ", "))
 end
 
 local function answer_method(ctx)
@@ -126,7 +126,7 @@ end
 ---@param app table of app:freeze()
 ---@return table
 function M.choose(app, ctx)
-  local method, allowed = slots.method(ctx), slots.rest(ctx, ALLOWED)
+  local method, allowed = slots.method(ctx), slots.in_rest(ctx, ALLOWED)
   local is_options = method == METHOD_OPTIONS
   local chosen
   chosen, ctx[PARAMS] = M.plan(app, {

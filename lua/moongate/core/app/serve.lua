@@ -88,7 +88,7 @@ end
 -- The scheduler was interrupted in the middle of taking the request: if it has not begun by now, it
 -- never will.
 local function on_lost(ctx)
-  if ctx[TASK] or ctx[PHASE] ~= OPEN or slots.rest(ctx, ANSWERING) then
+  if ctx[TASK] or ctx[PHASE] ~= OPEN or slots.in_rest(ctx, ANSWERING) then
     return
   end
   local why = errors.new("cancelled", "the request could not be begun")

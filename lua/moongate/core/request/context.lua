@@ -32,7 +32,7 @@ local PARAMS, QUERY, HEADERS, STATE = slots.PARAMS, slots.QUERY, slots.HEADERS, 
 local BODY_FUTURE, COOKIES, LOG = slots.BODY_FUTURE, slots.COOKIES, slots.LOG
 local OPEN, OVER, PLAIN, KEPT = slots.OPEN, slots.OVER, slots.PLAIN, slots.KEPT
 local ROOT, ON_CLOSE = scopes.ROOT, scopes.ON_CLOSE
-local rest_of, in_rest = scopes.rest, slots.rest
+local rest_of, in_rest = scopes.rest, slots.in_rest
 
 local METHOD_UNKNOWN = native.constants.methods.UNKNOWN
 

@@ -215,7 +215,7 @@ end
 -- Whether app:on_error is asked first.
 local function may_be_mapped(ctx)
   return ctx[ROOT].served.app.on_error and ctx[PHASE] ~= COMMITTED and ctx[PHASE] ~= OVER
-    and not slots.rest(ctx, ANSWERING)
+    and not slots.in_rest(ctx, ANSWERING)
 end
 
 -- --- why ---
@@ -230,7 +230,7 @@ function M.failed(task, err)
     unlogged = false
     log_failure(ctx, err)
   end
-  if ctx[PHASE] == OVER or slots.rest(ctx, ANSWERING) then
+  if ctx[PHASE] == OVER or slots.in_rest(ctx, ANSWERING) then
     return
   end
   scopes.cancel(ctx, errors.new("cancelled", "the handler failed", { cause = err }))
@@ -243,7 +243,7 @@ end
 --- The handler is not waited for any longer: `err` is answered in its place, if need be at once.
 ---@param why string what the handler is told
 function M.overrule(ctx, err, why)
-  local answering = slots.rest(ctx, ANSWERING)
+  local answering = slots.in_rest(ctx, ANSWERING)
   lifetime.cancel(ctx, errors.new("cancelled", why, { cause = err }))
   log_failure(ctx, err)
   if answering then -- app:on_error takes too long as well

@@ -58,7 +58,7 @@ end
 
 -- A body that has been read as a whole goes on as it was.
 local function body_of(ctx, plan)
-  local read = slots.rest(ctx, BODY_FUTURE)
+  local read = slots.in_rest(ctx, BODY_FUTURE)
   return plan.body or read and read:await() or nil
 end
 

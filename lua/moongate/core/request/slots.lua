@@ -57,7 +57,7 @@ function M.start(ctx)
 end
 
 --- What is in a slot of its rest; false: nothing.
-function M.rest(ctx, slot)
+function M.in_rest(ctx, slot)
   local rest = ctx[REST]
   return rest and rest[slot]
 end
