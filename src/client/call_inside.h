@@ -50,7 +50,7 @@ struct mg_call {
     size_t decoded_bytes;        // since it last rested
     mg_timer total, quiet, soon; // quiet: for a connection, a head, the next piece
     uint32_t quiet_ms;           // that it was started for
-    size_t upload_mark;          // the backlog then
+    size_t untaken_mark;         // of the request, then
     mg_call_times times;
     mg_call_fault fault; // its text lies in `request`
 };
@@ -85,7 +85,6 @@ void mg_call_start_wait(mg_call *call);    // if it waits for a connection, and 
 void mg_call_start_connect(mg_call *call); // unless it runs already
 void mg_call_start_total(mg_call *call);
 void mg_call_start_quiet(mg_call *call, uint32_t ms);
-void mg_call_time_upload(mg_call *call); // what waits of it is to move
 void mg_call_stop_timers(mg_call *call);
 
 // --- call_send.c ---

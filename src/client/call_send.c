@@ -37,15 +37,15 @@ void mg_call_attach(mg_call *call, mg_outbound *c) {
     };
     c->carried = true;
     mg_arena_reset(&call->arena);
-    if (!call->upload_open) {
-        mg_call_start_quiet(call, call->options.timeouts.first_byte_ms);
-    }
     int rc = c->wire->begin(call);
     call->unwritten = rc != MG_OK;
     if (rc == MG_OK && call->options.upload) {
         rc = send_queued(call);
     }
     call->lost = rc;
+    if (!call->upload_open) {
+        mg_call_start_quiet(call, call->options.timeouts.first_byte_ms);
+    }
     if (rc != MG_OK || call->room_wanted) {
         mg_call_tell_soon(call);
     }
@@ -121,7 +121,7 @@ static void time_answer(mg_call *call, bool room) {
     } else if (!call->upload_open) {
         mg_call_start_quiet(call, call->options.timeouts.first_byte_ms);
     } else if (!room && call->options.duplex) {
-        mg_call_time_upload(call);
+        mg_call_start_quiet(call, call->options.timeouts.idle_ms);
     }
 }
 

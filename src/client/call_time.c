@@ -29,17 +29,26 @@ static void on_total(mg_timer *t) {
     mg_call_fail(call, "timeout", text);
 }
 
+// The server has taken more of a request that it takes slowly.
+static bool moves(mg_call *call) {
+    size_t before = call->untaken_mark;
+    if (before > 0) {
+        call->untaken_mark = call->outbound->wire->untaken(call);
+    }
+    return call->untaken_mark < before;
+}
+
+static void start_quiet(mg_call *call, uint32_t ms);
+
 static void on_quiet(mg_timer *t) {
     mg_call *call = MG_OF(t, mg_call, quiet);
-    const char *what =
-        call->state != MG_CALL_BODY ? "no response" : "nothing more of the response's body";
-    if (call->state == MG_CALL_SENT && call->upload_open) {
-        if (call->outbound->wire->backlog(call) < call->upload_mark) { // slow, but it moves
-            mg_call_time_upload(call);
-            return;
-        }
-        what = "nothing more of the request's body was taken";
+    if (call->state == MG_CALL_SENT && moves(call)) {
+        start_quiet(call, call->quiet_ms);
+        return;
     }
+    const char *what = call->state != MG_CALL_SENT ? "nothing more of the response's body"
+                       : call->upload_open         ? "nothing more of the request's body was taken"
+                                                   : "no response";
     char text[96];
     snprintf(text, sizeof text, "%s within %g s", what, (double)call->quiet_ms / 1000);
     mg_call_fail(call, "timeout", text);
@@ -85,18 +94,19 @@ void mg_call_start_total(mg_call *call) {
     }
 }
 
-void mg_call_start_quiet(mg_call *call, uint32_t ms) {
-    if (ms > 0) {
-        call->quiet_ms = ms;
-        mg_timer_start(call->client->loop, &call->quiet, ms, 0, on_quiet);
-    } else {
-        mg_timer_stop(&call->quiet);
-    }
+static void start_quiet(mg_call *call, uint32_t ms) {
+    call->quiet_ms = ms;
+    mg_timer_start(call->client->loop, &call->quiet, ms, 0, on_quiet);
 }
 
-void mg_call_time_upload(mg_call *call) {
-    call->upload_mark = call->outbound->wire->backlog(call);
-    mg_call_start_quiet(call, call->options.timeouts.idle_ms);
+void mg_call_start_quiet(mg_call *call, uint32_t ms) {
+    if (ms == 0) {
+        mg_timer_stop(&call->quiet);
+        return;
+    }
+    start_quiet(call, ms);
+    bool waits = call->state == MG_CALL_SENT && call->outbound->wire->backlog(call) > 0;
+    call->untaken_mark = waits ? call->outbound->wire->untaken(call) : 0;
 }
 
 void mg_call_stop_timers(mg_call *call) {

@@ -44,7 +44,9 @@ struct mg_call_wire {
     // above.
     int (*send)(mg_call *call, mg_str piece, const mg_fields *trailers);
     size_t (*backlog)(const mg_call *call); // bytes of it that have not left
-    void (*resume)(mg_call *call);          // it is not full any more (mg_call_is_full)
+    // Those that the peer has not taken: becomes less with each that it takes. A system call.
+    size_t (*untaken)(const mg_call *call);
+    void (*resume)(mg_call *call); // it is not full any more (mg_call_is_full)
 
     // The call leaves; if it is not `whole`, its response did not come to its end, or was of no
     // use. Whether the connection can serve further calls.

@@ -185,6 +185,10 @@ static size_t backlog(const mg_call *call) {
     return session_of(call)->c->stream.queued;
 }
 
+static size_t untaken(const mg_call *call) {
+    return mg_stream_untaken(&session_of(call)->c->stream);
+}
+
 // --- the response ---
 
 // What the server says of its patience (RFC 9112 leaves "Keep-Alive: timeout=5" to practice): the
@@ -402,6 +406,7 @@ const mg_call_wire mg_h1_call_wire = {
     .begin = begin,
     .send = send_piece,
     .backlog = backlog,
+    .untaken = untaken,
     .resume = resume,
     .leave = leave,
     .take_over = take_over,

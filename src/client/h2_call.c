@@ -400,6 +400,7 @@ const mg_call_wire mg_h2_call_wire = {
     .begin = begin,
     .send = send_piece,
     .backlog = backlog,
+    .untaken = backlog,
     .resume = resume,
     .leave = leave,
     .take_over = mg_h2_call_take_over,

@@ -37,8 +37,9 @@ static bool is_over(const mg_outward *o) {
 
 static void on_linger(mg_timer *timer) {
     mg_outward *o = MG_OF(timer, mg_outward, linger);
-    if (o->stream->queued < o->waiting) {
-        o->waiting = o->stream->queued;
+    size_t untaken = mg_stream_untaken(o->stream);
+    if (untaken < o->untaken) {
+        o->untaken = untaken;
         mg_timer_start(timer->loop, timer, LINGER_MS, 0, on_linger);
     } else {
         release(o, false);
@@ -132,7 +133,7 @@ static void close_gracefully(mg_tunnel *t) {
     }
     shut_down(t);
     mg_stream_read_start(o->stream);
-    o->waiting = o->stream->queued;
+    o->untaken = mg_stream_untaken(o->stream);
     mg_timer_start(mg_stream_loop(o->stream), &o->linger, LINGER_MS, 0, on_linger);
 }
 

@@ -16,9 +16,9 @@ struct mg_outward {
     // The stream is to be closed. Once; the memory may go with it. Nothing is passed on behind it.
     void (*release)(mg_outward *o, bool reset);
     mg_timer linger;
-    uint32_t waiting; // bytes, when `linger` was started
-    bool fin;         // the peer's
-    bool shut;        // nothing is sent any more
+    size_t untaken; // bytes, when `linger` was started
+    bool fin;       // the peer's
+    bool shut;      // nothing is sent any more
     bool released;
 };
 

@@ -71,8 +71,8 @@ bool mg_stream_ending(const mg_stream *s, int *status) {
     return !s->closing && !s->ended && s->ops->ending(s, status);
 }
 
-size_t mg_stream_in_kernel(const mg_stream *s) {
-    return s->ops->in_kernel != NULL ? s->ops->in_kernel(s) : 0;
+size_t mg_stream_untaken(const mg_stream *s) {
+    return s->ops->untaken != NULL ? s->ops->untaken(s) : s->queued;
 }
 
 mg_loop *mg_stream_loop(const mg_stream *s) {

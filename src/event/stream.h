@@ -75,9 +75,10 @@ static inline bool mg_stream_closing(const mg_stream *s) {
 int mg_stream_peer(const mg_stream *s, struct sockaddr_storage *out);
 int mg_stream_local(const mg_stream *s, struct sockaddr_storage *out);
 
-// Bytes that have left the queue, but that the peer's kernel has not acknowledged. 0 where nobody
-// knows.
-size_t mg_stream_in_kernel(const mg_stream *s);
+// Bytes that were written and that the peer's kernel has not acknowledged; on TLS as they are on
+// the wire. Unlike `queued`, which counts what memory is held for, this tells each that leaves. A
+// system call.
+size_t mg_stream_untaken(const mg_stream *s);
 
 mg_loop *mg_stream_loop(const mg_stream *s);
 

@@ -16,6 +16,8 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
+enum { BLOCK_MAX = 64 * 1024 };
+
 // What the kernel did not take at once.
 typedef struct write_block {
     uv_write_t req;
@@ -30,13 +32,13 @@ static int shut(mg_stream *s);
 static void close_socket(mg_stream *s, bool reset);
 static int peer(const mg_stream *s, struct sockaddr_storage *out);
 static int local(const mg_stream *s, struct sockaddr_storage *out);
-static size_t in_kernel(const mg_stream *s);
+static size_t untaken(const mg_stream *s);
 static mg_loop *loop_of(const mg_stream *s);
 static bool quiet(const mg_stream *s);
 static bool ending(const mg_stream *s, int *status);
 static void lend_block(uv_handle_t *h, size_t wanted, uv_buf_t *out);
 static void on_read(uv_stream_t *h, ssize_t n, const uv_buf_t *buf);
-static int queue_rest(mg_stream *s, const struct iovec *v, int count, size_t sent, size_t n);
+static int queue_rest(mg_stream *s, const struct iovec *v, size_t sent, size_t n);
 static void on_written(uv_write_t *req, int status);
 static int send_fin(const mg_stream *s);
 static void on_closed(uv_handle_t *h);
@@ -54,7 +56,7 @@ static const mg_stream_ops uv_ops = {
     .close = close_socket,
     .peer = peer,
     .local = local,
-    .in_kernel = in_kernel,
+    .untaken = untaken,
     .loop = loop_of,
     .quiet = quiet,
     .ending = ending,
@@ -97,7 +99,7 @@ static int write_now(mg_stream *s, const struct iovec *v, int count) {
         }
         sent = rc < 0 ? 0 : (size_t)rc;
     }
-    return sent == n ? MG_OK : queue_rest(s, v, count, sent, n - sent);
+    return sent == n ? MG_OK : queue_rest(s, v, sent, n - sent);
 }
 
 // uv_shutdown would cost a request, another turn, and the right to reset; the socket needs none of
@@ -155,11 +157,11 @@ static int local(const mg_stream *s, struct sockaddr_storage *out) {
     return getsockname(fd, (struct sockaddr *)out, &n) == 0 ? MG_OK : -errno;
 }
 
-static size_t in_kernel(const mg_stream *s) {
+static size_t untaken(const mg_stream *s) {
     uv_os_fd_t fd;
     int n = 0;
     bool known = uv_fileno(&s->u.handle, &fd) == 0 && ioctl(fd, SIOCOUTQ, &n) == 0;
-    return known && n > 0 ? (size_t)n : 0;
+    return uv_stream_get_write_queue_size(&s->u.uv) + (known && n > 0 ? (size_t)n : 0);
 }
 
 static mg_loop *loop_of(const mg_stream *s) {
@@ -198,18 +200,22 @@ static void on_read(uv_stream_t *h, ssize_t n, const uv_buf_t *buf) {
     }
 }
 
-static int queue_rest(mg_stream *s, const struct iovec *v, int count, size_t sent, size_t n) {
+// Copies `n` bytes from behind the first `skip`.
+static void gather(char *to, const struct iovec *v, size_t skip, size_t n) {
+    for (; n > 0; v++) {
+        size_t left = v->iov_len > skip ? v->iov_len - skip : 0;
+        skip -= v->iov_len - left;
+        size_t take = left < n ? left : n;
+        memcpy(to, (const char *)v->iov_base + (v->iov_len - left), take);
+        to += take;
+        n -= take;
+    }
+}
+
+static int queue_block(mg_stream *s, const struct iovec *v, size_t skip, size_t n) {
     write_block *b = mg_malloc(sizeof *b + n);
     b->n = (uint32_t)n;
-    char *to = b->data;
-    for (int i = 0; i < count; i++) {
-        size_t skip = sent < v[i].iov_len ? sent : v[i].iov_len;
-        sent -= skip;
-        if (v[i].iov_len > skip) {
-            memcpy(to, (const char *)v[i].iov_base + skip, v[i].iov_len - skip);
-            to += v[i].iov_len - skip;
-        }
-    }
+    gather(b->data, v, skip, n);
     uv_buf_t buf = {b->data, n};
     int rc = uv_write(&b->req, &s->u.uv, &buf, 1, on_written);
     if (rc != 0) {
@@ -218,6 +224,18 @@ static int queue_rest(mg_stream *s, const struct iovec *v, int count, size_t sen
     }
     s->queued += b->n;
     return MG_OK;
+}
+
+// In blocks, so that the memory of what has left does not wait for all of it.
+static int queue_rest(mg_stream *s, const struct iovec *v, size_t sent, size_t n) {
+    int rc = MG_OK;
+    while (n > 0 && rc == MG_OK) {
+        size_t piece = n < BLOCK_MAX ? n : BLOCK_MAX;
+        rc = queue_block(s, v, sent, piece);
+        sent += piece;
+        n -= piece;
+    }
+    return rc;
 }
 
 static void on_written(uv_write_t *req, int status) {

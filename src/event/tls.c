@@ -31,7 +31,7 @@ static int write_plain(mg_stream *s, const struct iovec *v, int count);
 static int shut(mg_stream *s);
 static void close_both(mg_stream *s, bool reset);
 static int peer(const mg_stream *s, struct sockaddr_storage *out);
-static size_t in_kernel(const mg_stream *s);
+static size_t untaken(const mg_stream *s);
 static int local(const mg_stream *s, struct sockaddr_storage *out);
 static mg_loop *loop_of(const mg_stream *s);
 static bool quiet(const mg_stream *s);
@@ -72,7 +72,7 @@ static const mg_stream_ops tls_ops = {
     .close = close_both,
     .peer = peer,
     .local = local,
-    .in_kernel = in_kernel,
+    .untaken = untaken,
     .loop = loop_of,
     .quiet = quiet,
     .ending = ending,
@@ -201,8 +201,8 @@ static int peer(const mg_stream *s, struct sockaddr_storage *out) {
     return mg_stream_peer(&s->u.tls->inner, out);
 }
 
-static size_t in_kernel(const mg_stream *s) {
-    return mg_stream_in_kernel(&s->u.tls->inner);
+static size_t untaken(const mg_stream *s) {
+    return mg_stream_untaken(&s->u.tls->inner);
 }
 
 static int local(const mg_stream *s, struct sockaddr_storage *out) {

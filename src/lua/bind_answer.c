@@ -63,6 +63,13 @@ static bool encode_body(lua_State *L, int index, mg_buf *out) {
     return mg_json_encode_value(L, index, out) == 0;
 }
 
+// Answers that find no room wait for the end of the turn, when those who take none are let go.
+static void leave_room(const mg_server *s) {
+    if (s->owing) {
+        mg_vm_note[MG_NOTE_LATE] = 1;
+    }
+}
+
 // respond(handle, status, type, fields, body) -> true | nil, message. A table as `body` becomes
 // JSON. The exchange is over then.
 static int respond(lua_State *L) {
@@ -89,8 +96,10 @@ static int respond(lua_State *L) {
     if (mg_exchange_meet_conditions(x, &a)) {
         body = (mg_str){NULL, 0};
     }
+    const mg_server *s = x->server;
     mg_vm_release_exchange(vm, x);
     mg_exchange_respond(x, &a, body);
+    leave_room(s);
     lua_pushboolean(L, 1);
     return 1;
 }
@@ -139,6 +148,7 @@ static int stream_write(lua_State *L) {
     // A peer that takes all at once must not keep the loop from its other sockets.
     mg_request_state *r = mg_request_of(x);
     r->burst += data.n;
+    leave_room(x->server);
     lua_pushboolean(L, rc == MG_OK && r->burst < MG_BURST_BYTES);
     return 1;
 }

@@ -68,31 +68,42 @@ size_t mg_conn_backlog(const mg_conn *c) {
     return c->stream.queued + (c->out != NULL ? c->out->bytes.n : 0);
 }
 
-// Bytes that the peer has taken; wraps, since only changes matter. What lies in the kernel's queue
-// does not count: it grows with the connection, and is emptied in leaps.
-static uint32_t taken(const mg_conn *c) {
-    return (uint32_t)(c->bytes_out - c->stream.queued - mg_stream_in_kernel(&c->stream));
+// What lies in the kernel's queue does not count: it grows with the connection, and is emptied in
+// leaps.
+uint64_t mg_conn_taken(const mg_conn *c) {
+    size_t untaken =
+        mg_stream_untaken(&c->stream); // records of TLS are larger than what is in them
+    return c->bytes_out > untaken ? c->bytes_out - untaken : 0;
+}
+
+static void mark_taken(mg_conn *c) {
+    c->taken_mark = (uint32_t)mg_conn_taken(c);
+}
+
+// Since the mark; wraps, since only changes matter.
+static uint32_t newly_taken(const mg_conn *c) {
+    return (uint32_t)mg_conn_taken(c) - c->taken_mark;
 }
 
 static void count_waiting(mg_conn *c) {
-    c->server->waiting += c->stream.queued;
-    c->server->waiting -= c->waiting;
-    c->waiting = c->stream.queued;
+    mg_owed_count(c->server, &c->waiting, c->stream.queued);
 }
 
 void mg_conn_arm(mg_conn *c) {
     mg_server *s = c->server;
-    if (c->state == MG_CONN_HEAD || c->state == MG_CONN_HANDSHAKE) {
-        return; // total, not idle: it runs since the first byte, or since the peer came
+    if (c->state == MG_CONN_HANDSHAKE) {
+        return; // total, not idle: it runs since the peer came
     }
     if (c->stream.queued > 0) {
         c->send_timed = true;
-        c->taken_mark = taken(c);
+        mark_taken(c);
         mg_loop_refresh_now(s->loop); // a slow turn of ours is not the peer's slowness
         mg_deadline_start(&s->send, &c->deadline);
+    } else if (c->state == MG_CONN_HEAD) {
+        return; // total, not idle: it runs since the first byte, or since nothing is owed any more
     } else if (c->state == MG_CONN_BUSY && c->fin) {
         // Who sends no more may still be taking: what it takes tells it from one that has left.
-        c->taken_mark = taken(c);
+        mark_taken(c);
         mg_deadline_start(&s->half_close, &c->deadline);
     } else if (c->state == MG_CONN_BUSY && (c->paused || c->full)) {
         mg_deadline_start(&s->unread, &c->deadline);
@@ -151,6 +162,7 @@ static void write_out(mg_conn *c, const struct iovec *v, int count, size_t bytes
         c->broken = mg_stream_write(&c->stream, v, count) != 0;
         c->bytes_out += bytes;
         c->server->stats->bytes_out += bytes;
+        count_waiting(c);
     }
     if (c->out != NULL) {
         mg_buf_clear(&c->out->bytes);
@@ -167,22 +179,6 @@ static void send_now(mg_conn *c, mg_str more) {
     write_out(c, v + skip, count - skip, gathered.n + more.n);
 }
 
-// Who has owed the longest goes: they keep memory from those who take what they asked for.
-static void bound_output(mg_server *s) {
-    uint64_t most = s->options.output_bytes;
-    while (most > 0 && s->waiting > most && !mg_link_alone(&s->send.head)) {
-        mg_conn_close(MG_OF(s->send.head.next, mg_conn, deadline.link), MG_GONE_CLIENT);
-    }
-}
-
-static void flushed_in_part(mg_conn *c) {
-    if (!c->send_timed) {
-        mg_conn_arm(c);
-    }
-    count_waiting(c);
-    bound_output(c->server);
-}
-
 void mg_conn_flush(mg_conn *c) {
     send_now(c, (mg_str){NULL, 0});
     give_output(c);
@@ -190,10 +186,8 @@ void mg_conn_flush(mg_conn *c) {
         mg_conn_close(c, MG_GONE_CLIENT);
         return;
     }
-    if (c->stream.queued > 0) {
-        flushed_in_part(c);
-    } else if (c->state == MG_CONN_TUNNEL) {
-        mg_conn_arm(c); // it does not idle
+    if (c->stream.queued > 0 ? !c->send_timed : c->state == MG_CONN_TUNNEL) {
+        mg_conn_arm(c); // a tunnel on which something moves does not idle
     }
 }
 
@@ -315,7 +309,7 @@ void mg_conn_look_for_end(mg_conn *c) {
     } else if (status < 0) {
         mg_conn_close(c, MG_GONE_CLIENT);
     } else {
-        c->taken_mark = taken(c);
+        mark_taken(c);
         mg_deadline_start(&c->server->half_close, &c->deadline);
     }
 }
@@ -434,7 +428,12 @@ static void on_drain(mg_stream *stream, int status) {
     }
     c->send_timed = false;
     count_waiting(c);
-    mg_conn_arm(c);
+    if (c->state == MG_CONN_HEAD) {
+        c->head_timed = false;
+        mg_conn_time_head(c);
+    } else {
+        mg_conn_arm(c);
+    }
     c->owner->ops->on_drained(c);
     if (c->state < MG_CONN_LINGER) {
         mg_conn_pump(c);
@@ -464,8 +463,9 @@ void mg_conn_begin(mg_conn *c, mg_owner *owner) {
 }
 
 // Total, not idle: it runs from the first bytes on, and not at all for a head that comes whole.
+// Meanwhile who still owes is timed for that: a beginning hides nobody from mg_owed_bound.
 void mg_conn_time_head(mg_conn *c) {
-    if (!c->head_timed) {
+    if (!c->head_timed && !c->send_timed) {
         c->head_timed = true;
         mg_deadline_start(&c->server->header, &c->deadline);
     }
@@ -506,20 +506,23 @@ void mg_conn_tunnel(mg_conn *c, mg_owner *owner) {
 // --- deadlines ---
 
 void mg_conn_half_close_late(mg_conn *c) {
-    if (taken(c) != c->taken_mark) {
+    if (newly_taken(c) != 0) {
         mg_conn_arm(c);
     } else {
         mg_conn_close(c, MG_GONE_CLIENT);
     }
 }
 
-void mg_conn_send_late(mg_conn *c) {
-    const mg_server_options *o = &c->server->options;
-    uint64_t least = (uint64_t)o->answer_rate * o->send_ms / 1000;
-    uint32_t progress = taken(c) - c->taken_mark;
-    if (progress > 0 && progress >= least) {
+bool mg_conn_takes(mg_conn *c) {
+    bool moves = mg_owed_moves(c->server, &c->server->send, &c->deadline, newly_taken(c));
+    if (moves) {
         mg_conn_arm(c);
-    } else {
+    }
+    return moves;
+}
+
+void mg_conn_send_late(mg_conn *c) {
+    if (!mg_conn_takes(c)) {
         mg_conn_close(c, MG_GONE_CLIENT);
     }
 }

@@ -96,6 +96,12 @@ void mg_conn_flush(mg_conn *c);
 
 extern const mg_stream_events mg_conn_events;
 
+// Bytes that the peer has taken. A system call.
+uint64_t mg_conn_taken(const mg_conn *c);
+
+// It owes output, and has taken enough of it since that was last asked: it is timed anew.
+bool mg_conn_takes(mg_conn *c);
+
 // A deadline has passed.
 void mg_conn_send_late(mg_conn *c);
 void mg_conn_half_close_late(mg_conn *c);

@@ -34,3 +34,10 @@ void mg_h2_head_late(mg_deadline *d);
 void mg_h2_rest_due(mg_deadline *d);
 void mg_h2_content_late(mg_deadline *d);
 void mg_h2_tunnel_late(mg_deadline *d);
+
+// Of a stream's deadline, for server/owed.h: has the peer taken enough of its content (it is timed
+// anew then), whose stream it is, what all streams of that connection owe; resets it.
+bool mg_h2_content_moves(mg_deadline *d);
+mg_conn *mg_h2_content_conn(mg_deadline *d);
+uint64_t mg_h2_content_owed(mg_deadline *d);
+void mg_h2_content_give_up(mg_deadline *d);

@@ -15,6 +15,7 @@ typedef struct mg_h2_conn {
     mg_link exchanges; // those whose streams are not over
     mg_deadline head;  // while a preface or a head is under way
     mg_deadline rest;  // since it was idle with something to give back
+    uint64_t waiting;  // bytes of content, of all its exchanges
     bool working : 1;  // a function further up the stack goes on with it
     bool leaving : 1;  // the first GOAWAY is sent
     bool left : 1;     // the last one

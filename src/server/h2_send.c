@@ -12,11 +12,9 @@ enum {
 // --- what waits ---
 
 static void count_waiting(mg_h2_exchange *e) {
-    uint32_t now = (uint32_t)mg_h2_waiting(e);
-    mg_server *s = e->x.server;
-    s->waiting += now;
-    s->waiting -= e->counted;
-    e->counted = now;
+    e->via->waiting -= e->counted;
+    mg_owed_count(e->x.server, &e->counted, mg_h2_waiting(e));
+    e->via->waiting += e->counted;
 }
 
 void mg_h2_drop_waiting(mg_h2_exchange *e) {
@@ -48,19 +46,6 @@ static void wait_for_turn(mg_h2_exchange *e, mg_str data) {
         mg_deadline_stop(&e->deadline);
         mg_h2_arm(e);
         mg_h2_want(&e->via->h2, &e->stream, true);
-    }
-}
-
-// Who has owed the longest goes: they keep memory from those who take what they asked for.
-static void bound_output(mg_h2_exchange *but) {
-    mg_server *s = but->x.server;
-    uint64_t most = s->options.output_bytes;
-    while (most > 0 && s->waiting > most && !mg_link_alone(&s->h2_content.head)) {
-        mg_h2_exchange *e = MG_OF(s->h2_content.head.next, mg_h2_exchange, deadline.link);
-        if (e == but) {
-            return;
-        }
-        mg_h2_exchange_reset(e, MG_H2_CANCEL);
     }
 }
 
@@ -125,7 +110,6 @@ int mg_h2_content(mg_h2_exchange *e, mg_str data, bool last) {
     if (data.n > 0) {
         e->ending |= last;
         wait_for_turn(e, data);
-        bound_output(e);
     } else if (e->tunnel != NULL) {
         mg_h2_arm(e);
     }
@@ -181,14 +165,35 @@ void mg_h2_pump(mg_h2_conn *h) {
 
 // --- deadlines ---
 
-void mg_h2_content_late(mg_deadline *d) {
-    mg_h2_exchange *e = MG_OF(d, mg_h2_exchange, deadline);
-    const mg_server_options *o = &e->x.server->options;
-    uint64_t least = (uint64_t)o->answer_rate * o->send_ms / 1000;
-    uint32_t progress = e->sent - e->sent_mark;
-    if (progress > 0 && progress >= least) {
+static mg_h2_exchange *late(mg_deadline *d) {
+    return MG_OF(d, mg_h2_exchange, deadline);
+}
+
+bool mg_h2_content_moves(mg_deadline *d) {
+    mg_h2_exchange *e = late(d);
+    mg_server *s = e->x.server;
+    bool moves = mg_owed_moves(s, &s->h2_content, d, e->sent - e->sent_mark);
+    if (moves) {
+        mg_deadline_stop(d);
         mg_h2_arm(e);
-    } else {
-        mg_h2_exchange_reset(e, MG_H2_CANCEL);
+    }
+    return moves;
+}
+
+mg_conn *mg_h2_content_conn(mg_deadline *d) {
+    return late(d)->via->conn;
+}
+
+uint64_t mg_h2_content_owed(mg_deadline *d) {
+    return late(d)->via->waiting;
+}
+
+void mg_h2_content_give_up(mg_deadline *d) {
+    mg_h2_exchange_reset(late(d), MG_H2_CANCEL);
+}
+
+void mg_h2_content_late(mg_deadline *d) {
+    if (!mg_h2_content_moves(d)) {
+        mg_h2_content_give_up(d);
     }
 }

@@ -124,11 +124,19 @@ static void forget(mg_server *s, mg_conn *c);
 
 // --- life ---
 
-static void on_turn(mg_turn *turn) {
-    mg_server *s = MG_OF(turn, mg_server, turn);
+static void flush(mg_server *s) {
     mg_link *l;
     while ((l = mg_link_shift(&s->dirty)) != NULL) {
         mg_conn_flush(MG_OF(l, mg_output, dirty)->conn);
+    }
+}
+
+static void on_turn(mg_turn *turn) {
+    mg_server *s = MG_OF(turn, mg_server, turn);
+    flush(s);
+    if (s->owing) {
+        mg_owed_bound(s);
+        flush(s); // streams that were reset
     }
 }
 

@@ -11,6 +11,7 @@
 #include "server/conn.h"
 #include "server/endpoint.h"
 #include "server/options.h"
+#include "server/owed.h"
 
 typedef struct mg_server_said {
     uint64_t at_ms; // the first line of a second
@@ -46,6 +47,7 @@ struct mg_server {
     struct mg_challenge *challenge; // borrowed (event/tls_challenge.h); NULL: no directory asks
 
     uint64_t waiting; // output of all connections that their peers have not taken yet
+    bool owing;       // it was more than options.output_bytes in this turn
 
     char **streams;         // addresses of endpoints that speak no HTTP, now or before
     size_t stream_count;    // 255 at most

@@ -59,6 +59,11 @@ describe("option first_byte_timeout", function()
     server:must_call({ url = origin:url("/slow?body_ms=500"), first_byte_timeout = 0.3 })
   end)
 
+  it("does not run while the server still takes the request", function()
+    server:must_call({ url = origin:url("/slow-read?ms=8"), method = "POST",
+      large_body = 24 * 1048576, first_byte_timeout = 0.8 })
+  end)
+
   it("is not met by an interim answer", function()
     local raw = upstream:listen({ kind = "raw" })
     raw:script("/", { { "HTTP/1.1 103 Early Hints\r\n\r\n" } })

@@ -1,4 +1,5 @@
 --- Peers that are slow, and handlers that are. Only order and outcome are judged, never a time.
+local socket = require("socket")
 local servers = require("support.server")
 local process = require("support.process")
 local wire = require("support.wire")
@@ -156,6 +157,19 @@ describe("timeouts.send", function()
       local conn = server:connect({ receive_buffer = 65536 })
       conn:send(wire.get("/big/20000"))
       assert.equal(20000 * 1024, #conn:read().body)
+      conn:close()
+    end)
+  end)
+
+  it("does not bother a peer that takes one large answer slowly", function()
+    with_server({ send = 0.4 }, nil, function(server)
+      local conn = server:connect({ receive_buffer = 65536 })
+      conn:send(wire.get("/big/20000"))
+      for _ = 1, 20 do -- until then far more is left than the kernel's buffers hold
+        socket.sleep(0.05)
+        conn:take(524288)
+      end
+      conn:take(9 * 1048576)
       conn:close()
     end)
   end)

@@ -170,6 +170,7 @@ static const mg_call_wire line_wire = {
     .begin = begin,
     .send = send_piece,
     .backlog = backlog,
+    .untaken = backlog,
     .resume = resume,
     .leave = leave,
 };
