@@ -31,7 +31,8 @@ typedef struct mg_config_share {
 // Sizes in bytes.
 typedef struct mg_config_limits {
     uint64_t request_line, header_bytes, header_fields, chunk_extensions, trailers;
-    uint64_t body, body_rate, answer_rate, output, discard, pipeline, requests_per_connection;
+    uint64_t body, body_rate, answer_rate, output, input, discard, pipeline;
+    uint64_t requests_per_connection;
     uint64_t h2_streams, h2_resets, h2_faults, h2_settings, h2_pings, h2_priorities, h2_empty,
         h2_windows;
     uint64_t form_parts, form_fields;

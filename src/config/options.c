@@ -102,6 +102,7 @@ void mg_config_server_options(const mg_config *c, mg_server_options *out) {
         .body_rate = (uint32_t)c->limits.body_rate,
         .answer_rate = (uint32_t)c->limits.answer_rate,
         .output_bytes = c->limits.output,
+        .input_bytes = c->limits.input,
         .discard_bytes = (uint32_t)c->limits.discard,
         .pipeline_bytes = (uint32_t)c->limits.pipeline,
         .requests_per_connection = (uint32_t)c->limits.requests_per_connection,

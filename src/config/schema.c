@@ -87,6 +87,8 @@ const mg_config_key mg_config_keys[] = {
           "Bytes a second, over timeouts.send; a slower reader is cut off"),
     LIMIT(output, SIZE, "\"256M\"", 0, TIB,
           "Answers not yet taken, of a worker; beyond it the slowest go; 0: any"),
+    LIMIT(input, SIZE, "\"256M\"", 0, TIB,
+          "Bodies and messages not yet whole, of a worker; beyond it 503; 0: any"),
     LIMIT(discard, SIZE, "\"256K\"", 0, GIB, "Body that no handler read is read away up to this"),
     LIMIT(pipeline, SIZE, "\"64K\"", 4 * KIB, 16 * MIB, "Bytes held of requests sent ahead"),
     LIMIT(requests_per_connection, COUNT, "10000", 1, 1000000000,

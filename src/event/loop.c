@@ -42,6 +42,7 @@ int mg_loop_new(mg_loop **out, const mg_loop_options *options) {
     loop->read_block = mg_malloc(MG_STREAM_READ_BYTES);
     loop->descriptor_limit = UINT32_MAX;
     mg_link_init(&loop->holders);
+    mg_intakes_init(&loop->intakes, loop);
     mg_link_init(&loop->turns);
     mg_link_init(&loop->pairs);
     mg_link_init(&loop->pairs_ready);

@@ -1,6 +1,7 @@
 // event/loop_inside.h: what the files of this room know of a loop. Not for other rooms.
 #pragma once
 
+#include "event/intake.h"
 #include "event/timer.h"
 
 #include <uv.h>
@@ -37,6 +38,7 @@ struct mg_loop {
     uint64_t shakes_ns;
     uint32_t shakes_waiting; // those that came too late for this turn
     mg_link holders;
+    mg_intakes intakes;
     const struct mg_connect_net *net; // connect.h; NULL: the real one
     bool virtual_clock;
     bool stopped;

@@ -1,6 +1,7 @@
 #include "live/socket.h"
 
 #include "base/mem.h"
+#include "event/intake.h"
 #include "http/ws_deflate.h"
 #include "live/outbox.h"
 
@@ -119,15 +120,46 @@ static void send_waiting(mg_socket *s, bool all) {
     }
 }
 
+// --- what is held of the peer's ---
+
+typedef struct mg_socket_intake {
+    mg_intake of;
+    mg_socket *socket;
+} mg_socket_intake;
+
+static void give_up(mg_intake *i);
+
+static void count_held(mg_socket *s) {
+    size_t n = s->reader.content.n + s->held.n;
+    if (n == 0 && s->intake == NULL) {
+        return;
+    }
+    if (s->intake == NULL) {
+        s->intake = mg_malloc(sizeof *s->intake);
+        s->intake->socket = s;
+        mg_intake_init(&s->intake->of, give_up);
+    }
+    mg_intake_hold(mg_loop_intakes(s->kind->loop), &s->intake->of, n, true);
+    if (n == 0) {
+        mg_free(s->intake);
+        s->intake = NULL;
+    }
+}
+
+static void drop_held(mg_socket *s) {
+    mg_ws_reader_deinit(&s->reader);
+    mg_buf_deinit(&s->held);
+    count_held(s);
+}
+
 // --- the end ---
 
 static void forget(mg_socket *s) {
     mg_deadline_stop(&s->idle);
     mg_deadline_stop(&s->ping);
     mg_outbox_clear(&s->outbox);
-    mg_buf_deinit(&s->held);
     mg_buf_deinit(&s->reason);
-    mg_ws_reader_deinit(&s->reader);
+    drop_held(s);
     mg_socket_kind_unref(s->kind);
     s->kind = NULL;
 }
@@ -174,6 +206,12 @@ static void fail(mg_socket *s, uint16_t code, mg_str why) {
         say_close(s, code, why);
     }
     end(s, s->state == MG_SOCKET_OPEN ? code : s->code, why);
+}
+
+static void give_up(mg_intake *i) {
+    mg_socket *s = MG_OF(i, mg_socket_intake, of)->socket;
+    drop_held(s);
+    fail(s, MG_WS_TRY_LATER, MG_STR("too many large messages come at the same time"));
 }
 
 static void begin_closing(mg_socket *s, uint16_t code, mg_str reason) {
@@ -342,6 +380,7 @@ static bool take(mg_socket *s, mg_str data) {
         end_abnormally(s);
         return false;
     }
+    count_held(s);
     return true;
 }
 
@@ -359,6 +398,7 @@ static void on_read(mg_tunnel *t, mg_str data) {
     heard(s);
     if (s->paused) {
         mg_buf_append_str(&s->held, data);
+        count_held(s);
     } else {
         (void)take(s, data);
     }

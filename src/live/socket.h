@@ -83,13 +83,14 @@ struct mg_socket {
     mg_ws_reader reader;
     mg_deadline idle; // of the closing handshake, or of `ending`, once that has begun
     mg_deadline ping;
-    mg_outbox *outbox;  // NULL: nothing waits
-    mg_buf held;        // bytes that came while it was paused
-    mg_buf reason;      // of a Close of ours that waits for the opening; of `ending`
-    uint64_t bytes_out; // of frames
-    uint64_t due_us;    // up to when frames that came have used up the peer's rate (GCRA)
-    uint16_t code;      // of our Close; 0: none is to be sent
-    uint16_t ending;    // as what it ends once all that came is handled; 0: it goes on
+    mg_outbox *outbox;               // NULL: nothing waits
+    struct mg_socket_intake *intake; // NULL: nothing of the peer's is held
+    mg_buf held;                     // bytes that came while it was paused
+    mg_buf reason;                   // of a Close of ours that waits for the opening; of `ending`
+    uint64_t bytes_out;              // of frames
+    uint64_t due_us; // up to when frames that came have used up the peer's rate (GCRA)
+    uint16_t code;   // of our Close; 0: none is to be sent
+    uint16_t ending; // as what it ends once all that came is handled; 0: it goes on
     uint8_t state;
     uint8_t window_bits; // for what is compressed; 0: nothing is
     bool client : 1;     // masks what it sends

@@ -157,9 +157,15 @@ static bool is_refused(const mg_exchange *x) {
 static void push_refusal(lua_State *L, const mg_exchange *x) {
     lua_pushliteral(L, "status");
     lua_pushstring(L, x->body_refusal.reason);
-    lua_createtable(L, 0, 1);
+    lua_createtable(L, 0, 2);
     lua_pushinteger(L, x->body_refusal.status);
     lua_setfield(L, -2, "status");
+    if (x->body_refusal.retry_after > 0) {
+        lua_createtable(L, 0, 1);
+        lua_pushfstring(L, "%d", (int)x->body_refusal.retry_after);
+        lua_setfield(L, -2, "Retry-After");
+        lua_setfield(L, -2, "fields");
+    }
 }
 
 static int push_body(lua_State *L, mg_op *op) {

@@ -73,8 +73,10 @@ void mg_relay_store(mg_relay *r) {
     }
     mg_str content = mg_exchange_content(x);
     if (content.n > 0) {
+        mg_str kept;
         r->storing = mg_spool_add(r->spool, content) == MG_EAGAIN;
         mg_exchange_take_content(x);
+        mg_exchange_keep_aside(x, mg_spool_in_memory(r->spool, &kept) ? kept.n : 0);
     }
     if (!r->storing && mg_exchange_body_complete(x)) {
         ask(r);

@@ -128,6 +128,7 @@ void mg_exchange_drop_request(mg_exchange *x) {
     x->requester = NULL;
     x->relayed = NULL;
     x->noted = NULL;
+    mg_exchange_uncount_content(x);
     mg_arena_deinit(&x->arena);
     mg_fields_init(&x->head.fields, &x->arena);
     mg_fields_init(&x->trailers, &x->arena);

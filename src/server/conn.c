@@ -56,8 +56,14 @@ size_t mg_conn_held(const mg_conn *c) {
     return c->held != NULL ? c->held->bytes.n - c->held->at : 0;
 }
 
+static void count_held(const mg_conn *c) {
+    mg_intake_hold(mg_loop_intakes(c->server->loop), &c->held->intake, mg_conn_held(c), true);
+}
+
 static void drop_held(mg_conn *c) {
     if (c->held != NULL) {
+        c->held->at = c->held->bytes.n;
+        count_held(c);
         mg_buf_deinit(&c->held->bytes);
         mg_free(c->held);
         c->held = NULL;
@@ -331,12 +337,19 @@ void mg_conn_resume(mg_conn *c) {
     }
 }
 
+static void give_up_held(mg_intake *i) {
+    mg_conn_close(MG_OF(i, mg_held, intake)->conn, MG_GONE_CLIENT);
+}
+
 static void hold(mg_conn *c, const char *data, size_t n) {
     if (c->held == NULL) {
         c->held = mg_calloc(1, sizeof *c->held);
+        c->held->conn = c;
+        mg_intake_init(&c->held->intake, give_up_held);
     }
     mg_held *h = c->held;
     mg_buf_append_behind(&h->bytes, &h->at, (mg_str){data, n});
+    count_held(c);
     if (!c->full && mg_conn_held(c) >= c->server->options.pipeline_bytes) {
         c->full = true;
         if (!c->paused) {

@@ -26,6 +26,7 @@
 // table of functions.
 #pragma once
 
+#include "event/intake.h"
 #include "event/stream.h"
 #include "server/owner.h"
 #include "server/pool.h"
@@ -42,6 +43,8 @@ typedef enum mg_conn_state {
 
 // Bytes that the owner does not take yet.
 typedef struct mg_held {
+    mg_intake intake;
+    mg_conn *conn;
     mg_buf bytes;
     size_t at; // what is before it was taken
 } mg_held;

@@ -76,6 +76,60 @@ int mg_exchange_limit_body(mg_exchange *x, uint64_t bytes) {
     return announced(x) > bytes ? MG_ELIMIT : MG_OK;
 }
 
+// --- what is held of all bodies ---
+
+typedef struct mg_body_intake {
+    mg_intake of;
+    mg_exchange *x;
+    size_t aside;
+} mg_body_intake;
+
+static void give_up_body(mg_intake *i) {
+    mg_exchange *x = MG_OF(i, mg_body_intake, of)->x;
+    MG_OF(i, mg_body_intake, of)->aside = 0;
+    mg_exchange_refuse_body(
+        x, (mg_refusal){503, "too many large requests come at the same time: try again", 1});
+}
+
+static void count_content(mg_exchange *x) {
+    mg_body_intake *i = x->intake;
+    mg_intake_hold(mg_loop_intakes(x->server->loop), &i->of, x->content.n + i->aside,
+                   !x->body_complete && x->phase != MG_EXCHANGE_ANSWERED);
+}
+
+static mg_body_intake *intake_of(mg_exchange *x) {
+    if (x->intake == NULL) {
+        x->intake = mg_arena_alloc(&x->arena, sizeof *x->intake);
+        *x->intake = (mg_body_intake){.x = x};
+        mg_intake_init(&x->intake->of, give_up_body);
+    }
+    return x->intake;
+}
+
+static void drop_content(mg_exchange *x) {
+    mg_buf_deinit(&x->content);
+    if (x->intake != NULL) {
+        count_content(x);
+    }
+}
+
+void mg_exchange_uncount_content(mg_exchange *x) {
+    if (x->intake != NULL) {
+        mg_intake_hold(mg_loop_intakes(x->server->loop), &x->intake->of, 0, false);
+        x->intake = NULL;
+    }
+}
+
+void mg_exchange_forget_content(mg_exchange *x) {
+    mg_buf_deinit(&x->content);
+    mg_exchange_uncount_content(x);
+}
+
+void mg_exchange_keep_aside(mg_exchange *x, size_t bytes) {
+    intake_of(x)->aside = bytes;
+    count_content(x);
+}
+
 void mg_exchange_refuse_body(mg_exchange *x, mg_refusal refusal) {
     if (x->phase == MG_EXCHANGE_ANSWERED) {
         x->wire->stop_body(x);
@@ -85,7 +139,7 @@ void mg_exchange_refuse_body(mg_exchange *x, mg_refusal refusal) {
         return;
     }
     x->body_refusal = refusal;
-    mg_buf_deinit(&x->content);
+    drop_content(x);
     mg_timer_stop(&x->body_timer);
     x->wire->stop_body(x);
     if (x->body_wanted && x->app != NULL) {
@@ -184,7 +238,7 @@ void mg_exchange_want_body(mg_exchange *x, bool collect) {
 
 void mg_exchange_take_content(mg_exchange *x) {
     size_t n = x->content.n;
-    mg_buf_deinit(&x->content);
+    drop_content(x);
     if (!x->body_collect) {
         x->wire->credit(x, n);
     }
@@ -202,6 +256,8 @@ bool mg_exchange_take_piece(mg_exchange *x, mg_str piece) {
         return true;
     }
     mg_buf_append_str(&x->content, piece);
+    (void)intake_of(x);
+    count_content(x);
     if (x->body_collect) {
         x->wire->credit(x, piece.n);
     } else if (x->content.n >= CONTENT_HIGH && !x->body_paused) {
@@ -218,6 +274,9 @@ bool mg_exchange_body_progress(mg_exchange *x) {
     }
     if (x->body_complete) {
         mg_timer_stop(&x->body_timer);
+        if (x->intake != NULL) {
+            count_content(x); // it is not given up any more
+        }
     }
     if (x->phase != MG_EXCHANGE_ANSWERED && x->body_wanted &&
         (x->content.n > 0 || x->body_complete)) {
@@ -228,7 +287,7 @@ bool mg_exchange_body_progress(mg_exchange *x) {
 
 void mg_exchange_discard_body(mg_exchange *x) {
     size_t n = x->body_collect ? 0 : x->content.n;
-    mg_buf_deinit(&x->content);
+    mg_exchange_forget_content(x);
     x->body_limit = x->body_received + x->server->options.discard_bytes;
     x->body_paused = false;
     mg_timer_stop(&x->body_timer);

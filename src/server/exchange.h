@@ -69,6 +69,7 @@ struct mg_exchange {
     mg_head head;
     struct mg_requester *requester; // server/requester.h; in the arena, made when first asked for
     mg_buf content;                 // decoded and not yet taken
+    struct mg_body_intake *intake;  // of that, in the arena; NULL: none has come
     uint64_t body_received;         // content so far
     uint64_t body_ahead; // that is certain to follow: Content-Length, the chunk under way
     bool body_complete;
@@ -115,6 +116,10 @@ static inline bool mg_exchange_reads_body(const mg_exchange *x) {
 
 // It is a stream of messages: no rate is asked of it, and no size unless `limited`.
 void mg_exchange_stream_body(mg_exchange *x, bool limited);
+
+// So many bytes of it, which were taken, are kept elsewhere until the rest has come: they count in
+// limits.input too.
+void mg_exchange_keep_aside(mg_exchange *x, size_t bytes);
 
 // The handler wants the body: sends 100 Continue if the peer waits for it; from now on on_body is
 // called. `collect`: in one piece, without backpressure up to the limit.

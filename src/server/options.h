@@ -19,6 +19,7 @@ typedef struct mg_server_options {
     uint32_t body_rate;             // bytes a second, judged after body_grace_ms
     uint32_t answer_rate;           // bytes a second that a peer has to take, judged every send_ms
     uint64_t output_bytes;          // of all connections that wait for their peers; 0: any
+    uint64_t input_bytes;           // of all that they send and that is not whole yet; 0: any
     uint32_t discard_bytes;         // unread request body that is read away after the answer
     uint32_t pipeline_bytes;        // held while a handler runs
     uint32_t requests_per_connection;

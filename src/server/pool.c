@@ -28,7 +28,7 @@ void mg_exchange_give(mg_exchange_pool *p, mg_exchange *x) {
     mg_deadline_stop(&x->handler_deadline);
     mg_timer_stop(&x->handler_timer);
     mg_timer_stop(&x->body_timer);
-    mg_buf_deinit(&x->content);
+    mg_exchange_forget_content(x);
     if (p->count >= MG_EXCHANGE_POOL) {
         mg_arena_deinit(&x->arena);
         mg_free(x);

@@ -134,9 +134,11 @@ static void flush(mg_server *s) {
 static void on_turn(mg_turn *turn) {
     mg_server *s = MG_OF(turn, mg_server, turn);
     flush(s);
-    if (s->owing) {
+    mg_intakes *in = mg_loop_intakes(s->loop);
+    if (s->owing || in->over) {
         mg_owed_bound(s);
-        flush(s); // streams that were reset
+        mg_intakes_bound(in);
+        flush(s); // what was said to those
     }
 }
 
@@ -152,6 +154,7 @@ static void take_options(mg_server *s, const mg_server_options *options) {
         .trailers = {.bytes = options->trailer_bytes, .lines = options->header_fields},
     };
     mg_h2_policy_set(&s->h2_policy, &options->h2);
+    mg_loop_intakes(s->loop)->most = options->input_bytes;
 }
 
 mg_server *mg_server_new(mg_loop *loop, mg_app *app, const mg_server_options *options) {

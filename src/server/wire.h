@@ -96,5 +96,10 @@ void mg_exchange_writable(mg_exchange *x);
 // Tells the app and the log; the wire recycles `x`.
 void mg_exchange_lost(mg_exchange *x, mg_gone why);
 
+// Nothing of its body is held any more.
+void mg_exchange_forget_content(mg_exchange *x);
+// What is held of it counts no more.
+void mg_exchange_uncount_content(mg_exchange *x);
+
 // It is answered, and what is left of its body is to be read away, up to a limit and not for ever.
 void mg_exchange_discard_body(mg_exchange *x);

@@ -337,8 +337,9 @@ static void all_faults_are_listed(void **state) {
     faults("{\"workers\":-1,\"limits\":{\"nope\":1,\"trailers\":\"x\"},\"app\":1}",
            "f: workers: is -1, allowed: \"auto\" or a number from 0 to 256\n"
            "f: limits.nope: is no known key, allowed: request_line, header_bytes, header_fields, "
-           "chunk_extensions, trailers, body, body_rate, answer_rate, output, discard, pipeline, "
-           "requests_per_connection, h2_streams, h2_resets, h2_faults, h2_settings, h2_pings, "
+           "chunk_extensions, trailers, body, body_rate, answer_rate, output, input, discard, "
+           "pipeline, requests_per_connection, h2_streams, h2_resets, h2_faults, h2_settings, "
+           "h2_pings, "
            "h2_priorities, h2_empty, h2_windows, form_parts, form_fields, outbox, topics, "
            "subscriptions, descriptors, generations, lua_memory\n"
            "f: limits.trailers: is \"x\", allowed: a size from 0 to 1M" SIZE_HINT

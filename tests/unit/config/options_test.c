@@ -20,6 +20,7 @@ static void server_options_are_filled(void **state) {
     assert_int_equal(o.body_rate, 500);
     assert_int_equal(o.answer_rate, 500);
     assert_int_equal(o.output_bytes, 256 << 20);
+    assert_int_equal(o.input_bytes, 256 << 20);
     assert_int_equal(o.discard_bytes, 256 << 10);
     assert_int_equal(o.pipeline_bytes, 64 << 10);
     assert_int_equal(o.requests_per_connection, 10000);

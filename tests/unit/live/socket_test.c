@@ -1,5 +1,6 @@
 #include "live/socket.h"
 
+#include "event/intake.h"
 #include "http/ws_deflate.h"
 
 #include "carrier.h"
@@ -482,6 +483,32 @@ static void sends_heads_of_all_lengths(void **state) {
     end();
 }
 
+static void a_message_that_is_not_whole_counts_among_all_that_comes(void **state) {
+    (void)state;
+    mg_intakes *all = mg_loop_intakes(loop);
+    mg_intake other;
+    mg_intake_init(&other, NULL); // holds less: is not asked
+    begin(&limits, false);
+    open_socket(false);
+    all->most = 100;
+    peer_says(&o.socket.tunnel, 0x01, "twenty bytes of it.."); // without FIN
+    assert_int_equal(all->held, 20);
+    peer_says(&o.socket.tunnel, 0x80, "");
+    expect_heard("twenty bytes of it..;");
+    assert_int_equal(all->held, 0);
+    assert_null(o.socket.intake);
+    peer_says(&o.socket.tunnel, 0x01, "twenty bytes of it..");
+    mg_intake_hold(all, &other, 10, true);
+    all->most = 25;
+    all->over = true;
+    mg_intakes_bound(all);
+    assert_int_equal(all->held, 10);
+    expect_sent(&c, "\\88/\\03\\f5too many large messages come at the same time");
+    mg_intake_hold(all, &other, 0, false);
+    all->most = 0;
+    end();
+}
+
 static int set_up(void **state) {
     (void)state;
     deflate = mg_ws_deflate_new();
@@ -517,6 +544,7 @@ int main(void) {
         cmocka_unit_test(compresses_where_it_was_agreed_on),
         cmocka_unit_test(sends_a_large_message_uncopied),
         cmocka_unit_test(sends_heads_of_all_lengths),
+        cmocka_unit_test(a_message_that_is_not_whole_counts_among_all_that_comes),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -101,6 +101,33 @@ static void only_so_much_is_held_while_a_handler_runs(void **state) {
     assert_got(&p, OK("1", "a"));
 }
 
+static void what_is_held_counts_among_all_that_comes(void **state) {
+    (void)state;
+    r.echo = false;
+    char more[2000];
+    memset(more, 'x', sizeof more);
+    mg_intakes *all = mg_loop_intakes(r.loop);
+    all->most = 3000;
+    peer q;
+    peer_open(&r, &q, WINDOW);
+    peer_send(&r, &p, GET("/a") "GET /");
+    peer_send(&r, &q, GET("/b") "GET /");
+    peer_write(&q, more, sizeof more);
+    rig_settle(&r);
+    assert_int_equal(all->held, 10 + sizeof more);
+    rig_pass(&r, 1000);
+    peer_write(&p, more, sizeof more / 2);
+    rig_settle(&r);
+    assert_int_equal(q.ends, 1);
+    assert_int_equal(p.ends, 0);
+    assert_int_equal(all->held, 5 + sizeof more / 2);
+    mg_exchange_respond(rig_take(&r), &rig_ok, MG_STR("a"));
+    rig_settle(&r);
+    assert_int_equal(all->held, 0);
+    assert_got(&p, OK("1", "a"));
+    peer_close(&r, &q, false);
+}
+
 // --- refusals ---
 
 static void after_a_refusal_the_peer_is_waited_for(void **state) {
@@ -439,6 +466,7 @@ int main(void) {
         TEST(a_peer_that_takes_it_too_slowly_is_closed),
         TEST(beyond_the_bound_of_all_output_who_waits_longest_goes),
         TEST(a_peer_that_takes_a_little_is_kept),
+        TEST(what_is_held_counts_among_all_that_comes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

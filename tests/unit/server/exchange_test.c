@@ -148,6 +148,45 @@ static void trailers_lie_beside_the_body(void **state) {
 
 // --- limits ---
 
+static void of_all_that_is_held_the_most_is_refused(void **state) {
+    (void)state;
+    char piece[1001] = {0};
+    memset(piece, 'x', 1000);
+    mg_loop_intakes(r.loop)->most = 15000;
+    peer q;
+    peer_open(&r, &q, WINDOW);
+    mg_exchange *x = begin(WITH_LENGTH("20000"));
+    mg_exchange_want_body(x, true);
+    send_many(piece, 10);
+    rig_pass(&r, 10000); // nothing more comes
+    peer_send(&r, &q, WITH_LENGTH("7000"));
+    mg_exchange *y = rig_take(&r);
+    mg_exchange_want_body(y, true);
+    for (int i = 0; i < 5; i++) {
+        peer_send(&r, &q, piece);
+    }
+    assert_int_equal(x->body_refusal.status, 0);
+    assert_int_equal(mg_loop_intakes(r.loop)->held, 15000);
+    int told = r.bodies;
+    peer_send(&r, &q, piece);
+    assert_int_equal(x->body_refusal.status, 503);
+    assert_int_equal(x->body_refusal.retry_after, 1);
+    assert_int_equal(r.bodies, told + 2); // of that, and of the other's piece
+    assert_int_equal(mg_loop_intakes(r.loop)->held, 6000);
+    peer_send(&r, &q, piece);
+    assert_int_equal(mg_exchange_content(y).n, 7000);
+    mg_exchange_take_content(y);
+    assert_int_equal(mg_loop_intakes(r.loop)->held, 0);
+    mg_exchange_keep_aside(y, 500); // as for who has the rest come first
+    assert_int_equal(mg_loop_intakes(r.loop)->held, 500);
+    respond(y, "y");
+    mg_exchange_refuse(x, x->body_refusal);
+    rig_settle(&r);
+    assert_refused(&p, "HTTP/1.1 503 Service Unavailable\r\n");
+    assert_int_equal(mg_loop_intakes(r.loop)->held, 0);
+    peer_close(&r, &q, false);
+}
+
 static void a_length_beyond_the_limit_is_known_at_once(void **state) {
     (void)state;
     mg_exchange *x = begin(WITH_LENGTH("100"));
@@ -558,6 +597,7 @@ int main(void) {
         TEST(a_handler_may_have_its_own_time_or_all_of_it),
         TEST(the_handlers_time_ends_with_the_head),
         TEST(a_challenge_is_answered_before_the_app),
+        TEST(of_all_that_is_held_the_most_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
