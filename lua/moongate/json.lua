@@ -12,7 +12,7 @@ local hints = require("moongate.core.hints")
 local M = {}
 
 local OF_ENCODE = { pretty = true, strict = true }
-local OF_DECODE = { max_depth = true }
+local OF_DECODE = { max_depth = true, max_values = true }
 
 --- The text of `value`. Raises with the path of what JSON cannot say: functions and the like, nan
 --- and infinities, mixed keys, gaps, and more than 128 levels, which mostly are a table that holds
@@ -29,9 +29,9 @@ function M.encode(value, options)
 end
 
 --- The value of `text`, or nil and "line:column: what is wrong". `max_depth` is 1 to 1024, by
---- default 128.
+--- default 128; `max_values` how many numbers, strings, arrays and objects it may hold in all.
 ---@param text string
----@param options { max_depth?: integer }?
+---@param options { max_depth?: integer, max_values?: integer }?
 ---@return any
 ---@return string?
 function M.decode(text, options)

@@ -89,7 +89,7 @@ describe("a misspelt option is told with the nearest one:", function()
     tells(function() moongate.json.encode({}, { prety = true }) end, 'json.encode: "prety" is '
       .. "unknown, allowed are pretty, strict (did you mean 'pretty'?)")
     tells(function() moongate.json.decode("1", { depth = 1 }) end, 'json.decode: "depth" is '
-      .. "unknown, allowed are max_depth")
+      .. "unknown, allowed are max_depth, max_values")
   end)
 
   it("a route", function()

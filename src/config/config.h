@@ -35,7 +35,7 @@ typedef struct mg_config_limits {
     uint64_t requests_per_connection;
     uint64_t h2_streams, h2_resets, h2_faults, h2_settings, h2_pings, h2_priorities, h2_empty,
         h2_windows;
-    uint64_t form_parts, form_fields;
+    uint64_t form_parts, form_fields, json_values;
     uint64_t outbox, topics, subscriptions;
     uint64_t generations, lua_memory; // lua_memory 0: any
     mg_config_share descriptors;

@@ -108,6 +108,7 @@ void mg_config_server_options(const mg_config *c, mg_server_options *out) {
         .requests_per_connection = (uint32_t)c->limits.requests_per_connection,
         .form_parts = (uint32_t)c->limits.form_parts,
         .form_fields = (uint32_t)c->limits.form_fields,
+        .json_values = (uint32_t)c->limits.json_values,
         .h2 = h2_limits(&c->limits),
         .handshake_ms = (uint32_t)c->timeouts.handshake_ms,
         .header_ms = (uint32_t)c->timeouts.header_ms,

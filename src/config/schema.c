@@ -104,6 +104,8 @@ const mg_config_key mg_config_keys[] = {
     LIMIT(h2_windows, COUNT, "10000", 1, 1000000, "... WINDOW_UPDATE frames, likewise"),
     LIMIT(form_parts, COUNT, "128", 1, 100000, "Parts of a multipart form; beyond it 413"),
     LIMIT(form_fields, COUNT, "4096", 1, 1000000, "Fields of a urlencoded form; beyond it 413"),
+    LIMIT(json_values, COUNT, "500000", 1, 1000000000,
+          "Values in the JSON of a body; beyond it 413"),
     LIMIT(outbox, SIZE, "\"256K\"", 4 * KIB, 16 * MIB,
           "Messages that wait for one WebSocket or event stream"),
     LIMIT(topics, COUNT, "32768", 1, 49152, "Topics that anybody in a worker subscribes to"),

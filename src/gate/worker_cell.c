@@ -67,6 +67,9 @@ static void tend_memory(mg_worker *w) {
     uint64_t requests = w->cell->traffic.requests;
     bool calm = requests - w->requests_seen < CALM_REQUESTS;
     w->requests_seen = requests;
+    if (calm && w->current != NULL) {
+        mg_lua_app_rest(w->current->app);
+    }
     if (calm && ++w->calm_ticks % TICKS_TO_TEND == 0) {
         mg_mem_tend();
     }

@@ -12,8 +12,11 @@
 typedef struct decoder {
     lua_State *L;
     mg_json_reader reader;
-    int mark; // stack index of the metatable that marks arrays
+    int mark;      // stack index of the metatable that marks arrays
+    uint32_t left; // values that may come yet
 } decoder;
+
+static const char too_many[] = "more values than are allowed";
 
 static int push_value(decoder *d, mg_json_token token);
 
@@ -21,7 +24,7 @@ static int fail(decoder *d) {
     mg_json_place at = mg_json_where(&d->reader);
     // lua_pushfstring knows no size_t.
     lua_pushfstring(d->L, "%f:%f: %s", (double)at.line, (double)at.column, d->reader.error);
-    return MG_ESYNTAX;
+    return d->reader.error == too_many ? MG_ELIMIT : MG_ESYNTAX;
 }
 
 static int push_array(decoder *d) {
@@ -61,6 +64,10 @@ static int push_object(decoder *d) {
 static int push_value(decoder *d, mg_json_token token) {
     lua_State *L = d->L;
     luaL_checkstack(L, 8, "JSON nested too deep");
+    if (token != MG_JSON_ERROR && d->left-- == 0) {
+        d->reader.error = too_many;
+        return fail(d);
+    }
     switch (token) {
     case MG_JSON_NULL:
         lua_pushlightuserdata(L, NULL);
@@ -90,11 +97,12 @@ static int push_value(decoder *d, mg_json_token token) {
     }
 }
 
-static int decode_text(lua_State *L, mg_str text, unsigned max_depth, bool any_bytes) {
+static int decode_text(lua_State *L, mg_str text, mg_json_bounds bounds, bool any_bytes) {
     luaL_checkstack(L, 8, "JSON nested too deep");
     int top = lua_gettop(L);
     decoder d = {.L = L, .mark = top + 2};
-    mg_json_reader_init(&d.reader, text, mg_scratch_take(L), max_depth);
+    d.left = bounds.values > 0 ? bounds.values : UINT32_MAX;
+    mg_json_reader_init(&d.reader, text, mg_scratch_take(L), bounds.depth);
     d.reader.any_bytes = any_bytes;
     mg_json_push_array_mark(L);
     int rc = push_value(&d, mg_json_next(&d.reader));
@@ -107,12 +115,12 @@ static int decode_text(lua_State *L, mg_str text, unsigned max_depth, bool any_b
     return rc;
 }
 
-int mg_json_decode_value(lua_State *L, mg_str text, unsigned max_depth) {
-    return decode_text(L, text, max_depth, false);
+int mg_json_decode_value(lua_State *L, mg_str text, mg_json_bounds bounds) {
+    return decode_text(L, text, bounds, false);
 }
 
 int mg_json_unpack(lua_State *L, mg_str text) {
-    return decode_text(L, text, MG_JSON_DEPTH, true);
+    return decode_text(L, text, (mg_json_bounds){0}, true);
 }
 
 // Pushes option `name` of the table at `index`, or nil.
@@ -162,23 +170,26 @@ static int unpack(lua_State *L) {
     return 1;
 }
 
-static unsigned depth_option(lua_State *L, int index) {
-    push_option(L, index, "max_depth");
+// 0: it is not given.
+static unsigned bound_option(lua_State *L, int index, const char *name, int most) {
+    push_option(L, index, name);
     if (lua_isnil(L, -1)) {
-        return MG_JSON_DEPTH;
+        return 0;
     }
-    double depth = lua_type(L, -1) == LUA_TNUMBER ? lua_tonumber(L, -1) : 0;
-    if (!(depth >= 1 && depth <= MG_JSON_DEPTH_MAX)) {
-        luaL_error(L, "max_depth must be a number from 1 to %d", MG_JSON_DEPTH_MAX);
+    double value = lua_type(L, -1) == LUA_TNUMBER ? lua_tonumber(L, -1) : 0;
+    if (!(value >= 1 && value <= most)) {
+        luaL_error(L, "%s must be a number from 1 to %d", name, most);
     }
-    return (unsigned)depth;
+    return (unsigned)value;
 }
 
+// decode(text, { max_depth, max_values } or nil) -> value | nil, message
 static int decode(lua_State *L) {
     luaL_checktype(L, 1, LUA_TSTRING);
     mg_str text = mg_lua_str(L, 1);
-    unsigned max_depth = depth_option(L, 2);
-    if (mg_json_decode_value(L, text, max_depth) != MG_OK) {
+    mg_json_bounds bounds = {bound_option(L, 2, "max_depth", MG_JSON_DEPTH_MAX),
+                             bound_option(L, 2, "max_values", INT32_MAX)};
+    if (mg_json_decode_value(L, text, bounds) != MG_OK) {
         lua_pushnil(L);
         lua_insert(L, -2);
         return 2;

@@ -15,9 +15,15 @@ int mg_open_json(lua_State *L);
 // peer sent is data, and no reason to fail.
 int mg_json_encode_value(lua_State *L, int index, mg_buf *out);
 
+// 0: as deep as mg_json_reader_init says; any number of values, each array and object being one.
+typedef struct mg_json_bounds {
+    unsigned depth;
+    uint32_t values;
+} mg_json_bounds;
+
 // Pushes the value that `text` holds and returns MG_OK, or pushes "line:column: message" and
-// returns MG_ESYNTAX. `max_depth` as for mg_json_reader_init. Raises only when Lua has no memory.
-int mg_json_decode_value(lua_State *L, mg_str text, unsigned max_depth);
+// returns MG_ESYNTAX, or MG_ELIMIT: it holds too many. Raises only when Lua has no memory.
+int mg_json_decode_value(lua_State *L, mg_str text, mg_json_bounds bounds);
 
 // The same for what is read here alone, such as values of the cache: every string comes back byte
 // for byte, UTF-8 or not.

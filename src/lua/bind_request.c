@@ -5,8 +5,12 @@
 #include "event/tls.h"
 #include "lua/args.h"
 #include "lua/bind.h"
+#include "lua/bind_json.h"
 #include "lua/fields.h"
+#include "server/request_body.h"
 #include "server/requester.h"
+
+enum { BODY_DEPTH = 100 }; // fewer levels than encode writes: an answer may wrap the value
 
 typedef struct body_op {
     mg_request_op of;
@@ -338,6 +342,26 @@ static int form_limits(lua_State *L) {
     return 2;
 }
 
+// decode_body(text) -> the value of its JSON | nil, message, 400 or 413
+static int decode_body(lua_State *L) {
+    const mg_json_bounds bounds = {
+        .depth = BODY_DEPTH,
+        .values = mg_vm_of(L)->server->options.json_values,
+    };
+    int rc = mg_json_decode_value(L, mg_lua_check_str(L, 1), bounds);
+    if (rc == MG_OK) {
+        return 1;
+    }
+    lua_pushnil(L);
+    if (rc == MG_ELIMIT) {
+        lua_pushfstring(L, "the body's JSON holds more than %d values", (int)bounds.values);
+    } else {
+        lua_pushfstring(L, "the body is not valid JSON: %s", lua_tostring(L, -2));
+    }
+    lua_pushinteger(L, rc == MG_ELIMIT ? 413 : 400);
+    return 3;
+}
+
 void mg_bind_request(lua_State *L, mg_vm *vm) {
     static const luaL_Reg functions[] = {
         {"request_method", request_method},
@@ -359,6 +383,7 @@ void mg_bind_request(lua_State *L, mg_vm *vm) {
         {"request_tls", request_tls},
         {"set_deadline", set_deadline},
         {"form_limits", form_limits},
+        {"decode_body", decode_body},
         {NULL, NULL},
     };
     mg_vm_register(L, vm, functions);

@@ -6,6 +6,7 @@
 #include "lua/bind.h"
 #include "lua/stream.h"
 #include "server/answer.h"
+#include "server/request_body.h"
 
 typedef mg_script_stream stream;
 typedef struct mg_script_read read_op;

@@ -11,6 +11,7 @@
 #include "lua/fields.h"
 #include "lua/websocket_site.h"
 #include "server/kept_record.h"
+#include "server/request_body.h"
 
 enum { PROTOCOLS_MAX = 32, TERMS_MAX = 4096 };
 

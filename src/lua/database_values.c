@@ -213,7 +213,7 @@ mg_db_rows *mg_database_copy_rows(const mg_db_rows *rows) {
 
 // What JSON in a column means; its text if that is too deep, or has numbers that Lua has not.
 static void push_json(lua_State *L, mg_str text) {
-    if (mg_json_decode_value(L, text, 0) != MG_OK) {
+    if (mg_json_decode_value(L, text, (mg_json_bounds){0}) != MG_OK) {
         lua_pop(L, 1);
         mg_lua_push_str(L, text);
     }

@@ -501,3 +501,7 @@ void mg_lua_app_explain(mg_lua_app *a, const char *method, const char *target, u
 size_t mg_lua_app_memory(const mg_lua_app *a) {
     return a->vm->memory.used;
 }
+
+void mg_lua_app_rest(mg_lua_app *a) {
+    mg_lua_memory_rest(&a->vm->memory, mg_loop_now_ms(a->vm->loop));
+}

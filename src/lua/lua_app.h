@@ -84,6 +84,9 @@ mg_lua_pins mg_lua_app_pins(mg_lua_app *a);
 // Bytes that its state has allocated.
 size_t mg_lua_app_memory(const mg_lua_app *a);
 
+// Few requests come: takes some milliseconds to give back what scripts have left behind.
+void mg_lua_app_rest(mg_lua_app *a);
+
 // Runs on_stop, cancels what the app does in the background, then calls `on_stopped`.
 // Background work has `work_ms` before that, on_stop `stop_ms`.
 void mg_lua_app_stop(mg_lua_app *a, uint64_t work_ms, uint64_t stop_ms,

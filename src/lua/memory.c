@@ -1,12 +1,24 @@
 #include "lua/memory.h"
 
+#include "base/clock.h"
 #include "lua/stall.h"
 #include "lua/vm.h"
 
 #include <luajit.h>
 #include <stdio.h>
 
-enum { LEAST_RESERVE = 1 << 20, FULL_INTERVAL_MS = 1000, MANY_RESERVES = 8, LITTLE = 4096 };
+enum {
+    LEAST_RESERVE = 1 << 20,
+    FULL_INTERVAL_MS = 1000,
+    MANY_RESERVES = 8,
+    LITTLE = 4096,
+    REST_BYTES = 4 << 20,
+    MUCH_BYTES = 16 << 20,
+    CYCLES = 2, // the first may have begun before the last turn
+    REST_INTERVAL_MS = 10000,
+    REST_MS = 4,
+    REST_STEP_KB = 256,
+};
 
 static mg_vm *vm_of(const mg_lua_memory *m) {
     return MG_OF(m, mg_vm, memory);
@@ -116,24 +128,76 @@ void mg_lua_memory_detach(mg_lua_memory *m) {
     }
 }
 
+// `over`, a bool: it came to the end of a cycle.
 static int collect_all(lua_State *L) {
+    bool *over = lua_touserdata(L, 1);
     lua_gc(L, LUA_GCCOLLECT, 0);
+    *over = true;
+    return 0;
+}
+
+static int collect_some(lua_State *L) {
+    bool *over = lua_touserdata(L, 1);
+    uint64_t end = mg_monotonic_ms() + REST_MS;
+    do {
+        *over = lua_gc(L, LUA_GCSTEP, REST_STEP_KB) != 0;
+    } while (!*over && mg_monotonic_ms() < end);
     return 0;
 }
 
 // Finalizers of scripts may raise. The collector itself takes a little, to shrink a table.
+static bool run_collector(mg_lua_memory *m, lua_CFunction fn) {
+    bool over = false;
+    size_t limit = m->limit;
+    m->limit = 0;
+    if (lua_cpcall(m->L, fn, &over) != 0) {
+        lua_pop(m->L, 1);
+    }
+    m->limit = limit;
+    return over;
+}
+
+static void note_collection(mg_lua_memory *m, uint64_t now_ms) {
+    m->collected = m->used;
+    m->collected_ms = now_ms;
+}
+
 void mg_lua_memory_collect(mg_lua_memory *m, uint64_t now_ms) {
     if (m->L == NULL) {
         return;
     }
-    size_t limit = m->limit;
-    m->limit = 0;
-    if (lua_cpcall(m->L, collect_all, NULL) != 0) {
-        lua_pop(m->L, 1);
+    (void)run_collector(m, collect_all); // what a finalizer ended is as good as over
+    note_collection(m, now_ms);
+}
+
+// What lived at the last collection may be garbage by now.
+static bool wants_rest(const mg_lua_memory *m, uint64_t now_ms) {
+    return m->used > m->collected + REST_BYTES || (m->rested < CYCLES && m->used > MUCH_BYTES &&
+                                                   now_ms - m->collected_ms >= REST_INTERVAL_MS);
+}
+
+void mg_lua_memory_rest(mg_lua_memory *m, uint64_t now_ms) {
+    if (m->L != NULL && wants_rest(m, now_ms) && run_collector(m, collect_some)) {
+        note_collection(m, now_ms);
+        m->rested++;
     }
-    m->limit = limit;
-    m->collected = m->used;
-    m->collected_ms = now_ms;
+}
+
+// Full collections that find nothing would follow one another.
+static bool has_grown(const mg_lua_memory *m) {
+    return m->used > m->collected + m->limit / 10;
+}
+
+// It is full, and that was not looked into just now.
+static bool is_full_anew(const mg_lua_memory *m, uint64_t now_ms) {
+    return mg_lua_memory_is_full(m) && now_ms - m->collected_ms >= FULL_INTERVAL_MS;
+}
+
+bool mg_lua_memory_has_room(mg_lua_memory *m, uint64_t now_ms) {
+    if (mg_lua_memory_is_full(m) && (has_grown(m) || is_full_anew(m, now_ms))) {
+        mg_lua_memory_collect(m, now_ms);
+    }
+    return !mg_lua_memory_is_full(m);
 }
 
 void mg_lua_memory_make_room(mg_lua_memory *m, uint64_t now_ms) {
@@ -150,12 +214,12 @@ static void forget_compiled(mg_lua_memory *m) {
 
 void mg_lua_memory_tend(mg_lua_memory *m, uint64_t now_ms) {
     m->over = m->refused = false;
+    m->rested = 0;
     if (m->limit == 0 || m->used < m->limit / 5 * 3) {
         return;
     }
-    bool grown = m->used > m->collected + m->limit / 10;
-    bool full = mg_lua_memory_is_full(m) && now_ms - m->collected_ms >= FULL_INTERVAL_MS;
-    if (grown || full) {
+    bool full = is_full_anew(m, now_ms);
+    if (has_grown(m) || full) {
         mg_lua_memory_collect(m, now_ms);
     }
     if (full && mg_lua_memory_is_full(m)) {

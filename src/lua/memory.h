@@ -21,9 +21,10 @@ typedef struct mg_lua_memory {
     size_t limit;       // 0: none
     size_t collected;   // what was used after the last full collection
     uint64_t collected_ms;
-    bool over;      // a coroutine was ended for it in this turn
-    bool ends_soon; // whoever is over the limit, though its code be compiled
-    bool refused;   // it was refused memory: the rest of the reserve is the framework's
+    unsigned rested; // cycles that ended at rest since the last turn
+    bool over;       // a coroutine was ended for it in this turn
+    bool ends_soon;  // whoever is over the limit, though its code be compiled
+    bool refused;    // it was refused memory: the rest of the reserve is the framework's
 } mg_lua_memory;
 
 // Counts from now on, through LuaJIT's own allocator. `m` outlives the state.
@@ -37,6 +38,13 @@ void mg_lua_memory_tend(mg_lua_memory *m, uint64_t now_ms);
 
 // Collects all. Nothing if the state is not counted.
 void mg_lua_memory_collect(mg_lua_memory *m, uint64_t now_ms);
+
+// There is room for another request, perhaps once all is collected.
+bool mg_lua_memory_has_room(mg_lua_memory *m, uint64_t now_ms);
+
+// Nobody needs the loop for some milliseconds: if much may have become garbage since all was
+// collected, goes on collecting for about as long.
+void mg_lua_memory_rest(mg_lua_memory *m, uint64_t now_ms);
 
 // Within a turn in which memory is short, once what failed of it is let go: collects all, if much
 // has come since that was last done.

@@ -349,7 +349,7 @@ void mg_vm_forget(mg_vm *vm, uint64_t handle) {
 // wrote the route reads them, and a call back into C would cost more than they do. Nothing if the
 // server has answered instead: there is no memory for a script that would.
 static int push_request(lua_State *L, mg_vm *vm, mg_exchange *x) {
-    if (mg_lua_memory_is_full(&vm->memory)) {
+    if (!mg_lua_memory_has_room(&vm->memory, mg_loop_now_ms(vm->loop))) {
         mg_exchange_refuse(x, (mg_refusal){503, "the scripts' memory is used up", 1});
         return 0;
     }

@@ -10,6 +10,7 @@
 #include "http/forwarded.h"
 #include "proxy/grpc.h"
 #include "server/front.h"
+#include "server/request_body.h"
 #include "server/requester.h"
 #include "server/server.h"
 #include "server/wire.h"

@@ -2,6 +2,7 @@
 
 #include "proxy/relay_inside.h"
 
+#include "server/request_body.h"
 #include "server/server.h"
 
 static void fail(mg_relay *r, int status) {

@@ -3,6 +3,7 @@
 #include "proxy/relay_inside.h"
 #include "proxy/tries.h"
 
+#include "server/request_body.h"
 #include "server/server.h"
 
 #include <stdio.h>

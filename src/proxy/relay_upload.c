@@ -3,6 +3,7 @@
 
 #include "proxy/relay_inside.h"
 
+#include "server/request_body.h"
 #include "server/server.h"
 
 enum { KEPT_BYTES = 64 * 1024 }; // of a body that is being sent, for another try

@@ -1,6 +1,7 @@
 #include "server/front.h"
 
 #include "server/answer.h"
+#include "server/request_body.h"
 #include "server/requester.h"
 
 static void on_request(mg_app *app, mg_exchange *x);

@@ -25,6 +25,7 @@ typedef struct mg_server_options {
     uint32_t requests_per_connection;
     uint32_t form_parts;        // of multipart/form-data
     uint32_t form_fields;       // of application/x-www-form-urlencoded
+    uint32_t json_values;       // of a body
     uint32_t spare_descriptors; // kept for other things than connections while accepting
 
     uint32_t handshake_ms;

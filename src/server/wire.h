@@ -21,6 +21,7 @@
 
 #include "event/tls.h"
 #include "server/answer.h"
+#include "server/request_body.h"
 
 #include <sys/socket.h>
 

@@ -397,7 +397,8 @@ function part:save(path, options) end
 ---@return fun(): moongate.Part? iterator which awaits
 function ctx:parts() end
 
---- The body as JSON, of at most 100 levels; 400 if it is none.
+--- The body as JSON, of at most 100 levels; 400 if it is none, 413 if it holds more values than
+--- `limits.json_values`.
 ---
 --- ```lua
 --- app:post("/", function(ctx) return ctx:body_json():await().name end)

@@ -27,6 +27,7 @@ function json.encode(value, options) end
 
 ---@class moongate.DecodeOptions
 ---@field max_depth? integer levels at most, 1 to 1024; 128 unless told
+---@field max_values? integer numbers, strings, arrays and objects at most; any number unless told
 
 --- The value of a text.
 ---

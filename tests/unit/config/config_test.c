@@ -340,8 +340,8 @@ static void all_faults_are_listed(void **state) {
            "chunk_extensions, trailers, body, body_rate, answer_rate, output, input, discard, "
            "pipeline, requests_per_connection, h2_streams, h2_resets, h2_faults, h2_settings, "
            "h2_pings, "
-           "h2_priorities, h2_empty, h2_windows, form_parts, form_fields, outbox, topics, "
-           "subscriptions, descriptors, generations, lua_memory\n"
+           "h2_priorities, h2_empty, h2_windows, form_parts, form_fields, json_values, outbox, "
+           "topics, subscriptions, descriptors, generations, lua_memory\n"
            "f: limits.trailers: is \"x\", allowed: a size from 0 to 1M" SIZE_HINT
            "f: app: is 1, allowed: a path\n");
 }

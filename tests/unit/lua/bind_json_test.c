@@ -197,6 +197,8 @@ static void malformed_text_gives_nil_and_a_place(void **state) {
                     "wrong('{\"a\" 1}', \"1:6: expected ':' behind the key\")\n"
                     "wrong('[[1]]', '1:2: nested too deep', { max_depth = 1 })\n"
                     "wrong(('['):rep(129), '1:129: nested too deep')\n"
+                    "wrong('[1,[2],3]', '1:9: more values than are allowed', { max_values = 4 })\n"
+                    "equal(3, #json.decode('[1,[2],3]', { max_values = 5 }))\n"
                     "wrong('\"\\255\"', '1:2: invalid UTF-8')\n");
 }
 
@@ -284,10 +286,12 @@ static void a_fault_leaves_the_buffer_as_it_was(void **state) {
 static void decodes_for_c_and_leaves_one_value(void **state) {
     lua_State *L = *state;
     lua_pushinteger(L, 1);
-    assert_int_equal(mg_json_decode_value(L, MG_STR("[[\"\\u0041\"]]"), 0), MG_OK);
+    assert_int_equal(mg_json_decode_value(L, MG_STR("[[\"\\u0041\"]]"), (mg_json_bounds){0}),
+                     MG_OK);
     assert_int_equal(lua_gettop(L), 2);
     assert_int_equal(lua_objlen(L, 2), 1);
-    assert_int_equal(mg_json_decode_value(L, MG_STR("[[1],{\"a\":[2,x"), 0), MG_ESYNTAX);
+    assert_int_equal(mg_json_decode_value(L, MG_STR("[[1],{\"a\":[2,x"), (mg_json_bounds){0}),
+                     MG_ESYNTAX);
     assert_int_equal(lua_gettop(L), 3);
     assert_string_equal(lua_tostring(L, -1), "1:14: expected a value");
 }

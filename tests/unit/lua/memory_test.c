@@ -305,6 +305,39 @@ static void much_garbage_is_collected(void **state) {
     assert_int_equal(memory()->collected, memory()->used);
 }
 
+static void at_rest_garbage_goes_bit_by_bit(void **state) {
+    (void)state;
+    serve("", 100 * MIB);
+    make_garbage(30 * MIB);
+    lua_gc(mg_lua_app_vm(app)->L, LUA_GCRESTART, 0);
+    for (int i = 0; i < 2000 && memory()->collected < memory()->used; i++) {
+        mg_lua_memory_rest(memory(), 0);
+    }
+    assert_true(memory()->used < 20 * MIB);
+    size_t used = memory()->used;
+    mg_lua_memory_rest(memory(), 0); // nothing has come since
+    assert_int_equal(memory()->used, used);
+    keep(used + 20 * MIB);
+    mg_lua_memory_collect(memory(), 0);
+    lua_pushnil(mg_lua_app_vm(app)->L);
+    lua_setglobal(mg_lua_app_vm(app)->L, "kept");
+    mg_lua_memory_tend(memory(), 0);
+    mg_lua_memory_rest(memory(), 1000); // all of it lived just now
+    assert_true(memory()->used > used + 19 * MIB);
+    for (int i = 0; i < 2000 && memory()->used > used + MIB; i++) {
+        mg_lua_memory_rest(memory(), 10000);
+    }
+    assert_true(memory()->used <= used + MIB);
+}
+
+static void garbage_is_no_reason_to_refuse(void **state) {
+    (void)state;
+    serve("app:get('/good', function() return 'good' end)", LIMIT);
+    make_garbage(LIMIT / 5 * 4 + MIB / 4);
+    assert_true(mg_lua_memory_is_full(memory()));
+    assert_int_equal(get("/good"), 200);
+}
+
 static void what_lives_is_not_collected_again_and_again(void **state) {
     (void)state;
     serve("", LIMIT);
@@ -442,6 +475,8 @@ int main(void) {
         TEST(each_excess_is_judged_anew),
         TEST(when_little_is_left_new_requests_are_refused),
         TEST(much_garbage_is_collected),
+        TEST(at_rest_garbage_goes_bit_by_bit),
+        TEST(garbage_is_no_reason_to_refuse),
         TEST(what_lives_is_not_collected_again_and_again),
         TEST(a_failing_finalizer_ends_nothing),
         TEST(those_who_wait_with_all_of_it_are_told_nevertheless),

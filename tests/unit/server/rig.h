@@ -2,6 +2,7 @@
 #pragma once
 
 #include "server/answer.h"
+#include "server/request_body.h"
 #include "server/server.h"
 
 #include "unit.h"

@@ -389,15 +389,14 @@ function methods.chunks(ctx)
   end
 end
 
-local LEVELS = { max_depth = 100 } -- fewer than encode writes: an answer may wrap the value
-
---- The body as JSON, of at most 100 levels; 400 if it is none.
+--- The body as JSON, of at most 100 levels; 400 if it is none, 413 if it holds more than
+--- `limits.json_values`.
 ---@return moongate.Future of the value
 function methods.body_json(ctx)
   return (body_as("body_json", ctx, 2, function(text)
-    local value, err = native.json.decode(text, LEVELS)
-    if value == nil and err then
-      error(errors.new("status", "the body is not valid JSON: " .. err, { status = 400 }), 0)
+    local value, err, status = native.decode_body(text)
+    if status then
+      error(errors.new("status", err, { status = status }), 0)
     end
     return value
   end))
