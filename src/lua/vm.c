@@ -515,6 +515,12 @@ static int make_room(lua_State *L) {
     return 0;
 }
 
+// is_ended() -> the running coroutine is being made to fail.
+static int is_ended(lua_State *L) {
+    lua_pushboolean(L, mg_vm_of(L)->stall[0] != '\0');
+    return 1;
+}
+
 // take_stall() -> why the coroutine that failed was made to fail; nil: it failed by itself.
 static int take_stall(lua_State *L) {
     mg_vm *vm = mg_vm_of(L);
@@ -543,6 +549,7 @@ void mg_bind_vm(lua_State *L, mg_vm *vm) {
         {"note_address", note_address},
         {"coroutine_address", coroutine_address},
         {"take_stall", take_stall},
+        {"is_ended", is_ended},
         {"is_short", is_short},
         {"make_room", make_room},
         {"bind_limit", bind_limit},

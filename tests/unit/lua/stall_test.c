@@ -286,6 +286,8 @@ ENDS(no_pcall_holds_it,
      "while true do pcall(function() while true do pcall(error, 'x') end end) end")
 ENDS(no_handler_of_errors_holds_it,
      "while true do xpcall(function() error('x') end, function() while true do end end) end")
+ENDS(no_handler_of_its_own_end_holds_it,
+     "xpcall(function() while true do end end, function() while true do end end)")
 ENDS(no_coroutine_holds_it,
      "while true do pcall(coroutine.wrap(function() while true do end end)) end")
 ENDS(callbacks_of_functions_of_c_are_ended,
@@ -580,6 +582,7 @@ int main(void) {
         TEST(a_loop_over_foreign_memory_is_ended),
         TEST(no_pcall_holds_it),
         TEST(no_handler_of_errors_holds_it),
+        TEST(no_handler_of_its_own_end_holds_it),
         TEST(no_coroutine_holds_it),
         TEST(callbacks_of_functions_of_c_are_ended),
         TEST(what_goes_on_after_an_await_is_ended),

@@ -3,6 +3,7 @@
 local check = require("moongate.core.check")
 local coroutines = require("moongate.core.coroutines")
 local guard = require("moongate.core.scripts.guard")
+local handlers = require("moongate.core.scripts.handlers")
 local missing = require("moongate.core.future.missing")
 local modules = require("moongate.core.scripts.modules")
 local places = require("moongate.core.places")
@@ -131,6 +132,7 @@ function M.new(root, read)
   places.know(own.os or public.os, "os")
   own.pairs, own.ipairs = missing.refusing(pairs), missing.refusing(ipairs)
   own.coroutine, own.print = coroutines.library, log.print
+  own.xpcall = handlers.xpcall
   own.require, own.package = modules.new(prefix, read, load_text)
   globals = new_globals(own)
   for name, fn in pairs(loaders(globals, full, read, display)) do
