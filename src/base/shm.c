@@ -20,7 +20,7 @@ static const size_t CACHE_MOST = (size_t)1 << 48;
 static const char magic[8] = "moongat";
 
 typedef struct lease {
-    _Atomic uint64_t name;   // hash; 0: nobody has used this place
+    _Atomic uint64_t name;   // word_of; 0, or what is none: nobody has used this place
     _Atomic uint32_t holder; // 0: free
 } lease;
 
@@ -186,29 +186,56 @@ static uint64_t hash(mg_str name) {
     for (size_t i = 0; i < name.n; i++) {
         h = (h ^ (unsigned char)name.p[i]) * 0x100000001b3u;
     }
-    return h == 0 ? 1 : h;
+    return h;
 }
 
-// The place of a name. NULL: it has none, and none is left if one shall be made.
-static lease *find(mg_shm *s, mg_str name, bool make) {
-    uint64_t h = hash(name);
+static uint64_t check_of(uint64_t word) {
+    return (word >> 16) * 0x9e3779b97f4a7c15u >> 48;
+}
+
+// A hash that tells itself from what somebody scribbled.
+static uint64_t word_of(mg_str name) {
+    uint64_t h = hash(name) | (uint64_t)1 << 63; // never 0
+    return (h & ~(uint64_t)UINT16_MAX) | check_of(h);
+}
+
+static bool is_word(uint64_t word) {
+    return word >> 63 != 0 && (word & UINT16_MAX) == check_of(word);
+}
+
+static lease *place_at(mg_shm *s, uint64_t word, size_t i) {
+    return &s->map->leases[((word >> 16) + i) % MG_SHM_LEASES];
+}
+
+// The place of a name that has one, else NULL. A free place ends the search, what is scribbled does
+// not: the name may have passed it before.
+static lease *find(mg_shm *s, uint64_t word) {
     for (size_t i = 0; i < MG_SHM_LEASES; i++) {
-        lease *l = &s->map->leases[(h + i) % MG_SHM_LEASES];
+        lease *l = place_at(s, word, i);
         uint64_t seen = atomic_load(&l->name);
-        if (seen == 0 && (!make || atomic_compare_exchange_strong(&l->name, &seen, h))) {
-            return make ? l : NULL;
-        }
-        if (seen == h) { // perhaps somebody else has made it just now
-            return l;
+        if (seen == word || seen == 0) {
+            return seen == word ? l : NULL;
         }
     }
     return NULL;
 }
 
+// The same, made if it has none. NULL: no place is left.
+static lease *make(mg_shm *s, uint64_t word) {
+    lease *l = find(s, word);
+    for (size_t i = 0; i < MG_SHM_LEASES && l == NULL; i++) {
+        lease *at = place_at(s, word, i);
+        uint64_t seen = atomic_load(&at->name);
+        bool usable = !is_word(seen) && atomic_compare_exchange_strong(&at->name, &seen, word);
+        l = usable || seen == word ? at : NULL; // perhaps somebody else has made it just now
+    }
+    return l;
+}
+
 // A holder that cannot be is what somebody scribbled.
 bool mg_lease_take(mg_shm *s, mg_str name, uint32_t holder) {
     assert(holder != 0 && holder <= MG_SHM_CELLS);
-    lease *l = find(s, name, true);
+    lease *l = make(s, word_of(name));
     uint32_t seen = l == NULL ? 0 : atomic_load(&l->holder);
     if (l == NULL || (seen != 0 && seen != holder && seen <= MG_SHM_CELLS)) {
         return false;
@@ -218,7 +245,7 @@ bool mg_lease_take(mg_shm *s, mg_str name, uint32_t holder) {
 }
 
 void mg_lease_drop(mg_shm *s, mg_str name, uint32_t holder) {
-    lease *l = find(s, name, false);
+    lease *l = find(s, word_of(name));
     if (l != NULL) {
         atomic_compare_exchange_strong(&l->holder, &holder, 0);
     }

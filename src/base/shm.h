@@ -33,7 +33,7 @@ enum {
     MG_CELL_SOCKETS = 16,
     MG_SHM_CELLS = 256,
     MG_SHM_LEASES = 256,
-    MG_SHM_VERSION = 7,
+    MG_SHM_VERSION = 8,
     MG_SHM_TICKET_BYTES = 512,
     MG_SHM_PROXY_BYTES = 24 << 20, // of addresses; what nobody touches takes no memory
     MG_SHM_LIVE_BYTES = 520 << 20, // likewise

@@ -15,6 +15,15 @@ enum {
     TICKS_TO_TEND = 4,
 };
 
+static void fill_life(mg_worker *w) {
+    w->cell->pid = (uint32_t)getpid();
+    w->cell->generation = w->current != NULL ? w->current->number : 0;
+    w->cell->started_wall_ms = w->started_wall_ms;
+    if (w->server != NULL) {
+        w->cell->traffic = *w->server->stats;
+    }
+}
+
 static void fill_cell_generation(mg_cell_generation *out, mg_generation *g) {
     mg_lua_pins pins = mg_lua_app_pins(g->app);
     *out = (mg_cell_generation){g->number, pins.requests, pins.streams, pins.background};
@@ -41,7 +50,9 @@ static void show_redis(mg_worker *w) {
     }
 }
 
+// Again and again: another process may have scribbled on it.
 void mg_worker_fill_cell(mg_worker *w) {
+    fill_life(w);
     mg_cell_generation *at = w->cell->generations;
     mg_cell_generation *end = at + MG_CELL_GENERATIONS;
     if (w->current != NULL) {
@@ -62,9 +73,26 @@ void mg_worker_fill_cell(mg_worker *w) {
     mg_worker_show_sockets(w, w->cell->sockets);
 }
 
+// What its worker before has counted goes on, unless that has scribbled there.
+static uint64_t carried(uint64_t count) {
+    return count >> 53 == 0 ? count : 0;
+}
+
+void mg_worker_show_traffic(mg_worker *w) {
+    const mg_traffic *before = &w->cell->traffic;
+    w->server->own_traffic = (mg_traffic){
+        .accepted = carried(before->accepted),
+        .requests = carried(before->requests),
+        .bytes_in = carried(before->bytes_in),
+        .bytes_out = carried(before->bytes_out),
+        .failed_handshakes = carried(before->failed_handshakes),
+    };
+    w->server->shown = &w->cell->traffic;
+}
+
 // Many slow readers, large bodies, a crowd that left: the memory of a peak is given back after it.
 static void tend_memory(mg_worker *w) {
-    uint64_t requests = w->cell->traffic.requests;
+    uint64_t requests = w->server != NULL ? w->server->stats->requests : 0;
     bool calm = requests - w->requests_seen < CALM_REQUESTS;
     w->requests_seen = requests;
     if (calm && w->current != NULL) {
@@ -78,14 +106,15 @@ static void tend_memory(mg_worker *w) {
 static void on_cell_time(mg_timer *t) {
     mg_worker *w = MG_OF(t, mg_worker, cell_timer);
     mg_worker_fill_cell(w);
+    mg_topics_mend(w->topics);
     tend_memory(w);
     mg_jobs_look(&w->jobs, mg_loop_now_ms(w->loop), mg_worker_on_warning, w);
 }
 
 void mg_worker_begin_cell(mg_worker *w) {
     w->cell = mg_shm_cell(w->shm, w->slot);
-    w->cell->pid = (uint32_t)getpid();
-    w->cell->started_wall_ms = mg_loop_wall_ms(w->loop);
+    w->started_wall_ms = mg_loop_wall_ms(w->loop);
+    fill_life(w);
     mg_loop_set_pulse(w->loop, &w->cell->pulse);
     mg_timer_start(w->loop, &w->cell_timer, CELL_MS, CELL_MS, on_cell_time);
 }

@@ -50,6 +50,7 @@ struct mg_worker {
     mg_link retired;  // generations that requests still hold, oldest first
     mg_stall *stall;
     mg_timer cell_timer;
+    uint64_t started_wall_ms;
     mg_timer drain_timer;
     uint64_t drain_until_ms; // requests, then background work
     uint64_t descriptors;    // RLIMIT_NOFILE
@@ -121,3 +122,4 @@ void mg_worker_on_news(void *arg, const char *text);
 
 void mg_worker_begin_cell(mg_worker *w);
 void mg_worker_fill_cell(mg_worker *w);
+void mg_worker_show_traffic(mg_worker *w); // of its server, which is new

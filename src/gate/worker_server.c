@@ -60,7 +60,7 @@ static void open_server(mg_worker *w, mg_generation *g) {
     count_what_is_open(w);
     server_options(w, g, &options);
     w->server = mg_server_new(w->loop, mg_lua_app_seam(g->app), &options);
-    w->server->stats = &w->cell->traffic;
+    mg_worker_show_traffic(w);
     w->server->log_arg = w;
 }
 

@@ -64,6 +64,10 @@ mg_presence_answer mg_presence_of(const mg_presence *p, uint64_t hash) {
     return (mg_presence_answer){0};
 }
 
+uint32_t mg_presence_used(const mg_presence *p) {
+    return atomic_load_explicit(&p->used, memory_order_relaxed);
+}
+
 // --- for its worker ---
 
 static void put(mg_presence *p, uint32_t at, uint64_t hash, uint64_t count) {
@@ -98,8 +102,9 @@ static void grow(mg_presence *p) {
     uint32_t bits = (uint32_t)__builtin_ctz(size) + 1;
     atomic_store_explicit(&p->bits, bits, memory_order_relaxed);
     for (uint32_t i = 0; i < size; i++) {
-        if (old[i * 2] != 0) {
-            put(p, place_of(p, old[i * 2]), old[i * 2], old[i * 2 + 1]);
+        uint32_t at = old[i * 2] != 0 ? place_of(p, old[i * 2]) : UINT32_MAX;
+        if (at < slots_of(p)) {
+            put(p, at, old[i * 2], old[i * 2 + 1]);
         }
     }
     mg_free(old);
@@ -129,8 +134,11 @@ static void change(mg_presence *p, uint64_t key, uint32_t count, bool is_there) 
         if (used >= slots_of(p) / 4 * 3) {
             grow(p);
         }
-        put(p, place_of(p, key), key, count);
-        set_used(p, used + 1);
+        uint32_t at = place_of(p, key);
+        if (at < slots_of(p)) { // else somebody has scribbled on it, and it is full
+            put(p, at, key, count);
+            set_used(p, used + 1);
+        }
     }
     end_change(p);
 }

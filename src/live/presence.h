@@ -37,5 +37,8 @@ typedef struct mg_presence_answer {
 
 mg_presence_answer mg_presence_of(const mg_presence *p, uint64_t hash);
 
+// How many topics are in it.
+uint32_t mg_presence_used(const mg_presence *p);
+
 // All is forgotten, and the memory given back. By its worker, or when that is dead.
 void mg_presence_wipe(mg_presence *p);

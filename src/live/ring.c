@@ -32,8 +32,10 @@ struct mg_ring {
     mg_loop *loop;
     room *room;
     uint32_t own;
-    uint64_t seed[2]; // not read again: somebody may scribble on it
-    mg_poll *poll;    // of this worker's waker
+    uint32_t reach;        // that many places have been used at least
+    mg_ring_writer writer; // of the own one
+    uint64_t seed[2];      // not read again: somebody may scribble on it
+    mg_poll *poll;         // of this worker's waker
     const mg_ring_events *events;
     void *arg;
     void (*on_lost)(void *arg, uint32_t place, uint64_t lost);
@@ -47,7 +49,18 @@ struct mg_ring {
 
 static uint32_t places_of(const mg_ring *r) {
     uint32_t n = atomic_load_explicit(&r->room->places, memory_order_acquire);
-    return n < MG_SHM_CELLS ? n : MG_SHM_CELLS;
+    return n < r->reach ? r->reach : n < MG_SHM_CELLS ? n : MG_SHM_CELLS;
+}
+
+static void reach(mg_ring *r, uint32_t places) {
+    r->reach = places > r->reach ? places : r->reach;
+}
+
+static void be_counted(mg_ring *r) {
+    uint32_t seen = atomic_load(&r->room->places);
+    while ((seen < r->reach || seen > MG_SHM_CELLS) &&
+           !atomic_compare_exchange_weak(&r->room->places, &seen, r->reach)) {
+    }
 }
 
 // --- waking ---
@@ -152,7 +165,7 @@ void mg_ring_publish(mg_ring *r, uint64_t hash, mg_str topic, const mg_publicati
     if (!anybody_subscribes(r, hash)) {
         return;
     }
-    mg_ring_write(&r->room->at[r->own].ring, hash, topic, m);
+    mg_ring_write(&r->room->at[r->own].ring, &r->writer, hash, topic, m);
     atomic_thread_fence(memory_order_seq_cst);
     uint32_t n = places_of(r);
     for (uint32_t i = 0; i < n; i++) {
@@ -177,6 +190,25 @@ uint64_t mg_ring_count(const mg_ring *r, uint64_t hash) {
     return sum;
 }
 
+bool mg_ring_has_counts(const mg_ring *r, uint32_t topics) {
+    return mg_presence_used(&r->room->at[r->own].presence) == topics;
+}
+
+bool mg_ring_has_count(const mg_ring *r, uint64_t hash, uint32_t count) {
+    return mg_presence_of(&r->room->at[r->own].presence, hash).count == count;
+}
+
+void mg_ring_forget_counts(mg_ring *r) {
+    mg_presence_wipe(&r->room->at[r->own].presence);
+}
+
+void mg_ring_mend(mg_ring *r) {
+    be_counted(r);
+    mg_ring_tell(&r->room->at[r->own].ring, &r->writer);
+    atomic_store(&r->room->at[r->own].ring.woken, 0);
+    mg_ring_catch_up(r);
+}
+
 uint64_t mg_ring_lost(const mg_ring *r) {
     return r->lost;
 }
@@ -188,10 +220,9 @@ void mg_ring_seed(mg_ring *r, uint64_t out[2]) {
 // --- life ---
 
 static void join(mg_ring *r) {
-    uint32_t seen = atomic_load(&r->room->places);
-    while (seen <= r->own && !atomic_compare_exchange_weak(&r->room->places, &seen, r->own + 1)) {
-    }
-    mg_ring_settle(&r->room->at[r->own].ring);
+    reach(r, r->own + 1);
+    be_counted(r);
+    mg_ring_settle(&r->room->at[r->own].ring, &r->writer);
     atomic_store(&r->room->at[r->own].ring.woken, 0);
     mg_presence_wipe(&r->room->at[r->own].presence);
 }
@@ -244,6 +275,7 @@ int mg_ring_set_waker(mg_ring *r, uint32_t i, int fd) {
         return MG_ELIMIT;
     }
     r->wakers[i] = fd;
+    reach(r, i + 1);
     if (i != r->own) {
         return MG_OK;
     }

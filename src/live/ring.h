@@ -44,6 +44,12 @@ void mg_ring_seed(mg_ring *r, uint64_t out[2]);
 // How many of this worker subscribe to a topic. 0: none any more.
 void mg_ring_set_count(mg_ring *r, uint64_t hash, uint32_t count);
 
+// What others see of that may have been scribbled on: so many topics have subscribers, and this one
+// so many, as far as they see; all is to be said anew.
+bool mg_ring_has_counts(const mg_ring *r, uint32_t topics);
+bool mg_ring_has_count(const mg_ring *r, uint64_t hash, uint32_t count);
+void mg_ring_forget_counts(mg_ring *r);
+
 // How many of all other workers do.
 uint64_t mg_ring_count(const mg_ring *r, uint64_t hash);
 
@@ -55,6 +61,10 @@ void mg_ring_publish(mg_ring *r, uint64_t hash, mg_str topic, const mg_publicati
 void mg_ring_catch_up(mg_ring *r);
 
 uint64_t mg_ring_lost(const mg_ring *r);
+
+// What the others need to see of this worker's ring is as it should be, and what they published is
+// read, though somebody has scribbled there. From time to time.
+void mg_ring_mend(mg_ring *r);
 
 // For the master: draws the seed in fresh shared memory; and of a worker that died, forgets its
 // topics.

@@ -8,6 +8,8 @@
 
 enum { WORD = sizeof(uint64_t) };
 
+static const uint64_t FARTHEST = (uint64_t)1 << 62;
+
 static uint64_t load(const mg_ring_room *r, uint64_t at) {
     return atomic_load_explicit(&r->words[at % MG_RING_WORDS], memory_order_relaxed);
 }
@@ -58,24 +60,23 @@ static bool load_head(const mg_ring_room *r, uint64_t at, uint64_t head, mg_ring
 // --- writing ---
 
 // The oldest messages go until `words` fit.
-static void make_room(mg_ring_room *r, uint64_t head, uint32_t words) {
-    uint64_t tail = atomic_load_explicit(&r->tail, memory_order_relaxed);
-    while (head + words - tail > MG_RING_WORDS) {
+static void make_room(mg_ring_room *r, mg_ring_writer *at, uint32_t words) {
+    while (at->head + words - at->tail > MG_RING_WORDS) {
         mg_ring_head oldest;
-        tail = load_head(r, tail, head, &oldest) ? tail + oldest.words : head;
+        at->tail = load_head(r, at->tail, at->head, &oldest) ? at->tail + oldest.words : at->head;
     }
-    atomic_store_explicit(&r->tail, tail, memory_order_relaxed);
+    atomic_store_explicit(&r->tail, at->tail, memory_order_relaxed);
     atomic_thread_fence(memory_order_release);
 }
 
-typedef struct writer {
+typedef struct pen {
     mg_ring_room *room;
     uint64_t at;
     uint64_t word;
     unsigned filled; // bytes of the word
-} writer;
+} pen;
 
-static void put(writer *w, mg_str s) {
+static void put(pen *w, mg_str s) {
     while (s.n > 0) {
         size_t n = WORD - w->filled < s.n ? WORD - w->filled : s.n;
         memcpy((char *)&w->word + w->filled, s.p, n);
@@ -89,11 +90,11 @@ static void put(writer *w, mg_str s) {
     }
 }
 
-void mg_ring_write(mg_ring_room *r, uint64_t hash, mg_str topic, const mg_publication *m) {
-    uint64_t head = atomic_load_explicit(&r->head, memory_order_relaxed);
+void mg_ring_write(mg_ring_room *r, mg_ring_writer *writer, uint64_t hash, mg_str topic,
+                   const mg_publication *m) {
     mg_ring_head h = {
         .hash = hash,
-        .sequence = atomic_load_explicit(&r->sequence, memory_order_relaxed),
+        .sequence = writer->sequence,
         .payload = (uint32_t)m->payload.n,
         .topic = (uint16_t)topic.n,
         .event = (uint16_t)m->event.n,
@@ -101,9 +102,9 @@ void mg_ring_write(mg_ring_room *r, uint64_t hash, mg_str topic, const mg_public
         .kind = m->kind,
     };
     h.words = words_for(bytes_of(&h));
-    make_room(r, head, h.words);
-    store_head(r, head, &h);
-    writer w = {.room = r, .at = head + MG_RING_HEADER};
+    make_room(r, writer, h.words);
+    store_head(r, writer->head, &h);
+    pen w = {.room = r, .at = writer->head + MG_RING_HEADER};
     put(&w, topic);
     put(&w, m->event);
     put(&w, m->id);
@@ -111,16 +112,29 @@ void mg_ring_write(mg_ring_room *r, uint64_t hash, mg_str topic, const mg_public
     if (w.filled > 0) {
         store(r, w.at, w.word);
     }
-    atomic_store_explicit(&r->sequence, h.sequence + 1, memory_order_relaxed);
-    atomic_store_explicit(&r->head, head + h.words, memory_order_release);
+    writer->sequence++;
+    writer->head += h.words;
+    atomic_store_explicit(&r->sequence, writer->sequence, memory_order_relaxed);
+    atomic_store_explicit(&r->head, writer->head, memory_order_release);
 }
 
-void mg_ring_settle(mg_ring_room *r) {
-    uint64_t head = atomic_load(&r->head);
-    uint64_t tail = atomic_load(&r->tail);
-    if (tail > head || head - tail > MG_RING_WORDS) {
-        atomic_store(&r->tail, head);
+void mg_ring_tell(mg_ring_room *r, const mg_ring_writer *writer) {
+    atomic_store_explicit(&r->tail, writer->tail, memory_order_relaxed);
+    atomic_store_explicit(&r->sequence, writer->sequence, memory_order_relaxed);
+    atomic_store_explicit(&r->head, writer->head, memory_order_release);
+}
+
+// Positions of which nobody has written so much are no positions.
+void mg_ring_settle(mg_ring_room *r, mg_ring_writer *writer) {
+    *writer =
+        (mg_ring_writer){atomic_load(&r->head), atomic_load(&r->tail), atomic_load(&r->sequence)};
+    if (writer->head > FARTHEST || writer->sequence > FARTHEST) {
+        *writer = (mg_ring_writer){0};
     }
+    if (writer->tail > writer->head || writer->head - writer->tail > MG_RING_WORDS) {
+        writer->tail = writer->head;
+    }
+    mg_ring_tell(r, writer);
 }
 
 // --- reading ---
@@ -138,6 +152,19 @@ static bool is_intact(const mg_ring_room *r, const mg_ring_reader *reader) {
     return reader->at >= tail;
 }
 
+// How many messages: 1 if that was scribbled on.
+static uint64_t missed(const mg_ring_reader *reader, uint64_t next) {
+    uint64_t n = next - reader->sequence;
+    return n > 0 && n <= UINT32_MAX ? n : 1;
+}
+
+static mg_ring_found join_anew(const mg_ring_room *r, mg_ring_reader *reader, uint64_t *lost) {
+    const mg_ring_reader before = *reader;
+    mg_ring_join(r, reader);
+    *lost += missed(&before, reader->sequence);
+    return MG_RING_OVERTAKEN;
+}
+
 // On to the oldest message that is left, or behind all of them.
 static mg_ring_found overtaken(const mg_ring_room *r, mg_ring_reader *reader, uint64_t *lost) {
     for (int tries = 0; tries < 100; tries++) {
@@ -146,15 +173,12 @@ static mg_ring_found overtaken(const mg_ring_room *r, mg_ring_reader *reader, ui
         uint64_t head = atomic_load_explicit(&r->head, memory_order_acquire);
         bool good = head > reader->at && load_head(r, reader->at, head, &h);
         if (good && is_intact(r, reader)) {
-            *lost += h.sequence > reader->sequence ? h.sequence - reader->sequence : 1;
+            *lost += missed(reader, h.sequence);
             reader->sequence = h.sequence;
             return MG_RING_OVERTAKEN;
         }
     }
-    uint64_t expected = reader->sequence; // it is broken, or is filled faster than it can be read
-    mg_ring_join(r, reader);
-    *lost += reader->sequence > expected ? reader->sequence - expected : 1;
-    return MG_RING_OVERTAKEN;
+    return join_anew(r, reader, lost); // it is broken, or is filled faster than it can be read
 }
 
 mg_ring_found mg_ring_peek(const mg_ring_room *r, mg_ring_reader *reader, mg_ring_head *h,
@@ -163,7 +187,11 @@ mg_ring_found mg_ring_peek(const mg_ring_room *r, mg_ring_reader *reader, mg_rin
     if (head == reader->at) {
         return MG_RING_NOTHING;
     }
-    if (!is_intact(r, reader) || head < reader->at || head - reader->at > MG_RING_WORDS) {
+    if (head <
+        reader->at) { // somebody had scribbled there: what is left may have been read already
+        return join_anew(r, reader, lost);
+    }
+    if (!is_intact(r, reader) || head - reader->at > MG_RING_WORDS) {
         return overtaken(r, reader, lost);
     }
     bool good = load_head(r, reader->at, head, h);

@@ -22,6 +22,12 @@ typedef struct mg_ring_room {
     _Alignas(4096) _Atomic uint64_t words[MG_RING_WORDS];
 } mg_ring_room;
 
+// Where its worker stands. What lies in the room is a copy, for who reads: somebody may scribble on
+// it.
+typedef struct mg_ring_writer {
+    uint64_t head, tail, sequence;
+} mg_ring_writer;
+
 // Who reads a ring, and how far it has come.
 typedef struct mg_ring_reader {
     uint64_t at;
@@ -44,10 +50,14 @@ typedef enum mg_ring_found {
 } mg_ring_found;
 
 // By its worker alone.
-void mg_ring_write(mg_ring_room *r, uint64_t hash, mg_str topic, const mg_publication *m);
+void mg_ring_write(mg_ring_room *r, mg_ring_writer *writer, uint64_t hash, mg_str topic,
+                   const mg_publication *m);
 
 // By its worker when it begins: whatever another one was at when it died is settled.
-void mg_ring_settle(mg_ring_room *r);
+void mg_ring_settle(mg_ring_room *r, mg_ring_writer *writer);
+
+// By its worker: the copy is what it should be, again.
+void mg_ring_tell(mg_ring_room *r, const mg_ring_writer *writer);
 
 // What is published from now on.
 void mg_ring_join(const mg_ring_room *r, mg_ring_reader *reader);

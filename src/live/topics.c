@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 #include "base/siphash.h"
+#include "live/presence.h"
 #include "live/ring.h"
 
 #include <assert.h>
@@ -312,6 +313,32 @@ void mg_topics_set_ring(mg_topics *t, mg_ring *r) {
     if (r != NULL) {
         mg_ring_seed(r, t->seed);
         mg_ring_set_events(r, &ring_events, t);
+    }
+}
+
+static bool is_seen(const mg_topics *t) {
+    bool seen = mg_ring_has_counts(t->ring, t->count);
+    for (uint32_t i = 0; i < t->bucket_count && seen; i++) {
+        for (topic *p = t->buckets[i]; p != NULL && seen; p = p->next) {
+            seen = mg_ring_has_count(t->ring, p->hash, p->count);
+        }
+    }
+    return seen;
+}
+
+void mg_topics_mend(mg_topics *t) {
+    if (t->ring == NULL) {
+        return;
+    }
+    mg_ring_mend(t->ring);
+    if (t->count > MG_PRESENCE_MOST || is_seen(t)) {
+        return; // or it has no room for all of them
+    }
+    mg_ring_forget_counts(t->ring);
+    for (uint32_t i = 0; i < t->bucket_count; i++) {
+        for (topic *p = t->buckets[i]; p != NULL; p = p->next) {
+            tell_count(t, p);
+        }
     }
 }
 

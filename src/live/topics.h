@@ -63,6 +63,9 @@ void mg_topics_set_options(mg_topics *t, const mg_topics_options *o);
 
 // Both borrowed; NULL: none, as at first. `r` publishes to and delivers for the other workers.
 void mg_topics_set_ring(mg_topics *t, mg_ring *r);
+// What other workers see of the topics is as it should be, though somebody has scribbled on it.
+// From time to time.
+void mg_topics_mend(mg_topics *t);
 // A remote that comes later is told of the topics that are there.
 void mg_topics_set_remote(mg_topics *t, const mg_topics_remote *remote, void *arg);
 

@@ -85,7 +85,7 @@ mg_result mg_result_of(const mg_outcome *outcome) {
 
 static void tell_ejected(const mg_outlier_options *o, const mg_server_hold *s, uint64_t now_ms,
                          const mg_changes *to) {
-    uint64_t until_ms = mg_ejection_of(s).until_ms;
+    uint64_t until_ms = mg_ejection_of(s, now_ms).until_ms;
     mg_changes_tell(to, MG_LOG_WARN, &s->cell->logged, now_ms,
                     "upstream %s: %s is left out for %.1f s: it failed %llu times in a row",
                     s->cell->upstream, s->cell->address,

@@ -31,7 +31,7 @@ uint32_t mg_member_weight(const mg_member *m, const mg_upstream_options *o, uint
     uint64_t since =
         atomic_load_explicit(&m->server->hold.cell->slow_since_ms, memory_order_relaxed);
     uint64_t age = now_ms > since ? now_ms - since : 0;
-    if (age >= o->slow_start_ms) {
+    if (age >= o->slow_start_ms || mg_shared_is_far(since, now_ms)) {
         return m->weight * WHOLE;
     }
     uint64_t part = age * WHOLE / o->slow_start_ms;
@@ -97,8 +97,14 @@ static uint64_t wait_ms(uint64_t times) {
     return (uint64_t)WAIT_MS << (times - 1);
 }
 
-void mg_balance_tell(mg_server_cell *c, bool failed, uint64_t now_ms) {
+static uint64_t failing_of(const mg_server_cell *c, uint64_t now_ms) {
     uint64_t word = atomic_load_explicit(&c->failing, memory_order_relaxed);
+    bool known = (word & TIMES) <= LONGEST && !mg_shared_is_far(word >> TIMES_BITS, now_ms);
+    return known ? word : 0;
+}
+
+void mg_balance_tell(mg_server_cell *c, bool failed, uint64_t now_ms) {
+    uint64_t word = failing_of(c, now_ms);
     uint64_t times = word & TIMES;
     uint64_t next = 0;
     if (failed) {
@@ -112,7 +118,7 @@ void mg_balance_tell(mg_server_cell *c, bool failed, uint64_t now_ms) {
 }
 
 bool mg_balance_avoids(const mg_server_hold *h, uint64_t now_ms) {
-    uint64_t word = atomic_load_explicit(&h->cell->failing, memory_order_relaxed);
+    uint64_t word = failing_of(h->cell, now_ms);
     uint64_t times = word & TIMES;
     return times > 0 &&
            (now_ms < (word >> TIMES_BITS) + wait_ms(times) || mg_server_in_flight(h) > 0);

@@ -2,17 +2,22 @@
 
 enum { WHOLE = 1000 }; // one retry, as debts are counted
 
+// No more than the retries that can fail at a time can be owed.
+static uint64_t known(uint64_t debt) {
+    return debt <= (uint64_t)MG_SHARED_COUNT_MOST * WHOLE ? debt : 0;
+}
+
 void mg_budget_pay(const mg_upstream_hold *h, double share) {
     uint64_t debt = atomic_load_explicit(&h->cell->budget, memory_order_relaxed);
     uint64_t part = (uint64_t)(share * WHOLE);
-    while (debt > 0 &&
-           !atomic_compare_exchange_weak(&h->cell->budget, &debt, debt > part ? debt - part : 0)) {
+    while (debt > 0 && !atomic_compare_exchange_weak(&h->cell->budget, &debt,
+                                                     known(debt) > part ? known(debt) - part : 0)) {
     }
 }
 
 static bool has_credit(const mg_upstream_hold *h) {
     uint64_t debt = atomic_load_explicit(&h->cell->budget, memory_order_relaxed);
-    return debt + WHOLE <= MG_BUDGET_LEAST * WHOLE;
+    return known(debt) + WHOLE <= MG_BUDGET_LEAST * WHOLE;
 }
 
 // Counted first, then looked at, so that two workers never both slip through.

@@ -13,27 +13,29 @@ static uint64_t pack(mg_circuit_state state, uint64_t until_ms) {
     return until_ms << STATE_BITS | state;
 }
 
-// Whatever a dying worker has written there is a state.
-static mg_circuit_state state_of(uint64_t word) {
-    uint64_t state = word & ((1 << STATE_BITS) - 1);
-    return state <= MG_CIRCUIT_HALF_OPEN ? (mg_circuit_state)state : MG_CIRCUIT_CLOSED;
-}
-
 static uint64_t until_of(uint64_t word) {
     return word >> STATE_BITS;
+}
+
+// Whatever a dying worker has written there is a state.
+static mg_circuit_state state_of(uint64_t word, uint64_t now_ms) {
+    uint64_t state = word & ((1 << STATE_BITS) - 1);
+    bool known = state <= MG_CIRCUIT_HALF_OPEN && !mg_shared_is_far(until_of(word), now_ms);
+    return known ? (mg_circuit_state)state : MG_CIRCUIT_CLOSED;
 }
 
 mg_circuit_state mg_circuit_of(const mg_upstream_cell *c, uint64_t now_ms) {
     uint64_t word = atomic_load_explicit(&c->circuit, memory_order_acquire);
     bool over = until_of(word) <= now_ms;
-    return state_of(word) == MG_CIRCUIT_OPEN && over ? MG_CIRCUIT_HALF_OPEN : state_of(word);
+    mg_circuit_state state = state_of(word, now_ms);
+    return state == MG_CIRCUIT_OPEN && over ? MG_CIRCUIT_HALF_OPEN : state;
 }
 
 bool mg_circuit_enter(const mg_circuit_options *o, const mg_upstream_hold *h, uint64_t now_ms,
                       uint64_t *probe) {
     *probe = 0;
     uint64_t seen = atomic_load_explicit(&h->cell->circuit, memory_order_acquire);
-    if (!o->on || state_of(seen) == MG_CIRCUIT_CLOSED) {
+    if (!o->on || state_of(seen, now_ms) == MG_CIRCUIT_CLOSED) {
         return true;
     }
     // Until when its result is waited for tells one probe from another.
@@ -43,7 +45,7 @@ bool mg_circuit_enter(const mg_circuit_options *o, const mg_upstream_hold *h, ui
         *probe = next;
         return true;
     }
-    if (state_of(seen) == MG_CIRCUIT_CLOSED) {
+    if (state_of(seen, now_ms) == MG_CIRCUIT_CLOSED) {
         return true; // just now
     }
     *probe = until_of(seen) > now_ms ? until_of(seen) - now_ms : 0;
@@ -73,7 +75,7 @@ static uint64_t volume_of(const mg_circuit_options *o) {
 
 // Between `volume` and twice as many are remembered: then the older ones count half.
 static results add(const mg_circuit_options *o, results r, bool bad, uint64_t now_s) {
-    if (now_s > r.last_s + STALE_S) {
+    if (now_s > r.last_s + STALE_S || r.last_s > now_s + STALE_S) {
         r = (results){0};
     } else if (r.all >= 2 * volume_of(o)) {
         r.all /= 2;
@@ -130,7 +132,7 @@ bool mg_circuit_tell(const mg_circuit_options *o, const mg_upstream_hold *h, uin
         return tell_probe(o, h, probe, result, now_ms);
     }
     uint64_t seen = atomic_load_explicit(&h->cell->circuit, memory_order_acquire);
-    if (result == MG_RESULT_NONE || state_of(seen) != MG_CIRCUIT_CLOSED) {
+    if (result == MG_RESULT_NONE || state_of(seen, now_ms) != MG_CIRCUIT_CLOSED) {
         return false; // it began before the circuit opened
     }
     results r = remember(o, h, result == MG_RESULT_BAD, now_ms);

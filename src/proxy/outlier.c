@@ -16,8 +16,12 @@ static uint64_t pack(mg_ejection e) {
            e.times;
 }
 
-static mg_ejection unpack(uint64_t word) {
-    return (mg_ejection){.until_ms = word >> (TIMES_BITS + FAILURES_BITS),
+static mg_ejection unpack(uint64_t word, uint64_t now_ms) {
+    uint64_t until_ms = word >> (TIMES_BITS + FAILURES_BITS);
+    if (mg_shared_is_far(until_ms, now_ms)) {
+        return (mg_ejection){0};
+    }
+    return (mg_ejection){.until_ms = until_ms,
                          .failures = (uint32_t)(word >> TIMES_BITS) & FAILURES_MOST,
                          .times = (uint32_t)word & TIMES_MOST};
 }
@@ -26,12 +30,12 @@ static uint64_t read_word(const mg_server_hold *h) {
     return atomic_load_explicit(&h->cell->ejection, memory_order_acquire);
 }
 
-mg_ejection mg_ejection_of(const mg_server_hold *h) {
-    return unpack(read_word(h));
+mg_ejection mg_ejection_of(const mg_server_hold *h, uint64_t now_ms) {
+    return unpack(read_word(h), now_ms);
 }
 
 bool mg_server_is_ejected(const mg_server_hold *h, uint64_t now_ms) {
-    return unpack(read_word(h)).until_ms > now_ms;
+    return mg_ejection_of(h, now_ms).until_ms > now_ms;
 }
 
 // --- good results ---
@@ -55,7 +59,7 @@ static void be_well(const mg_outlier_options *o, const mg_server_hold *h, uint64
     uint64_t seen = read_word(h);
     uint64_t next;
     do {
-        mg_ejection e = unpack(seen);
+        mg_ejection e = unpack(seen, now_ms);
         next = e.until_ms > now_ms ? seen : pack(better(o, e, now_ms));
     } while (next != seen && !atomic_compare_exchange_weak(&h->cell->ejection, &seen, next));
 }
@@ -68,7 +72,7 @@ static uint32_t fail(const mg_server_hold *h, uint64_t now_ms) {
     uint64_t seen = read_word(h);
     mg_ejection e;
     do {
-        e = unpack(seen);
+        e = unpack(seen, now_ms);
         if (e.until_ms > now_ms) {
             return 0;
         }
@@ -94,7 +98,7 @@ static bool has_room(const mg_outlier_options *o, const mg_server_group *g, cons
 
 static bool eject(const mg_outlier_options *o, const mg_server_hold *h, uint64_t now_ms) {
     uint64_t seen = read_word(h);
-    mg_ejection e = unpack(seen);
+    mg_ejection e = unpack(seen, now_ms);
     if (e.until_ms > now_ms || e.failures < o->failures) {
         return false; // another worker was faster, or has seen it well
     }

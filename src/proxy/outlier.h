@@ -30,7 +30,7 @@ typedef struct mg_ejection {
     uint32_t failures; // in a row
     uint32_t times;    // that it was ejected, since it was well
 } mg_ejection;
-mg_ejection mg_ejection_of(const mg_server_hold *h);
+mg_ejection mg_ejection_of(const mg_server_hold *h, uint64_t now_ms);
 
 // A try on one of the group's servers ended. True: it is ejected by this (one worker is told so).
 // Costs a read while all is well.

@@ -306,44 +306,40 @@ void mg_shared_drop_upstream(mg_upstream_hold *h) {
 
 // --- sums ---
 
-static uint32_t count(const _Atomic uint32_t *n) {
-    return atomic_load_explicit(n, memory_order_acquire);
-}
-
 static uint64_t total(const _Atomic uint64_t *n) {
     return atomic_load_explicit(n, memory_order_relaxed);
 }
 
 uint32_t mg_server_in_flight(const mg_server_hold *h) {
     if (h->place == MG_SHARED_SERVERS) {
-        return count(&h->own->in_flight);
+        return mg_count_of(&h->own->in_flight);
     }
     room *r = h->shared->room;
     uint32_t n = workers_of(r);
     uint32_t sum = 0;
     for (uint32_t i = 0; i < n; i++) {
-        sum += count(&r->rows[i].servers[h->place].in_flight);
+        sum += mg_count_of(&r->rows[i].servers[h->place].in_flight);
     }
     return sum;
 }
 
 uint32_t mg_server_members(const mg_server_hold *h) {
     if (h->place == MG_SHARED_SERVERS) {
-        return count(&h->own->members);
+        return mg_count_of(&h->own->members);
     }
     room *r = h->shared->room;
     uint32_t n = workers_of(r);
     uint32_t sum = 0;
     for (uint32_t i = 0; i < n; i++) {
-        sum += count(&r->rows[i].servers[h->place].members);
+        sum += mg_count_of(&r->rows[i].servers[h->place].members);
     }
     return sum;
 }
 
 static void add_now(mg_upstream_sums *to, const mg_upstream_counts *from) {
-    to->in_flight += count(&from->in_flight);
-    to->waiting += count(&from->waiting);
-    to->extra += count(&from->extra);
+    to->in_flight += mg_count_of(&from->in_flight);
+    to->waiting += mg_count_of(&from->waiting);
+    to->extra += mg_count_of(&from->extra);
 }
 
 mg_upstream_sums mg_upstream_sum(const mg_upstream_hold *h) {
@@ -390,8 +386,24 @@ void mg_shared_forget_worker(void *memory, uint32_t worker) {
     forget_holds(&upstreams, w);
 }
 
+// Its key is that of its texts, or they are cut: else somebody has scribbled there.
+static bool is_named(const table *t, uint32_t place) {
+    const char *name = cell(t, place);
+    const char *address = name + MG_SHARED_NAME;
+    size_t name_n = strnlen(name, MG_SHARED_NAME);
+    bool has_address = t->places == MG_SHARED_SERVERS;
+    size_t address_n = has_address ? strnlen(address, MG_SHARED_ADDRESS) : 0;
+    if (name_n == MG_SHARED_NAME || address_n == MG_SHARED_ADDRESS) {
+        return false; // without an end
+    }
+    return name_n == MG_SHARED_NAME - 1 || address_n == MG_SHARED_ADDRESS - 1 ||
+           total(&t->keys[place]) ==
+               key_of((mg_str){name, name_n}, (mg_str){has_address ? address : NULL, address_n});
+}
+
 static bool next_held(room *r, const table *t, uint32_t *place) {
-    while (*place < t->places && (total(&t->keys[*place]) == NOBODY || !is_held(r, t, *place))) {
+    while (*place < t->places &&
+           (total(&t->keys[*place]) == NOBODY || !is_named(t, *place) || !is_held(r, t, *place))) {
         ++*place;
     }
     return *place < t->places;
@@ -407,7 +419,7 @@ bool mg_shared_next_server(void *memory, uint32_t *place, mg_server_view *out) {
     *out = (mg_server_view){.cell = cell(&t, *place)};
     for (uint32_t i = 0; i < n; i++) {
         const mg_server_counts *c = &r->rows[i].servers[*place];
-        out->in_flight += count(&c->in_flight);
+        out->in_flight += mg_count_of(&c->in_flight);
         out->tries += total(&c->tries);
         out->failed += total(&c->failed);
         out->reused += total(&c->reused);

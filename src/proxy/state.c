@@ -22,7 +22,7 @@ const char *mg_server_state_text(const mg_server_cell *c, uint64_t now_ms,
     const mg_server_hold h = {.cell = (mg_server_cell *)(uintptr_t)c};
     uint64_t drains = atomic_load(&c->draining);
     mg_health health = mg_health_of(c);
-    mg_ejection ejection = mg_ejection_of(&h);
+    mg_ejection ejection = mg_ejection_of(&h, now_ms);
     why[0] = '\0';
     if (drains != MG_DRAIN_NOT) {
         return draining(drains, why);

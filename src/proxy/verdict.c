@@ -11,7 +11,9 @@ static uint64_t pack(mg_health h) {
 }
 
 static mg_health unpack(uint64_t word) {
-    return (mg_health){.verdict = (mg_verdict)(word & 0xff),
+    uint64_t verdict = word & 0xff;
+    return (mg_health){.verdict =
+                           verdict <= MG_VERDICT_DOWN ? (mg_verdict)verdict : MG_VERDICT_UNKNOWN,
                        .against = (uint32_t)(word >> 8) & AGAINST_MOST,
                        .last = (mg_finding)(word >> 24 & 0xff),
                        .status = (int)(word >> 32)};

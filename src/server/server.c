@@ -140,6 +140,9 @@ static void on_turn(mg_turn *turn) {
         mg_intakes_bound(in);
         flush(s); // what was said to those
     }
+    if (s->shown != NULL) {
+        *s->shown = *s->stats;
+    }
 }
 
 static void take_options(mg_server *s, const mg_server_options *options) {

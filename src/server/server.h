@@ -78,6 +78,7 @@ struct mg_server {
     uint64_t next_conn_id;
     mg_traffic own_traffic;
     mg_traffic *stats; // own_traffic unless someone else wants to read it
+    mg_traffic *shown; // a copy for others, made in each turn; NULL: nobody looks
 };
 
 // `app`, at MG_APP_MAIN, is borrowed. Its turn hook must be registered before this, so that answers

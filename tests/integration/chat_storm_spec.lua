@@ -19,9 +19,9 @@ local LINES = [[
 app:websocket("/chat/:name", { name = "chat", idle = 120 }, {
   open = function(ws, ctx)
     ws.state.count = 0
+    ws:send("welcome") -- first: what comes with the second room may be for the first one
     ws:subscribe("room:" .. ctx.query.a)
     ws:subscribe("room:" .. ctx.query.b)
-    ws:send("welcome")
   end,
   message = function(ws, data)
     local room, text = data:match("^(%%d+) (.*)$")

@@ -1,5 +1,7 @@
 #include "base/shm.h"
 
+#include "base/random.h"
+
 #include "unit.h"
 
 #include <errno.h>
@@ -194,6 +196,27 @@ static void a_holder_that_cannot_be_holds_nothing(void **state) {
     memcpy(at, &noise, sizeof noise);
     assert_true(mg_lease_take(s, MG_STR("job"), 2));
     assert_false(mg_lease_take(s, MG_STR("job"), 1));
+    mg_shm_free(s);
+}
+
+static void names_are_found_though_the_table_is_scribbled_on(void **state) {
+    (void)state;
+    mg_shm *s = make(0);
+    char *table = (char *)mg_shm_cell(s, 0) + sizeof(mg_cell) * MG_SHM_CELLS;
+    assert_true(mg_lease_take(s, MG_STR("job"), 1));
+    mg_random random;
+    mg_random_init(&random, 1);
+    for (size_t i = 0; i < (size_t)16 * MG_SHM_LEASES; i++) {
+        table[i] = (char)mg_random_u64(&random);
+    }
+    for (int i = 0; i < 50; i++) { // "job" is forgotten, but has a place again
+        char name[8];
+        snprintf(name, sizeof name, "job%d", i);
+        assert_true(mg_lease_take(s, mg_str_of(name), 2));
+        assert_false(mg_lease_take(s, mg_str_of(name), 1));
+        mg_lease_drop(s, mg_str_of(name), 2);
+        assert_true(mg_lease_take(s, mg_str_of(name), 1));
+    }
     mg_shm_free(s);
 }
 
@@ -436,6 +459,7 @@ int main(void) {
         cmocka_unit_test(refuses_a_file_that_is_too_small),
         cmocka_unit_test(a_new_worker_goes_on_with_the_counters_of_the_old),
         cmocka_unit_test(a_holder_that_cannot_be_holds_nothing),
+        cmocka_unit_test(names_are_found_though_the_table_is_scribbled_on),
         cmocka_unit_test(what_others_check_is_mended),
         cmocka_unit_test(a_lease_has_one_holder),
         cmocka_unit_test(only_the_holder_drops),

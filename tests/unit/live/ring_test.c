@@ -157,6 +157,31 @@ static void a_dead_worker_leaves_nothing(void **state) {
 
 static uint64_t told;
 
+static void what_somebody_scribbles_on_is_mended(void **state) {
+    node *n = *state;
+    listener a = {0}, b = {0};
+    listener_join(&a, n->topics[0], "room:1");
+    listener_join(&b, n->topics[1], "room:1");
+    char *room = mg_shm_live(n->shm);
+    static const int noises[] = {0, 0xff, 0x5a};
+    for (size_t i = 0; i < 3; i++) {
+        memset(room, noises[i], 8 << 20);            // the first three places and more
+        for (uint32_t w = 0; w < 2 * WORKERS; w++) { // from time to time
+            mg_topics_mend(n->topics[w % WORKERS]);
+        }
+        turn(n);
+        a.heard.n = b.heard.n = 0;
+        publish(n->topics[2], "room:1", "x", NULL);
+        publish(n->topics[0], "room:1", "y", NULL);
+        turn(n);
+        assert_int_equal(a.heard.n, 2);
+        assert_int_equal(b.heard.n, 2);
+        assert_int_equal(mg_topics_count(n->topics[2], MG_STR("room:1")), 2);
+    }
+    listener_end(&a);
+    listener_end(&b);
+}
+
 static void on_lost(void *arg, uint32_t place, uint64_t lost) {
     (void)arg;
     assert_int_equal(place, 0);
@@ -213,6 +238,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(what_was_published_before_is_not_for_who_comes_now, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(a_dead_worker_leaves_nothing, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_somebody_scribbles_on_is_mended, setup, teardown),
         cmocka_unit_test_setup_teardown(a_stopped_worker_blocks_nobody_and_counts_what_it_lost,
                                         setup, teardown),
         cmocka_unit_test_setup_teardown(much_is_read_over_several_turns, setup, teardown),

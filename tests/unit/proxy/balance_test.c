@@ -317,6 +317,23 @@ static void a_server_that_comes_slowly_has_a_tenth_at_first(void **state) {
     rig_end(us);
 }
 
+static void what_nobody_meant_neither_slows_nor_avoids(void **state) {
+    (void)state;
+    rig_begin(1);
+    shop.slow_start_ms = 10000;
+    mg_upstreams *us = rig_set(NULL);
+    const mg_member *m = &mg_upstreams_find(us, MG_STR("shop"))->members[0];
+    mg_server_cell *c = m->server->hold.cell;
+    atomic_store(&c->slow_since_ms, UINT64_MAX);
+    assert_int_equal(mg_member_weight(m, &shop, 1000), 256);
+    atomic_store(&c->failing, UINT64_MAX);
+    assert_false(mg_balance_avoids(&m->server->hold, 1000));
+    mg_balance_tell(c, true, 1000);
+    assert_true(mg_balance_avoids(&m->server->hold, 1000));
+    mg_balance_tell(c, false, 1000);
+    rig_end(us);
+}
+
 static uint32_t weight_now(const mg_upstream *u, size_t i) {
     return mg_member_weight(&u->members[i], &shop, mg_loop_now_ms(loop));
 }
@@ -433,6 +450,7 @@ int main(void) {
         cmocka_unit_test(who_is_given_up_is_known_to_be_slow),
         cmocka_unit_test(an_average_of_late_follows_what_is_now),
         cmocka_unit_test(a_server_that_comes_slowly_has_a_tenth_at_first),
+        cmocka_unit_test(what_nobody_meant_neither_slows_nor_avoids),
         cmocka_unit_test(a_server_that_comes_back_begins_slowly_again),
         cmocka_unit_test(only_the_keys_of_a_server_that_goes_move),
         cmocka_unit_test(no_server_has_more_in_flight_than_its_bound),

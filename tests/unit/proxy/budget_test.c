@@ -66,6 +66,18 @@ static void a_dead_upstream_sees_no_more_than_its_share_besides(void **state) {
     cells_deinit(&c);
 }
 
+static void what_nobody_can_owe_is_no_debt(void **state) {
+    (void)state;
+    cells c;
+    cells_init(&c, NULL, 0, 0);
+    atomic_store(&c.upstream.cell->budget, UINT64_MAX / 2);
+    assert_true(mg_budget_begin(&c.upstream, 0.2));
+    mg_budget_pay(&c.upstream, 0.2);
+    assert_int_equal(atomic_load(&c.upstream.cell->budget), 0);
+    mg_budget_end(&c.upstream, false);
+    cells_deinit(&c);
+}
+
 static void retries_that_succeed_cost_nothing(void **state) {
     (void)state;
     cells c;
@@ -79,6 +91,7 @@ int main(void) {
         cmocka_unit_test(at_once_are_a_share_of_those_in_flight),
         cmocka_unit_test(workers_have_one_budget),
         cmocka_unit_test(a_dead_upstream_sees_no_more_than_its_share_besides),
+        cmocka_unit_test(what_nobody_can_owe_is_no_debt),
         cmocka_unit_test(retries_that_succeed_cost_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

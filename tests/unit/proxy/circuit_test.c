@@ -158,6 +158,27 @@ static void no_more_than_so_many_are_in_flight_or_wait(void **state) {
     room_free(room);
 }
 
+static void what_nobody_meant_is_nothing(void **state) {
+    (void)state;
+    cells c;
+    cells_init(&c, NULL, 0, 0);
+    for (uint64_t state_bits = 0; state_bits < 4; state_bits++) {
+        atomic_store(&c.upstream.cell->circuit, (UINT64_MAX << 2) | state_bits);
+        assert_true(enter(&c, 1000));
+        assert_int_equal(mg_circuit_of(c.upstream.cell, 1000), MG_CIRCUIT_CLOSED);
+    }
+    atomic_store(&c.upstream.cell->results, UINT64_MAX); // all failed, in the far future
+    assert_false(tell(&c, MG_RESULT_BAD, 1000));
+    atomic_store(&c.upstream.own->in_flight, UINT32_MAX);
+    assert_int_equal(mg_upstream_sum(&c.upstream).in_flight, 0);
+    mg_count_up(&c.upstream.own->in_flight);
+    assert_int_equal(mg_upstream_sum(&c.upstream).in_flight, 1);
+    mg_count_down(&c.upstream.own->in_flight);
+    mg_count_down(&c.upstream.own->in_flight);
+    assert_int_equal(mg_upstream_sum(&c.upstream).in_flight, 0);
+    cells_deinit(&c);
+}
+
 static void unless_configured_there_is_no_circuit(void **state) {
     (void)state;
     cells c;
@@ -197,7 +218,7 @@ static void expect(bool good) {
 
 static void check_servers(cells *c) {
     for (size_t i = 0; i < SERVERS; i++) {
-        uint64_t until_ms = mg_ejection_of(&c->servers[i]).until_ms;
+        uint64_t until_ms = mg_ejection_of(&c->servers[i], atomic_load(&seen->now_ms)).until_ms;
         expect(until_ms <= atomic_load(&seen->now_ms) + 30 * outlier.eject_ms);
         expect(mg_verdict_of(&c->servers[i]) <= MG_VERDICT_DOWN);
     }
@@ -308,6 +329,7 @@ int main(void) {
         cmocka_unit_test(old_successes_do_not_hide_that_it_died),
         cmocka_unit_test(old_failures_do_not_count),
         cmocka_unit_test(one_probe_decides),
+        cmocka_unit_test(what_nobody_meant_is_nothing),
         cmocka_unit_test(a_probe_without_a_result_is_followed_by_another),
         cmocka_unit_test(no_more_than_so_many_are_in_flight_or_wait),
         cmocka_unit_test(unless_configured_there_is_no_circuit),

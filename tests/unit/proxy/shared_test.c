@@ -198,6 +198,25 @@ static void what_only_the_dead_held_is_shown_no_more(void **state) {
     mg_shared_free(s);
 }
 
+static void what_is_scribbled_is_not_shown(void **state) {
+    (void)state;
+    mg_shared *s = mg_shared_new(memory, 2);
+    mg_server_hold h, other;
+    mg_server_view view;
+    uint32_t place = 0;
+    assert_true(mg_shared_hold_server(s, MG_STR("shop"), MG_STR("http://a:1"), &h));
+    assert_true(mg_shared_hold_server(s, MG_STR("shop"), MG_STR("http://b:1"), &other));
+    memset(h.cell, 0xff, sizeof *h.cell);
+    assert_true(mg_shared_next_server(memory, &place, &view));
+    assert_string_equal(view.cell->address, "http://b:1");
+    memset(other.cell->address, 'x', 3);
+    place = 0;
+    assert_false(mg_shared_next_server(memory, &place, &view));
+    mg_shared_drop_server(&h);
+    mg_shared_drop_server(&other);
+    mg_shared_free(s);
+}
+
 // --- processes that die at any instruction ---
 
 typedef struct witness {
@@ -322,6 +341,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(counts_add_up_over_workers_and_end_with_them, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(what_only_the_dead_held_is_shown_no_more, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_is_scribbled_is_not_shown, setup, teardown),
         cmocka_unit_test_setup_teardown(the_table_is_sound_whoever_dies, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
