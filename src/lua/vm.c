@@ -542,18 +542,12 @@ void mg_vm_register(lua_State *L, mg_vm *vm, const luaL_Reg *functions) {
 
 void mg_bind_vm(lua_State *L, mg_vm *vm) {
     static const luaL_Reg functions[] = {
-        {"next_event", next_event},
-        {"cancel", cancel},
-        {"bind_turn", bind_turn},
-        {"turn_soon", turn_soon},
-        {"note_address", note_address},
-        {"coroutine_address", coroutine_address},
-        {"take_stall", take_stall},
-        {"is_ended", is_ended},
-        {"is_short", is_short},
-        {"make_room", make_room},
-        {"bind_limit", bind_limit},
-        {NULL, NULL},
+        {"next_event", next_event},     {"cancel", cancel},
+        {"bind_turn", bind_turn},       {"turn_soon", turn_soon},
+        {"note_address", note_address}, {"coroutine_address", coroutine_address},
+        {"take_stall", take_stall},     {"is_ended", is_ended},
+        {"is_short", is_short},         {"make_room", make_room},
+        {"bind_limit", bind_limit},     {NULL, NULL},
     };
     mg_vm_register(L, vm, functions);
 }
