@@ -166,7 +166,9 @@ void mg_lua_memory_collect(mg_lua_memory *m, uint64_t now_ms) {
     if (m->L == NULL) {
         return;
     }
+    uint64_t began_ms = mg_monotonic_ms();
     (void)run_collector(m, collect_all); // what a finalizer ended is as good as over
+    m->took_ms = mg_monotonic_ms() - began_ms;
     note_collection(m, now_ms);
 }
 
@@ -188,9 +190,10 @@ static bool has_grown(const mg_lua_memory *m) {
     return m->used > m->collected + m->limit / 10;
 }
 
-// It is full, and that was not looked into just now.
+// It is full, and that was not looked into just now: to look takes a tenth of the time at most.
 static bool is_full_anew(const mg_lua_memory *m, uint64_t now_ms) {
-    return mg_lua_memory_is_full(m) && now_ms - m->collected_ms >= FULL_INTERVAL_MS;
+    uint64_t apart_ms = 10 * m->took_ms > FULL_INTERVAL_MS ? 10 * m->took_ms : FULL_INTERVAL_MS;
+    return mg_lua_memory_is_full(m) && now_ms - m->collected_ms >= apart_ms;
 }
 
 bool mg_lua_memory_has_room(mg_lua_memory *m, uint64_t now_ms) {

@@ -21,10 +21,11 @@ typedef struct mg_lua_memory {
     size_t limit;       // 0: none
     size_t collected;   // what was used after the last full collection
     uint64_t collected_ms;
-    unsigned rested; // cycles that ended at rest since the last turn
-    bool over;       // a coroutine was ended for it in this turn
-    bool ends_soon;  // whoever is over the limit, though its code be compiled
-    bool refused;    // it was refused memory: the rest of the reserve is the framework's
+    uint64_t took_ms; // what a full collection takes
+    unsigned rested;  // cycles that ended at rest since the last turn
+    bool over;        // a coroutine was ended for it in this turn
+    bool ends_soon;   // whoever is over the limit, though its code be compiled
+    bool refused;     // it was refused memory: the rest of the reserve is the framework's
 } mg_lua_memory;
 
 // Counts from now on, through LuaJIT's own allocator. `m` outlives the state.

@@ -131,11 +131,15 @@ local function give_task(task)
   end
 end
 
+local function memory_fault()
+  return errors.new("memory", MEMORY_FAULT, { status = 503 })
+end
+
 -- What a coroutine failed of: it was made to, it ran out of memory, or it raised.
 local function failure_of(err)
   local stall = native.take_stall()
   if err == OUT_OF_MEMORY or (stall and stall:find("limits.lua_memory", 1, true)) then
-    return errors.new("memory", MEMORY_FAULT, { status = 503 })
+    return memory_fault()
   end
   return stall and errors.new("stall", stall) or errors.wrap(err)
 end
@@ -143,6 +147,19 @@ end
 local function tell_where(err, co)
   M.explain(err, co)
   errors.stitch(err, co)
+end
+
+-- A fault in here must not stop the other tasks of the turn. What cannot be told because it is too
+-- large is told by its kind.
+local function tell_failure(task, err)
+  local ok, message = pcall(task.on_failure, task, err)
+  if not ok and failure_of(message).code == "memory" then
+    native.make_room()
+    ok, message = pcall(task.on_failure, task, memory_fault())
+  end
+  if not ok then
+    native.log(LOG_ERROR, "a failure could not be handled: " .. errors.show(message))
+  end
 end
 
 local function fail(task, err)
@@ -156,10 +173,7 @@ local function fail(task, err)
   if task.held then
     let_go(task, wrapped)
   end
-  local ok, message = pcall(task.on_failure, task, wrapped)
-  if not ok then -- a fault here must not stop the other tasks of the turn
-    native.log(LOG_ERROR, "a failure could not be handled: " .. errors.show(message))
-  end
+  tell_failure(task, wrapped)
   native.take_stall() -- of an error that never ends showing itself
 end
 

@@ -243,6 +243,22 @@ static void each_excess_is_judged_anew(void **state) {
     }
 }
 
+static void a_failure_too_large_to_be_told_is_told_by_its_kind(void **state) {
+    (void)state;
+    serve("app:get('/text/:n', function(ctx) error(('e'):rep(tonumber(ctx.params.n))) end)\n"
+          "app:get('/table/:n', function(ctx)\n"
+          "  error({ message = ('e'):rep(tonumber(ctx.params.n)) }) end)",
+          LIMIT);
+    for (int mib = 1; mib < 8; mib++) { // told whole, not told whole, or not made at all
+        char path[40];
+        snprintf(path, sizeof path, "/text/%d", mib * MIB);
+        assert_in_range(get(path), 500, 503);
+        snprintf(path, sizeof path, "/table/%d", mib * MIB);
+        assert_in_range(get(path), 500, 503);
+        lua_gc(mg_lua_app_vm(app)->L, LUA_GCCOLLECT, 0);
+    }
+}
+
 // --- requests are refused ---
 
 static void when_little_is_left_new_requests_are_refused(void **state) {
@@ -473,6 +489,7 @@ int main(void) {
         TEST(on_error_still_answers),
         TEST(what_waits_beside_it_goes_on),
         TEST(each_excess_is_judged_anew),
+        TEST(a_failure_too_large_to_be_told_is_told_by_its_kind),
         TEST(when_little_is_left_new_requests_are_refused),
         TEST(much_garbage_is_collected),
         TEST(at_rest_garbage_goes_bit_by_bit),
