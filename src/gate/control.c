@@ -257,7 +257,7 @@ void mg_control_close(mg_control *c) {
         v->control = NULL;
         leave(v);
     }
+    unlink(c->path); // first: once nobody listens, another server may take the name
     mg_listener_close(c->listener);
-    unlink(c->path);
     mg_free(c);
 }

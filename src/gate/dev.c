@@ -6,15 +6,22 @@
 #include "event/timer.h"
 #include "event/watch.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { SETTLE_MS = 15 }; // editors write, rename and remove within this
+enum {
+    SETTLE_MS = 15, // editors write, rename and remove within this
+    FOLDERS = 3,
+};
+
+// Of a project at `/`, whose other folders are the whole system's.
+static const char *const below_root[FOLDERS] = {"/lua", "/conf", "/spec"};
 
 struct mg_dev {
     mg_loop *loop;
-    mg_watch *watch;
+    mg_watch *watches[FOLDERS]; // NULL: there is none
     mg_timer settle;
     const char *own;
     void (*on_saved)(void *arg);
@@ -58,6 +65,25 @@ static bool skip(const char *name) {
     return strcmp(name, "build") == 0 || strcmp(name, "node_modules") == 0;
 }
 
+static void close_watches(mg_dev *d) {
+    for (size_t i = 0; i < FOLDERS; i++) {
+        mg_watch_close(d->watches[i]);
+    }
+}
+
+static int watch(mg_dev *d, const char *root) {
+    if (strcmp(root, "/") != 0) {
+        return mg_watch_open(&d->watches[0], d->loop, root, skip, on_change, d);
+    }
+    for (size_t i = 0; i < FOLDERS; i++) {
+        int rc = mg_watch_open(&d->watches[i], d->loop, below_root[i], skip, on_change, d);
+        if (rc != MG_OK && rc != -ENOENT) {
+            return rc;
+        }
+    }
+    return MG_OK;
+}
+
 int mg_dev_open(mg_dev **out, mg_loop *loop, const char *root, const char *own,
                 void (*on_saved)(void *arg), void *arg) {
     mg_dev *d = mg_calloc(1, sizeof *d);
@@ -65,8 +91,9 @@ int mg_dev_open(mg_dev **out, mg_loop *loop, const char *root, const char *own,
     d->own = own;
     d->on_saved = on_saved;
     d->arg = arg;
-    int rc = mg_watch_open(&d->watch, loop, root, skip, on_change, d);
+    int rc = watch(d, root);
     if (rc != MG_OK) {
+        close_watches(d);
         mg_free(d);
         d = NULL;
     }
@@ -77,7 +104,7 @@ int mg_dev_open(mg_dev **out, mg_loop *loop, const char *root, const char *own,
 void mg_dev_close(mg_dev *d) {
     if (d != NULL) {
         mg_timer_stop(&d->settle);
-        mg_watch_close(d->watch);
+        close_watches(d);
         mg_free(d);
     }
 }

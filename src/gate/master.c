@@ -171,6 +171,7 @@ static void on_tick(mg_timer *t) {
     mg_places_watch(m, gap < 2 * TICK_MS ? gap : 2 * TICK_MS);
     mg_keys_rotate(m);
     mg_acme_look(m);
+    mg_master_await_control(m);
 }
 
 // --- life ---

@@ -6,7 +6,10 @@
 #include "gate/control_path.h"
 #include "gate/status.h"
 
+#include <errno.h>
 #include <unistd.h>
+
+enum { CONTROL_APART_MS = 1000 };
 
 // --- status ---
 
@@ -112,16 +115,32 @@ static void on_stop(void *arg, bool now) {
 
 static const mg_control_events control_events = {append_status, on_reload, on_evaluate, on_stop};
 
+static int open_control(mg_master *m, const char *configured, mg_error *err) {
+    char path[MG_CONTROL_PATH];
+    int rc = mg_control_path(m->cli->conf, configured, true, path, sizeof path, err);
+    m->control_asked_ms = mg_loop_now_ms(m->loop);
+    return rc == MG_OK ? mg_control_open(&m->control, m->loop, path, &control_events, m, err) : rc;
+}
+
 // A server without one still obeys signals.
 void mg_master_open_control(mg_master *m, const char *configured) {
-    char path[MG_CONTROL_PATH];
     mg_error err;
-    int rc = mg_control_path(m->cli->conf, configured, true, path, sizeof path, &err);
-    if (rc == MG_OK) {
-        rc = mg_control_open(&m->control, m->loop, path, &control_events, m, &err);
-    }
+    int rc = open_control(m, configured, &err);
+    m->control_waits = rc == -EADDRINUSE;
     if (rc != MG_OK) {
-        mg_master_log(m, MG_LOG_WARN, "no control socket: %s", err.text);
+        mg_master_log(m, MG_LOG_WARN, "no control socket%s: %s", m->control_waits ? " yet" : "",
+                      err.text);
+    }
+}
+
+// The one before may still be finishing its requests.
+void mg_master_await_control(mg_master *m) {
+    mg_error err;
+    if (m->control_waits && m->generation > 0 &&
+        mg_loop_now_ms(m->loop) - m->control_asked_ms >= CONTROL_APART_MS &&
+        open_control(m, m->config.control, &err) == MG_OK) {
+        m->control_waits = false;
+        mg_master_log(m, MG_LOG_INFO, "the control socket is free now: commands reach this server");
     }
 }
 

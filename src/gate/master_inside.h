@@ -84,6 +84,8 @@ struct mg_master {
     mg_reload_queue waiting;
     mg_orders orders; // of scripts, for upstreams: workers to come are told
     mg_control *control;
+    bool control_waits; // another server has its place
+    uint64_t control_asked_ms;
     mg_dev *dev;
 
     bool stopping, had_terminal, hup_ignored;
@@ -108,6 +110,7 @@ void mg_master_stop(mg_master *m, bool now);
 // --- master_control.c ---
 
 void mg_master_open_control(mg_master *m, const char *configured);
+void mg_master_await_control(mg_master *m); // again if it was taken; from time to time
 void mg_master_watch_scripts(mg_master *m); // dev
 
 // --- master_places.c ---

@@ -107,8 +107,9 @@ void mg_reload_commit(mg_reload *r) {
     if (first) {
         announce(m);
     } else {
-        mg_master_log(m, MG_LOG_INFO, "reloaded: generation %u in %.0f ms, %zu files changed",
-                      r->number, milliseconds(r), r->changes.files);
+        mg_master_log(m, MG_LOG_INFO, "reloaded: generation %u in %.0f ms, %zu file%s changed",
+                      r->number, milliseconds(r), r->changes.files,
+                      r->changes.files == 1 ? "" : "s");
     }
     mg_reload_succeed(r, mg_buf_str(&text));
     mg_buf_deinit(&text);

@@ -84,6 +84,31 @@ describe("a control socket", function()
     assert.equal(0, service.process:wait())
   end)
 
+  it("is taken by the next server once the one before has finished", function()
+    start({ control = "run.sock", timeouts = { drain = 60 } })
+    local conn = service:connect()
+    conn:send(wire.get("/sleep/3000"))
+    process.wait_until("the handler runs", function()
+      return service:status().workers[1].generations[1].requests > 0
+        or service:status().workers[2].generations[1].requests > 0
+    end)
+    service.process:signal("TERM")
+    service:wait_for_log("stopping")
+    local out = service.folder .. "/next"
+    local next_one = process.start({ servers.BINARY, "run", service.conf }, out, out)
+    process.wait_until("it has no control socket yet", function()
+      return process.read_file(out):find("no control socket yet", 1, true)
+    end)
+    assert.equal("slept\n", conn:read().body)
+    process.wait_until("it has one", function()
+      return process.read_file(out):find("commands reach this server", 1, true)
+    end)
+    assert.equal(next_one.pid, service:status().pid)
+    assert.equal("stopped\n", service:command("stop").out)
+    assert.equal(0, next_one:wait())
+    conn:close()
+  end)
+
   it("answers nonsense with a fault and takes no harm", function()
     start({ control = "run.sock" })
     local path = service.folder .. "/run.sock"
