@@ -16,7 +16,10 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
-enum { BLOCK_MAX = 64 * 1024 };
+enum {
+    BLOCK_MAX = 64 * 1024,
+    READS = 32, // of one socket before others have their turn
+};
 
 // What the kernel did not take at once.
 typedef struct write_block {
@@ -27,6 +30,23 @@ typedef struct write_block {
 
 static int read_start(mg_stream *s);
 static void read_stop(mg_stream *s);
+static int fd_of(const mg_stream *s) {
+    uv_os_fd_t fd = -1;
+    (void)uv_fileno(&s->u.handle, &fd);
+    return fd;
+}
+
+// As receive.
+static ssize_t send_now(const mg_stream *s, const struct iovec *v, int count) {
+    struct msghdr message = {.msg_iov = (struct iovec *)(uintptr_t)v, .msg_iovlen = (size_t)count};
+    ssize_t n;
+    do {
+        n = count == 1 ? send(fd_of(s), v->iov_base, v->iov_len, MSG_NOSIGNAL)
+                       : sendmsg(fd_of(s), &message, MSG_NOSIGNAL);
+    } while (n < 0 && errno == EINTR);
+    return n < 0 ? -errno : n;
+}
+
 static int write_now(mg_stream *s, const struct iovec *v, int count);
 static int shut(mg_stream *s);
 static void close_socket(mg_stream *s, bool reset);
@@ -36,8 +56,8 @@ static size_t untaken(const mg_stream *s);
 static mg_loop *loop_of(const mg_stream *s);
 static bool quiet(const mg_stream *s);
 static bool ending(const mg_stream *s, int *status);
-static void lend_block(uv_handle_t *h, size_t wanted, uv_buf_t *out);
-static void on_read(uv_stream_t *h, ssize_t n, const uv_buf_t *buf);
+static void lend_nothing(uv_handle_t *h, size_t wanted, uv_buf_t *out);
+static void on_readable(uv_stream_t *h, ssize_t status, const uv_buf_t *buf);
 static int queue_rest(mg_stream *s, const struct iovec *v, size_t sent, size_t n);
 static void on_written(uv_write_t *req, int status);
 static int send_fin(const mg_stream *s);
@@ -76,7 +96,7 @@ void mg_stream_uv_open(mg_loop *loop, mg_stream *s, const mg_stream_events *even
 }
 
 static int read_start(mg_stream *s) {
-    return uv_read_start(&s->u.uv, lend_block, on_read);
+    return uv_read_start(&s->u.uv, lend_nothing, on_readable);
 }
 
 static void read_stop(mg_stream *s) {
@@ -93,9 +113,9 @@ static int write_now(mg_stream *s, const struct iovec *v, int count) {
     }
     size_t sent = 0;
     if (s->queued == 0 && n > 0) {
-        int rc = uv_try_write(&s->u.uv, (const uv_buf_t *)v, (unsigned)count);
-        if (rc < 0 && rc != UV_EAGAIN) {
-            return rc;
+        ssize_t rc = send_now(s, v, count);
+        if (rc < 0 && rc != -EAGAIN) {
+            return (int)rc;
         }
         sent = rc < 0 ? 0 : (size_t)rc;
     }
@@ -184,17 +204,36 @@ static bool ending(const mg_stream *s, int *status) {
     return true;
 }
 
-static void lend_block(uv_handle_t *h, size_t wanted, uv_buf_t *out) {
+// libuv would read(2), which takes the longer way of files through the kernel: it is told that there
+// is no room, and asks no further.
+static void lend_nothing(uv_handle_t *h, size_t wanted, uv_buf_t *out) {
+    (void)h;
     (void)wanted;
-    *out = uv_buf_init(mg_loop_of(h->loop)->read_block, MG_STREAM_READ_BYTES);
+    *out = uv_buf_init(NULL, 0);
 }
 
-static void on_read(uv_stream_t *h, ssize_t n, const uv_buf_t *buf) {
+static ssize_t receive(const mg_stream *s, char *block) {
+    ssize_t n;
+    do {
+        n = recv(fd_of(s), block, MG_STREAM_READ_BYTES, 0);
+    } while (n < 0 && errno == EINTR);
+    return n < 0 ? -errno : n;
+}
+
+static void on_readable(uv_stream_t *h, ssize_t status, const uv_buf_t *buf) {
     mg_stream *s = MG_OF(h, mg_stream, u.uv);
-    mg_loop_note(mg_loop_of(h->loop));
-    if (n > 0) {
-        s->events->on_read(s, buf->base, (size_t)n);
-    } else if (n < 0) {
+    mg_loop *loop = mg_loop_of(h->loop);
+    (void)buf;
+    mg_loop_note(loop);
+    ssize_t n = status != UV_ENOBUFS ? status : receive(s, loop->read_block);
+    for (int reads = 1; n > 0; reads++) {
+        s->events->on_read(s, loop->read_block, (size_t)n);
+        if (n < MG_STREAM_READ_BYTES || reads == READS || !s->reading) {
+            return;
+        }
+        n = receive(s, loop->read_block);
+    }
+    if (n != -EAGAIN) {
         uv_read_stop(h);
         mg_stream_end(s, n == UV_EOF ? 0 : (int)n);
     }

@@ -205,10 +205,22 @@ static int start(mg_master *m, mg_error *err) {
     return rc;
 }
 
+// It has stopped: whoever asks for that once more must not make it look as if it had failed.
+static void ignore_further_stops(void) {
+    static const int stops[] = {SIGTERM, SIGINT};
+    sigset_t set;
+    sigemptyset(&set);
+    for (size_t i = 0; i < sizeof stops / sizeof *stops; i++) {
+        sigaddset(&set, stops[i]);
+    }
+    pthread_sigmask(SIG_BLOCK, &set, NULL); // closing their watchers restores what they did before
+}
+
 static void release(mg_master *m) {
     if (m->loop == NULL) {
         return;
     }
+    ignore_further_stops();
     mg_timer_stop(&m->tick);
     mg_timer_stop(&m->stop_timer);
     mg_dev_close(m->dev);
