@@ -20,7 +20,15 @@ void mg_deadlines_deinit(mg_deadlines *q) {
 }
 
 void mg_deadlines_set_wait(mg_deadlines *q, uint64_t wait_ms) {
+    q->before_ms = q->wait_ms;
+    q->changed_ms = mg_loop_now_ms(q->loop);
     q->wait_ms = wait_ms;
+}
+
+uint64_t mg_deadline_started_ms(const mg_deadlines *q, const mg_deadline *d) {
+    uint64_t by_before = d->at_ms - q->before_ms;
+    bool before = q->wait_ms > q->before_ms && q->before_ms > 0 && by_before <= q->changed_ms;
+    return before ? by_before : d->at_ms - q->wait_ms;
 }
 
 // The timer is left alone unless the queue becomes empty or was: fired for an entry that has gone,

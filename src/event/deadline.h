@@ -18,6 +18,7 @@ struct mg_deadlines {
     mg_link head;
     mg_timer timer;
     uint64_t wait_ms;                                 // 0: never
+    uint64_t before_ms, changed_ms;                   // the wait up to then
     void (*on_late)(mg_deadlines *q, mg_deadline *d); // `d` has been taken out; `q` may go
     bool *gone;                                       // while its entries are told: set by its end
 };
@@ -40,3 +41,6 @@ static inline void mg_deadline_init(mg_deadline *d) {
 // Starts `d`, or starts it again (taken out of whatever queue it was in).
 void mg_deadline_start(mg_deadlines *q, mg_deadline *d);
 void mg_deadline_stop(mg_deadline *d);
+
+// When `d`, which is in `q`, was started. After a cut of the wait it may be told too late.
+uint64_t mg_deadline_started_ms(const mg_deadlines *q, const mg_deadline *d);

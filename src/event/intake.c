@@ -16,12 +16,16 @@ void mg_intake_init(mg_intake *i, void (*give_up)(mg_intake *i)) {
     mg_link_init(&i->link);
 }
 
+static bool is_too_much(const mg_intakes *all) {
+    return all->most > 0 && all->held > all->most;
+}
+
 void mg_intake_hold(mg_intakes *all, mg_intake *i, size_t held, bool more) {
     i->fresh += held > i->held ? held - i->held : 0;
     all->held += held;
     all->held -= i->held;
     i->held = held;
-    all->over |= all->most > 0 && all->held > all->most;
+    all->over |= is_too_much(all);
     if (held == 0 || !more) {
         mg_link_remove(&i->link);
     } else if (mg_link_alone(&i->link)) {
@@ -62,12 +66,11 @@ static mg_intake *worst(mg_intakes *all) {
 }
 
 void mg_intakes_bound(mg_intakes *all) {
-    if (!all->over) {
-        return;
-    }
+    bool over = all->over;
     all->over = false;
-    while (all->held > all->most && all->list.next != all->list.prev) {
+    while (over && is_too_much(all) && all->list.next != all->list.prev) {
         mg_intake *i = worst(all);
+        mg_link_remove(&i->link);
         i->give_up(i);
     }
 }

@@ -71,7 +71,7 @@ bool mg_stream_ending(const mg_stream *s, int *status) {
     return !s->closing && !s->ended && s->ops->ending(s, status);
 }
 
-size_t mg_stream_untaken(const mg_stream *s) {
+size_t mg_stream_untaken(mg_stream *s) {
     return s->ops->untaken != NULL ? s->ops->untaken(s) : s->queued;
 }
 

@@ -78,7 +78,7 @@ int mg_stream_local(const mg_stream *s, struct sockaddr_storage *out);
 // Bytes that were written and that the peer's kernel has not acknowledged; on TLS as they are on
 // the wire. Unlike `queued`, which counts what memory is held for, this tells each that leaves. A
 // system call.
-size_t mg_stream_untaken(const mg_stream *s);
+size_t mg_stream_untaken(mg_stream *s);
 
 mg_loop *mg_stream_loop(const mg_stream *s);
 

@@ -16,7 +16,7 @@ struct mg_stream_ops {
     void (*close)(mg_stream *s, bool reset);
     int (*peer)(const mg_stream *s, struct sockaddr_storage *out);
     int (*local)(const mg_stream *s, struct sockaddr_storage *out);
-    size_t (*untaken)(const mg_stream *s); // NULL: what is queued
+    size_t (*untaken)(mg_stream *s); // NULL: what is queued
     mg_loop *(*loop)(const mg_stream *s);
     bool (*quiet)(const mg_stream *s);
     bool (*ending)(const mg_stream *s, int *status);

@@ -52,7 +52,7 @@ static int shut(mg_stream *s);
 static void close_socket(mg_stream *s, bool reset);
 static int peer(const mg_stream *s, struct sockaddr_storage *out);
 static int local(const mg_stream *s, struct sockaddr_storage *out);
-static size_t untaken(const mg_stream *s);
+static size_t untaken(mg_stream *s);
 static mg_loop *loop_of(const mg_stream *s);
 static bool quiet(const mg_stream *s);
 static bool ending(const mg_stream *s, int *status);
@@ -177,7 +177,7 @@ static int local(const mg_stream *s, struct sockaddr_storage *out) {
     return getsockname(fd, (struct sockaddr *)out, &n) == 0 ? MG_OK : -errno;
 }
 
-static size_t untaken(const mg_stream *s) {
+static size_t untaken(mg_stream *s) {
     uv_os_fd_t fd;
     int n = 0;
     bool known = uv_fileno(&s->u.handle, &fd) == 0 && ioctl(fd, SIOCOUTQ, &n) == 0;
@@ -204,8 +204,8 @@ static bool ending(const mg_stream *s, int *status) {
     return true;
 }
 
-// libuv would read(2), which takes the longer way of files through the kernel: it is told that there
-// is no room, and asks no further.
+// libuv would read(2), which takes the longer way of files through the kernel: it is told that
+// there is no room, and asks no further.
 static void lend_nothing(uv_handle_t *h, size_t wanted, uv_buf_t *out) {
     (void)h;
     (void)wanted;

@@ -31,7 +31,7 @@ static int write_plain(mg_stream *s, const struct iovec *v, int count);
 static int shut(mg_stream *s);
 static void close_both(mg_stream *s, bool reset);
 static int peer(const mg_stream *s, struct sockaddr_storage *out);
-static size_t untaken(const mg_stream *s);
+static size_t untaken(mg_stream *s);
 static int local(const mg_stream *s, struct sockaddr_storage *out);
 static mg_loop *loop_of(const mg_stream *s);
 static bool quiet(const mg_stream *s);
@@ -201,8 +201,12 @@ static int peer(const mg_stream *s, struct sockaddr_storage *out) {
     return mg_stream_peer(&s->u.tls->inner, out);
 }
 
-static size_t untaken(const mg_stream *s) {
-    return mg_stream_untaken(&s->u.tls->inner);
+static size_t untaken(mg_stream *s) {
+    mg_stream *inner = &s->u.tls->inner;
+    if (inner->queued > 0) { // 0 is told by its drain
+        s->queued = inner->queued;
+    }
+    return mg_stream_untaken(inner);
 }
 
 static int local(const mg_stream *s, struct sockaddr_storage *out) {

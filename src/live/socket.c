@@ -193,6 +193,7 @@ static bool put_off(mg_socket *s, uint16_t code, mg_str reason) {
     mg_buf_append_str(&s->reason, reason);
     mg_deadline_stop(&s->ping);
     mg_deadline_start(&s->kind->close, &s->idle);
+    drop_held(s); // nothing more is read
     return true;
 }
 

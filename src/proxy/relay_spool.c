@@ -76,8 +76,8 @@ void mg_relay_store(mg_relay *r) {
     if (content.n > 0) {
         mg_str kept;
         r->storing = mg_spool_add(r->spool, content) == MG_EAGAIN;
-        mg_exchange_take_content(x);
         mg_exchange_keep_aside(x, mg_spool_in_memory(r->spool, &kept) ? kept.n : 0);
+        mg_exchange_take_content(x);
     }
     if (!r->storing && mg_exchange_body_complete(x)) {
         ask(r);

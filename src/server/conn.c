@@ -76,19 +76,22 @@ size_t mg_conn_backlog(const mg_conn *c) {
 
 // What lies in the kernel's queue does not count: it grows with the connection, and is emptied in
 // leaps.
-uint64_t mg_conn_taken(const mg_conn *c) {
-    size_t untaken =
-        mg_stream_untaken(&c->stream); // records of TLS are larger than what is in them
-    return c->bytes_out > untaken ? c->bytes_out - untaken : 0;
+uint64_t mg_conn_taken(mg_conn *c) {
+    size_t untaken = mg_stream_untaken(&c->stream);
+    return c->bytes_out > untaken ? c->bytes_out - untaken : 0; // TLS makes more of it
+}
+
+// Wraps, since only changes matter.
+static uint32_t taken_now(mg_conn *c) {
+    return (uint32_t)(c->bytes_out - mg_stream_untaken(&c->stream));
 }
 
 static void mark_taken(mg_conn *c) {
-    c->taken_mark = (uint32_t)mg_conn_taken(c);
+    c->taken_mark = taken_now(c);
 }
 
-// Since the mark; wraps, since only changes matter.
-static uint32_t newly_taken(const mg_conn *c) {
-    return (uint32_t)mg_conn_taken(c) - c->taken_mark;
+static uint32_t newly_taken(mg_conn *c) {
+    return taken_now(c) - c->taken_mark;
 }
 
 static void count_waiting(mg_conn *c) {
@@ -388,6 +391,8 @@ void mg_conn_pump(mg_conn *c) {
     c->pumping = false;
     if (c->state < MG_CONN_LINGER && mg_conn_held(c) == 0) {
         held_no_more(c);
+    } else if (c->held != NULL) {
+        count_held(c);
     }
 }
 
@@ -499,7 +504,7 @@ void mg_conn_idle(mg_conn *c, mg_owner *owner) {
     mg_deadline_stop(&c->deadline);
     mg_conn_resume(c);
     mg_conn_pump(c);
-    if (c->state == MG_CONN_IDLE) {
+    if (c->state == MG_CONN_IDLE || c->state == MG_CONN_HEAD) { // which may owe an answer before it
         mg_conn_arm(c);
     }
 }
@@ -527,7 +532,9 @@ void mg_conn_half_close_late(mg_conn *c) {
 }
 
 bool mg_conn_takes(mg_conn *c) {
-    bool moves = mg_owed_moves(c->server, &c->server->send, &c->deadline, newly_taken(c));
+    uint32_t progress = newly_taken(c);
+    bool moves = mg_owed_moves(c->server, &c->server->send, &c->deadline, progress);
+    count_waiting(c); // parts of a large write may have left
     if (moves) {
         mg_conn_arm(c);
     }

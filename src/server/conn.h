@@ -100,7 +100,7 @@ void mg_conn_flush(mg_conn *c);
 extern const mg_stream_events mg_conn_events;
 
 // Bytes that the peer has taken. A system call.
-uint64_t mg_conn_taken(const mg_conn *c);
+uint64_t mg_conn_taken(mg_conn *c);
 
 // It owes output, and has taken enough of it since that was last asked: it is timed anew.
 bool mg_conn_takes(mg_conn *c);

@@ -55,16 +55,19 @@ typedef struct debtor {
     double weight; // bytes owed for each that was taken
 } debtor;
 
+static bool is_too_much(const mg_server *s) {
+    return s->options.output_bytes > 0 && s->waiting > s->options.output_bytes;
+}
+
 void mg_owed_count(mg_server *s, uint32_t *counted, size_t now) {
     s->waiting += now;
     s->waiting -= *counted;
     *counted = (uint32_t)now;
-    uint64_t most = s->options.output_bytes;
-    s->owing |= most > 0 && s->waiting > most;
+    s->owing |= is_too_much(s);
 }
 
 static uint64_t age_ms(const mg_server *s, const mg_deadlines *q, const mg_deadline *d) {
-    uint64_t then = d->at_ms - q->wait_ms;
+    uint64_t then = mg_deadline_started_ms(q, d);
     uint64_t now = mg_loop_now_ms(s->loop);
     return now > then ? now - then : 0;
 }
@@ -75,9 +78,10 @@ bool mg_owed_moves(const mg_server *s, const mg_deadlines *q, const mg_deadline 
 }
 
 static debtor debtor_of(const kind *k, mg_deadline *d) {
-    const mg_conn *c = k->conn(d);
+    mg_conn *c = k->conn(d);
+    bool moves = k->moves(d);
     double owed = (double)(c->waiting + k->streams(d));
-    return (debtor){k, d, k->moves(d), owed / (1.0 + (double)mg_conn_taken(c))};
+    return (debtor){k, d, moves, owed / (1.0 + (double)mg_conn_taken(c))};
 }
 
 static bool goes_before(const debtor *a, const debtor *b) {
@@ -110,12 +114,12 @@ static bool look(mg_server *s, const kind *k, debtor *worst) {
 }
 
 void mg_owed_bound(mg_server *s) {
-    while (s->owing && s->waiting > s->options.output_bytes) {
+    while (s->owing && is_too_much(s)) {
         debtor worst = {NULL, NULL, false, 0};
         for (size_t i = 0; i < sizeof kinds / sizeof *kinds && !look(s, &kinds[i], &worst); i++) {
         }
-        if (worst.kind == NULL) {
-            break; // they are on their way out
+        if (worst.kind == NULL || !is_too_much(s)) {
+            break; // they are on their way out, or were found to have taken enough
         }
         worst.kind->give_up(worst.d);
     }

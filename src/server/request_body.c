@@ -17,7 +17,7 @@ typedef struct mg_body_intake {
 
 static void give_up_body(mg_intake *i) {
     mg_exchange *x = MG_OF(i, mg_body_intake, of)->x;
-    MG_OF(i, mg_body_intake, of)->aside = 0;
+    mg_exchange_forget_content(x); // first: it may have been refused already
     mg_exchange_refuse_body(
         x, (mg_refusal){503, "too many large requests come at the same time: try again", 1});
 }
@@ -83,7 +83,7 @@ void mg_exchange_refuse_body(mg_exchange *x, mg_refusal refusal) {
         return;
     }
     x->body_refusal = refusal;
-    drop_content(x);
+    mg_exchange_forget_content(x);
     mg_timer_stop(&x->body_timer);
     x->wire->stop_body(x);
     if (x->body_wanted && x->app != NULL) {

@@ -138,7 +138,8 @@ static void on_turn(mg_turn *turn) {
     if (s->owing || in->over) {
         mg_owed_bound(s);
         mg_intakes_bound(in);
-        flush(s); // what was said to those
+        flush(s);                   // what was said to those
+        mg_loop_turn_soon(s->loop); // their apps have had their turn
     }
     if (s->shown != NULL) {
         *s->shown = *s->stats;

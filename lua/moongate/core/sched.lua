@@ -153,7 +153,7 @@ end
 -- large is told by its kind.
 local function tell_failure(task, err)
   local ok, message = pcall(task.on_failure, task, err)
-  if not ok and failure_of(message).code == "memory" then
+  if not ok and (message == OUT_OF_MEMORY or native.is_short()) then
     native.make_room()
     ok, message = pcall(task.on_failure, task, memory_fault())
   end

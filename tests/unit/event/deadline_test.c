@@ -203,6 +203,21 @@ static void a_queue_may_go_with_its_entry(void **state) {
     assert_true(mg_link_alone(&e[1].deadline.link));
 }
 
+static void an_entry_knows_when_it_was_started(void **state) {
+    (void)state;
+    entry e[2];
+    init(e, 2);
+    start_at(50, &queue, &e[0], 'a');
+    assert_int_equal(mg_deadline_started_ms(&queue, &e[0].deadline), 50);
+    mg_loop_set_now(loop, 60);
+    mg_deadlines_set_wait(&queue, 5000);
+    assert_int_equal(mg_deadline_started_ms(&queue, &e[0].deadline), 50);
+    start_at(70, &queue, &e[1], 'b');
+    assert_int_equal(mg_deadline_started_ms(&queue, &e[1].deadline), 70);
+    mg_deadline_stop(&e[0].deadline);
+    mg_deadline_stop(&e[1].deadline);
+}
+
 #define EACH(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void) {
@@ -215,6 +230,7 @@ int main(void) {
         EACH(an_entry_stopped_or_started_inside_on_late_is_obeyed),
         EACH(a_wait_of_zero_means_never_and_takes_out),
         EACH(a_changed_wait_may_make_late_but_never_early),
+        EACH(an_entry_knows_when_it_was_started),
         EACH(entries_survive_the_end_of_their_queue),
         EACH(a_queue_may_go_with_its_entry),
     };

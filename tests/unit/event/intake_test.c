@@ -16,6 +16,10 @@ static void give_up(mg_intake *i) {
     mg_intake_hold(all, i, 0, false);
 }
 
+static void keep_all(mg_intake *i) {
+    (void)i;
+}
+
 static int set_up(void **state) {
     (void)state;
     loop = new_loop(true);
@@ -119,6 +123,28 @@ static void none_hides_behind_many(void **state) {
     assert_true(items[99].given_up);
 }
 
+static void a_bound_that_is_taken_away_gives_nobody_up(void **state) {
+    (void)state;
+    hold(0, 800);
+    hold(1, 800);
+    all->most = 0; // as by a reload, in the very turn
+    mg_intakes_bound(all);
+    assert_false(all->over);
+    assert_false(items[0].given_up || items[1].given_up);
+}
+
+static void who_lets_go_of_nothing_does_not_hold_up_the_rest(void **state) {
+    (void)state;
+    mg_intake stubborn;
+    mg_intake_init(&stubborn, keep_all);
+    mg_intake_hold(all, &stubborn, 2000, true);
+    hold(0, 100);
+    hold(1, 100);
+    mg_intakes_bound(all);
+    assert_int_equal(1, items[0].given_up + items[1].given_up); // one alone is let
+    mg_intake_hold(all, &stubborn, 0, false);
+}
+
 static void without_a_bound_nobody_goes(void **state) {
     (void)state;
     all->most = 0;
@@ -140,6 +166,8 @@ int main(void) {
         TEST(what_is_whole_counts_but_is_let),
         TEST(none_hides_behind_many),
         TEST(without_a_bound_nobody_goes),
+        TEST(a_bound_that_is_taken_away_gives_nobody_up),
+        TEST(who_lets_go_of_nothing_does_not_hold_up_the_rest),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

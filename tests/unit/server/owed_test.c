@@ -116,6 +116,32 @@ static void the_beginning_of_a_head_hides_nobody(void **state) {
     assert_false(is_gone(&b));
 }
 
+static void a_head_that_is_held_behind_an_answer_hides_nobody(void **state) {
+    (void)state;
+    mg_stream_read_stop(&a.s);
+    peer_send(&r, &a, "GET /a HTTP/1.1\r\nHost: h\r\n\r\nGET /b");
+    mg_exchange *x = rig_take(&r);
+    mg_exchange_begin(x, &rig_ok, -1);
+    mg_exchange_write(x, (mg_str){text, 20000});
+    rig_settle(&r);
+    mg_exchange_end(x, NULL); // the rest is still queued
+    rig_settle(&r);
+    assert_int_equal(ca->state, MG_CONN_HEAD);
+    rig_pass(&r, 60000);
+    assert_int_equal(r.server->stats->connections, 1); // it took nothing for timeouts.send
+    assert_true(is_gone(&a));
+}
+
+static void without_a_bound_any_more_nobody_goes(void **state) {
+    (void)state;
+    owe(&a, 20000);
+    r.server->owing = true;
+    r.server->options.output_bytes = 0; // as by a reload
+    mg_owed_bound(r.server);
+    assert_false(r.server->owing);
+    assert_false(is_gone(&a));
+}
+
 static void a_head_has_its_time_once_nothing_is_owed(void **state) {
     (void)state;
     owe(&a, 1000);
@@ -199,6 +225,8 @@ int main(void) {
         TEST(of_those_who_came_just_now_who_owes_most_beside_what_it_took_goes),
         TEST(the_bound_holds_when_all_take),
         TEST(the_beginning_of_a_head_hides_nobody),
+        TEST(a_head_that_is_held_behind_an_answer_hides_nobody),
+        TEST(without_a_bound_any_more_nobody_goes),
         TEST(a_head_has_its_time_once_nothing_is_owed),
         TEST(streams_without_a_window_go_before_connections_that_take),
         TEST(all_streams_of_a_connection_count_together),

@@ -186,6 +186,30 @@ static void of_all_that_is_held_the_most_is_refused(void **state) {
     peer_close(&r, &q, false);
 }
 
+static void what_was_refused_before_is_given_up_once(void **state) {
+    (void)state;
+    mg_intakes *all = mg_loop_intakes(r.loop);
+    mg_exchange *x = begin(WITH_LENGTH("20000") "some of it");
+    mg_exchange_want_body(x, true);
+    mg_exchange_keep_aside(x, 1000);
+    mg_exchange_refuse_body(x, (mg_refusal){408, "too slow", 0});
+    assert_int_equal(all->held, 0);
+    mg_exchange_keep_aside(x, 2000); // whoever keeps it has not heard yet
+    mg_intake other;
+    mg_intake_init(&other, NULL);
+    mg_intake_hold(all, &other, 10, true);
+    all->most = 100;
+    all->over = true;
+    mg_intakes_bound(all);
+    assert_int_equal(all->held, 10);
+    assert_int_equal(x->body_refusal.status, 408);
+    mg_intake_hold(all, &other, 0, false);
+    all->most = 0;
+    mg_exchange_refuse(x, x->body_refusal);
+    rig_settle(&r);
+    assert_refused(&p, "HTTP/1.1 408 ");
+}
+
 static void a_length_beyond_the_limit_is_known_at_once(void **state) {
     (void)state;
     mg_exchange *x = begin(WITH_LENGTH("100"));
@@ -504,6 +528,7 @@ int main(void) {
         TEST(a_body_that_is_collected_is_read_to_its_end),
         TEST(trailers_lie_beside_the_body),
         TEST(of_all_that_is_held_the_most_is_refused),
+        TEST(what_was_refused_before_is_given_up_once),
         TEST(a_length_beyond_the_limit_is_known_at_once),
         TEST(chunks_beyond_the_limit_are_refused_as_they_come),
         TEST(a_chunk_is_refused_when_it_is_announced),
