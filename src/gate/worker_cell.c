@@ -3,6 +3,7 @@
 
 #include "gate/worker_inside.h"
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "store/redis.h"
 
@@ -13,6 +14,7 @@ enum {
     CELL_MS = 500,
     CALM_REQUESTS = 100, // of a tick, at most
     TICKS_TO_TEND = 4,
+    BUSY_TICKS = 2,
 };
 
 static void fill_life(mg_worker *w) {
@@ -90,11 +92,26 @@ void mg_worker_show_traffic(mg_worker *w) {
     w->server->shown = &w->cell->traffic;
 }
 
+// For some time more than half of a processor: a crowd that connects is no load.
+static bool has_been_busy(mg_worker *w) {
+    uint64_t cpu_ms = mg_thread_ms();
+    uint64_t now_ms = mg_loop_now_ms(w->loop);
+    bool busy = 2 * (cpu_ms - w->cpu_ms) > now_ms - w->ticked_ms;
+    w->cpu_ms = cpu_ms;
+    w->ticked_ms = now_ms;
+    w->busy_ticks = busy ? w->busy_ticks + 1 : 0;
+    return w->busy_ticks >= BUSY_TICKS;
+}
+
 // Many slow readers, large bodies, a crowd that left: the memory of a peak is given back after it.
 static void tend_memory(mg_worker *w) {
+    bool busy = has_been_busy(w);
     uint64_t requests = w->server != NULL ? w->server->stats->requests : 0;
     bool calm = requests - w->requests_seen < CALM_REQUESTS;
     w->requests_seen = requests;
+    if (w->current != NULL) {
+        mg_lua_app_pace(w->current->app, busy);
+    }
     if (calm && w->current != NULL) {
         mg_lua_app_rest(w->current->app);
     }

@@ -51,6 +51,8 @@ struct mg_worker {
     mg_stall *stall;
     mg_timer cell_timer;
     uint64_t started_wall_ms;
+    uint64_t ticked_ms, cpu_ms; // at the last tick, and computed by then
+    uint32_t busy_ticks;        // one after the other
     mg_timer drain_timer;
     uint64_t drain_until_ms; // requests, then background work
     uint64_t descriptors;    // RLIMIT_NOFILE

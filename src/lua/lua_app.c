@@ -502,6 +502,10 @@ size_t mg_lua_app_memory(const mg_lua_app *a) {
     return a->vm->memory.used;
 }
 
+void mg_lua_app_pace(mg_lua_app *a, bool busy) {
+    mg_lua_memory_pace(&a->vm->memory, busy);
+}
+
 void mg_lua_app_rest(mg_lua_app *a) {
     mg_lua_memory_rest(&a->vm->memory, mg_loop_now_ms(a->vm->loop));
 }

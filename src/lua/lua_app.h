@@ -84,6 +84,9 @@ mg_lua_pins mg_lua_app_pins(mg_lua_app *a);
 // Bytes that its state has allocated.
 size_t mg_lua_app_memory(const mg_lua_app *a);
 
+// See mg_lua_memory_pace.
+void mg_lua_app_pace(mg_lua_app *a, bool busy);
+
 // Few requests come: takes some milliseconds to give back what scripts have left behind.
 void mg_lua_app_rest(mg_lua_app *a);
 

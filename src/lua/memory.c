@@ -14,7 +14,9 @@ enum {
     LITTLE = 4096,
     REST_BYTES = 4 << 20,
     MUCH_BYTES = 16 << 20,
-    CYCLES = 2, // the first may have begun before the last turn
+    BUSY_GARBAGE_BYTES = 4 << 20,
+    LEAST_PAUSE = 200, // percent of what lives, at which the next cycle begins: LuaJIT's own
+    CYCLES = 2,        // the first may have begun before the last turn
     REST_INTERVAL_MS = 10000,
     REST_MS = 4,
     REST_STEP_KB = 256,
@@ -215,7 +217,17 @@ static void forget_compiled(mg_lua_memory *m) {
     luaJIT_setmode(m->L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_FLUSH);
 }
 
+void mg_lua_memory_pace(mg_lua_memory *m, bool busy) {
+    size_t live = m->low > 0 ? m->low : m->used;
+    size_t pause = busy ? 100 + (size_t)BUSY_GARBAGE_BYTES / (live / 100 + 1) : 0;
+    m->low = m->used;
+    if (m->L != NULL) {
+        lua_gc(m->L, LUA_GCSETPAUSE, (int)(pause > LEAST_PAUSE ? pause : LEAST_PAUSE));
+    }
+}
+
 void mg_lua_memory_tend(mg_lua_memory *m, uint64_t now_ms) {
+    m->low = m->used < m->low ? m->used : m->low;
     m->over = m->refused = false;
     m->rested = 0;
     if (m->limit == 0 || m->used < m->limit / 5 * 3) {

@@ -21,6 +21,7 @@ typedef struct mg_lua_memory {
     size_t limit;       // 0: none
     size_t collected;   // what was used after the last full collection
     uint64_t collected_ms;
+    size_t low;       // the least that was used since the pace was set: about what lives
     uint64_t took_ms; // what a full collection takes
     unsigned rested;  // cycles that ended at rest since the last turn
     bool over;        // a coroutine was ended for it in this turn
@@ -42,6 +43,10 @@ void mg_lua_memory_collect(mg_lua_memory *m, uint64_t now_ms);
 
 // There is room for another request, perhaps once all is collected.
 bool mg_lua_memory_has_room(mg_lua_memory *m, uint64_t now_ms);
+
+// How much garbage may gather before it is collected: as much as lives, and, for a `busy` process,
+// some megabytes at least, since what a collection costs is what lives. From time to time.
+void mg_lua_memory_pace(mg_lua_memory *m, bool busy);
 
 // Nobody needs the loop for some milliseconds: if much may have become garbage since all was
 // collected, goes on collecting for about as long.

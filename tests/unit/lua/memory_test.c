@@ -346,6 +346,26 @@ static void at_rest_garbage_goes_bit_by_bit(void **state) {
     assert_true(memory()->used <= used + MIB);
 }
 
+static int pause_of(bool busy) {
+    mg_lua_memory_tend(memory(), 0);
+    mg_lua_memory_pace(memory(), busy);
+    int pause = lua_gc(mg_lua_app_vm(app)->L, LUA_GCSETPAUSE, 1);
+    lua_gc(mg_lua_app_vm(app)->L, LUA_GCSETPAUSE, pause);
+    return pause;
+}
+
+static void who_is_busy_collects_less_often(void **state) {
+    (void)state;
+    serve("", 100 * MIB);
+    assert_int_equal(pause_of(false), 200);
+    double live = (double)memory()->used;
+    assert_in_range(pause_of(true), (uint64_t)(100 + 4 * MIB / live * 90),
+                    (uint64_t)(100 + 4 * MIB / live * 110));
+    keep(8 * MIB);
+    (void)pause_of(true);
+    assert_int_equal(pause_of(true), 200);
+}
+
 static void garbage_is_no_reason_to_refuse(void **state) {
     (void)state;
     serve("app:get('/good', function() return 'good' end)", LIMIT);
@@ -493,6 +513,7 @@ int main(void) {
         TEST(when_little_is_left_new_requests_are_refused),
         TEST(much_garbage_is_collected),
         TEST(at_rest_garbage_goes_bit_by_bit),
+        TEST(who_is_busy_collects_less_often),
         TEST(garbage_is_no_reason_to_refuse),
         TEST(what_lives_is_not_collected_again_and_again),
         TEST(a_failing_finalizer_ends_nothing),
