@@ -57,7 +57,7 @@ static void on_drained(void *arg) {
 static void on_drain_late(mg_timer *t) {
     mg_worker *w = MG_OF(t, mg_worker, drain_timer);
     mg_log_printf(w->logs.error, MG_LOG_WARN, "drain: %llu connections are closed after %.1f s",
-                  (unsigned long long)w->server->stats->connections,
+                  (unsigned long long)w->server->stats.connections,
                   (double)w->current->config.timeouts.drain_ms / 1000);
     mg_server_close(w->server);
 }
@@ -203,7 +203,7 @@ void mg_worker_free(mg_worker *w) {
     if (w->server != NULL) {
         mg_accepting_end(&w->accepting);
         mg_server_close(w->server);
-        while (w->server->stats->connections > 0) {
+        while (w->server->stats.connections > 0) {
             mg_loop_turn(w->loop, false, false, 0);
         }
     }

@@ -22,7 +22,7 @@ static void fill_life(mg_worker *w) {
     w->cell->generation = w->current != NULL ? w->current->number : 0;
     w->cell->started_wall_ms = w->started_wall_ms;
     if (w->server != NULL) {
-        w->cell->traffic = *w->server->stats;
+        w->cell->traffic = w->server->stats;
     }
 }
 
@@ -82,7 +82,7 @@ static uint64_t carried(uint64_t count) {
 
 void mg_worker_show_traffic(mg_worker *w) {
     const mg_traffic *before = &w->cell->traffic;
-    w->server->own_traffic = (mg_traffic){
+    w->server->stats = (mg_traffic){
         .accepted = carried(before->accepted),
         .requests = carried(before->requests),
         .bytes_in = carried(before->bytes_in),
@@ -106,7 +106,7 @@ static bool has_been_busy(mg_worker *w) {
 // Many slow readers, large bodies, a crowd that left: the memory of a peak is given back after it.
 static void tend_memory(mg_worker *w) {
     bool busy = has_been_busy(w);
-    uint64_t requests = w->server != NULL ? w->server->stats->requests : 0;
+    uint64_t requests = w->server != NULL ? w->server->stats.requests : 0;
     bool calm = requests - w->requests_seen < CALM_REQUESTS;
     w->requests_seen = requests;
     if (w->current != NULL) {

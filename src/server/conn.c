@@ -170,7 +170,7 @@ static void write_out(mg_conn *c, const struct iovec *v, int count, size_t bytes
     if (!c->broken && count > 0) {
         c->broken = mg_stream_write(&c->stream, v, count) != 0;
         c->bytes_out += bytes;
-        c->server->stats->bytes_out += bytes;
+        c->server->stats.bytes_out += bytes;
         count_waiting(c);
     }
     if (c->out != NULL) {
@@ -399,7 +399,7 @@ void mg_conn_pump(mg_conn *c) {
 static void on_read(mg_stream *stream, const char *data, size_t n) {
     mg_conn *c = MG_OF(stream, mg_conn, stream);
     c->bytes_in += n;
-    c->server->stats->bytes_in += n;
+    c->server->stats.bytes_in += n;
     if (mg_conn_held(c) > 0) {
         hold(c, data, n);
         mg_conn_pump(c);

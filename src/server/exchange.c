@@ -43,7 +43,7 @@ void mg_exchange_start(mg_exchange *x) {
     x->phase = MG_EXCHANGE_HANDLING;
     x->body_limit = s->options.body_bytes;
     mg_deadline_start(&s->handler, &x->handler_deadline);
-    s->stats->requests++;
+    s->stats.requests++;
     if (s->on_access != NULL) {
         x->start_us = mg_loop_now_us(s->loop);
         x->start_wall_ms = mg_loop_wall_ms(s->loop);

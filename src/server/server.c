@@ -44,7 +44,7 @@ typedef struct mg_door {
 static void on_handshake_late(mg_deadlines *q, mg_deadline *d) {
     mg_conn *c = MG_OF(d, mg_conn, deadline);
     (void)q;
-    c->server->stats->failed_handshakes += mg_tls_is(&c->stream);
+    c->server->stats.failed_handshakes += mg_tls_is(&c->stream);
     mg_conn_close(c, MG_GONE_CLIENT);
 }
 
@@ -142,7 +142,7 @@ static void on_turn(mg_turn *turn) {
         mg_loop_turn_soon(s->loop); // their apps have had their turn
     }
     if (s->shown != NULL) {
-        *s->shown = *s->stats;
+        *s->shown = s->stats;
     }
 }
 
@@ -165,7 +165,6 @@ mg_server *mg_server_new(mg_loop *loop, mg_app *app, const mg_server_options *op
     mg_server *s = mg_calloc(1, sizeof *s);
     s->loop = loop;
     s->apps[MG_APP_MAIN] = app;
-    s->stats = &s->own_traffic;
     s->on_conn_idle = conn_is_idle;
     s->on_conn_closed = forget;
     take_options(s, options);
@@ -319,8 +318,8 @@ static void adopt(mg_server *s, mg_conn *c, const mg_endpoint *e) {
     c->app = e->app & 3U;
     c->http2 = e->http2;
     mg_link_append(&s->conns, &c->link);
-    s->stats->connections++;
-    s->stats->accepted++;
+    s->stats.connections++;
+    s->stats.accepted++;
     mg_conn_open(c, s, first_owner(c), e->tls == NULL && !c->proxied);
 }
 
@@ -329,7 +328,7 @@ static void on_ready(mg_stream *stream, int status, const char *text) {
     mg_conn *c = MG_OF(stream, mg_conn, stream);
     if (status != 0) {
         char name[MG_PEER_TEXT];
-        c->server->stats->failed_handshakes++;
+        c->server->stats.failed_handshakes++;
         mg_peer_write(stream, name);
         mg_server_log(c->server, MG_LOG_INFO, "%s: %s", name, text);
     }
@@ -423,8 +422,7 @@ static void close_least_missed(mg_holder *h) {
 
 // One connection is always allowed, or a limit that is too small would close the door for ever.
 static bool is_full(const mg_server *s) {
-    return mg_descriptors_left(s->loop) <= s->options.spare_descriptors &&
-           s->stats->connections > 0;
+    return mg_descriptors_left(s->loop) <= s->options.spare_descriptors && s->stats.connections > 0;
 }
 
 static void pause_accept(mg_server *s, bool pause) {
@@ -595,7 +593,7 @@ mg_conn *mg_server_connect_stream(mg_server *s, const char *address, mg_stream *
 static void forget(mg_server *s, mg_conn *c) {
     mg_link_remove(&c->link);
     mg_free(c);
-    s->stats->connections--;
+    s->stats.connections--;
     accept_again(&s->holder);
     tell_drained(s);
 }

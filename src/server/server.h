@@ -76,8 +76,7 @@ struct mg_server {
     mg_output_pool outputs;
     mg_date_cache date;
     uint64_t next_conn_id;
-    mg_traffic own_traffic;
-    mg_traffic *stats; // own_traffic unless someone else wants to read it
+    mg_traffic stats;
     mg_traffic *shown; // a copy for others, made in each turn; NULL: nobody looks
 };
 

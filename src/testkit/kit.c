@@ -30,7 +30,7 @@ static int connect_stream(lua_State *L) {
 }
 
 static void turn_until_closed(mg_testkit *k) {
-    for (int i = 0; i < CLOSE_TURNS && k->server->stats->connections > 0; i++) {
+    for (int i = 0; i < CLOSE_TURNS && k->server->stats.connections > 0; i++) {
         mg_loop_turn(k->loop, false, false, 0);
     }
 }
@@ -127,7 +127,7 @@ static int set_now(lua_State *L) {
 // test_connections() -> how many are open on the server's side
 static int connections(lua_State *L) {
     const mg_testkit *k = mg_testkit_of(L);
-    lua_pushinteger(L, k->server != NULL ? (lua_Integer)k->server->stats->connections : 0);
+    lua_pushinteger(L, k->server != NULL ? (lua_Integer)k->server->stats.connections : 0);
     return 1;
 }
 

@@ -27,7 +27,7 @@ static int tear_down(void **state) {
     mg_accepting_end(&a);
     mg_accepting_deinit(&a);
     mg_server_close(r.server);
-    while (r.server->stats->connections > 0) {
+    while (r.server->stats.connections > 0) {
         mg_loop_turn(r.loop, true, false, 0);
     }
     rig_settle(&r);
@@ -59,12 +59,12 @@ static void dial(const mg_address *at) {
 }
 
 static bool is_accepted_from(const mg_address *at) {
-    uint64_t before = r.server->stats->accepted;
+    uint64_t before = r.server->stats.accepted;
     dial(at);
     for (int i = 0; i < 20; i++) {
         mg_loop_turn(r.loop, false, false, 0);
     }
-    return r.server->stats->accepted > before;
+    return r.server->stats.accepted > before;
 }
 
 #define PLAIN "{\"address\":\"127.0.0.1:0\",\"app\":\"main\",\"mode\":false}"
@@ -111,7 +111,7 @@ static void a_change_loses_nobody(void **state) {
     add(1, OWN, &own, PLAIN);
     dial(&own); // waits in the kernel
     mg_accepting_change(&a, 1, MG_STR("{\"address\":\"127.0.0.1:0\"}"));
-    assert_int_equal(r.server->stats->accepted, 1);
+    assert_int_equal(r.server->stats.accepted, 1);
     assert_true(is_accepted_from(&own));
     mg_accepting_change(&a, 7, MG_STR(PLAIN)); // of no socket
 }

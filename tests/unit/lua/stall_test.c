@@ -91,7 +91,7 @@ static void free_app(mg_lua_app *a) {
 static void close_server(void) {
     mg_stream_close(&p.s, true);
     mg_server_close(r.server);
-    while (r.server->stats->connections > 0 || !p.closed) {
+    while (r.server->stats.connections > 0 || !p.closed) {
         mg_loop_turn(r.loop, false, false, 0);
     }
     mg_server_free(r.server);

@@ -113,7 +113,7 @@ static void a_stream_that_is_too_short_is_broken_off(void **state) {
     mg_exchange_write(x, MG_STR("abc"));
     mg_exchange_end(x, NULL);
     rig_settle(&r);
-    assert_int_equal(r.server->stats->connections, 0);
+    assert_int_equal(r.server->stats.connections, 0);
     assert_int_equal(p.ends, 1);
     assert_int_equal(r.gone, 0); // the app did it itself
     assert_log(&r, "GET /a 200 3 aborted\n");

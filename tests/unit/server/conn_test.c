@@ -136,9 +136,9 @@ static void after_a_refusal_the_peer_is_waited_for(void **state) {
     assert_refused(&p, "HTTP/1.1 400 Bad Request\r\n");
     assert_int_equal(c->state, MG_CONN_LINGER);
     peer_send(&r, &p, GET("/a"));
-    assert_int_equal(r.server->stats->connections, 1);
+    assert_int_equal(r.server->stats.connections, 1);
     peer_fin(&r, &p);
-    assert_int_equal(r.server->stats->connections, 0);
+    assert_int_equal(r.server->stats.connections, 0);
     assert_got(&p, "");
 }
 
@@ -147,9 +147,9 @@ static void after_a_refusal_the_peer_is_not_waited_for_in_vain(void **state) {
     peer_send(&r, &p, "\r\r");
     assert_refused(&p, "HTTP/1.1 400 Bad Request\r\n");
     rig_pass(&r, 1999);
-    assert_int_equal(r.server->stats->connections, 1);
+    assert_int_equal(r.server->stats.connections, 1);
     rig_pass(&r, 1);
-    assert_int_equal(r.server->stats->connections, 0);
+    assert_int_equal(r.server->stats.connections, 0);
 }
 
 static void a_lingering_peer_may_reset(void **state) {
@@ -157,7 +157,7 @@ static void a_lingering_peer_may_reset(void **state) {
     peer_send(&r, &p, "\r\r");
     mg_stream_close(&p.s, true);
     rig_settle(&r);
-    assert_int_equal(r.server->stats->connections, 0);
+    assert_int_equal(r.server->stats.connections, 0);
     assert_int_equal(r.gone, 0);
 }
 
@@ -167,7 +167,7 @@ static void a_fin_ends_an_idle_connection(void **state) {
     (void)state;
     peer_fin(&r, &p);
     assert_int_equal(p.ends, 1);
-    assert_int_equal(r.server->stats->connections, 0);
+    assert_int_equal(r.server->stats.connections, 0);
 }
 
 static void a_fin_ends_an_unfinished_head(void **state) {
@@ -185,7 +185,7 @@ static void a_fin_ends_an_unfinished_head(void **state) {
     mg_stream_read_start(&p.s);
     rig_settle(&r);
     assert_got(&p, OK("2", "/a"));
-    assert_int_equal(r.server->stats->connections, 0);
+    assert_int_equal(r.server->stats.connections, 0);
     assert_int_equal(r.gone, 0);
 }
 
@@ -198,7 +198,7 @@ static void a_fin_behind_a_request_lets_it_be_answered(void **state) {
     mg_exchange_respond(rig_take(&r), &rig_ok, MG_STR("a"));
     rig_settle(&r);
     assert_got(&p, OK("1", "a"));
-    assert_int_equal(r.server->stats->connections, 0);
+    assert_int_equal(r.server->stats.connections, 0);
     assert_int_equal(r.gone, 0);
 }
 
@@ -212,7 +212,7 @@ static void a_fin_alone_is_taken_for_a_departure_after_a_while(void **state) {
     rig_pass(&r, 1);
     assert_int_equal(r.gone, 1);
     assert_int_equal(r.why, MG_GONE_CLIENT);
-    assert_int_equal(r.server->stats->connections, 0);
+    assert_int_equal(r.server->stats.connections, 0);
     assert_log(&r, "GET /a 0 0 aborted\n");
 }
 
@@ -230,7 +230,7 @@ static void whoever_takes_is_served_on_after_its_fin(void **state) {
     assert_int_equal(r.gone, 0);
     rig_pass(&r, 1100); // nothing was taken for half_close_ms
     assert_int_equal(r.gone, 1);
-    assert_int_equal(r.server->stats->connections, 0);
+    assert_int_equal(r.server->stats.connections, 0);
 }
 
 // As anybody who is slow to take an answer.
@@ -266,7 +266,7 @@ static void an_answer_on_its_way_outlives_the_fin(void **state) {
     mg_stream_read_start(&p.s);
     peer_fin(&r, &p);
     assert_got(&p, OK("2", "/a"));
-    assert_int_equal(r.server->stats->connections, 0);
+    assert_int_equal(r.server->stats.connections, 0);
 }
 
 static void a_reset_is_told_to_the_app_once_and_at_once(void **state) {
@@ -279,7 +279,7 @@ static void a_reset_is_told_to_the_app_once_and_at_once(void **state) {
     rig_settle(&r);
     assert_int_equal(r.gone, 1);
     assert_int_equal(r.why, MG_GONE_CLIENT);
-    assert_int_equal(r.server->stats->connections, 0);
+    assert_int_equal(r.server->stats.connections, 0);
     assert_log(&r, "GET /a 200 0 aborted\n");
 }
 
@@ -289,7 +289,7 @@ static void a_reset_of_an_idle_or_reading_connection_is_nobodys_business(void **
     for (size_t i = 0; i < 3; i++) {
         peer_send(&r, &p, texts[i]);
         peer_close(&r, &p, true);
-        assert_int_equal(r.server->stats->connections, 0);
+        assert_int_equal(r.server->stats.connections, 0);
         c = peer_open(&r, &p, WINDOW);
     }
     assert_int_equal(r.gone, 0);
@@ -318,7 +318,7 @@ static void a_reset_is_noticed_while_reading_is_stopped(void **state) {
     assert_int_equal(r.gone, 0); // nothing tells
     rig_pass(&r, 250);
     assert_int_equal(r.gone, 1);
-    assert_int_equal(r.server->stats->connections, 0);
+    assert_int_equal(r.server->stats.connections, 0);
 }
 
 static void a_fin_is_noticed_while_reading_is_stopped(void **state) {
@@ -329,7 +329,7 @@ static void a_fin_is_noticed_while_reading_is_stopped(void **state) {
     assert_int_equal(r.gone, 0);
     rig_pass(&r, 251);
     assert_int_equal(r.gone, 1);
-    assert_int_equal(r.server->stats->connections, 0);
+    assert_int_equal(r.server->stats.connections, 0);
 }
 
 // --- deadlines ---
@@ -339,9 +339,9 @@ static void a_connection_that_idles_too_long_is_closed(void **state) {
     rig_pass(&r, 74999);
     peer_send(&r, &p, GET("/a"));
     rig_pass(&r, 74999);
-    assert_int_equal(r.server->stats->connections, 1);
+    assert_int_equal(r.server->stats.connections, 1);
     rig_pass(&r, 1);
-    assert_int_equal(r.server->stats->connections, 0);
+    assert_int_equal(r.server->stats.connections, 0);
     assert_got(&p, OK("2", "/a"));
 }
 
@@ -354,9 +354,9 @@ static void a_peer_that_takes_nothing_is_closed(void **state) {
         mg_loop_turn(r.loop, false, false, 0);
     }
     rig_pass(&r, 59999);
-    assert_int_equal(r.server->stats->connections, 1);
+    assert_int_equal(r.server->stats.connections, 1);
     rig_pass(&r, 1);
-    assert_int_equal(r.server->stats->connections, 0);
+    assert_int_equal(r.server->stats.connections, 0);
 }
 
 // Takes `n` pieces of what the window holds, one every `ms`.
@@ -380,9 +380,9 @@ static void a_peer_that_takes_it_too_slowly_is_closed(void **state) {
     mg_exchange_respond(rig_take(&r), &rig_ok, (mg_str){text, sizeof text});
     rig_settle(&r);
     take_slowly(14, 10000); // 100 each
-    assert_int_equal(r.server->stats->connections, 1);
+    assert_int_equal(r.server->stats.connections, 1);
     take_slowly(6, 15000);
-    assert_int_equal(r.server->stats->connections, 0);
+    assert_int_equal(r.server->stats.connections, 0);
 }
 
 static void beyond_the_bound_of_all_output_who_waits_longest_goes(void **state) {
@@ -402,7 +402,7 @@ static void beyond_the_bound_of_all_output_who_waits_longest_goes(void **state) 
     peer_send(&r, &other, GET("/b"));
     mg_exchange_respond(rig_take(&r), &rig_ok, (mg_str){text, sizeof text});
     rig_settle(&r);
-    assert_int_equal(r.server->stats->connections, 1);
+    assert_int_equal(r.server->stats.connections, 1);
     mg_stream_read_start(&other.s);
     rig_settle(&r);
     assert_true(other.got.n > sizeof text);

@@ -47,7 +47,7 @@ static int set_up(void **state) {
 static int tear_down(void **state) {
     (void)state;
     mg_server_close(r.server);
-    while (r.server->stats->connections > 0) {
+    while (r.server->stats.connections > 0) {
         mg_loop_turn(r.loop, true, false, 0);
     }
     rig_settle(&r); // the listeners' ends
@@ -83,9 +83,9 @@ static int connect_to(const mg_listener *l) {
 // Asks over a connection that is there, and reads what comes in one piece.
 static const char *ask(int fd) {
     static const char request[] = "GET /main HTTP/1.1\r\nHost: a\r\n\r\n";
-    uint64_t before = r.server->stats->bytes_out;
+    uint64_t before = r.server->stats.bytes_out;
     assert_int_equal(write(fd, request, strlen(request)), (ssize_t)strlen(request));
-    while (r.server->stats->bytes_out == before) {
+    while (r.server->stats.bytes_out == before) {
         mg_loop_turn(r.loop, true, false, 0);
     }
     ssize_t n = read(fd, answer, sizeof answer - 1);
@@ -255,10 +255,10 @@ static void a_proxy_tells_before_the_handshake(void **state) {
     r.echo = false;
     int fd = connect_to(listen_as(&proxied));
     assert_int_equal(write(fd, header, 20), 20);
-    UNTIL(r.server->stats->bytes_in == 0 && r.server->stats->accepted == 1);
+    UNTIL(r.server->stats.bytes_in == 0 && r.server->stats.accepted == 1);
     assert_int_equal(write(fd, header + 20, strlen(header) - 20), (ssize_t)strlen(header) - 20);
     shake_hands(fd, "good.test");
-    UNTIL(r.server->stats->requests == 1);
+    UNTIL(r.server->stats.requests == 1);
     mg_exchange *x = rig_take(&r);
     assert_text("192.0.2.7", mg_exchange_requester(x)->client_ip);
     assert_text("https", mg_exchange_requester(x)->scheme);
@@ -271,7 +271,7 @@ static void the_scheme_follows_the_connection(void **state) {
     (void)state;
     r.echo = false;
     shake_hands(connect_to(listen_securely()), "good.test");
-    UNTIL(r.server->stats->requests == 1);
+    UNTIL(r.server->stats.requests == 1);
     mg_exchange *x = rig_take(&r);
     assert_text("https", mg_exchange_requester(x)->scheme);
     mg_exchange_respond(x, &rig_ok, MG_STR("1"));
@@ -279,7 +279,7 @@ static void the_scheme_follows_the_connection(void **state) {
     UNTIL(peer.closed);
     int fd = connect_to(listen_as(&of_main));
     assert_true(write(fd, "GET / HTTP/1.0\r\n\r\n", 18) == 18);
-    UNTIL(r.server->stats->requests == 2);
+    UNTIL(r.server->stats.requests == 2);
     x = rig_take(&r);
     assert_text("http", mg_exchange_requester(x)->scheme);
     mg_exchange_respond(x, &rig_ok, MG_STR("2"));
@@ -289,18 +289,18 @@ static void the_scheme_follows_the_connection(void **state) {
 static void a_handshake_that_fails_closes(void **state) {
     (void)state;
     shake_hands(connect_to(listen_securely()), "bad.test"); // whom the certificate does not name
-    UNTIL(peer.closed && r.server->stats->connections == 0);
+    UNTIL(peer.closed && r.server->stats.connections == 0);
     assert_int_not_equal(peer.status, 0);
-    assert_int_equal(r.server->stats->accepted, 1);
-    assert_int_equal(r.server->stats->requests, 0);
+    assert_int_equal(r.server->stats.accepted, 1);
+    assert_int_equal(r.server->stats.requests, 0);
 }
 
 static void what_is_no_tls_closes(void **state) {
     (void)state;
     int fd = connect_to(listen_securely());
     assert_true(write(fd, "GET / HTTP/1.1\r\nHost: a\r\n\r\n", 27) == 27);
-    UNTIL(r.server->stats->accepted == 1 && r.server->stats->connections == 0);
-    assert_int_equal(r.server->stats->requests, 0);
+    UNTIL(r.server->stats.accepted == 1 && r.server->stats.connections == 0);
+    assert_int_equal(r.server->stats.requests, 0);
     close(fd);
 }
 
@@ -312,9 +312,9 @@ static void a_handshake_that_does_not_come_to_its_end_is_closed(void **state) {
     options.idle_ms = 3600000;
     mg_server_set_options(r.server, &options);
     int fd = connect_to(listen_securely());
-    UNTIL(r.server->stats->accepted == 1);
+    UNTIL(r.server->stats.accepted == 1);
     assert_false(mg_link_alone(&r.server->handshake.head));
-    UNTIL(r.server->stats->connections == 0);
+    UNTIL(r.server->stats.connections == 0);
     char byte;
     assert_int_equal(read(fd, &byte, 1), 0);
     close(fd);
@@ -323,9 +323,9 @@ static void a_handshake_that_does_not_come_to_its_end_is_closed(void **state) {
 static void a_stop_does_not_wait_for_handshakes(void **state) {
     (void)state;
     int fd = connect_to(listen_securely());
-    UNTIL(r.server->stats->connections == 1);
+    UNTIL(r.server->stats.connections == 1);
     mg_server_drain(r.server, 0, NULL, NULL);
-    UNTIL(r.server->stats->connections == 0);
+    UNTIL(r.server->stats.connections == 0);
     close(fd);
 }
 

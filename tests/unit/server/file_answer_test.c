@@ -414,7 +414,7 @@ static void a_file_that_shrinks_breaks_the_answer_off(void **state) {
     assert_int_equal(p.ends, 1);
     assert_int_equal(r.gone, 0);
     assert_non_null(memmem(r.log.p, r.log.n, " aborted\n", 9));
-    assert_int_equal(r.server->stats->connections, 0);
+    assert_int_equal(r.server->stats.connections, 0);
 }
 
 static void a_client_that_leaves_midway_ends_it(void **state) {
@@ -426,7 +426,7 @@ static void a_client_that_leaves_midway_ends_it(void **state) {
     settle();
     assert_int_equal(dones, 0);
     assert_int_equal(r.gone, 1);
-    assert_int_equal(r.server->stats->connections, 0);
+    assert_int_equal(r.server->stats.connections, 0);
 }
 
 static void a_range_of_a_large_file_is_exact(void **state) {

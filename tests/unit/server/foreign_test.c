@@ -96,7 +96,7 @@ static void without_anybody_who_takes_it_it_is_closed(void **state) {
     connect_one();
     rig_settle(&r);
     assert_int_equal(p.ends, 1);
-    assert_int_equal(r.server->stats->connections, 0);
+    assert_int_equal(r.server->stats.connections, 0);
 }
 
 int main(void) {

@@ -44,7 +44,7 @@ static void an_answer_may_close_the_connection(void **state) {
     mg_exchange_respond(x, &rig_ok, MG_STR("x"));
     rig_settle(&r);
     assert_got(&p, "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nConnection: close\r\n\r\nx");
-    assert_int_equal(r.server->stats->connections, 0);
+    assert_int_equal(r.server->stats.connections, 0);
 }
 
 static void a_large_answer_comes_whole_and_in_order(void **state) {
@@ -69,7 +69,7 @@ static void a_large_answer_comes_whole_and_in_order(void **state) {
     }
     mg_buf_append_char(&want, '\0');
     assert_got(&p, want.p);
-    assert_int_equal(c->bytes_out, r.server->stats->bytes_out);
+    assert_int_equal(c->bytes_out, r.server->stats.bytes_out);
     mg_buf_deinit(&want);
     mg_free(large);
 }

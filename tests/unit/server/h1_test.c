@@ -148,7 +148,7 @@ static void a_fin_behind_a_pipeline_lets_all_of_it_be_answered(void **state) {
     peer_fin(&r, &p);
     assert_got(&p, OK("2", "/a") OK("2", "/b"));
     assert_int_equal(p.ends, 1);
-    assert_int_equal(r.server->stats->connections, 0);
+    assert_int_equal(r.server->stats.connections, 0);
 }
 
 static void a_fin_within_a_body_is_a_departure(void **state) {
@@ -158,7 +158,7 @@ static void a_fin_within_a_body_is_a_departure(void **state) {
     peer_fin(&r, &p);
     assert_int_equal(r.gone, 1);
     assert_int_equal(r.why, MG_GONE_CLIENT);
-    assert_int_equal(r.server->stats->connections, 0);
+    assert_int_equal(r.server->stats.connections, 0);
 }
 
 static void a_fin_within_a_body_that_is_discarded_leaves_the_answer(void **state) {
@@ -171,7 +171,7 @@ static void a_fin_within_a_body_that_is_discarded_leaves_the_answer(void **state
     mg_stream_read_start(&p.s);
     rig_settle(&r);
     assert_got(&p, OK("2", "/a"));
-    assert_int_equal(r.server->stats->connections, 0);
+    assert_int_equal(r.server->stats.connections, 0);
 }
 
 static void the_head_has_a_total_deadline(void **state) {
@@ -207,7 +207,7 @@ static void empty_lines_alone_are_an_idle_connection(void **state) {
     peer_send(&r, &p, GET("/a") "\r\n");
     rig_pass(&r, 10000);
     assert_got(&p, OK("2", "/a"));
-    assert_int_equal(r.server->stats->connections, 0);
+    assert_int_equal(r.server->stats.connections, 0);
 }
 
 static void empty_lines_do_not_cut_an_answer_off(void **state) {
@@ -226,7 +226,7 @@ static void empty_lines_do_not_cut_an_answer_off(void **state) {
     peer_send(&r, &p, "");
     assert_got(&p, OK("2", "/a"));
     rig_pass(&r, 10000); // a head has its time once nothing is owed any more
-    assert_int_equal(r.server->stats->connections, 0);
+    assert_int_equal(r.server->stats.connections, 0);
 }
 
 static void between_two_requests_nothing_is_kept(void **state) {

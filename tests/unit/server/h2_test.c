@@ -97,7 +97,7 @@ static void a_client_that_leaves_takes_all_with_it(void **state) {
     mg_stream_close(&p.p.s, true);
     rig_settle(&r);
     assert_int_equal(r.gone, 2);
-    assert_int_equal(r.server->stats->connections, 0);
+    assert_int_equal(r.server->stats.connections, 0);
 }
 
 static void a_fin_gives_what_is_under_way_a_while(void **state) {
@@ -112,7 +112,7 @@ static void a_fin_gives_what_is_under_way_a_while(void **state) {
     h2_settle(&r, &p);
     assert_answer(a, 200, "1");
     rig_pass(&r, 3000);
-    assert_int_equal(r.server->stats->connections, 0);
+    assert_int_equal(r.server->stats.connections, 0);
 }
 
 static void a_fin_ends_what_was_still_to_come(void **state) {
@@ -126,7 +126,7 @@ static void a_fin_ends_what_was_still_to_come(void **state) {
     assert_int_equal(r.gone, 1);
     mg_exchange_respond(x, &rig_ok, MG_STR("1"));
     rig_settle(&r);
-    assert_int_equal(r.server->stats->connections, 0);
+    assert_int_equal(r.server->stats.connections, 0);
 }
 
 static void a_malformed_request_is_answered_without_the_app(void **state) {
@@ -146,7 +146,7 @@ static void an_idle_connection_ends_with_a_goodbye(void **state) {
     h2_settle(&r, &p);
     assert_int_equal(p.goaways, 1);
     assert_int_equal(p.goaway, MG_H2_NO_ERROR);
-    assert_int_equal(r.server->stats->connections, 0);
+    assert_int_equal(r.server->stats.connections, 0);
 }
 
 static void a_stop_goes_in_two_steps(void **state) {
@@ -156,12 +156,12 @@ static void a_stop_goes_in_two_steps(void **state) {
     mg_server_drain(r.server, 100000, NULL, NULL);
     h2_settle(&r, &p);
     assert_int_equal(p.goaways, 2); // the second one when the ping has come back
-    assert_int_equal(r.server->stats->connections, 1);
+    assert_int_equal(r.server->stats.connections, 1);
     mg_exchange_respond(rig_take(&r), &rig_ok, MG_STR("1"));
     h2_settle(&r, &p);
     assert_answer(a, 200, "1");
     peer_fin(&r, &p.p);
-    assert_int_equal(r.server->stats->connections, 0);
+    assert_int_equal(r.server->stats.connections, 0);
 }
 
 static void after_so_many_requests_it_leaves(void **state) {

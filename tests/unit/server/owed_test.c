@@ -57,7 +57,7 @@ static void within_the_bound_nobody_goes(void **state) {
     owe(&a, 10000);
     owe(&b, 15000);
     rig_pass(&r, 30000);
-    assert_int_equal(r.server->stats->connections, 2);
+    assert_int_equal(r.server->stats.connections, 2);
 }
 
 static void who_takes_nothing_goes_before_who_takes(void **state) {
@@ -128,7 +128,7 @@ static void a_head_that_is_held_behind_an_answer_hides_nobody(void **state) {
     rig_settle(&r);
     assert_int_equal(ca->state, MG_CONN_HEAD);
     rig_pass(&r, 60000);
-    assert_int_equal(r.server->stats->connections, 1); // it took nothing for timeouts.send
+    assert_int_equal(r.server->stats.connections, 1); // it took nothing for timeouts.send
     assert_true(is_gone(&a));
 }
 

@@ -34,7 +34,7 @@ static int tear_down(void **state) {
     (void)state;
     close(fd);
     mg_server_close(r.server);
-    while (r.server->stats->connections > 0) {
+    while (r.server->stats.connections > 0) {
         mg_loop_turn(r.loop, true, false, 0);
     }
     rig_settle(&r); // the listeners' ends
@@ -103,9 +103,9 @@ static void a_header_comes_in_pieces(void **state) {
     (void)state;
     connect_where("127.0.0.1");
     for (const char *p = LINE; *p != '\0'; p++) {
-        uint64_t before = r.server->stats->bytes_in;
+        uint64_t before = r.server->stats.bytes_in;
         send_text((mg_str){p, 1});
-        UNTIL(r.server->stats->bytes_in > before);
+        UNTIL(r.server->stats.bytes_in > before);
     }
     send_text(MG_STR(GET));
     mg_exchange *x = next_request();
@@ -137,8 +137,8 @@ static void both_ends_are_told(void **state) {
 }
 
 static void assert_closed_with(const char *warning) {
-    UNTIL(r.server->stats->accepted == 1 && r.server->stats->connections == 0);
-    assert_int_equal(r.server->stats->requests, 0);
+    UNTIL(r.server->stats.accepted == 1 && r.server->stats.connections == 0);
+    assert_int_equal(r.server->stats.requests, 0);
     mg_buf_append_char(&warnings, '\0');
     assert_non_null(strstr(warnings.p, warning));
 }
@@ -180,7 +180,7 @@ static void a_header_has_its_deadline(void **state) {
     mg_server_set_options(r.server, &options);
     connect_where("127.0.0.1");
     send_text(MG_STR("PROXY "));
-    UNTIL(r.server->stats->accepted == 1 && r.server->stats->connections == 0);
+    UNTIL(r.server->stats.accepted == 1 && r.server->stats.connections == 0);
 }
 
 static void a_fin_within_the_header_ends_it(void **state) {
@@ -188,7 +188,7 @@ static void a_fin_within_the_header_ends_it(void **state) {
     connect_where("127.0.0.1");
     send_text(MG_STR("PROXY "));
     shutdown(fd, SHUT_WR);
-    UNTIL(r.server->stats->accepted == 1 && r.server->stats->connections == 0);
+    UNTIL(r.server->stats.accepted == 1 && r.server->stats.connections == 0);
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)

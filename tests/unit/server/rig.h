@@ -137,7 +137,7 @@ static inline void rig_pass(rig *r, uint64_t ms) {
 static inline void rig_close(rig *r) {
     mg_server_close(r->server);
     rig_settle(r);
-    assert_int_equal(r->server->stats->connections, 0);
+    assert_int_equal(r->server->stats.connections, 0);
     mg_server_free(r->server);
     mg_loop_remove_turn(&r->turn);
     assert_int_equal(mg_loop_free(r->loop), 0);

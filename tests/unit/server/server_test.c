@@ -56,20 +56,20 @@ static void connections_are_counted_and_numbered(void **state) {
     mg_conn *c = peer_open(&r, &peers[2], WINDOW);
     assert_int_equal(c->id, 3);
     peer_send(&r, &peers[0], GET("/a") GET("/a"));
-    assert_int_equal(r.server->stats->connections, 3);
-    assert_int_equal(r.server->stats->accepted, 3);
-    assert_int_equal(r.server->stats->requests, 2);
-    assert_int_equal(r.server->stats->bytes_in, 2 * strlen(GET("/a")));
-    assert_int_equal(r.server->stats->bytes_out, peers[0].got.n);
+    assert_int_equal(r.server->stats.connections, 3);
+    assert_int_equal(r.server->stats.accepted, 3);
+    assert_int_equal(r.server->stats.requests, 2);
+    assert_int_equal(r.server->stats.bytes_in, 2 * strlen(GET("/a")));
+    assert_int_equal(r.server->stats.bytes_out, peers[0].got.n);
     close_peers(3);
-    assert_int_equal(r.server->stats->connections, 0);
-    assert_int_equal(r.server->stats->accepted, 3);
+    assert_int_equal(r.server->stats.connections, 0);
+    assert_int_equal(r.server->stats.accepted, 3);
 }
 
 static void a_pair_without_a_window_is_refused(void **state) {
     (void)state;
     assert_null(mg_server_connect_pair(r.server, &peers[0].s, &peer_events, 0, false));
-    assert_int_equal(r.server->stats->connections, 0);
+    assert_int_equal(r.server->stats.connections, 0);
 }
 
 static void memory_goes_back_to_the_pools_between_requests(void **state) {
@@ -128,7 +128,7 @@ static void closing_tells_every_request_that_the_server_stops(void **state) {
     assert_int_equal(r.gone, 2);
     assert_int_equal(r.why, MG_GONE_STOP);
     rig_settle(&r);
-    assert_int_equal(r.server->stats->connections, 0);
+    assert_int_equal(r.server->stats.connections, 0);
     close_peers(4);
 }
 
@@ -143,7 +143,7 @@ static void draining_closes_what_is_idle_and_lets_the_rest_finish(void **state) 
     mg_server_drain(r.server, 0, on_drained, &drained);
     rig_settle(&r);
     assert_int_equal(peers[0].ends, 1);
-    assert_int_equal(r.server->stats->connections, 2);
+    assert_int_equal(r.server->stats.connections, 2);
     r.echo = true;
     rig_settle(&r);
     assert_got(&peers[1], LAST);
@@ -232,7 +232,7 @@ static int open_limited(void **state) {
 static int close_limited(void **state) {
     (void)state;
     mg_server_close(r.server);
-    turn_until(&r.server->stats->connections, 0);
+    turn_until(&r.server->stats.connections, 0);
     turn(3);
     mg_server_free(r.server);
     mg_loop_remove_turn(&r.turn);
@@ -259,7 +259,7 @@ static void dial_with_requests(int fds[3]) {
     for (uint64_t i = 0; i < 3; i++) {
         fds[i] = dial();
         request(fds[i], GET("/a"));
-        turn_until(&r.server->stats->requests, i < 2 ? i + 1 : 2);
+        turn_until(&r.server->stats.requests, i < 2 ? i + 1 : 2);
     }
     turn(20);
 }
@@ -273,22 +273,22 @@ static void assert_evicted(int fd) {
 static void dial_two(int *fds) {
     for (uint64_t i = 0; i < 2; i++) {
         fds[i] = dial();
-        turn_until(&r.server->stats->accepted, i + 1);
+        turn_until(&r.server->stats.accepted, i + 1);
     }
 }
 
 static void ask(int fd) {
-    uint64_t before = r.server->stats->requests;
+    uint64_t before = r.server->stats.requests;
     request(fd, GET("/a"));
-    turn_until(&r.server->stats->requests, before + 1);
+    turn_until(&r.server->stats.requests, before + 1);
     turn(3);
 }
 
 // A third one comes, and `gone` goes.
 static void check_evicted(int fds[3], int gone) {
     fds[2] = dial();
-    turn_until(&r.server->stats->accepted, 3);
-    turn_until(&r.server->stats->connections, 2);
+    turn_until(&r.server->stats.accepted, 3);
+    turn_until(&r.server->stats.connections, 2);
     for (int i = 0; i < 3; i++) {
         char text[512];
         ssize_t n = recv(fds[i], text, sizeof text, MSG_DONTWAIT);
@@ -324,7 +324,7 @@ static void whose_request_is_on_its_way_is_not_idle(void **state) {
     request(fds[0], GET("/a"));
     request(fds[1], GET("/a"));
     assert_false(mg_descriptors_has_idle(r.loop)); // nobody has read them
-    turn_until(&r.server->stats->requests, 2);
+    turn_until(&r.server->stats.requests, 2);
     close(fds[0]);
     close(fds[1]);
 }
@@ -334,11 +334,11 @@ static void beyond_the_limit_peers_wait_until_one_closes(void **state) {
     r.echo = false;
     int fds[3];
     dial_with_requests(fds);
-    assert_int_equal(r.server->stats->accepted, 2);
+    assert_int_equal(r.server->stats.accepted, 2);
     assert_true(r.server->accept_paused);
     close(fds[0]);
-    turn_until(&r.server->stats->accepted, 3);
-    turn_until(&r.server->stats->requests, 3);
+    turn_until(&r.server->stats.accepted, 3);
+    turn_until(&r.server->stats.requests, 3);
     close(fds[1]);
     close(fds[2]);
 }
@@ -348,9 +348,9 @@ static void beyond_the_limit_peers_wait_until_one_is_idle(void **state) {
     r.echo = false;
     int fds[3];
     dial_with_requests(fds);
-    assert_int_equal(r.server->stats->accepted, 2);
+    assert_int_equal(r.server->stats.accepted, 2);
     mg_exchange_respond(rig_take(&r), &rig_ok, MG_STR("/a"));
-    turn_until(&r.server->stats->requests, 3);
+    turn_until(&r.server->stats.requests, 3);
     for (int i = 0; i < 3; i++) {
         close(fds[i]);
     }
@@ -359,9 +359,9 @@ static void beyond_the_limit_peers_wait_until_one_is_idle(void **state) {
 static void draining_stops_to_accept(void **state) {
     (void)state;
     int fd = dial();
-    turn_until(&r.server->stats->accepted, 1);
+    turn_until(&r.server->stats.accepted, 1);
     mg_server_drain(r.server, 0, on_drained, &drained);
-    turn_until(&r.server->stats->connections, 0);
+    turn_until(&r.server->stats.connections, 0);
     assert_evicted(fd);
     assert_int_equal(r.server->door_count, 0);
     close(fd);

@@ -157,7 +157,7 @@ static void a_connection_may_be_one_from_the_start(void **state) {
     mg_tunnel_open(&o.t, c);
     peer_send(&r, &p, "hello");
     assert_in("hello");
-    assert_int_equal(r.server->stats->requests, 0);
+    assert_int_equal(r.server->stats.requests, 0);
     mg_tunnel_write(&o.t, MG_STR("you"));
     rig_settle(&r);
     assert_got(&p, "you");
@@ -266,7 +266,7 @@ static void each_direction_ends_by_itself(void **state) {
     mg_tunnel_close(&o.t);
     rig_settle(&r);
     assert_int_equal(p.ends, 1);
-    assert_int_equal(r.server->stats->connections, 0);
+    assert_int_equal(r.server->stats.connections, 0);
 }
 
 static void the_owner_may_end_its_own(void **state) {
@@ -307,7 +307,7 @@ static void an_abort_is_a_failure_to_the_peer(void **state) {
     assert_int_equal(p.ends, 1);
     assert_int_equal(p.end_status, -ECONNRESET);
     assert_int_equal(o.closed, 0);
-    assert_int_equal(r.server->stats->connections, 0);
+    assert_int_equal(r.server->stats.connections, 0);
 }
 
 static void a_peer_that_resets_is_told_of_once(void **state) {
@@ -317,7 +317,7 @@ static void a_peer_that_resets_is_told_of_once(void **state) {
     rig_settle(&r);
     assert_int_equal(o.closed, 1);
     assert_int_equal(o.why, MG_GONE_CLIENT);
-    assert_int_equal(r.server->stats->connections, 0);
+    assert_int_equal(r.server->stats.connections, 0);
 }
 
 // --- limits ---
@@ -379,13 +379,13 @@ static void who_comes_during_a_drain_is_told_too(void **state) {
 static void its_bytes_are_counted(void **state) {
     (void)state;
     take_over_and_greet();
-    uint64_t in = r.server->stats->bytes_in;
-    uint64_t out = r.server->stats->bytes_out;
+    uint64_t in = r.server->stats.bytes_in;
+    uint64_t out = r.server->stats.bytes_out;
     peer_send(&r, &p, "12345");
     mg_tunnel_write(&o.t, MG_STR("123"));
     rig_settle(&r);
-    assert_int_equal(r.server->stats->bytes_in, in + 5);
-    assert_int_equal(r.server->stats->bytes_out, out + 3);
+    assert_int_equal(r.server->stats.bytes_in, in + 5);
+    assert_int_equal(r.server->stats.bytes_out, out + 3);
     mg_tunnel_close(&o.t);
 }
 
