@@ -219,7 +219,9 @@ static void forget_compiled(mg_lua_memory *m) {
 
 void mg_lua_memory_pace(mg_lua_memory *m, bool busy) {
     size_t live = m->low > 0 ? m->low : m->used;
-    size_t pause = busy ? 100 + (size_t)BUSY_GARBAGE_BYTES / (live / 100 + 1) : 0;
+    bool small = m->limit > 0 && m->limit / 4 < BUSY_GARBAGE_BYTES;
+    size_t garbage = small ? m->limit / 4 : BUSY_GARBAGE_BYTES;
+    size_t pause = busy ? 100 + garbage / (live / 100 + 1) : 0;
     m->low = m->used;
     if (m->L != NULL) {
         lua_gc(m->L, LUA_GCSETPAUSE, (int)(pause > LEAST_PAUSE ? pause : LEAST_PAUSE));
