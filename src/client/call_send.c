@@ -75,7 +75,7 @@ bool mg_call_has_room(const mg_call *call) {
 void mg_call_drained(mg_call *call) {
     if (call->room_wanted) {
         call->room_wanted = false;
-        if (call->state == MG_CALL_SENT) {
+        if (call->state == MG_CALL_SENT && call->upload_open) {
             mg_timer_stop(&call->quiet); // whoever uploads has a limit of their own
         }
         mg_call_tell(call);

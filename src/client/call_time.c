@@ -4,6 +4,8 @@
 
 #include <stdio.h>
 
+enum { SMALL_BODY = 64 * 1024 }; // that the kernel takes at once
+
 // Whoever keeps a connection while it waits for another one may wait for itself.
 static bool all_busy(const mg_call *call) {
     const mg_origin *o = call->origin;
@@ -94,6 +96,13 @@ void mg_call_start_total(mg_call *call) {
     }
 }
 
+// To ask takes a system call, which few requests need.
+static bool may_be_untaken(const mg_call *call) {
+    return call->state == MG_CALL_SENT &&
+           (call->options.upload || call->options.body.n > SMALL_BODY ||
+            call->outbound->wire->backlog(call) > 0);
+}
+
 static void start_quiet(mg_call *call, uint32_t ms) {
     call->quiet_ms = ms;
     mg_timer_start(call->client->loop, &call->quiet, ms, 0, on_quiet);
@@ -105,8 +114,7 @@ void mg_call_start_quiet(mg_call *call, uint32_t ms) {
         return;
     }
     start_quiet(call, ms);
-    bool waits = call->state == MG_CALL_SENT && call->outbound->wire->backlog(call) > 0;
-    call->untaken_mark = waits ? call->outbound->wire->untaken(call) : 0;
+    call->untaken_mark = may_be_untaken(call) ? call->outbound->wire->untaken(call) : 0;
 }
 
 void mg_call_stop_timers(mg_call *call) {

@@ -1,6 +1,9 @@
 #include "event/loop_inside.h"
 
-enum { LOOKS = 64 }; // of those that wait, for each that is given up
+enum {
+    LOOKS = 64,  // of those that wait, for each that is given up
+    FAST = 1000, // bytes in a millisecond
+};
 
 void mg_intakes_init(mg_intakes *all, mg_loop *loop) {
     *all = (mg_intakes){.loop = loop};
@@ -41,7 +44,7 @@ static double look(const mg_intakes *all, mg_intake *i) {
     double rate = (double)i->fresh / (1.0 + (double)(now - i->since_ms));
     i->since_ms = now;
     i->fresh = 0;
-    return (double)i->held / (1.0 + rate);
+    return (double)i->held / (1.0 + (i->paused || rate > FAST ? FAST : rate));
 }
 
 // Of the next few; they are looked at again when all others were.

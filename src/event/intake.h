@@ -13,6 +13,7 @@ typedef struct mg_intake {
     uint64_t since_ms; // when it was looked at last
     size_t held;       // bytes
     size_t fresh;      // of those, since then
+    bool paused;       // that no more comes is our own doing
     void (*give_up)(struct mg_intake *i);
 } mg_intake;
 
@@ -36,6 +37,7 @@ void mg_intake_init(mg_intake *i, void (*give_up)(mg_intake *i));
 // or must be held whatever comes, is in no list; say 0 before its memory goes.
 void mg_intake_hold(mg_intakes *all, mg_intake *i, size_t held, bool more);
 
-// Gives up those that hold the most beside the rate at which they come, until the bound is kept.
+// Gives up those that hold the most beside the rate at which they come, until the bound is kept; a
+// rate beyond 1 MB/s is no merit, and who is paused is taken for one that comes so fast.
 // One that is alone may hold what its own limit lets it.
 void mg_intakes_bound(mg_intakes *all);

@@ -139,6 +139,7 @@ static void count_held(mg_socket *s) {
         s->intake->socket = s;
         mg_intake_init(&s->intake->of, give_up);
     }
+    s->intake->of.paused = s->paused;
     mg_intake_hold(mg_loop_intakes(s->kind->loop), &s->intake->of, n, true);
     if (n == 0) {
         mg_free(s->intake);

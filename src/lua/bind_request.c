@@ -161,10 +161,12 @@ static bool is_refused(const mg_exchange *x) {
 static void push_refusal(lua_State *L, const mg_exchange *x) {
     lua_pushliteral(L, "status");
     lua_pushstring(L, x->body_refusal.reason);
-    lua_createtable(L, 0, 2);
+    lua_createtable(L, 0, 3);
     lua_pushinteger(L, x->body_refusal.status);
     lua_setfield(L, -2, "status");
-    if (x->body_refusal.retry_after > 0) {
+    if (x->body_refusal.retry_after > 0) { // one of many, of which the server tells
+        lua_pushboolean(L, 1);
+        lua_setfield(L, -2, "told");
         lua_createtable(L, 0, 1);
         lua_pushfstring(L, "%d", (int)x->body_refusal.retry_after);
         lua_setfield(L, -2, "Retry-After");

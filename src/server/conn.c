@@ -57,6 +57,7 @@ size_t mg_conn_held(const mg_conn *c) {
 }
 
 static void count_held(const mg_conn *c) {
+    c->held->intake.paused = c->full;
     mg_intake_hold(mg_loop_intakes(c->server->loop), &c->held->intake, mg_conn_held(c), true);
 }
 
@@ -90,8 +91,10 @@ static void mark_taken(mg_conn *c) {
     c->taken_mark = taken_now(c);
 }
 
+// What the protocol says by itself makes it less: TLS adds to what is written.
 static uint32_t newly_taken(mg_conn *c) {
-    return taken_now(c) - c->taken_mark;
+    int32_t n = (int32_t)(taken_now(c) - c->taken_mark);
+    return n > 0 ? (uint32_t)n : 0;
 }
 
 static void count_waiting(mg_conn *c) {
@@ -352,12 +355,11 @@ static void hold(mg_conn *c, const char *data, size_t n) {
     }
     mg_held *h = c->held;
     mg_buf_append_behind(&h->bytes, &h->at, (mg_str){data, n});
+    bool filled = !c->full && mg_conn_held(c) >= c->server->options.pipeline_bytes;
+    c->full |= filled;
     count_held(c);
-    if (!c->full && mg_conn_held(c) >= c->server->options.pipeline_bytes) {
-        c->full = true;
-        if (!c->paused) {
-            set_reading(c, false);
-        }
+    if (filled && !c->paused) {
+        set_reading(c, false);
     }
 }
 

@@ -4,8 +4,10 @@
 #include "server/server.h"
 
 enum {
-    LOOKS = 64,     // entries of a kind that are looked at for each that goes
-    GRACE_MS = 250, // who takes at all has taken something by then
+    LOOKS = 64,      // entries of a kind that are looked at for each that goes
+    GRACE_MS = 250,  // who takes at all has taken something by then
+    PAUSE_MS = 2000, // who has taken more than buffers hold may rest for so long
+    PROVEN_BYTES = 256 * 1024,
 };
 
 // Those who owe, in the order in which they were last seen to take something.
@@ -52,6 +54,7 @@ typedef struct debtor {
     const kind *kind; // NULL: none
     mg_deadline *d;
     bool moves;
+    bool stands;   // it takes nothing, for longer than a pause
     double weight; // bytes owed for each that was taken
 } debtor;
 
@@ -77,11 +80,14 @@ bool mg_owed_moves(const mg_server *s, const mg_deadlines *q, const mg_deadline 
     return progress > 0 && progress >= s->options.answer_rate * age_ms(s, q, d) / 1000;
 }
 
-static debtor debtor_of(const kind *k, mg_deadline *d) {
+static debtor debtor_of(mg_server *s, const kind *k, mg_deadline *d) {
     mg_conn *c = k->conn(d);
+    uint64_t taken = mg_conn_taken(c);
+    uint64_t age = age_ms(s, k->queue(s), d);
     bool moves = k->moves(d);
+    bool stands = !moves && age >= (taken > PROVEN_BYTES ? PAUSE_MS : GRACE_MS);
     double owed = (double)(c->waiting + k->streams(d));
-    return (debtor){k, d, moves, owed / (1.0 + (double)mg_conn_taken(c))};
+    return (debtor){k, d, moves, stands, owed / (1.0 + (double)taken)};
 }
 
 static bool goes_before(const debtor *a, const debtor *b) {
@@ -100,13 +106,11 @@ static bool look(mg_server *s, const kind *k, debtor *worst) {
         mg_link *l = next;
         next = l != last ? l->next : &q->head;
         mg_deadline *d = MG_OF(l, mg_deadline, link);
-        uint64_t age = age_ms(s, q, d);
-        debtor this = debtor_of(k, d);
-        bool stands = !this.moves && age >= GRACE_MS;
-        if (stands || goes_before(&this, worst)) {
+        debtor this = debtor_of(s, k, d);
+        if (this.stands || goes_before(&this, worst)) {
             *worst = this;
         }
-        if (stands) {
+        if (this.stands) {
             return true;
         }
     }
@@ -115,7 +119,7 @@ static bool look(mg_server *s, const kind *k, debtor *worst) {
 
 void mg_owed_bound(mg_server *s) {
     while (s->owing && is_too_much(s)) {
-        debtor worst = {NULL, NULL, false, 0};
+        debtor worst = {NULL, NULL, false, false, 0};
         for (size_t i = 0; i < sizeof kinds / sizeof *kinds && !look(s, &kinds[i], &worst); i++) {
         }
         if (worst.kind == NULL || !is_too_much(s)) {

@@ -17,6 +17,9 @@ typedef struct mg_body_intake {
 
 static void give_up_body(mg_intake *i) {
     mg_exchange *x = MG_OF(i, mg_body_intake, of)->x;
+    mg_server_log(x->server, MG_LOG_WARN,
+                  "limits.input is reached: a request that held %zu bytes is answered 503",
+                  i->held);
     mg_exchange_forget_content(x); // first: it may have been refused already
     mg_exchange_refuse_body(
         x, (mg_refusal){503, "too many large requests come at the same time: try again", 1});
@@ -24,6 +27,7 @@ static void give_up_body(mg_intake *i) {
 
 static void count_content(mg_exchange *x) {
     mg_body_intake *i = x->intake;
+    i->of.paused = x->body_paused;
     mg_intake_hold(mg_loop_intakes(x->server->loop), &i->of, x->content.n + i->aside,
                    !x->body_complete && x->phase != MG_EXCHANGE_ANSWERED);
 }
@@ -201,13 +205,13 @@ bool mg_exchange_take_piece(mg_exchange *x, mg_str piece) {
     }
     mg_buf_append_str(&x->content, piece);
     (void)intake_of(x);
-    count_content(x);
     if (x->body_collect) {
         x->wire->credit(x, piece.n);
     } else if (x->content.n >= CONTENT_HIGH && !x->body_paused) {
         x->body_paused = true;
         x->wire->pause(x);
     }
+    count_content(x);
     return true;
 }
 

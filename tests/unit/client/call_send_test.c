@@ -79,6 +79,29 @@ static void an_upload_waits_for_a_server_that_does_not_read(void **state) {
     assert_true(peers[0].got.n > sent);
 }
 
+static void the_answer_is_timed_though_the_last_piece_had_to_wait(void **state) {
+    (void)state;
+    static const char piece[65536];
+    caller c;
+    prepare(&c, "POST", "/up");
+    c.options.upload = true;
+    c.options.length = -1;
+    c.options.timeouts.total_ms = 60000;
+    start_call(&c);
+    UNTIL(has_got(0, "\r\n\r\n"));
+    mg_stream_read_stop(&peers[0].s);
+    int rc = MG_OK;
+    for (int i = 0; i < 1000 && rc == MG_OK; i++) {
+        rc = mg_call_send(c.call, piece, sizeof piece);
+    }
+    assert_int_equal(rc, MG_EAGAIN);
+    (void)mg_call_send(c.call, NULL, 0); // the end: the answer's time begins
+    mg_stream_read_start(&peers[0].s);
+    UNTIL(mg_call_has_room(c.call));
+    pass_ms(11000); // the first five seconds saw it move
+    expect_fault(&c, "timeout", false);
+}
+
 // Fields behind the content of an upload without a length.
 static void an_upload_ends_with_trailers(void **state) {
     (void)state;
@@ -120,6 +143,7 @@ int main(void) {
         EACH(an_upload_ends_with_trailers),
         EACH(a_duplex_upload_goes_on_behind_the_head),
         EACH(an_upload_waits_for_a_server_that_does_not_read),
+        EACH(the_answer_is_timed_though_the_last_piece_had_to_wait),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -85,6 +85,18 @@ static void who_comes_fast_is_let_though_it_holds_more(void **state) {
     assert_false(items[1].given_up || items[2].given_up);
 }
 
+static void whom_we_have_paused_is_not_slow(void **state) {
+    (void)state;
+    hold(0, 600);
+    items[0].of.paused = true;
+    pass(1000);
+    hold(1, 300);
+    hold(2, 200);
+    mg_intakes_bound(all);
+    assert_false(items[0].given_up || items[2].given_up);
+    assert_true(items[1].given_up);
+}
+
 static void one_alone_may_hold_more(void **state) {
     (void)state;
     hold(0, 5000);
@@ -162,6 +174,7 @@ int main(void) {
         TEST(within_the_bound_all_are_let),
         TEST(who_holds_most_goes),
         TEST(who_comes_fast_is_let_though_it_holds_more),
+        TEST(whom_we_have_paused_is_not_slow),
         TEST(one_alone_may_hold_more),
         TEST(what_is_whole_counts_but_is_let),
         TEST(none_hides_behind_many),

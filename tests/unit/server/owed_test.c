@@ -9,7 +9,7 @@ enum { WINDOW = 100 };
 static rig r;
 static peer a, b;
 static mg_conn *ca, *cb;
-static char text[20000];
+static char text[25000];
 
 static int set_up(void **state) {
     (void)state;
@@ -88,6 +88,25 @@ static void of_those_who_came_just_now_who_owes_most_beside_what_it_took_goes(vo
     owe(&b, 20000);
     assert_false(is_gone(&a));
     assert_true(is_gone(&b));
+}
+
+static void who_has_taken_much_may_rest_for_a_moment(void **state) {
+    (void)state;
+    static char much[310000];
+    peer d;
+    peer_open(&r, &d, 300000);
+    mg_stream_read_stop(&d.s);
+    peer_send(&r, &d, "GET /a HTTP/1.1\r\nHost: h\r\n\r\n");
+    mg_exchange_respond(rig_take(&r), &rig_ok, (mg_str){much, sizeof much});
+    rig_settle(&r);
+    rig_pass(&r, 1000);
+    owe(&b, 25000);
+    assert_true(is_gone(&b));
+    rig_pass(&r, 1500);
+    owe(&a, 25000);
+    assert_false(is_gone(&a));
+    assert_true(is_gone(&d));
+    peer_close(&r, &d, false);
 }
 
 static void the_bound_holds_when_all_take(void **state) {
@@ -223,6 +242,7 @@ int main(void) {
         TEST(within_the_bound_nobody_goes),
         TEST(who_takes_nothing_goes_before_who_takes),
         TEST(of_those_who_came_just_now_who_owes_most_beside_what_it_took_goes),
+        TEST(who_has_taken_much_may_rest_for_a_moment),
         TEST(the_bound_holds_when_all_take),
         TEST(the_beginning_of_a_head_hides_nobody),
         TEST(a_head_that_is_held_behind_an_answer_hides_nobody),
