@@ -45,6 +45,7 @@ enum {
 // What is needed to use the map is not read from it again: a worker may scribble on it.
 struct mg_shm {
     layout *map;
+    uint64_t node;
     size_t bytes;
     int fd;
 };
@@ -86,14 +87,14 @@ int mg_shm_new(mg_shm **out, size_t cache_bytes, mg_error *err) {
     if (rc == MG_OK) {
         mg_random random;
         mg_random_init(&random, 0);
-        (*out)->map->node = mg_random_u64(&random);
+        (*out)->node = mg_random_u64(&random);
         mg_shm_mend(*out);
     }
     return rc;
 }
 
 uint64_t mg_shm_node(const mg_shm *s) {
-    return s->map->node;
+    return s->node;
 }
 
 void mg_shm_mend(mg_shm *s) {
@@ -103,6 +104,7 @@ void mg_shm_mend(mg_shm *s) {
     l->cell_bytes = sizeof(mg_cell);
     l->bytes = s->bytes;
     l->cache_at = CACHE_AT;
+    l->node = s->node;
 }
 
 static const char *misfit(const layout *l, size_t bytes) {
@@ -131,6 +133,9 @@ int mg_shm_open(mg_shm **out, int fd, mg_error *err) {
         mg_shm_free(*out);
         *out = NULL;
         return mg_error_set(err, MG_ESYNTAX, "shared memory: %s", why);
+    }
+    if (rc == MG_OK) {
+        (*out)->node = (*out)->map->node;
     }
     return rc;
 }

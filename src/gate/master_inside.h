@@ -82,7 +82,8 @@ struct mg_master {
 
     mg_reload *reload; // under way
     mg_reload_queue waiting;
-    mg_orders orders; // of scripts, for upstreams: workers to come are told
+    uint64_t ring_seed[2]; // of its workers (live/ring.h)
+    mg_orders orders;      // of scripts, for upstreams: workers to come are told
     mg_control *control;
     bool control_waits; // another server has its place
     uint64_t control_asked_ms;

@@ -199,6 +199,7 @@ void mg_place_start(mg_place *p, mg_snapshot *snapshot, uint32_t number, mg_str 
         return;
     }
     mg_shm_mend(m->shm);
+    mg_ring_prepare(m->shm, m->ring_seed);
     mg_channel_send(p->channel,
                     &(mg_message){.type = MG_MESSAGE_BEGIN, .a = p->slot, .fd = mg_shm_fd(m->shm)});
     tell_wakers(m, p);

@@ -30,7 +30,8 @@ static int begin_service(mg_reload *r, mg_error *err) {
         rc = mg_shm_new(&m->shm, r->config.cache.bytes, err);
         rc = rc == MG_OK ? mg_cache_prepare(m->shm, err) : rc;
         if (rc == MG_OK) {
-            mg_ring_prepare(m->shm);
+            mg_ring_draw(m->ring_seed);
+            mg_ring_prepare(m->shm, m->ring_seed);
             rc = mg_ticket_ring_begin(mg_shm_tickets(m->shm));
             rc = rc == MG_OK ? rc : mg_error_set(err, rc, "there is no randomness");
         }

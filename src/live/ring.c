@@ -289,11 +289,16 @@ int mg_ring_set_waker(mg_ring *r, uint32_t i, int fd) {
 
 // --- the master's part ---
 
-void mg_ring_prepare(mg_shm *shm) {
-    room *m = mg_shm_live(shm);
-    if (getrandom(m->seed, sizeof m->seed, 0) != sizeof m->seed) {
+void mg_ring_draw(uint64_t seed[2]) {
+    size_t bytes = 2 * sizeof *seed;
+    if (getrandom(seed, bytes, 0) != (ssize_t)bytes) {
         abort(); // the kernel has no randomness to give: nothing is safe
     }
+}
+
+void mg_ring_prepare(mg_shm *shm, const uint64_t seed[2]) {
+    room *m = mg_shm_live(shm);
+    memcpy(m->seed, seed, sizeof m->seed);
 }
 
 void mg_ring_forget_worker(mg_shm *shm, uint32_t i) {

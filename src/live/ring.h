@@ -66,7 +66,8 @@ uint64_t mg_ring_lost(const mg_ring *r);
 // read, though somebody has scribbled there. From time to time.
 void mg_ring_mend(mg_ring *r);
 
-// For the master: draws the seed in fresh shared memory; and of a worker that died, forgets its
-// topics.
-void mg_ring_prepare(mg_shm *shm);
+// For the master: draws the seed, which is the same for all workers of this memory; writes it
+// there, before each worker that begins; and of a worker that died, forgets its topics.
+void mg_ring_draw(uint64_t seed[2]);
+void mg_ring_prepare(mg_shm *shm, const uint64_t seed[2]);
 void mg_ring_forget_worker(mg_shm *shm, uint32_t place);

@@ -12,6 +12,7 @@ enum { WORKERS = 3 };
 typedef struct node {
     mg_loop *loop;
     mg_shm *shm;
+    uint64_t seed[2];
     int wakers[WORKERS];
     mg_ring *rings[WORKERS];
     mg_topics *topics[WORKERS];
@@ -36,7 +37,8 @@ static int setup(void **state) {
     node *n = calloc(1, sizeof *n);
     assert_int_equal(mg_loop_new(&n->loop, NULL), 0);
     assert_int_equal(mg_shm_new(&n->shm, 0, NULL), MG_OK);
-    mg_ring_prepare(n->shm);
+    mg_ring_draw(n->seed);
+    mg_ring_prepare(n->shm, n->seed);
     for (uint32_t i = 0; i < WORKERS; i++) {
         n->wakers[i] = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     }
@@ -177,6 +179,13 @@ static void what_somebody_scribbles_on_is_mended(void **state) {
         assert_int_equal(a.heard.n, 2);
         assert_int_equal(b.heard.n, 2);
         assert_int_equal(mg_topics_count(n->topics[2], MG_STR("room:1")), 2);
+        end_worker(n, 2); // another one takes its place
+        mg_ring_prepare(n->shm, n->seed);
+        begin_worker(n, 2);
+        a.heard.n = 0;
+        publish(n->topics[2], "room:1", "z", NULL);
+        turn(n);
+        assert_heard(&a, "z");
     }
     listener_end(&a);
     listener_end(&b);
