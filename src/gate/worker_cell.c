@@ -21,9 +21,6 @@ static void fill_life(mg_worker *w) {
     w->cell->pid = (uint32_t)getpid();
     w->cell->generation = w->current != NULL ? w->current->number : 0;
     w->cell->started_wall_ms = w->started_wall_ms;
-    if (w->server != NULL) {
-        w->cell->traffic = w->server->stats;
-    }
 }
 
 static void fill_cell_generation(mg_cell_generation *out, mg_generation *g) {

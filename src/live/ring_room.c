@@ -187,8 +187,7 @@ mg_ring_found mg_ring_peek(const mg_ring_room *r, mg_ring_reader *reader, mg_rin
     if (head == reader->at) {
         return MG_RING_NOTHING;
     }
-    if (head <
-        reader->at) { // somebody had scribbled there: what is left may have been read already
+    if (head < reader->at) { // scribbled on: what is left may have been read already
         return join_anew(r, reader, lost);
     }
     if (!is_intact(r, reader) || head - reader->at > MG_RING_WORDS) {

@@ -25,13 +25,6 @@ static void give_up_body(mg_intake *i) {
         x, (mg_refusal){503, "too many large requests come at the same time: try again", 1});
 }
 
-static void count_content(mg_exchange *x) {
-    mg_body_intake *i = x->intake;
-    i->of.paused = x->body_paused;
-    mg_intake_hold(mg_loop_intakes(x->server->loop), &i->of, x->content.n + i->aside,
-                   !x->body_complete && x->phase != MG_EXCHANGE_ANSWERED);
-}
-
 static mg_body_intake *intake_of(mg_exchange *x) {
     if (x->intake == NULL) {
         x->intake = mg_arena_alloc(&x->arena, sizeof *x->intake);
@@ -41,8 +34,15 @@ static mg_body_intake *intake_of(mg_exchange *x) {
     return x->intake;
 }
 
-static void drop_content(mg_exchange *x) {
-    mg_buf_deinit(&x->content);
+static void count_content(mg_exchange *x) {
+    mg_body_intake *i = intake_of(x);
+    i->of.paused = x->body_paused;
+    mg_intake_hold(mg_loop_intakes(x->server->loop), &i->of, x->content.n + i->aside,
+                   !x->body_complete && x->phase != MG_EXCHANGE_ANSWERED);
+}
+
+// Of one that has held something.
+static void recount_content(mg_exchange *x) {
     if (x->intake != NULL) {
         count_content(x);
     }
@@ -186,7 +186,8 @@ void mg_exchange_want_body(mg_exchange *x, bool collect) {
 
 void mg_exchange_take_content(mg_exchange *x) {
     size_t n = x->content.n;
-    drop_content(x);
+    mg_buf_deinit(&x->content);
+    recount_content(x);
     if (!x->body_collect) {
         x->wire->credit(x, n);
     }
@@ -204,7 +205,6 @@ bool mg_exchange_take_piece(mg_exchange *x, mg_str piece) {
         return true;
     }
     mg_buf_append_str(&x->content, piece);
-    (void)intake_of(x);
     if (x->body_collect) {
         x->wire->credit(x, piece.n);
     } else if (x->content.n >= CONTENT_HIGH && !x->body_paused) {
@@ -222,9 +222,7 @@ bool mg_exchange_body_progress(mg_exchange *x) {
     }
     if (x->body_complete) {
         mg_timer_stop(&x->body_timer);
-        if (x->intake != NULL) {
-            count_content(x); // it is not given up any more
-        }
+        recount_content(x); // it is not given up any more
     }
     if (x->phase != MG_EXCHANGE_ANSWERED && x->body_wanted &&
         (x->content.n > 0 || x->body_complete)) {

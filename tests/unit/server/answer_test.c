@@ -2,42 +2,22 @@
 
 #include "base/mem.h"
 
+#include "asked.h"
 #include "field_list.h"
-#include "peer.h"
 
 #include <errno.h>
 
 #define REQUEST(method, minor) method " /a HTTP/1." minor "\r\nHost: h\r\n\r\n"
 
-enum { WINDOW = 1 << 20, LARGE = 300000 };
+enum { LARGE = 300000 };
 
-static rig r;
-static peer p;
-static mg_conn *c;
 static mg_arena arena;
 
-static int set_up(void **state) {
-    (void)state;
-    rig_open(&r);
-    r.echo = false;
-    c = peer_open(&r, &p, WINDOW);
-    return 0;
-}
-
-static int tear_down(void **state) {
-    (void)state;
-    peer_close(&r, &p, false);
-    rig_close(&r);
+static int tear_down_all(void **state) {
+    int rc = tear_down(state);
     mg_arena_deinit(&arena);
     arena = (mg_arena){0};
-    return 0;
-}
-
-static mg_exchange *begin(const char *text) {
-    peer_send(&r, &p, text);
-    mg_exchange *x = rig_take(&r);
-    assert_non_null(x);
-    return x;
+    return rc;
 }
 
 // --- complete answers ---
@@ -49,7 +29,7 @@ static void an_answer_has_its_type_and_fields(void **state) {
         .content_type = MG_STR("text/plain"),
         .fields = FIELD_LIST(&arena, "Location", "/b", "X", "y"),
     };
-    mg_exchange_respond(begin(REQUEST("POST", "1")), &a, MG_STR("made"));
+    mg_exchange_respond(ask(REQUEST("POST", "1")), &a, MG_STR("made"));
     rig_settle(&r);
     assert_got(&p, "HTTP/1.1 201 Created\r\nContent-Type: text/plain\r\nContent-Length: 4\r\n"
                    "Location: /b\r\nX: y\r\n\r\nmade");
@@ -59,11 +39,11 @@ static void an_answer_has_its_type_and_fields(void **state) {
 static void an_answer_has_one_date(void **state) {
     (void)state;
     mg_answer a = {.status = 200, .fields = FIELD_LIST(&arena, "Date", "mine")};
-    mg_exchange_respond(begin(REQUEST("GET", "1")), &a, MG_STR(""));
+    mg_exchange_respond(ask(REQUEST("GET", "1")), &a, MG_STR(""));
     rig_settle(&r);
     assert_text("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nDate: mine\r\n\r\n", mg_buf_str(&p.got));
     mg_buf_clear(&p.got);
-    mg_exchange_respond(begin(REQUEST("GET", "1")), &rig_ok, MG_STR(""));
+    mg_exchange_respond(ask(REQUEST("GET", "1")), &rig_ok, MG_STR(""));
     rig_settle(&r);
     assert_true(mg_str_starts(mg_buf_str(&p.got), MG_STR("HTTP/1.1 200 OK\r\nDate: ")));
     mg_buf_consume(&p.got, 48);
@@ -72,7 +52,7 @@ static void an_answer_has_one_date(void **state) {
 
 static void head_has_the_length_but_no_content(void **state) {
     (void)state;
-    mg_exchange_respond(begin(REQUEST("HEAD", "1")), &rig_ok, MG_STR("hello"));
+    mg_exchange_respond(ask(REQUEST("HEAD", "1")), &rig_ok, MG_STR("hello"));
     rig_settle(&r);
     assert_got(&p, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n");
     assert_log(&r, "HEAD /a 200 0\n");
@@ -82,8 +62,8 @@ static void some_statuses_have_no_content(void **state) {
     (void)state;
     mg_answer none = {.status = 204};
     mg_answer same = {.status = 304, .fields = FIELD_LIST(&arena, "ETag", "\"1\"")};
-    mg_exchange_respond(begin(REQUEST("GET", "1")), &none, MG_STR("hello"));
-    mg_exchange_respond(begin(REQUEST("GET", "1")), &same, MG_STR("hello"));
+    mg_exchange_respond(ask(REQUEST("GET", "1")), &none, MG_STR("hello"));
+    mg_exchange_respond(ask(REQUEST("GET", "1")), &same, MG_STR("hello"));
     rig_settle(&r);
     assert_got(&p, "HTTP/1.1 204 No Content\r\n\r\n"
                    "HTTP/1.1 304 Not Modified\r\nETag: \"1\"\r\n\r\n");
@@ -94,7 +74,7 @@ static void some_statuses_have_no_content(void **state) {
 
 static void a_stream_of_known_length_keeps_to_it(void **state) {
     (void)state;
-    mg_exchange *x = begin(REQUEST("GET", "1"));
+    mg_exchange *x = ask(REQUEST("GET", "1"));
     mg_exchange_begin(x, &rig_ok, 5);
     assert_int_equal(mg_exchange_write(x, MG_STR("abc")), MG_OK);
     assert_int_equal(mg_exchange_write(x, MG_STR("def")), MG_ELIMIT);
@@ -108,7 +88,7 @@ static void a_stream_of_known_length_keeps_to_it(void **state) {
 
 static void a_stream_that_is_too_short_is_broken_off(void **state) {
     (void)state;
-    mg_exchange *x = begin(REQUEST("GET", "1"));
+    mg_exchange *x = ask(REQUEST("GET", "1"));
     mg_exchange_begin(x, &rig_ok, 5);
     mg_exchange_write(x, MG_STR("abc"));
     mg_exchange_end(x, NULL);
@@ -122,16 +102,16 @@ static void a_stream_that_is_too_short_is_broken_off(void **state) {
 static void streams_without_content_send_none(void **state) {
     (void)state;
     mg_answer none = {.status = 204};
-    mg_exchange *x = begin(REQUEST("HEAD", "1"));
+    mg_exchange *x = ask(REQUEST("HEAD", "1"));
     mg_exchange_begin(x, &rig_ok, 5);
     assert_int_equal(mg_exchange_write(x, MG_STR("abc")), MG_OK);
     mg_exchange_end(x, NULL);
-    x = begin(REQUEST("HEAD", "1"));
+    x = ask(REQUEST("HEAD", "1"));
     mg_exchange_begin(x, &rig_ok, -1);
     assert_int_equal(mg_exchange_write(x, MG_STR("abc")), MG_OK);
     mg_fields trailers = FIELD_LIST(&arena, "Sum", "1");
     mg_exchange_end(x, &trailers);
-    x = begin(REQUEST("GET", "1"));
+    x = ask(REQUEST("GET", "1"));
     mg_exchange_begin(x, &none, -1);
     assert_int_equal(mg_exchange_write(x, MG_STR("abc")), MG_OK);
     mg_exchange_end(x, NULL);
@@ -147,7 +127,7 @@ static void streams_without_content_send_none(void **state) {
 
 static void writing_to_a_peer_that_has_left_says_so(void **state) {
     (void)state;
-    mg_exchange *x = begin(REQUEST("GET", "1"));
+    mg_exchange *x = ask(REQUEST("GET", "1"));
     char *large = mg_calloc(1, LARGE);
     mg_exchange_begin(x, &rig_ok, -1);
     mg_stream_close(&p.s, true);
@@ -167,7 +147,7 @@ static void writing_to_a_peer_that_has_left_says_so(void **state) {
 
 static void an_answer_that_lasts_gives_its_request_back(void **state) {
     (void)state;
-    mg_exchange *x = begin("POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n");
+    mg_exchange *x = ask("POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n");
     mg_exchange_begin(x, &rig_ok, -1);
     mg_exchange_drop_request(x); // of which something is to come
     assert_text("/a", x->head.target_text);
@@ -181,12 +161,12 @@ static void an_answer_that_lasts_gives_its_request_back(void **state) {
     mg_exchange_end(x, NULL);
     rig_settle(&r);
     assert_got(&p, "4\r\nmore\r\n0\r\n\r\n");
-    assert_non_null(begin("GET /b HTTP/1.1\r\nHost: a\r\n\r\n")); // the next one
+    assert_non_null(ask("GET /b HTTP/1.1\r\nHost: a\r\n\r\n")); // the next one
 }
 
 static void a_refusal_is_a_problem_document(void **state) {
     (void)state;
-    mg_exchange_refuse(begin(REQUEST("GET", "1")), (mg_refusal){503, "too busy", 0});
+    mg_exchange_refuse(ask(REQUEST("GET", "1")), (mg_refusal){503, "too busy", 0});
     rig_settle(&r);
     assert_got(&p, "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\n"
                    "Content-Length: 86\r\nConnection: close\r\n\r\n"
@@ -203,7 +183,7 @@ static int met_status(const char *text, int status, const char *name, const char
         .content_type = MG_STR("text/plain"),
         .fields = FIELD_LIST(&arena, name, value),
     };
-    mg_exchange *x = begin(text);
+    mg_exchange *x = ask(text);
     bool met = mg_exchange_meet_conditions(x, &a);
     assert_int_equal(met, a.status != status);
     assert_int_equal(met, a.content_type.n == 0);
@@ -231,7 +211,7 @@ static void an_answer_meets_the_conditions_on_it(void **state) {
 
 int main(void) {
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down_all)
     const struct CMUnitTest tests[] = {
         TEST(an_answer_has_its_type_and_fields),
         TEST(an_answer_has_one_date),

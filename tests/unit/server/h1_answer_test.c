@@ -2,44 +2,18 @@
 
 #include "base/mem.h"
 
+#include "asked.h"
 #include "field_list.h"
-#include "peer.h"
 
 #include <errno.h>
 
 #define REQUEST(method, minor) method " /a HTTP/1." minor "\r\nHost: h\r\n\r\n"
 
-enum { WINDOW = 1 << 20, LARGE = 300000 };
-
-static rig r;
-static peer p;
-static mg_conn *c;
-
-static int set_up(void **state) {
-    (void)state;
-    rig_open(&r);
-    r.echo = false;
-    c = peer_open(&r, &p, WINDOW);
-    return 0;
-}
-
-static int tear_down(void **state) {
-    (void)state;
-    peer_close(&r, &p, false);
-    rig_close(&r);
-    return 0;
-}
-
-static mg_exchange *begin(const char *text) {
-    peer_send(&r, &p, text);
-    mg_exchange *x = rig_take(&r);
-    assert_non_null(x);
-    return x;
-}
+enum { LARGE = 300000 };
 
 static void an_answer_may_close_the_connection(void **state) {
     (void)state;
-    mg_exchange *x = begin(REQUEST("GET", "1"));
+    mg_exchange *x = ask(REQUEST("GET", "1"));
     mg_exchange_close(x);
     mg_exchange_respond(x, &rig_ok, MG_STR("x"));
     rig_settle(&r);
@@ -54,9 +28,9 @@ static void a_large_answer_comes_whole_and_in_order(void **state) {
     peer_close(&r, &p, false);
     c = peer_open(&r, &p, 10000);
     for (int i = 0; i < 2; i++) {
-        mg_exchange_respond(begin(REQUEST("GET", "1")), &rig_ok, MG_STR("a"));
-        mg_exchange_respond(begin(REQUEST("GET", "1")), &rig_ok, (mg_str){large, LARGE});
-        mg_exchange_respond(begin(REQUEST("GET", "1")), &rig_ok, MG_STR("b"));
+        mg_exchange_respond(ask(REQUEST("GET", "1")), &rig_ok, MG_STR("a"));
+        mg_exchange_respond(ask(REQUEST("GET", "1")), &rig_ok, (mg_str){large, LARGE});
+        mg_exchange_respond(ask(REQUEST("GET", "1")), &rig_ok, MG_STR("b"));
     }
     rig_settle(&r);
     mg_buf want = {0};
@@ -76,7 +50,7 @@ static void a_large_answer_comes_whole_and_in_order(void **state) {
 
 static void a_stream_of_unknown_length_is_chunked(void **state) {
     (void)state;
-    mg_exchange *x = begin(REQUEST("GET", "1"));
+    mg_exchange *x = ask(REQUEST("GET", "1"));
     mg_exchange_begin(x, &rig_ok, -1);
     assert_int_equal(mg_exchange_write(x, MG_STR("hello")), MG_OK);
     assert_int_equal(mg_exchange_write(x, MG_STR("")), MG_OK);
@@ -93,7 +67,7 @@ static void a_stream_of_unknown_length_is_chunked(void **state) {
 
 static void http_1_0_gets_a_stream_that_ends_with_the_connection(void **state) {
     (void)state;
-    mg_exchange *x = begin("GET /a HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
+    mg_exchange *x = ask("GET /a HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
     mg_exchange_begin(x, &rig_ok, -1);
     assert_int_equal(mg_exchange_write(x, MG_STR("abc")), MG_OK);
     mg_fields trailers = FIELD_LIST(&x->arena, "Sum", "1");
@@ -107,7 +81,7 @@ static void http_1_0_gets_a_stream_that_ends_with_the_connection(void **state) {
 // A FIN would make the half of it look whole.
 static void http_1_0_learns_by_a_reset_that_a_stream_broke_off(void **state) {
     (void)state;
-    mg_exchange *x = begin(REQUEST("GET", "0"));
+    mg_exchange *x = ask(REQUEST("GET", "0"));
     mg_exchange_begin(x, &rig_ok, -1);
     mg_exchange_write(x, MG_STR("abc"));
     mg_exchange_abort(x);
@@ -136,7 +110,7 @@ static void a_stream_waits_for_a_peer_that_is_slow(void **state) {
     memset(piece, 'x', sizeof piece);
     peer_close(&r, &p, false);
     c = peer_open(&r, &p, 10);
-    mg_exchange *x = begin(REQUEST("GET", "1"));
+    mg_exchange *x = ask(REQUEST("GET", "1"));
     mg_stream_read_stop(&p.s);
     mg_exchange_begin(x, &rig_ok, -1);
     int n = 0;
@@ -162,7 +136,7 @@ static void large_pieces_are_limited_too(void **state) {
     (void)state;
     peer_close(&r, &p, false);
     c = peer_open(&r, &p, 10);
-    mg_exchange *x = begin(REQUEST("GET", "1"));
+    mg_exchange *x = ask(REQUEST("GET", "1"));
     mg_stream_read_stop(&p.s);
     char *large = mg_calloc(1, LARGE);
     mg_exchange_begin(x, &rig_ok, LARGE);
@@ -178,11 +152,11 @@ static void large_pieces_are_limited_too(void **state) {
 
 static void interim_answers_go_to_who_knows_of_them(void **state) {
     (void)state;
-    mg_exchange *x = begin(REQUEST("GET", "1"));
+    mg_exchange *x = ask(REQUEST("GET", "1"));
     mg_fields link = FIELD_LIST(&x->arena, "Link", "</a.css>");
     mg_exchange_inform(x, 103, &link);
     mg_exchange_respond(x, &rig_ok, MG_STR("x"));
-    x = begin(REQUEST("GET", "0"));
+    x = ask(REQUEST("GET", "0"));
     link = FIELD_LIST(&x->arena, "Link", "</a.css>");
     mg_exchange_inform(x, 103, &link);
     mg_exchange_respond(x, &rig_ok, MG_STR("x"));
