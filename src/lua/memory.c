@@ -162,6 +162,7 @@ static bool run_collector(mg_lua_memory *m, lua_CFunction fn) {
 static void note_collection(mg_lua_memory *m, uint64_t now_ms) {
     m->collected = m->used;
     m->collected_ms = now_ms;
+    m->resting = false;
 }
 
 void mg_lua_memory_collect(mg_lua_memory *m, uint64_t now_ms) {
@@ -181,7 +182,8 @@ static bool wants_rest(const mg_lua_memory *m, uint64_t now_ms) {
 }
 
 void mg_lua_memory_rest(mg_lua_memory *m, uint64_t now_ms) {
-    if (m->L != NULL && wants_rest(m, now_ms) && run_collector(m, collect_some)) {
+    m->resting |= wants_rest(m, now_ms); // until the cycle is over, though less and less is used
+    if (m->L != NULL && m->resting && run_collector(m, collect_some)) {
         note_collection(m, now_ms);
         m->rested++;
     }

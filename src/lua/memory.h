@@ -24,6 +24,7 @@ typedef struct mg_lua_memory {
     size_t low;       // the least that was used since the pace was set: about what lives
     uint64_t took_ms; // what a full collection takes
     unsigned rested;  // cycles that ended at rest since the last turn
+    bool resting;     // such a cycle is under way
     bool over;        // a coroutine was ended for it in this turn
     bool ends_soon;   // whoever is over the limit, though its code be compiled
     bool refused;     // it was refused memory: the rest of the reserve is the framework's
